@@ -1,0 +1,45 @@
+namespace LoraScratch.Kernels.Functions;
+
+/// <summary>One float32 as an <see cref="IReal{T}"/>: the tail of a SIMD loop, and a GPU thread. A mask is 1 or 0.</summary>
+/// <param name="Value">The number.</param>
+public readonly record struct Scalar(float Value) : IReal<Scalar>
+{
+    /// <inheritdoc/>
+    public static Scalar One => new(1f);
+    /// <inheritdoc/>
+    public static Scalar Of(float value) => new(value);
+    /// <inheritdoc/>
+    public static Scalar operator +(Scalar a, Scalar b) => new(a.Value + b.Value);
+    /// <inheritdoc/>
+    public static Scalar operator -(Scalar a, Scalar b) => new(a.Value - b.Value);
+    /// <inheritdoc/>
+    public static Scalar operator *(Scalar a, Scalar b) => new(a.Value * b.Value);
+    /// <inheritdoc/>
+    public static Scalar operator /(Scalar a, Scalar b) => new(a.Value / b.Value);
+    /// <inheritdoc/>
+    public static Scalar operator -(Scalar a) => new(-a.Value);
+    /// <inheritdoc/>
+    public static Scalar MultiplyAdd(Scalar a, Scalar b, Scalar c) => new(float.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+    /// <inheritdoc/>
+    public static Scalar Round(Scalar x) => new(MathF.Round(x.Value));
+    /// <inheritdoc/>
+    public static Scalar ScaleByPowerOfTwo(Scalar x, Scalar exponent)
+    {
+        // Two factors of half the exponent each: 2ᵉ alone is no float32 below −126 or above 127.
+        var whole = (int)exponent.Value;
+        var half = whole >> 1;
+        return new(x.Value * BitConverter.Int32BitsToSingle((half + 127) << 23) * BitConverter.Int32BitsToSingle((whole - half + 127) << 23));
+    }
+    /// <inheritdoc/>
+    public static Scalar Sqrt(Scalar x) => new(MathF.Sqrt(x.Value));
+    /// <inheritdoc/>
+    public static Scalar Abs(Scalar x) => new(MathF.Abs(x.Value));
+    /// <inheritdoc/>
+    public static Scalar Max(Scalar a, Scalar b) => new(a.Value > b.Value ? a.Value : b.Value);
+    /// <inheritdoc/>
+    public static Scalar Min(Scalar a, Scalar b) => new(a.Value < b.Value ? a.Value : b.Value);
+    /// <inheritdoc/>
+    public static Scalar Less(Scalar a, Scalar b) => new(a.Value < b.Value ? 1f : 0f);
+    /// <inheritdoc/>
+    public static Scalar Select(Scalar mask, Scalar ifTrue, Scalar ifFalse) => mask.Value != 0f ? ifTrue : ifFalse;
+}
