@@ -1,0 +1,78 @@
+using System.Diagnostics;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>
+/// The kernels on the CPU: SIMD code on pooled, aligned native memory and a pool of threads. Kernels have ended when their call returns.
+/// </summary>
+public sealed unsafe partial class CpuBackend : IDisposable
+{
+    private readonly CpuMemory _memory = new();
+
+    /// <summary>A backend with its own memory and threads.</summary>
+    /// <param name="threads">Threads that compute, the caller among them; 0: one for every core.</param>
+    /// <param name="instructionSet">The code path; null: the best that this machine has.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The number of threads is negative.</exception>
+    /// <exception cref="PlatformNotSupportedException">The machine lacks the instruction set.</exception>
+    public CpuBackend(int threads = 0, InstructionSet? instructionSet = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        InstructionSet = instructionSet ?? InstructionSets.Best;
+        if (!InstructionSet.IsSupported())
+        {
+            throw new PlatformNotSupportedException(
+                $"This machine cannot run {InstructionSet.Name()}; it has {string.Join(", ", InstructionSets.Supported.Select(InstructionSets.Name))}. "
+                + "Leave the instruction set out to get the best one.");
+        }
+        Workers = new WorkerPool(threads == 0 ? Environment.ProcessorCount : threads);
+    }
+
+    /// <summary>The code path in use.</summary>
+    public InstructionSet InstructionSet { get; }
+
+    /// <summary>Device and code path in words, such as "CPU, AVX-512, 2 threads".</summary>
+    public string Description => $"CPU, {InstructionSet.Name()}, {Workers.Threads} thread{(Workers.Threads == 1 ? "" : "s")}";
+
+    /// <summary>What the pool holds and what is lent out of it.</summary>
+    public MemoryUse Memory => _memory.Use;
+
+    /// <summary>The threads that kernels run on.</summary>
+    internal WorkerPool Workers { get; }
+
+    /// <summary>Lends a buffer from the pool; its contents are undefined.</summary>
+    /// <exception cref="OutOfMemoryException">The system has no more memory.</exception>
+    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        return new CpuBuffer<T>(_memory, length);
+    }
+
+    /// <summary>Copies host memory to the start of a buffer.</summary>
+    public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
+    {
+        Debug.Assert(source.Length <= destination.Length);
+        source.CopyTo(new Span<T>(Pointer(destination), destination.Length));
+    }
+
+    /// <summary>Copies the start of a buffer to host memory.</summary>
+    public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
+    {
+        Debug.Assert(destination.Length <= source.Length);
+        new ReadOnlySpan<T>(Pointer(source), destination.Length).CopyTo(destination);
+    }
+
+    /// <summary>Does nothing: kernels on the CPU have ended when their call returns.</summary>
+    public void Synchronize()
+    {
+    }
+
+    /// <summary>Ends the threads and frees all memory; buffers still lent become unusable.</summary>
+    public void Dispose()
+    {
+        Workers.Dispose();
+        _memory.Dispose();
+    }
+
+    /// <summary>The memory of a buffer of this backend.</summary>
+    private static T* Pointer<T>(DeviceBuffer<T> buffer) where T : unmanaged => ((CpuBuffer<T>)buffer).Pointer;
+}

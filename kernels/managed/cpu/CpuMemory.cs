@@ -1,0 +1,115 @@
+using System.Runtime.InteropServices;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>
+/// The pool behind the CPU backend's buffers. Thread-safe, because forgotten buffers come back on the finalizer's thread. A block that comes back
+/// while a kernel still reads it (its buffer became unreachable after the kernel took the pointer) stays untouched until the next allocation,
+/// and only the one thread that issues kernels allocates.
+/// </summary>
+internal sealed unsafe class CpuMemory : IDisposable
+{
+    /// <summary>Below this the pool grows without looking for forgotten buffers first.</summary>
+    private const long FirstCollection = 256L << 20;
+
+    // Pages of 2 MiB, where the system has them, need segments that begin on one.
+    private const nuint SegmentAlignment = 2 << 20;
+
+    private readonly Lock _lock = new();
+    private readonly BlockAllocator<nint> _blocks = new(
+        bytes => (nint)NativeMemory.AlignedAlloc((nuint)bytes, SegmentAlignment),
+        memory => NativeMemory.AlignedFree((void*)memory));
+
+    private long _collectAbove = FirstCollection;
+    private volatile bool _disposed;
+
+    public MemoryUse Use
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _blocks.Use;
+            }
+        }
+    }
+
+    public bool IsDisposed => _disposed;
+
+    /// <summary>Lends a block.</summary>
+    /// <exception cref="OutOfMemoryException">The system has no more memory, even after forgotten buffers were collected.</exception>
+    public BlockAllocator<nint>.Block Allocate(long bytes)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(CpuBackend));
+            if (_blocks.TryAllocate(bytes, out var block))
+            {
+                return block;
+            }
+        }
+        if (Use.Reserved + BlockAllocator<nint>.SegmentSize(bytes) > _collectAbove)
+        {
+            CollectForgottenBuffers();
+        }
+        try
+        {
+            return AllocateGrowing(bytes);
+        }
+        catch (OutOfMemoryException)
+        {
+            CollectForgottenBuffers();
+            try
+            {
+                return AllocateGrowing(bytes);
+            }
+            catch (OutOfMemoryException e)
+            {
+                throw new OutOfMemoryException(
+                    $"The system has no {bytes:N0} bytes left for a buffer; {Use.InUse:N0} bytes are in use. A smaller batch or maximum length needs less.", e);
+            }
+        }
+    }
+
+    public void Free(BlockAllocator<nint>.Block block)
+    {
+        lock (_lock)
+        {
+            if (!_disposed)
+            {
+                _blocks.Free(block);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (!_disposed)
+            {
+                _disposed = true;
+                _blocks.ReleaseAll();
+            }
+        }
+    }
+
+    private BlockAllocator<nint>.Block AllocateGrowing(long bytes)
+    {
+        lock (_lock)
+        {
+            return _blocks.Allocate(bytes);
+        }
+    }
+
+    /// <summary>
+    /// The garbage collector sees a few dozen bytes of a buffer and not the megabytes behind it, so it is called when the pool has grown to twice
+    /// what was in use after the last call: a program that disposes its buffers pays for it a handful of times, one that forgets them stays bounded.
+    /// </summary>
+    private void CollectForgottenBuffers()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();   // outside the lock, which the finalizers take
+        _collectAbove = Math.Max(FirstCollection, 2 * Use.InUse);
+    }
+}

@@ -1,0 +1,45 @@
+using System.Runtime.InteropServices;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>
+/// One thread's working memory, kept from call to call and grown to the largest request seen. It has two areas, so that a kernel can call a matrix
+/// product while it holds its own: what one request for an area returned is lost with the next request for the same area.
+/// </summary>
+internal sealed unsafe class Scratch : IDisposable
+{
+    private const nuint Alignment = 64;
+
+    private float* _kernel, _product;
+    private long _kernelLength, _productLength;
+
+    /// <summary>Room for <paramref name="count"/> floats, 64-byte aligned, contents undefined: attention scores and the like.</summary>
+    public float* ForKernel(long count) => Grow(ref _kernel, ref _kernelLength, count);
+
+    /// <summary>The area of matrix products: packed panels.</summary>
+    public float* ForProduct(long count) => Grow(ref _product, ref _productLength, count);
+
+    public void Dispose()
+    {
+        Release(ref _kernel, ref _kernelLength);
+        Release(ref _product, ref _productLength);
+    }
+
+    private static float* Grow(ref float* area, ref long length, long count)
+    {
+        if (count > length)
+        {
+            Release(ref area, ref length);
+            area = (float*)NativeMemory.AlignedAlloc((nuint)count * sizeof(float), Alignment);
+            length = count;
+        }
+        return area;
+    }
+
+    private static void Release(ref float* area, ref long length)
+    {
+        NativeMemory.AlignedFree(area);
+        area = null;
+        length = 0;
+    }
+}

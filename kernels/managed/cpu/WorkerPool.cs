@@ -1,0 +1,269 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>Work that is cut into numbered blocks, each of which any thread may do. Implemented by unmanaged structs: pointers and sizes.</summary>
+internal interface IJob
+{
+    /// <summary>Does one block.</summary>
+    /// <param name="block">Which one.</param>
+    /// <param name="scratch">Working memory of the thread that runs it.</param>
+    void Run(int block, Scratch scratch);
+}
+
+/// <summary>
+/// The threads of the CPU backend: the caller and <see cref="Threads"/> − 1 workers, which wait for the next job first spinning, then asleep.
+/// A dispatch allocates nothing. Blocks go to whoever comes first; what a block computes must not depend on who that is.
+/// </summary>
+internal sealed unsafe class WorkerPool : IDisposable
+{
+    // Two kernels of a training step follow each other within microseconds: a short spin catches the next, a long one would starve the other
+    // threads of a machine with two cores.
+    private static readonly long SpinTicks = Stopwatch.Frequency * 30 / 1_000_000;   // 30 µs
+
+    [ThreadStatic]
+    private static Scratch? s_running;   // the scratch of this thread while it runs a block, of whatever pool
+
+    private readonly Thread[] _workers;
+    private readonly Scratch[] _scratch;
+    private readonly SemaphoreSlim _wake = new(0);
+    private readonly SemaphoreSlim _done = new(0);
+    private int _sleepers;
+    private volatile bool _stopping;
+
+    // The job. _ticket holds its number in the upper half and the blocks not yet claimed in the lower: a claim (compare and swap) that succeeds
+    // belongs to the job of that number, which cannot end before the claimed block has, so the other fields may be read after the claim.
+    private long _ticket;
+    private void* _job;
+    private delegate*<void*, int, Scratch, void> _run;
+    private int _blocks;
+    private int _unfinished;
+    private int _callerSleeps;
+    private ExceptionDispatchInfo? _failure;
+
+    /// <summary>A pool of so many threads, the caller among them.</summary>
+    public WorkerPool(int threads)
+    {
+        Threads = threads;
+        _scratch = new Scratch[threads];
+        for (var i = 0; i < threads; i++)
+        {
+            _scratch[i] = new Scratch();
+        }
+        _workers = new Thread[threads - 1];
+        for (var i = 0; i < _workers.Length; i++)
+        {
+            var scratch = _scratch[i + 1];
+            _workers[i] = new Thread(() => Work(scratch)) { IsBackground = true, Name = $"LoraScratch worker {i + 1}" };
+            _workers[i].Start();
+        }
+    }
+
+    /// <summary>Number of threads that work, the caller included.</summary>
+    public int Threads { get; }
+
+    /// <summary>
+    /// Runs every block of a job and returns when all have ended. One block, one thread, or a call from inside a job: the blocks run here, in order.
+    /// An exception in a block reaches the caller, after every other block has ended.
+    /// </summary>
+    public void Run<TJob>(int blocks, in TJob job) where TJob : unmanaged, IJob
+    {
+        if (blocks <= 1 || Threads == 1 || s_running != null)
+        {
+            RunHere(blocks, job);
+            return;
+        }
+        var copy = job;   // on this stack, where the workers find it until the last block has ended
+        Dispatch(blocks, &copy, &Invoke<TJob>);
+    }
+
+    /// <summary>Ends the workers and frees their scratch memory.</summary>
+    public void Dispose()
+    {
+        if (_stopping)
+        {
+            return;
+        }
+        _stopping = true;
+        if (_workers.Length > 0)
+        {
+            _wake.Release(_workers.Length);
+        }
+        foreach (var worker in _workers)
+        {
+            worker.Join();
+        }
+        foreach (var scratch in _scratch)
+        {
+            scratch.Dispose();
+        }
+        _wake.Dispose();
+        _done.Dispose();
+    }
+
+    private static void Invoke<TJob>(void* job, int block, Scratch scratch) where TJob : unmanaged, IJob =>
+        Unsafe.AsRef<TJob>(job).Run(block, scratch);
+
+    private void RunHere<TJob>(int blocks, in TJob job) where TJob : unmanaged, IJob
+    {
+        var outer = s_running;
+        s_running = outer ?? _scratch[0];
+        try
+        {
+            for (var block = 0; block < blocks; block++)
+            {
+                Unsafe.AsRef(in job).Run(block, s_running);
+            }
+        }
+        finally
+        {
+            s_running = outer;
+        }
+    }
+
+    private void Dispatch(int blocks, void* job, delegate*<void*, int, Scratch, void> run)
+    {
+        Debug.Assert(_unfinished == 0, "one thread at a time may issue kernels");
+        _job = job;
+        _run = run;
+        _blocks = blocks;
+        _failure = null;
+        Volatile.Write(ref _unfinished, blocks);
+        var number = (_ticket >> 32) + 1;
+        Interlocked.Exchange(ref _ticket, (number << 32) | (uint)blocks);   // a full fence: what stands above is seen with the ticket
+        WakeSleepers(blocks - 1);
+
+        RunClaimedBlocks(_scratch[0]);
+        WaitForLastBlock();
+        _job = null;
+        _failure?.Throw();
+    }
+
+    private void RunClaimedBlocks(Scratch scratch)
+    {
+        s_running = scratch;
+        while (TryClaim(out var block))
+        {
+            try
+            {
+                _run(_job, block, scratch);
+            }
+            catch (Exception e)
+            {
+                Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(e), null);
+            }
+            // The last block wakes the caller if that has left a note; it leaves one before it looks at the count a last time.
+            if (Interlocked.Decrement(ref _unfinished) == 0 && Interlocked.Exchange(ref _callerSleeps, 0) == 1)
+            {
+                _done.Release();
+            }
+        }
+        s_running = null;
+    }
+
+    private bool TryClaim(out int block)
+    {
+        while (true)
+        {
+            var ticket = Volatile.Read(ref _ticket);
+            var unclaimed = (int)(uint)ticket;
+            if (unclaimed == 0)
+            {
+                block = -1;
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _ticket, ticket - 1, ticket) == ticket)
+            {
+                block = _blocks - unclaimed;
+                return true;
+            }
+        }
+    }
+
+    private void WaitForLastBlock()
+    {
+        if (SpinUntil(static pool => Volatile.Read(ref pool._unfinished) == 0))
+        {
+            return;
+        }
+        while (Volatile.Read(ref _unfinished) > 0)
+        {
+            Interlocked.Exchange(ref _callerSleeps, 1);
+            // A note that is gone when it is no longer needed was taken by a worker, whose release must not be left for a later job.
+            if (Volatile.Read(ref _unfinished) > 0 || Interlocked.Exchange(ref _callerSleeps, 0) == 0)
+            {
+                _done.Wait();
+            }
+        }
+    }
+
+    private void Work(Scratch scratch)
+    {
+        while (!_stopping)
+        {
+            RunClaimedBlocks(scratch);
+            if (!SpinUntil(static pool => (uint)Volatile.Read(ref pool._ticket) != 0 || pool._stopping))
+            {
+                Sleep();
+            }
+        }
+    }
+
+    private void Sleep()
+    {
+        Interlocked.Increment(ref _sleepers);
+        var workCame = (uint)Volatile.Read(ref _ticket) != 0;
+        if (workCame && TryTakeSleeper())
+        {
+            return;
+        }
+        _wake.Wait();
+    }
+
+    private void WakeSleepers(int atMost)
+    {
+        var woken = 0;
+        while (woken < atMost && TryTakeSleeper())
+        {
+            woken++;
+        }
+        if (woken > 0)
+        {
+            _wake.Release(woken);
+        }
+    }
+
+    /// <summary>Strikes one thread off the count of sleepers; whoever does so owes that thread a release, or is that thread.</summary>
+    private bool TryTakeSleeper()
+    {
+        while (true)
+        {
+            var sleepers = Volatile.Read(ref _sleepers);
+            if (sleepers == 0)
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _sleepers, sleepers - 1, sleepers) == sleepers)
+            {
+                return true;
+            }
+        }
+    }
+
+    private bool SpinUntil(Func<WorkerPool, bool> condition)
+    {
+        var end = Stopwatch.GetTimestamp() + SpinTicks;
+        do
+        {
+            if (condition(this))
+            {
+                return true;
+            }
+            Thread.SpinWait(8);
+        }
+        while (Stopwatch.GetTimestamp() < end);
+        return false;
+    }
+}
