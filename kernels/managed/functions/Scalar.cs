@@ -2,8 +2,11 @@ namespace LoraScratch.Kernels.Functions;
 
 /// <summary>One float32 as an <see cref="IReal{T}"/>: the tail of a SIMD loop, and a GPU thread. A mask is 1 or 0.</summary>
 /// <param name="Value">The number.</param>
-public readonly record struct Scalar(float Value) : IReal<Scalar>
+public readonly record struct Scalar(float Value) : ILanes<Scalar>
 {
+    /// <summary>1.5·2²³: beside it a float32 has no bits left for a fraction, so adding it rounds to a whole number.</summary>
+    private const float RoundingShift = 12582912f;
+
     /// <inheritdoc/>
     public static Scalar One => new(1f);
     /// <inheritdoc/>
@@ -21,7 +24,7 @@ public readonly record struct Scalar(float Value) : IReal<Scalar>
     /// <inheritdoc/>
     public static Scalar MultiplyAdd(Scalar a, Scalar b, Scalar c) => new(float.MultiplyAddEstimate(a.Value, b.Value, c.Value));
     /// <inheritdoc/>
-    public static Scalar Round(Scalar x) => new(MathF.Round(x.Value));
+    public static Scalar Round(Scalar x) => new(x.Value + RoundingShift - RoundingShift);
     /// <inheritdoc/>
     public static Scalar ScaleByPowerOfTwo(Scalar x, Scalar exponent)
     {
@@ -42,4 +45,15 @@ public readonly record struct Scalar(float Value) : IReal<Scalar>
     public static Scalar Less(Scalar a, Scalar b) => new(a.Value < b.Value ? 1f : 0f);
     /// <inheritdoc/>
     public static Scalar Select(Scalar mask, Scalar ifTrue, Scalar ifFalse) => mask.Value != 0f ? ifTrue : ifFalse;
+
+    static int ILanes<Scalar>.Width => 1;
+    static unsafe Scalar ILanes<Scalar>.Load(float* from) => new(*from);
+    static unsafe Scalar ILanes<Scalar>.Load(float* from, int count, float rest) => new(count > 0 ? *from : rest);
+    static unsafe void ILanes<Scalar>.Store(float* to, Scalar value) => *to = value.Value;
+    static unsafe void ILanes<Scalar>.Store(float* to, Scalar value, int count)
+    {
+        if (count > 0) *to = value.Value;
+    }
+    static float ILanes<Scalar>.Sum(Scalar value) => value.Value;
+    static float ILanes<Scalar>.Largest(Scalar value) => value.Value;
 }

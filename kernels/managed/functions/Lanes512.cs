@@ -1,0 +1,101 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace LoraScratch.Kernels.Functions;
+
+/// <summary>Sixteen floats, one AVX-512 register. A mask has all bits of a place set or none.</summary>
+/// <param name="Value">The numbers.</param>
+public readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512>
+{
+    /// <inheritdoc/>
+    public static Lanes512 One => new(Vector512<float>.One);
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Of(float value) => new(Vector512.Create(value));
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 operator +(Lanes512 a, Lanes512 b) => new(a.Value + b.Value);
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 operator -(Lanes512 a, Lanes512 b) => new(a.Value - b.Value);
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 operator *(Lanes512 a, Lanes512 b) => new(a.Value * b.Value);
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 operator /(Lanes512 a, Lanes512 b) => new(a.Value / b.Value);
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 operator -(Lanes512 a) => new(-a.Value);
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 MultiplyAdd(Lanes512 a, Lanes512 b, Lanes512 c) => new(Vector512.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Round(Lanes512 x) => new(Vector512.Round(x.Value));
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 ScaleByPowerOfTwo(Lanes512 x, Lanes512 exponent)
+    {
+        if (Avx512F.IsSupported) return new(Avx512F.Scale(x.Value, exponent.Value));
+        // Two factors of half the exponent each: 2ᵉ alone is no float32 below −126 or above 127.
+        var whole = Vector512.ConvertToInt32Native(exponent.Value);
+        var half = whole >> 1;
+        return new(x.Value * PowerOfTwo(half) * PowerOfTwo(whole - half));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> PowerOfTwo(Vector512<int> exponent) => ((exponent + Vector512.Create(127)) << 23).AsSingle();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Sqrt(Lanes512 x) => new(Vector512.Sqrt(x.Value));
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Abs(Lanes512 x) => new(Vector512.Abs(x.Value));
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Max(Lanes512 a, Lanes512 b) => new(Vector512.MaxNative(a.Value, b.Value));
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Min(Lanes512 a, Lanes512 b) => new(Vector512.MinNative(a.Value, b.Value));
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Less(Lanes512 a, Lanes512 b) => new(Vector512.LessThan(a.Value, b.Value));
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Select(Lanes512 mask, Lanes512 ifTrue, Lanes512 ifFalse) => new(Vector512.ConditionalSelect(mask.Value, ifTrue.Value, ifFalse.Value));
+
+    static int ILanes<Lanes512>.Width => Vector512<float>.Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static unsafe Lanes512 ILanes<Lanes512>.Load(float* from) => new(Vector512.Load(from));
+
+    static unsafe Lanes512 ILanes<Lanes512>.Load(float* from, int count, float rest)
+    {
+        Span<float> places = stackalloc float[Vector512<float>.Count];
+        places[count..].Fill(rest);
+        new ReadOnlySpan<float>(from, count).CopyTo(places);
+        return new(Vector512.Create<float>(places));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static unsafe void ILanes<Lanes512>.Store(float* to, Lanes512 value) => value.Value.Store(to);
+
+    static unsafe void ILanes<Lanes512>.Store(float* to, Lanes512 value, int count)
+    {
+        Span<float> places = stackalloc float[Vector512<float>.Count];
+        value.Value.CopyTo(places);
+        places[..count].CopyTo(new Span<float>(to, count));
+    }
+
+    static float ILanes<Lanes512>.Sum(Lanes512 value) => Vector512.Sum(value.Value);
+
+    static float ILanes<Lanes512>.Largest(Lanes512 value)
+    {
+        var largest = value.Value[0];
+        for (var i = 1; i < Vector512<float>.Count; i++) largest = Math.Max(largest, value.Value[i]);
+        return largest;
+    }
+}
