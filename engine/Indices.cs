@@ -1,0 +1,94 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine;
+
+/// <summary>Whole numbers on a device that ops index with: token ids, class labels. The host's copy serves the range checks.</summary>
+public class Indices : IDisposable
+{
+    private readonly int[] values;
+
+    /// <summary>Uploads the numbers.</summary>
+    /// <param name="values">Each ≥ 0.</param> <param name="backend">Where to put them; default <see cref="Device.Default"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A number is negative.</exception>
+    public Indices(ReadOnlySpan<int> values, IBackend? backend = null)
+    {
+        this.values = values.ToArray();
+        Largest = -1;
+        for (var i = 0; i < values.Length; i++)
+        {
+            if (values[i] < 0)
+            {
+                throw new ArgumentOutOfRangeException(nameof(values), $"Index {i} is {values[i]}; indices start at 0.");
+            }
+            Largest = Math.Max(Largest, values[i]);
+        }
+        Backend = backend ?? Device.Default;
+        Data = Backend.Allocate<int>(values.Length);
+        Backend.Upload(Data, values);
+    }
+
+    /// <summary>The device that holds them.</summary>
+    public IBackend Backend { get; }
+
+    /// <summary>How many there are.</summary>
+    public int Count => values.Length;
+
+    /// <summary>The largest of them; −1 when there are none.</summary>
+    public int Largest { get; }
+
+    /// <summary>The numbers on the device.</summary>
+    public DeviceBuffer<int> Data { get; }
+
+    /// <summary>The numbers on the host.</summary>
+    public ReadOnlySpan<int> Values => values;
+
+    /// <summary>Throws where an index is not below the size of what it indexes.</summary>
+    internal void RequireBelow(string op, int size, string what)
+    {
+        if (Largest >= size)
+        {
+            var at = Array.IndexOf(values, Largest);
+            throw new ArgumentOutOfRangeException(nameof(size), $"{op}: index {Largest} at position {at} is outside [0, {size}), the {what}.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Data.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}
+
+/// <summary>Where each sequence of a packed batch begins: sequence s has the rows offsets[s] … offsets[s+1]−1 of one [tokens, hidden] matrix.</summary>
+public sealed class SequenceOffsets : Indices
+{
+    /// <summary>Uploads the offsets.</summary>
+    /// <param name="offsets">[sequences + 1]: 0, then strictly rising, up to the number of tokens.</param> <param name="backend">Where to put them.</param>
+    /// <exception cref="ArgumentException">They do not start at 0 or do not rise.</exception>
+    public SequenceOffsets(ReadOnlySpan<int> offsets, IBackend? backend = null) : base(offsets, backend)
+    {
+        if (offsets.Length < 2 || offsets[0] != 0)
+        {
+            throw new ArgumentException($"Offsets of a packed batch are 0 followed by the end of each sequence, got [{string.Join(", ", offsets.ToArray().Take(8))}].", nameof(offsets));
+        }
+        for (var s = 1; s < offsets.Length; s++)
+        {
+            var length = offsets[s] - offsets[s - 1];
+            if (length <= 0)
+            {
+                throw new ArgumentException($"Sequence {s - 1} of the packed batch has {length} tokens (offsets {offsets[s - 1]} to {offsets[s]}); every sequence needs at least one.", nameof(offsets));
+            }
+            Longest = Math.Max(Longest, length);
+        }
+    }
+
+    /// <summary>Number of sequences.</summary>
+    public int Sequences => Count - 1;
+
+    /// <summary>Number of rows of all sequences together.</summary>
+    public int Tokens => Values[^1];
+
+    /// <summary>Rows of the longest sequence.</summary>
+    public int Longest { get; }
+}

@@ -1,0 +1,33 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine;
+
+/// <summary>The memory of one or more tensors, given back to the pool when the last holder (a tensor's owner, or a recorded gradient) lets go.</summary>
+internal sealed class Storage(IBackend backend, int length)
+{
+    private int holders = 1;
+
+    public IBackend Backend { get; } = backend;
+
+    /// <summary>The memory; null when nobody holds it any more.</summary>
+    public DeviceBuffer<float>? Buffer { get; private set; } = backend.Allocate<float>(length);
+
+    public Storage Retain()
+    {
+        if (Buffer is null)
+        {
+            throw new ObjectDisposedException(nameof(Tensor), "This tensor's value went back to the memory pool before it was used; see TensorScope and Tensor.Keep().");
+        }
+        holders++;
+        return this;
+    }
+
+    public void Release()
+    {
+        if (--holders == 0)
+        {
+            Buffer!.Dispose();
+            Buffer = null;
+        }
+    }
+}

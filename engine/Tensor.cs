@@ -1,0 +1,270 @@
+using System.Runtime.CompilerServices;
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine;
+
+/// <summary>
+/// A dense float32 array on a device, and a node of the autograd graph.
+/// <para>
+/// <b>Lifetime.</b> The memory of a tensor goes back to the backend's pool when nobody needs it: neither its owner nor a gradient that was recorded
+/// with it. What an op computes is owned by the innermost <see cref="TensorScope"/>, and by the graph: <see cref="Backward"/> frees every
+/// intermediate tensor it passes, unless <see cref="Keep"/> was called on it. What you create (<see cref="From(ReadOnlySpan{float}, Shape, IBackend?)"/>)
+/// lives until you dispose it. <see cref="Dispose"/> only says that you are done: the value stays readable as long as the graph needs it.
+/// </para>
+/// </summary>
+public class Tensor : IDisposable
+{
+    private readonly Storage storage;
+    private bool disposed;
+
+    internal Tensor(Shape shape, Storage storage, bool requiresGradient = false)
+    {
+        Shape = shape;
+        this.storage = storage;
+        RequiresGradient = requiresGradient;
+    }
+
+    /// <summary>Sizes of the dimensions, outermost first.</summary>
+    public Shape Shape { get; }
+
+    /// <summary>The device that holds the values.</summary>
+    public IBackend Backend => storage.Backend;
+
+    /// <summary>The values, row-major.</summary>
+    /// <exception cref="ObjectDisposedException">The memory has gone back to the pool.</exception>
+    public DeviceBuffer<float> Data => storage.Buffer ?? throw new ObjectDisposedException(Operation ?? nameof(Tensor),
+        $"The value of this tensor ({Description}) went back to the memory pool: Backward() frees the intermediate values of its graph, a TensorScope what was computed in it. " +
+        "Read it before, or call Keep() on it.");
+
+    /// <summary>The values as a [Rows, Columns] matrix, for products.</summary>
+    public Matrix Matrix => new(Data, Shape.Rows, Shape.Columns);
+
+    /// <summary>
+    /// True when Backward computes a gradient for this tensor: set by hand on leaves (parameters, inputs), and true for every op result that depends on
+    /// such a leaf and was computed outside <see cref="NoGradient"/>.
+    /// </summary>
+    public bool RequiresGradient { get; internal set; }
+
+    /// <summary>d(loss)/d(this), summed over all Backward calls since <see cref="ZeroGradient"/>; null when there is none (always null on a frozen tensor).</summary>
+    public Tensor? Gradient { get; internal set; }
+
+    /// <summary>Name of the op that computed it; null for a leaf.</summary>
+    public string? Operation { get; private init; }
+
+    /// <summary>The first of the edges to its inputs, while the graph lives; null for a leaf or a result outside the graph.</summary>
+    internal Edge? Edges { get; private set; }
+
+    /// <summary>True once Backward has passed and taken the edges away.</summary>
+    internal bool IsGraphFreed { get; private set; }
+
+    /// <summary>The number of the last backward pass that visited this tensor.</summary>
+    internal long VisitedBy { get; set; }
+
+    internal bool IsKept { get; private set; }
+
+    /// <summary>"MatMul [3, 5]", for messages.</summary>
+    internal virtual string Description => $"{Operation ?? "leaf"} {Shape}";
+
+    // ---------------------------------------------------------------- creation
+
+    /// <summary>A leaf with the given values.</summary>
+    /// <param name="values">Row-major, as many as the shape has elements.</param> <param name="shape">Sizes.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param> <param name="requiresGradient">True: Backward fills <see cref="Gradient"/>.</param>
+    /// <exception cref="ShapeMismatchException">The number of values is not the shape's.</exception>
+    public static Tensor From(ReadOnlySpan<float> values, Shape shape, IBackend? backend = null, bool requiresGradient = false)
+    {
+        if (values.Length != shape.Count)
+        {
+            throw new ShapeMismatchException($"Tensor.From: shape {shape} holds {shape.Count} values, got {values.Length}.");
+        }
+        var tensor = Empty(shape, backend, requiresGradient);
+        tensor.Backend.Upload(tensor.Data, values);
+        return tensor;
+    }
+
+    /// <summary>A matrix leaf [rows, columns] from a two-dimensional array.</summary>
+    public static Tensor From(float[,] values, IBackend? backend = null, bool requiresGradient = false)
+    {
+        var flat = new float[values.Length];
+        Buffer.BlockCopy(values, 0, flat, 0, flat.Length * sizeof(float));
+        return From(flat, new Shape(values.GetLength(0), values.GetLength(1)), backend, requiresGradient);
+    }
+
+    /// <summary>A leaf of zeros.</summary>
+    public static Tensor Zeros(Shape shape, IBackend? backend = null, bool requiresGradient = false)
+    {
+        var tensor = Empty(shape, backend, requiresGradient);
+        tensor.Backend.Fill(tensor.Data, 0);
+        return tensor;
+    }
+
+    /// <summary>A leaf with undefined contents.</summary>
+    internal static Tensor Empty(Shape shape, IBackend? backend = null, bool requiresGradient = false) => new(shape, new Storage(backend ?? Device.Default, shape.Count), requiresGradient);
+
+    /// <summary>
+    /// The tensor that an op is about to compute: undefined contents, owned by the innermost <see cref="TensorScope"/>. An op fills it through its backend and
+    /// then calls <see cref="GradientFor"/> once for each input.
+    /// </summary>
+    /// <param name="shape">Sizes.</param> <param name="backend">Device of the inputs.</param> <param name="operation">Name of the op: the calling method.</param>
+    public static Tensor Result(Shape shape, IBackend backend, [CallerMemberName] string operation = "") =>
+        TensorScope.Own(new Tensor(shape, new Storage(backend, shape.Count)) { Operation = operation });
+
+    /// <summary>A result that shares this tensor's memory under another shape.</summary>
+    internal Tensor View(Shape shape, [CallerMemberName] string operation = "") =>
+        TensorScope.Own(new Tensor(shape, storage.Retain()) { Operation = operation });
+
+    // ---------------------------------------------------------------- reading
+
+    /// <summary>Copies the values to the host, row-major.</summary>
+    public float[] ToArray()
+    {
+        var values = new float[Shape.Count];
+        Backend.Download(values.AsSpan(), Data);
+        return values;
+    }
+
+    /// <summary>The value of a tensor with one element.</summary>
+    /// <exception cref="InvalidOperationException">There are more elements.</exception>
+    public float Item()
+    {
+        if (Shape.Count != 1)
+        {
+            throw new InvalidOperationException($"Item() reads a tensor of one element, this one has shape {Shape}. Use ToArray().");
+        }
+        Span<float> value = stackalloc float[1];
+        Backend.Download(value, Data);
+        return value[0];
+    }
+
+    /// <summary>Overwrites the values; the shape stays.</summary>
+    /// <exception cref="ShapeMismatchException">The number of values is not the shape's.</exception>
+    public void Set(ReadOnlySpan<float> values)
+    {
+        if (values.Length != Shape.Count)
+        {
+            throw new ShapeMismatchException($"Tensor.Set: shape {Shape} holds {Shape.Count} values, got {values.Length}.");
+        }
+        Backend.Upload(Data, values);
+    }
+
+    // ---------------------------------------------------------------- autograd
+
+    /// <summary>
+    /// Records how this op result's gradient dY reaches one input's gradient dX. Call it once per input, in parameter order; it does nothing when the
+    /// input needs no gradient or nothing is recorded (<see cref="NoGradient"/>), so a frozen input costs nothing.
+    /// </summary>
+    /// <param name="input">The input x.</param>
+    /// <param name="equation">What the function adds, as a formula: "dX += dY·Wᵀ".</param>
+    /// <param name="gradient">Adds to dX; it runs at most once.</param>
+    /// <param name="needs">Every tensor whose value the function reads: they are held until it has run.</param>
+    /// <returns>This tensor.</returns>
+    public Tensor GradientFor(Tensor input, string equation, GradientFunction gradient, params ReadOnlySpan<Tensor> needs)
+    {
+        if (input.RequiresGradient)
+        {
+            Record([input], equation, gradient, needs);
+        }
+        return this;
+    }
+
+    /// <summary>Records one function for several inputs that share work; see <see cref="GradientFor(Tensor, string, GradientFunction, ReadOnlySpan{Tensor})"/>.</summary>
+    /// <param name="inputs">The inputs; the function is given null for those that need no gradient.</param>
+    /// <param name="equation">What it adds.</param> <param name="gradient">Adds to the gradients; it runs at most once.</param> <param name="needs">Every tensor that it reads.</param>
+    /// <returns>This tensor.</returns>
+    public Tensor GradientFor(ReadOnlySpan<Tensor> inputs, string equation, JointGradientFunction gradient, params ReadOnlySpan<Tensor> needs)
+    {
+        foreach (var input in inputs)
+        {
+            if (input.RequiresGradient)
+            {
+                Record(inputs, equation, gradient, needs);
+                break;
+            }
+        }
+        return this;
+    }
+
+    private void Record(ReadOnlySpan<Tensor> inputs, string equation, Delegate gradient, ReadOnlySpan<Tensor> needs)
+    {
+        if (NoGradient.IsActive)
+        {
+            return;
+        }
+        var edge = new Edge(inputs, equation, gradient, needs);
+        if (Edges is null)
+        {
+            Edges = edge;
+        }
+        else
+        {
+            var last = Edges;
+            while (last.Next is not null)
+            {
+                last = last.Next;
+            }
+            last.Next = edge;
+        }
+        RequiresGradient = true;
+    }
+
+    /// <summary>Takes the edges away and lets go of what they held.</summary>
+    internal void FreeGraph()
+    {
+        for (var edge = Edges; edge is not null; edge = edge.Next)
+        {
+            edge.Release();
+        }
+        Edges = null;
+        IsGraphFreed = true;
+    }
+
+    /// <summary>
+    /// The chain rule from here to every leaf that requires a gradient: adds d(this)/d(leaf) to each leaf's <see cref="Gradient"/>, then frees the graph.
+    /// </summary>
+    /// <param name="upstream">d(loss)/d(this), same shape; may be left out for a tensor of one element, where it is 1.</param>
+    /// <exception cref="InvalidOperationException">Nothing here requires a gradient, or the graph was freed by an earlier call.</exception>
+    public void Backward(Tensor? upstream = null) => Backpropagation.Run(this, upstream);
+
+    /// <summary>The same values outside the graph: gradients stop here. Shares the memory.</summary>
+    public Tensor Detach() => View(Shape);
+
+    /// <summary>Keeps the value readable after Backward and after the <see cref="TensorScope"/> ends; you dispose it then.</summary>
+    /// <returns>This tensor.</returns>
+    public Tensor Keep()
+    {
+        IsKept = true;
+        return this;
+    }
+
+    /// <summary>Forgets the gradient and gives its memory back.</summary>
+    public void ZeroGradient()
+    {
+        Gradient?.Dispose();
+        Gradient = null;
+    }
+
+    internal Storage HoldStorage() => storage.Retain();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (!disposed)
+        {
+            disposed = true;
+            storage.Release();
+        }
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Name, shape and the first values, for the debugger and for print.</summary>
+    public override string ToString()
+    {
+        if (storage.Buffer is null)
+        {
+            return $"{Description} (freed)";
+        }
+        var values = ToArray();
+        var shown = string.Join(", ", values.Take(8).Select(value => value.ToString("G5", System.Globalization.CultureInfo.InvariantCulture)));
+        return $"{Description} [{shown}{(values.Length > 8 ? ", …" : "")}]{(RequiresGradient ? " requires gradient" : "")}";
+    }
+}

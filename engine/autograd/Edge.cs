@@ -1,0 +1,111 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine;
+
+/// <summary>Adds an op's share to the gradient of one input.</summary>
+/// <param name="dY">Gradient of the op's result.</param> <param name="dX">Gradient of the input, to be added to.</param>
+public delegate void GradientFunction(Tensor dY, GradientSum dX);
+
+/// <summary>
+/// The gradient of a tensor while it is being summed. It comes into being with the first share: a product writes it, everything else adds to zeros.
+/// </summary>
+/// <param name="tensor">The tensor x whose gradient dX this is.</param>
+public readonly struct GradientSum(Tensor tensor)
+{
+    /// <summary>dX, ready to be added to: zero-filled when this is the first share.</summary>
+    public DeviceBuffer<float> Data
+    {
+        get
+        {
+            if (tensor.Gradient is null)
+            {
+                tensor.Gradient = Tensor.Zeros(tensor.Shape, tensor.Backend);
+            }
+            return tensor.Gradient.Data;
+        }
+    }
+
+    /// <summary>dX += scale · A·B, where dX is a [Rows, Columns] matrix.</summary>
+    public void AddProduct(Matrix a, Matrix b, float scale = 1)
+    {
+        if (tensor.Gradient is null)
+        {
+            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
+            tensor.Backend.Product(tensor.Gradient.Matrix, a, b, scale);
+        }
+        else
+        {
+            tensor.Backend.AddProduct(tensor.Gradient.Matrix, a, b, scale);
+        }
+    }
+
+    /// <summary>dX += scale · dY, elementwise.</summary>
+    public void Add(Tensor dY, float scale = 1)
+    {
+        if (tensor.Gradient is null)
+        {
+            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
+            tensor.Backend.Scale(tensor.Gradient.Data, scale, dY.Data);
+        }
+        else
+        {
+            tensor.Backend.AddScaled(tensor.Gradient.Data, scale, dY.Data);
+        }
+    }
+}
+
+/// <summary>Adds an op's shares to the gradients of several inputs at once, where computing them apart would repeat work.</summary>
+/// <param name="dY">Gradient of the op's result.</param> <param name="dX">One gradient per input, in order; null for a frozen input.</param>
+public delegate void JointGradientFunction(Tensor dY, ReadOnlySpan<GradientSum?> dX);
+
+/// <summary>How the gradient of one op result reaches one input, or several that are computed together.</summary>
+internal sealed class Edge
+{
+    private readonly Delegate gradient;
+    private readonly Storage?[] held;
+
+    public Edge(ReadOnlySpan<Tensor> inputs, string equation, Delegate gradient, ReadOnlySpan<Tensor> needs)
+    {
+        Inputs = inputs.ToArray();
+        Equation = equation;
+        this.gradient = gradient;
+        held = needs.Length == 0 ? [] : new Storage?[needs.Length];
+        for (var i = 0; i < needs.Length; i++)
+        {
+            held[i] = needs[i].HoldStorage();
+        }
+    }
+
+    public Tensor[] Inputs { get; }
+
+    /// <summary>The formula of what <see cref="Apply"/> adds.</summary>
+    public string Equation { get; }
+
+    /// <summary>The edge recorded after this one for the same result.</summary>
+    public Edge? Next { get; set; }
+
+    public void Apply(Tensor dY)
+    {
+        if (gradient is GradientFunction single)
+        {
+            single(dY, new GradientSum(Inputs[0]));
+            return;
+        }
+        var sums = new GradientSum?[Inputs.Length];
+        for (var i = 0; i < sums.Length; i++)
+        {
+            sums[i] = Inputs[i].RequiresGradient ? new GradientSum(Inputs[i]) : null;
+        }
+        ((JointGradientFunction)gradient)(dY, sums);
+    }
+
+    /// <summary>Lets go of the values that the gradient needed.</summary>
+    public void Release()
+    {
+        for (var i = 0; i < held.Length; i++)
+        {
+            held[i]?.Release();
+            held[i] = null;
+        }
+    }
+}

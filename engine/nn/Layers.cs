@@ -1,0 +1,107 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine.NN;
+
+/// <summary>A table of vectors, one per token id.</summary>
+public sealed class Embedding : Module
+{
+    /// <summary>A table with normal initial values.</summary>
+    /// <param name="count">Number of vectors.</param> <param name="width">Elements of a vector.</param> <param name="random">Source of the initial values.</param>
+    /// <param name="standardDeviation">Of the initial values: 1 as torch.nn.Embedding, 0.02 as BERT.</param> <param name="backend">Where to put it.</param>
+    public Embedding(int count, int width, RandomStream random, float standardDeviation = 1, IBackend? backend = null) =>
+        Weight = Add(new Parameter("weight", random.Normal(count * width, standardDeviation), new Shape(count, width), backend));
+
+    /// <summary>[count, width]</summary>
+    public Parameter Weight { get; }
+
+    /// <summary>The vectors of the given ids.</summary>
+    /// <param name="ids">[n]</param> <returns>[n, width]</returns>
+    public Tensor Forward(Indices ids) => Weight.Gather(ids);
+
+    /// <inheritdoc/>
+    protected override string Details => $"{Weight.Shape[0]}, {Weight.Shape[1]}";
+}
+
+/// <summary>Normalises each row and scales it by learned γ and β; see <see cref="Ops.LayerNorm"/>.</summary>
+public sealed class LayerNorm : Layer
+{
+    /// <summary>γ = 1, β = 0.</summary>
+    /// <param name="width">Elements of a row.</param> <param name="epsilon">ε, added to the variance.</param> <param name="backend">Where to put it.</param>
+    public LayerNorm(int width, float epsilon = 1e-5f, IBackend? backend = null)
+    {
+        Weight = Add(Parameter.Filled("weight", 1, new Shape(width), backend));
+        Bias = Add(Parameter.Filled("bias", 0, new Shape(width), backend));
+        Epsilon = epsilon;
+    }
+
+    /// <summary>γ [width]</summary>
+    public Parameter Weight { get; }
+
+    /// <summary>β [width]</summary>
+    public Parameter Bias { get; }
+
+    /// <summary>ε</summary>
+    public float Epsilon { get; }
+
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor x) => x.LayerNorm(Weight, Bias, Epsilon);
+
+    /// <inheritdoc/>
+    protected override string Details => FormattableString.Invariant($"{Weight.Shape[0]}, eps={Epsilon}");
+}
+
+/// <summary>In training, drops each element with probability p and scales the others by 1/(1−p); in evaluation does nothing.</summary>
+/// <param name="probability">p in [0, 1)</param> <param name="random">Draws the seed of each mask; share one stream among the layers of a model.</param>
+public sealed class Dropout(float probability, RandomStream random) : Layer
+{
+    /// <summary>p</summary>
+    public float Probability { get; } = Checked(probability);
+
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor x) => IsTraining && Probability > 0 ? x.Dropout(Probability, random.NextSeed()) : x;
+
+    /// <inheritdoc/>
+    protected override string Details => FormattableString.Invariant($"p={Probability}");
+
+    private static float Checked(float probability)
+    {
+        Ops.RequireProbability(probability);
+        return probability;
+    }
+}
+
+/// <summary>max(x, 0) as a layer.</summary>
+public sealed class Relu : Layer
+{
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor x) => x.Relu();
+}
+
+/// <summary>Layers one after the other, named 0, 1, 2, …</summary>
+public sealed class Sequential : Layer
+{
+    private readonly List<Slot<Layer>> layers = [];
+
+    /// <summary>A chain of layers.</summary>
+    public Sequential(params ReadOnlySpan<Layer> layers)
+    {
+        foreach (var layer in layers)
+        {
+            this.layers.Add(Add(this.layers.Count.ToString(System.Globalization.CultureInfo.InvariantCulture), layer));
+        }
+    }
+
+    /// <summary>The layer at a position.</summary>
+    public Layer this[int index] => layers[index].Value;
+
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor x)
+    {
+        using var scope = new TensorScope();
+        foreach (var layer in layers)
+        {
+            x = layer.Value.Forward(x);
+        }
+        return scope.Return(x);
+    }
+}

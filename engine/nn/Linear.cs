@@ -1,0 +1,43 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine.NN;
+
+/// <summary>A fully connected layer, y = xWᵀ + b, with W [out, in] and b [out] as PyTorch stores them.</summary>
+public sealed class Linear : Layer
+{
+    /// <summary>A layer with torch.nn.Linear's initial values: W and b uniform in ±1/√in.</summary>
+    /// <param name="inFeatures">in</param> <param name="outFeatures">out</param> <param name="random">Source of the initial values.</param> <param name="bias">False: no b.</param> <param name="backend">Where to put it.</param>
+    public Linear(int inFeatures, int outFeatures, RandomStream random, bool bias = true, IBackend? backend = null)
+        : this(inFeatures, outFeatures, random.Uniform(inFeatures * outFeatures, Bound(inFeatures)), bias ? random.Uniform(outFeatures, Bound(inFeatures)) : null, backend)
+    {
+    }
+
+    /// <summary>A layer with given values.</summary>
+    /// <param name="inFeatures">in</param> <param name="outFeatures">out</param> <param name="weight">W, row-major [out, in].</param> <param name="bias">b [out], or null for none.</param> <param name="backend">Where to put it.</param>
+    public Linear(int inFeatures, int outFeatures, float[] weight, float[]? bias, IBackend? backend = null)
+    {
+        Weight = Add(new Parameter("weight", weight, new Shape(outFeatures, inFeatures), backend));
+        Bias = bias is null ? null : Add(new Parameter("bias", bias, new Shape(outFeatures), backend));
+    }
+
+    /// <summary>W [out, in]</summary>
+    public Parameter Weight { get; }
+
+    /// <summary>b [out], or null</summary>
+    public Parameter? Bias { get; }
+
+    /// <summary>Width of the input.</summary>
+    public int InFeatures => Weight.Shape[1];
+
+    /// <summary>Width of the output.</summary>
+    public int OutFeatures => Weight.Shape[0];
+
+    /// <summary>y = xWᵀ + b</summary>
+    /// <param name="x">[…, in]</param> <returns>[…, out]</returns>
+    public override Tensor Forward(Tensor x) => x.Linear(Weight, Bias);
+
+    /// <inheritdoc/>
+    protected override string Details => $"in_features={InFeatures}, out_features={OutFeatures}, bias={Bias is not null}";
+
+    private static float Bound(int inFeatures) => 1 / MathF.Sqrt(inFeatures);
+}

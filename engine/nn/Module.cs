@@ -1,0 +1,190 @@
+using System.Text;
+
+namespace LoraScratch.Engine.NN;
+
+/// <summary>
+/// A part of a model: parameters and child modules under names. A parameter's path is the names joined by dots, which are also its key in a checkpoint.
+/// </summary>
+public abstract class Module
+{
+    private readonly List<Parameter> parameters = [];
+    private readonly List<Slot> children = [];
+
+    /// <summary>True in training (dropout is active), false in evaluation. New modules are in evaluation until <see cref="Train"/>.</summary>
+    public bool IsTraining { get; private set; }
+
+    /// <summary>The parameters of this module itself.</summary>
+    public IReadOnlyList<Parameter> OwnParameters => parameters;
+
+    /// <summary>The places of the child modules.</summary>
+    public IReadOnlyList<Slot> Children => children;
+
+    /// <summary>Registers a parameter under its name.</summary>
+    protected Parameter Add(Parameter parameter)
+    {
+        RequireNew(parameter.Name);
+        parameters.Add(parameter);
+        return parameter;
+    }
+
+    /// <summary>Registers a child under a name, in a place where it can be replaced (by a version of it with LoRA, say).</summary>
+    protected Slot<T> Add<T>(string name, T module) where T : Module
+    {
+        RequireNew(name);
+        var slot = new Slot<T>(this, name, module);
+        children.Add(slot);
+        return slot;
+    }
+
+    /// <summary>Every module below this one with its path, this one first under the path "".</summary>
+    public IEnumerable<(string Path, Module Module)> NamedModules()
+    {
+        yield return ("", this);
+        foreach (var child in children)
+        {
+            foreach (var (path, module) in child.Current.NamedModules())
+            {
+                yield return (path.Length == 0 ? child.Name : $"{child.Name}.{path}", module);
+            }
+        }
+    }
+
+    /// <summary>Every place of a child below this module with its path; replacing a child while enumerating is allowed for the one just returned.</summary>
+    public IEnumerable<(string Path, Slot Slot)> NamedSlots()
+    {
+        foreach (var child in children)
+        {
+            yield return (child.Name, child);
+            foreach (var (path, slot) in child.Current.NamedSlots())
+            {
+                yield return ($"{child.Name}.{path}", slot);
+            }
+        }
+    }
+
+    /// <summary>Every parameter below this module with its path, in order of registration.</summary>
+    public IEnumerable<(string Path, Parameter Parameter)> NamedParameters() =>
+        NamedModules().SelectMany(entry => entry.Module.parameters.Select(parameter => (entry.Path.Length == 0 ? parameter.Name : $"{entry.Path}.{parameter.Name}", parameter)));
+
+    /// <summary>Every parameter below this module.</summary>
+    public IEnumerable<Parameter> Parameters() => NamedParameters().Select(entry => entry.Parameter);
+
+    /// <summary>The parameters that are not frozen.</summary>
+    public IEnumerable<Parameter> TrainableParameters() => Parameters().Where(parameter => parameter.IsTrainable);
+
+    /// <summary>Switches this module and all below it to training or to evaluation.</summary>
+    public void Train(bool training = true)
+    {
+        IsTraining = training;
+        foreach (var child in children)
+        {
+            child.Current.Train(training);
+        }
+    }
+
+    /// <summary>Switches to evaluation: dropout off.</summary>
+    public void Evaluate() => Train(false);
+
+    /// <summary>Freezes every parameter below this module: no gradient is computed for it.</summary>
+    public void Freeze() => SetTrainable(false);
+
+    /// <summary>Makes every parameter below this module trainable.</summary>
+    public void Unfreeze() => SetTrainable(true);
+
+    /// <summary>Forgets all gradients and gives their memory back.</summary>
+    public void ZeroGradient()
+    {
+        foreach (var parameter in Parameters())
+        {
+            parameter.ZeroGradient();
+        }
+    }
+
+    private void SetTrainable(bool trainable)
+    {
+        foreach (var parameter in Parameters())
+        {
+            parameter.IsTrainable = trainable;
+        }
+    }
+
+    private void RequireNew(string name)
+    {
+        if (name.Length == 0 || name.Contains('.') || parameters.Any(parameter => parameter.Name == name) || children.Any(child => child.Name == name))
+        {
+            throw new ArgumentException($"{GetType().Name}: the name '{name}' is empty, has a dot or is taken; the names in a module must differ.", nameof(name));
+        }
+    }
+
+    /// <summary>What print(model) shows in the brackets: "in_features=768, out_features=8".</summary>
+    protected virtual string Details => "";
+
+    /// <summary>The tree of modules, as Python's print(model) shows it.</summary>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        Print(text, 0);
+        return text.ToString();
+    }
+
+    private void Print(StringBuilder text, int depth)
+    {
+        text.Append(GetType().Name).Append('(').Append(Details);
+        foreach (var child in children)
+        {
+            text.Append('\n').Append(' ', 2 * (depth + 1)).Append('(').Append(child.Name).Append("): ");
+            child.Current.Print(text, depth + 1);
+        }
+        if (children.Count > 0)
+        {
+            text.Append('\n').Append(' ', 2 * depth);
+        }
+        text.Append(')');
+    }
+}
+
+/// <summary>A module with one input and one output: what can be chained, and replaced by a layer with LoRA.</summary>
+public abstract class Layer : Module
+{
+    /// <summary>Computes the output.</summary>
+    public abstract Tensor Forward(Tensor x);
+}
+
+/// <summary>The place of a child in its module.</summary>
+public abstract class Slot(Module owner, string name)
+{
+    /// <summary>The module that the child belongs to.</summary>
+    protected Module Owner { get; } = owner;
+
+    /// <summary>Name within the owner.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>The module in this place.</summary>
+    public abstract Module Current { get; }
+
+    /// <summary>Puts another module in this place; it takes over the owner's training mode.</summary>
+    /// <exception cref="ArgumentException">The place cannot hold a module of that type.</exception>
+    public abstract void Replace(Module module);
+}
+
+/// <summary>The place of a child of a given type.</summary>
+/// <typeparam name="T">What the owner calls: <see cref="Layer"/> where the child may be replaced by any layer.</typeparam>
+public sealed class Slot<T> : Slot where T : Module
+{
+    private T module;
+
+    internal Slot(Module owner, string name, T module) : base(owner, name) => this.module = module;
+
+    /// <summary>The module in this place.</summary>
+    public T Value => module;
+
+    /// <inheritdoc/>
+    public override Module Current => module;
+
+    /// <inheritdoc/>
+    public override void Replace(Module replacement)
+    {
+        module = replacement as T ?? throw new ArgumentException($"The place '{Name}' in {Owner.GetType().Name} holds a {typeof(T).Name}, a {replacement.GetType().Name} is none.", nameof(replacement));
+        module.Train(Owner.IsTraining);
+    }
+}

@@ -1,0 +1,42 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine.NN;
+
+/// <summary>A leaf tensor that a module learns: it has a name within its module and can be frozen.</summary>
+public sealed class Parameter : Tensor
+{
+    /// <summary>A parameter with the given initial values, trainable.</summary>
+    /// <param name="name">Name within the module: "weight".</param> <param name="values">Row-major.</param> <param name="shape">Sizes.</param> <param name="backend">Where to put it.</param>
+    public Parameter(string name, ReadOnlySpan<float> values, Shape shape, IBackend? backend = null) : base(shape, new Storage(backend ?? Device.Default, shape.Count), requiresGradient: true)
+    {
+        Name = name;
+        Set(values);
+    }
+
+    /// <summary>A parameter filled with one value, trainable.</summary>
+    public static Parameter Filled(string name, float value, Shape shape, IBackend? backend = null)
+    {
+        var values = new float[shape.Count];
+        Array.Fill(values, value);
+        return new Parameter(name, values, shape, backend);
+    }
+
+    /// <summary>Name within the module.</summary>
+    public string Name { get; }
+
+    /// <summary>True: Backward computes a gradient and an optimizer may change it. False: frozen, and costs no backward work.</summary>
+    public bool IsTrainable
+    {
+        get => RequiresGradient;
+        set
+        {
+            RequiresGradient = value;
+            if (!value)
+            {
+                ZeroGradient();
+            }
+        }
+    }
+
+    internal override string Description => $"parameter {Name} {Shape}";
+}

@@ -1,0 +1,129 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine;
+
+public static partial class Ops
+{
+    /// <summary>Y = scale · X·W</summary>
+    /// <param name="x">[…, in]</param> <param name="w">[in, out]</param> <param name="scale">A constant factor.</param> <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">The inner dimensions differ.</exception>
+    public static Tensor MatMul(this Tensor x, Tensor w, float scale = 1)
+    {
+        RequireProduct(nameof(MatMul), x, w);
+        var y = Tensor.Result(x.Shape.WithColumns(w.Shape.Columns), x.Backend);
+        y.Backend.Product(y.Matrix, x.Matrix, w.Matrix, scale);
+        return y.GradientFor(x, "dX += scale · dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T, scale), needs: w)
+                .GradientFor(w, "dW += scale · Xᵀ·dY", (dY, dW) => dW.AddProduct(x.Matrix.T, dY.Matrix, scale), needs: x);
+    }
+
+    /// <summary>Y = Z + scale · X·W: a product added to what is there, such as a low-rank update to a layer's output.</summary>
+    /// <param name="z">[…, out]</param> <param name="x">[…, in]</param> <param name="w">[in, out]</param> <param name="scale">A constant factor.</param> <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">The inner dimensions differ, or z does not have the product's shape.</exception>
+    public static Tensor AddMatMul(this Tensor z, Tensor x, Tensor w, float scale = 1)
+    {
+        RequireProduct(nameof(AddMatMul), x, w);
+        if (z.Shape.Rows != x.Shape.Rows || z.Shape.Columns != w.Shape.Columns)
+        {
+            throw new ShapeMismatchException($"AddMatMul: z {z.Shape} cannot take x {x.Shape} · w {w.Shape}, a [{x.Shape.Rows}, {w.Shape.Columns}] product.");
+        }
+        var y = Tensor.Result(z.Shape, z.Backend);
+        y.Backend.Copy(y.Data, z.Data);
+        y.Backend.AddProduct(y.Matrix, x.Matrix, w.Matrix, scale);
+        return y.GradientFor(z, "dZ += dY", (dY, dZ) => dZ.Add(dY))
+                .GradientFor(x, "dX += scale · dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T, scale), needs: w)
+                .GradientFor(w, "dW += scale · Xᵀ·dY", (dY, dW) => dW.AddProduct(x.Matrix.T, dY.Matrix, scale), needs: x);
+    }
+
+    /// <summary>Y = X·Wᵀ + b: a fully connected layer. W has one row per output, as PyTorch stores it.</summary>
+    /// <param name="x">[…, in]</param> <param name="weight">W [out, in]</param> <param name="bias">b [out], or null</param> <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">The input widths differ, or the bias does not fit.</exception>
+    public static Tensor Linear(this Tensor x, Tensor weight, Tensor? bias = null)
+    {
+        if (weight.Shape.Rank != 2 || x.Shape.Rank == 0 || x.Shape.Columns != weight.Shape.Columns)
+        {
+            throw new ShapeMismatchException($"Linear: x {x.Shape} · weight {weight.Shape}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
+        }
+        var y = Tensor.Result(x.Shape.WithColumns(weight.Shape.Rows), x.Backend);
+        y.Backend.Product(y.Matrix, x.Matrix, weight.Matrix.T);
+        y.GradientFor(x, "dX += dY·W", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix), needs: weight)
+         .GradientFor(weight, "dW += dYᵀ·X", (dY, dW) => dW.AddProduct(dY.Matrix.T, x.Matrix), needs: x);
+        if (bias is not null)
+        {
+            Shape.RequireRowVector(nameof(Linear), y, "bias", bias);
+            y.Backend.AddBias(y.Data, y.Data, bias.Data);
+            y.GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
+        }
+        return y;
+    }
+
+    /// <summary>Y = X + b, the bias added to every row.</summary>
+    /// <param name="x">[…, columns]</param> <param name="bias">[columns]</param>
+    /// <exception cref="ShapeMismatchException">The bias does not have one element per column.</exception>
+    public static Tensor AddBias(this Tensor x, Tensor bias)
+    {
+        Shape.RequireRowVector(nameof(AddBias), x, "bias", bias);
+        var y = Tensor.Result(x.Shape, x.Backend);
+        y.Backend.AddBias(y.Data, x.Data, bias.Data);
+        return y.GradientFor(x, "dX += dY", (dY, dX) => dX.Add(dY))
+                .GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
+    }
+
+    /// <summary>Y[b] = A[b]·B[b] for every matrix of a batch.</summary>
+    /// <param name="a">[batch, rows, inner]</param> <param name="b">[batch, inner, columns]</param> <returns>[batch, rows, columns]</returns>
+    /// <exception cref="ShapeMismatchException">The batches or inner dimensions differ.</exception>
+    public static Tensor BatchedMatMul(this Tensor a, Tensor b)
+    {
+        if (a.Shape.Rank != 3 || b.Shape.Rank != 3 || a.Shape[0] != b.Shape[0] || a.Shape[2] != b.Shape[1])
+        {
+            throw new ShapeMismatchException($"BatchedMatMul: a {a.Shape} · b {b.Shape} needs [batch, rows, inner] · [batch, inner, columns] with equal batch and inner.");
+        }
+        var y = Tensor.Result(new Shape(a.Shape[0], a.Shape[1], b.Shape[2]), a.Backend);
+        y.Backend.Product(Batch(y.Data, y.Shape), Batch(a.Data, a.Shape), Batch(b.Data, b.Shape));
+        return y.GradientFor(a, "dA[b] += dY[b]·B[b]ᵀ", (dY, dA) => dY.Backend.AddProduct(Batch(dA.Data, a.Shape), Batch(dY.Data, dY.Shape), Batch(b.Data, b.Shape).T), needs: b)
+                .GradientFor(b, "dB[b] += A[b]ᵀ·dY[b]", (dY, dB) => dY.Backend.AddProduct(Batch(dB.Data, b.Shape), Batch(a.Data, a.Shape).T, Batch(dY.Data, dY.Shape)), needs: a);
+    }
+
+    /// <summary>Y = Xᵀ, copied.</summary>
+    /// <param name="x">[rows, columns]</param> <returns>[columns, rows]</returns>
+    /// <exception cref="ShapeMismatchException">x is not a matrix.</exception>
+    public static Tensor Transpose(this Tensor x)
+    {
+        if (x.Shape.Rank != 2)
+        {
+            throw new ShapeMismatchException($"Transpose: needs a matrix, got x {x.Shape}.");
+        }
+        var y = Tensor.Result(new Shape(x.Shape.Columns, x.Shape.Rows), x.Backend);
+        y.Backend.Transpose(y.Data, x.Data, x.Shape.Rows, x.Shape.Columns);
+        return y.GradientFor(x, "dX += dYᵀ", (dY, dX) =>
+        {
+            using var transposed = Tensor.Empty(x.Shape, dY.Backend);
+            dY.Backend.Transpose(transposed.Data, dY.Data, dY.Shape.Rows, dY.Shape.Columns);
+            dX.Add(transposed);
+        });
+    }
+
+    /// <summary>The same values in another shape; the memory is shared.</summary>
+    /// <param name="x">Any shape.</param> <param name="shape">A shape with as many elements.</param>
+    /// <exception cref="ShapeMismatchException">The number of elements differs.</exception>
+    public static Tensor Reshape(this Tensor x, Shape shape)
+    {
+        if (shape.Count != x.Shape.Count)
+        {
+            throw new ShapeMismatchException($"Reshape: x {x.Shape} has {x.Shape.Count} elements, {shape} has {shape.Count}.");
+        }
+        return x.View(shape).GradientFor(x, "dX += dY", (dY, dX) => dX.Add(dY));
+    }
+
+    private static Matrix Batch(DeviceBuffer<float> data, Shape shape) =>
+        new(data, shape[1], shape[2], shape[2], Batch: shape[0], BatchStride: shape[1] * shape[2]);
+
+    private static void RequireProduct(string op, Tensor x, Tensor w)
+    {
+        if (w.Shape.Rank == 2 && x.Shape.Rank >= 1 && x.Shape.Columns == w.Shape[0])
+        {
+            return;
+        }
+        var hint = w.Shape.Rank == 2 && w.Shape[1] == x.Shape.Columns ? " Did you mean w.Transpose(), or Linear(x, w)?" : "";
+        throw new ShapeMismatchException($"{op}: x {x.Shape} · w {w.Shape} needs w of shape [{x.Shape.Columns}, out]: equal inner dimensions.{hint}");
+    }
+}

@@ -1,0 +1,42 @@
+using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine.Optim;
+
+/// <summary>Adam (Kingma and Ba 2015, arXiv 1412.6980) with torch.optim.Adam's rules and defaults: weight decay, where given, is added to the gradient.</summary>
+/// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Rate.</param> <param name="beta1">β₁</param> <param name="beta2">β₂</param>
+/// <param name="epsilon">ε</param> <param name="weightDecay">L2 factor, ≥ 0.</param>
+public sealed class Adam(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, float beta1 = 0.9f, float beta2 = 0.999f, float epsilon = 1e-8f, float weightDecay = 0)
+    : AdamBase(parameters, learningRate, beta1, beta2, epsilon, weightDecay, decoupled: false);
+
+/// <summary>AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with torch.optim.AdamW's rules and defaults: weight decay shrinks the parameter itself.</summary>
+/// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Rate.</param> <param name="beta1">β₁</param> <param name="beta2">β₂</param>
+/// <param name="epsilon">ε</param> <param name="weightDecay">Decay, ≥ 0.</param>
+public sealed class AdamW(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, float beta1 = 0.9f, float beta2 = 0.999f, float epsilon = 1e-8f, float weightDecay = 0.01f)
+    : AdamBase(parameters, learningRate, beta1, beta2, epsilon, weightDecay, decoupled: true);
+
+/// <summary>What Adam and AdamW share; see <see cref="IBackend.AdamStep"/> for the equations.</summary>
+public abstract class AdamBase : Optimizer
+{
+    private readonly AdamStep settings;
+    private readonly Dictionary<Parameter, int> stepsOf = [];
+
+    private protected AdamBase(IEnumerable<Parameter> parameters, float learningRate, float beta1, float beta2, float epsilon, float weightDecay, bool decoupled)
+        : base(parameters, learningRate, slots: 2)
+    {
+        RequireAtLeastZero(learningRate, nameof(learningRate));
+        RequireBeta(beta1, nameof(beta1));
+        RequireBeta(beta2, nameof(beta2));
+        RequireAtLeastZero(epsilon, nameof(epsilon));
+        RequireAtLeastZero(weightDecay, nameof(weightDecay));
+        settings = new AdamStep(learningRate, beta1, beta2, epsilon, weightDecay, decoupled, 0);
+    }
+
+    private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state)
+    {
+        // As in PyTorch, t counts the steps of this parameter: one that had no gradient so far starts its bias correction later.
+        var number = stepsOf[parameter] = stepsOf.GetValueOrDefault(parameter) + 1;
+        parameter.Backend.AdamStep(parameter.Data, gradient.Data, State(state, 0, parameter).Data, State(state, 1, parameter).Data,
+            settings with { Rate = LearningRate, Number = number });
+    }
+}
