@@ -8,7 +8,7 @@ namespace LoraScratch.Engine;
 /// <para>
 /// <b>Lifetime.</b> The memory of a tensor goes back to the backend's pool when nobody needs it: neither its owner nor a gradient that was recorded
 /// with it. What an op computes is owned by the innermost <see cref="TensorScope"/>, and by the graph: <see cref="Backward"/> frees every
-/// intermediate tensor it passes, unless <see cref="Keep"/> was called on it. What you create (<see cref="From(ReadOnlySpan{float}, Shape, IBackend?)"/>)
+/// intermediate tensor it passes, unless <see cref="Keep"/> was called on it. What you create (with From or Zeros)
 /// lives until you dispose it. <see cref="Dispose"/> only says that you are done: the value stays readable as long as the graph needs it.
 /// </para>
 /// </summary>
@@ -103,7 +103,7 @@ public class Tensor : IDisposable
 
     /// <summary>
     /// The tensor that an op is about to compute: undefined contents, owned by the innermost <see cref="TensorScope"/>. An op fills it through its backend and
-    /// then calls <see cref="GradientFor"/> once for each input.
+    /// then calls GradientFor once for each input.
     /// </summary>
     /// <param name="shape">Sizes.</param> <param name="backend">Device of the inputs.</param> <param name="operation">Name of the op: the calling method.</param>
     public static Tensor Result(Shape shape, IBackend backend, [CallerMemberName] string operation = "") =>
