@@ -1,0 +1,77 @@
+namespace LoraScratch.Engine.IO;
+
+/// <summary>
+/// Writes a file whole or not at all: into a temporary file beside it, flushed to the disk, then renamed over the old one in one step of the
+/// operating system. Whatever goes wrong on the way, a full disk, a kill, an exception, the old file stays as it was. After a kill a file
+/// named .NAME.RANDOM.tmp may remain; it can be deleted.
+/// </summary>
+public static class AtomicFile
+{
+    /// <summary>Writes <paramref name="path"/> with what <paramref name="write"/> puts into the stream.</summary>
+    /// <param name="path">The file; its folder must exist. An old file is replaced.</param>
+    /// <param name="write">Writes the contents. If it throws, the exception passes on and nothing has changed.</param>
+    /// <exception cref="InputException">The file cannot be written: folder missing or read-only, disk full, a folder of that name.</exception>
+    public static void Write(string path, Action<Stream> write) => Write(path, write, CreateNew);
+
+    /// <summary>Writes a text file in UTF-8, without a byte order mark.</summary>
+    /// <inheritdoc cref="Write(string, Action{Stream})"/>
+    public static void WriteText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>The same with a stream of the caller's making, so that a test can let the disk be full at any byte.</summary>
+    internal static void Write(string path, Action<Stream> write, Func<string, Stream> create)
+    {
+        if (Directory.Exists(path))
+            throw new InputException($"{path}: cannot be written: a folder of that name exists. Choose another name.");
+        var temporary = TemporaryBeside(path);
+        try
+        {
+            using (var stream = create(temporary))
+            {
+                write(stream);
+                Flush(stream);
+            }
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception trouble)
+        {
+            Quietly(() => File.Delete(temporary));
+            if (trouble is IOException or UnauthorizedAccessException)
+                throw CannotWrite(path, trouble);
+            throw;
+        }
+    }
+
+    /// <summary>A name in the same folder, hence on the same disk: only there a rename is one step.</summary>
+    internal static string TemporaryBeside(string path)
+    {
+        var whole = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        return Path.Combine(Path.GetDirectoryName(whole) ?? whole, $".{Path.GetFileName(whole)}.{Path.GetRandomFileName()}.tmp");
+    }
+
+    internal static InputException CannotWrite(string path, Exception trouble) => new(
+        $"{path}: cannot be written: {trouble.Message} Nothing was changed. Check that the folder exists and may be written, and the space on the "
+            + "disk.");
+
+    /// <summary>Cleaning up must not hide the exception that made it necessary.</summary>
+    internal static void Quietly(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+
+    private static FileStream CreateNew(string path) => new(path, FileMode.CreateNew, FileAccess.Write, FileShare.None);
+
+    /// <summary>Without it the rename may reach the disk before the contents, and a power cut leaves an empty file.</summary>
+    private static void Flush(Stream stream)
+    {
+        if (stream is FileStream file)
+            file.Flush(flushToDisk: true);
+        else
+            stream.Flush();
+    }
+}

@@ -1,0 +1,232 @@
+using System.Buffers.Binary;
+using System.Collections.ObjectModel;
+using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
+
+namespace LoraScratch.Engine.IO;
+
+/// <summary>
+/// A safetensors file, memory-mapped: opening reads the header only, and a tensor's bytes are read from the disk when they are asked for.
+/// The layout: 8 bytes little-endian N, N bytes of JSON, then the data, row-major and little-endian. The file must not be cut while it is
+/// open: the operating system answers a read past its new end by ending the process.
+/// </summary>
+public sealed unsafe class SafeTensorsFile : IDisposable
+{
+    private const int LengthBytes = 8;
+    private readonly MemoryMappedFile map;
+    private readonly MemoryMappedViewAccessor view;
+    private readonly byte* data;
+    private bool disposed;
+
+    private SafeTensorsFile(string path, SafeFileHandle handle)
+    {
+        Path = path;
+        var length = RandomAccess.GetLength(handle);
+        var headerLength = HeaderLength(path, handle, length);
+        map = MemoryMappedFile.CreateFromFile(handle, null, length, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        try
+        {
+            view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
+            byte* start = null;
+            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+            start += view.PointerOffset + LengthBytes;
+            data = start + headerLength;
+            var (tensors, metadata) = SafeTensorsHeader.Parse(path, new(start, headerLength), length - LengthBytes - headerLength);
+            Tensors = new ReadOnlyDictionary<string, TensorInfo>(tensors);
+            Metadata = new ReadOnlyDictionary<string, string>(metadata);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The path as it was given to <see cref="Open"/>.</summary>
+    public string Path { get; }
+
+    /// <summary>Every tensor by name, in the order of the data.</summary>
+    public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    /// <summary>The strings that the writer left about the whole file, such as format = pt. Empty if there are none.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Opens the file and checks its whole header.</summary>
+    /// <param name="path">A .safetensors file.</param>
+    /// <exception cref="InputException">The file is missing, cannot be read, or breaks a rule of the format; the message says which.</exception>
+    public static SafeTensorsFile Open(string path)
+    {
+        if (!BitConverter.IsLittleEndian)
+            throw new PlatformNotSupportedException("safetensors files are little-endian and mapped as they are; this processor is big-endian.");
+        if (Directory.Exists(path))
+            throw new InputException($"{path}: expected a safetensors file, found a folder. Name the file in it.");
+        try
+        {
+            using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+            return new SafeTensorsFile(path, handle);
+        }
+        catch (Exception trouble) when (trouble is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new InputException($"{path}: no such file. Check the path.");
+        }
+        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {trouble.Message} Check the file's permissions and the disk.");
+        }
+    }
+
+    /// <summary>
+    /// Copies a whole tensor as floats. F32, F16, BF16, BOOL and integers of 8 and 16 bits arrive exactly, F64 rounded to the nearest float.
+    /// </summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="destination">As many floats as the tensor has elements, row-major.</param>
+    /// <exception cref="InputException">
+    /// No such tensor, another number of elements, a type without float values (F4, F6, F8, C64), an F64 value beyond the range of a float,
+    /// or a wider integer that no float equals.
+    /// </exception>
+    public void Read(string name, Span<float> destination) => Read(WholeTensor(name, destination.Length), 0, destination);
+
+    /// <summary>Copies a part of a tensor as floats, so that a large one needs no second copy of itself.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="firstElement">Where to begin, counted row-major.</param>
+    /// <param name="destination">As many floats as are wanted.</param>
+    /// <exception cref="InputException">As for the whole tensor.</exception>
+    public void Read(string name, long firstElement, Span<float> destination)
+        => Read(Part(name, firstElement, destination.Length), firstElement, destination);
+
+    /// <summary>Copies a whole tensor of integers or truth values.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="destination">As many numbers as the tensor has elements, row-major.</param>
+    /// <exception cref="InputException">No such tensor, another number of elements, not an integer type, or a value beyond the range.</exception>
+    public void ReadInt64(string name, Span<long> destination) => ReadIntegers(WholeTensor(name, destination.Length), destination);
+
+    /// <inheritdoc cref="ReadInt64"/>
+    public void ReadInt32(string name, Span<int> destination) => ReadIntegers(WholeTensor(name, destination.Length), destination);
+
+    /// <summary>The bytes of a tensor as they lie in the file, without a copy. The span must not outlive this object.</summary>
+    /// <exception cref="InputException">No such tensor, or more than 2 GiB: take those in parts.</exception>
+    public ReadOnlySpan<byte> Bytes(string name)
+    {
+        var tensor = Find(name);
+        return tensor.ByteLength <= int.MaxValue
+            ? Slice(tensor, 0, (int)tensor.ByteLength)
+            : throw new InputException($"{Path}: tensor {tensor} has {tensor.ByteLength} bytes, a span holds {int.MaxValue}. Read it in parts.");
+    }
+
+    /// <summary>A part of a tensor's bytes, without a copy. The span must not outlive this object.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="firstByte">Where to begin, counted from the tensor's first byte.</param>
+    /// <param name="length">How many bytes.</param>
+    /// <exception cref="InputException">No such tensor.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The part reaches beyond the tensor.</exception>
+    public ReadOnlySpan<byte> Bytes(string name, long firstByte, int length)
+    {
+        var tensor = Find(name);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfNegative(firstByte);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstByte, tensor.ByteLength - length);
+        return Slice(tensor, firstByte, length);
+    }
+
+    /// <summary>Unmaps the file. Spans taken from it are void from here on.</summary>
+    public void Dispose()
+    {
+        if (disposed)
+            return;
+        disposed = true;
+        if (data is not null)
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
+        view?.Dispose();
+        map.Dispose();
+    }
+
+    private void Read(TensorInfo tensor, long firstElement, Span<float> destination)
+    {
+        if (!NumberConversion.HasFloatValues(tensor.DType))
+            throw new InputException($"{Path}: tensor {tensor} cannot be read as floats: {tensor.DType} is listed, not decoded. Convert the file "
+                + "to F32, F16 or BF16 first.");
+        var width = tensor.DType.Bits() / 8;
+        foreach (var (start, count) in NumberConversion.Pieces(destination.Length))
+        {
+            var bytes = Slice(tensor, (firstElement + start) * width, count * width);
+            if (NumberConversion.ToFloat(tensor.DType, bytes, destination.Slice(start, count)) is int wrong)
+                throw new InputException($"{Path}: tensor {tensor}: element {firstElement + start + wrong} has no float value: it is beyond the "
+                    + "range of a float or is an integer that floats skip. Read it as integers, or scale the tensor when it is written.");
+        }
+    }
+
+    private void ReadIntegers<T>(TensorInfo tensor, Span<T> destination) where T : unmanaged, System.Numerics.IBinaryInteger<T>
+    {
+        if (!NumberConversion.HasIntegerValues(tensor.DType))
+            throw new InputException($"{Path}: tensor {tensor}: expected integers, found {tensor.DType}. Read it as floats.");
+        var width = tensor.DType.Bits() / 8;
+        foreach (var (start, count) in NumberConversion.Pieces(destination.Length))
+        {
+            var bytes = Slice(tensor, (long)start * width, count * width);
+            if (NumberConversion.ToInteger(tensor.DType, bytes, destination.Slice(start, count)) is int wrong)
+                throw new InputException($"{Path}: tensor {tensor}: element {(long)start + wrong} does not fit a {typeof(T).Name}. Check that it "
+                    + "is the tensor that you mean.");
+        }
+    }
+
+    private TensorInfo WholeTensor(string name, int length)
+    {
+        var tensor = Find(name);
+        return tensor.ElementCount == length
+            ? tensor
+            : throw new InputException($"{Path}: tensor {tensor} has {tensor.ElementCount} elements, {length} were expected. Does the file belong "
+                + "to this model?");
+    }
+
+    private TensorInfo Part(string name, long firstElement, int length)
+    {
+        var tensor = Find(name);
+        ArgumentOutOfRangeException.ThrowIfNegative(firstElement);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstElement, tensor.ElementCount - length);
+        return tensor;
+    }
+
+    private TensorInfo Find(string name) => Tensors.TryGetValue(name, out var tensor) ? tensor : throw NoSuchTensor(name);
+
+    internal InputException NoSuchTensor(string name) => new($"{Path}: no tensor {Describe.Name(name)}. "
+        + (Tensors.Count == 0 ? "The file has none." : $"The file has {Tensors.Count}, among them {Describe.Nearest(name, Tensors.Keys)}."));
+
+    private ReadOnlySpan<byte> Slice(TensorInfo tensor, long firstByte, int length)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        return new(data + tensor.Begin + firstByte, length);
+    }
+
+    private static int HeaderLength(string path, SafeFileHandle handle, long fileLength)
+    {
+        Span<byte> prefix = stackalloc byte[LengthBytes];
+        if (fileLength < LengthBytes)
+            throw new InputException($"{path}: the file has {fileLength} bytes, a safetensors file begins with 8 bytes that give the length of "
+                + "its header. The file is empty or truncated; copy or download it again.");
+        for (var count = 0; count < LengthBytes;)
+        {
+            var read = RandomAccess.Read(handle, prefix[count..], count);
+            if (read == 0)
+                throw new InputException($"{path}: the file was cut while it was opened. Wait until it is written, then try again.");
+            count += read;
+        }
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (length > SafeTensorsHeader.LongestHeader)
+            throw new InputException($"{path}: the header is too large: its first 8 bytes claim {length} bytes, the format allows "
+                + $"{SafeTensorsHeader.LongestHeader}. {OtherFormat(prefix)}");
+        if ((long)length > fileLength - LengthBytes)
+            throw new InputException($"{path}: the header is cut: its first 8 bytes claim {length} bytes, only {fileLength - LengthBytes} follow. "
+                + "The file is truncated or is no safetensors file; copy or download it again.");
+        return (int)length;
+    }
+
+    /// <summary>What the first bytes look like, where they are those of a file that is often mistaken for a safetensors file.</summary>
+    private static string OtherFormat(ReadOnlySpan<byte> prefix) => prefix switch
+    {
+        _ when prefix.SequenceEqual("version "u8) => "It looks like a Git LFS pointer; fetch the file itself with 'git lfs pull'.",
+        _ when prefix.StartsWith("PK"u8) => "It looks like a zip archive or a PyTorch .bin file; convert it to safetensors first.",
+        _ when prefix.StartsWith("GGUF"u8) => "It looks like a GGUF file; this program reads safetensors.",
+        _ when prefix[0] is (byte)'{' or (byte)'<' => "It looks like JSON or HTML; was an error page saved instead of the file?",
+        _ => "It is no safetensors file, or its beginning is damaged; copy or download it again.",
+    };
+}
