@@ -1,0 +1,191 @@
+using System.Text;
+using System.Text.Json;
+using LoraScratch.Engine;
+
+namespace LoraScratch.Lora.Data;
+
+public sealed partial class WordPieceTokenizer
+{
+    private static readonly string[] SpecialNames = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
+
+    /// <summary>
+    /// Reads a tokenizer: a vocab.txt (the line number, from 0, is the id), a Hugging Face tokenizer.json, or a model folder with one of them
+    /// (tokenizer.json first, as in transformers).
+    /// </summary>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="uncased">
+    /// Whether letters are lowered and accents stripped. If null: what tokenizer.json says; for a vocab.txt the do_lower_case of a tokenizer_config.json
+    /// beside it; else true.
+    /// </param>
+    /// <exception cref="InputException">No such file, or it is not a WordPiece vocabulary; the message names file and line.</exception>
+    public static WordPieceTokenizer Load(string path, bool? uncased = null)
+    {
+        if (Directory.Exists(path))
+        {
+            var candidates = new[] { Path.Combine(path, "tokenizer.json"), Path.Combine(path, "vocab.txt") };
+            path = Array.Find(candidates, File.Exists) ?? throw new InputException(
+                $"{path}: this folder has no tokenizer.json and no vocab.txt. Copy the model's vocab.txt into it, or name the file itself.");
+        }
+        if (!File.Exists(path))
+            throw new InputException($"{path}: there is no such file. A vocab.txt, a tokenizer.json or a folder with one of them is expected.");
+        return path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? LoadJson(path, uncased) : LoadVocabulary(path, uncased);
+    }
+
+    /// <summary>A tokenizer with a vocabulary made by the program.</summary>
+    /// <param name="vocabulary">Distinct pieces, [PAD], [UNK], [CLS] and [SEP] among them; the index is the id.</param>
+    /// <param name="uncased">Whether letters are lowered and accents stripped.</param>
+    /// <exception cref="InputException">A piece is empty, appears twice or holds a line feed, or one of the four special tokens is missing.</exception>
+    public static WordPieceTokenizer FromVocabulary(IEnumerable<string> vocabulary, bool uncased = true) =>
+        Create("vocabulary", [.. vocabulary], id => $"piece {id}", uncased);
+
+    /// <summary>Writes the vocabulary as a vocab.txt that <see cref="Load"/> and transformers read.</summary>
+    /// <param name="path">The file; it is replaced in one step.</param>
+    public void SaveVocabulary(string path)
+    {
+        var temporary = path + ".tmp";
+        File.WriteAllText(temporary, string.Concat(pieces.Select(p => p + "\n")));
+        File.Move(temporary, path, overwrite: true);
+    }
+
+    private static WordPieceTokenizer LoadVocabulary(string path, bool? uncased)
+    {
+        var bytes = File.ReadAllBytes(path).AsSpan();
+        if (bytes.StartsWith("\uFEFF"u8))
+            bytes = bytes[3..];
+        var pieces = new List<string>();
+        while (!bytes.IsEmpty)
+        {
+            var end = bytes.IndexOf((byte)'\n');
+            var line = end < 0 ? bytes : bytes[..end];
+            bytes = end < 0 ? [] : bytes[(end + 1)..];
+            if (line.EndsWith("\r"u8))
+                line = line[..^1];
+            try
+            {
+                pieces.Add(StrictUtf8.Decode(line));
+            }
+            catch (DecoderFallbackException)
+            {
+                throw new InputException($"{path}, line {pieces.Count + 1}: these bytes are not UTF-8. A vocab.txt is UTF-8 text with one piece per line.");
+            }
+        }
+        while (pieces.Count > 0 && pieces[^1].Length == 0)
+            pieces.RemoveAt(pieces.Count - 1);                          // blank lines at the end name no id
+        return Create(path, [.. pieces], id => $"line {id + 1}", uncased ?? LowerCaseBeside(path) ?? true);
+    }
+
+    private static WordPieceTokenizer Create(string source, string[] pieces, Func<int, string> place, bool uncased)
+    {
+        if (pieces.Length == 0)
+            throw new InputException($"{source}: the vocabulary is empty. One piece per line is expected, [PAD], [UNK], [CLS] and [SEP] among them.");
+        var seen = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (var id = 0; id < pieces.Length; id++)
+        {
+            if (pieces[id].Length == 0)
+                throw new InputException($"{source}, {place(id)}: the piece is empty. Remove the blank line; every line below it then moves up by one id.");
+            if (pieces[id].Contains('\n'))
+                throw new InputException($"{source}, {place(id)}: the piece holds a line feed, which no vocab.txt can store.");
+            if (!seen.TryAdd(pieces[id], id))
+                throw new InputException($"{source}, {place(id)}: '{pieces[id]}' is already {place(seen[pieces[id]])}. Every piece may appear once.");
+        }
+        foreach (var name in SpecialNames[..4])
+            if (!seen.ContainsKey(name))
+                throw new InputException($"{source}: the vocabulary of {pieces.Length} pieces lacks {name}. Is this the vocab.txt of a BERT or DistilBERT model?");
+        return new WordPieceTokenizer(pieces, uncased);
+    }
+
+    private static bool? LowerCaseBeside(string vocabularyPath)
+    {
+        var path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(vocabularyPath))!, "tokenizer_config.json");
+        if (!File.Exists(path))
+            return null;
+        using var json = ParseJson(path);
+        return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("do_lower_case", out var value)
+            && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
+    }
+
+    private static JsonDocument ParseJson(string path)
+    {
+        try
+        {
+            return JsonDocument.Parse(File.ReadAllBytes(path), StrictJson);
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{path}, line {e.LineNumber + 1}: this is not valid JSON ({e.Message})");
+        }
+    }
+
+    // ---- tokenizer.json: everything in it that would change an id is either followed or refused by name ---------------------------------
+
+    private static WordPieceTokenizer LoadJson(string path, bool? uncased)
+    {
+        using var json = ParseJson(path);
+        var root = json.RootElement;
+        var model = Get(root, "model");
+        Require(path, "model.type", Text(Get(model, "type")), "WordPiece");
+        Require(path, "model.unk_token", Text(Get(model, "unk_token")), "[UNK]");
+        Require(path, "model.continuing_subword_prefix", Text(Get(model, "continuing_subword_prefix")), "##");
+        Require(path, "model.max_input_chars_per_word", Text(Get(model, "max_input_chars_per_word")), $"{MaxWordLength}");
+        var normalizer = Get(root, "normalizer");
+        Require(path, "normalizer.type", Text(Get(normalizer, "type")), "BertNormalizer");
+        Require(path, "normalizer.clean_text", Text(Get(normalizer, "clean_text")), "true");
+        Require(path, "normalizer.handle_chinese_chars", Text(Get(normalizer, "handle_chinese_chars")), "true");
+        var lower = Text(Get(normalizer, "lowercase"));
+        var strip = Text(Get(normalizer, "strip_accents"));
+        if (strip is not "null" and not "nothing")
+            Require(path, "normalizer.strip_accents", strip, lower);
+        Require(path, "pre_tokenizer.type", Text(Get(Get(root, "pre_tokenizer"), "type")), "BertPreTokenizer");
+        CheckAddedTokens(path, Get(root, "added_tokens"));
+        return Create(path, PiecesById(path, Get(model, "vocab")), id => $"id {id}", uncased ?? lower == "true");
+    }
+
+    private static void CheckAddedTokens(string path, JsonElement? added)
+    {
+        if (added is not { ValueKind: JsonValueKind.Array } tokens)
+            return;
+        foreach (var token in tokens.EnumerateArray())
+        {
+            var content = Text(Get(token, "content"));
+            var plain = new[] { "single_word", "lstrip", "rstrip", "normalized" }.All(flag => Text(Get(token, flag)) != "true");
+            if (!plain || !SpecialNames.Contains(content))
+                throw new InputException($"{path}: added token '{content}' is not supported. Only {string.Join(", ", SpecialNames)} are, "
+                    + "without single_word, lstrip, rstrip and normalized.");
+        }
+    }
+
+    private static string[] PiecesById(string path, JsonElement? vocabulary)
+    {
+        if (vocabulary is not { ValueKind: JsonValueKind.Object } entries)
+            throw new InputException($"{path}: model.vocab should be an object that gives every piece its id, and is {Text(vocabulary)}.");
+        var pieces = new string?[entries.GetPropertyCount()];
+        foreach (var entry in entries.EnumerateObject())
+        {
+            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || (uint)id >= (uint)pieces.Length)
+                throw new InputException($"{path}: model.vocab gives '{entry.Name}' the id {entry.Value.GetRawText()}; "
+                    + $"ids of {pieces.Length} pieces go from 0 to {pieces.Length - 1}.");
+            if (pieces[id] is { } other)
+                throw new InputException($"{path}: model.vocab gives '{other}' and '{entry.Name}' the same id {id}.");
+            pieces[id] = entry.Name;
+        }
+        return pieces!;
+    }
+
+    private static JsonElement? Get(JsonElement? parent, string name) =>
+        parent is { ValueKind: JsonValueKind.Object } json && json.TryGetProperty(name, out var value) ? value : null;
+
+    private static string Text(JsonElement? value) => value switch
+    {
+        null => "nothing",
+        { ValueKind: JsonValueKind.String } text => text.GetString()!,
+        { ValueKind: JsonValueKind.Object or JsonValueKind.Array } => "a list or an object",
+        { } other => other.GetRawText(),
+    };
+
+    private static void Require(string path, string name, string found, string expected)
+    {
+        if (found != expected)
+            throw new InputException($"{path}: {name} is {found}, and only {expected} is supported: another value would give other ids than the model was trained on.");
+    }
+}

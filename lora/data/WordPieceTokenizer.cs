@@ -1,0 +1,154 @@
+using System.Buffers;
+using System.Text;
+
+namespace LoraScratch.Lora.Data;
+
+/// <summary>
+/// The WordPiece tokenizer of BERT and DistilBERT, with the ids of Hugging Face's Rust tokenizer for every input: clean the text, put ideographs and
+/// punctuation apart, and (uncased models) decompose, strip accents and lower; then cut every word greedily into the longest pieces of the vocabulary.
+/// A word of more than 100 code points, or with a part that is in no piece, becomes one [UNK]. The name of a special token inside the text, such as
+/// "[SEP]", is that token, as in Hugging Face's. Instances are immutable and may be used from any thread.
+/// </summary>
+/// <remarks>
+/// One pass over the text without a normalized copy: a table per vocabulary leads from each UTF-16 unit to its kind and to the symbol of what it becomes
+/// (<see cref="CharacterRules"/> and <see cref="PieceTrie"/> composed), and a word is a short array of symbols on the stack.
+/// </remarks>
+public sealed partial class WordPieceTokenizer
+{
+    /// <summary>A word of more code points than this, counted after normalization, is unknown.</summary>
+    public const int MaxWordLength = 100;
+
+    private const int KindShift = 28, SymbolMask = (1 << KindShift) - 1;
+
+    private readonly string[] pieces;
+    private readonly Dictionary<string, int> idOf;
+    private readonly CharacterRules rules;
+    private readonly PieceTrie trie;
+    private readonly int[][] pages;                                     // kind << 28 | symbol of every code point
+    private readonly SearchValues<string> specialNames;
+    private readonly string[] specials;                                 // longest first
+
+    private WordPieceTokenizer(string[] pieces, bool uncased)
+    {
+        this.pieces = pieces;
+        idOf = new Dictionary<string, int>(pieces.Length, StringComparer.Ordinal);
+        for (var id = 0; id < pieces.Length; id++)
+            idOf.Add(pieces[id], id);
+        Uncased = uncased;
+        PadId = idOf["[PAD]"];
+        UnknownId = idOf["[UNK]"];
+        ClassificationId = idOf["[CLS]"];
+        SeparatorId = idOf["[SEP]"];
+        specials = [.. SpecialNames.Where(idOf.ContainsKey).OrderByDescending(s => s.Length)];
+        specialNames = SearchValues.Create(specials, StringComparison.Ordinal);
+        rules = uncased ? CharacterRules.Uncased : CharacterRules.Cased;
+        trie = new PieceTrie(pieces, "##");
+        pages = ComposePages();
+    }
+
+    /// <summary>Whether accents are stripped and letters lowered.</summary>
+    public bool Uncased { get; }
+    /// <summary>Entries of the vocabulary.</summary>
+    public int VocabularySize => pieces.Length;
+    /// <summary>Id of [PAD].</summary>
+    public int PadId { get; }
+    /// <summary>Id of [UNK].</summary>
+    public int UnknownId { get; }
+    /// <summary>Id of [CLS].</summary>
+    public int ClassificationId { get; }
+    /// <summary>Id of [SEP].</summary>
+    public int SeparatorId { get; }
+    /// <summary>The vocabulary: the piece of id i is its element i.</summary>
+    public IReadOnlyList<string> Vocabulary => pieces;
+
+    /// <summary>The id of a piece of the vocabulary, spelled as there.</summary>
+    /// <returns>The id, or −1 if the vocabulary lacks the piece.</returns>
+    public int IdOf(string piece) => idOf.GetValueOrDefault(piece, -1);
+
+    /// <summary>Encodes a text: [CLS], its pieces, [SEP].</summary>
+    /// <param name="text">Any string; unpaired surrogates are dropped.</param>
+    /// <param name="maxLength">At most so many ids, [CLS] and [SEP] included; the end of a longer text is left out.</param>
+    /// <exception cref="ArgumentOutOfRangeException">maxLength is less than 2.</exception>
+    public TokenizedText Encode(string text, int maxLength = 512)
+    {
+        var ids = EncodeIds(text, maxLength, out var truncated);
+        return new TokenizedText(ids, [.. ids.Select(id => pieces[id])], truncated);
+    }
+
+    /// <summary>As <see cref="Encode"/>, the ids alone.</summary>
+    public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength = 512) => EncodeIds(text, maxLength, out _);
+
+    /// <summary>As <see cref="Encode"/>, the ids alone and whether the end of the text was left out.</summary>
+    public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength, out bool truncated)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 2);
+        // No UTF-16 unit becomes more than three code points, and no code point more than one piece.
+        var capacity = (int)Math.Min(maxLength, 3L * text.Length + 2);
+        var rented = ArrayPool<int>.Shared.Rent(capacity);
+        try
+        {
+            var writer = new Writer(this, rented.AsSpan(0, capacity - 1), stackalloc int[2 * MaxWordLength]);
+            writer.AddId(ClassificationId);
+            writer.AddText(text);
+            truncated = writer.Overflowed;
+            rented[writer.Count] = SeparatorId;
+            return rented.AsSpan(0, writer.Count + 1).ToArray();
+        }
+        finally
+        {
+            ArrayPool<int>.Shared.Return(rented);
+        }
+    }
+
+    /// <summary>
+    /// The text of ids: pieces joined by spaces, continuing pieces attached to the one before, no space before . , ? and !. Case, accents and the
+    /// exact spaces of the original are gone.
+    /// </summary>
+    /// <param name="ids">Ids of this vocabulary.</param>
+    /// <param name="skipSpecial">Leave out [CLS], [SEP], [PAD], [UNK] and [MASK].</param>
+    /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
+    {
+        var text = new StringBuilder();
+        var first = true;
+        foreach (var id in ids)
+        {
+            if ((uint)id >= (uint)pieces.Length)
+                throw new ArgumentOutOfRangeException(nameof(ids), id, $"Decode: the vocabulary has ids 0 to {pieces.Length - 1}.");
+            var piece = pieces[id];
+            if (skipSpecial && specials.Contains(piece))
+                continue;
+            if (first)
+                text.Append(piece);
+            else if (piece.StartsWith("##", StringComparison.Ordinal))
+                text.Append(piece, 2, piece.Length - 2);
+            else
+                text.Append(piece is [',' or '.' or '?' or '!', ..] ? "" : " ").Append(piece);
+            first = false;
+        }
+        return text.ToString();
+    }
+
+    // Pages where no code point has a rule or a symbol share one page of unknown word characters.
+    private int[][] ComposePages()
+    {
+        var withSymbols = trie.CodePoints.Select(c => c / CharacterRules.PageSize).ToHashSet();
+        var unknown = new int[CharacterRules.PageSize];
+        var composed = new int[CharacterRules.PageCount][];
+        for (var page = 0; page < composed.Length; page++)
+        {
+            if (!rules.HasRules(page) && !withSymbols.Contains(page))
+            {
+                composed[page] = unknown;
+                continue;
+            }
+            var entries = composed[page] = new int[CharacterRules.PageSize];
+            for (var i = 0; i < entries.Length; i++)
+            {
+                var (kind, target) = rules.Of(page * CharacterRules.PageSize + i);
+                entries[i] = (int)kind << KindShift | trie.SymbolOf(target);
+            }
+        }
+        return composed;
+    }
+}
