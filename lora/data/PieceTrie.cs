@@ -83,24 +83,23 @@ internal sealed class PieceTrie
     {
         private readonly List<(int[] Symbols, int Id)> keys;
         private readonly int symbolCount;
-        private int firstFree = 2;
+        private int[] next = [];
+        private int end = 2;                                            // behind the last used slot
 
         public Builder(List<(int[] Symbols, int Id)> keys, int symbolCount)
         {
             (this.keys, this.symbolCount) = (keys, symbolCount);
-            Nodes = new Node[4096];
-            Nodes.AsSpan().Fill(new Node(0, -1, -1));
+            Nodes = [];
+            Grow(4096);
             var middle = keys.FindIndex(k => k.Symbols[0] == ContinueRoot);
             middle = middle < 0 ? keys.Count : middle;
             Place(BeginRoot, 0, middle, 1);
             Place(ContinueRoot, middle, keys.Count, 1);
-            Array.Resize(ref Nodes, LastUsed() + symbolCount + 2);      // no step leaves the array
-            Nodes.AsSpan(LastUsed() + 1).Fill(new Node(0, -1, -1));
+            Grow(end + symbolCount);
+            Array.Resize(ref Nodes, end + symbolCount);                 // no step leaves the array
         }
 
         public Node[] Nodes;
-
-        private int LastUsed() => Math.Max(ContinueRoot, Array.FindLastIndex(Nodes, n => n.Parent >= 0));
 
         // Keys [first, last) share their first `depth` symbols, which lead to `node`.
         private void Place(int node, int first, int last, int depth)
@@ -125,30 +124,50 @@ internal sealed class PieceTrie
             {
                 Debug.Assert(Nodes[offset + symbol].Parent < 0, "a slot has one owner");
                 Nodes[offset + symbol].Parent = node;
+                next[offset + symbol] = offset + symbol + 1;
+                end = Math.Max(end, offset + symbol + 1);
             }
             foreach (var (symbol, begin, end) in groups)
                 Place(offset + symbol, begin, end, depth + 1);
         }
 
+        // A base at which every child finds a free slot. Only bases whose first child lands on a free slot are tried, and few of those: single
+        // children fill the holes that remain.
         private int FindRoom(List<(int Symbol, int First, int Last)> groups)
         {
-            while (firstFree < Nodes.Length && Nodes[firstFree].Parent >= 0)
-                firstFree++;
-            for (var slot = Math.Max(firstFree, 2 + groups[0].Symbol); ; slot++)
+            var smallest = groups[0].Symbol;
+            var tries = 0;
+            for (var slot = NextFree(2 + smallest); ; slot = NextFree(++tries == 32 ? Math.Max(slot, end + smallest) : slot + 1))
             {
-                var offset = slot - groups[0].Symbol;
-                if (offset + symbolCount >= Nodes.Length)
-                    Grow(offset + symbolCount + 1);
+                var offset = slot - smallest;
+                Grow(offset + symbolCount + 1);
                 if (groups.TrueForAll(g => Nodes[offset + g.Symbol].Parent < 0))
                     return offset;
             }
         }
 
+        // next[i] leads from a used slot towards the next free one; the paths are halved as they are walked.
+        private int NextFree(int slot)
+        {
+            while (slot < next.Length && next[slot] != slot)
+            {
+                if (next[slot] < next.Length)
+                    next[slot] = next[next[slot]];
+                slot = next[slot];
+            }
+            return slot;
+        }
+
         private void Grow(int size)
         {
             var old = Nodes.Length;
+            if (size <= old)
+                return;
             Array.Resize(ref Nodes, Math.Max(size, 2 * old));
             Nodes.AsSpan(old).Fill(new Node(0, -1, -1));
+            Array.Resize(ref next, Nodes.Length);
+            for (var i = old; i < next.Length; i++)
+                next[i] = i;
         }
     }
 }

@@ -58,9 +58,9 @@ function tables() {
             order.set(k, [...(order.get(k) ?? []), c]);
         }
 
-    const drops = new Set(dropped), map = new Map(), expand = [], accents = [], accentStarters = [];
+    const done = new Set([...dropped, ...space]), map = new Map(), expand = [], accents = [], accentStarters = [];
     for (const c of codePoints()) {
-        if (drops.has(c) || (c >= 0xac00 && c <= 0xd7a3)) continue;       // Hangul syllables decompose by a formula
+        if (done.has(c) || (c >= 0xac00 && c <= 0xd7a3)) continue;       // Hangul syllables decompose by a formula
         const parts = [...(decomposed.get(c) ?? text(c))].map(x => x.codePointAt(0));
         const kept = parts.filter(x => !stripped.has(x)).map(x => lowered.get(x) ?? text(x)).join("");
         const result = [...kept].map(x => x.codePointAt(0));
