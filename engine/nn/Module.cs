@@ -162,6 +162,9 @@ public abstract class Slot(Module owner, string name)
     /// <summary>The module in this place.</summary>
     public abstract Module Current { get; }
 
+    /// <summary>Whether a module of that type can stand in this place.</summary>
+    public abstract bool Accepts(Type type);
+
     /// <summary>Puts another module in this place; it takes over the owner's training mode.</summary>
     /// <exception cref="ArgumentException">The place cannot hold a module of that type.</exception>
     public abstract void Replace(Module module);
@@ -180,6 +183,9 @@ public sealed class Slot<T> : Slot where T : Module
 
     /// <inheritdoc/>
     public override Module Current => module;
+
+    /// <inheritdoc/>
+    public override bool Accepts(Type type) => type.IsAssignableTo(typeof(T));
 
     /// <inheritdoc/>
     public override void Replace(Module replacement)

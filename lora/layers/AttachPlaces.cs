@@ -1,0 +1,125 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+
+namespace LoraScratch.Lora;
+
+/// <summary>The modules of a model that patterns can meet, and the errors where they do not.</summary>
+internal sealed class AttachPlaces
+{
+    private readonly List<(string Path, Module Module, Slot? Slot)> modules = [];
+
+    /// <exception cref="InputException">The model has LoRA layers already.</exception>
+    public AttachPlaces(Module model)
+    {
+        Collect("", model, null);
+        var adapted = modules.Where(entry => entry.Module is LinearWithLoRA).Select(entry => AttachPlan.Shown(entry.Path)).ToList();
+        if (adapted.Count > 0)
+        {
+            throw new InputException($"LoRA: {adapted[0]}{(adapted.Count > 1 ? $" (and {adapted.Count - 1} more)" : "")} has a LoRA layer already; adapters are not nested. Detach the adapter first.");
+        }
+    }
+
+    private IEnumerable<string> LinearPaths => modules.Where(entry => entry.Module is Linear).Select(entry => entry.Path);
+
+    /// <summary>The layers that the patterns meet, with the rank and alpha that hold for each.</summary>
+    public IReadOnlyList<PlannedLayer> Layers(LoRASettings settings, IReadOnlyList<ModulePattern> targets)
+    {
+        var met = new HashSet<ModulePattern>();
+        var layers = new List<PlannedLayer>();
+        foreach (var (path, module, slot) in modules)
+        {
+            var patterns = targets.Where(pattern => pattern.Matches(path)).ToList();
+            if (module is Linear linear && patterns.Count > 0)
+            {
+                met.UnionWith(patterns);
+                RequireReplaceable(path, slot);
+                layers.Add(new PlannedLayer(patterns[0], path, linear, For(path, settings)) { Slot = slot });
+            }
+        }
+        foreach (var pattern in targets.Where(pattern => !met.Contains(pattern)))
+        {
+            throw Unmatched(pattern);
+        }
+        RequireDistinct(layers);
+        RequireAllMet("rank pattern", settings.RankPattern.Keys, layers);
+        RequireAllMet("alpha pattern", settings.AlphaPattern.Keys, layers);
+        return layers;
+    }
+
+    /// <summary>The modules that a name to keep trainable means.</summary>
+    public IEnumerable<KeptModule> Kept(ModulePattern pattern)
+    {
+        var kept = modules.Where(entry => entry.Path.Length > 0 && pattern.Matches(entry.Path)).Select(entry => new KeptModule(entry.Path, entry.Module)).ToList();
+        if (kept.Sum(entry => entry.Module.Parameters().Count()) == 0)
+        {
+            var names = modules.Where(entry => entry.Path.Length > 0 && entry.Module.Parameters().Any()).Select(entry => entry.Path).ToList();
+            throw new InputException($"LoRA: '{pattern}', which is to stay trainable, meets no module with parameters.{DidYouMean(pattern, names)} The model has {NearMisses.Census(names)}.");
+        }
+        return kept;
+    }
+
+    private void Collect(string path, Module module, Slot? slot)
+    {
+        modules.Add((path, module, slot));
+        if (module is LinearWithLoRA)
+        {
+            return;                             // its own Linear is not a place for another
+        }
+        foreach (var child in module.Children)
+        {
+            Collect(path.Length == 0 ? child.Name : $"{path}.{child.Name}", child.Current, child);
+        }
+    }
+
+    private static LoRASettings For(string path, LoRASettings settings)
+    {
+        var changed = settings with
+        {
+            Rank = ModulePattern.FirstKey(settings.RankPattern.Keys, path) is { } rank ? settings.RankPattern[rank] : settings.Rank,
+            Alpha = ModulePattern.FirstKey(settings.AlphaPattern.Keys, path) is { } alpha ? settings.AlphaPattern[alpha] : settings.Alpha,
+        };
+        changed.Check(AttachPlan.Shown(path));
+        return changed;
+    }
+
+    private static void RequireReplaceable(string path, Slot? slot)
+    {
+        if (slot is not null && !slot.Accepts(typeof(LinearWithLoRA)))
+        {
+            throw new InputException($"LoRA: {path} stands in a place that takes nothing but a Linear. Let its module hold it as a Layer: Add<Layer>(\"{slot.Name}\", …).");
+        }
+    }
+
+    private static void RequireDistinct(IReadOnlyList<PlannedLayer> layers)
+    {
+        if (layers.GroupBy(layer => layer.Linear).FirstOrDefault(group => group.Count() > 1) is { } shared)
+        {
+            throw new InputException($"LoRA: {string.Join(" and ", shared.Select(layer => layer.Path))} are one and the same layer; two adapters on one weight would be merged into it twice. Target one of them.");
+        }
+    }
+
+    private static void RequireAllMet(string what, IEnumerable<string> keys, IReadOnlyList<PlannedLayer> layers)
+    {
+        foreach (var key in keys.Where(key => layers.All(layer => ModulePattern.FirstKey([key], layer.Path) is null)))
+        {
+            throw new InputException($"LoRA: the {what} '{key}' meets none of the targeted layers: {NearMisses.Census(layers.Select(layer => layer.Path))}.");
+        }
+    }
+
+    private InputException Unmatched(ModulePattern pattern)
+    {
+        var others = modules.Where(entry => entry.Module is not Linear && entry.Path.Length > 0 && pattern.Matches(entry.Path)).ToList();
+        if (others.Count > 0)
+        {
+            var (path, module, _) = others[0];
+            return new InputException($"LoRA: '{pattern}' meets {path}, a {module.GetType().Name}; only Linear layers can be adapted. The model's are {NearMisses.Census(LinearPaths)}.");
+        }
+        return new InputException($"LoRA: the target '{pattern}' meets no layer of the model.{DidYouMean(pattern, LinearPaths)} Its Linear layers are {NearMisses.Census(LinearPaths)}.");
+    }
+
+    private static string DidYouMean(ModulePattern pattern, IEnumerable<string> paths)
+    {
+        var near = NearMisses.Of(pattern.ToString()!, paths.Select(NearMisses.LastPart));
+        return near.Count == 0 ? "" : $" Did you mean {string.Join(" or ", near.Select(name => $"'{name}'"))}?";
+    }
+}

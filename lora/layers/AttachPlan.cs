@@ -1,0 +1,139 @@
+using System.Globalization;
+using System.Text;
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+
+namespace LoraScratch.Lora;
+
+/// <summary>One linear layer that gets an update.</summary>
+/// <param name="Pattern">The first pattern that matched it.</param> <param name="Path">Its path in the model; "" where the model itself is the layer.</param>
+/// <param name="Linear">The layer.</param> <param name="Settings">What holds for it: the rank and alpha after the rank and alpha patterns.</param>
+public sealed record PlannedLayer(ModulePattern Pattern, string Path, Linear Linear, LoRASettings Settings)
+{
+    /// <summary>Elements of A and B.</summary>
+    public long Parameters => (long)Settings.Rank * (Linear.InFeatures + Linear.OutFeatures);
+
+    /// <summary>The place in its owner; null where the model itself is the layer.</summary>
+    internal Slot? Slot { get; init; }
+}
+
+/// <summary>One module that stays trainable beside the adapter, such as a classifier's head.</summary>
+/// <param name="Path">Its path.</param> <param name="Module">The module.</param>
+public sealed record KeptModule(string Path, Module Module);
+
+/// <summary>
+/// What attaching LoRA to a model would do: which pattern meets which layers, with which rank and factor, and how many parameters that makes. Everything that can be wrong is said here,
+/// before the model is touched; in particular a pattern that meets nothing is an error.
+/// </summary>
+public sealed class AttachPlan
+{
+    private AttachPlan(Module model, LoRASettings settings, IReadOnlyList<PlannedLayer> layers, IReadOnlyList<KeptModule> kept, IReadOnlyList<string> warnings)
+    {
+        (Model, Settings, Layers, Kept, Warnings) = (model, settings, layers, kept, warnings);
+        ModelParameters = model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count);
+        KeptParameters = KeptTensors.Sum(parameter => (long)parameter.Shape.Count);
+    }
+
+    /// <summary>The model.</summary>
+    public Module Model { get; }
+
+    /// <summary>What was asked for.</summary>
+    public LoRASettings Settings { get; }
+
+    /// <summary>The layers that get an update, in the model's order.</summary>
+    public IReadOnlyList<PlannedLayer> Layers { get; }
+
+    /// <summary>The modules that stay trainable.</summary>
+    public IReadOnlyList<KeptModule> Kept { get; }
+
+    /// <summary>What is allowed but odd, such as a rank beyond the layer's width.</summary>
+    public IReadOnlyList<string> Warnings { get; }
+
+    /// <summary>Elements of all A and B.</summary>
+    public long LoRAParameters => Layers.Sum(layer => layer.Parameters);
+
+    /// <summary>Elements of the modules that stay trainable.</summary>
+    public long KeptParameters { get; }
+
+    /// <summary>What will be trained.</summary>
+    public long TrainableParameters => LoRAParameters + KeptParameters;
+
+    /// <summary>Elements of the model before attaching.</summary>
+    public long ModelParameters { get; }
+
+    /// <summary>The parameters of the kept modules, each once.</summary>
+    internal IEnumerable<Parameter> KeptTensors => Kept.SelectMany(kept => kept.Module.Parameters()).Distinct();
+
+    /// <summary>Works out what would happen.</summary>
+    /// <param name="model">The model; without LoRA so far.</param> <param name="settings">Rank, alpha, …</param> <param name="targets">Which linear layers get an update.</param>
+    /// <param name="keepTrainable">Modules that stay trainable; all else is frozen. A name meets its module and every "….name"; null for none.</param>
+    /// <exception cref="InputException">
+    /// A pattern meets no linear layer, a layer has LoRA already, a name to keep is unknown, a module is both adapted and kept, or a setting is out of range.
+    /// </exception>
+    public static AttachPlan For(Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets, IReadOnlyList<ModulePattern>? keepTrainable = null)
+    {
+        settings.Check("LoRA");
+        if (targets.Count == 0)
+        {
+            throw new InputException("LoRA: no targets were given. Name the linear layers to adapt, or take ModulePattern.AllLinear.");
+        }
+        var places = new AttachPlaces(model);
+        var layers = places.Layers(settings, targets);
+        var kept = (keepTrainable ?? []).SelectMany(places.Kept).DistinctBy(entry => entry.Path).ToList();
+        RequireApart(layers, kept);
+        return new AttachPlan(model, settings, layers, kept, [.. layers.Where(TooWide).Select(layer =>
+            $"{Shown(layer.Path)}: rank {layer.Settings.Rank} is more than min(in, out) = {Math.Min(layer.Linear.InFeatures, layer.Linear.OutFeatures)}, with which A·B already reaches every "
+            + "change of W: the further columns of A cost parameters and add nothing.")]);
+    }
+
+    /// <summary>The plan as a table.</summary>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        var width = Layers.Max(layer => Shown(layer.Path).Length);
+        foreach (var group in Layers.GroupBy(layer => layer.Pattern))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{group.Key} → {Counted(group.Count(), "layer")}\n");
+            foreach (var layer in group)
+            {
+                var settings = layer.Settings;
+                text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  W {layer.Linear.Weight.Shape}  A [{layer.Linear.InFeatures}, {settings.Rank}]  B [{settings.Rank}, {layer.Linear.OutFeatures}]")
+                    .Append(CultureInfo.InvariantCulture, $"  rank {settings.Rank}  alpha {settings.Alpha}  s = {LoRASettings.Name(settings.Scaling)} = {settings.Factor}  {layer.Parameters:N0} parameters\n");
+            }
+        }
+        foreach (var kept in Kept)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"stays trainable: {kept.Path}, {kept.Module.Parameters().Sum(parameter => parameter.Shape.Count):N0} parameters\n");
+        }
+        text.Append(CultureInfo.InvariantCulture, $"trainable: {TrainableParameters:N0} beside {ModelParameters - KeptParameters:N0} frozen parameters")
+            .Append(CultureInfo.InvariantCulture, $" ({100.0 * TrainableParameters / (ModelParameters + LoRAParameters):0.###} %), {Bytes(sizeof(float) * TrainableParameters)}");
+        foreach (var warning in Warnings)
+        {
+            text.Append("\nnote: ").Append(warning);
+        }
+        return text.ToString();
+    }
+
+    /// <summary>How a path appears in messages: the model itself has none.</summary>
+    internal static string Shown(string path) => path.Length == 0 ? "(the model itself)" : path;
+
+    private static bool TooWide(PlannedLayer layer) => layer.Settings.Rank > Math.Min(layer.Linear.InFeatures, layer.Linear.OutFeatures);
+
+    private static string Counted(int count, string what) => $"{count} {what}{(count == 1 ? "" : "s")}";
+
+    private static string Bytes(long bytes) => bytes < 1 << 20
+        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0.#} KiB")
+        : string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:0.#} MiB");
+
+    private static void RequireApart(IReadOnlyList<PlannedLayer> layers, IReadOnlyList<KeptModule> kept)
+    {
+        foreach (var entry in kept)
+        {
+            var parameters = entry.Module.Parameters().ToHashSet();
+            if (layers.FirstOrDefault(layer => parameters.Contains(layer.Linear.Weight)) is { } both)
+            {
+                throw new InputException($"LoRA: {Shown(both.Path)} would be adapted (by '{both.Pattern}') and be trained itself (by '{entry.Path}'). Take one of the two.");
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+
+namespace LoraScratch.Lora;
+
+/// <summary>One adapted layer of an adapter.</summary>
+/// <param name="Path">The linear layer's path in the base model; "" where the model itself is the layer.</param> <param name="Layer">The layer with its update.</param>
+public sealed record AdaptedLayer(string Path, LinearWithLoRA Layer);
+
+/// <summary>
+/// The LoRA layers of one task on a base model, together with the modules that are trained beside them (a classifier's head). Attaching puts a <see cref="LinearWithLoRA"/> around each
+/// target and freezes all else; <see cref="Detach"/> puts the very same <see cref="Linear"/> objects back. Several adapters take turns on one base: W is never copied, and what a
+/// task's head learned goes and comes with its adapter.
+/// </summary>
+public sealed class LoRAAdapter
+{
+    private readonly IReadOnlyList<Slot?> places;
+    private readonly Dictionary<Parameter, float[]> keptValues = [];        // of the kept modules: the base's while attached, the adapter's while detached
+    private readonly Dictionary<Parameter, bool> trainable = [];            // what was trainable before attaching
+    private readonly Module baseModel;
+
+    private LoRAAdapter(AttachPlan plan, RandomStream random)
+    {
+        (Plan, baseModel, Model) = (plan, plan.Model, plan.Model);
+        Layers = [.. plan.Layers.Select(layer => new AdaptedLayer(layer.Path, WithoutFreezing(layer, random)))];
+        places = [.. plan.Layers.Select(layer => layer.Slot)];
+        foreach (var parameter in plan.KeptTensors)
+        {
+            keptValues[parameter] = parameter.ToArray();
+        }
+        Attach();
+    }
+
+    /// <summary>What was attached.</summary>
+    public AttachPlan Plan { get; }
+
+    /// <summary>The adapted layers, in the model's order.</summary>
+    public IReadOnlyList<AdaptedLayer> Layers { get; }
+
+    /// <summary>The model to call: the base model with its layers replaced; where the base model itself is a linear layer, what stands in its stead.</summary>
+    public Module Model { get; private set; }
+
+    /// <summary>True while the layers stand in the model.</summary>
+    public bool IsAttached { get; private set; }
+
+    /// <summary>True while every W holds its update.</summary>
+    public bool IsMerged => Layers[0].Layer.IsMerged;
+
+    /// <summary>Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.</summary>
+    /// <param name="plan">From <see cref="AttachPlan.For"/>.</param> <param name="random">Draws every A and, in training, the dropout masks.</param>
+    public static LoRAAdapter Attach(AttachPlan plan, RandomStream random)
+    {
+        _ = new AttachPlaces(plan.Model);                                   // the model may have got an adapter since it was planned
+        return new LoRAAdapter(plan, random);
+    }
+
+    /// <summary>Plans and attaches a new adapter.</summary>
+    /// <param name="model">The base model.</param> <param name="settings">Rank, alpha, …</param> <param name="targets">The linear layers to adapt.</param>
+    /// <param name="random">Draws every A and the dropout masks.</param> <param name="keepTrainable">Modules that are trained beside it; null for none.</param>
+    /// <exception cref="InputException">As <see cref="AttachPlan.For"/>.</exception>
+    public static LoRAAdapter Attach(
+        Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets, RandomStream random, IReadOnlyList<ModulePattern>? keepTrainable = null) =>
+        Attach(AttachPlan.For(model, settings, targets, keepTrainable), random);
+
+    /// <summary>Puts the adapter, with what it has learned, onto its model again.</summary>
+    /// <exception cref="InvalidOperationException">It is attached already, or another adapter is.</exception>
+    public void Attach()
+    {
+        if (IsAttached)
+        {
+            throw new InvalidOperationException("LoRAAdapter: the adapter is attached already.");
+        }
+        for (var i = 0; i < Layers.Count; i++)
+        {
+            if (places[i] is { } place && place.Current != Layers[i].Layer.Linear)
+            {
+                throw new InvalidOperationException($"LoRAAdapter: {Layers[i].Path} is no longer the Linear that this adapter was made for, but a {place.Current.GetType().Name}. Detach the other adapter first.");
+            }
+        }
+        foreach (var parameter in baseModel.Parameters().Distinct())
+        {
+            trainable[parameter] = parameter.IsTrainable;
+            parameter.IsTrainable = keptValues.ContainsKey(parameter);
+        }
+        foreach (var (place, adapted) in places.Zip(Layers))
+        {
+            place?.Replace(adapted.Layer);
+            if (place is null)
+            {
+                adapted.Layer.Train(baseModel.IsTraining);
+                Model = adapted.Layer;
+            }
+        }
+        ExchangeKept();
+        IsAttached = true;
+    }
+
+    /// <summary>
+    /// Puts the original <see cref="Linear"/> objects back, and the values and the trainability that everything had before. The adapter keeps what it learned and can be attached again.
+    /// A merged adapter is unmerged.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">It is not attached.</exception>
+    public void Detach()
+    {
+        RequireAttached();
+        if (IsMerged)
+        {
+            Unmerge();
+        }
+        ExchangeKept();
+        PutBack();
+    }
+
+    /// <summary>W ← W + s·(AB)ᵀ in every layer; see <see cref="LinearWithLoRA.Merge"/>.</summary>
+    /// <exception cref="InvalidOperationException">It is not attached, or merged already.</exception>
+    public void Merge()
+    {
+        RequireAttached();
+        foreach (var (_, layer) in Layers)
+        {
+            layer.Merge();
+        }
+    }
+
+    /// <summary>Puts every original W back, bit for bit.</summary>
+    /// <exception cref="InvalidOperationException">It is not merged.</exception>
+    public void Unmerge()
+    {
+        foreach (var (_, layer) in Layers)
+        {
+            layer.Unmerge();
+        }
+    }
+
+    /// <summary>
+    /// Makes the adapter a part of the base for good, so that the model can be saved and used without it: every W takes its update, the kept modules stay as trained, the original
+    /// <see cref="Linear"/> objects come back. The originals of W are gone then.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">It is not attached.</exception>
+    public void MergeAndDetach()
+    {
+        RequireAttached();
+        if (!IsMerged)
+        {
+            Merge();
+        }
+        foreach (var (_, layer) in Layers)
+        {
+            layer.ForgetOriginal();
+        }
+        PutBack();
+    }
+
+    private void PutBack()
+    {
+        foreach (var (place, adapted) in places.Zip(Layers))
+        {
+            place?.Replace(adapted.Layer.Linear);
+            if (place is null)
+            {
+                baseModel.Train(adapted.Layer.IsTraining);
+            }
+        }
+        foreach (var (parameter, before) in trainable)
+        {
+            parameter.IsTrainable = before;
+        }
+        Model = baseModel;
+        IsAttached = false;
+    }
+
+    /// <summary>Exchanges the kept modules' values with those that are laid by.</summary>
+    private void ExchangeKept()
+    {
+        foreach (var parameter in keptValues.Keys)
+        {
+            var laidBy = keptValues[parameter];
+            keptValues[parameter] = parameter.ToArray();
+            parameter.Set(laidBy);
+            parameter.ZeroGradient();
+        }
+    }
+
+    private void RequireAttached()
+    {
+        if (!IsAttached)
+        {
+            throw new InvalidOperationException("LoRAAdapter: the adapter is not attached to its model; call Attach() first.");
+        }
+    }
+
+    /// <summary>The layer with its update; whether W was trainable is recorded only when the adapter is attached, so it must not change here.</summary>
+    private static LinearWithLoRA WithoutFreezing(PlannedLayer planned, RandomStream random)
+    {
+        var before = planned.Linear.Parameters().Select(parameter => parameter.IsTrainable).ToList();
+        var layer = new LinearWithLoRA(planned.Linear, planned.Settings, random);
+        foreach (var (parameter, wasTrainable) in planned.Linear.Parameters().Zip(before))
+        {
+            parameter.IsTrainable = wasTrainable;
+        }
+        return layer;
+    }
+}
