@@ -214,7 +214,7 @@ public readonly record struct AttentionShape(int Heads, float Scale, int Longest
 /// <param name="First">True on the first step, when the velocity starts as the gradient.</param>
 public readonly record struct SgdStep(float Rate, float Momentum, float WeightDecay, bool Nesterov, bool First);
 
-/// <summary>The settings of one Adam update; see <see cref="IBackend.AdamStep"/>.</summary>
+/// <summary>The settings of one Adam update; see <see cref="IBackend.AdamStep"/>. In double, as 1 − β₂ from a float32 β₂ = 0.999 would be off by 1e-5.</summary>
 /// <param name="Rate">Learning rate.</param> <param name="Beta1">β₁</param> <param name="Beta2">β₂</param> <param name="Epsilon">ε</param> <param name="WeightDecay">Weight decay.</param>
 /// <param name="Decoupled">True: AdamW; false: Adam.</param> <param name="Number">t, counted from 1.</param>
-public readonly record struct AdamStep(float Rate, float Beta1, float Beta2, float Epsilon, float WeightDecay, bool Decoupled, int Number);
+public readonly record struct AdamStep(double Rate, double Beta1, double Beta2, double Epsilon, double WeightDecay, bool Decoupled, int Number);

@@ -8,9 +8,12 @@ namespace LoraScratch.Kernels.Functions;
 public static class Philox
 {
     /// <summary>The four 32-bit words of counter <paramref name="counter"/> in the stream of <paramref name="seed"/>.</summary>
-    public static (uint X, uint Y, uint Z, uint W) Block(ulong seed, ulong counter)
+    public static (uint X, uint Y, uint Z, uint W) Block(ulong seed, ulong counter) => Block(seed, counter, 0);
+
+    /// <summary>The four words of a 128-bit counter, given as its lower and upper half.</summary>
+    public static (uint X, uint Y, uint Z, uint W) Block(ulong seed, ulong lower, ulong upper)
     {
-        uint x = (uint)counter, y = (uint)(counter >> 32), z = 0, w = 0;
+        uint x = (uint)lower, y = (uint)(lower >> 32), z = (uint)upper, w = (uint)(upper >> 32);
         uint key0 = (uint)seed, key1 = (uint)(seed >> 32);
         for (var round = 0; round < 10; round++)
         {

@@ -1,0 +1,122 @@
+using LoraScratch.Kernels.Functions;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>A kernel whose elements do not depend on each other: a handful of pointers and factors.</summary>
+internal interface IElementKernel
+{
+    /// <summary>Computes elements i … i + T.Width − 1.</summary>
+    void At<T>(int i) where T : struct, ILanes<T>;
+}
+
+/// <summary>A kernel whose rows do not depend on each other.</summary>
+internal interface IRowKernel
+{
+    /// <summary>Computes one row in steps of T.Width.</summary>
+    void Row<T>(int row) where T : struct, ILanes<T>;
+}
+
+/// <summary>The terms of a sum down the columns of a matrix.</summary>
+internal interface IColumnTerm
+{
+    /// <summary>The terms at (row, column) … (row, column + T.Width − 1).</summary>
+    T At<T>(int row, int column) where T : struct, ILanes<T>;
+}
+
+public sealed unsafe partial class CpuBackend
+{
+    /// <summary>
+    /// Elements of one block of work, a few microseconds' worth: less is not worth waking a thread for. Blocks depend on the shape alone, so that
+    /// results do not depend on the number of threads.
+    /// </summary>
+    private const int BlockElements = 16384;
+
+    private bool Wide => InstructionSet == InstructionSet.Avx512;
+
+    private static int BlocksOf(int blockSize, int count) => (int)(((long)count + blockSize - 1) / blockSize);
+
+    private void ForEach<TKernel>(int count, TKernel kernel) where TKernel : unmanaged, IElementKernel =>
+        Workers.Run(BlocksOf(BlockElements, count), new ElementJob<TKernel>(kernel, count, Wide));
+
+    private void ForEachRow<TKernel>(int rows, int columns, TKernel kernel) where TKernel : unmanaged, IRowKernel
+    {
+        var rowsPerBlock = Math.Max(1, BlockElements / Math.Max(1, columns));
+        Workers.Run(BlocksOf(rowsPerBlock, rows), new RowJob<TKernel>(kernel, rows, rowsPerBlock, Wide));
+    }
+
+    /// <summary>y[j] += Σᵢ term[i, j]. Each block owns a strip of columns and walks down all rows.</summary>
+    private void AddDownColumns<TTerm>(float* y, int rows, int columns, TTerm term) where TTerm : unmanaged, IColumnTerm
+    {
+        const int NarrowStrip = 64;
+        var strip = (long)rows * columns <= BlockElements ? Math.Max(1, columns) : NarrowStrip;
+        Workers.Run(BlocksOf(strip, columns), new ColumnJob<TTerm>(y, term, rows, columns, strip, Wide));
+    }
+
+    private static void RunElements<T, TKernel>(TKernel kernel, int start, int end) where T : struct, ILanes<T> where TKernel : unmanaged, IElementKernel
+    {
+        var i = start;
+        for (; i <= end - T.Width; i += T.Width) kernel.At<T>(i);
+        for (; i < end; i++) kernel.At<Scalar>(i);
+    }
+
+    private readonly struct ElementJob<TKernel>(TKernel kernel, int count, bool wide) : IJob where TKernel : unmanaged, IElementKernel
+    {
+        public void Run(int block, Scratch scratch)
+        {
+            var start = block * BlockElements;
+            var end = (int)Math.Min((long)start + BlockElements, count);
+            if (wide) RunElements<Lanes512, TKernel>(kernel, start, end);
+            else RunElements<Lanes, TKernel>(kernel, start, end);
+        }
+    }
+
+    private readonly struct RowJob<TKernel>(TKernel kernel, int rows, int rowsPerBlock, bool wide) : IJob where TKernel : unmanaged, IRowKernel
+    {
+        public void Run(int block, Scratch scratch)
+        {
+            var start = block * rowsPerBlock;
+            var end = (int)Math.Min((long)start + rowsPerBlock, rows);
+            var local = kernel;
+            if (wide)
+            {
+                for (var row = start; row < end; row++) local.Row<Lanes512>(row);
+            }
+            else
+            {
+                for (var row = start; row < end; row++) local.Row<Lanes>(row);
+            }
+        }
+    }
+
+    private readonly struct ColumnJob<TTerm>(float* y, TTerm term, int rows, int columns, int strip, bool wide) : IJob where TTerm : unmanaged, IColumnTerm
+    {
+        // Partial sums of so many rows: a long column loses less to rounding, and a tile of the strip stays in the first cache.
+        private const int RowsPerPartial = 32;
+
+        public void Run(int block, Scratch scratch)
+        {
+            var start = block * strip;
+            var end = (int)Math.Min((long)start + strip, columns);
+            for (var row = 0; row < rows; row += RowsPerPartial)
+            {
+                var rowEnd = Math.Min(row + RowsPerPartial, rows);
+                if (wide) AddTile<Lanes512>(start, end, row, rowEnd);
+                else AddTile<Lanes>(start, end, row, rowEnd);
+            }
+        }
+
+        private void AddTile<T>(int start, int end, int row, int rowEnd) where T : struct, ILanes<T>
+        {
+            var column = start;
+            for (; column <= end - T.Width; column += T.Width) AddColumn<T>(column, row, rowEnd);
+            for (; column < end; column++) AddColumn<Scalar>(column, row, rowEnd);
+        }
+
+        private void AddColumn<T>(int column, int row, int rowEnd) where T : struct, ILanes<T>
+        {
+            var sum = T.Of(0f);
+            for (; row < rowEnd; row++) sum += term.At<T>(row, column);
+            T.Store(y + column, T.Load(y + column) + sum);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.Diagnostics;
+using LoraScratch.Kernels.Functions;
+
+namespace LoraScratch.Kernels.Cpu;
+
+public sealed unsafe partial class CpuBackend
+{
+    private const int MostPartialSums = 256;
+
+    /// <inheritdoc/>
+    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
+    {
+        var columns = bias.Length;
+        Debug.Assert(y.Length == x.Length && x.Length % columns == 0);
+        ForEachRow(x.Length / columns, columns, new BiasKernel(Pointer(y), Pointer(x), Pointer(bias), columns));
+    }
+
+    /// <inheritdoc/>
+    public void AddColumnSums(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        var columns = y.Length;
+        Debug.Assert(x.Length % columns == 0);
+        AddDownColumns(Pointer(y), x.Length / columns, columns, new ElementTerm(Pointer(x), columns));
+    }
+
+    /// <inheritdoc/>
+    public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        Debug.Assert(y.Length == 1);
+        *Pointer(y) = (float)(alpha * SumOf<Identity>(x));
+    }
+
+    /// <inheritdoc/>
+    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        Debug.Assert(y.Length == 1);
+        *Pointer(y) = (float)(*Pointer(y) + SumOf<Square>(x));
+    }
+
+    /// <summary>Σᵢ f(xᵢ): a double for each of at most <see cref="MostPartialSums"/> blocks, added up in their order.</summary>
+    private double SumOf<TFormula>(DeviceBuffer<float> x) where TFormula : struct, IFormula
+    {
+        var blockSize = Math.Max(BlockElements, BlocksOf(MostPartialSums, x.Length));
+        var blocks = BlocksOf(blockSize, x.Length);
+        var partials = stackalloc double[MostPartialSums];
+        Workers.Run(blocks, new SumJob<TFormula>(partials, Pointer(x), x.Length, blockSize, Wide));
+        var sum = 0.0;
+        for (var block = 0; block < blocks; block++) sum += partials[block];
+        return sum;
+    }
+
+    private readonly struct BiasKernel(float* y, float* x, float* bias, int columns) : IRowKernel
+    {
+        public void Row<T>(int row) where T : struct, ILanes<T>
+        {
+            float* input = x + row * columns, output = y + row * columns;
+            for (var j = 0; j < columns; j += T.Width)
+            {
+                Cpu.Row.Store(output, j, columns, Cpu.Row.Load<T>(input, j, columns, 0) + Cpu.Row.Load<T>(bias, j, columns, 0));
+            }
+        }
+    }
+
+    private readonly struct ElementTerm(float* x, int columns) : IColumnTerm
+    {
+        public T At<T>(int row, int column) where T : struct, ILanes<T> => T.Load(x + row * columns + column);
+    }
+
+    private readonly struct Identity : IFormula
+    {
+        public static Reads DerivativeReads => Reads.Input;
+        public static T Value<T>(T x) where T : struct, IReal<T> => x;
+        public static T Derivative<T>(T x, T y) where T : struct, IReal<T> => T.One;
+    }
+
+    private readonly struct SumJob<TFormula>(double* partials, float* x, int count, int blockSize, bool wide) : IJob where TFormula : struct, IFormula
+    {
+        // So many elements are added in float32 at most, in registers side by side; the runs are added in double.
+        private const int Run32 = 2048;
+
+        public void Run(int block, Scratch scratch)
+        {
+            var start = (long)block * blockSize;
+            var end = Math.Min(start + blockSize, count);
+            var sum = 0.0;
+            for (var i = start; i < end; i += Run32)
+            {
+                var length = (int)Math.Min(Run32, end - i);
+                sum += wide ? Run<Lanes512>(x + i, length) : Run<Lanes>(x + i, length);
+            }
+            partials[block] = sum;
+        }
+
+        private static float Run<T>(float* x, int length) where T : struct, ILanes<T>
+        {
+            T a = T.Of(0f), b = T.Of(0f), c = T.Of(0f), d = T.Of(0f);           // four chains of additions hide the latency of one
+            var i = 0;
+            for (; i <= length - 4 * T.Width; i += 4 * T.Width)
+            {
+                a += TFormula.Value(T.Load(x + i));
+                b += TFormula.Value(T.Load(x + i + T.Width));
+                c += TFormula.Value(T.Load(x + i + 2 * T.Width));
+                d += TFormula.Value(T.Load(x + i + 3 * T.Width));
+            }
+            for (; i < length; i += T.Width) a += TFormula.Value(Row.Load<T>(x, i, length, 0));
+            return T.Sum(a + b + (c + d));
+        }
+    }
+}
