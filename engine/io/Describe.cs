@@ -30,8 +30,12 @@ internal static class Describe
         return $"[{string.Join(", ", dimensions.Take(16))}{(dimensions.Length > 16 ? ", …" : "")}]";
     }
 
+    /// <summary>For a name that is not in <paramref name="path"/>.</summary>
+    internal static InputException NoSuchTensor(string path, string name, IEnumerable<string> names) => new($"{path}: no tensor {Name(name)}. "
+        + (names.Any() ? $"It has {names.Count()}, among them {Nearest(name, names)}." : "It has none."));
+
     /// <summary>Up to three of <paramref name="names"/>, those with the longest common ending first: a missing prefix is the usual slip.</summary>
-    internal static string Nearest(string name, IEnumerable<string> names)
+    private static string Nearest(string name, IEnumerable<string> names)
         => string.Join(", ", names.OrderByDescending(other => CommonEnding(name, other)).Take(3).Select(Name));
 
     private static int CommonEnding(string left, string right)

@@ -186,10 +186,9 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         return tensor;
     }
 
-    private TensorInfo Find(string name) => Tensors.TryGetValue(name, out var tensor) ? tensor : throw NoSuchTensor(name);
-
-    internal InputException NoSuchTensor(string name) => new($"{Path}: no tensor {Describe.Name(name)}. "
-        + (Tensors.Count == 0 ? "The file has none." : $"The file has {Tensors.Count}, among them {Describe.Nearest(name, Tensors.Keys)}."));
+    private TensorInfo Find(string name) => Tensors.TryGetValue(name, out var tensor)
+        ? tensor
+        : throw Describe.NoSuchTensor(Path, name, Tensors.Keys);
 
     private ReadOnlySpan<byte> Slice(TensorInfo tensor, long firstByte, int length)
     {

@@ -100,7 +100,7 @@ public sealed class TensorToWrite
     public static TensorToWrite Copy(SafeTensorsFile file, string name, string? newName = null)
     {
         if (!file.Tensors.TryGetValue(name, out var tensor))
-            throw file.NoSuchTensor(name);
+            throw Describe.NoSuchTensor(file.Path, name, file.Tensors.Keys);
         return new(newName ?? name, tensor.DType, [.. tensor.Shape], (_, stream) =>
         {
             const int piece = 1 << 20;
