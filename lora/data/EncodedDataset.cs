@@ -1,0 +1,52 @@
+namespace LoraScratch.Lora.Data;
+
+/// <summary>An example as the model reads it.</summary>
+/// <param name="TokenIds">[CLS] … [SEP].</param>
+/// <param name="Label">The index of its class, or <see cref="TextExample.NoLabel"/>.</param>
+public readonly record struct EncodedExample(int[] TokenIds, int Label);
+
+/// <summary>A data set after the tokenizer.</summary>
+/// <param name="Examples">In the order of the texts.</param>
+/// <param name="Labels">The classes.</param>
+/// <param name="Truncated">How many texts were longer than the maximum length, so that their ends are missing.</param>
+/// <param name="Tokens">The sum of the lengths.</param>
+public sealed record EncodedDataset(IReadOnlyList<EncodedExample> Examples, LabelSet Labels, int Truncated, long Tokens);
+
+public sealed partial class TextDataset
+{
+    private const int ChunkSize = 256;
+
+    /// <summary>Encodes every text once, on all cores; the result does not depend on their number.</summary>
+    /// <param name="tokenizer">The tokenizer of the model.</param>
+    /// <param name="maxLength">At most so many tokens of a text, [CLS] and [SEP] included.</param>
+    /// <param name="progress">Called now and then with the number of texts done, from one thread at a time, with rising numbers; may be null.</param>
+    /// <param name="threads">At most so many threads; 0 for one per core.</param>
+    public EncodedDataset Encode(WordPieceTokenizer tokenizer, int maxLength = 512, Action<int>? progress = null, int threads = 0)
+    {
+        var encoded = new EncodedExample[examples.Length];
+        var gate = new Lock();
+        int done = 0, truncated = 0;
+        var tokens = 0L;
+        var chunks = (examples.Length + ChunkSize - 1) / ChunkSize;
+        Parallel.For(0, chunks, new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : -1 }, chunk =>
+        {
+            var end = Math.Min(examples.Length, (chunk + 1) * ChunkSize);
+            int cut = 0, length = 0;
+            for (var i = chunk * ChunkSize; i < end; i++)
+            {
+                var ids = tokenizer.EncodeIds(examples[i].Text, maxLength, out var wasCut);
+                encoded[i] = new EncodedExample(ids, examples[i].Label);
+                cut += wasCut ? 1 : 0;
+                length += ids.Length;
+            }
+            lock (gate)
+            {
+                truncated += cut;
+                tokens += length;
+                done += end - chunk * ChunkSize;
+                progress?.Invoke(done);
+            }
+        });
+        return new EncodedDataset(encoded, Labels, truncated, tokens);
+    }
+}

@@ -1,0 +1,35 @@
+namespace LoraScratch.Lora.Data;
+
+/// <summary>
+/// Examples side by side without padding: the tokens of all rows are one sequence, and attention stays within the bounds of each row.
+/// </summary>
+/// <param name="TokenIds">[tokens] The rows, concatenated.</param>
+/// <param name="Positions">[tokens] The position of each token in its row, from 0.</param>
+/// <param name="Offsets">[rows + 1] Row r is tokens Offsets[r] to Offsets[r + 1] − 1.</param>
+/// <param name="Labels">[rows] The index of the class of each row, or <see cref="TextExample.NoLabel"/>.</param>
+public sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets, int[] Labels)
+{
+    /// <summary>Number of examples.</summary>
+    public int Rows => Labels.Length;
+
+    /// <summary>Number of tokens of all rows.</summary>
+    public int Tokens => TokenIds.Length;
+
+    /// <summary>Packs examples in the order given.</summary>
+    /// <param name="examples">At least one, none of them empty.</param>
+    public static PackedBatch Of(ReadOnlySpan<EncodedExample> examples)
+    {
+        var offsets = new int[examples.Length + 1];
+        for (var row = 0; row < examples.Length; row++)
+            offsets[row + 1] = checked(offsets[row] + examples[row].TokenIds.Length);
+        var batch = new PackedBatch(new int[offsets[^1]], new int[offsets[^1]], offsets, new int[examples.Length]);
+        for (var row = 0; row < examples.Length; row++)
+        {
+            examples[row].TokenIds.CopyTo(batch.TokenIds, offsets[row]);
+            for (var i = offsets[row]; i < offsets[row + 1]; i++)
+                batch.Positions[i] = i - offsets[row];
+            batch.Labels[row] = examples[row].Label;
+        }
+        return batch;
+    }
+}
