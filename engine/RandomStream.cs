@@ -10,10 +10,14 @@ namespace LoraScratch.Engine;
 public sealed class RandomStream(ulong seed, ulong position = 0)
 {
     /// <summary>Names the stream.</summary>
-    public ulong Seed { get; } = seed;
+    public ulong Seed { get; private set; } = seed;
 
     /// <summary>How many 32-bit words were drawn.</summary>
     public ulong Position { get; private set; } = position;
+
+    /// <summary>Goes on from a saved state, or starts another stream: everything that shares this object follows.</summary>
+    /// <param name="seed">Names the stream.</param> <param name="position">Words drawn so far.</param>
+    public void Restore(ulong seed, ulong position = 0) => (Seed, Position) = (seed, position);
 
     /// <summary>The next 32 random bits.</summary>
     public uint NextWord() => Philox.Word(Seed, Position++);

@@ -8,8 +8,17 @@ public sealed class Embedding : Module
     /// <summary>A table with normal initial values.</summary>
     /// <param name="count">Number of vectors.</param> <param name="width">Elements of a vector.</param> <param name="random">Source of the initial values.</param>
     /// <param name="standardDeviation">Of the initial values: 1 as torch.nn.Embedding, 0.02 as BERT.</param> <param name="backend">Where to put it.</param>
-    public Embedding(int count, int width, RandomStream random, float standardDeviation = 1, IBackend? backend = null) =>
-        Weight = Add(new Parameter("weight", random.Normal(count * width, standardDeviation), new Shape(count, width), backend));
+    public Embedding(int count, int width, RandomStream random, float standardDeviation = 1, IBackend? backend = null)
+        : this(new Parameter("weight", random.Normal(count * width, standardDeviation), new Shape(count, width), backend))
+    {
+    }
+
+    /// <summary>A table of given values.</summary>
+    /// <param name="weight">[count, width]</param>
+    /// <exception cref="ShapeMismatchException">It is no matrix.</exception>
+    public Embedding(Parameter weight) => Weight = weight.Shape.Rank == 2
+        ? Add(weight)
+        : throw new ShapeMismatchException($"Embedding: needs a weight of shape [count, width], got {weight.Shape}.");
 
     /// <summary>[count, width]</summary>
     public Parameter Weight { get; }

@@ -15,9 +15,21 @@ public sealed class Linear : Layer
     /// <summary>A layer with given values.</summary>
     /// <param name="inFeatures">in</param> <param name="outFeatures">out</param> <param name="weight">W, row-major [out, in].</param> <param name="bias">b [out], or null for none.</param> <param name="backend">Where to put it.</param>
     public Linear(int inFeatures, int outFeatures, float[] weight, float[]? bias, IBackend? backend = null)
+        : this(new Parameter("weight", weight, new Shape(outFeatures, inFeatures), backend), bias is null ? null : new Parameter("bias", bias, new Shape(outFeatures), backend))
     {
-        Weight = Add(new Parameter("weight", weight, new Shape(outFeatures, inFeatures), backend));
-        Bias = bias is null ? null : Add(new Parameter("bias", bias, new Shape(outFeatures), backend));
+    }
+
+    /// <summary>A layer of given parameters.</summary>
+    /// <param name="weight">W [out, in]</param> <param name="bias">b [out], or null for none.</param>
+    /// <exception cref="ShapeMismatchException">The weight is no matrix, or the bias does not have one element per output.</exception>
+    public Linear(Parameter weight, Parameter? bias)
+    {
+        if (weight.Shape.Rank != 2 || bias is not null && bias.Shape != new Shape(weight.Shape[0]))
+        {
+            throw new ShapeMismatchException($"Linear: needs a weight of shape [out, in] and a bias of shape [out], got {weight.Shape} and {bias?.Shape.ToString() ?? "none"}.");
+        }
+        Weight = Add(weight);
+        Bias = bias is null ? null : Add(bias);
     }
 
     /// <summary>W [out, in]</summary>

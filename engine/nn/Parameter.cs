@@ -13,12 +13,14 @@ public sealed class Parameter : Tensor
         Set(values);
     }
 
-    /// <summary>A parameter filled with one value, trainable.</summary>
+    private Parameter(string name, Shape shape, IBackend? backend) : base(shape, new Storage(backend ?? Device.Default, shape.Count), requiresGradient: true) => Name = name;
+
+    /// <summary>A parameter filled with one value, trainable. The device fills it: the host needs no copy.</summary>
     public static Parameter Filled(string name, float value, Shape shape, IBackend? backend = null)
     {
-        var values = new float[shape.Count];
-        Array.Fill(values, value);
-        return new Parameter(name, values, shape, backend);
+        var parameter = new Parameter(name, shape, backend);
+        parameter.Backend.Fill(parameter.Data, value);
+        return parameter;
     }
 
     /// <summary>Name within the module.</summary>

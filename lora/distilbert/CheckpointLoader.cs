@@ -1,0 +1,109 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Engine.NN;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>What loading a checkpoint did besides copying tensors of the same name.</summary>
+/// <param name="Source">The file, or the index of several.</param>
+/// <param name="Ignored">Tensors of the file that a classifier has no use for.</param>
+/// <param name="Drawn">Parameters that the file lacks and that were drawn from the seed: the head of an encoder that was no classifier.</param>
+/// <param name="Renamed">Tensors found under another name than the model's.</param>
+/// <param name="Types">How many tensors there were of each type: "F16".</param>
+public sealed record LoadReport(
+    string Source, IReadOnlyList<string> Ignored, IReadOnlyList<string> Drawn, IReadOnlyList<(string InFile, string InModel)> Renamed, IReadOnlyDictionary<string, int> Types)
+{
+    /// <summary>A sentence for each thing that the user should know; empty when the file was exactly the model.</summary>
+    public IEnumerable<string> Notices()
+    {
+        if (Ignored.Count > 0)
+            yield return $"{Source}: ignored, a classifier has no use for them: {Listed(Ignored)}.";
+        if (Drawn.Count > 0)
+            yield return $"{Source}: has no classification head; drawn from the seed: {Listed(Drawn)}. Train it before you trust a prediction.";
+        if (Renamed.Count > 0)
+            yield return $"{Source}: {Renamed.Count} tensors have older names, such as '{Renamed[0].InFile}' for '{Renamed[0].InModel}'.";
+        if (Types.Keys.FirstOrDefault(type => type != nameof(DType.F32)) is not null)
+            yield return $"{Source}: converted to F32 from {string.Join(", ", Types.Select(entry => $"{entry.Value} {entry.Key}"))}.";
+    }
+
+    /// <summary>Up to twelve names and how many more there are.</summary>
+    internal static string Listed(IReadOnlyCollection<string> names) =>
+        string.Join(", ", names.Take(12)) + (names.Count > 12 ? $" and {names.Count - 12} more" : "");
+}
+
+/// <summary>Copies a checkpoint's tensors into a model; every name must be accounted for.</summary>
+internal static class CheckpointLoader
+{
+    private const string Encoder = "distilbert.";
+
+    // Of the masked-language-model head, and an integer buffer of some versions. Nothing else is passed over.
+    private static readonly string[] Useless = ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."];
+    private const string PositionIds = "embeddings.position_ids";
+
+    /// <exception cref="InputException">Tensors are missing, unexpected, of another shape or no floats; all of them are listed.</exception>
+    public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files)
+    {
+        var parameters = model.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter, StringComparer.Ordinal);
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);                 // path in the model → name in the file
+        List<string> ignored = [], unexpected = [], clashing = [];
+        foreach (var name in files.Tensors.Keys.Order(StringComparer.Ordinal))
+        {
+            var path = ModelPath(name);
+            if (!parameters.ContainsKey(path))
+                (IsUseless(name) ? ignored : unexpected).Add(name);
+            else if (!found.TryAdd(path, name))
+                clashing.Add($"'{found[path]}' and '{name}' are both {path}");
+        }
+        var drawn = DistilBertForSequenceClassification.HeadPaths.Any(found.ContainsKey) ? [] : DistilBertForSequenceClassification.HeadPaths;
+        var missing = model.CheckpointPaths.Where(path => !found.ContainsKey(path) && !drawn.Contains(path)).ToList();
+        Require(files, parameters, found, missing, unexpected, clashing);
+        Copy(files, parameters, found);
+        return new LoadReport(files.Path, ignored, drawn, [.. found.Where(entry => entry.Key != entry.Value).Select(entry => (entry.Value, entry.Key))],
+            found.Values.GroupBy(name => files.Tensors[name].DType).OrderBy(group => group.Key).ToDictionary(group => group.Key.ToString(), group => group.Count()));
+    }
+
+    /// <summary>The model's path for a name in a file: older files spell LayerNorm's γ and β out, and an encoder saved alone has no prefix.</summary>
+    private static string ModelPath(string name)
+    {
+        if (name.EndsWith(".gamma", StringComparison.Ordinal))
+            name = name[..^".gamma".Length] + ".weight";
+        else if (name.EndsWith(".beta", StringComparison.Ordinal))
+            name = name[..^".beta".Length] + ".bias";
+        return name.StartsWith("embeddings.", StringComparison.Ordinal) || name.StartsWith("transformer.", StringComparison.Ordinal) ? Encoder + name : name;
+    }
+
+    private static bool IsUseless(string name) =>
+        Useless.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal)) || name is PositionIds or Encoder + PositionIds;
+
+    private static void Require(Checkpoint files, Dictionary<string, Parameter> parameters, Dictionary<string, string> found,
+        List<string> missing, List<string> unexpected, List<string> clashing)
+    {
+        var misshaped = new List<string>();
+        foreach (var (path, name) in found)
+        {
+            var info = files.Tensors[name];
+            if (!info.Shape.SequenceEqual(parameters[path].Shape.Sizes.ToArray().Select(size => (long)size)))
+                misshaped.Add($"{name} is [{string.Join(", ", info.Shape)}], {parameters[path].Shape} expected");
+            else if (info.DType is not (DType.F32 or DType.F16 or DType.BF16 or DType.F64))
+                misshaped.Add($"{name} is {info.DType}, F32, F16, BF16 or F64 expected");
+        }
+        (string What, List<string> Entries)[] problems =
+            [("missing", missing), ("unexpected", unexpected), ("of another shape or type than config.json asks for", misshaped), ("given twice", clashing)];
+        var said = problems.Where(problem => problem.Entries.Count > 0).Select(problem => $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries)}").ToArray();
+        if (said.Length > 0)
+            throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT classifier with these sizes. {string.Join("; ", said)}. Nothing was loaded; do config.json and weights belong together?");
+    }
+
+    private static void Copy(Checkpoint files, Dictionary<string, Parameter> parameters, Dictionary<string, string> found)
+    {
+        foreach (var (path, name) in found)
+        {
+            var values = GC.AllocateUninitializedArray<float>(parameters[path].Shape.Count);
+            files.Read(name, values);
+            var wrong = Array.FindIndex(values, value => !float.IsFinite(value));
+            if (wrong >= 0)
+                throw new InputException($"{files.Path}: element {wrong} of '{name}' is {values[wrong]}; a model with such a weight computes nothing but NaN. Copy or download the file again.");
+            parameters[path].Set(values);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using System.Text.Json;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>
+/// The sizes and rates of a DistilBERT classifier: the contents of a Hugging Face config.json, which <see cref="Load"/> reads and <see cref="ToJson"/>
+/// writes. The defaults are those of distilbert-base-uncased. LayerNorm's ε is not among them: DistilBERT fixes it at 1e-12.
+/// </summary>
+public sealed partial record DistilBertConfig
+{
+    /// <summary>Entries of the vocabulary (vocab_size).</summary>
+    public int VocabularySize { get; init; } = 30522;
+
+    /// <summary>Tokens of the longest text (max_position_embeddings).</summary>
+    public int MaxPositions { get; init; } = 512;
+
+    /// <summary>Width of a token's vector (dim).</summary>
+    public int Hidden { get; init; } = 768;
+
+    /// <summary>Width of the feed-forward layers' inner vector (hidden_dim).</summary>
+    public int FeedForward { get; init; } = 3072;
+
+    /// <summary>Blocks of the encoder (n_layers).</summary>
+    public int Layers { get; init; } = 6;
+
+    /// <summary>Heads of an attention layer; they divide <see cref="Hidden"/> (n_heads).</summary>
+    public int Heads { get; init; } = 12;
+
+    /// <summary>Function between the feed-forward layers: "gelu" (the exact one) or "relu" (activation).</summary>
+    public string Activation { get; init; } = "gelu";
+
+    /// <summary>Dropout on the embeddings and after each feed-forward layer (dropout).</summary>
+    public float Dropout { get; init; } = 0.1f;
+
+    /// <summary>Dropout on the attention probabilities (attention_dropout).</summary>
+    public float AttentionDropout { get; init; } = 0.1f;
+
+    /// <summary>Dropout before the classifier (seq_classif_dropout).</summary>
+    public float ClassifierDropout { get; init; } = 0.2f;
+
+    /// <summary>Standard deviation of drawn weights (initializer_range).</summary>
+    public float InitializerRange { get; init; } = 0.02f;
+
+    /// <summary>Id of the padding token; its vector starts at zero (pad_token_id).</summary>
+    public int PadTokenId { get; init; }
+
+    /// <summary>Names of the classes in the order of the logits (id2label, label2id).</summary>
+    public IReadOnlyList<string> Labels { get; init; } = ["LABEL_0", "LABEL_1"];
+
+    /// <summary>Keys of the file that this class does not read; <see cref="ToJson"/> writes them back.</summary>
+    public IReadOnlyDictionary<string, JsonElement> OtherKeys { get; init; } = new Dictionary<string, JsonElement>();
+
+    /// <summary>What <see cref="Load"/> wants the user to know: the keys that it does not read. Empty when there is nothing to say.</summary>
+    public IReadOnlyList<string> Notices { get; init; } = [];
+
+    /// <summary>Number of classes.</summary>
+    public int Classes => Labels.Count;
+
+    /// <summary>The functions that <see cref="Activation"/> may name.</summary>
+    internal static readonly string[] Activations = ["gelu", "relu"];
+
+    /// <summary>Says which value cannot be, under the name that the file has for it; null when all is well.</summary>
+    internal string? Problem()
+    {
+        (string Key, int Value)[] sizes =
+        [
+            ("vocab_size", VocabularySize), ("max_position_embeddings", MaxPositions), ("dim", Hidden), ("hidden_dim", FeedForward),
+            ("n_layers", Layers), ("n_heads", Heads),
+        ];
+        foreach (var (key, value) in sizes)
+        {
+            if (value < 1)
+                return $"{key} is {value}, it must be at least 1";
+        }
+        (string Key, float Value)[] rates = [("dropout", Dropout), ("attention_dropout", AttentionDropout), ("seq_classif_dropout", ClassifierDropout)];
+        foreach (var (key, value) in rates)
+        {
+            if (!(value >= 0 && value < 1))
+                return FormattableString.Invariant($"{key} is {value}, a probability in [0, 1) is expected");
+        }
+        if (Hidden % Heads != 0)
+            return $"n_heads is {Heads} and does not divide dim, {Hidden}: every head needs the same width";
+        if ((long)VocabularySize * Hidden > int.MaxValue || (long)FeedForward * Hidden > int.MaxValue || (long)MaxPositions * Hidden > int.MaxValue)
+            return $"dim {Hidden} with vocab_size {VocabularySize}, hidden_dim {FeedForward} and max_position_embeddings {MaxPositions} makes a matrix of more than {int.MaxValue} elements";
+        if (MaxPositions < 2)
+            return "max_position_embeddings is 1: [CLS] and [SEP] need 2 positions";
+        if (!(InitializerRange >= 0 && float.IsFinite(InitializerRange)))
+            return FormattableString.Invariant($"initializer_range is {InitializerRange}, a standard deviation of at least 0 is expected");
+        if (PadTokenId < 0 || PadTokenId >= VocabularySize)
+            return $"pad_token_id is {PadTokenId}, ids of vocab_size {VocabularySize} go from 0 to {VocabularySize - 1}";
+        if (!Activations.Contains(Activation))
+            return $"activation is '{Activation}', supported are {string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
+        if (Labels.Count < 2)
+            return $"id2label names {Labels.Count} classes, a classifier needs at least 2";
+        if (Labels.Distinct(StringComparer.Ordinal).Count() != Labels.Count)
+            return $"id2label names '{Labels.GroupBy(label => label).First(group => group.Count() > 1).Key}' twice, the names of classes must differ";
+        return null;
+    }
+}

@@ -1,0 +1,114 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>The encoder: embeddings, then the blocks one after the other (Sanh et al. 2019, arXiv 1910.01108).</summary>
+public sealed class DistilBertModel : Module
+{
+    private readonly Slot<Embeddings> embeddings;
+    private readonly Slot<Transformer> transformer;
+
+    internal DistilBertModel(PartFactory parts)
+    {
+        embeddings = Add("embeddings", new Embeddings(parts));
+        transformer = Add("transformer", new Transformer(parts));
+    }
+
+    /// <summary>A vector for every token.</summary>
+    /// <param name="tokens">The batch.</param> <returns>[tokens, hidden]</returns>
+    public Tensor Forward(PackedTokens tokens)
+    {
+        using var scope = new TensorScope();
+        return scope.Return(transformer.Value.Forward(embeddings.Value.Forward(tokens), tokens.Offsets));
+    }
+
+    /// <summary>The blocks, under the name that checkpoints have for them.</summary>
+    public sealed class Transformer : Module
+    {
+        private readonly Slot<ModuleList<TransformerBlock>> blocks;
+
+        internal Transformer(PartFactory parts) =>
+            blocks = Add("layer", new ModuleList<TransformerBlock>(Enumerable.Range(0, parts.Config.Layers).Select(_ => new TransformerBlock(parts))));
+
+        /// <summary>Runs every block.</summary>
+        /// <param name="x">[tokens, hidden]</param> <param name="offsets">Where each text begins.</param> <returns>[tokens, hidden]</returns>
+        public Tensor Forward(Tensor x, SequenceOffsets offsets)
+        {
+            foreach (var block in blocks.Value.Items)
+            {
+                using var scope = new TensorScope();
+                x = scope.Return(block.Forward(x, offsets));
+            }
+            return x;
+        }
+    }
+}
+
+/// <summary>
+/// DistilBERT as a text classifier: the encoder's vector of each text's first token, [CLS], goes through pre_classifier, ReLU, dropout and classifier. The
+/// paths of its parameters are the keys of a Hugging Face checkpoint: distilbert.transformer.layer.0.attention.q_lin.weight. New models are in evaluation
+/// mode; all parameters are trainable.
+/// </summary>
+public sealed class DistilBertForSequenceClassification : Module
+{
+    private readonly Slot<DistilBertModel> encoder;
+    private readonly Slot<Layer> preClassifier, classifier;
+    private readonly Slot<Dropout> dropout;
+
+    /// <summary>A model with freshly drawn weights: N(0, initializer_range), biases 0, LayerNorm γ 1 and β 0, the padding token's vector 0.</summary>
+    /// <param name="config">Sizes and rates.</param> <param name="seed">Names the random numbers: initial values, and dropout until <see cref="DropoutStream"/> is restored.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <exception cref="InputException">A value of the config cannot be.</exception>
+    public DistilBertForSequenceClassification(DistilBertConfig config, ulong seed = 0, IBackend? backend = null) : this(config, seed, backend, draw: true)
+    {
+    }
+
+    internal DistilBertForSequenceClassification(DistilBertConfig config, ulong seed, IBackend? backend, bool draw)
+    {
+        if (config.Problem() is { } problem)
+            throw new InputException($"DistilBERT config: {problem}.");
+        Config = config;
+        Backend = backend ?? Device.Default;
+        var root = new RandomStream(seed);
+        var headSeed = root.NextSeed();                 // drawn first: the head of a loaded encoder depends on the seed alone
+        DropoutStream = new RandomStream(root.NextSeed());
+        var encoderParts = new PartFactory(config, draw ? new RandomStream(root.NextSeed()) : null, DropoutStream, Backend);
+        encoder = Add("distilbert", new DistilBertModel(encoderParts));
+        var headParts = new PartFactory(config, new RandomStream(headSeed), DropoutStream, Backend);
+        preClassifier = Add<Layer>("pre_classifier", headParts.Linear(config.Hidden, config.Hidden));
+        classifier = Add<Layer>("classifier", headParts.Linear(config.Hidden, config.Classes));
+        dropout = Add("dropout", headParts.Dropout(config.ClassifierDropout));
+        CheckpointPaths = [.. NamedParameters().Select(entry => entry.Path)];
+    }
+
+    /// <summary>Sizes and rates.</summary>
+    public DistilBertConfig Config { get; }
+
+    /// <summary>The device that holds it.</summary>
+    public IBackend Backend { get; }
+
+    /// <summary>Where every dropout mask's seed comes from: its seed and position are all the random state that the model has.</summary>
+    public RandomStream DropoutStream { get; }
+
+    /// <summary>The paths that the parameters have without adapters, in order of registration: the keys of a checkpoint.</summary>
+    internal IReadOnlyList<string> CheckpointPaths { get; }
+
+    /// <summary>The paths of the head's four parameters.</summary>
+    public static IReadOnlyList<string> HeadPaths { get; } = ["pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"];
+
+    /// <summary>The logits of each text.</summary>
+    /// <param name="tokens">The batch.</param> <returns>[texts, classes]</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A token id is outside the vocabulary, or a text is longer than the model's positions.</exception>
+    public Tensor Forward(PackedTokens tokens)
+    {
+        using var scope = new TensorScope();
+        var first = encoder.Value.Forward(tokens).Gather(tokens.FirstTokens);           // [texts, hidden]: the rows of [CLS]
+        var features = preClassifier.Value.Forward(first).Relu();
+        return scope.Return(classifier.Value.Forward(dropout.Value.Forward(features)));
+    }
+
+    /// <inheritdoc/>
+    protected override string Details => $"{Config.Layers} layers, {Config.Classes} classes";
+}

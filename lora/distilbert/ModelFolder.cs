@@ -1,0 +1,112 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>A model as it comes from a folder.</summary>
+/// <param name="Model">In evaluation mode.</param> <param name="Tokenizer">Of the same folder.</param> <param name="Report">What was ignored, drawn or renamed.</param>
+public sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer, LoadReport Report)
+{
+    /// <summary>What the user should know about the files.</summary>
+    public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
+}
+
+/// <summary>
+/// A folder as Hugging Face's transformers writes and reads it: config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json.
+/// </summary>
+public static class ModelFolder
+{
+    private static readonly string[] Written = ["config.json", Checkpoint.FileName, "vocab.txt", "tokenizer_config.json", "training.json", "metrics.jsonl"];
+
+    /// <summary>Loads a classifier, or an encoder or masked language model that becomes one.</summary>
+    /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param>
+    /// <param name="labels">Classes of a head that the checkpoint lacks; null: those of config.json. A checkpoint with a head keeps its own.</param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
+    public static LoadedModel Load(string folder, ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null)
+    {
+        if (!Directory.Exists(folder))
+            throw new InputException($"{folder}: there is no such folder. A model folder with config.json, {Checkpoint.FileName} and vocab.txt is expected.");
+        var config = DistilBertConfig.Load(folder);
+        var tokenizer = WordPieceTokenizer.Load(folder);
+        RequireFit(folder, config, tokenizer);
+        using var files = Checkpoint.Open(folder);
+        if (labels is not null && !DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey))
+            config = config with { Labels = labels };
+        var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
+        return new LoadedModel(model, tokenizer, CheckpointLoader.Load(model, files));
+    }
+
+    /// <summary>Writes a folder that <see cref="Load"/> and transformers read, whole or not at all.</summary>
+    /// <param name="folder">A new or empty folder, or one that this method wrote.</param> <param name="model">Without adapters, or detached from them.</param>
+    /// <param name="tokenizer">Its vocabulary goes along.</param> <param name="addFiles">Writes further files into the folder that it is given; their names must be training.json or metrics.jsonl.</param>
+    /// <exception cref="InputException">An adapter is attached, or the folder cannot be written.</exception>
+    public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, Action<string>? addFiles = null)
+    {
+        RequirePlain(model);
+        RequireFit(folder, model.Config, tokenizer);
+        AtomicFolder.Write(folder, temporary =>
+        {
+            AtomicFile.WriteText(Path.Combine(temporary, "config.json"), model.Config.ToJson());
+            AtomicFile.WriteText(Path.Combine(temporary, "tokenizer_config.json"), TokenizerConfig(model.Config, tokenizer));
+            tokenizer.SaveVocabulary(Path.Combine(temporary, "vocab.txt"));
+            SafeTensorsWriter.Write(Path.Combine(temporary, Checkpoint.FileName), Tensors(model), new Dictionary<string, string> { ["format"] = "pt" });
+            addFiles?.Invoke(temporary);
+        }, IsOurs);
+    }
+
+    /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that a long run can ask before it begins.</summary>
+    /// <exception cref="InputException">It holds something else, or its parent is missing.</exception>
+    public static void CheckWritable(string folder) => AtomicFolder.Check(folder, IsOurs);
+
+    private static bool IsOurs(string name) => Written.Contains(name);
+
+    private static IEnumerable<TensorToWrite> Tensors(DistilBertForSequenceClassification model)
+    {
+        foreach (var (path, parameter) in model.NamedParameters())
+        {
+            // Fetched from the device when its turn comes, in one piece: the host never holds more than one tensor.
+            float[]? values = null;
+            yield return TensorToWrite.Floats(path, [.. parameter.Shape.Sizes.ToArray().Select(size => (long)size)], (first, destination) =>
+            {
+                values ??= parameter.ToArray();
+                values.AsSpan((int)first, destination.Length).CopyTo(destination);
+                if (first + destination.Length == values.Length)
+                    values = null;
+            });
+        }
+    }
+
+    private static void RequirePlain(DistilBertForSequenceClassification model)
+    {
+        if (!model.NamedParameters().Select(entry => entry.Path).SequenceEqual(model.CheckpointPaths))
+        {
+            var foreign = model.NamedParameters().Select(entry => entry.Path).First(path => !model.CheckpointPaths.Contains(path));
+            throw new InputException($"The model cannot be saved as a plain model while an adapter is attached ('{foreign}'). Merge or detach the adapter first, or save the adapter alone.");
+        }
+    }
+
+    private static void RequireFit(string folder, DistilBertConfig config, WordPieceTokenizer tokenizer)
+    {
+        if (tokenizer.VocabularySize > config.VocabularySize)
+            throw new InputException($"{folder}: the vocabulary has {tokenizer.VocabularySize} pieces, config.json's vocab_size is {config.VocabularySize}: ids would lie outside the model. They belong to different models.");
+    }
+
+    private static string TokenizerConfig(DistilBertConfig config, WordPieceTokenizer tokenizer) => $$"""
+        {
+          "cls_token": "[CLS]",
+          "do_lower_case": {{(tokenizer.Uncased ? "true" : "false")}},
+          "mask_token": "[MASK]",
+          "model_max_length": {{config.MaxPositions}},
+          "pad_token": "[PAD]",
+          "sep_token": "[SEP]",
+          "strip_accents": null,
+          "tokenize_chinese_chars": true,
+          "tokenizer_class": "DistilBertTokenizer",
+          "unk_token": "[UNK]"
+        }
+
+        """;
+}

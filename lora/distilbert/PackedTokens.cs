@@ -1,0 +1,54 @@
+using LoraScratch.Engine;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>
+/// The token ids of several texts on the device, one after the other without padding: text s has the rows offsets[s] … offsets[s+1]−1. Dispose it
+/// after the backward pass, which still reads it.
+/// </summary>
+public sealed class PackedTokens : IDisposable
+{
+    /// <summary>Uploads a batch.</summary>
+    /// <param name="batch">At least one text; its labels are not looked at.</param> <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    public PackedTokens(PackedBatch batch, IBackend? backend = null)
+    {
+        Offsets = new SequenceOffsets(batch.Offsets, backend);
+        TokenIds = new Indices(batch.TokenIds, backend);
+        Positions = new Indices(batch.Positions, backend);
+        FirstTokens = new Indices(batch.Offsets.AsSpan(0, batch.Rows), backend);
+    }
+
+    /// <summary>Uploads texts.</summary>
+    /// <param name="texts">The ids of each text, at least one id each.</param> <param name="backend">Where to put it.</param>
+    public static PackedTokens From(IEnumerable<int[]> texts, IBackend? backend = null) =>
+        new(PackedBatch.Of([.. texts.Select(ids => new EncodedExample(ids, TextExample.NoLabel))]), backend);
+
+    /// <summary>[tokens]</summary>
+    public Indices TokenIds { get; }
+
+    /// <summary>[tokens]: place of each token in its text, from 0.</summary>
+    public Indices Positions { get; }
+
+    /// <summary>[texts + 1]</summary>
+    public SequenceOffsets Offsets { get; }
+
+    /// <summary>[texts]: the row of each text's first token, [CLS].</summary>
+    public Indices FirstTokens { get; }
+
+    /// <summary>Number of texts.</summary>
+    public int Texts => Offsets.Sequences;
+
+    /// <summary>Number of tokens of all texts together.</summary>
+    public int Tokens => Offsets.Tokens;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        TokenIds.Dispose();
+        Positions.Dispose();
+        Offsets.Dispose();
+        FirstTokens.Dispose();
+    }
+}

@@ -1,0 +1,82 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>
+/// Makes the parts of a model with BERT's initial values: weights N(0, initializer_range), biases 0, LayerNorm γ 1 and β 0. Without random numbers all
+/// weights are 0: what a checkpoint fills need not be drawn.
+/// </summary>
+internal sealed class PartFactory(DistilBertConfig config, RandomStream? random, RandomStream dropouts, IBackend? backend)
+{
+    private const float LayerNormEpsilon = 1e-12f;
+
+    public DistilBertConfig Config => config;
+
+    /// <summary>The stream that every dropout mask's seed comes from.</summary>
+    public RandomStream Dropouts => dropouts;
+
+    public Linear Linear(int inFeatures, int outFeatures) =>
+        new(Weight(outFeatures, inFeatures), Parameter.Filled("bias", 0, new Shape(outFeatures), backend));
+
+    /// <param name="count">Vectors.</param> <param name="zeroRow">A vector that starts at 0; null for none.</param>
+    public Embedding Embedding(int count, int? zeroRow = null) => new(Weight(count, config.Hidden, zeroRow));
+
+    public LayerNorm LayerNorm() => new(config.Hidden, LayerNormEpsilon, backend);
+
+    public Dropout Dropout(float probability) => new(probability, dropouts);
+
+    private Parameter Weight(int rows, int columns, int? zeroRow = null)
+    {
+        var shape = new Shape(rows, columns);
+        if (random is null)
+            return Parameter.Filled("weight", 0, shape, backend);
+        var values = random.Normal(rows * columns, config.InitializerRange);
+        if (zeroRow is { } row)
+            values.AsSpan(row * columns, columns).Clear();
+        return new Parameter("weight", values, shape, backend);
+    }
+}
+
+/// <summary>Dropout(LayerNorm(word + position)): a vector for each token from what it is and where it stands.</summary>
+public sealed class Embeddings : Module
+{
+    private readonly Slot<Embedding> words, positions;
+    private readonly Slot<LayerNorm> norm;
+    private readonly Slot<Dropout> dropout;
+
+    internal Embeddings(PartFactory parts)
+    {
+        words = Add("word_embeddings", parts.Embedding(parts.Config.VocabularySize, zeroRow: parts.Config.PadTokenId));
+        positions = Add("position_embeddings", parts.Embedding(parts.Config.MaxPositions));
+        norm = Add("LayerNorm", parts.LayerNorm());
+        dropout = Add("dropout", parts.Dropout(parts.Config.Dropout));
+    }
+
+    /// <summary>E = dropout(LayerNorm(words[ids] + positions[place in the text]))</summary>
+    /// <param name="tokens">The batch.</param> <returns>[tokens, hidden]</returns>
+    public Tensor Forward(PackedTokens tokens)
+    {
+        using var scope = new TensorScope();
+        var sum = words.Value.Forward(tokens.TokenIds).Add(positions.Value.Forward(tokens.Positions));
+        return scope.Return(dropout.Value.Forward(norm.Value.Forward(sum)));
+    }
+}
+
+/// <summary>Modules under the names 0, 1, 2, …</summary>
+/// <typeparam name="T">What they are.</typeparam>
+public sealed class ModuleList<T> : Module where T : Module
+{
+    private readonly Slot<T>[] slots;
+
+    /// <summary>A list of modules.</summary>
+    public ModuleList(IEnumerable<T> modules) =>
+        slots = [.. modules.Select((module, i) => Add(i.ToString(System.Globalization.CultureInfo.InvariantCulture), module))];
+
+    /// <summary>The modules in order.</summary>
+    public IEnumerable<T> Items => slots.Select(slot => slot.Value);
+
+    /// <summary>How many there are.</summary>
+    public int Count => slots.Length;
+}

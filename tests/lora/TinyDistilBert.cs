@@ -1,0 +1,86 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Lora;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Tests.Lora;
+
+/// <summary>The tiny classifier of tests/reference/distilbert.py, with the weights that the script makes by formula, and small ones for training tests.</summary>
+internal static class TinyDistilBert
+{
+    public const int Rank = 2;
+    public const double Alpha = 6;
+
+    public static readonly int[][] Texts = [[2, 7, 29, 11, 3], [2, 3], [2, 5, 5, 17, 23, 9, 28, 4, 3], [2, 14, 3]];
+
+    public static readonly int[] Labels = [0, 2, 1, 2];
+
+    /// <summary>No dropout: what the script computes.</summary>
+    public static DistilBertConfig Config => new()
+    {
+        Layers = 2,
+        Hidden = 12,
+        Heads = 3,
+        FeedForward = 20,
+        VocabularySize = 30,
+        MaxPositions = 16,
+        Labels = ["a", "b", "c"],
+        Dropout = 0,
+        AttentionDropout = 0,
+        ClassifierDropout = 0,
+    };
+
+    public static string[] Vocabulary => ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Enumerable.Range(0, 25).Select(i => $"w{(char)('a' + i)}")];
+
+    public static DistilBertForSequenceClassification Create()
+    {
+        var model = new DistilBertForSequenceClassification(Config);
+        foreach (var (path, parameter) in model.NamedParameters())
+            parameter.Set(Value(path, parameter.Shape));
+        return model;
+    }
+
+    /// <summary>LoRA on q_lin and v_lin with the script's A and B.</summary>
+    public static LoRAAdapter Adapt(Module model)
+    {
+        var adapter = LoRAAdapter.Attach(model, new LoRASettings(Rank, Alpha), ["q_lin", "v_lin"], new RandomStream(0));
+        foreach (var (path, layer) in adapter.Layers)
+        {
+            layer.Lora.A.Set(Noise($"{path}.A", layer.Lora.A.Shape.Count, 0.5));
+            layer.Lora.B.Set(Noise($"{path}.B", layer.Lora.B.Shape.Count, 0.5));
+        }
+        return adapter;
+    }
+
+    /// <summary>A classifier of two classes with HF's dropouts, whose words wa … wl mean 0 and wm … wx mean 1; and texts of it.</summary>
+    public static TextClassifier Classifier(ulong seed = 3, float dropout = 0.1f) =>
+        new(new DistilBertForSequenceClassification(Config with { Labels = ["neg", "pos"], Dropout = dropout, AttentionDropout = dropout, ClassifierDropout = dropout, InitializerRange = 0.2f }, seed),
+            WordPieceTokenizer.FromVocabulary(Vocabulary));
+
+    public static EncodedExample[] Sentences(int count, ulong seed)
+    {
+        var random = new RandomStream(seed);
+        return [.. Enumerable.Range(0, count).Select(_ =>
+        {
+            var label = random.NextBelow(2);
+            return new EncodedExample([2, .. Enumerable.Range(0, 1 + random.NextBelow(8)).Select(_ => 5 + 12 * label + random.NextBelow(12)), 3], label);
+        })];
+    }
+
+    private static float[] Value(string path, Shape shape) => path switch
+    {
+        _ when path.Contains("orm.weight") => [.. Noise(path, shape.Count, 0.3).Select(x => 1 + x)],
+        _ when path.EndsWith("word_embeddings.weight", StringComparison.Ordinal) => Noise(path, shape.Count, 1),
+        _ when path.EndsWith("position_embeddings.weight", StringComparison.Ordinal) => Noise(path, shape.Count, 0.5),
+        _ when path.EndsWith(".bias", StringComparison.Ordinal) => Noise(path, shape.Count, 0.2),
+        _ => Noise(path, shape.Count, 0.6),
+    };
+
+    private static float[] Noise(string name, int count, double scale)
+    {
+        var h = name.Select((letter, k) => (k + 1) * letter).Sum() % 1000;
+        return [.. Enumerable.Range(0, count).Select(i => 43758.5453 * Math.Sin(i + 1 + h)).Select(x => (float)(scale * (2 * (x - Math.Floor(x)) - 1)))];
+    }
+}
