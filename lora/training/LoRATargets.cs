@@ -1,0 +1,44 @@
+using LoraScratch.Engine;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>The tutorials' names for the layers of DistilBERT that can get LoRA.</summary>
+public static class LoRATargets
+{
+    /// <summary>The name for pre_classifier and classifier.</summary>
+    public const string Head = "head";
+
+    private static readonly (string Name, string[] Modules)[] Table =
+    [
+        ("query", ["q_lin"]),
+        ("key", ["k_lin"]),
+        ("value", ["v_lin"]),
+        ("projection", ["out_lin"]),
+        ("mlp", ["ffn.lin1", "ffn.lin2"]),
+        (Head, ["pre_classifier", "classifier"]),
+    ];
+
+    /// <summary>Every name.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. Table.Select(entry => entry.Name)];
+
+    /// <summary>The modules of the head.</summary>
+    public static IReadOnlyList<ModulePattern> HeadModules { get; } = [.. Table[^1].Modules.Select(ModulePattern.Named)];
+
+    /// <summary>The modules that names stand for.</summary>
+    /// <exception cref="InputException">A name is unknown or comes twice, or there is none.</exception>
+    public static IReadOnlyList<ModulePattern> Patterns(IReadOnlyList<string> names)
+    {
+        Check(names);
+        return [.. Table.Where(entry => names.Contains(entry.Name)).SelectMany(entry => entry.Modules).Select(ModulePattern.Named)];
+    }
+
+    internal static void Check(IReadOnlyList<string> names)
+    {
+        if (names.Count == 0)
+            throw new InputException($"--targets is empty: LoRA needs layers to adapt. Name some of {string.Join(", ", Names)}.");
+        if (names.FirstOrDefault(name => !Names.Contains(name)) is { } unknown)
+            throw new InputException($"--targets names '{unknown}'; the names are {string.Join(", ", Names)}.");
+        if (names.Distinct().Count() != names.Count)
+            throw new InputException($"--targets names '{names.GroupBy(name => name).First(group => group.Count() > 1).Key}' twice.");
+    }
+}

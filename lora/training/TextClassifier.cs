@@ -1,0 +1,152 @@
+using System.Diagnostics;
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>A model with its tokenizer: texts in, classes out.</summary>
+/// <param name="model">The model, with or without an adapter attached.</param> <param name="tokenizer">The tokenizer that it was trained with.</param>
+/// <param name="isHeadDrawn">Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.</param>
+public sealed class TextClassifier(DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, bool isHeadDrawn = false)
+{
+    // A batch of long texts would need memory in proportion; the results do not depend on where batches end.
+    private const int TokensOfBatch = 8192;
+
+    /// <summary>From a model folder.</summary>
+    public TextClassifier(LoadedModel loaded) : this(loaded.Model, loaded.Tokenizer, loaded.Report.Drawn.Count > 0)
+    {
+    }
+
+    /// <summary>The model.</summary>
+    public DistilBertForSequenceClassification Model { get; } = model;
+
+    /// <summary>The tokenizer.</summary>
+    public WordPieceTokenizer Tokenizer { get; } = tokenizer;
+
+    /// <summary>Whether the head comes from the seed and not from a checkpoint.</summary>
+    public bool IsHeadDrawn { get; } = isHeadDrawn;
+
+    /// <summary>Names of the classes.</summary>
+    public IReadOnlyList<string> Labels => Model.Config.Labels;
+
+    /// <summary>The token ids of a text.</summary>
+    /// <param name="text">Any string.</param> <param name="maxLength">At most so many ids; null: as many as the model has positions, 512 at most.</param>
+    /// <exception cref="InputException">The model has fewer positions.</exception>
+    public int[] Encode(string text, int? maxLength = null) => Tokenizer.EncodeIds(text, LongestText(maxLength));
+
+    /// <summary>Predicts the class of each text, in order; texts are taken as they come, a batch at a time.</summary>
+    /// <param name="texts">Any number.</param> <param name="batchSize">Texts at a time.</param> <param name="maxLength">As for <see cref="Encode"/>.</param>
+    /// <exception cref="InputException">The model has fewer positions.</exception>
+    public IEnumerable<Prediction> Predict(IEnumerable<string> texts, int batchSize = 32, int? maxLength = null)
+    {
+        var longest = LongestText(maxLength);
+        return Batches(texts.Select(text => Tokenizer.EncodeIds(text, longest)), ids => ids.Length, batchSize).SelectMany(batch => Logits(batch).Select(ToPrediction));
+    }
+
+    /// <summary>Compares the model's classes with the given ones.</summary>
+    /// <param name="texts">At least one.</param> <param name="batchSize">Texts at a time.</param> <param name="cancellation">Ends the work between two batches.</param>
+    /// <exception cref="InputException">There is no text, or a class that the model does not have.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default)
+    {
+        RequireLabels(texts);
+        var confusion = Labels.Select(_ => new int[Labels.Count]).ToArray();
+        var loss = 0.0;
+        var clock = Stopwatch.StartNew();
+        foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var logits = Logits([.. batch.Select(text => text.TokenIds)]);
+            for (var i = 0; i < batch.Count; i++)
+            {
+                confusion[batch[i].Label][Largest(logits[i])]++;
+                loss -= LogSoftmax(logits[i])[batch[i].Label];
+            }
+        }
+        return new Evaluation(confusion, loss / texts.Count, texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
+    }
+
+    internal void RequireLabels(IReadOnlyList<EncodedExample> texts)
+    {
+        if (texts.Count == 0)
+            throw new InputException("There is no text in the data.");
+        var wrong = texts.Select(text => text.Label).FirstOrDefault(label => label < 0 || label >= Labels.Count);
+        if (wrong != 0)
+            throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: {string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
+    }
+
+    internal int LongestText(int? maxLength)
+    {
+        var positions = Model.Config.MaxPositions;
+        return maxLength > positions
+            ? throw new InputException($"--max-length is {maxLength}; the model has {positions} positions (max_position_embeddings). Give at most that.")
+            : maxLength ?? Math.Min(512, positions);
+    }
+
+    /// <summary>The logits of some texts, in evaluation mode.</summary>
+    private float[][] Logits(IReadOnlyList<int[]> texts)
+    {
+        using var scope = new TensorScope();
+        using var frozen = new NoGradient();
+        using var tokens = PackedTokens.From(texts, Model.Backend);
+        using var mode = new EvaluationMode(Model);
+        var logits = Model.Forward(tokens).ToArray();
+        return [.. logits.Chunk(Labels.Count)];
+    }
+
+    private Prediction ToPrediction(float[] logits)
+    {
+        var label = Largest(logits);
+        return new Prediction(label, Labels[label], logits, [.. LogSoftmax(logits).Select(Math.Exp)]);
+    }
+
+    private static int Largest(float[] logits) => Array.IndexOf(logits, logits.Max());
+
+    private static double[] LogSoftmax(float[] logits)
+    {
+        double largest = logits.Max();                                          // exp(x − max): the largest exponent is 0, it cannot overflow
+        var logSum = largest + Math.Log(logits.Sum(logit => Math.Exp(logit - largest)));
+        return [.. logits.Select(logit => logit - logSum)];
+    }
+
+    private static IEnumerable<List<T>> Batches<T>(IEnumerable<T> texts, Func<T, int> length, int batchSize)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
+        var batch = new List<T>();
+        var tokens = 0;
+        foreach (var text in texts)
+        {
+            if (batch.Count > 0 && (batch.Count == batchSize || tokens + length(text) > TokensOfBatch))
+            {
+                yield return batch;
+                (batch, tokens) = ([], 0);
+            }
+            batch.Add(text);
+            tokens += length(text);
+        }
+        if (batch.Count > 0)
+            yield return batch;
+    }
+
+    /// <summary>Dropout off for a while.</summary>
+    private readonly struct EvaluationMode : IDisposable
+    {
+        private readonly Module model;
+        private readonly bool wasTraining;
+
+        public EvaluationMode(Module model)
+        {
+            (this.model, wasTraining) = (model, model.IsTraining);
+            if (wasTraining)
+                model.Evaluate();
+        }
+
+        public void Dispose()
+        {
+            if (wasTraining)
+                model.Train();
+        }
+    }
+}

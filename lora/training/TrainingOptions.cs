@@ -1,0 +1,156 @@
+using LoraScratch.Engine;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>What is trained.</summary>
+public enum TrainingMethod
+{
+    /// <summary>A low-rank update of chosen layers; everything else is frozen, the head perhaps excepted.</summary>
+    LoRA,
+
+    /// <summary>pre_classifier and classifier alone.</summary>
+    LastLayers,
+
+    /// <summary>Every parameter.</summary>
+    Full,
+}
+
+/// <summary>The rule that turns gradients into steps.</summary>
+public enum OptimizerKind
+{
+    /// <summary>Adam with decoupled weight decay.</summary>
+    AdamW,
+
+    /// <summary>Adam; weight decay, where given, is added to the gradient.</summary>
+    Adam,
+
+    /// <summary>Stochastic gradient descent, with momentum where given.</summary>
+    Sgd,
+}
+
+/// <summary>How the learning rate goes on after the warm-up.</summary>
+public enum ScheduleKind
+{
+    /// <summary>Falls in a straight line to 0 at the last step.</summary>
+    Linear,
+
+    /// <summary>Stays.</summary>
+    Constant,
+}
+
+/// <summary>Everything that decides what a training run computes, apart from the model and the data. The same options and seed give the same weights, bit for bit.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>What is trained.</summary>
+    public TrainingMethod Method { get; init; } = TrainingMethod.LoRA;
+
+    /// <summary>Rank, alpha, scaling, initial values and dropout of the LoRA layers; without effect for other methods.</summary>
+    public LoRASettings Lora { get; init; } = new();
+
+    /// <summary>The layers that get LoRA: names of <see cref="LoRATargets"/>.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = ["query", "value"];
+
+    /// <summary>Whether pre_classifier and classifier are trained beside LoRA; null: yes, unless the targets adapt them.</summary>
+    public bool? TrainHead { get; init; }
+
+    /// <summary>The rule for steps.</summary>
+    public OptimizerKind Optimizer { get; init; } = OptimizerKind.AdamW;
+
+    /// <summary>Largest learning rate; null: <see cref="ResolvedLearningRate"/> decides.</summary>
+    public float? LearningRate { get; init; }
+
+    /// <summary>Weight decay; null: 0.01 for AdamW, else 0.</summary>
+    public float? WeightDecay { get; init; }
+
+    /// <summary>Momentum of <see cref="OptimizerKind.Sgd"/>.</summary>
+    public float Momentum { get; init; }
+
+    /// <summary>Largest norm of all gradients together; 0: no clipping.</summary>
+    public float Clip { get; init; } = 1;
+
+    /// <summary>Steps over which the learning rate rises from 0; below 1: that share of all steps.</summary>
+    public double Warmup { get; init; } = 0.06;
+
+    /// <summary>How the learning rate goes on.</summary>
+    public ScheduleKind Schedule { get; init; } = ScheduleKind.Linear;
+
+    /// <summary>Batches whose gradients are added up for one step: as a batch so many times as large, in the memory of one.</summary>
+    public int Accumulate { get; init; } = 1;
+
+    /// <summary>Passes over the data.</summary>
+    public int Epochs { get; init; } = 3;
+
+    /// <summary>Texts of a batch.</summary>
+    public int BatchSize { get; init; } = 16;
+
+    /// <summary>Tokens of a text at most, [CLS] and [SEP] included; null: 512, or as many as the model has positions.</summary>
+    public int? MaxLength { get; init; }
+
+    /// <summary>Ends the training after so many steps, if the epochs do not end before; null: no limit.</summary>
+    public int? MaxSteps { get; init; }
+
+    /// <summary>Uses so many texts of the data only; null: all.</summary>
+    public int? Limit { get; init; }
+
+    /// <summary>Share of the data that is laid aside to choose the best epoch; 0: none, and the last state is kept.</summary>
+    public double Validation { get; init; } = 0.1;
+
+    /// <summary>Names every random number of the run.</summary>
+    public ulong Seed { get; init; } = 1;
+
+    /// <summary>Whether every epoch has its own order of the texts.</summary>
+    public bool Shuffle { get; init; } = true;
+
+    /// <summary>Whether the head's own weights are trained.</summary>
+    public bool ResolvedTrainHead => Method != TrainingMethod.LoRA || (TrainHead ?? !Targets.Contains(LoRATargets.Head));
+
+    /// <summary>The learning rate, or its default: 5e-4 for LoRA, 1e-3 for the last layers, 5e-5 for all; 0.01 with SGD, whose steps have no size of their own.</summary>
+    public float ResolvedLearningRate => LearningRate ?? (Optimizer, Method) switch
+    {
+        (OptimizerKind.Sgd, _) => 1e-2f,
+        (_, TrainingMethod.LoRA) => 5e-4f,
+        (_, TrainingMethod.LastLayers) => 1e-3f,
+        _ => 5e-5f,
+    };
+
+    /// <summary>The weight decay, or its default.</summary>
+    public float ResolvedWeightDecay => WeightDecay ?? (Optimizer == OptimizerKind.AdamW ? 0.01f : 0);
+
+    /// <summary>Refuses values and combinations that make no sense.</summary>
+    /// <exception cref="InputException">The message names the option, what was expected and what to do.</exception>
+    public void Check()
+    {
+        Require(Epochs >= 1, "epochs", Epochs, "at least 1");
+        Require(BatchSize >= 1, "batch-size", BatchSize, "at least 1");
+        Require(Accumulate >= 1, "accumulate", Accumulate, "at least 1");
+        Require(MaxSteps is null or >= 1, "max-steps", MaxSteps, "at least 1");
+        Require(Limit is null or >= 1, "limit", Limit, "at least 1");
+        Require(MaxLength is null or >= 3, "max-length", MaxLength, "at least 3: [CLS], one token, [SEP]");
+        Require(Validation is >= 0 and < 1, "validation", Validation, "a share in [0, 1)");
+        Require(Warmup >= 0 && double.IsFinite(Warmup), "warmup", Warmup, "a number of steps, or below 1 a share of all steps");
+        Require(Warmup < 1 || Warmup == Math.Floor(Warmup), "warmup", Warmup, "a whole number of steps, or below 1 a share of all steps");
+        Require(ResolvedLearningRate > 0 && float.IsFinite(ResolvedLearningRate), "lr", ResolvedLearningRate, "a number above 0");
+        Require(ResolvedWeightDecay >= 0 && float.IsFinite(ResolvedWeightDecay), "weight-decay", ResolvedWeightDecay, "at least 0");
+        Require(Momentum is >= 0 and < 1, "momentum", Momentum, "a number in [0, 1)");
+        Require(Clip >= 0 && !float.IsNaN(Clip), "clip", Clip, "a norm above 0, or 0 for no clipping");
+        if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
+            throw new InputException($"--momentum {Momentum} has no effect with --optimizer {Optimizer.ToString().ToLowerInvariant()}, which has a momentum of its own (β₁ = 0.9). Leave it out, or take --optimizer sgd.");
+        if (Method != TrainingMethod.LoRA && TrainHead == false)
+            throw new InputException(Method == TrainingMethod.LastLayers
+                ? "--train-head false leaves --method last-layers nothing to train: the last layers are the head. Leave it out."
+                : "--train-head false contradicts --method full, which trains everything. Leave it out, or take --method lora.");
+        if (Method == TrainingMethod.LoRA)
+        {
+            Lora.Check("LoRA");
+            LoRATargets.Check(Targets);
+            if (TrainHead == true && Targets.Contains(LoRATargets.Head))
+                throw new InputException("--targets has head and --train-head is true: the head would be adapted and trained itself. Take one of the two.");
+        }
+    }
+
+    private static void Require(bool holds, string option, object? found, string expected)
+    {
+        if (!holds)
+            throw new InputException(FormattableString.Invariant($"--{option} is {found}; expected {expected}."));
+    }
+}

@@ -1,0 +1,75 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Engine.Optim;
+using LoraScratch.Lora.DistilBert;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>Makes a model ready for a method: what is frozen, where LoRA stands, which optimizer moves the rest.</summary>
+public static class TrainingSetup
+{
+    /// <summary>Freezes and attaches what the method asks for.</summary>
+    /// <param name="classifier">Its model; no adapter may be attached.</param> <param name="options">Method, LoRA settings, targets, head, seed.</param>
+    /// <returns>The adapter, attached; null for the other methods.</returns>
+    /// <exception cref="InputException">The options make no sense, or the model has an adapter already.</exception>
+    public static LoRAAdapter? Prepare(TextClassifier classifier, TrainingOptions options)
+    {
+        options.Check();
+        var model = classifier.Model;
+        switch (options.Method)
+        {
+            case TrainingMethod.Full:
+                model.Unfreeze();
+                return null;
+            case TrainingMethod.LastLayers:
+                model.Freeze();
+                SetHeadTrainable(model, true);
+                return null;
+            default:
+                return AttachLoRA(classifier, options);
+        }
+    }
+
+    /// <summary>The optimizer of the options over everything that is trainable.</summary>
+    public static Optimizer CreateOptimizer(Module model, TrainingOptions options)
+    {
+        var (rate, decay) = (options.ResolvedLearningRate, options.ResolvedWeightDecay);
+        return options.Optimizer switch
+        {
+            OptimizerKind.AdamW => new AdamW(model.TrainableParameters(), rate, weightDecay: decay),
+            OptimizerKind.Adam => new Adam(model.TrainableParameters(), rate, weightDecay: decay),
+            _ => new Sgd(model.TrainableParameters(), rate, options.Momentum, decay),
+        };
+    }
+
+    private static LoRAAdapter AttachLoRA(TextClassifier classifier, TrainingOptions options)
+    {
+        var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
+        // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has it.
+        var keep = !headIsAdapted && (options.ResolvedTrainHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
+        var adapter = LoRAAdapter.Attach(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), new RandomStream(Seeds.Adapter(options.Seed)), keep);
+        if (keep is not null)
+            SetHeadTrainable(classifier.Model, options.ResolvedTrainHead);
+        return adapter;
+    }
+
+    private static void SetHeadTrainable(DistilBertForSequenceClassification model, bool trainable)
+    {
+        foreach (var (path, parameter) in model.NamedParameters())
+        {
+            if (DistilBertForSequenceClassification.HeadPaths.Contains(path))
+                parameter.IsTrainable = trainable;
+        }
+    }
+}
+
+/// <summary>Independent random streams of one seed, one for each use.</summary>
+internal static class Seeds
+{
+    // The order of the batches takes the seed itself, with a stream for every epoch; see BatchSampler.
+    public static ulong Adapter(ulong seed) => Draw(seed, 1);
+
+    public static ulong Dropout(ulong seed) => Draw(seed, 2);
+
+    private static ulong Draw(ulong seed, ulong use) => new RandomStream(seed, position: use << 60).NextSeed();
+}

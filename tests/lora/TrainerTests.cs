@@ -1,0 +1,170 @@
+using LoraScratch.Engine;
+using LoraScratch.Lora;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Tests.Lora;
+
+public class TrainerTests
+{
+    private static readonly TrainingOptions Options = new()
+    {
+        Lora = new LoRASettings(4, 8),
+        Epochs = 2,
+        BatchSize = 8,
+        LearningRate = 0.01f,
+        Seed = 5,
+    };
+
+    [TestCase(TrainingMethod.LoRA)]
+    [TestCase(TrainingMethod.LastLayers)]
+    [TestCase(TrainingMethod.Full)]
+    public void Learns_a_task_that_words_decide_with(TrainingMethod method)
+    {
+        var classifier = TinyDistilBert.Classifier();
+        var before = classifier.Evaluate(TinyDistilBert.Sentences(200, 2));
+        var rate = method == TrainingMethod.LastLayers ? 0.05f : 0.01f;
+        var result = Train(classifier, Options with { Method = method, Epochs = 6, LearningRate = rate }, TinyDistilBert.Sentences(200, 1));
+        var after = classifier.Evaluate(TinyDistilBert.Sentences(200, 2));
+        Assert.That(result.Metrics, Has.Count.EqualTo(6 * 25));
+        Assert.That(after.Loss, Is.LessThan(0.9 * before.Loss));
+        Assert.That(after.Accuracy, Is.GreaterThan(method == TrainingMethod.LastLayers ? 0.7 : 0.9));
+    }
+
+    [Test]
+    public void The_same_seed_gives_the_same_bits_and_another_seed_others()
+    {
+        var first = Weights(Options);
+        Assert.That(Weights(Options), Is.EqualTo(first));
+        Assert.That(Weights(Options with { Seed = 6 }), Is.Not.EqualTo(first));
+
+        static float[] Weights(TrainingOptions options)
+        {
+            var classifier = TinyDistilBert.Classifier();
+            Train(classifier, options with { Lora = options.Lora with { Dropout = 0.1f } }, TinyDistilBert.Sentences(50, 1));
+            return [.. classifier.Model.Parameters().SelectMany(parameter => parameter.ToArray())];
+        }
+    }
+
+    [Test]
+    public void Frozen_weights_stay_bit_for_bit()
+    {
+        var classifier = TinyDistilBert.Classifier();
+        var before = classifier.Model.NamedParameters().Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal)).ToDictionary(entry => entry.Parameter, entry => entry.Parameter.ToArray());
+        Train(classifier, Options, TinyDistilBert.Sentences(50, 1));
+        foreach (var (parameter, values) in before)
+            Assert.That(parameter.ToArray(), Is.EqualTo(values));
+    }
+
+    [Test]
+    public void Accumulating_ragged_batches_equals_one_large_batch()
+    {
+        // 10 texts in batches of 4: 4 + 4 + 2 in one step, against a batch of 10.
+        var texts = TinyDistilBert.Sentences(10, 1);
+        var options = Options with { Method = TrainingMethod.Full, Epochs = 3, Optimizer = OptimizerKind.Sgd, LearningRate = 0.1f, Shuffle = false };
+        var large = TinyDistilBert.Classifier(dropout: 0);
+        var small = TinyDistilBert.Classifier(dropout: 0);
+        var ofLarge = Train(large, options with { BatchSize = 10 }, texts);
+        var ofSmall = Train(small, options with { BatchSize = 4, Accumulate = 3 }, texts);
+        Assert.That(ofSmall.Steps, Is.EqualTo(3).And.EqualTo(ofLarge.Steps));
+        Assert.That(ofSmall.Metrics.Select(step => step.Loss), Is.EqualTo(ofLarge.Metrics.Select(step => step.Loss)).Within(1e-5));
+        foreach (var (ours, theirs) in small.Model.Parameters().Zip(large.Model.Parameters()))
+            Assert.That(ours.ToArray(), Is.EqualTo(theirs.ToArray()).Within(1e-5));
+    }
+
+    [Test]
+    public void The_state_of_the_best_validation_is_kept()
+    {
+        var classifier = TinyDistilBert.Classifier();
+        // A rate that destroys what was learned: some epoch before the last one is the best.
+        var validation = TinyDistilBert.Sentences(60, 9);
+        var result = Train(classifier, Options with { Method = TrainingMethod.Full, Epochs = 8, LearningRate = 0.3f, Schedule = ScheduleKind.Constant, Clip = 0 }, TinyDistilBert.Sentences(40, 1), validation);
+        var best = result.Epochs.Last(epoch => epoch.IsBest);
+        Assert.That(result.KeptStep, Is.EqualTo(best.Step).And.LessThan(result.Steps), "the last epoch should not be the best one here, or the test shows nothing");
+        var again = classifier.Evaluate(validation);
+        Assert.That(again.Confusion, Is.EqualTo(best.Validation!.Confusion));
+        Assert.That(again.Loss, Is.EqualTo(best.Validation.Loss));
+    }
+
+    [Test]
+    public void Without_validation_the_last_state_is_kept()
+    {
+        var result = Train(TinyDistilBert.Classifier(), Options, TinyDistilBert.Sentences(20, 1));
+        Assert.That((result.KeptStep, result.Best, result.WasCancelled), Is.EqualTo((result.Steps, (Evaluation?)null, false)));
+    }
+
+    [Test]
+    public void Max_steps_ends_the_run_within_an_epoch_and_the_rate_reaches_zero_there()
+    {
+        var result = Train(TinyDistilBert.Classifier(), Options with { MaxSteps = 4, Warmup = 2 }, TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2));
+        Assert.That(result.Metrics.Select(step => step.LearningRate), Is.EqualTo(new[] { 0, 0.005f, 0.01f, 0.005f }).Within(1e-7));
+        Assert.That(result.Epochs.Single().Validation, Is.Not.Null, "the state at the end is validated");
+        Assert.That(result.Metrics[^1].SecondsLeft, Is.Zero);
+    }
+
+    [Test]
+    public void Cancelling_ends_after_the_step_in_progress_and_keeps_what_is_there()
+    {
+        using var cancellation = new CancellationTokenSource();
+        var classifier = TinyDistilBert.Classifier();
+        TrainingSetup.Prepare(classifier, Options);
+        var trainer = new Trainer(classifier, Options);
+        trainer.StepDone += step =>
+        {
+            if (step.Step == 3)
+                cancellation.Cancel();
+        };
+        var result = trainer.Train(TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2), cancellation.Token);
+        Assert.That((result.Steps, result.WasCancelled, result.KeptStep), Is.EqualTo((3, true, 3)));
+        Assert.That(classifier.Model.IsTraining, Is.False);
+    }
+
+    [Test]
+    public void A_diverging_run_says_so()
+    {
+        Assert.That(() => Train(TinyDistilBert.Classifier(), Options with { Method = TrainingMethod.Full, LearningRate = 1e30f, Optimizer = OptimizerKind.Sgd, Clip = 0 }, TinyDistilBert.Sentences(50, 1)),
+            Throws.TypeOf<InputException>().With.Message.Contains("diverged").And.Message.Contains("--lr"));
+    }
+
+    [Test]
+    public void A_class_that_the_model_lacks_is_refused()
+    {
+        Assert.That(() => Train(TinyDistilBert.Classifier(), Options, [new EncodedExample([2, 3], 2)]),
+            Throws.TypeOf<InputException>().With.Message.Contains("class 2").And.Message.Contains("0 = neg, 1 = pos"));
+    }
+
+    [TestCase("q", "query,value", false, 147_456)]
+    [TestCase("q,mlp", "query,value,mlp", false, 516_096)]
+    public void LoRA_on_the_real_size_trains(string _, string targets, bool head, int parameters) =>
+        Assert.That(Trainable(new TrainingOptions { Targets = targets.Split(','), TrainHead = head }), Is.EqualTo(parameters));
+
+    [Test]
+    public void The_last_layers_of_the_real_size_have() =>
+        Assert.That(Trainable(new TrainingOptions { Method = TrainingMethod.LastLayers }), Is.EqualTo(592_130));
+
+    [Test]
+    public void All_layers_of_the_real_size_have() =>
+        Assert.That(Trainable(new TrainingOptions { Method = TrainingMethod.Full }), Is.EqualTo(66_955_010));
+
+    [Test]
+    public void Every_target_at_rank_16_on_the_real_size_trains() =>
+        Assert.That(Trainable(new TrainingOptions { Targets = LoRATargets.Names, Lora = new LoRASettings(16) }), Is.EqualTo(1_364_000));
+
+    private static long Trainable(TrainingOptions options)
+    {
+        var model = new DistilBertForSequenceClassification(new DistilBertConfig(), 0, null, draw: false);
+        var classifier = new TextClassifier(model, WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+        TrainingSetup.Prepare(classifier, options);
+        var count = new Trainer(classifier, options).TrainableParameters;
+        foreach (var parameter in model.Parameters())
+            parameter.Dispose();
+        return count;
+    }
+
+    private static TrainingResult Train(TextClassifier classifier, TrainingOptions options, EncodedExample[] train, EncodedExample[]? validation = null)
+    {
+        TrainingSetup.Prepare(classifier, options);
+        return new Trainer(classifier, options).Train(train, validation);
+    }
+}

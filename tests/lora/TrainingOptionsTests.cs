@@ -1,0 +1,54 @@
+using LoraScratch.Engine;
+using LoraScratch.Lora;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Tests.Lora;
+
+public class TrainingOptionsTests
+{
+    private static IEnumerable<TestCaseData> Senseless()
+    {
+        var options = new TrainingOptions();
+        return new (TrainingOptions Options, string Expected)[]
+        {
+            (options with { Targets = ["query", "head"], TrainHead = true }, "the head would be adapted and trained itself"),
+            (options with { Method = TrainingMethod.LastLayers, TrainHead = false }, "nothing to train"),
+            (options with { Method = TrainingMethod.Full, TrainHead = false }, "contradicts --method full"),
+            (options with { Momentum = 0.9f }, "--momentum 0.9 has no effect with --optimizer adamw"),
+            (options with { Targets = [] }, "--targets is empty"),
+            (options with { Targets = ["query", "q"] }, "--targets names 'q'; the names are query, key, value, projection, mlp, head"),
+            (options with { Targets = ["key", "key"] }, "'key' twice"),
+            (options with { Lora = new LoRASettings(0) }, "rank must be at least 1"),
+            (options with { Epochs = 0 }, "--epochs is 0"),
+            (options with { BatchSize = -1 }, "--batch-size is -1"),
+            (options with { LearningRate = 0 }, "--lr is 0"),
+            (options with { LearningRate = float.NaN }, "--lr is NaN"),
+            (options with { Validation = 1 }, "--validation is 1"),
+            (options with { Warmup = 2.5 }, "--warmup is 2.5; expected a whole number of steps"),
+            (options with { MaxLength = 2 }, "--max-length is 2"),
+            (options with { Clip = -1 }, "--clip is -1"),
+        }.Select(row => new TestCaseData(row.Options, row.Expected).SetArgDisplayNames(row.Expected));
+    }
+
+    [TestCaseSource(nameof(Senseless))]
+    public void Refuses(TrainingOptions options, string expected) =>
+        Assert.That(options.Check, Throws.TypeOf<InputException>().With.Message.Contains(expected));
+
+    [Test]
+    public void The_head_is_trained_beside_LoRA_unless_LoRA_adapts_it()
+    {
+        Assert.That(new TrainingOptions().ResolvedTrainHead, Is.True);
+        Assert.That(new TrainingOptions { Targets = ["head"] }.ResolvedTrainHead, Is.False);
+        Assert.That(new TrainingOptions { TrainHead = false }.ResolvedTrainHead, Is.False);
+    }
+
+    [Test]
+    public void Rates_and_decays_have_a_default_for_each_method_and_optimizer()
+    {
+        var options = new TrainingOptions();
+        Assert.That((options.ResolvedLearningRate, options.ResolvedWeightDecay), Is.EqualTo((5e-4f, 0.01f)));
+        Assert.That((options with { Method = TrainingMethod.Full }).ResolvedLearningRate, Is.EqualTo(5e-5f));
+        Assert.That((options with { Optimizer = OptimizerKind.Adam }).ResolvedWeightDecay, Is.Zero);
+        Assert.That((options with { LearningRate = 2, WeightDecay = 0.5f }).ResolvedLearningRate, Is.EqualTo(2));
+    }
+}
