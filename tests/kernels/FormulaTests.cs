@@ -1,3 +1,4 @@
+using LoraScratch.Kernels.Cpu;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Kernels;
@@ -158,11 +159,7 @@ public class FormulaTests
         var y = new float[x.Length];
         fixed (float* from = x, to = y)
         {
-            for (var i = 0; i < x.Length; i += T.Width)
-            {
-                var count = Math.Min(T.Width, x.Length - i);
-                T.Store(to + i, TFormula.Value(T.Load(from + i, count, 0)), count);
-            }
+            for (var i = 0; i < x.Length; i += T.Width) Row.Store(to, i, x.Length, TFormula.Value(Row.Load<T>(from, i, x.Length, 0)));
         }
         return y;
     }
@@ -174,8 +171,7 @@ public class FormulaTests
         {
             for (var i = 0; i < x.Length; i += T.Width)
             {
-                var count = Math.Min(T.Width, x.Length - i);
-                T.Store(to + i, TFormula.Derivative(T.Load(input + i, count, 0), T.Load(output + i, count, 0)), count);
+                Row.Store(to, i, x.Length, TFormula.Derivative(Row.Load<T>(input, i, x.Length, 0), Row.Load<T>(output, i, x.Length, 0)));
             }
         }
         return result;

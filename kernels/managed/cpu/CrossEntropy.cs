@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -22,6 +23,7 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <summary>Σⱼ exp(xⱼ − max), nothing stored.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float SumOfExponentials<T>(float* x, int columns, float largest) where T : struct, ILanes<T>
     {
         var sum = T.Of(0f);
@@ -34,6 +36,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct CrossEntropyKernel(float* losses, float* logits, int* labels, int classes) : IRowKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
         {
             var x = logits + row * classes;                                     // logits[row, :]
@@ -45,6 +48,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct CrossEntropyGradientKernel(float* dLogits, float* dLosses, float* logits, int* labels, int classes) : IRowKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
         {
             float* x = logits + row * classes, dX = dLogits + row * classes;    // logits[row, :], dLogits[row, :]

@@ -22,6 +22,7 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
         else FillPortable(factors, first >> 2, count);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void FillPortable(float* factors, ulong counter, int count)
     {
         for (var i = 0; i < count; i += 4, counter++)
@@ -40,6 +41,7 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
     /// A register holds two counters. Of each, <c>xz</c> has the words x and z in the lower halves of its two 64-bit places, which is where the 32-bit
     /// multiplier reads them, and <c>yw</c> has y and w; the upper halves hold what is never read. At the end x | y and z | w stand in memory order.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void FillAvx2(float* factors, ulong counter, int count)
     {
         var firstKey = Vector256.Create(seed & uint.MaxValue, seed >> 32, seed & uint.MaxValue, seed >> 32).AsUInt32();

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -76,16 +77,19 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct FillKernel(float* y, float value) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, T.Of(value));
     }
 
     private readonly struct MapKernel<TFormula>(float* y, float* x) : IElementKernel where TFormula : struct, IFormula
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, TFormula.Value(T.Load(x + i)));
     }
 
     private readonly struct MapGradientKernel<TFormula>(float* dX, float* dY, float* x, float* y) : IElementKernel where TFormula : struct, IFormula
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
         {
             // What the derivative does not read may be a null pointer here.
@@ -97,32 +101,38 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct WeightedSumKernel(float* y, float alpha, float* a, float beta, float* b) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> =>
             T.Store(y + i, T.MultiplyAdd(T.Of(alpha), T.Load(a + i), T.Of(beta) * T.Load(b + i)));
     }
 
     private readonly struct AddScaledKernel(float* y, float alpha, float* x) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, T.MultiplyAdd(T.Of(alpha), T.Load(x + i), T.Load(y + i)));
     }
 
     private readonly struct ScaleKernel(float* y, float alpha, float* x) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, T.Of(alpha) * T.Load(x + i));
     }
 
     private readonly struct MultiplyKernel(float* y, float* a, float* b) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, T.Load(a + i) * T.Load(b + i));
     }
 
     private readonly struct AddMultiplyKernel(float* y, float* a, float* b) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, T.MultiplyAdd(T.Load(a + i), T.Load(b + i), T.Load(y + i)));
     }
 
     private readonly struct AddConstantKernel(float* y, float value) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, T.Load(y + i) + T.Of(value));
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -25,6 +26,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct GatherKernel(float* y, float* table, int* indices, int columns) : IRowKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T> =>
             new ReadOnlySpan<float>(table + indices[row] * columns, columns).CopyTo(new Span<float>(y + row * columns, columns));
     }
@@ -43,6 +45,7 @@ public sealed unsafe partial class CpuBackend
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void Add<T>(float* target, float* source, int width) where T : struct, ILanes<T>
         {
             for (var j = 0; j < width; j += T.Width) Row.Store(target, j, width, Row.Load<T>(target, j, width, 0) + Row.Load<T>(source, j, width, 0));

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -36,6 +37,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct LayerNormKernel(float* y, float* mean, float* rstd, float* x, float* gamma, float* beta, int columns, float epsilon) : IRowKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
         {
             float* input = x + row * columns, output = y + row * columns;       // x[row, :], y[row, :]
@@ -66,6 +68,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct LayerNormGradientKernel(float* dX, float* dY, float* x, float* mean, float* rstd, float* gamma, int columns) : IRowKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
         {
             float* input = x + row * columns, upstream = dY + row * columns, gradient = dX + row * columns;
@@ -90,6 +93,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct GammaTerm(float* dY, float* x, float* mean, float* rstd, int columns) : IColumnTerm
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public T At<T>(int row, int column) where T : struct, ILanes<T>         // dY[row, column]·x̂[row, column]
         {
             var at = row * columns + column;

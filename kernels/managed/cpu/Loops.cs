@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -23,6 +24,8 @@ internal interface IColumnTerm
     T At<T>(int row, int column) where T : struct, ILanes<T>;
 }
 
+// The loops of all kernels are marked AggressiveOptimization: the runtime's first, unoptimised code for such a loop is thirty times slower, and a
+// training run would spend its first steps in it. There is nothing in them that a profile could improve.
 public sealed unsafe partial class CpuBackend
 {
     /// <summary>
@@ -52,11 +55,18 @@ public sealed unsafe partial class CpuBackend
         Workers.Run(BlocksOf(strip, columns), new ColumnJob<TTerm>(y, term, rows, columns, strip, Wide));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RunElements<T, TKernel>(TKernel kernel, int start, int end) where T : struct, ILanes<T> where TKernel : unmanaged, IElementKernel
     {
         var i = start;
         for (; i <= end - T.Width; i += T.Width) kernel.At<T>(i);
-        for (; i < end; i++) kernel.At<Scalar>(i);
+        if (i < end) RunTail(kernel, i, end);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void RunTail<TKernel>(TKernel kernel, int start, int end) where TKernel : unmanaged, IElementKernel
+    {
+        for (var i = start; i < end; i++) kernel.At<Scalar>(i);
     }
 
     private readonly struct ElementJob<TKernel>(TKernel kernel, int count, bool wide) : IJob where TKernel : unmanaged, IElementKernel
@@ -112,6 +122,7 @@ public sealed unsafe partial class CpuBackend
             for (; column < end; column++) AddColumn<Scalar>(column, row, rowEnd);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void AddColumn<T>(int column, int row, int rowEnd) where T : struct, ILanes<T>
         {
             var sum = T.Of(0f);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -23,6 +24,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct SgdKernel(float* w, float* gradient, float rate, float weightDecay) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
         {
             var weight = T.Load(w + i);
@@ -33,6 +35,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct MomentumKernel(float* w, float* gradient, float* velocity, SgdStep step) : IElementKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
         {
             var weight = T.Load(w + i);
@@ -64,6 +67,7 @@ public sealed unsafe partial class CpuBackend
             _epsilon = (float)step.Epsilon;
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
         {
             var weight = T.Load(_w + i);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -51,6 +52,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct BiasKernel(float* y, float* x, float* bias, int columns) : IRowKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
         {
             float* input = x + row * columns, output = y + row * columns;
@@ -63,6 +65,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct ElementTerm(float* x, int columns) : IColumnTerm
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public T At<T>(int row, int column) where T : struct, ILanes<T> => T.Load(x + row * columns + column);
     }
 
@@ -91,6 +94,7 @@ public sealed unsafe partial class CpuBackend
             partials[block] = sum;
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static float Run<T>(float* x, int length) where T : struct, ILanes<T>
         {
             T a = T.Of(0f), b = T.Of(0f), c = T.Of(0f), d = T.Of(0f);           // four chains of additions hide the latency of one

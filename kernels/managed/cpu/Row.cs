@@ -20,6 +20,7 @@ internal static unsafe class Row
     }
 
     /// <summary>Σⱼ rowⱼ · otherⱼ</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Dot<T>(float* row, float* other, int columns) where T : struct, ILanes<T>
     {
         var sum = T.Of(0f);
@@ -28,6 +29,7 @@ internal static unsafe class Row
     }
 
     /// <summary>The largest element of those that are numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Largest<T>(float* row, int columns) where T : struct, ILanes<T>
     {
         var largest = T.Of(float.NegativeInfinity);
@@ -36,6 +38,7 @@ internal static unsafe class Row
     }
 
     /// <summary>y = exp(x − shift); returns its sum. In place allowed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Exponentials<T>(float* y, float* x, int columns, float shift) where T : struct, ILanes<T>
     {
         var sum = T.Of(0f);
@@ -49,14 +52,34 @@ internal static unsafe class Row
     }
 
     /// <summary>row = factor·row</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scale<T>(float* row, int columns, float factor) where T : struct, ILanes<T>
     {
         for (var j = 0; j < columns; j += T.Width) Store(row, j, columns, Load<T>(row, j, columns, 0) * T.Of(factor));
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static T LoadEnd<T>(float* from, int count, float rest) where T : struct, ILanes<T> => T.Load(from, count, rest);
+    /// <summary>row = row ⊙ other</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Multiply<T>(float* row, float* other, int columns) where T : struct, ILanes<T>
+    {
+        for (var j = 0; j < columns; j += T.Width) Store(row, j, columns, Load<T>(row, j, columns, 0) * Load<T>(other, j, columns, 0));
+    }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void StoreEnd<T>(float* to, int count, T value) where T : struct, ILanes<T> => T.Store(to, value, count);
+    // Copied float by float into a register's image, and inlined: a call here would push the sums of the loop around it out of their registers.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static T LoadEnd<T>(float* from, int count, float rest) where T : struct, ILanes<T>
+    {
+        var value = T.Of(rest);
+        var places = (float*)Unsafe.AsPointer(ref value);
+        for (var i = 0; i < count; i++) places[i] = from[i];
+        return value;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreEnd<T>(float* to, int count, T value) where T : struct, ILanes<T>
+    {
+        var copy = value;
+        var places = (float*)Unsafe.AsPointer(ref copy);
+        for (var i = 0; i < count; i++) to[i] = places[i];
+    }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -21,6 +22,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct SoftmaxKernel(float* y, float* x, int columns) : IRowKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
         {
             float* output = y + row * columns, input = x + row * columns;
@@ -32,6 +34,7 @@ public sealed unsafe partial class CpuBackend
 
     private readonly struct SoftmaxGradientKernel(float* dX, float* dY, float* y, int columns) : IRowKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
         {
             float* gradient = dX + row * columns, upstream = dY + row * columns, output = y + row * columns;

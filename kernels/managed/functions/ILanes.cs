@@ -10,14 +10,8 @@ internal unsafe interface ILanes<T> : IReal<T> where T : struct, ILanes<T>
     /// <summary>from[0 … Width)</summary>
     static abstract T Load(float* from);
 
-    /// <summary>from[0 … count), and <paramref name="rest"/> in the places after; count is at most Width.</summary>
-    static abstract T Load(float* from, int count, float rest);
-
     /// <summary>to[0 … Width) = value</summary>
     static abstract void Store(float* to, T value);
-
-    /// <summary>to[0 … count) = the first places of value; count is at most Width.</summary>
-    static abstract void Store(float* to, T value, int count);
 
     /// <summary>The sum over the bundle.</summary>
     static abstract float Sum(T value);

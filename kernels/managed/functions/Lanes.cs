@@ -70,30 +70,15 @@ public readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static unsafe Lanes ILanes<Lanes>.Load(float* from) => new(Vector.Load(from));
 
-    static unsafe Lanes ILanes<Lanes>.Load(float* from, int count, float rest)
-    {
-        Span<float> places = stackalloc float[Vector<float>.Count];
-        places[count..].Fill(rest);
-        new ReadOnlySpan<float>(from, count).CopyTo(places);
-        return new(Vector.Create<float>(places));
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static unsafe void ILanes<Lanes>.Store(float* to, Lanes value) => value.Value.Store(to);
-
-    static unsafe void ILanes<Lanes>.Store(float* to, Lanes value, int count)
-    {
-        Span<float> places = stackalloc float[Vector<float>.Count];
-        value.Value.CopyTo(places);
-        places[..count].CopyTo(new Span<float>(to, count));
-    }
 
     static float ILanes<Lanes>.Sum(Lanes value) => Vector.Sum(value.Value);
 
     static float ILanes<Lanes>.Largest(Lanes value)
     {
         var largest = value.Value[0];
-        for (var i = 1; i < Vector<float>.Count; i++) largest = Math.Max(largest, value.Value[i]);
+        for (var i = 1; i < Vector<float>.Count; i++) largest = MathF.Max(largest, value.Value[i]);
         return largest;
     }
 }

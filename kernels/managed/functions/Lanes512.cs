@@ -72,30 +72,15 @@ public readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static unsafe Lanes512 ILanes<Lanes512>.Load(float* from) => new(Vector512.Load(from));
 
-    static unsafe Lanes512 ILanes<Lanes512>.Load(float* from, int count, float rest)
-    {
-        Span<float> places = stackalloc float[Vector512<float>.Count];
-        places[count..].Fill(rest);
-        new ReadOnlySpan<float>(from, count).CopyTo(places);
-        return new(Vector512.Create<float>(places));
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static unsafe void ILanes<Lanes512>.Store(float* to, Lanes512 value) => value.Value.Store(to);
-
-    static unsafe void ILanes<Lanes512>.Store(float* to, Lanes512 value, int count)
-    {
-        Span<float> places = stackalloc float[Vector512<float>.Count];
-        value.Value.CopyTo(places);
-        places[..count].CopyTo(new Span<float>(to, count));
-    }
 
     static float ILanes<Lanes512>.Sum(Lanes512 value) => Vector512.Sum(value.Value);
 
     static float ILanes<Lanes512>.Largest(Lanes512 value)
     {
-        var largest = value.Value[0];
-        for (var i = 1; i < Vector512<float>.Count; i++) largest = Math.Max(largest, value.Value[i]);
-        return largest;
+        var half = Vector256.MaxNative(value.Value.GetLower(), value.Value.GetUpper());
+        var quarter = Vector128.MaxNative(half.GetLower(), half.GetUpper());
+        return MathF.Max(MathF.Max(quarter[0], quarter[1]), MathF.Max(quarter[2], quarter[3]));
     }
 }

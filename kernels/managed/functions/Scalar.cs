@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace LoraScratch.Kernels.Functions;
 
 /// <summary>One float32 as an <see cref="IReal{T}"/>: the tail of a SIMD loop, and a GPU thread. A mask is 1 or 0.</summary>
@@ -10,22 +12,31 @@ public readonly record struct Scalar(float Value) : ILanes<Scalar>
     /// <inheritdoc/>
     public static Scalar One => new(1f);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Of(float value) => new(value);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar operator +(Scalar a, Scalar b) => new(a.Value + b.Value);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar operator -(Scalar a, Scalar b) => new(a.Value - b.Value);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar operator *(Scalar a, Scalar b) => new(a.Value * b.Value);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar operator /(Scalar a, Scalar b) => new(a.Value / b.Value);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar operator -(Scalar a) => new(-a.Value);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar MultiplyAdd(Scalar a, Scalar b, Scalar c) => new(float.MultiplyAddEstimate(a.Value, b.Value, c.Value));
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Round(Scalar x) => new(x.Value + RoundingShift - RoundingShift);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar ScaleByPowerOfTwo(Scalar x, Scalar exponent)
     {
         // Two factors of half the exponent each: 2ᵉ alone is no float32 below −126 or above 127.
@@ -34,26 +45,27 @@ public readonly record struct Scalar(float Value) : ILanes<Scalar>
         return new(x.Value * BitConverter.Int32BitsToSingle((half + 127) << 23) * BitConverter.Int32BitsToSingle((whole - half + 127) << 23));
     }
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Sqrt(Scalar x) => new(MathF.Sqrt(x.Value));
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Abs(Scalar x) => new(MathF.Abs(x.Value));
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Max(Scalar a, Scalar b) => new(a.Value > b.Value ? a.Value : b.Value);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Min(Scalar a, Scalar b) => new(a.Value < b.Value ? a.Value : b.Value);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Less(Scalar a, Scalar b) => new(a.Value < b.Value ? 1f : 0f);
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Select(Scalar mask, Scalar ifTrue, Scalar ifFalse) => mask.Value != 0f ? ifTrue : ifFalse;
 
     static int ILanes<Scalar>.Width => 1;
     static unsafe Scalar ILanes<Scalar>.Load(float* from) => new(*from);
-    static unsafe Scalar ILanes<Scalar>.Load(float* from, int count, float rest) => new(count > 0 ? *from : rest);
     static unsafe void ILanes<Scalar>.Store(float* to, Scalar value) => *to = value.Value;
-    static unsafe void ILanes<Scalar>.Store(float* to, Scalar value, int count)
-    {
-        if (count > 0) *to = value.Value;
-    }
     static float ILanes<Scalar>.Sum(Scalar value) => value.Value;
     static float ILanes<Scalar>.Largest(Scalar value) => value.Value;
 }
