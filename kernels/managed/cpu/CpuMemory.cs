@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
@@ -12,13 +10,9 @@ internal sealed unsafe class CpuMemory : IDisposable
     /// <summary>Below this the pool grows without looking for forgotten buffers first.</summary>
     private const long FirstCollection = 256L << 20;
 
-    // Pages of 2 MiB, where the system has them, need segments that begin on one.
-    private const nuint SegmentAlignment = 2 << 20;
-
     private readonly Lock _lock = new();
     private readonly BlockAllocator<nint> _blocks = new(
-        bytes => (nint)NativeMemory.AlignedAlloc((nuint)bytes, SegmentAlignment),
-        memory => NativeMemory.AlignedFree((void*)memory));
+        bytes => (nint)NativePages.Allocate(bytes), memory => NativePages.Free((void*)memory));
 
     private long _collectAbove = FirstCollection;
     private volatile bool _disposed;

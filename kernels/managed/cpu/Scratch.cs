@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
@@ -8,8 +6,6 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 internal sealed unsafe class Scratch : IDisposable
 {
-    private const nuint Alignment = 64;
-
     private float* _kernel, _product;
     private long _kernelLength, _productLength;
 
@@ -30,7 +26,7 @@ internal sealed unsafe class Scratch : IDisposable
         if (count > length)
         {
             Release(ref area, ref length);
-            area = (float*)NativeMemory.AlignedAlloc((nuint)count * sizeof(float), Alignment);
+            area = (float*)NativePages.Allocate(count * sizeof(float));
             length = count;
         }
         return area;
@@ -38,7 +34,7 @@ internal sealed unsafe class Scratch : IDisposable
 
     private static void Release(ref float* area, ref long length)
     {
-        NativeMemory.AlignedFree(area);
+        NativePages.Free(area);
         area = null;
         length = 0;
     }

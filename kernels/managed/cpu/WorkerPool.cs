@@ -64,6 +64,9 @@ internal sealed unsafe class WorkerPool : IDisposable
     /// <summary>Number of threads that work, the caller included.</summary>
     public int Threads { get; }
 
+    /// <summary>Working memory for kernels between their jobs; in a job it belongs to the blocks that the caller runs.</summary>
+    public Scratch CallerScratch => _scratch[0];
+
     /// <summary>
     /// Runs every block of a job and returns when all have ended. One block, one thread, or a call from inside a job: the blocks run here, in order.
     /// An exception in a block reaches the caller, after every other block has ended.
@@ -77,6 +80,20 @@ internal sealed unsafe class WorkerPool : IDisposable
         }
         var copy = job;   // on this stack, where the workers find it until the last block has ended
         Dispatch(blocks, &copy, &Invoke<TJob>);
+    }
+
+    /// <summary>Runs a job on a pool, or, where there is none, every block on this thread with the scratch memory given.</summary>
+    public static void Run<TJob>(WorkerPool? pool, int blocks, in TJob job, Scratch scratch) where TJob : unmanaged, IJob
+    {
+        if (pool != null)
+        {
+            pool.Run(blocks, job);
+            return;
+        }
+        for (var block = 0; block < blocks; block++)
+        {
+            Unsafe.AsRef(in job).Run(block, scratch);
+        }
     }
 
     /// <summary>Ends the workers and frees their scratch memory.</summary>

@@ -1,0 +1,156 @@
+using System.Diagnostics;
+using System.Text.Json;
+using LoraScratch.Kernels;
+using LoraScratch.Kernels.Cpu;
+
+namespace LoraScratch.Benchmarks;
+
+/// <summary>
+/// Products against the peak. Every round measures the peak and then each shape for a window of at least 30 ms, so that all see the same moods of the
+/// machine: the peak is the best window, a product's figure the median one (and its best beside it).
+/// </summary>
+internal static class MatMulCommand
+{
+    private const int Rounds = 7;
+    private const double WindowSeconds = 0.03;
+
+    private sealed record Case(string Name, int M, int N, int K, bool TransposeA = false, bool TransposeB = false);
+
+    private static readonly Case[] s_cases =
+    [
+        new("square", 512, 512, 512),
+        new("square", 2048, 2048, 2048),
+        new("x·W", 1024, 768, 768),
+        new("dY·Wᵀ", 1024, 768, 768, TransposeB: true),
+        new("x·W up", 1024, 3072, 768),
+        new("x·W down", 1024, 768, 3072),
+        new("x·W, N = 1", 1, 768, 768),
+        new("x·W, N = 32", 32, 768, 768),
+        .. from rank in new[] { 4, 8, 16, 64 }
+           from skinny in new Case[]
+           {
+               new("x·A", 1024, rank, 768),
+               new("z·B", 1024, 768, rank),
+               new("dY·Bᵀ", 1024, rank, 768, TransposeB: true),
+               new("u·Aᵀ", 1024, 768, rank, TransposeB: true),
+               new("xᵀ·u", 768, rank, 1024, TransposeA: true),
+               new("zᵀ·dY", rank, 768, 1024, TransposeA: true),
+           }
+           select skinny,
+        new("q·kᵀ", 128, 128, 64, TransposeB: true),
+        new("p·v", 128, 64, 128),
+    ];
+
+    public static int Run(string[] args)
+    {
+        var json = args.Contains("--json");
+        var threads = 0;
+        var option = Array.IndexOf(args, "--threads");
+        if (option >= 0 && (option + 1 == args.Length || !int.TryParse(args[option + 1], out threads) || threads < 1))
+        {
+            Console.Error.WriteLine("--threads needs a whole number of at least 1, such as --threads 2.");
+            return 1;
+        }
+        using var backend = new CpuBackend(threads);
+        var products = s_cases.Select(shape => new Measured(backend, shape)).ToList();
+        const int peakIterations = 20_000;
+        var peak = new Windows(() => PeakLoop.Run(backend, peakIterations));
+        peak.WarmUp();
+        products.ForEach(product => product.Windows.WarmUp());
+        for (var round = 0; round < Rounds; round++)
+        {
+            foreach (var product in products)
+            {
+                peak.Measure(WindowSeconds / 6);
+                product.Windows.Measure(WindowSeconds);
+            }
+        }
+        if (!json)
+        {
+            Console.WriteLine($"{backend.Description}, peak {peak.Best:F0} GFLOP/s; medians of {Rounds} windows");
+        }
+        foreach (var product in products)
+        {
+            Console.WriteLine(json ? product.Json(backend, peak.Best) : product.Line(peak.Best));
+        }
+        return 0;
+    }
+
+    private sealed class Measured
+    {
+        private readonly Case _case;
+        private readonly Matrix _y, _a, _b;
+
+        public Measured(CpuBackend backend, Case shape)
+        {
+            _case = shape;
+            _y = new(backend.Allocate<float>(shape.M * shape.N), shape.M, shape.N);
+            _a = Random(backend, shape.M, shape.K, shape.TransposeA);
+            _b = Random(backend, shape.K, shape.N, shape.TransposeB);
+            Windows = new(() =>
+            {
+                backend.Product(_y, _a, _b);
+                return 2.0 * shape.M * shape.N * shape.K;
+            });
+        }
+
+        public Windows Windows { get; }
+
+        public string Line(double peak) =>
+            $"{_case.Name,-12} {_case.M,5} × {_case.N,5} × {_case.K,5} {Windows.Median,7:F1} GFLOP/s {Windows.Median / peak,5:P0} (best {Windows.Best,6:F1}) {2e-3 * _case.M * _case.N * _case.K / Windows.Median,9:F1} µs";
+
+        public string Json(CpuBackend backend, double peak) => JsonSerializer.Serialize(new Dictionary<string, object>
+        {
+            ["name"] = _case.Name,
+            ["m"] = _case.M,
+            ["n"] = _case.N,
+            ["k"] = _case.K,
+            ["gflops"] = Math.Round(Windows.Median, 2),
+            ["gflops_best"] = Math.Round(Windows.Best, 2),
+            ["peak_gflops"] = Math.Round(peak, 2),
+            ["share"] = Math.Round(Windows.Median / peak, 4),
+            ["share_best"] = Math.Round(Windows.Best / peak, 4),
+            ["threads"] = backend.Workers.Threads,
+            ["instruction_set"] = backend.InstructionSet.Name(),
+        });
+
+        private static Matrix Random(CpuBackend backend, int rows, int columns, bool transposed)
+        {
+            var buffer = backend.Allocate<float>(rows * columns);
+            var random = new Random(rows);
+            backend.Upload<float>(buffer, Enumerable.Range(0, rows * columns).Select(_ => random.NextSingle() - 0.5f).ToArray());
+            return transposed ? new Matrix(buffer, columns, rows).T : new Matrix(buffer, rows, columns);
+        }
+    }
+
+    /// <summary>Repeats an action and keeps the GFLOP/s of each window of time.</summary>
+    private sealed class Windows(Func<double> run)
+    {
+        private readonly List<double> _gflops = [];
+
+        public double Best => _gflops.Max();
+
+        public double Median => _gflops.Order().ElementAt(_gflops.Count / 2);
+
+        /// <summary>Long enough for the JIT's last tier to arrive.</summary>
+        public void WarmUp()
+        {
+            Measure(2 * WindowSeconds);
+            Thread.Sleep(20);
+            Measure(WindowSeconds);
+            _gflops.Clear();
+        }
+
+        public void Measure(double seconds)
+        {
+            var watch = Stopwatch.StartNew();
+            var operations = 0.0;
+            do
+            {
+                operations += run();
+            }
+            while (watch.Elapsed.TotalSeconds < seconds);
+            _gflops.Add(operations / watch.Elapsed.TotalSeconds * 1e-9);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+using System.Diagnostics;
+using System.Numerics;
+using System.Runtime.Intrinsics;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <content>Matrix products.</content>
+public sealed unsafe partial class CpuBackend
+{
+    // Matrices of a batch with fewer multiply-adds than this are each computed by one thread; larger ones, by all of them one after another.
+    private const long LargeProduct = 1 << 23;
+
+    /// <summary>Y = scale · A·B for each matrix of the batch.</summary>
+    /// <param name="y">[M, N], not transposed</param> <param name="a">[M, K]</param> <param name="b">[K, N]</param>
+    /// <param name="scale">A factor on the product.</param>
+    public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: false);
+
+    /// <summary>Y += scale · A·B for each matrix of the batch.</summary>
+    /// <param name="y">[M, N], not transposed</param> <param name="a">[M, K]</param> <param name="b">[K, N]</param>
+    /// <param name="scale">A factor on the product.</param>
+    public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: true);
+
+    /// <summary>
+    /// Y = scale · A·B, or Y += scale · A·B, on this thread alone: for jobs that compute many small products. Matrices are row-major with their stored
+    /// rows a stride apart; a transposed one is stored as [columns, rows]. Uses <see cref="Scratch.ForProduct"/> of the scratch memory.
+    /// </summary>
+    /// <param name="set">The code path.</param>
+    /// <param name="y">[m, n]</param> <param name="yStride">Elements between rows of y.</param>
+    /// <param name="a">[m, k], or [k, m] if transposed</param> <param name="aStride">Elements between stored rows.</param> <param name="aTransposed">Whether a is stored transposed.</param>
+    /// <param name="b">[k, n], or [n, k] if transposed</param> <param name="bStride">Elements between stored rows.</param> <param name="bTransposed">Whether b is stored transposed.</param>
+    /// <param name="m">Rows of y.</param> <param name="n">Columns of y.</param> <param name="k">The inner dimension.</param>
+    /// <param name="scale">A factor on the product.</param> <param name="accumulate">Whether to add to y.</param>
+    /// <param name="scratch">Of the thread that calls.</param>
+    internal static void SingleThreadProduct(InstructionSet set, float* y, int yStride, float* a, int aStride, bool aTransposed,
+        float* b, int bStride, bool bTransposed, int m, int n, int k, float scale, bool accumulate, Scratch scratch)
+    {
+        var task = new ProductTask(Operand.RowMajor(y, yStride, false), Operand.RowMajor(a, aStride, aTransposed), Operand.RowMajor(b, bStride, bTransposed),
+            m, n, k, scale, accumulate);
+        Run(set, task, scratch, workers: null);
+    }
+
+    private void Multiply(Matrix y, Matrix a, Matrix b, float scale, bool accumulate)
+    {
+        Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows, $"{y} = {a} · {b}");
+        Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
+        var job = new BatchJob(InstructionSet, First(y), First(a), First(b), y, a, b, scale, accumulate);
+        if (y.Batch > 1 && (long)y.Rows * y.Columns * a.Columns < LargeProduct)
+        {
+            Workers.Run(y.Batch, job);
+            return;
+        }
+        for (var i = 0; i < y.Batch; i++)
+        {
+            Run(InstructionSet, job.Task(i), Workers.CallerScratch, Workers);
+        }
+    }
+
+    private static float* First(Matrix matrix) => Pointer(matrix.Buffer) + matrix.Offset;
+
+    private static void Run(InstructionSet set, in ProductTask task, Scratch scratch, WorkerPool? workers)
+    {
+        switch (set)
+        {
+            case InstructionSet.Avx512:
+                Run<Avx512Registers, Vector512<float>, Tile12<Avx512Registers, Vector512<float>>>(task, scratch, workers);
+                break;
+            case InstructionSet.Avx2:
+                Run<Avx2Registers, Vector256<float>, Tile6<Avx2Registers, Vector256<float>>>(task, scratch, workers);
+                break;
+            default:
+                if (Vector.IsHardwareAccelerated)
+                {
+                    Run<PortableRegisters, Vector<float>, Tile4<PortableRegisters, Vector<float>>>(task, scratch, workers);
+                }
+                else
+                {
+                    Run<ScalarRegisters, float, Tile4<ScalarRegisters, float>>(task, scratch, workers);
+                }
+                break;
+        }
+    }
+
+    private static void Run<TRegisters, TRegister, TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers)
+        where TRegisters : IRegisters<TRegister> where TRegister : unmanaged where TTile : ITile
+    {
+        if (task.K == 0)
+        {
+            ClearUnlessAccumulating(task);
+        }
+        else if (SkinnyProduct.Fits(task))
+        {
+            SkinnyProduct.Run<TRegisters, TRegister>(task, scratch, workers);
+        }
+        else
+        {
+            PackedProduct.Run<TTile>(task, scratch, workers);
+        }
+    }
+
+    /// <summary>An empty sum is 0.</summary>
+    private static void ClearUnlessAccumulating(in ProductTask task)
+    {
+        for (var i = 0; i < task.M && !task.Accumulate; i++)
+        {
+            new Span<float>(task.Y.At(i, 0), task.N).Clear();
+        }
+    }
+
+    /// <summary>The matrices of a batch, one a block.</summary>
+    private readonly struct BatchJob(
+        InstructionSet set, float* firstY, float* firstA, float* firstB, in Matrix y, in Matrix a, in Matrix b, float scale, bool accumulate) : IJob
+    {
+        private readonly InstructionSet _set = set;
+        private readonly nint _strideY = y.BatchStride, _strideA = a.BatchStride, _strideB = b.BatchStride;
+        private readonly ProductTask _first = new(Operand.RowMajor(firstY, y.RowStride, false), Operand.RowMajor(firstA, a.RowStride, a.Transposed),
+            Operand.RowMajor(firstB, b.RowStride, b.Transposed), y.Rows, y.Columns, a.Columns, scale, accumulate);
+
+        public ProductTask Task(int i) => new(Shift(_first.Y, i * _strideY), Shift(_first.A, i * _strideA), Shift(_first.B, i * _strideB),
+            _first.M, _first.N, _first.K, _first.Scale, _first.Accumulate);
+
+        public void Run(int block, Scratch scratch) => CpuBackend.Run(_set, Task(block), scratch, workers: null);
+
+        private static Operand Shift(Operand operand, nint offset) => new(operand.First + offset, operand.RowStride, operand.ColumnStride);
+    }
+}

@@ -1,0 +1,34 @@
+using System.Diagnostics;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <content>Transposition.</content>
+public sealed unsafe partial class CpuBackend
+{
+    /// <summary>Y = Xᵀ</summary>
+    /// <param name="y">[columns, rows]</param> <param name="x">[rows, columns]</param> <param name="rows">Rows of x.</param> <param name="columns">Columns of x.</param>
+    public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns)
+    {
+        Debug.Assert(y != x && (long)rows * columns <= Math.Min(x.Length, y.Length));
+        Workers.Run((columns + TransposeJob.Side - 1) / TransposeJob.Side, new TransposeJob(Pointer(y), Pointer(x), rows, columns));
+    }
+
+    /// <summary>Each block: a strip of rows of y, square by square, so that the lines of both matrices stay in the cache while they are used.</summary>
+    private readonly struct TransposeJob(float* y, float* x, int rows, int columns) : IJob
+    {
+        public const int Side = 64;
+
+        private readonly float* _y = y, _x = x;
+        private readonly int _rows = rows, _columns = columns;
+
+        public void Run(int block, Scratch scratch)
+        {
+            var column = block * Side;
+            for (var row = 0; row < _rows; row += Side)
+            {
+                Panels.Transpose(_y + ((nint)column * _rows) + row, _rows, _x + ((nint)row * _columns) + column, _columns,
+                    Math.Min(Side, _rows - row), Math.Min(Side, _columns - column));
+            }
+        }
+    }
+}

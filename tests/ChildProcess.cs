@@ -1,0 +1,43 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace LoraScratch.Tests;
+
+/// <summary>
+/// Runs tests of this assembly once more in a process of its own: what the runtime decides when it starts, such as the instruction sets that it may
+/// use, can only be changed there.
+/// </summary>
+internal static partial class ChildProcess
+{
+    /// <summary>Runs the tests that a filter names, with these environment variables, and fails unless there are some and all pass.</summary>
+    /// <param name="filter">As <c>dotnet test --filter</c> takes it, such as "FullyQualifiedName~MatMulTests".</param>
+    /// <param name="environment">Variables to set.</param>
+    public static void RunTests(string filter, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo(Host, ["test", typeof(ChildProcess).Assembly.Location, "--filter", filter])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+        using var process = Process.Start(start)!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        var passed = PassedCount().Match(output);
+        Assert.That(process.ExitCode, Is.Zero, output + errors.Result);
+        Assert.That(passed.Success && int.Parse(passed.Groups[1].Value, CultureInfo.InvariantCulture) > 0,
+            $"the filter '{filter}' must match tests in the child:{Environment.NewLine}{output}{errors.Result}");
+    }
+
+    private static string Host =>
+        Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
+        ?? (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet");
+
+    [GeneratedRegex(@"Passed:\s+(\d+)")]
+    private static partial Regex PassedCount();
+}
