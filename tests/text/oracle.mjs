@@ -3,7 +3,8 @@
 //   mkdir oracle && cd oracle && npm install tokenizers@0.23.2
 //   node ../tests/text/oracle.mjs tables > ../lora/data/wordpiece-unicode.txt              about 20 s
 //   node ../tests/text/oracle.mjs code-points tokenizer.json                              about 1 min: hash of the ids of "a" + c + "b" for every c
-//   node ../tests/text/oracle.mjs strings tokenizer.json nasty-strings.json               the ids of every string of a JSON array, as JSON lines
+//   node ../tests/text/oracle.mjs strings small.json tokenizer.json strings.jsonl          the lines of strings.jsonl again, with the ids and the decoded
+//                                                                                         text by the small and by the large tokenizer
 //   node ../tests/text/oracle.mjs reviews tokenizer.json aclImdb                          hash of the ids of the first 1,000 test reviews, and the speed
 //
 // The package reports ids for whole strings and also runs its normalizer and its splitter alone, so each table is measured by itself: one call per
@@ -140,10 +141,15 @@ async function encodePoints(tokenizer) {
     console.log(hash.hex());
 }
 
-async function encodeStrings(tokenizer, strings) {
-    for (const s of strings) {
-        const e = await tokenizer.encode(s);
-        console.log(JSON.stringify({ text: s, ids: e.getIds(), decoded: await tokenizer.decode(e.getIds(), true) }));
+async function encodeStrings(small, large, lines) {
+    for (const line of lines) {
+        const { text: s } = JSON.parse(line), result = { text: s };
+        for (const [name, tokenizer] of Object.entries({ small, large })) {
+            result[name] = (await tokenizer.encode(s)).getIds();
+            result[name + "Decoded"] = await tokenizer.decode(result[name], true);
+        }
+        // Beyond ASCII everything is escaped: a reader sees what is there, and no editor or normalizing tool can change it.
+        console.log(JSON.stringify(result).replace(/[\x7f-\uffff]/g, u => "\\u" + u.charCodeAt(0).toString(16).padStart(4, "0")));
     }
 }
 
@@ -164,9 +170,9 @@ async function encodeReviews(tokenizer, root) {
     console.log(`${(bytes / best / 1e6).toFixed(1)} MB/s (set RAYON_NUM_THREADS=1 for one core)`);
 }
 
-const load = () => tokenizers.Tokenizer.fromFile(args[0]);
+const load = (i = 0) => tokenizers.Tokenizer.fromFile(args[i]);
 if (command === "tables") tables();
 else if (command === "code-points") await encodePoints(load());
-else if (command === "strings") await encodeStrings(load(), JSON.parse(readFileSync(args[1], "utf8")));
+else if (command === "strings") await encodeStrings(load(), load(1), readFileSync(args[2], "utf8").trim().split("\n"));
 else if (command === "reviews") await encodeReviews(load(), args[1]);
 else console.error("commands: tables, code-points, strings, reviews");
