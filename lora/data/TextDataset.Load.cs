@@ -18,10 +18,10 @@ public sealed partial class TextDataset
     {
         options ??= new DatasetOptions();
         if (Directory.Exists(path))
-            return Resolve(path, MovieReviews.ReadFolder(path, split, options), WithReviewLabels(path, options));
+            return ResolveReviews(path, MovieReviews.ReadFolder(path, split, options), options.Labels);
         using var stream = Open(path, out var kind);
         return kind == ".tar"
-            ? Resolve(path, MovieReviews.ReadTar(stream, path, split, options), WithReviewLabels(path, options))
+            ? ResolveReviews(path, MovieReviews.ReadTar(stream, path, split, options), options.Labels)
             : Resolve(path, [.. ReadRows(stream, path, kind, options, labelRequired: true)], options);
     }
 
@@ -72,15 +72,17 @@ public sealed partial class TextDataset
         _ => DelimitedReader.Read(stream, path, (byte)',', options, labelRequired),
     };
 
-    // The folders are called neg and pos; a model may have other names for its two classes, and then they are 0 and 1.
-    private static DatasetOptions WithReviewLabels(string path, DatasetOptions options)
+    // The folders are called neg and pos; a model may have other names for its two classes, and then they are its first and its second.
+    private static TextDataset ResolveReviews(string path, List<RawExample> rows, LabelSet? labels)
     {
-        var labels = options.Labels ?? LabelSet.Sentiment;
-        if (labels.TryResolve("neg", out _) && labels.TryResolve("pos", out _))
-            return options with { Labels = labels };
-        return labels.Count == 2
-            ? options with { Labels = LabelSet.Sentiment }
-            : throw new InputException($"{path}: the movie reviews have the two classes neg and pos, and the model has {labels.Count}: {labels}.");
+        labels ??= LabelSet.Sentiment;
+        if (!labels.TryResolve("neg", out var negative) || !labels.TryResolve("pos", out var positive))
+        {
+            if (labels.Count != 2)
+                throw new InputException($"{path}: the movie reviews have the two classes neg and pos, and the model has {labels.Count}: {labels}.");
+            (negative, positive) = (0, 1);
+        }
+        return new TextDataset(rows.Select(row => new TextExample(row.Text, row.Label == "neg" ? negative : positive, row.Origin)), labels, path);
     }
 
     private static TextDataset Resolve(string path, List<RawExample> rows, DatasetOptions options)
