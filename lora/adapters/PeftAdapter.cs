@@ -1,0 +1,124 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Engine.NN;
+
+namespace LoraScratch.Lora.Adapters;
+
+/// <summary>What <see cref="PeftAdapter.Load"/> gives back.</summary>
+/// <param name="Adapter">The adapter, attached to the model.</param> <param name="Config">The file's config.</param> <param name="Warnings">What is odd but allowed, one sentence each.</param>
+public sealed record LoadedAdapter(LoRAAdapter Adapter, PeftConfig Config, IReadOnlyList<string> Warnings);
+
+/// <summary>
+/// An adapter alone, in the folder format of the PEFT library: adapter_config.json and adapter_model.safetensors. A module's path there is base_model.model.PATH, and both matrices are
+/// the transposes of ours: PATH.lora_A.weight [r, in] = Aᵀ, PATH.lora_B.weight [out, r] = Bᵀ, as in the paper. The factor is lora_alpha/r there, or lora_alpha/√r with use_rslora; the
+/// tutorials' raw alpha is written as lora_alpha = alpha·r.
+/// </summary>
+public static class PeftAdapter
+{
+    /// <summary>Name of the config within the folder.</summary>
+    public const string ConfigName = "adapter_config.json";
+
+    /// <summary>Name of the tensors within the folder.</summary>
+    public const string WeightsName = "adapter_model.safetensors";
+
+    internal const string Prefix = "base_model.model.";
+
+    /// <summary>Writes the folder whole or not at all. An older one is replaced if it holds nothing but an adapter.</summary>
+    /// <param name="folder">The folder; its parent must exist.</param> <param name="adapter">The adapter, attached to its model.</param>
+    /// <param name="baseModel">The base model's name, as base_model_name_or_path; null if it has none.</param> <param name="revision">Its revision, or null.</param>
+    /// <exception cref="InputException">The folder cannot be written, or the adapter cannot be expressed in the format.</exception>
+    public static void Save(string folder, LoRAAdapter adapter, string? baseModel = null, string? revision = null)
+    {
+        var contents = PeftContents.Of(adapter, baseModel, revision);
+        AtomicFolder.Write(folder, contents.WriteTo, name => name is ConfigName or WeightsName);
+    }
+
+    /// <summary>Writes the two files into a folder that exists, beside whatever else is in it.</summary>
+    /// <inheritdoc cref="Save"/>
+    public static void SaveInto(string folder, LoRAAdapter adapter, string? baseModel = null, string? revision = null) => PeftContents.Of(adapter, baseModel, revision).WriteTo(folder);
+
+    /// <summary>
+    /// Attaches the adapter of a folder to a model. Strict: every tensor that is missing, unexpected, of another shape or not finite is listed, and the model is not touched then.
+    /// </summary>
+    /// <param name="folder">With adapter_config.json and adapter_model.safetensors; every dtype of floats is taken.</param> <param name="model">The base model, without LoRA.</param>
+    /// <param name="random">Draws the dropout masks, should it be trained further; null: a stream of seed 0.</param>
+    /// <exception cref="InputException">A file is missing or malformed, the config asks for what is not supported, or the adapter does not fit the model.</exception>
+    public static LoadedAdapter Load(string folder, Module model, RandomStream? random = null)
+    {
+        var configPath = Path.Combine(folder, ConfigName);
+        var config = PeftConfig.Read(configPath);
+        using var file = OpenWeights(folder);
+        var plan = Plan(configPath, config, model);
+        var warnings = config.Warnings.Concat(plan.Warnings).ToList();
+        var values = new PeftReader(file, plan, config).Read(warnings);     // throws before anything is attached
+
+        var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
+        foreach (var (path, layer) in adapter.Layers)
+        {
+            layer.Lora.A.Set(Transposed(values[KeyOfA(path)], layer.Lora.Rank, layer.Lora.InFeatures));
+            layer.Lora.B.Set(Transposed(values[KeyOfB(path)], layer.Lora.OutFeatures, layer.Lora.Rank));
+        }
+        foreach (var (path, parameter) in SavedParameters(plan.Kept))
+        {
+            parameter.Set(values[Prefix + path]);
+        }
+        return new LoadedAdapter(adapter, config, warnings);
+    }
+
+    internal static string KeyOfA(string path) => $"{Prefix}{path}.lora_A.weight";
+
+    internal static string KeyOfB(string path) => $"{Prefix}{path}.lora_B.weight";
+
+    /// <summary>The parameters of saved modules with their paths in the model, each once.</summary>
+    internal static IEnumerable<(string Path, Parameter Parameter)> SavedParameters(IEnumerable<KeptModule> modules) =>
+        modules.SelectMany(kept => kept.Module.NamedParameters().Select(entry => ($"{kept.Path}.{entry.Path}", entry.Parameter))).DistinctBy(entry => entry.Item1);
+
+    /// <summary>The modules that PEFT takes for saved ones: those whose path merely ends with one of the names, so that 'classifier' means 'pre_classifier' too.</summary>
+    internal static IReadOnlyList<KeptModule> EndingWith(IReadOnlyList<string> endings, Module model) =>
+        [.. model.NamedModules().Where(entry => entry.Path.Length > 0 && endings.Any(ending => entry.Path.EndsWith(ending, StringComparison.Ordinal)) && entry.Module.Parameters().Any())
+            .Select(entry => new KeptModule(entry.Path, entry.Module))];
+
+    /// <summary>The transpose of a [rows, columns] matrix.</summary>
+    internal static float[] Transposed(float[] values, int rows, int columns)
+    {
+        var transposed = new float[values.Length];
+        for (var i = 0; i < rows; i++)
+        {
+            for (var j = 0; j < columns; j++)
+            {
+                transposed[j * rows + i] = values[i * columns + j];
+            }
+        }
+        return transposed;
+    }
+
+    private static AttachPlan Plan(string configPath, PeftConfig config, Module model)
+    {
+        var saved = EndingWith(config.SavedModuleEndings, model);
+        foreach (var name in (config.ModulesToSave ?? []).Except(PeftConfig.ImpliedBy(config.TaskType)))
+        {
+            if (!saved.Any(kept => kept.Path.EndsWith(name, StringComparison.Ordinal)))
+            {
+                throw new InputException($"{configPath}: modules_to_save names '{name}', which the model does not have. Is it the adapter of another model, or does the model lack its head?");
+            }
+        }
+        try
+        {
+            return AttachPlan.For(model, config.Settings, config.Targets, [.. saved.Select(kept => ModulePattern.Named(kept.Path))]);
+        }
+        catch (InputException trouble)
+        {
+            throw new InputException($"{configPath}: the adapter does not fit the model. {trouble.Message}");
+        }
+    }
+
+    private static SafeTensorsFile OpenWeights(string folder)
+    {
+        var path = Path.Combine(folder, WeightsName);
+        if (!File.Exists(path) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
+        {
+            throw new InputException($"{folder}: holds adapter_model.bin, a pickled file of PyTorch, and no {WeightsName}. Convert it: load it in PEFT and call save_pretrained, which writes safetensors.");
+        }
+        return SafeTensorsFile.Open(path);
+    }
+}

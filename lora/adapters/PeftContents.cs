@@ -1,0 +1,102 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Engine.NN;
+
+namespace LoraScratch.Lora.Adapters;
+
+/// <summary>The two files of an adapter, ready to be written.</summary>
+/// <param name="Config">adapter_config.json</param> <param name="Tensors">adapter_model.safetensors</param>
+internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWrite> Tensors)
+{
+    // What transformers asks for before it loads a safetensors file: which library's layout the tensors have.
+    private static readonly Dictionary<string, string> Metadata = new() { ["format"] = "pt" };
+
+    public static PeftContents Of(LoRAAdapter adapter, string? baseModel, string? revision)
+    {
+        if (!adapter.IsAttached)
+        {
+            throw new InvalidOperationException("PeftAdapter: attach the adapter before saving it; what its head learned is laid by while it is detached.");
+        }
+        if (adapter.Layers.Any(layer => layer.Path.Length == 0))
+        {
+            throw new InputException("PeftAdapter: the model itself is a linear layer and has no path; the format names layers by their paths. Put it into a Sequential.");
+        }
+        var (tasks, saved) = Saved(adapter);
+        var config = Alphas(adapter) with
+        {
+            Dropout = adapter.Plan.Settings.Dropout,
+            TargetNames = Targets(adapter),
+            TaskType = tasks,
+            ModulesToSave = saved.Count > 0 ? [.. saved.Select(kept => kept.Path)] : null,
+            BaseModel = baseModel,
+            Revision = revision,
+        };
+        return new PeftContents(config, [.. adapter.Layers.SelectMany(LowRank), .. PeftAdapter.SavedParameters(saved).Select(entry => Plain(entry.Path, entry.Parameter))]);
+    }
+
+    public void WriteTo(string folder)
+    {
+        SafeTensorsWriter.Write(Path.Combine(folder, PeftAdapter.WeightsName), Tensors, Metadata);
+        AtomicFile.WriteText(Path.Combine(folder, PeftAdapter.ConfigName), Config.ToJson());
+    }
+
+    /// <summary>
+    /// The trained modules, and the task that makes PEFT look for them. With SEQ_CLS it takes every module whose path ends with 'classifier' or 'score' for a trained one and fails if one of
+    /// them is not in the file, so all of those are written, trained or not.
+    /// </summary>
+    private static (string? TaskType, IReadOnlyList<KeptModule> Modules) Saved(LoRAAdapter adapter)
+    {
+        var kept = adapter.Plan.Kept;
+        if (kept.Count == 0)
+        {
+            return (null, []);
+        }
+        var heads = PeftConfig.ImpliedBy("SEQ_CLS");
+        var isClassifier = kept.Any(entry => heads.Any(head => entry.Path.EndsWith(head, StringComparison.Ordinal)));
+        IReadOnlyList<string> endings = [.. kept.Select(entry => entry.Path), .. isClassifier ? heads : []];
+        return (isClassifier ? "SEQ_CLS" : null, PeftAdapter.EndingWith(endings, adapter.Model));
+    }
+
+    /// <summary>Rank and lora_alpha of the most layers, and patterns for the others.</summary>
+    private static PeftConfig Alphas(LoRAAdapter adapter)
+    {
+        var layers = adapter.Layers.Select(layer => (layer.Path, layer.Layer.Lora.Rank, Alpha: PeftAlpha(layer.Layer.Lora.Settings))).ToList();
+        var rank = Commonest(layers.Select(layer => layer.Rank));
+        var alpha = Commonest(layers.Select(layer => layer.Alpha));
+        return new PeftConfig
+        {
+            Rank = rank,
+            Alpha = alpha,
+            UseRsLora = adapter.Plan.Settings.Scaling == LoRAScaling.AlphaOverSqrtRank,
+            RankPattern = layers.Where(layer => layer.Rank != rank).ToDictionary(layer => Key(layer.Path), layer => layer.Rank),
+            AlphaPattern = layers.Where(layer => layer.Alpha != alpha).ToDictionary(layer => Key(layer.Path), layer => layer.Alpha),
+        };
+
+        // A key means the ends of paths too; '^' keeps it to the one path where another layer's ends alike.
+        string Key(string path) => layers.Any(other => other.Path.EndsWith($".{path}", StringComparison.Ordinal)) ? $"^{path}" : path;
+    }
+
+    /// <summary>lora_alpha, which is divided by r (or √r with use_rslora) when it is read: raw alpha is alpha·r there.</summary>
+    private static double PeftAlpha(LoRASettings settings) => settings.Scaling == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
+
+    private static T Commonest<T>(IEnumerable<T> values) => values.GroupBy(value => value).MaxBy(group => group.Count())!.Key;
+
+    /// <summary>The last part of a path where it means adapted layers only, else the whole path.</summary>
+    private static IReadOnlyList<string> Targets(LoRAAdapter adapter)
+    {
+        var adapted = adapter.Layers.Select(layer => layer.Path).ToHashSet();
+        var others = adapter.Model.NamedModules().Select(entry => entry.Path)
+            .Where(path => path.Length > 0 && !adapted.Any(own => path == own || path.StartsWith($"{own}.", StringComparison.Ordinal))).ToList();
+        return [.. adapted.Select(path => others.Any(ModulePattern.Named(NearMisses.LastPart(path)).Matches) ? path : NearMisses.LastPart(path)).Distinct()];
+    }
+
+    private static IEnumerable<TensorToWrite> LowRank(AdaptedLayer adapted)
+    {
+        var lora = adapted.Layer.Lora;
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path), [lora.Rank, lora.InFeatures], PeftAdapter.Transposed(lora.A.ToArray(), lora.InFeatures, lora.Rank));
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path), [lora.OutFeatures, lora.Rank], PeftAdapter.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
+    }
+
+    private static TensorToWrite Plain(string path, Parameter parameter) =>
+        TensorToWrite.Floats(PeftAdapter.Prefix + path, Array.ConvertAll(parameter.Shape.Sizes.ToArray(), size => (long)size), parameter.ToArray());
+}

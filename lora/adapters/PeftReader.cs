@@ -1,0 +1,127 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+
+namespace LoraScratch.Lora.Adapters;
+
+/// <summary>Reads the tensors of an adapter that a plan calls for, and lists everything that does not fit at once.</summary>
+internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConfig config)
+{
+    private const int MostListed = 20;
+    private static readonly DType[] FloatTypes = [DType.F32, DType.F16, DType.BF16, DType.F64];
+
+    private readonly Dictionary<string, float[]> values = [];
+    private readonly List<string> problems = [];
+
+    /// <summary>Every tensor that the plan calls for, by its key, as it lies in the file.</summary>
+    /// <param name="warnings">Takes what is odd but allowed.</param>
+    /// <exception cref="InputException">Something is missing, unexpected, mis-shaped or not finite.</exception>
+    public Dictionary<string, float[]> Read(List<string> warnings)
+    {
+        foreach (var layer in plan.Layers)
+        {
+            ReadLayer(layer, warnings);
+        }
+        foreach (var (path, parameter) in PeftAdapter.SavedParameters(plan.Kept))
+        {
+            Take(PeftAdapter.Prefix + path, parameter.Shape, "the adapter was saved without its trained head: save it again with it, or set task_type and modules_to_save to null to keep the model's own");
+        }
+        foreach (var tensor in file.Tensors.Values.Where(tensor => !values.ContainsKey(tensor.Name)))
+        {
+            problems.Add($"unexpected {tensor}: {WhyUnexpected(tensor.Name)}");
+        }
+        if (problems.Count > 0)
+        {
+            var listed = problems.Take(MostListed).Concat(problems.Count > MostListed ? [$"… and {problems.Count - MostListed} more"] : []);
+            throw new InputException($"{file.Path}: the adapter does not fit the model; {problems.Count} problem{(problems.Count == 1 ? "" : "s")}, nothing was loaded:\n  {string.Join("\n  ", listed)}");
+        }
+        return values;
+    }
+
+    private void ReadLayer(PlannedLayer layer, List<string> warnings)
+    {
+        var (keyA, keyB, rank) = (PeftAdapter.KeyOfA(layer.Path), PeftAdapter.KeyOfB(layer.Path), layer.Settings.Rank);
+        var (hasA, hasB) = (file.Tensors.ContainsKey(keyA), file.Tensors.ContainsKey(keyB));
+        var hint = hasA != hasB
+            ? $"the layer's other matrix is there; the file is incomplete, save the adapter again"
+            : $"target_modules means {layer.Path}, but the file has nothing for it; was it saved with other targets?";
+        Take(keyA, new Shape(rank, layer.Linear.InFeatures), hint);
+        Take(keyB, new Shape(layer.Linear.OutFeatures, rank), hint);
+        if (values.TryGetValue(keyB, out var b) && b.Length > 0 && b.All(value => value == 0))
+        {
+            warnings.Add($"{file.Path}: {keyB} is all zero: this layer's update changes nothing. Was the adapter trained?");
+        }
+    }
+
+    /// <summary>Reads a tensor, or notes why it cannot be taken.</summary>
+    private void Take(string key, Shape shape, string hintIfMissing)
+    {
+        if (!file.Tensors.TryGetValue(key, out var tensor))
+        {
+            problems.Add($"missing '{key}' {shape}: {hintIfMissing}");
+            return;
+        }
+        values[key] = [];                                                   // there, even if unfit: not unexpected
+        if (!tensor.Shape.SequenceEqual(Array.ConvertAll(shape.Sizes.ToArray(), size => (long)size)))
+        {
+            problems.Add($"mis-shaped {tensor}: expected {shape}{RankHint(tensor, shape)}");
+            return;
+        }
+        if (!FloatTypes.Contains(tensor.DType))
+        {
+            problems.Add($"mistyped {tensor}: expected one of {string.Join(", ", FloatTypes)}");
+            return;
+        }
+        var read = new float[shape.Count];
+        file.Read(key, read);
+        values[key] = read;
+        if (Array.FindIndex(read, value => !float.IsFinite(value)) is >= 0 and var wrong)
+        {
+            problems.Add($"damaged {tensor}: element {wrong} is {read[wrong]}; the training diverged or the file is damaged");
+        }
+    }
+
+    private string RankHint(TensorInfo tensor, Shape shape)
+    {
+        if (tensor.Shape.Count != 2 || !tensor.Name.Contains(".lora_"))
+        {
+            return "; is it the adapter of another model?";
+        }
+        var (rankAt, widthAt) = tensor.Name.Contains(".lora_A.") ? (0, 1) : (1, 0);
+        if (tensor.Shape[rankAt] == shape[widthAt] && tensor.Shape[widthAt] == shape[rankAt])
+        {
+            return "; it is the transpose: files hold A as [r, in] and B as [out, r]";
+        }
+        return tensor.Shape[widthAt] == shape[widthAt]
+            ? $"; its rank is {tensor.Shape[rankAt]}, {PeftAdapter.ConfigName} says {shape[rankAt]}: mend r ({config.Rank}) or rank_pattern there"
+            : "; is it the adapter of another model?";
+    }
+
+    private string WhyUnexpected(string name)
+    {
+        if (name.Contains(".lora_magnitude_vector"))
+        {
+            return "it belongs to DoRA, which is not supported";
+        }
+        if (name.Contains(".lora_embedding_"))
+        {
+            return "it adapts an embedding; only linear layers can be adapted";
+        }
+        if (name.EndsWith(".lora_B.bias", StringComparison.Ordinal))
+        {
+            return "it is a bias beside B (lora_bias), which is not supported";
+        }
+        if (!name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal))
+        {
+            return $"the names in an adapter begin with '{PeftAdapter.Prefix}'; rename it or save the adapter with PEFT's save_pretrained";
+        }
+        var path = name[PeftAdapter.Prefix.Length..];
+        if (path.Split('.') is [.., "lora_A" or "lora_B", not "weight", "weight"])
+        {
+            return "an adapter's own name stands in it; saved files leave it out (….lora_A.weight)";
+        }
+        var at = path.IndexOf(".lora_", StringComparison.Ordinal);
+        return at >= 0
+            ? $"target_modules means no layer '{path[..at]}' of this model"
+            : "it is neither of a target module nor of one in modules_to_save";
+    }
+}

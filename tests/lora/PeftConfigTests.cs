@@ -1,0 +1,106 @@
+using LoraScratch.Engine;
+using LoraScratch.Lora;
+using LoraScratch.Lora.Adapters;
+using LoraScratch.Tests.IO;
+
+namespace LoraScratch.Tests.Lora;
+
+/// <summary>adapter_config.json, key by key.</summary>
+public sealed class PeftConfigTests
+{
+    [Test]
+    public void The_documented_minimum_has_PEFTs_defaults()
+    {
+        var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"]}""");
+        Assert.That((config.Rank, config.Alpha, config.Dropout, config.UseRsLora, config.TaskType), Is.EqualTo((8, 8.0, 0f, false, (string?)null)));
+        Assert.That(config.Settings.Factor, Is.EqualTo(1f));
+        Assert.That(config.Warnings, Is.Empty);
+    }
+
+    [Test]
+    public void Null_means_the_default()
+    {
+        var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"],"r":null,"lora_alpha":null,"bias":null,"use_rslora":null,"rank_pattern":null,"modules_to_save":null}""");
+        Assert.That((config.Rank, config.Alpha), Is.EqualTo((8, 8.0)));
+    }
+
+    [Test]
+    public void Rank_stabilised_scaling_and_patterns_are_honoured()
+    {
+        var config = Read("""{"peft_type":"LORA","target_modules":".*(q|v)_lin","r":4,"lora_alpha":6,"use_rslora":true,"rank_pattern":{"q_lin":16},"alpha_pattern":{"v_lin":2.5}}""");
+        Assert.That(config.Settings, Has.Property("Scaling").EqualTo(LoRAScaling.AlphaOverSqrtRank));
+        Assert.That(config.Settings.Factor, Is.EqualTo(3f));
+        Assert.That(config.RankPattern["q_lin"], Is.EqualTo(16));
+        Assert.That(config.AlphaPattern["v_lin"], Is.EqualTo(2.5));
+        Assert.That(config.Targets[0].Matches("a.q_lin"));
+    }
+
+    [TestCase("use_dora", "true", "DoRA")]
+    [TestCase("use_qalora", "true", "QA-LoRA")]
+    [TestCase("bias", "\"all\"", "trained biases")]
+    [TestCase("bias", "\"lora_only\"", "trained biases")]
+    [TestCase("lora_bias", "true", "a bias beside B")]
+    [TestCase("fan_in_fan_out", "true", "[in, out]")]
+    [TestCase("layers_to_transform", "[0, 1]", "full paths in target_modules")]
+    [TestCase("exclude_modules", "[\"k_lin\"]", "leaving out")]
+    [TestCase("target_parameters", "[\"experts\"]", "no linear layer")]
+    [TestCase("layer_replication", "[[0, 4]]", "repeated layers")]
+    [TestCase("trainable_token_indices", "[1]", "token embeddings")]
+    [TestCase("init_lora_weights", "\"pissa_niter_4\"", "base weights")]
+    [TestCase("init_lora_weights", "\"olora\"", "base weights")]
+    public void A_setting_that_would_change_the_result_is_refused_by_name(string key, string value, string meaning) =>
+        Assert.That(() => Read($$"""{"peft_type":"LORA","target_modules":["q_lin"],"{{key}}":{{value}}}"""),
+            Throws.TypeOf<InputException>().With.Message.Contains(key).And.Message.Contains(meaning));
+
+    [TestCase("""{"target_modules":["q_lin"]}""", "peft_type is missing")]
+    [TestCase("""{"peft_type":"IA3","target_modules":["q_lin"]}""", "peft_type is \"IA3\"; only \"LORA\"")]
+    [TestCase("""{"peft_type":"LORA"}""", "target_modules is missing or empty")]
+    [TestCase("""{"peft_type":"LORA","target_modules":[]}""", "target_modules is missing or empty")]
+    [TestCase("""{"peft_type":"LORA","target_modules":"all-linear"}""", "all-linear")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"task_type":"CHESS"}""", "task_type is \"CHESS\"; the types are SEQ_CLS")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"r":0}""", "r is 0; a whole number of at least 1")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"r":2.5}""", "r is 2.5")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"lora_alpha":"16"}""", "lora_alpha is \"16\"; a number")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"use_rslora":1}""", "use_rslora is 1; true or false")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"modules_to_save":["a",1]}""", "a list of module names")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"rank_pattern":{"q":-1}}""", "rank_pattern[\"q\"] is -1")]
+    [TestCase("""{"peft_type":"LORA","peft_type":"LORA","target_modules":["q_lin"]}""", "no valid JSON")]
+    [TestCase("""{"peft_type":"LORA",""", "no valid JSON")]
+    [TestCase("[]", "a JSON object was expected")]
+    public void A_malformed_config_is_refused_with_its_path_and_key(string json, string message) =>
+        Assert.That(() => Read(json), Throws.TypeOf<InputException>().With.Message.Contains(message).And.Message.Contains("adapter_config.json"));
+
+    [Test]
+    public void Unknown_keys_are_reported_and_known_irrelevant_ones_are_not()
+    {
+        var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"],"future_option":[1,2],"peft_version":"0.17.1","megatron_core":"megatron.core","loftq_config":{}}""");
+        Assert.That(config.Warnings, Has.Count.EqualTo(1));
+        Assert.That(config.Warnings[0], Does.Contain("'future_option' ([1,2]) is unknown"));
+    }
+
+    [Test]
+    public void The_task_adds_the_modules_that_PEFT_saves_by_itself()
+    {
+        var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"],"task_type":"SEQ_CLS","modules_to_save":["pooler"]}""");
+        Assert.That(config.SavedModuleEndings, Is.EqualTo(new[] { "pooler", "classifier", "score" }));
+    }
+
+    [Test]
+    public void Written_and_read_again_a_config_is_the_same()
+    {
+        var config = new PeftConfig
+        {
+            Rank = 4, Alpha = 0.1 * 3, Dropout = 0.05f, UseRsLora = true, TargetNames = ["a.b", "é\"x"], ModulesToSave = ["head"], TaskType = "SEQ_CLS", BaseModel = "b", Revision = "r",
+            RankPattern = new Dictionary<string, int> { ["a.b"] = 2 }, AlphaPattern = new Dictionary<string, double> { ["^a"] = 1.5 },
+        };
+        var read = Read(config.ToJson());
+        Assert.That(read.ToJson(), Is.EqualTo(config.ToJson()));
+        Assert.That((read.Alpha, read.Dropout, read.TargetNames[1]), Is.EqualTo((config.Alpha, config.Dropout, "é\"x")));
+    }
+
+    private static PeftConfig Read(string json)
+    {
+        using var folder = new TemporaryFolder();
+        return PeftConfig.Read(folder.File("adapter_config.json", System.Text.Encoding.UTF8.GetBytes(json)));
+    }
+}
