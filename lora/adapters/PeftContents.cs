@@ -67,7 +67,7 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
         {
             Rank = rank,
             Alpha = alpha,
-            UseRsLora = adapter.Plan.Settings.Scaling == LoRAScaling.AlphaOverSqrtRank,
+            UseRsLora = adapter.Plan.Settings.ScalingRule == LoRAScaling.AlphaOverSqrtRank,
             RankPattern = layers.Where(layer => layer.Rank != rank).ToDictionary(layer => Key(layer.Path), layer => layer.Rank),
             AlphaPattern = layers.Where(layer => layer.Alpha != alpha).ToDictionary(layer => Key(layer.Path), layer => layer.Alpha),
         };
@@ -77,7 +77,7 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
     }
 
     /// <summary>lora_alpha, which is divided by r (or √r with use_rslora) when it is read: raw alpha is alpha·r there.</summary>
-    private static double PeftAlpha(LoRASettings settings) => settings.Scaling == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
+    private static double PeftAlpha(LoRASettings settings) => settings.ScalingRule == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
 
     private static T Commonest<T>(IEnumerable<T> values) => values.GroupBy(value => value).MaxBy(group => group.Count())!.Key;
 

@@ -108,6 +108,10 @@ internal sealed class AttachPlaces
 
     private InputException Unmatched(ModulePattern pattern)
     {
+        if (pattern == ModulePattern.AllLinear)
+        {
+            return new InputException("LoRA: the model has no Linear layer that could be adapted.");
+        }
         var others = modules.Where(entry => entry.Module is not Linear && entry.Path.Length > 0 && pattern.Matches(entry.Path)).ToList();
         if (others.Count > 0)
         {

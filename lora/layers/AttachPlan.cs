@@ -98,7 +98,7 @@ public sealed class AttachPlan
             {
                 var settings = layer.Settings;
                 text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  W {layer.Linear.Weight.Shape}  A [{layer.Linear.InFeatures}, {settings.Rank}]  B [{settings.Rank}, {layer.Linear.OutFeatures}]")
-                    .Append(CultureInfo.InvariantCulture, $"  rank {settings.Rank}  alpha {settings.Alpha}  s = {LoRASettings.Name(settings.Scaling)} = {settings.Factor}  {layer.Parameters:N0} parameters\n");
+                    .Append(CultureInfo.InvariantCulture, $"  rank {settings.Rank}  alpha {settings.Alpha}  s = {LoRASettings.Name(settings.ScalingRule)} = {settings.Scaling}  {layer.Parameters:N0} parameters\n");
             }
         }
         foreach (var kept in Kept)

@@ -50,7 +50,7 @@ public sealed class LoRALayer : Layer
     public int Rank => A.Shape[1];
 
     /// <summary>The factor s on (x̃A)B.</summary>
-    public float Scaling => Settings.Factor;
+    public float Scaling => Settings.Scaling;
 
     /// <summary>Width of the input.</summary>
     public int InFeatures => A.Shape[0];

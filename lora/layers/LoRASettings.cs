@@ -36,12 +36,12 @@ public enum LoRAScaling
 
 /// <summary>What one says about a LoRA adapter before it is attached.</summary>
 /// <param name="Rank">r ≥ 1: the inner size of A [in, r] and B [r, out].</param>
-/// <param name="Alpha">alpha, finite and above 0; how it becomes the factor s says <paramref name="Scaling"/>.</param>
-/// <param name="Scaling">Rule for s.</param>
+/// <param name="Alpha">alpha, finite and above 0; how it becomes the factor s says <paramref name="ScalingRule"/>.</param>
+/// <param name="ScalingRule">Rule for s.</param>
 /// <param name="Initialization">How A is drawn.</param>
 /// <param name="Dropout">Probability in [0, 1) of dropping an element of the LoRA layer's input, in training only.</param>
 public sealed record LoRASettings(
-    int Rank = 8, double Alpha = 16, LoRAScaling Scaling = LoRAScaling.AlphaOverRank, LoRAInitialization Initialization = LoRAInitialization.Kaiming, float Dropout = 0)
+    int Rank = 8, double Alpha = 16, LoRAScaling ScalingRule = LoRAScaling.AlphaOverRank, LoRAInitialization Initialization = LoRAInitialization.Kaiming, float Dropout = 0)
 {
     private static readonly Dictionary<string, LoRAScaling> ScalingNames = new()
     {
@@ -64,7 +64,7 @@ public sealed record LoRASettings(
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
 
     /// <summary>The factor s on (x·A)·B.</summary>
-    public float Factor => (float)(Scaling switch
+    public float Scaling => (float)(ScalingRule switch
     {
         LoRAScaling.AlphaOverRank => Alpha / Rank,
         LoRAScaling.AlphaOverSqrtRank => Alpha / Math.Sqrt(Rank),

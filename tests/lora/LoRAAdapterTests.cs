@@ -171,7 +171,7 @@ public sealed class LoRAAdapterTests
         Assert.That(model.ReplaceLinearWithLoRA(rank: 2, alpha: 4, new RandomStream(2)), Is.SameAs(model));
         Assert.That(model.NamedModules().Where(entry => entry.Module is LinearWithLoRA).Select(entry => entry.Path), Is.EqualTo(new[] { "0", "1.1" }), "recursively");
         Assert.That(() => model.ReplaceLinearWithLoRA(rank: 2, alpha: 4, new RandomStream(2)), Throws.TypeOf<InputException>().With.Message.Contains("has a LoRA layer already"));
-        Assert.That(() => new Sequential(new Relu()).ReplaceLinearWithLoRA(2, 4, new RandomStream(2)), Throws.TypeOf<InputException>().With.Message.Contains("meets no layer"));
+        Assert.That(() => new Sequential(new Relu()).ReplaceLinearWithLoRA(2, 4, new RandomStream(2)), Throws.TypeOf<InputException>().With.Message.Contains("the model has no Linear layer"));
     }
 
     [Test]

@@ -33,7 +33,7 @@ public sealed class LoRALayerTests
     [TestCase(LoRAScaling.AlphaOverRank, 4f)]
     [TestCase(LoRAScaling.Alpha, 16f)]
     [TestCase(LoRAScaling.AlphaOverSqrtRank, 8f)]
-    public void The_factor_follows_its_rule(LoRAScaling scaling, float factor) => Assert.That(new LoRASettings(4, 16, scaling).Factor, Is.EqualTo(factor));
+    public void The_factor_follows_its_rule(LoRAScaling scaling, float factor) => Assert.That(new LoRASettings(4, 16, scaling).Scaling, Is.EqualTo(factor));
 
     [TestCase(1, 7, 5, 1, 3.0)]
     [TestCase(3, 17, 9, 4, 10.0)]

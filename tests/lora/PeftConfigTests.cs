@@ -13,7 +13,7 @@ public sealed class PeftConfigTests
     {
         var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"]}""");
         Assert.That((config.Rank, config.Alpha, config.Dropout, config.UseRsLora, config.TaskType), Is.EqualTo((8, 8.0, 0f, false, (string?)null)));
-        Assert.That(config.Settings.Factor, Is.EqualTo(1f));
+        Assert.That(config.Settings.Scaling, Is.EqualTo(1f));
         Assert.That(config.Warnings, Is.Empty);
     }
 
@@ -28,8 +28,8 @@ public sealed class PeftConfigTests
     public void Rank_stabilised_scaling_and_patterns_are_honoured()
     {
         var config = Read("""{"peft_type":"LORA","target_modules":".*(q|v)_lin","r":4,"lora_alpha":6,"use_rslora":true,"rank_pattern":{"q_lin":16},"alpha_pattern":{"v_lin":2.5}}""");
-        Assert.That(config.Settings, Has.Property("Scaling").EqualTo(LoRAScaling.AlphaOverSqrtRank));
-        Assert.That(config.Settings.Factor, Is.EqualTo(3f));
+        Assert.That(config.Settings, Has.Property("ScalingRule").EqualTo(LoRAScaling.AlphaOverSqrtRank));
+        Assert.That(config.Settings.Scaling, Is.EqualTo(3f));
         Assert.That(config.RankPattern["q_lin"], Is.EqualTo(16));
         Assert.That(config.AlphaPattern["v_lin"], Is.EqualTo(2.5));
         Assert.That(config.Targets[0].Matches("a.q_lin"));

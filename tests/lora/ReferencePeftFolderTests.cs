@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Tests.IO;
 

@@ -2,6 +2,8 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Adapters;
+using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -25,6 +27,59 @@ public sealed class TutorialTests
         Train(model, steps: 150, bend: 1.5f, random);
         Assert.That(Loss(model, bend: 1.5f), Is.LessThan(0.5f * start), "the second task is learned");
         Assert.That(weights.Select(parameter => parameter.Bits()), Is.EqualTo(before), "and the base is as it was, bit for bit");
+    }
+
+    [Test]
+    public void The_two_layer_perceptron_of_the_readme_runs()
+    {
+        var random = new RandomStream(seed: 1);
+        var model = new Sequential(
+            new LinearWithLoRA(new Linear(784, 128, random), rank: 4, alpha: 8, random),   // y = xWᵀ + b + (8/4)·(xA)B
+            new Relu(),
+            new LinearWithLoRA(new Linear(128, 10, random), rank: 4, alpha: 8, random));
+        Console.WriteLine(model);
+
+        using var optimizer = new AdamW(model.TrainableParameters(), learningRate: 1e-2f);  // A and B of both layers: W and b are frozen
+        using var x = Tensor.From(random.Normal(32 * 784, 1), new Shape(32, 784));
+        using var labels = new Indices([.. Enumerable.Range(0, 32).Select(row => row % 10)]);
+        var losses = new List<float>();
+        for (var step = 0; step < 30; step++)
+        {
+            using var scope = new TensorScope();                                            // gives the step's memory back
+            var loss = model.Forward(x).CrossEntropy(labels);
+            losses.Add(loss.Item());
+            loss.Backward();
+            optimizer.Step();
+            optimizer.ZeroGradient();
+        }
+
+        Assert.That(losses[^1], Is.LessThan(0.1f * losses[0]));
+        Assert.That(model.Parameters().Except(model.TrainableParameters()).Select(parameter => parameter.Gradient), Has.All.Null);
+        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count), Is.EqualTo(4 * (784 + 128) + 4 * (128 + 10)));
+    }
+
+    [Test]
+    public void The_adapter_of_the_readme_is_planned_saved_loaded_and_merged()
+    {
+        using var temporary = new TemporaryFolder();
+        var folder = temporary.File("my-adapter");
+        var random = new RandomStream(seed: 1);
+        var model = new Sequential(new Linear(16, 32, random), new Relu(), new Linear(32, 2, random));
+        using var x = Tensor.From(random.Normal(3 * 16, 1), new Shape(3, 16));
+
+        var plan = AttachPlan.For(model, new LoRASettings(Rank: 4, Alpha: 8), targets: ["0"], keepTrainable: ["2"]);
+        Console.WriteLine(plan);                                    // which layers, how many parameters; a target that meets nothing is an error
+        var adapter = LoRAAdapter.Attach(plan, random);
+        adapter.Layers[0].Layer.Lora.B.Set(random.Normal(4 * 32, 1));   // stands for the training
+
+        using var scope = new TensorScope();
+        var trained = model.Forward(x).ToArray();
+        PeftAdapter.Save(folder, adapter);                          // adapter_config.json, adapter_model.safetensors: A, B and the head
+        adapter.Detach();                                           // the base as it was, the same Linear objects
+        var loaded = PeftAdapter.Load(folder, model);
+        Assert.That(model.Forward(x).ToArray(), Is.EqualTo(trained));
+        loaded.Adapter.MergeAndDetach();                            // W + s·(AB)ᵀ for good
+        Assert.That(model.Forward(x).ToArray(), Is.EqualTo(trained).Within(1e-4));
     }
 
     /// <summary>Steps of AdamW towards the sign of x₀ + bend·x₁; the last loss.</summary>
