@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
-using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
 
 namespace LoraScratch.Tests.Lora;
@@ -92,7 +91,7 @@ public sealed class LoRAGradientsTests
     public void No_buffer_of_the_size_of_W_is_taken_by_a_training_step()
     {
         const int rows = 5, inFeatures = 96, outFeatures = 80, rank = 4;
-        using var backend = new RecordingBackend(new CpuBackend(1));
+        var backend = new RecordingBackend(Device.Default);
         var random = new RandomStream(4);
         var layer = new LinearWithLoRA(new Linear(inFeatures, outFeatures, random, backend: backend), new LoRASettings(rank, 3, Dropout: 0.1f), random);
         layer.Train();
