@@ -11,7 +11,7 @@ public static class Device
     /// <summary>The SIMD backend on all cores, unless another was set.</summary>
     public static IBackend Default
     {
-        get => chosen ??= (IBackend)(object)new CpuBackend();
+        get => chosen ??= new CpuBackend();
         set => chosen = value;
     }
 }

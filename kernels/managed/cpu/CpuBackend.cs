@@ -5,7 +5,7 @@ namespace LoraScratch.Kernels.Cpu;
 /// <summary>
 /// The kernels on the CPU: SIMD code on pooled, aligned native memory and a pool of threads. Kernels have ended when their call returns.
 /// </summary>
-public sealed unsafe partial class CpuBackend : IDisposable
+public sealed unsafe partial class CpuBackend : IBackend
 {
     private readonly CpuMemory _memory = new();
 

@@ -1,0 +1,94 @@
+using System.Runtime.CompilerServices;
+using LoraScratch.Kernels.Functions;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>
+/// dQ, dK and dV of one sequence and head. The probabilities are computed again from the scores and the log-sum-exp of the forward pass: keeping
+/// them would take [tokens, heads, length] floats.
+/// </summary>
+internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, float* dQ, float* dK, float* dV, float* dY, float* y) : IJob
+{
+    public void Run(int block, Scratch scratch)
+    {
+        if (heads.Wide) Run<Lanes512>(block, scratch);
+        else Run<Lanes>(block, scratch);
+    }
+
+    private void Run<T>(int block, Scratch scratch) where T : struct, ILanes<T>
+    {
+        var (first, length, head) = heads.Block(block);
+        if (length == 0) return;
+        int stride = AttentionHeads.Stride(length), columns = heads.Columns, width = heads.Width;
+        var step = AttentionHeads.Queries(length);
+        var needsScoreGradients = dQ != null || dK != null;
+        var dropped = scratch.ForKernel((2L * step + 1) * stride);              // scale·Q·Kᵀ, then D ⊙ P
+        var dScores = dropped + (long)step * stride;                            // dY·Vᵀ, then dS
+        var factors = dScores + (long)step * stride;
+        new Span<float>(factors, stride).Fill(1);
+        for (var token = first; token < first + length; token += step)
+        {
+            var queries = Math.Min(step, first + length - token);
+            int atQueries = heads.At(token, head), atKeys = heads.At(first, head);
+            heads.Scores(dropped, token, queries, first, length, head, scratch);
+            if (needsScoreGradients)
+            {
+                heads.Product(dScores, stride, dY + atQueries, columns, false, heads.V(first, head), columns, true, queries, length, width, 1, false, scratch);
+            }
+            for (var i = 0; i < queries; i++)
+            {
+                if (heads.DropsOut) heads.DropoutFactors(factors, token + i, length, head);
+                float* scores = dropped + (long)i * stride, dScore = dScores + (long)i * stride;
+                var logSumExp = heads.LogSumExp(token + i, head);
+                if (needsScoreGradients)
+                {
+                    var at = heads.At(token + i, head);
+                    ScoreGradients<T>(dScore, scores, factors, length, logSumExp, Row.Dot<T>(dY + at, y + at, width));
+                }
+                else
+                {
+                    Probabilities<T>(scores, factors, length, logSumExp);
+                }
+            }
+            if (dV != null)                                                     // dV += (D ⊙ P)ᵀ·dY
+            {
+                heads.Product(dV + atKeys, columns, dropped, stride, true, dY + atQueries, columns, false, length, width, queries, 1, true, scratch);
+            }
+            if (dQ != null)                                                     // dQ += scale·dS·K
+            {
+                heads.Product(dQ + atQueries, columns, dScores, stride, false, heads.K(first, head), columns, false,
+                    queries, width, length, heads.Scale, true, scratch);
+            }
+            if (dK != null)                                                     // dK += scale·dSᵀ·Q
+            {
+                heads.Product(dK + atKeys, columns, dScores, stride, true, heads.Q(token, head), columns, false,
+                    length, width, queries, heads.Scale, true, scratch);
+            }
+        }
+    }
+
+    /// <summary>D ⊙ P of one query, in place of its scores.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Probabilities<T>(float* scores, float* factors, int length, float logSumExp) where T : struct, ILanes<T>
+    {
+        for (var j = 0; j < length; j += T.Width)
+        {
+            var p = Exponential.Value(Row.Load<T>(scores, j, length, 0) - T.Of(logSumExp));
+            Row.Store(scores, j, length, p * T.Load(factors + j));
+        }
+    }
+
+    /// <summary>D ⊙ P of one query in place of its scores, and dS = P ⊙ (D ⊙ (dY·Vᵀ) − correction) in place of dY·Vᵀ.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ScoreGradients<T>(float* dScores, float* scores, float* factors, int length, float logSumExp, float correction)
+        where T : struct, ILanes<T>
+    {
+        for (var j = 0; j < length; j += T.Width)
+        {
+            var p = Exponential.Value(Row.Load<T>(scores, j, length, 0) - T.Of(logSumExp));
+            var kept = T.Load(factors + j);
+            Row.Store(dScores, j, length, p * (kept * Row.Load<T>(dScores, j, length, 0) - T.Of(correction)));
+            Row.Store(scores, j, length, p * kept);
+        }
+    }
+}

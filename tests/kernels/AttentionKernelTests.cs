@@ -1,0 +1,101 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Tests.Kernels;
+
+[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+{
+    // Lengths of the sequences of a packed batch; 0 and 1 among them, and one longer than a block of queries.
+    private static readonly int[][] Batches = [[1], [2], [5, 1, 3], [17, 0, 16, 1, 31], [130], [7, 261, 64]];
+
+    [Test]
+    public void Attention_and_its_gradients_equal_double_loops(
+        [ValueSource(nameof(Batches))] int[] lengths, [Values(1, 3)] int heads, [Values(1, 5, 16)] int width, [Values(0f, 0.25f)] float dropout)
+    {
+        var problem = new Problem(lengths, heads, width, dropout);
+        var (y, logSumExp) = Forward(problem);
+        AssertClose(y, problem.Expected.Y, 2e-6, "y");
+        AssertClose(logSumExp, problem.Expected.LogSumExp, 1e-6, "logSumExp");
+
+        float[] start = Numbers(problem.Q.Length, 9);
+        DeviceBuffer<float> dQ = Lend(start), dK = Lend(start), dV = Lend(start);
+        Backward(problem, dQ, dK, dV, y, logSumExp);
+        AssertClose(dQ, Each(start.Length, i => start[i] + problem.Expected.DQ[i]), 1e-5, "dQ");
+        AssertClose(dK, Each(start.Length, i => start[i] + problem.Expected.DK[i]), 1e-5, "dK");
+        AssertClose(dV, Each(start.Length, i => start[i] + problem.Expected.DV[i]), 1e-5, "dV");
+    }
+
+    [Test]
+    public void A_destination_that_is_null_changes_nothing_in_the_others([Values] bool needsQ, [Values] bool needsK, [Values] bool needsV)
+    {
+        var problem = new Problem([33, 1, 140], 2, 8, 0.1f);
+        var (y, logSumExp) = Forward(problem);
+        DeviceBuffer<float>? Destination(bool needed) => needed ? Lend(new float[problem.Q.Length]) : null;
+        DeviceBuffer<float>? dQ = Destination(needsQ), dK = Destination(needsK), dV = Destination(needsV);
+        Backward(problem, dQ, dK, dV, y, logSumExp);
+        if (dQ != null) AssertClose(dQ, problem.Expected.DQ, 1e-5, "dQ");
+        if (dK != null) AssertClose(dK, problem.Expected.DK, 1e-5, "dK");
+        if (dV != null) AssertClose(dV, problem.Expected.DV, 1e-5, "dV");
+    }
+
+    [Test]
+    public void A_sequence_gives_the_same_bits_alone_and_in_a_batch()
+    {
+        var alone = new Problem([50], 2, 8, 0);
+        var together = new Problem([50, 200], 2, 8, 0);
+        alone.Q.CopyTo(together.Q, 0);
+        alone.K.CopyTo(together.K, 0);
+        alone.V.CopyTo(together.V, 0);
+        Assert.That(Read(Forward(together).Y).Take(alone.Q.Length), Is.EqualTo(Read(Forward(alone).Y)));
+    }
+
+    [Test]
+    public void Huge_scores_do_not_overflow()
+    {
+        var problem = new Problem([4], 1, 4, 0);
+        for (var i = 0; i < problem.Q.Length; i++) problem.Q[i] *= 1000;
+        Assert.That(Read(Forward(problem).Y), Has.All.InRange(-1f, 1f));
+    }
+
+    private (DeviceBuffer<float> Y, DeviceBuffer<float> LogSumExp) Forward(Problem p)
+    {
+        DeviceBuffer<float> y = Lend(new float[p.Q.Length]), logSumExp = Lend(new float[p.Tokens * p.Shape.Heads]);
+        Backend.Attention(y, logSumExp, Lend(p.Q), Lend(p.K), Lend(p.V), Lend(p.Offsets), p.Shape);
+        return (y, logSumExp);
+    }
+
+    private void Backward(Problem p, DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp) =>
+        Backend.AddAttentionGradient(dQ, dK, dV, Lend(p.DY), y, logSumExp, Lend(p.Q), Lend(p.K), Lend(p.V), Lend(p.Offsets), p.Shape);
+
+    private sealed class Problem
+    {
+        private AttentionReference? _expected;
+
+        public Problem(int[] lengths, int heads, int width, float dropout)
+        {
+            Offsets = [0, .. lengths.Select((_, i) => lengths.Take(i + 1).Sum())];
+            Columns = heads * width;
+            var n = Tokens * Columns;
+            (Q, K, V, DY) = (Numbers(n, 1, 2), Numbers(n, 2, 2), Numbers(n, 3), Numbers(n, 4));
+            Shape = new AttentionShape(heads, (float)(1 / Math.Sqrt(width)), lengths.Max(), dropout, Seed: 77);
+        }
+
+        public int[] Offsets { get; }
+
+        public int Columns { get; }
+
+        public int Tokens => Offsets[^1];
+
+        public float[] Q { get; }
+
+        public float[] K { get; }
+
+        public float[] V { get; }
+
+        public float[] DY { get; }
+
+        public AttentionShape Shape { get; }
+
+        public AttentionReference Expected => _expected ??= new AttentionReference(Q, K, V, DY, Offsets, Columns, Shape);
+    }
+}

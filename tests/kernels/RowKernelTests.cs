@@ -1,0 +1,155 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Tests.Kernels;
+
+[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+{
+    [TestCaseSource(nameof(Shapes))]
+    public void Softmax_and_its_gradient_equal_double_loops((int Rows, int Columns) shape)
+    {
+        var (rows, columns) = shape;
+        float[] x = Numbers(rows * columns, 1, 5), dY = Numbers(rows * columns, 2), start = Numbers(rows * columns, 3);
+        var expected = new double[x.Length];
+        var gradient = new double[x.Length];
+        for (var row = 0; row < rows; row++)
+        {
+            var at = row * columns;
+            var sum = Enumerable.Range(at, columns).Sum(i => Math.Exp(x[i]));
+            for (var i = at; i < at + columns; i++) expected[i] = Math.Exp(x[i]) / sum;
+            var mean = Enumerable.Range(at, columns).Sum(i => dY[i] * expected[i]);
+            for (var i = at; i < at + columns; i++) gradient[i] = start[i] + expected[i] * (dY[i] - mean);
+        }
+        var y = Lend(new float[x.Length]);
+        Backend.Softmax(y, Lend(x), columns);
+        AssertClose(y, expected, 1e-6, "Softmax");
+        var dX = Lend(start);
+        Backend.AddSoftmaxGradient(dX, Lend(dY), y, columns);
+        AssertClose(dX, gradient, 1e-6, "AddSoftmaxGradient");
+    }
+
+    [Test]
+    public void Softmax_of_huge_scores_neither_overflows_nor_loses_the_largest()
+    {
+        var y = Lend(new float[6]);
+        Backend.Softmax(y, Lend(3e38f, -3e38f, 3e38f, -1e30f, float.NegativeInfinity, 0), 3);
+        Assert.That(Read(y), Is.EqualTo(new[] { 0.5f, 0, 0.5f, 0, 0, 1 }));
+    }
+
+    [TestCaseSource(nameof(Shapes))]
+    public void Cross_entropy_and_its_gradient_equal_double_loops((int Rows, int Columns) shape)
+    {
+        var (rows, classes) = shape;
+        float[] logits = Numbers(rows * classes, 1, 30), dLosses = Numbers(rows, 2), start = Numbers(rows * classes, 3);
+        var labels = Indices(rows, classes, 4);
+        var losses = new double[rows];
+        var gradient = Array.ConvertAll(start, value => (double)value);
+        for (var row = 0; row < rows; row++)
+        {
+            var at = row * classes;
+            var sum = Enumerable.Range(at, classes).Sum(i => Math.Exp(logits[i]));
+            losses[row] = Math.Log(sum) - logits[at + labels[row]];
+            for (var i = at; i < at + classes; i++) gradient[i] += dLosses[row] * (Math.Exp(logits[i]) / sum - (i - at == labels[row] ? 1 : 0));
+        }
+        var y = Lend(new float[rows]);
+        Backend.CrossEntropy(y, Lend(logits), Lend(labels));
+        AssertClose(y, losses, 1e-6, "CrossEntropy");
+        var dLogits = Lend(start);
+        Backend.AddCrossEntropyGradient(dLogits, Lend(dLosses), Lend(logits), Lend(labels));
+        AssertClose(dLogits, gradient, 1e-6, "AddCrossEntropyGradient");
+    }
+
+    [TestCaseSource(nameof(Shapes))]
+    public void Layer_norm_and_its_gradients_equal_double_loops((int Rows, int Columns) shape)
+    {
+        const double Epsilon = 1e-5;
+        var (rows, columns) = shape;
+        var n = rows * columns;
+        // Rows far from 0, where E[x²] − mean² would cancel.
+        float[] x = [.. Numbers(n, 1).Select((value, i) => value + 50 * (i / columns % 3))], dY = Numbers(n, 2), start = Numbers(n, 3);
+        float[] gamma = Numbers(columns, 4, 2), beta = Numbers(columns, 5), startGamma = Numbers(columns, 6);
+        double[] means = new double[rows], rstds = new double[rows], normalized = new double[n], dX = new double[n];
+        var dGamma = Array.ConvertAll(startGamma, value => (double)value);
+        for (var row = 0; row < rows; row++)
+        {
+            var places = Enumerable.Range(row * columns, columns).ToArray();
+            means[row] = places.Average(i => (double)x[i]);
+            rstds[row] = 1 / Math.Sqrt(places.Average(i => Math.Pow(x[i] - means[row], 2)) + Epsilon);
+            foreach (var i in places) normalized[i] = (x[i] - means[row]) * rstds[row];
+            double G(int i) => dY[i] * (double)gamma[i % columns];
+            var meanG = places.Average(G);
+            var meanProduct = places.Average(i => G(i) * normalized[i]);
+            foreach (var i in places)
+            {
+                dX[i] = start[i] + rstds[row] * (G(i) - meanG - normalized[i] * meanProduct);
+                dGamma[i % columns] += dY[i] * normalized[i];
+            }
+        }
+        DeviceBuffer<float> y = Lend(new float[n]), mean = Lend(new float[rows]), rstd = Lend(new float[rows]);
+        Backend.LayerNorm(y, mean, rstd, Lend(x), Lend(gamma), Lend(beta), (float)Epsilon);
+        AssertClose(mean, means, 1e-6, "mean");
+        AssertClose(Read(rstd), rstds, columns == 1 ? 1e-6 : 2e-5, "rstd");
+        // A row of one element has distance 0 from its mean; elsewhere x = 100 leaves 4e-6 of a distance of 1 to the rounding of the mean.
+        var tolerance = columns <= 2 ? 2e-4 : 3e-5;
+        AssertClose(y, Each(n, i => gamma[i % columns] * normalized[i] + beta[i % columns]), tolerance, "LayerNorm");
+
+        var inputGradient = Lend(start);
+        Backend.AddLayerNormGradient(inputGradient, Lend(dY), Lend(x), mean, rstd, Lend(gamma));
+        AssertClose(inputGradient, dX, tolerance, "AddLayerNormGradient");
+        var gammaGradient = Lend(startGamma);
+        Backend.AddLayerNormGammaGradient(gammaGradient, Lend(dY), Lend(x), mean, rstd);
+        AssertClose(gammaGradient, dGamma, 3e-5, "AddLayerNormGammaGradient");
+    }
+
+    [TestCaseSource(nameof(Shapes))]
+    public void Bias_and_column_sums_equal_double_loops((int Rows, int Columns) shape)
+    {
+        var (rows, columns) = shape;
+        float[] x = Numbers(rows * columns, 1), bias = Numbers(columns, 2);
+        var y = Lend(new float[x.Length]);
+        Backend.AddBias(y, Lend(x), Lend(bias));
+        AssertClose(y, Each(x.Length, i => (double)x[i] + bias[i % columns]), 2e-7, "AddBias");
+        var sums = Lend(bias);
+        Backend.AddColumnSums(sums, Lend(x));
+        AssertClose(sums, Each(columns, j => bias[j] + Enumerable.Range(0, rows).Sum(i => (double)x[i * columns + j])), 5e-6, "AddColumnSums");
+    }
+
+    [TestCaseSource(nameof(Lengths))]
+    public void Sums_equal_double_sums(int n)
+    {
+        var x = Numbers(n, 1);
+        var y = Lend(7f);
+        Backend.Sum(y, 0.5f, Lend(x));
+        AssertClose(y, [0.5 * x.Sum(value => (double)value)], 2e-6, "Sum");
+        y = Lend(7f);
+        Backend.AddSumOfSquares(y, Lend(x));
+        AssertClose(y, [7 + x.Sum(value => (double)value * value)], 3e-7, "AddSumOfSquares");
+    }
+
+    [Test]
+    public void A_long_sum_of_equal_terms_loses_no_digits()
+    {
+        const int Count = 5_000_011;
+        var x = Lend(Enumerable.Repeat(0.1f, Count).ToArray());
+        var y = Lend(0f);
+        Backend.Sum(y, 1, x);
+        AssertClose(y, [0.1f * (double)Count], 1e-6, "Sum");
+    }
+
+    [TestCaseSource(nameof(Shapes))]
+    public void Gather_copies_rows_and_scatter_adds_them_where_indices_repeat((int Rows, int Columns) shape)
+    {
+        var (rows, columns) = shape;
+        const int TableRows = 5;
+        float[] table = Numbers(TableRows * columns, 1), dY = Numbers(rows * columns, 2);
+        var indices = Indices(rows, TableRows, 3);
+        var y = Lend(new float[rows * columns]);
+        Backend.Gather(y, Lend(table), Lend(indices), columns);
+        AssertClose(y, Each(rows * columns, i => table[indices[i / columns] * columns + i % columns]), 0, "Gather");
+        var expected = Array.ConvertAll(table, value => (double)value);
+        for (var i = 0; i < dY.Length; i++) expected[indices[i / columns] * columns + i % columns] += dY[i];
+        var dTable = Lend(table);
+        Backend.AddScatter(dTable, Lend(dY), Lend(indices), columns);
+        AssertClose(dTable, expected, 3e-6, "AddScatter");
+    }
+}
