@@ -77,7 +77,10 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
             throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: {string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
     }
 
-    internal int LongestText(int? maxLength)
+    /// <summary>How many ids a text may have: at most as asked, as many as the model has positions, and 512 where nothing is asked.</summary>
+    /// <param name="maxLength">As asked, or null.</param>
+    /// <exception cref="InputException">The model has fewer positions.</exception>
+    public int LongestText(int? maxLength)
     {
         var positions = Model.Config.MaxPositions;
         return maxLength > positions

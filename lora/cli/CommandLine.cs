@@ -1,0 +1,100 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using LoraScratch.Engine;
+using Spectre.Console;
+
+namespace LoraScratch.Cli;
+
+/// <summary>The command line: its commands, how errors end it, and what --help adds.</summary>
+internal static class CommandLine
+{
+    /// <summary>How long a command may take to save its work after Ctrl-C.</summary>
+    private static readonly TimeSpan SavingTime = TimeSpan.FromMinutes(10);
+
+    /// <summary>Runs a command.</summary>
+    /// <param name="args">As typed; none means the demo.</param>
+    /// <returns>The exit code: 0 when the command did what was asked, 1 for a mistake in the input or a failure, 130 after Ctrl-C.</returns>
+    public static async Task<int> Run(string[] args)
+    {
+        var parsed = Root().Parse(args.Length == 0 ? ["demo"] : args);
+        if (parsed.Action is ParseErrorAction errorAction)
+        {
+            errorAction.ShowHelp = false;
+            var code = await parsed.InvokeAsync();
+            Console.Error.WriteLine($"'{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help' shows what there is.");
+            return code;
+        }
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = SavingTime });
+        }
+        catch (OperationCanceledException)
+        {
+            Console.Error.WriteLine("Stopped.");
+            return 130;
+        }
+        catch (Exception e) when (e is InputException or IOException or UnauthorizedAccessException)
+        {
+            // What the user can mend: the message says all there is to say.
+            Console.Error.WriteLine($"error: {e.Message}");
+            return 1;
+        }
+    }
+
+    private static RootCommand Root()
+    {
+        var root = new RootCommand("LoRA fine-tuning from scratch: train, evaluate, merge and inspect low-rank adapters of a DistilBERT text classifier. With no command: the demo.");
+        foreach (var command in Commands())
+        {
+            root.Add(command);
+        }
+        var help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new HelpWithExamples((HelpAction)help.Action!);
+        return root;
+    }
+
+    private static IEnumerable<Command> Commands() =>
+    [
+        TrainCommand.Create(),
+        EvaluateCommand.Create(),
+        PredictCommand.Create(),
+        MergeCommand.Create(),
+        TokenizeCommand.Create(),
+        InspectCommand.Create(),
+        DevicesCommand.Create(),
+    ];
+
+    private static IEnumerable<string> CommandPath(Command command) =>
+        command is RootCommand ? ["lora"] : CommandPath(command.Parents.OfType<Command>().First()).Append(command.Name);
+
+    /// <summary>The library's help, then the command's examples.</summary>
+    private sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parsed)
+        {
+            var code = help.Invoke(parsed);
+            var examples = parsed.CommandResult.Command is ExampleCommand command ? command.Examples : ["lora demo", "lora train --help"];
+            Console.WriteLine("Examples:");
+            foreach (var example in examples)
+            {
+                Console.WriteLine($"  {example}");
+            }
+            return code;
+        }
+    }
+}
+
+/// <summary>A command whose help ends with examples.</summary>
+/// <param name="name">As typed.</param> <param name="description">What it does.</param> <param name="examples">Whole command lines.</param>
+internal sealed class ExampleCommand(string name, string description, params string[] examples) : Command(name, description)
+{
+    public IReadOnlyList<string> Examples { get; } = examples;
+}
+
+/// <summary>Where messages for people go, so that standard output stays clean for data.</summary>
+internal static class Terminal
+{
+    /// <summary>Standard error, with colours and live bars where it is a terminal.</summary>
+    public static IAnsiConsole Error { get; } = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+}

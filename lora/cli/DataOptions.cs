@@ -1,0 +1,40 @@
+using System.CommandLine;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Cli;
+
+/// <summary>The options that name labelled texts: --data, --text-column, --label-column.</summary>
+internal sealed class DataOptions
+{
+    private readonly Option<string> data = new("--data")
+    {
+        Description = "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.",
+        Required = true,
+        HelpName = "PATH",
+    };
+
+    private readonly Option<string> textColumn = new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text" };
+    private readonly Option<string> labelColumn = new("--label-column") { Description = "Column or property with the label: a class index, or a class name.", DefaultValueFactory = _ => "label" };
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(data);
+        command.Add(textColumn);
+        command.Add(labelColumn);
+    }
+
+    /// <summary>Reads the texts and says on standard error how many of each class there are.</summary>
+    /// <param name="parsed">The command line.</param> <param name="split">Which half of the movie reviews.</param> <param name="labels">The model's classes; null: those of the data.</param>
+    public TextDataset Load(ParseResult parsed, DatasetSplit split, LabelSet? labels = null)
+    {
+        var dataset = TextDataset.Load(parsed.GetValue(data)!, split, new DatasetOptions
+        {
+            TextColumn = parsed.GetValue(textColumn)!,
+            LabelColumn = parsed.GetValue(labelColumn)!,
+            Labels = labels,
+        });
+        Console.Error.WriteLine($"{dataset.Source}: {dataset.Describe()}");
+        return dataset;
+    }
+}

@@ -1,0 +1,43 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using LoraScratch.Engine;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Cli;
+
+/// <summary>The options that say which texts a command reads: --text or --input.</summary>
+internal sealed class TextInputOptions
+{
+    private readonly Option<string?> text = new("--text") { Description = "One text.", HelpName = "TEXT" };
+
+    private readonly Option<string?> input = new("--input")
+    {
+        Description = "A .jsonl, .csv or .tsv file (also .gz) with a text in each row, or - for JSON lines on standard input: {\"text\": \"…\"}.",
+        HelpName = "FILE|-",
+    };
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(text);
+        command.Add(input);
+    }
+
+    /// <summary>The texts, read as they are used.</summary>
+    /// <exception cref="InputException">Neither or both options are given, or the file is not as expected.</exception>
+    public IEnumerable<TextExample> Read(ParseResult parsed) => (parsed.GetValue(text), parsed.GetValue(input)) switch
+    {
+        ({ } given, null) => [new TextExample(given, TextExample.NoLabel, "--text")],
+        (null, "-") => TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input"),
+        (null, { } path) => TextDataset.ReadTexts(path),
+        (null, null) => throw new InputException("No text is given: use --text \"…\", --input FILE, or --input - to read JSON lines from standard input."),
+        _ => throw new InputException("Both --text and --input are given; use one."),
+    };
+}
+
+/// <summary>How JSON goes to standard output: one line per object, letters of every language as they are.</summary>
+internal static class JsonOutput
+{
+    public static JsonSerializerOptions Options { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+}

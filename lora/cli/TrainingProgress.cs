@@ -1,0 +1,62 @@
+using System.Diagnostics;
+using System.Globalization;
+using LoraScratch.Lora.Training;
+using Spectre.Console;
+
+namespace LoraScratch.Cli;
+
+/// <summary>
+/// Shows a training run on standard error: a bar with loss, tokens per second and time left on a terminal, a plain line every few seconds where the output is
+/// piped.
+/// </summary>
+internal static class TrainingProgress
+{
+    private const double SecondsBetweenLines = 5;
+
+    /// <summary>Runs the training while showing it.</summary>
+    /// <param name="trainer">Its events are listened to.</param> <param name="train">Starts the training.</param>
+    public static TrainingResult Show(Trainer trainer, Func<TrainingResult> train) =>
+        Terminal.Error.Profile.Capabilities.Interactive ? ShowBar(trainer, train) : ShowLines(trainer, train);
+
+    private static TrainingResult ShowBar(Trainer trainer, Func<TrainingResult> train) =>
+        Terminal.Error.Progress()
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+            .Start(context =>
+            {
+                var bar = context.AddTask("training", maxValue: 1);
+                trainer.StepDone += step =>
+                {
+                    bar.MaxValue = step.Steps;
+                    bar.Value = step.Step;
+                    bar.Description = Describe(step).EscapeMarkup();
+                };
+                trainer.EpochDone += epoch => Terminal.Error.WriteLine(Describe(epoch));
+                return train();
+            });
+
+    private static TrainingResult ShowLines(Trainer trainer, Func<TrainingResult> train)
+    {
+        var sinceLine = Stopwatch.StartNew();
+        trainer.StepDone += step =>
+        {
+            if (step.Step == 1 || step.Step == step.Steps || sinceLine.Elapsed.TotalSeconds >= SecondsBetweenLines)
+            {
+                Console.Error.WriteLine(Describe(step));
+                sinceLine.Restart();
+            }
+        };
+        trainer.EpochDone += epoch => Console.Error.WriteLine(Describe(epoch));
+        return train();
+    }
+
+    private static string Describe(StepMetrics step) => string.Create(CultureInfo.InvariantCulture,
+        $"step {step.Step}/{step.Steps}  epoch {step.Epoch}  loss {step.Loss:F4}  lr {step.LearningRate:G3}  {step.TokensPerSecond:N0} tokens/s  {Text.Duration(step.SecondsLeft)} left");
+
+    private static string Describe(EpochMetrics epoch)
+    {
+        var validation = epoch.Validation is { } result
+            ? string.Create(CultureInfo.InvariantCulture, $"  validation loss {result.Loss:F4}  accuracy {Text.Percent(result.Accuracy)}{(epoch.IsBest ? "  (best so far)" : "")}")
+            : "";
+        return string.Create(CultureInfo.InvariantCulture, $"epoch {epoch.Epoch} done after step {epoch.Step}  mean loss {epoch.TrainLoss:F4}{validation}");
+    }
+}

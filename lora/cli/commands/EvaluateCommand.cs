@@ -1,0 +1,88 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora evaluate: how a model does on labelled texts.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Create()
+    {
+        var model = new ModelOptions();
+        var data = new DataOptions();
+        var batchSize = new Option<int>("--batch-size") { Description = "Texts of a batch; the result does not depend on it.", DefaultValueFactory = _ => 32 };
+        var maxLength = new Option<int?>("--max-length") { Description = "Tokens of a text at most. [default: 512, or as many as the model has positions]" };
+        var limit = new Option<int?>("--limit") { Description = "Evaluates so many texts only, balanced over the classes. [default: all]" };
+        var seed = new Option<ulong>("--seed") { Description = "Chooses the texts of --limit.", DefaultValueFactory = _ => 1 };
+        var json = new Option<bool>("--json") { Description = "One JSON object on standard output." };
+        var device = new DeviceOptions();
+        var command = new ExampleCommand("evaluate", "Accuracy, loss, confusion matrix and speed of a model on labelled texts.",
+            "lora evaluate --model my-model --data aclImdb", "lora evaluate --model my-model --adapter my-adapter --data test.csv --json");
+        model.AddTo(command);
+        data.AddTo(command);
+        foreach (Option option in (Option[])[batchSize, maxLength, limit, seed, json])
+        {
+            command.Add(option);
+        }
+        device.AddTo(command);
+        command.SetAction((parsed, cancellation) =>
+        {
+            Positive("--batch-size", parsed.GetValue(batchSize));
+            using var backend = device.Open(parsed);
+            var classifier = model.Load(parsed);
+            var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
+            if (parsed.GetValue(limit) is { } count)
+            {
+                dataset = dataset.Limit(count, parsed.GetValue(seed));
+            }
+            TrainingData.RequireLabels(dataset, classifier);
+            var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
+            var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation);
+            if (parsed.GetValue(json))
+            {
+                Console.WriteLine(JsonSerializer.Serialize(new
+                {
+                    accuracy = result.Accuracy,
+                    loss = result.Loss,
+                    texts = result.Count,
+                    tokens = result.Tokens,
+                    seconds = result.Seconds,
+                    tokens_per_second = result.TokensPerSecond,
+                    labels = classifier.Labels,
+                    confusion = result.Confusion,
+                }, JsonOutput.Options));
+            }
+            else
+            {
+                Print(result, classifier.Labels);
+            }
+            return Task.FromResult(0);
+        });
+        return command;
+    }
+
+    /// <summary>Refuses a number below 1.</summary>
+    public static void Positive(string option, int value)
+    {
+        if (value < 1)
+        {
+            throw new Engine.InputException($"{option} is {value}; expected at least 1.");
+        }
+    }
+
+    private static void Print(Evaluation result, IReadOnlyList<string> labels)
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy {Text.Percent(result.Accuracy)}  ({Text.Count(result.Correct)} of {Text.Count(result.Count)})"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"loss     {result.Loss:F4}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"speed    {result.TokensPerSecond:N0} tokens/s, {Text.Duration(result.Seconds)}"));
+        var width = Math.Max(10, labels.Max(label => label.Length) + 2);
+        Console.WriteLine($"\n{"true \\ predicted".PadRight(Math.Max(width, 18))}{string.Concat(labels.Select(label => label.PadLeft(width)))}");
+        for (var i = 0; i < labels.Count; i++)
+        {
+            Console.WriteLine($"{labels[i].PadRight(Math.Max(width, 18))}{string.Concat(result.Confusion[i].Select(count => Text.Count(count).PadLeft(width)))}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+using System.CommandLine;
+using LoraScratch.Engine;
+using LoraScratch.Kernels.Cpu;
+using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora inspect: what a file or folder holds.</summary>
+internal static class InspectCommand
+{
+    public static Command Create()
+    {
+        var path = new Argument<string>("path") { Description = "A model folder, an adapter folder, or a .safetensors file." };
+        var command = new ExampleCommand("inspect", "Shows the modules, shapes, parameters and memory of a model, the layers of an adapter, or the tensors of a .safetensors file.",
+            "lora inspect lora-demo/model", "lora inspect lora-demo/adapter", "lora inspect lora-demo/adapter/adapter_model.safetensors") { path };
+        command.SetAction(parsed =>
+        {
+            Show(parsed.GetValue(path)!);
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Show(string path)
+    {
+        if (File.Exists(path))
+        {
+            TensorListing.Print(path);
+        }
+        else if (File.Exists(Path.Combine(path, PeftAdapter.ConfigName)))
+        {
+            AdapterListing.Print(path);
+        }
+        else if (File.Exists(Path.Combine(path, "config.json")))
+        {
+            ShowModel(path);
+        }
+        else
+        {
+            throw new InputException(Directory.Exists(path)
+                ? $"inspect: the folder '{path}' has neither a config.json (a model) nor an {PeftAdapter.ConfigName} (an adapter)."
+                : $"inspect: there is no file or folder '{path}'.");
+        }
+    }
+
+    private static void ShowModel(string folder)
+    {
+        using var backend = Device.Default = new CpuBackend();
+        var classifier = new TextClassifier(ModelOptions.LoadModel(folder));
+        var model = classifier.Model;
+        Console.WriteLine(model);
+        Console.WriteLine();
+        var parameters = model.NamedParameters().ToArray();
+        var width = parameters.Max(entry => entry.Path.Length);
+        foreach (var (path, parameter) in parameters)
+        {
+            Console.WriteLine($"{path.PadRight(width)}  {parameter.Shape,-14}  {Text.Count(parameter.Shape.Count),12}");
+        }
+        var count = parameters.Sum(entry => (long)entry.Parameter.Shape.Count);
+        Console.WriteLine($"\n{Text.Count(count)} parameters, {Text.Bytes(count * sizeof(float))} as float32 in memory");
+        Console.WriteLine("Trainable with:");
+        foreach (var (name, options) in Methods())
+        {
+            Console.WriteLine($"  {name,-62} {Text.Count(TrainableWith(classifier, options)),12}");
+        }
+    }
+
+    private static IEnumerable<(string Name, TrainingOptions Options)> Methods() =>
+    [
+        ("--method full", new TrainingOptions { Method = TrainingMethod.Full }),
+        ("--method last-layers", new TrainingOptions { Method = TrainingMethod.LastLayers }),
+        ("--method lora --rank 8 --targets query,value", new TrainingOptions()),
+        ("--method lora --rank 8 --targets query,value --train-head false", new TrainingOptions { TrainHead = false }),
+    ];
+
+    private static long TrainableWith(TextClassifier classifier, TrainingOptions options)
+    {
+        var adapter = TrainingSetup.Prepare(classifier, options);
+        var count = classifier.Model.TrainableParameters().Sum(parameter => (long)parameter.Shape.Count);
+        adapter?.Detach();
+        return count;
+    }
+}

@@ -1,0 +1,33 @@
+using System.CommandLine;
+using System.Text.Json;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora tokenize: the token ids and pieces of texts, as the model sees them.</summary>
+internal static class TokenizeCommand
+{
+    public static Command Create()
+    {
+        var vocabulary = new Option<string>("--vocab") { Description = "A vocab.txt, a tokenizer.json, or a model folder that has one.", Required = true, HelpName = "FILE" };
+        var input = new TextInputOptions();
+        var maxLength = new Option<int>("--max-length") { Description = "Ids of a text at most, [CLS] and [SEP] included.", DefaultValueFactory = _ => 512 };
+        var json = new Option<bool>("--json") { Description = "One JSON object per line on standard output: ids and pieces." };
+        var command = new ExampleCommand("tokenize", "Splits texts into the pieces of a WordPiece vocabulary.",
+            "lora tokenize --vocab lora-demo/model/vocab.txt --text \"not cheap but good\"", "lora tokenize --vocab vocab.txt --input texts.jsonl --json") { vocabulary, maxLength, json };
+        input.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            var tokenizer = WordPieceTokenizer.Load(parsed.GetValue(vocabulary)!);
+            foreach (var example in input.Read(parsed))
+            {
+                var tokens = tokenizer.Encode(example.Text, parsed.GetValue(maxLength));
+                Console.WriteLine(parsed.GetValue(json)
+                    ? JsonSerializer.Serialize(new { ids = tokens.Ids, pieces = tokens.Pieces }, JsonOutput.Options)
+                    : $"{string.Join(' ', tokens.Pieces)}\n{string.Join(' ', tokens.Ids)}{(tokens.Truncated ? $"\n(cut at {tokens.Ids.Length} tokens)" : "")}");
+            }
+            return 0;
+        });
+        return command;
+    }
+}
