@@ -25,9 +25,11 @@ internal sealed class ModelOptions
     public TextClassifier Load(ParseResult parsed)
     {
         var folder = parsed.GetValue(model)!;
-        var classifier = new TextClassifier(LoadModel(folder));
+        var adapterFolder = parsed.GetValue(adapter);
+        // A base without a head takes the classes that the adapter was trained for.
+        var classifier = new TextClassifier(LoadModel(folder, labels: adapterFolder is null ? null : TrainingFolder.ReadLabels(adapterFolder)));
         var headIsTrained = !classifier.IsHeadDrawn;
-        if (parsed.GetValue(adapter) is { } adapterFolder)
+        if (adapterFolder is not null)
         {
             var loaded = PeftAdapter.Load(adapterFolder, classifier.Model);
             Notices(adapterFolder, loaded.Warnings);

@@ -47,7 +47,7 @@ internal sealed class TrainingOptionsParser
     }
 
     /// <summary>What was typed, with defaults for the rest.</summary>
-    /// <exception cref="InputException">An option of LoRA is given to another method, or the options contradict each other.</exception>
+    /// <exception cref="InputException">An option of LoRA is given to another method, with no effect there.</exception>
     public TrainingOptions Parse(ParseResult parsed)
     {
         var chosen = parsed.GetValue(method) switch
@@ -60,7 +60,7 @@ internal sealed class TrainingOptionsParser
         {
             throw new InputException($"{ofLoRA.Name} belongs to --method lora and has no effect with --method {parsed.GetValue(method)}. Leave it out, or take --method lora.");
         }
-        var options = new TrainingOptions
+        return new TrainingOptions
         {
             Method = chosen,
             Lora = new LoRASettings(parsed.GetValue(rank), parsed.GetValue(alpha), LoRASettings.ParseScaling(parsed.GetValue(scaling)!),
@@ -84,15 +84,13 @@ internal sealed class TrainingOptionsParser
             Seed = parsed.GetValue(seed),
             Shuffle = parsed.GetValue(shuffle),
         };
-        options.Check();
-        return options;
     }
 
     /// <summary>Refuses options that an adapter to go on with has decided already.</summary>
     /// <exception cref="InputException">One of them is given.</exception>
     public void RequireDefaultAdapter(ParseResult parsed)
     {
-        if (FirstGiven(parsed, [rank, alpha, init, scaling, dropout, targets, trainHead]) is { } decided)
+        if (FirstGiven(parsed, [rank, alpha, init, scaling, dropout, targets]) is { } decided)
         {
             throw new InputException($"{decided.Name} is decided by the adapter of --init-adapter. Leave it out.");
         }

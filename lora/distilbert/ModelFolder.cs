@@ -18,7 +18,7 @@ public sealed record LoadedModel(DistilBertForSequenceClassification Model, Word
 /// </summary>
 public static class ModelFolder
 {
-    private static readonly string[] Written = ["config.json", Checkpoint.FileName, "vocab.txt", "tokenizer_config.json", "training.json", "metrics.jsonl"];
+    private static readonly string[] Written = ["config.json", Checkpoint.FileName, "vocab.txt", "tokenizer_config.json", Training.TrainingFolder.OptionsName, Training.TrainingFolder.MetricsName];
 
     /// <summary>Loads a classifier, or an encoder or masked language model that becomes one.</summary>
     /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param>
@@ -48,30 +48,32 @@ public static class ModelFolder
     }
 
     /// <summary>Writes a folder that <see cref="Load"/> and transformers read, whole or not at all.</summary>
-    /// <param name="folder">A new or empty folder, or one that this method wrote.</param> <param name="model">Without adapters, or detached from them.</param>
-    /// <param name="tokenizer">Its vocabulary goes along.</param> <param name="addFiles">Writes further files into the folder that it is given; their names must be training.json or metrics.jsonl.</param>
-    /// <exception cref="InputException">An adapter is attached, or the folder cannot be written.</exception>
-    public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, Action<string>? addFiles = null)
+    /// <param name="folder">A new or empty folder, or one that was written here before.</param> <param name="model">Without adapters, or detached from them.</param>
+    /// <param name="tokenizer">Its vocabulary goes along.</param>
+    /// <exception cref="InputException">An adapter is attached, the vocabulary does not fit, or the folder cannot be written.</exception>
+    public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer) =>
+        AtomicFolder.Write(folder, temporary => SaveInto(temporary, model, tokenizer), IsOurs);
+
+    /// <summary>Writes the files into a folder that exists, beside whatever else is in it.</summary>
+    /// <inheritdoc cref="Save"/>
+    public static void SaveInto(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer)
     {
         RequirePlain(model);
         RequireFit(folder, model.Config, tokenizer);
-        AtomicFolder.Write(folder, temporary =>
-        {
-            AtomicFile.WriteText(Path.Combine(temporary, "config.json"), model.Config.ToJson());
-            AtomicFile.WriteText(Path.Combine(temporary, "tokenizer_config.json"), TokenizerConfig(model.Config, tokenizer));
-            tokenizer.SaveVocabulary(Path.Combine(temporary, "vocab.txt"));
-            SafeTensorsWriter.Write(Path.Combine(temporary, Checkpoint.FileName), Tensors(model), new Dictionary<string, string> { ["format"] = "pt" });
-            addFiles?.Invoke(temporary);
-        }, IsOurs);
+        AtomicFile.WriteText(Path.Combine(folder, "config.json"), model.Config.ToJson());
+        AtomicFile.WriteText(Path.Combine(folder, "tokenizer_config.json"), TokenizerConfig(model.Config, tokenizer));
+        tokenizer.SaveVocabulary(Path.Combine(folder, "vocab.txt"));
+        SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), Tensors(model), new Dictionary<string, string> { ["format"] = "pt" });
     }
 
     /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that a long run can ask before it begins.</summary>
     /// <exception cref="InputException">It holds something else, or its parent is missing.</exception>
     public static void CheckWritable(string folder) => AtomicFolder.Check(folder, IsOurs);
 
-    private static bool HasHead(Checkpoint files) => DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
+    /// <summary>Whether a file of that name is one that a run writes into a model folder.</summary>
+    internal static bool IsOurs(string name) => Written.Contains(name);
 
-    private static bool IsOurs(string name) => Written.Contains(name);
+    private static bool HasHead(Checkpoint files) => DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
 
     private static IEnumerable<TensorToWrite> Tensors(DistilBertForSequenceClassification model)
     {

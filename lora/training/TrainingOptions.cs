@@ -50,7 +50,10 @@ public sealed record TrainingOptions
     /// <summary>The layers that get LoRA: names of <see cref="LoRATargets"/>.</summary>
     public IReadOnlyList<string> Targets { get; init; } = ["query", "value"];
 
-    /// <summary>Whether pre_classifier and classifier are trained beside LoRA; null: yes, unless the targets adapt them.</summary>
+    /// <summary>Folder of an adapter to go on from; its rank, alpha and targets hold then instead of those given here. Null: a new adapter.</summary>
+    public string? InitialAdapter { get; init; }
+
+    /// <summary>Whether pre_classifier and classifier are trained beside LoRA; null: yes, unless the targets adapt them or the initial adapter has no head.</summary>
     public bool? TrainHead { get; init; }
 
     /// <summary>The rule for steps.</summary>
@@ -101,8 +104,8 @@ public sealed record TrainingOptions
     /// <summary>Whether every epoch has its own order of the texts.</summary>
     public bool Shuffle { get; init; } = true;
 
-    /// <summary>Whether the head's own weights are trained.</summary>
-    public bool ResolvedTrainHead => Method != TrainingMethod.LoRA || (TrainHead ?? !Targets.Contains(LoRATargets.Head));
+    /// <summary>Whether the head's own weights are to be trained.</summary>
+    internal bool WantsHead => Method != TrainingMethod.LoRA || (TrainHead ?? !Targets.Contains(LoRATargets.Head));
 
     /// <summary>The learning rate, or its default: 5e-4 for LoRA, 1e-3 for the last layers, 5e-5 for all; 0.01 with SGD, whose steps have no size of their own.</summary>
     public float ResolvedLearningRate => LearningRate ?? (Optimizer, Method) switch
@@ -135,6 +138,8 @@ public sealed record TrainingOptions
         Require(Clip >= 0 && !float.IsNaN(Clip), "clip", Clip, "a norm above 0, or 0 for no clipping");
         if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
             throw new InputException($"--momentum {Momentum} has no effect with --optimizer {Optimizer.ToString().ToLowerInvariant()}, which has a momentum of its own (β₁ = 0.9). Leave it out, or take --optimizer sgd.");
+        if (Method != TrainingMethod.LoRA && InitialAdapter is not null)
+            throw new InputException("--init-adapter goes on from a LoRA adapter; only --method lora trains one. Merge the adapter first to train the model itself.");
         if (Method != TrainingMethod.LoRA && TrainHead == false)
             throw new InputException(Method == TrainingMethod.LastLayers
                 ? "--train-head false leaves --method last-layers nothing to train: the last layers are the head. Leave it out."
@@ -143,7 +148,7 @@ public sealed record TrainingOptions
         {
             Lora.Check("LoRA");
             LoRATargets.Check(Targets);
-            if (TrainHead == true && Targets.Contains(LoRATargets.Head))
+            if (InitialAdapter is null && TrainHead == true && Targets.Contains(LoRATargets.Head))
                 throw new InputException("--targets has head and --train-head is true: the head would be adapted and trained itself. Take one of the two.");
         }
     }

@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
+using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Training;
@@ -26,9 +27,13 @@ public static class TrainingSetup
                 SetHeadTrainable(model, true);
                 return null;
             default:
-                return AttachLoRA(classifier, options);
+                return options.InitialAdapter is { } folder ? LoadLoRA(classifier, options, folder) : AttachLoRA(classifier, options);
         }
     }
+
+    /// <summary>Whether the head's own weights are trained now.</summary>
+    public static bool IsHeadTrained(DistilBertForSequenceClassification model) =>
+        model.NamedParameters().Any(entry => entry.Parameter.IsTrainable && DistilBertForSequenceClassification.HeadPaths.Contains(entry.Path));
 
     /// <summary>The optimizer of the options over everything that is trainable.</summary>
     public static Optimizer CreateOptimizer(Module model, TrainingOptions options)
@@ -46,10 +51,25 @@ public static class TrainingSetup
     {
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has it.
-        var keep = !headIsAdapted && (options.ResolvedTrainHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
+        var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
         var adapter = LoRAAdapter.Attach(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), new RandomStream(Seeds.Adapter(options.Seed)), keep);
         if (keep is not null)
-            SetHeadTrainable(classifier.Model, options.ResolvedTrainHead);
+            SetHeadTrainable(classifier.Model, options.WantsHead);
+        return adapter;
+    }
+
+    private static LoRAAdapter LoadLoRA(TextClassifier classifier, TrainingOptions options, string folder)
+    {
+        var adapter = PeftAdapter.Load(folder, classifier.Model, new RandomStream(Seeds.Adapter(options.Seed))).Adapter;
+        var hasHead = adapter.Plan.Kept.Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
+        if (!hasHead && (options.TrainHead == true || classifier.IsHeadDrawn))
+        {
+            var trouble = options.TrainHead == true ? "--train-head true has nowhere to store the head" : "and neither has the model, whose head was drawn at random";
+            adapter.Detach();
+            throw new InputException($"{folder}: the adapter has no head, {trouble}. Start a new adapter, or give a model with a trained head and leave --train-head out.");
+        }
+        if (hasHead)
+            SetHeadTrainable(classifier.Model, options.TrainHead ?? true);
         return adapter;
     }
 

@@ -90,8 +90,17 @@ public sealed class PeftConfigTests
     {
         var config = new PeftConfig
         {
-            Rank = 4, Alpha = 0.1 * 3, Dropout = 0.05f, UseRsLora = true, TargetNames = ["a.b", "é\"x"], ModulesToSave = ["head"], TaskType = "SEQ_CLS", BaseModel = "b", Revision = "r",
-            RankPattern = new Dictionary<string, int> { ["a.b"] = 2 }, AlphaPattern = new Dictionary<string, double> { ["^a"] = 1.5 },
+            Rank = 4,
+            Alpha = 0.1 * 3,
+            Dropout = 0.05f,
+            UseRsLora = true,
+            TargetNames = ["a.b", "é\"x"],
+            ModulesToSave = ["head"],
+            TaskType = "SEQ_CLS",
+            BaseModel = "b",
+            Revision = "r",
+            RankPattern = new Dictionary<string, int> { ["a.b"] = 2 },
+            AlphaPattern = new Dictionary<string, double> { ["^a"] = 1.5 },
         };
         var read = Read(config.ToJson());
         Assert.That(read.ToJson(), Is.EqualTo(config.ToJson()));

@@ -14,6 +14,7 @@ public class TrainingOptionsTests
             (options with { Targets = ["query", "head"], TrainHead = true }, "the head would be adapted and trained itself"),
             (options with { Method = TrainingMethod.LastLayers, TrainHead = false }, "nothing to train"),
             (options with { Method = TrainingMethod.Full, TrainHead = false }, "contradicts --method full"),
+            (options with { Method = TrainingMethod.Full, InitialAdapter = "adapter" }, "--init-adapter goes on from a LoRA adapter"),
             (options with { Momentum = 0.9f }, "--momentum 0.9 has no effect with --optimizer adamw"),
             (options with { Targets = [] }, "--targets is empty"),
             (options with { Targets = ["query", "q"] }, "--targets names 'q'; the names are query, key, value, projection, mlp, head"),
@@ -37,9 +38,9 @@ public class TrainingOptionsTests
     [Test]
     public void The_head_is_trained_beside_LoRA_unless_LoRA_adapts_it()
     {
-        Assert.That(new TrainingOptions().ResolvedTrainHead, Is.True);
-        Assert.That(new TrainingOptions { Targets = ["head"] }.ResolvedTrainHead, Is.False);
-        Assert.That(new TrainingOptions { TrainHead = false }.ResolvedTrainHead, Is.False);
+        Assert.That(new TrainingOptions().WantsHead, Is.True);
+        Assert.That(new TrainingOptions { Targets = ["head"] }.WantsHead, Is.False);
+        Assert.That(new TrainingOptions { TrainHead = false }.WantsHead, Is.False);
     }
 
     [Test]

@@ -1,7 +1,7 @@
 using System.CommandLine;
-using LoraScratch.Engine;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
@@ -21,8 +21,8 @@ internal static class MergeCommand
         {
             ModelFolder.CheckWritable(parsed.GetValue(output)!);
             using var backend = device.Open(parsed);
-            var loaded = ModelOptions.LoadModel(parsed.GetValue(model)!);
             var folder = parsed.GetValue(adapter)!;
+            var loaded = ModelOptions.LoadModel(parsed.GetValue(model)!, labels: TrainingFolder.ReadLabels(folder));
             var peft = PeftAdapter.Load(folder, loaded.Model);
             ModelOptions.Notices(folder, peft.Warnings);
             peft.Adapter.MergeAndDetach();

@@ -1,7 +1,5 @@
 using System.CommandLine;
 using LoraScratch.Engine;
-using LoraScratch.Lora;
-using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
@@ -14,7 +12,7 @@ internal sealed class TrainCommand
     private readonly Option<string?> model = new("--model") { Description = "The model folder to start from: config.json, model.safetensors and vocab.txt.", HelpName = "DIR" };
     private readonly Option<string?> config = new("--config") { Description = "A config.json: starts from freshly drawn weights, with --method full.", HelpName = "FILE" };
     private readonly Option<string?> vocabulary = new("--vocab") { Description = "The vocab.txt that goes with --config.", HelpName = "FILE" };
-    private readonly Option<string?> initialAdapter = new("--init-adapter") { Description = "Goes on training this adapter; its rank, alpha, scaling and layers are kept.", HelpName = "DIR" };
+    private readonly Option<string?> initialAdapter = new("--init-adapter") { Description = "Goes on training this adapter; its rank, alpha and layers are kept.", HelpName = "DIR" };
     private readonly Option<string> output = new("--out") { Description = "Where the result goes: an adapter folder with --method lora, else a model folder.", Required = true, HelpName = "DIR" };
     private readonly DataOptions data = new();
     private readonly TrainingOptionsParser training = new();
@@ -40,17 +38,17 @@ internal sealed class TrainCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var options = training.Parse(parsed);
+        var options = training.Parse(parsed) with { InitialAdapter = parsed.GetValue(initialAdapter) };
+        options.Check();
         CheckStart(parsed, options);
         var folder = parsed.GetValue(output)!;
-        TrainingOutput.CheckWritable(folder, options.Method);
+        TrainingFolder.CheckWritable(folder);
         using var backend = device.Open(parsed);
 
         var (classifier, dataset) = Start(parsed, options);
-        var adapter = parsed.GetValue(initialAdapter) is { } from ? Continue(from, classifier) : TrainingSetup.Prepare(classifier, options);
+        var adapter = TrainingSetup.Prepare(classifier, options);
         if (adapter is not null)
         {
-            options = options with { Lora = adapter.Plan.Settings };
             Console.Error.WriteLine(adapter.Plan);
         }
         var texts = TrainingData.Prepare(dataset, classifier, options);
@@ -58,7 +56,7 @@ internal sealed class TrainCommand
         Describe(trainer, texts, classifier, backend.Description);
 
         var result = TrainingProgress.Show(trainer, () => trainer.Train(texts.Train.Examples, texts.Validation?.Examples, cancellation));
-        TrainingOutput.Write(folder, classifier, adapter, options, dataset.Source, parsed.GetValue(model), result);
+        TrainingFolder.Save(folder, classifier, adapter, options, result, parsed.GetValue(model));
         Report(result, folder, parsed, isAdapter: adapter is not null);
         return result.WasCancelled ? 130 : 0;
     }
@@ -80,12 +78,8 @@ internal sealed class TrainCommand
         {
             throw new InputException("--config draws the weights at random, and there is nothing to adapt in them: train them first (--method full), or name a trained model with --model.");
         }
-        if (parsed.GetValue(initialAdapter) is not null)
+        if (options.InitialAdapter is not null)
         {
-            if (options.Method != TrainingMethod.LoRA)
-            {
-                throw new InputException("--init-adapter goes on with LoRA; take --method lora, or leave it out.");
-            }
             training.RequireDefaultAdapter(parsed);
         }
     }
@@ -109,13 +103,6 @@ internal sealed class TrainCommand
             throw new InputException($"{parsed.GetValue(vocabulary)}: {tokenizer.VocabularySize} pieces, but the vocab_size of {parsed.GetValue(config)} is {loaded.VocabularySize}. Set vocab_size to at least {tokenizer.VocabularySize}.");
         }
         return (new TextClassifier(new DistilBertForSequenceClassification(loaded, options.Seed), tokenizer), texts);
-    }
-
-    private static LoRAAdapter Continue(string folder, TextClassifier classifier)
-    {
-        var loaded = PeftAdapter.Load(folder, classifier.Model);
-        ModelOptions.Notices(folder, loaded.Warnings);
-        return loaded.Adapter;
     }
 
     private static void Describe(Trainer trainer, TrainingData texts, TextClassifier classifier, string backend)

@@ -1,0 +1,156 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using LoraScratch.Engine;
+using LoraScratch.Kernels.Cpu;
+using LoraScratch.Lora;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Benchmarks;
+
+/// <summary>
+/// One training step of a DistilBERT-shaped classifier with random weights, whose values do not change the cost: median seconds of a forward pass and of a
+/// whole step (forward, backward, SGD), and the peak memory of the process. Every repetition has fresh random ids, dropout is off, nothing is cached from
+/// one step to the next, and every token of the last block is computed.
+/// </summary>
+internal static class StepCommand
+{
+    private const int Classes = 2;
+
+    private static readonly Dictionary<string, TrainingMethod> Modes = new()
+    {
+        ["lora"] = TrainingMethod.LoRA,
+        ["last-layers"] = TrainingMethod.LastLayers,
+        ["full"] = TrainingMethod.Full,
+    };
+
+    public static int Run(string[] args)
+    {
+        try
+        {
+            var options = new Arguments(args);
+            var backend = new CpuBackend(options.Number("threads", 2));
+            Device.Default = backend;
+            var mode = options.Text("mode", "lora");
+            var method = Modes.TryGetValue(mode, out var known) ? known : throw new InputException($"--mode {mode}: the modes are {string.Join(", ", Modes.Keys)}.");
+            var config = new DistilBertConfig
+            {
+                Layers = options.Number("layers", 6),
+                Hidden = options.Number("d", 768),
+                Heads = options.Number("heads", 12),
+                FeedForward = options.Number("ffn", 3072),
+                Dropout = 0,
+                AttentionDropout = 0,
+                ClassifierDropout = 0,
+            };
+            var training = new TrainingOptions
+            {
+                Method = method,
+                Lora = new LoRASettings(options.Number("rank", 8), Alpha: 16),
+                Targets = options.Text("targets", "query,value").Split(','),
+                TrainHead = method == TrainingMethod.LoRA ? false : null,           // the tutorial's frozen head
+                Optimizer = OptimizerKind.Sgd,
+                LearningRate = 1e-3f,
+            };
+            var (batch, length, repetitions) = (options.Number("batch", 8), options.Number("seq", 128), options.Number("reps", 5));
+            var json = options.Flag("json");
+            options.RequireAllUsed();
+            Measure(config, training, mode, batch, length, repetitions, json, backend);
+            return 0;
+        }
+        catch (InputException trouble)
+        {
+            Console.Error.WriteLine(trouble.Message);
+            return 1;
+        }
+    }
+
+    private static void Measure(DistilBertConfig config, TrainingOptions training, string mode, int batch, int length, int repetitions, bool json, CpuBackend backend)
+    {
+        using var random = new RandomBatches(config, batch, length);
+        var model = new DistilBertForSequenceClassification(config, seed: 1);
+        TrainingSetup.Prepare(new TextClassifier(model, WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])), training);
+        using var optimizer = TrainingSetup.CreateOptimizer(model, training);
+        var forward = Median(repetitions, () =>
+        {
+            using var frozen = new NoGradient();
+            using var scope = new TensorScope();
+            model.Forward(random.Next().Tokens);
+        });
+        model.Train();
+        var step = Median(repetitions, () =>
+        {
+            optimizer.ZeroGradient();
+            using var scope = new TensorScope();
+            var (tokens, labels) = random.Next();
+            model.Forward(tokens).CrossEntropy(labels).Backward();
+            optimizer.Step();
+        });
+        var trainable = optimizer.Parameters.Sum(parameter => (long)parameter.Shape.Count);
+        var peak = PeakMiB();
+        Console.WriteLine(json
+            ? JsonSerializer.Serialize(new Dictionary<string, object>
+            {
+                ["mode"] = mode,
+                ["batch"] = batch,
+                ["seq"] = length,
+                ["rank"] = training.Lora.Rank,
+                ["trainable"] = trainable,
+                ["forward_s"] = Math.Round(forward, 4),
+                ["step_s"] = Math.Round(step, 4),
+                ["peak_mib"] = peak,
+                ["threads"] = backend.Workers.Threads,
+            })
+            : string.Create(CultureInfo.InvariantCulture, $"{backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable: forward {forward:F4} s, step {step:F4} s, peak {peak} MiB"));
+    }
+
+    private static double Median(int repetitions, Action action)
+    {
+        action();                                                   // warm-up: the pool fills, the code is compiled
+        var seconds = new double[repetitions];
+        for (var i = 0; i < repetitions; i++)
+        {
+            var clock = Stopwatch.StartNew();
+            action();
+            seconds[i] = clock.Elapsed.TotalSeconds;
+        }
+        Array.Sort(seconds);
+        return (seconds[(repetitions - 1) / 2] + seconds[repetitions / 2]) / 2;
+    }
+
+    /// <summary>VmHWM, the most physical memory that the process ever had; where the system does not say, its peak working set.</summary>
+    private static long PeakMiB()
+    {
+        const string status = "/proc/self/status", key = "VmHWM:";
+        if (File.Exists(status))
+        {
+            var line = File.ReadLines(status).First(text => text.StartsWith(key, StringComparison.Ordinal));
+            return long.Parse(line[key.Length..].Replace("kB", "", StringComparison.Ordinal).Trim(), CultureInfo.InvariantCulture) / 1024;
+        }
+        return Process.GetCurrentProcess().PeakWorkingSet64 >> 20;
+    }
+
+    /// <summary>Batches of random ids and classes, each new; the one before is given back.</summary>
+    private sealed class RandomBatches(DistilBertConfig config, int batch, int length) : IDisposable
+    {
+        private readonly RandomStream random = new(7);
+        private PackedTokens? tokens;
+        private Indices? labels;
+
+        public (PackedTokens Tokens, Indices Labels) Next()
+        {
+            Dispose();
+            tokens = PackedTokens.From(Enumerable.Range(0, batch).Select(_ => Enumerable.Range(0, length).Select(_ => random.NextBelow(config.VocabularySize)).ToArray()));
+            labels = new Indices([.. Enumerable.Range(0, batch).Select(_ => random.NextBelow(Classes))]);
+            return (tokens, labels);
+        }
+
+        public void Dispose()
+        {
+            tokens?.Dispose();
+            labels?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,149 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.DistilBert;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>
+/// What a run leaves: for LoRA an adapter folder in PEFT's format, for the other methods a model folder; in both training.json with the resolved options, the
+/// classes and the outcome, and metrics.jsonl with a line for every step.
+/// </summary>
+public static class TrainingFolder
+{
+    /// <summary>Name of the file with options, classes and outcome.</summary>
+    public const string OptionsName = "training.json";
+
+    /// <summary>Name of the file with every step.</summary>
+    public const string MetricsName = "metrics.jsonl";
+
+    private static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented = new(OneLine) { WriteIndented = true };
+
+    /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that a long run can ask before it begins.</summary>
+    /// <exception cref="InputException">It holds something that no run wrote, or its parent is missing.</exception>
+    public static void CheckWritable(string folder) => AtomicFolder.Check(folder, IsOurs);
+
+    /// <summary>Writes the folder whole or not at all; that of an earlier run is replaced.</summary>
+    /// <param name="folder">The folder; its parent must exist.</param> <param name="classifier">The trained model.</param> <param name="adapter">What <see cref="TrainingSetup.Prepare"/> returned.</param>
+    /// <param name="options">What the run was asked for.</param> <param name="result">What became of it.</param> <param name="baseModel">Folder or name of the model that the run started from; null from scratch.</param>
+    /// <exception cref="InputException">The folder cannot be written.</exception>
+    public static void Save(string folder, TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options, TrainingResult result, string? baseModel)
+    {
+        AtomicFolder.Write(folder, temporary =>
+        {
+            if (adapter is null)
+                ModelFolder.SaveInto(temporary, classifier.Model, classifier.Tokenizer);
+            else
+                PeftAdapter.SaveInto(temporary, adapter, baseModel);
+            AtomicFile.WriteText(Path.Combine(temporary, OptionsName), Summary(classifier, adapter, options, result, baseModel));
+            AtomicFile.WriteText(Path.Combine(temporary, MetricsName), Lines(result));
+        }, IsOurs);
+    }
+
+    /// <summary>The names of the classes that an adapter was trained for, which PEFT's format has no place for.</summary>
+    /// <param name="folder">An adapter folder.</param>
+    /// <returns>The names, or null where no training.json says them.</returns>
+    /// <exception cref="InputException">training.json is no such file.</exception>
+    public static IReadOnlyList<string>? ReadLabels(string folder)
+    {
+        var path = Path.Combine(folder, OptionsName);
+        if (!File.Exists(path))
+            return null;
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(path));
+            return [.. json.RootElement.GetProperty("labels").EnumerateArray().Select(label => label.GetString()!)];
+        }
+        catch (Exception trouble) when (trouble is JsonException or InvalidOperationException or KeyNotFoundException)
+        {
+            throw new InputException($"{path}: a list of names under \"labels\" is expected: {trouble.Message} Delete the file if another program wrote it.");
+        }
+        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {trouble.Message}");
+        }
+    }
+
+    private static bool IsOurs(string name) => name is PeftAdapter.ConfigName or PeftAdapter.WeightsName || ModelFolder.IsOurs(name);
+
+    private static string Summary(TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options, TrainingResult result, string? baseModel) =>
+        JsonSerializer.Serialize(new Dictionary<string, object?>
+        {
+            ["base_model"] = baseModel,
+            ["labels"] = classifier.Labels,
+            ["options"] = Resolved(classifier, adapter, options),
+            ["trainable_parameters"] = result.TrainableParameters,
+            ["steps"] = result.Steps,
+            ["kept_step"] = result.KeptStep,
+            ["cancelled"] = result.WasCancelled,
+            ["seconds"] = Math.Round(result.Seconds, 3),
+            ["epochs"] = result.Epochs.Select(epoch => new Dictionary<string, object?>
+            {
+                ["epoch"] = epoch.Epoch,
+                ["step"] = epoch.Step,
+                ["train_loss"] = epoch.TrainLoss,
+                ["validation_accuracy"] = epoch.Validation?.Accuracy,
+                ["validation_loss"] = epoch.Validation?.Loss,
+                ["best"] = epoch.IsBest,
+            }),
+        }, Indented) + "\n";
+
+    /// <summary>Every option under its name on the command line, defaults filled in.</summary>
+    private static Dictionary<string, object?> Resolved(TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options)
+    {
+        var resolved = new Dictionary<string, object?> { ["method"] = options.Method switch { TrainingMethod.LoRA => "lora", TrainingMethod.LastLayers => "last-layers", _ => "full" } };
+        if (adapter is not null)
+        {
+            var settings = adapter.Plan.Settings;
+            resolved["rank"] = settings.Rank;
+            resolved["alpha"] = settings.Alpha;
+            resolved["init"] = LoRASettings.Name(settings.Initialization);
+            resolved["scaling"] = LoRASettings.Name(settings.ScalingRule);
+            resolved["dropout"] = settings.Dropout;
+            resolved["targets"] = options.InitialAdapter is null ? options.Targets : adapter.Layers.Select(layer => layer.Path);
+            resolved["init-adapter"] = options.InitialAdapter;
+        }
+        resolved["train-head"] = TrainingSetup.IsHeadTrained(classifier.Model);
+        resolved["optimizer"] = options.Optimizer.ToString().ToLowerInvariant();
+        resolved["lr"] = options.ResolvedLearningRate;
+        resolved["weight-decay"] = options.ResolvedWeightDecay;
+        resolved["momentum"] = options.Momentum;
+        resolved["clip"] = options.Clip;
+        resolved["warmup"] = options.Warmup;
+        resolved["schedule"] = options.Schedule.ToString().ToLowerInvariant();
+        resolved["accumulate"] = options.Accumulate;
+        resolved["epochs"] = options.Epochs;
+        resolved["batch-size"] = options.BatchSize;
+        resolved["max-length"] = classifier.LongestText(options.MaxLength);
+        resolved["max-steps"] = options.MaxSteps;
+        resolved["limit"] = options.Limit;
+        resolved["validation"] = options.Validation;
+        resolved["seed"] = options.Seed;
+        resolved["shuffle"] = options.Shuffle;
+        return resolved;
+    }
+
+    private static string Lines(TrainingResult result)
+    {
+        var text = new StringBuilder();
+        foreach (var step in result.Metrics)
+        {
+            text.Append(JsonSerializer.Serialize(new Dictionary<string, object>
+            {
+                ["step"] = step.Step,
+                ["epoch"] = step.Epoch,
+                ["loss"] = step.Loss,
+                ["learning_rate"] = step.LearningRate,
+                ["gradient_norm"] = step.GradientNorm,
+                ["tokens"] = step.Tokens,
+                ["tokens_per_second"] = Math.Round(step.TokensPerSecond, 1),
+                ["seconds"] = Math.Round(step.Seconds, 4),
+            }, OneLine)).Append('\n');
+        }
+        return text.ToString();
+    }
+}
