@@ -10,6 +10,9 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 internal static unsafe class Panels
 {
+    private const int CacheLine = 16;   // floats
+    private const int RowsAhead = 16;   // far enough for memory to answer, near enough to stay in the first-level cache
+
     /// <summary>Floats that the panels of <paramref name="count"/> lines take.</summary>
     public static long Length(int count, int width, int depth) => (long)((count + width - 1) / width) * width * depth;
 
@@ -71,6 +74,10 @@ internal static unsafe class Panels
     {
         for (var k = 0; k < depth; k++)
         {
+            for (var line = 0; line < count; line += CacheLine)
+            {
+                Prefetch(source + (RowsAhead * depthStride) + line);
+            }
             var i = 0;
             for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
             {
@@ -113,6 +120,7 @@ internal static unsafe class Panels
             var j = 0;
             for (; j <= columns - 4; j += 4)
             {
+                Prefetch(row0 + ((4 + (j / 4 % 4)) * sourceStride) + j);   // the next four rows, a cache line of one in each step
                 TransposeFour(Vector128.Load(row0 + j), Vector128.Load(row1 + j), Vector128.Load(row2 + j), Vector128.Load(row3 + j), column, targetStride);
                 column += 4 * targetStride;
             }
@@ -124,6 +132,18 @@ internal static unsafe class Panels
                 column[3] = row3[j];
                 column += targetStride;
             }
+        }
+    }
+
+    /// <summary>
+    /// Asks for a line of memory. The hardware foresees long runs and not the short pieces of rows that packing reads. Any address will do.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(float* address)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0(address);
         }
     }
 

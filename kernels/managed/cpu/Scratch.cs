@@ -1,24 +1,28 @@
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// One thread's working memory, kept from call to call and grown to the largest request seen. It has two areas, so that a kernel can call a matrix
-/// product while it holds its own: what one request for an area returned is lost with the next request for the same area.
+/// One thread's working memory, kept from call to call and grown to the largest request seen. Its areas are separate, so that a kernel can call a
+/// matrix product while it holds its own: what one request for an area returned is lost with the next request for the same area.
 /// </summary>
 internal sealed unsafe class Scratch : IDisposable
 {
-    private float* _kernel, _product;
-    private long _kernelLength, _productLength;
+    private float* _kernel, _product, _panels;
+    private long _kernelLength, _productLength, _panelsLength;
 
     /// <summary>Room for <paramref name="count"/> floats, 64-byte aligned, contents undefined: attention scores and the like.</summary>
     public float* ForKernel(long count) => Grow(ref _kernel, ref _kernelLength, count);
 
-    /// <summary>The area of matrix products: packed panels.</summary>
+    /// <summary>The area of matrix products for what all blocks of a product read: the packed slab of B.</summary>
     public float* ForProduct(long count) => Grow(ref _product, ref _productLength, count);
+
+    /// <summary>The area of matrix products for what one block packs for itself: panels of A.</summary>
+    public float* ForPanels(long count) => Grow(ref _panels, ref _panelsLength, count);
 
     public void Dispose()
     {
         Release(ref _kernel, ref _kernelLength);
         Release(ref _product, ref _productLength);
+        Release(ref _panels, ref _panelsLength);
     }
 
     private static float* Grow(ref float* area, ref long length, long count)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
+using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -44,20 +45,20 @@ internal static unsafe class Tile
 
     /// <summary>y[0 … 2·Width) = factor · (left, right), or += .</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreRow<TRegisters, TRegister>(float* y, TRegister left, TRegister right, TRegister factor, bool accumulate)
-        where TRegisters : IRegisters<TRegister> where TRegister : unmanaged
+    public static void StoreRow<T>(float* y, T left, T right, T factor, bool accumulate)
+        where T : struct, ILanes<T>
     {
         if (accumulate)
         {
-            left = TRegisters.MultiplyAdd(left, factor, TRegisters.Load(y));
-            right = TRegisters.MultiplyAdd(right, factor, TRegisters.Load(y + TRegisters.Width));
+            left = T.MultiplyAdd(left, factor, T.Load(y));
+            right = T.MultiplyAdd(right, factor, T.Load(y + T.Width));
         }
         else
         {
-            left = TRegisters.Multiply(left, factor);
-            right = TRegisters.Multiply(right, factor);
+            left = left * factor;
+            right = right * factor;
         }
-        TRegisters.Store(y, left);
-        TRegisters.Store(y + TRegisters.Width, right);
+        T.Store(y, left);
+        T.Store(y + T.Width, right);
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.Intrinsics;
+using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -62,26 +63,25 @@ public sealed unsafe partial class CpuBackend
         switch (set)
         {
             case InstructionSet.Avx512:
-                Run<Avx512Registers, Vector512<float>, Tile12<Avx512Registers, Vector512<float>>>(task, scratch, workers);
+                Run<Lanes512, Tile12<Lanes512>>(task, scratch, workers);
                 break;
             case InstructionSet.Avx2:
-                Run<Avx2Registers, Vector256<float>, Tile6<Avx2Registers, Vector256<float>>>(task, scratch, workers);
+                Run<Lanes, Tile6<Lanes>>(task, scratch, workers);
                 break;
             default:
                 if (Vector.IsHardwareAccelerated)
                 {
-                    Run<PortableRegisters, Vector<float>, Tile4<PortableRegisters, Vector<float>>>(task, scratch, workers);
+                    Run<Lanes, Tile4<Lanes>>(task, scratch, workers);
                 }
                 else
                 {
-                    Run<ScalarRegisters, float, Tile4<ScalarRegisters, float>>(task, scratch, workers);
+                    Run<Scalar, Tile4<Scalar>>(task, scratch, workers);
                 }
                 break;
         }
     }
 
-    private static void Run<TRegisters, TRegister, TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers)
-        where TRegisters : IRegisters<TRegister> where TRegister : unmanaged where TTile : ITile
+    private static void Run<T, TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers) where T : struct, ILanes<T> where TTile : ITile
     {
         if (task.K == 0)
         {
@@ -89,7 +89,7 @@ public sealed unsafe partial class CpuBackend
         }
         else if (SkinnyProduct.Fits(task))
         {
-            SkinnyProduct.Run<TRegisters, TRegister>(task, scratch, workers);
+            SkinnyProduct.Run<T>(task, scratch, workers);
         }
         else
         {
