@@ -26,7 +26,7 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
     public ulong NextSeed() => (ulong)NextWord() << 32 | NextWord();
 
     /// <summary>Uniform in [0, 1), 24 bits.</summary>
-    public float NextUniform() => (NextWord() >> 8) * (1f / (1 << 24));
+    public float NextUniform() => UniformAt(Seed, Position++);
 
     /// <summary>Uniform whole number in [0, bound), without bias.</summary>
     public int NextBelow(int bound)
@@ -45,24 +45,54 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
     /// <summary>Standard normal, by Box and Muller (1958).</summary>
     public float NextNormal()
     {
-        var radius = Math.Sqrt(-2 * Math.Log((NextWord() + 1.0) / 4294967296.0));       // the argument lies in (0, 1]
-        var angle = 2 * Math.PI * (NextWord() / 4294967296.0);
-        return (float)(radius * Math.Cos(angle));
+        var value = NormalAt(Seed, Position);
+        Position += 2;
+        return value;
     }
 
     /// <summary>Fills with uniform numbers in [−bound, bound).</summary>
-    public float[] Uniform(int count, float bound) => Draw(count, () => (2 * NextUniform() - 1) * bound);
+    public float[] Uniform(int count, float bound) => Draw(count, 1, (seed, position) => (2 * UniformAt(seed, position) - 1) * bound);
 
     /// <summary>Fills with normal numbers of mean 0.</summary>
-    public float[] Normal(int count, float standardDeviation) => Draw(count, () => NextNormal() * standardDeviation);
+    public float[] Normal(int count, float standardDeviation) => Draw(count, 2, (seed, position) => NormalAt(seed, position) * standardDeviation);
 
-    private static float[] Draw(int count, Func<float> next)
+    private static float UniformAt(ulong seed, ulong position) => (Philox.Word(seed, position) >> 8) * (1f / (1 << 24));
+
+    private static float NormalAt(ulong seed, ulong position)
     {
-        var values = new float[count];
-        for (var i = 0; i < count; i++)
+        var (first, second) = Words(seed, position);
+        var radius = Math.Sqrt(-2 * Math.Log((first + 1.0) / 4294967296.0));       // the argument lies in (0, 1]
+        var angle = 2 * Math.PI * (second / 4294967296.0);
+        return (float)(radius * Math.Cos(angle));
+    }
+
+    /// <summary>Two neighbouring words of a stream, which as a rule lie in one block of four.</summary>
+    private static (uint First, uint Second) Words(ulong seed, ulong position)
+    {
+        var (x, y, z, w) = Philox.Block(seed, position >> 2);
+        return (position & 3) switch
         {
-            values[i] = next();
-        }
+            0 => (x, y),
+            1 => (y, z),
+            2 => (z, w),
+            _ => (w, Philox.Word(seed, position + 1)),
+        };
+    }
+
+    /// <summary>Numbers that each depend on nothing but their place in the stream, so that all cores can draw at once: a model has 10⁸ of them.</summary>
+    private float[] Draw(int count, uint wordsEach, Func<ulong, ulong, float> valueAt)
+    {
+        const int chunk = 1 << 15;
+        var values = new float[count];
+        var (seed, start) = (Seed, Position);
+        Parallel.For(0, (count + chunk - 1) / chunk, number =>
+        {
+            for (var i = number * chunk; i < Math.Min(count, (number + 1) * chunk); i++)
+            {
+                values[i] = valueAt(seed, start + (ulong)i * wordsEach);
+            }
+        });
+        Position += (ulong)count * wordsEach;
         return values;
     }
 }
