@@ -21,9 +21,7 @@ internal sealed class AttentionReference
                 {
                     var at = token * columns + head * width;                // [token, head, 0]
                     int Key(int j) => (first + j) * columns + head * width; // [first + j, head, 0]
-                    double Dot(float[] a, int ia, float[] b, int ib) => Enumerable.Range(0, width).Sum(c => (double)a[ia + c] * b[ib + c]);
-
-                    var scores = Enumerable.Range(0, length).Select(j => shape.Scale * Dot(q, at, k, Key(j))).ToArray();
+                    var scores = Enumerable.Range(0, length).Select(j => shape.Scale * Dot(q, at, k, Key(j), width)).ToArray();
                     var logSumExp = Math.Log(scores.Sum(Math.Exp));
                     LogSumExp[token * shape.Heads + head] = logSumExp;
                     var p = scores.Select(score => Math.Exp(score - logSumExp)).ToArray();
@@ -32,7 +30,7 @@ internal sealed class AttentionReference
                     {
                         for (var c = 0; c < width; c++) Y[at + c] += d[j] * p[j] * v[Key(j) + c];
                     }
-                    var dP = Enumerable.Range(0, length).Select(j => d[j] * Dot(dY, at, v, Key(j))).ToArray();
+                    var dP = Enumerable.Range(0, length).Select(j => d[j] * Dot(dY, at, v, Key(j), width)).ToArray();
                     var mean = Enumerable.Range(0, length).Sum(j => p[j] * dP[j]);      // the softmax's own gradient, from P and dP
                     for (var j = 0; j < length; j++)
                     {
@@ -58,6 +56,13 @@ internal sealed class AttentionReference
     public double[] DK { get; }
 
     public double[] DV { get; }
+
+    private static double Dot(float[] a, int atA, float[] b, int atB, int width)
+    {
+        var sum = 0.0;
+        for (var c = 0; c < width; c++) sum += (double)a[atA + c] * b[atB + c];
+        return sum;
+    }
 
     private static double Factor(AttentionShape shape, int token, int head, int position)
     {

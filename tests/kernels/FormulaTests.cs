@@ -8,6 +8,9 @@ public class FormulaTests
 {
     private const float SmallestNormal = 1.17549435e-38f;
 
+    // The widest lanes serve the AVX-512 path alone and cannot run without it.
+    private static readonly bool HasLanes512 = InstructionSet.Avx512.IsSupported();
+
     private static readonly float[] SpecialValues =
     [
         0f, -0f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, SmallestNormal, -SmallestNormal,
@@ -15,7 +18,7 @@ public class FormulaTests
     ];
 
     // Every exponent and sign, with dense stretches where the formulas change pieces.
-    private static readonly float[] Everywhere = [.. Patterns(), .. Dense(-12, 12, 400_000), .. Dense(-110, 95, 200_000), .. SpecialValues];
+    private static readonly float[] Everywhere = [.. Patterns(), .. Dense(-12, 12, 200_000), .. Dense(-110, 95, 100_000), .. SpecialValues];
 
     [TestCase(0.0, 0.0)]
     [TestCase(0.5, 0.5204998778130465)]
@@ -61,7 +64,8 @@ public class FormulaTests
     [Test]
     public void Exp_overflows_to_infinity_and_underflows_through_the_denormals_to_zero()
     {
-        foreach (var exp in new Func<float, float>[] { One<Exponential, Scalar>, One<Exponential, Lanes>, One<Exponential, Lanes512> })
+        Func<float, float>[] widths = [One<Exponential, Scalar>, One<Exponential, Lanes>, .. HasLanes512 ? [One<Exponential, Lanes512>] : Array.Empty<Func<float, float>>()];
+        foreach (var exp in widths)
         {
             Assert.That(exp(88.73f), Is.EqualTo(float.PositiveInfinity));
             Assert.That(exp(float.PositiveInfinity), Is.EqualTo(float.PositiveInfinity));
@@ -93,7 +97,7 @@ public class FormulaTests
         Assert.Multiple(() =>
         {
             Assert.That(Bits(Apply<Gelu, Lanes>(Everywhere)), Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))), "Lanes");
-            Assert.That(Bits(Apply<Gelu, Lanes512>(Everywhere)), Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))), "Lanes512");
+            if (HasLanes512) Assert.That(Bits(Apply<Gelu, Lanes512>(Everywhere)), Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))), "Lanes512");
         });
 
     private static double GeluReference(double x) =>
@@ -118,7 +122,7 @@ public class FormulaTests
         var exact = Array.ConvertAll(Everywhere, x => reference(x));
         Check("Scalar", Everywhere, exact, Apply<TFormula, Scalar>(Everywhere), error, bound, onlyNormal);
         Check("Lanes", Everywhere, exact, Apply<TFormula, Lanes>(Everywhere), error, bound, onlyNormal);
-        Check("Lanes512", Everywhere, exact, Apply<TFormula, Lanes512>(Everywhere), error, bound, onlyNormal);
+        if (HasLanes512) Check("Lanes512", Everywhere, exact, Apply<TFormula, Lanes512>(Everywhere), error, bound, onlyNormal);
     }
 
     private static void CheckDerivative<TFormula>(Func<double, double> value, Func<double, double> derivative, bool relativeAboveOne = false)
@@ -130,7 +134,7 @@ public class FormulaTests
         double Error(double correct, double difference) => relativeAboveOne ? difference / Math.Max(1, Math.Abs(correct)) : difference;
         Check("Scalar", finite, exact, ApplyDerivative<TFormula, Scalar>(finite, y), Error, 1e-6, onlyNormal: false);
         Check("Lanes", finite, exact, ApplyDerivative<TFormula, Lanes>(finite, y), Error, 1e-6, onlyNormal: false);
-        Check("Lanes512", finite, exact, ApplyDerivative<TFormula, Lanes512>(finite, y), Error, 1e-6, onlyNormal: false);
+        if (HasLanes512) Check("Lanes512", finite, exact, ApplyDerivative<TFormula, Lanes512>(finite, y), Error, 1e-6, onlyNormal: false);
     }
 
     private static void Check(string width, float[] inputs, double[] exact, float[] actual, Func<double, double, double> error, double bound, bool onlyNormal)
@@ -181,7 +185,7 @@ public class FormulaTests
 
     private static IEnumerable<float> Patterns()
     {
-        for (long pattern = 0; pattern <= uint.MaxValue; pattern += 1997) yield return BitConverter.UInt32BitsToSingle((uint)pattern);
+        for (long pattern = 0; pattern <= uint.MaxValue; pattern += 4999) yield return BitConverter.UInt32BitsToSingle((uint)pattern);
     }
 
     private static IEnumerable<float> Dense(double from, double to, int count) => Enumerable.Range(0, count).Select(i => (float)(from + (to - from) * i / count));

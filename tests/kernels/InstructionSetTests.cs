@@ -11,7 +11,8 @@ public class InstructionSetTests
     private const string ExpectedPath = "LORASCRATCH_EXPECTED_PATH";
 
     // The tests of kernels, all of which ask for the path by name or take the best one.
-    private const string KernelTests = "FullyQualifiedName~MatMulTests|FullyQualifiedName~InstructionSetTests.The_backend_takes_the_best_path";
+    private const string KernelTests = "FullyQualifiedName~MatMulTests|FullyQualifiedName~KernelTests|FullyQualifiedName~FormulaTests"
+        + "|FullyQualifiedName~InstructionSetTests.The_backend_takes_the_best_path";
 
     [Test]
     public void The_backend_takes_the_best_path()

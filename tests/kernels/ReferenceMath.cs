@@ -19,7 +19,7 @@ internal static class ReferenceMath
         if (x < 2) return 1 - Erf(x);
         if (double.IsPositiveInfinity(x)) return 0;
         var fraction = x;
-        for (var n = 120; n >= 1; n--) fraction = x + n / 2.0 / fraction;
+        for (var n = 60; n >= 1; n--) fraction = x + n / 2.0 / fraction;
         return Math.Exp(-x * x) / (Math.Sqrt(Math.PI) * fraction);
     }
 }

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LoraScratch.Kernels.Functions;
 
-/// <summary>Sixteen floats, one AVX-512 register. A mask has all bits of a place set or none.</summary>
+/// <summary>Sixteen floats, one AVX-512 register: only for processors that have them. A mask has all bits of a place set or none.</summary>
 /// <param name="Value">The numbers.</param>
 public readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512>
 {
@@ -36,18 +36,7 @@ public readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512
     public static Lanes512 Round(Lanes512 x) => new(Vector512.Round(x.Value));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 ScaleByPowerOfTwo(Lanes512 x, Lanes512 exponent)
-    {
-        if (Avx512F.IsSupported) return new(Avx512F.Scale(x.Value, exponent.Value));
-        // Two factors of half the exponent each: 2ᵉ alone is no float32 below −126 or above 127.
-        var whole = Vector512.ConvertToInt32Native(exponent.Value);
-        var half = whole >> 1;
-        return new(x.Value * PowerOfTwo(half) * PowerOfTwo(whole - half));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> PowerOfTwo(Vector512<int> exponent) => ((exponent + Vector512.Create(127)) << 23).AsSingle();
-
+    public static Lanes512 ScaleByPowerOfTwo(Lanes512 x, Lanes512 exponent) => new(Avx512F.Scale(x.Value, exponent.Value));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Sqrt(Lanes512 x) => new(Vector512.Sqrt(x.Value));
