@@ -33,6 +33,12 @@ internal sealed class Arguments(string[] args)
         return args[at + 1];
     }
 
+    /// <summary>Whether an option is there, with or without its value.</summary>
+    public bool Has(string name) => args.Contains($"--{name}");
+
+    /// <summary>What nobody asked for yet, in its order.</summary>
+    public string[] Unused() => [.. args.Where((_, i) => !used.Contains(i))];
+
     /// <summary>Whether a flag was given.</summary>
     public bool Flag(string name)
     {

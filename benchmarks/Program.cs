@@ -1,7 +1,13 @@
+using BenchmarkDotNet.Running;
 using LoraScratch.Benchmarks;
+using LoraScratch.Engine;
 
 const string usage = """
     Benchmarks. Usage: dotnet run -c Release --project benchmarks -- COMMAND
+      --filter PATTERN [--device cpu] [--threads N]
+                                       tables by BenchmarkDotNet, whose other options work too: LoRAForward and LoRATraining (what a low-rank
+                                       adapter costs beside its layer), TokenizerSpeed. '*' runs all; '*LoRAForward*Width: 768*' those of one width;
+                                       --list flat names them
       matmul [--threads N] [--json]    products of large and of LoRA's skinny shapes against the peak of the machine
       step [--batch 8] [--seq 128] [--rank 8] [--targets query,value] [--mode lora|last-layers|full] [--threads 2]
            [--layers 6] [--d 768] [--heads 12] [--ffn 3072] [--reps 5] [--json]
@@ -17,7 +23,32 @@ switch (args.FirstOrDefault())
     case null or "help" or "-h" or "--help":
         Console.WriteLine(usage);
         return 0;
+    case ['-', ..]:
+        return RunBenchmarks();
     default:
         Console.Error.WriteLine($"There is no benchmark '{args[0]}'.{Environment.NewLine}{usage}");
         return 1;
+}
+
+int RunBenchmarks()
+{
+    try
+    {
+        var options = new Arguments(args);
+        if (options.Has("device"))
+        {
+            Backends.Choose(options.Text("device", "cpu"));
+        }
+        if (options.Has("threads"))
+        {
+            Backends.Threads = options.Number("threads", 2);
+        }
+        var summaries = BenchmarkSwitcher.FromAssembly(typeof(Backends).Assembly).Run(options.Unused(), new BenchmarkSettings());
+        return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
+    }
+    catch (InputException trouble)
+    {
+        Console.Error.WriteLine(trouble.Message);
+        return 1;
+    }
 }
