@@ -1,6 +1,5 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Kernels.Functions;
 
