@@ -34,7 +34,8 @@ internal static partial class ChildProcess
             $"the filter '{filter}' must match tests in the child:{Environment.NewLine}{output}{errors.Result}");
     }
 
-    private static string Host =>
+    /// <summary>The dotnet command that runs this process.</summary>
+    public static string Host =>
         Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
         ?? (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet");
 

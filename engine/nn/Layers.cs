@@ -56,7 +56,7 @@ public sealed class LayerNorm : Layer
     public override Tensor Forward(Tensor x) => x.LayerNorm(Weight, Bias, Epsilon);
 
     /// <inheritdoc/>
-    protected override string Details => FormattableString.Invariant($"{Weight.Shape[0]}, eps={Epsilon}");
+    protected override string Details => FormattableString.Invariant($"({Weight.Shape[0]},), eps={Epsilon}").Replace("E-", "e-", StringComparison.Ordinal);
 }
 
 /// <summary>In training, drops each element with probability p and scales the others by 1/(1−p); in evaluation does nothing.</summary>

@@ -119,7 +119,7 @@ public abstract class Module
     /// <summary>What print(model) shows in the brackets: "in_features=768, out_features=8".</summary>
     protected virtual string Details => "";
 
-    /// <summary>The tree of modules, as Python's print(model) shows it.</summary>
+    /// <summary>The tree of modules, as Python's print(model) shows it: equal neighbours in a list as "(0-5): 6 x Name(…)".</summary>
     public override string ToString()
     {
         var text = new StringBuilder();
@@ -129,18 +129,36 @@ public abstract class Module
 
     private void Print(StringBuilder text, int depth)
     {
-        text.Append(GetType().Name).Append('(').Append(Details);
-        foreach (var child in children)
+        var name = GetType().Name;
+        text.Append(name.Split('`')[0]).Append('(');                        // a generic type's name ends with `1
+        if (children.Count == 0)
         {
-            text.Append('\n').Append(' ', 2 * (depth + 1)).Append('(').Append(child.Name).Append("): ");
-            child.Current.Print(text, depth + 1);
+            text.Append(Details).Append(')');
+            return;
         }
-        if (children.Count > 0)
+        if (Details.Length > 0)
         {
-            text.Append('\n').Append(' ', 2 * depth);
+            NewLine(text, depth + 1).Append(Details);
         }
-        text.Append(')');
+        var printed = children.ConvertAll(child => Printed(child.Current, depth + 1));
+        for (var first = 0; first < children.Count;)
+        {
+            var count = printed.Skip(first).TakeWhile((tree, i) => tree == printed[first] && (i == 0 || int.TryParse(children[first + i].Name, out _))).Count();
+            var names = count == 1 ? children[first].Name : $"{children[first].Name}-{children[first + count - 1].Name}";
+            NewLine(text, depth + 1).Append('(').Append(names).Append("): ").Append(count == 1 ? "" : $"{count} x ").Append(printed[first]);
+            first += count;
+        }
+        NewLine(text, depth).Append(')');
     }
+
+    private static string Printed(Module module, int depth)
+    {
+        var text = new StringBuilder();
+        module.Print(text, depth);
+        return text.ToString();
+    }
+
+    private static StringBuilder NewLine(StringBuilder text, int depth) => text.Append('\n').Append(' ', 2 * depth);
 }
 
 /// <summary>A module with one input and one output: what can be chained, and replaced by a layer with LoRA.</summary>

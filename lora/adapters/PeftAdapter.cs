@@ -65,6 +65,16 @@ public static class PeftAdapter
         return new LoadedAdapter(adapter, config, warnings);
     }
 
+    /// <summary>The number of classes of the classification head that an adapter brings along.</summary>
+    /// <param name="folder">The adapter folder.</param>
+    /// <returns>The rows of its classifier.weight; null where it has no head.</returns>
+    /// <exception cref="InputException">The tensors are missing or malformed.</exception>
+    public static int? ReadClassCount(string folder)
+    {
+        using var file = OpenWeights(folder);
+        return file.Tensors.TryGetValue(Prefix + "classifier.weight", out var weight) && weight.Shape is [var classes and >= 2 and <= int.MaxValue, _] ? (int)classes : null;
+    }
+
     internal static string KeyOfA(string path) => $"{Prefix}{path}.lora_A.weight";
 
     internal static string KeyOfB(string path) => $"{Prefix}{path}.lora_B.weight";

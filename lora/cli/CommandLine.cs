@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.Text.RegularExpressions;
 using LoraScratch.Engine;
+using LoraScratch.Lora;
 using Spectre.Console;
 
 namespace LoraScratch.Cli;
@@ -12,18 +14,19 @@ internal static class CommandLine
     /// <summary>How long a command may take to save its work after Ctrl-C.</summary>
     private static readonly TimeSpan SavingTime = TimeSpan.FromMinutes(10);
 
+    // "--text @home" is a text, not a file with more options.
+    private static readonly ParserConfiguration Rules = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+
     /// <summary>Runs a command.</summary>
     /// <param name="args">As typed; none means the demo.</param>
     /// <returns>The exit code: 0 when the command did what was asked, 1 for a mistake in the input or a failure, 130 after Ctrl-C.</returns>
     public static async Task<int> Run(string[] args)
     {
-        var parsed = Root().Parse(args.Length == 0 ? ["demo"] : args);
-        if (parsed.Action is ParseErrorAction errorAction)
+        var parsed = Parse(args);
+        if (parsed.Action is ParseErrorAction)
         {
-            errorAction.ShowHelp = false;
-            var code = await parsed.InvokeAsync();
-            Console.Error.WriteLine($"'{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help' shows what there is.");
-            return code;
+            Console.Error.WriteLine($"error: {Mistake(parsed)} See '{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help'.");
+            return 1;
         }
         try
         {
@@ -31,16 +34,20 @@ internal static class CommandLine
         }
         catch (OperationCanceledException)
         {
-            Console.Error.WriteLine("Stopped.");
+            Console.Error.WriteLine("Stopped; nothing was written.");
             return 130;
         }
-        catch (Exception e) when (e is InputException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is InputException or IOException or UnauthorizedAccessException or RegexMatchTimeoutException)
         {
             // What the user can mend: the message says all there is to say.
             Console.Error.WriteLine($"error: {e.Message}");
             return 1;
         }
     }
+
+    /// <summary>Reads a command line without running it.</summary>
+    /// <param name="args">As typed; none means the demo.</param>
+    public static ParseResult Parse(string[] args) => Root().Parse(args.Length == 0 ? ["demo"] : args, Rules);
 
     private static RootCommand Root()
     {
@@ -65,14 +72,35 @@ internal static class CommandLine
         DevicesCommand.Create(),
     ];
 
+    /// <summary>What is wrong with a command line: the first thing, for the others often follow from it.</summary>
+    private static string Mistake(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        if (parsed.UnmatchedTokens is not [var unknown, ..])
+        {
+            return parsed.Errors[0].Message.TrimEnd('.') + ".";
+        }
+        var isOption = unknown.StartsWith('-');
+        var known = isOption ? command.Options.Select(option => option.Name) : command.Subcommands.Select(child => child.Name);
+        var near = NearMisses.Of(unknown, known, most: 1);
+        return $"there is no {(isOption ? "option" : command.Subcommands.Count > 0 ? "command" : "argument")} '{unknown}'{(near.Count > 0 ? $"; did you mean {near[0]}?" : ".")}";
+    }
+
     private static IEnumerable<string> CommandPath(Command command) =>
         command is RootCommand ? ["lora"] : CommandPath(command.Parents.OfType<Command>().First()).Append(command.Name);
 
     /// <summary>The library's help, then the command's examples.</summary>
     private sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
     {
+        // Where no terminal says its width, the help is still to be read by people.
+        private const int WidthOfFiles = 120;
+
         public override int Invoke(ParseResult parsed)
         {
+            if (Console.IsOutputRedirected)
+            {
+                help.MaxWidth = WidthOfFiles;
+            }
             var code = help.Invoke(parsed);
             var examples = parsed.CommandResult.Command is ExampleCommand command ? command.Examples : ["lora demo", "lora train --help"];
             Console.WriteLine("Examples:");

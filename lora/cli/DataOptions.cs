@@ -6,15 +6,17 @@ namespace LoraScratch.Cli;
 /// <summary>The options that name labelled texts: --data, --text-column, --label-column.</summary>
 internal sealed class DataOptions
 {
-    private readonly Option<string> data = new("--data")
-    {
-        Description = "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.",
-        Required = true,
-        HelpName = "PATH",
-    };
+    private readonly Option<string> data = OptionKinds.Path("--data", "PATH",
+        "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.", required: true);
 
-    private readonly Option<string> textColumn = new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text" };
-    private readonly Option<string> labelColumn = new("--label-column") { Description = "Column or property with the label: a class index, or a class name.", DefaultValueFactory = _ => "label" };
+    private readonly Option<string> textColumn = new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text", HelpName = "NAME" };
+
+    private readonly Option<string> labelColumn = new("--label-column")
+    {
+        Description = "Column or property with the label: a class index, or a class name.",
+        DefaultValueFactory = _ => "label",
+        HelpName = "NAME",
+    };
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)

@@ -8,14 +8,10 @@ namespace LoraScratch.Cli;
 /// <summary>The options that choose where a command computes: --device and --threads.</summary>
 internal sealed class DeviceOptions
 {
-    private readonly Option<string> device = new Option<string>("--device")
-    {
-        Description = "Where to compute: auto takes CUDA where it is usable, else the CPU; OpenCL only by name. 'lora devices' lists them.",
-        DefaultValueFactory = _ => "auto",
-        HelpName = "auto|cpu|cuda|opencl",
-    }.AcceptOnlyFromAmong("auto", "cpu", "cuda", "opencl");
+    private readonly Option<string> device = OptionKinds.Choice("--device",
+        "Where to compute: auto takes CUDA where it is usable, else the CPU; OpenCL only by name. 'lora devices' lists them.", "auto", "cpu", "cuda", "opencl");
 
-    private readonly Option<int> threads = new("--threads") { Description = "Threads of the CPU device; 0: one per core.", DefaultValueFactory = _ => 0 };
+    private readonly Option<int> threads = OptionKinds.Whole("--threads", "Threads of the CPU device; 0: one per core. The results do not depend on it.", 0);
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -31,11 +27,11 @@ internal sealed class DeviceOptions
         var count = parsed.GetValue(threads);
         if (count < 0 || count > 1024)
         {
-            throw new InputException($"--threads {count}: expected 0 (one per core) to 1024.");
+            throw new InputException($"--threads is {count}; expected 1 to 1024, or 0 for one per core.");
         }
         if (name is "cuda" or "opencl")
         {
-            throw new InputException($"--device {name}: {Devices.GpuUnusable} Use --device cpu, or auto.");
+            throw new InputException($"--device is {name}, but {Devices.GpuUnusable} Use --device cpu, or auto.");
         }
         return Device.Default = new CpuBackend(count);
     }

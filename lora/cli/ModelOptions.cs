@@ -1,5 +1,7 @@
 using System.CommandLine;
 using LoraScratch.Engine;
+using LoraScratch.Kernels;
+using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
@@ -7,10 +9,11 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli;
 
 /// <summary>The options that name a trained model: --model and, perhaps, --adapter.</summary>
-internal sealed class ModelOptions
+/// <param name="adapterRequired">Whether there must be an adapter.</param>
+internal sealed class ModelOptions(bool adapterRequired = false)
 {
-    private readonly Option<string> model = new("--model") { Description = "A model folder: config.json, model.safetensors and vocab.txt.", Required = true, HelpName = "DIR" };
-    private readonly Option<string?> adapter = new("--adapter") { Description = "An adapter folder in PEFT's format, as 'lora train' writes it.", HelpName = "DIR" };
+    private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "A model folder: config.json, model.safetensors and vocab.txt.", required: true);
+    private readonly Option<string> adapter = OptionKinds.Path("--adapter", "DIR", "An adapter folder in PEFT's format, as 'lora train' writes it.", adapterRequired);
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -19,36 +22,55 @@ internal sealed class ModelOptions
         command.Add(adapter);
     }
 
+    /// <summary>The folders, as typed.</summary>
+    public (string Model, string? Adapter) Folders(ParseResult parsed) => (parsed.GetValue(model)!, parsed.GetValue(adapter));
+
     /// <summary>Loads the model and attaches the adapter; what the files left open is said on standard error.</summary>
-    /// <returns>The classifier, ready to predict.</returns>
-    /// <exception cref="InputException">A file is missing or wrong, or the model has no trained head.</exception>
-    public TextClassifier Load(ParseResult parsed)
+    /// <param name="parsed">The command line.</param> <param name="backend">Where to put it.</param>
+    /// <returns>The classifier, ready to predict, and the adapter if one is named.</returns>
+    /// <exception cref="InputException">A file is missing or wrong, or neither model nor adapter has a trained head.</exception>
+    public (TextClassifier Classifier, LoRAAdapter? Adapter) Load(ParseResult parsed, IBackend backend)
     {
-        var folder = parsed.GetValue(model)!;
-        var adapterFolder = parsed.GetValue(adapter);
+        var (folder, adapterFolder) = Folders(parsed);
+        if (adapterFolder is null)
+        {
+            var plain = LoadModel(folder, backend);
+            RequireHead(plain.IsHeadDrawn, folder, null);
+            return (plain, null);
+        }
         // A base without a head takes the classes that the adapter was trained for.
-        var classifier = new TextClassifier(LoadModel(folder, labels: adapterFolder is null ? null : TrainingFolder.ReadLabels(adapterFolder)));
-        var headIsTrained = !classifier.IsHeadDrawn;
-        if (adapterFolder is not null)
-        {
-            var loaded = PeftAdapter.Load(adapterFolder, classifier.Model);
-            Notices(adapterFolder, loaded.Warnings);
-            headIsTrained |= loaded.Adapter.Plan.Kept.Count > 0;
-        }
-        if (!headIsTrained)
-        {
-            throw new InputException($"{folder}: the checkpoint has no classification head, so its answers would be random. Train one (lora train --model {folder} …), or name an adapter that has a head with --adapter.");
-        }
+        var classifier = LoadModel(folder, backend, labels: LabelsOf(adapterFolder, folder));
+        var loaded = PeftAdapter.Load(adapterFolder, classifier.Model);
+        Notices(adapterFolder, loaded.Warnings);
+        RequireHead(classifier.IsHeadDrawn && !HasWholeHead(loaded.Adapter), folder, adapterFolder);
         classifier.Model.Evaluate();
-        return classifier;
+        return (classifier, loaded.Adapter);
+    }
+
+    /// <summary>The classes that an adapter was trained for, where the model's config.json cannot know them.</summary>
+    /// <param name="adapter">The adapter folder.</param> <param name="model">The model folder.</param>
+    /// <returns>The names in its training.json; without that file, as another program's adapters are, numbered names if config.json has not as many as the adapter's head; else null.</returns>
+    /// <exception cref="InputException">There is no such folder, or a file is malformed.</exception>
+    public static IReadOnlyList<string>? LabelsOf(string adapter, string model)
+    {
+        if (!File.Exists(Path.Combine(adapter, PeftAdapter.ConfigName)))
+        {
+            throw new InputException(Directory.Exists(adapter)
+                ? $"{adapter}: no {PeftAdapter.ConfigName}. An adapter folder holds it and {PeftAdapter.WeightsName}."
+                : $"{adapter}: there is no such folder. An adapter folder with {PeftAdapter.ConfigName} and {PeftAdapter.WeightsName} is expected.");
+        }
+        return TrainingFolder.ReadLabels(adapter)
+            ?? (PeftAdapter.ReadClassCount(adapter) is { } count && count != DistilBertConfig.Load(model).Labels.Count ? [.. Enumerable.Range(0, count).Select(id => $"LABEL_{id}")] : null);
     }
 
     /// <summary>Loads a model folder and says on standard error what its files left open.</summary>
-    public static LoadedModel LoadModel(string folder, ulong seed = 0, IReadOnlyList<string>? labels = null)
+    /// <param name="folder">The folder.</param> <param name="backend">Where to put it.</param> <param name="seed">Draws a head that the checkpoint lacks.</param>
+    /// <param name="labels">Classes of a head that the checkpoint lacks; null: those of config.json.</param>
+    public static TextClassifier LoadModel(string folder, IBackend backend, ulong seed = 0, IReadOnlyList<string>? labels = null)
     {
-        var loaded = ModelFolder.Load(folder, seed, labels);
+        var loaded = ModelFolder.Load(folder, seed, labels, backend);
         Notices(folder, loaded.Notices());
-        return loaded;
+        return new TextClassifier(loaded);
     }
 
     /// <summary>Notes for the user, one line each.</summary>
@@ -56,7 +78,20 @@ internal sealed class ModelOptions
     {
         foreach (var notice in notices)
         {
-            Console.Error.WriteLine($"note: {about}: {notice}");
+            Console.Error.WriteLine(notice.StartsWith(about, StringComparison.Ordinal) ? $"note: {notice}" : $"note: {about}: {notice}");
+        }
+    }
+
+    private static bool HasWholeHead(LoRAAdapter adapter) =>
+        DistilBertForSequenceClassification.HeadPaths.All(path => adapter.Plan.Kept.Any(kept => path.StartsWith($"{kept.Path}.", StringComparison.Ordinal)));
+
+    private static void RequireHead(bool isMissing, string model, string? adapter)
+    {
+        if (isMissing)
+        {
+            throw new InputException(adapter is null
+                ? $"{model}: the checkpoint has no classification head, so its answers would be random. Train one (lora train --model {model} …), or name an adapter that has a head with --adapter."
+                : $"{model}: the checkpoint has no classification head, and neither has the adapter {adapter}, so the answers would be random. Name the model that the adapter was trained on.");
         }
     }
 }

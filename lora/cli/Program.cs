@@ -1,3 +1,6 @@
+using System.Text;
 using LoraScratch.Cli;
 
+// JSON is UTF-8 whatever the system's own encoding is, and so is everything else that we print.
+Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
 return await CommandLine.Run(args);

@@ -9,13 +9,10 @@ namespace LoraScratch.Cli;
 /// <summary>The options that say which texts a command reads: --text or --input.</summary>
 internal sealed class TextInputOptions
 {
-    private readonly Option<string?> text = new("--text") { Description = "One text.", HelpName = "TEXT" };
+    private readonly Option<string> text = new("--text") { Description = "One text.", HelpName = "TEXT" };
 
-    private readonly Option<string?> input = new("--input")
-    {
-        Description = "A .jsonl, .csv or .tsv file (also .gz) with a text in each row, or - for JSON lines on standard input: {\"text\": \"…\"}.",
-        HelpName = "FILE|-",
-    };
+    private readonly Option<string> input = OptionKinds.Path("--input", "FILE|-",
+        "A .jsonl, .csv or .tsv file (also .gz) with a text in each row, or - for JSON lines on standard input: {\"text\": \"…\"}.");
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -28,6 +25,7 @@ internal sealed class TextInputOptions
     /// <exception cref="InputException">Neither or both options are given, or the file is not as expected.</exception>
     public IEnumerable<TextExample> Read(ParseResult parsed) => (parsed.GetValue(text), parsed.GetValue(input)) switch
     {
+        ({ } blank, null) when string.IsNullOrWhiteSpace(blank) => throw new InputException("--text is empty; expected a text."),
         ({ } given, null) => [new TextExample(given, TextExample.NoLabel, "--text")],
         (null, "-") => TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input"),
         (null, { } path) => TextDataset.ReadTexts(path),

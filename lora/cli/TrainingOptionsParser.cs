@@ -10,30 +10,39 @@ internal sealed class TrainingOptionsParser
 {
     private static readonly TrainingOptions Defaults = new();
 
-    private readonly Option<string> method = Choice("--method", "What is trained: low-rank updates of the targets, pre_classifier and classifier alone, or every parameter.", "lora", "last-layers", "full");
-    private readonly Option<int> rank = Value("--rank", "Rank r of the update A·B.", Defaults.Lora.Rank);
-    private readonly Option<double> alpha = Value("--alpha", "alpha of the scaling.", Defaults.Lora.Alpha);
-    private readonly Option<string> init = Choice("--init", "Initial values of A: Kaiming-uniform with the layer's input as fan-in, the same with the rank as fan-in (the tutorial's literal call), or N(0, 1/rank).", [.. Enum.GetValues<LoRAInitialization>().Select(LoRASettings.Name)]);
-    private readonly Option<string> scaling = Choice("--scaling", "The factor on x·A·B.", [.. Enum.GetValues<LoRAScaling>().Select(LoRASettings.Name)]);
-    private readonly Option<float> dropout = Value("--dropout", "Probability of dropping an element of the input of A, in training.", Defaults.Lora.Dropout);
-    private readonly Option<string> targets = Value("--targets", $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}.", string.Join(',', Defaults.Targets));
-    private readonly Option<bool?> trainHead = new("--train-head") { Description = "Whether pre_classifier and classifier are trained beside LoRA. [default: true, unless --targets has head]", HelpName = "true|false" };
-    private readonly Option<string> optimizer = Choice("--optimizer", "The rule for steps.", "adamw", "adam", "sgd");
-    private readonly Option<float?> learningRate = new("--lr") { Description = "Largest learning rate. [default: 5e-4 lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]" };
-    private readonly Option<float?> weightDecay = new("--weight-decay") { Description = "Weight decay. [default: 0.01 with adamw, else 0]" };
-    private readonly Option<float> momentum = Value("--momentum", "Momentum of sgd.", Defaults.Momentum);
-    private readonly Option<float> clip = Value("--clip", "Largest norm of all gradients together; 0: no clipping.", Defaults.Clip);
-    private readonly Option<double> warmup = Value("--warmup", "Steps over which the learning rate rises from 0; below 1: that share of all steps.", Defaults.Warmup);
-    private readonly Option<string> schedule = Choice("--schedule", "The learning rate after the warm-up: falls to 0 in a straight line, or stays.", "linear", "constant");
-    private readonly Option<int> accumulate = Value("--accumulate", "Batches whose gradients are added up for one step.", Defaults.Accumulate);
-    private readonly Option<int> epochs = Value("--epochs", "Passes over the data.", Defaults.Epochs);
-    private readonly Option<int> batchSize = Value("--batch-size", "Texts of a batch.", Defaults.BatchSize);
-    private readonly Option<int?> maxLength = new("--max-length") { Description = "Tokens of a text at most, [CLS] and [SEP] included. [default: 512, or as many as the model has positions]" };
-    private readonly Option<int?> maxSteps = new("--max-steps") { Description = "Ends the training after so many steps. [default: no limit]" };
-    private readonly Option<int?> limit = new("--limit") { Description = "Uses so many texts only, balanced over the classes. [default: all]" };
-    private readonly Option<double> validation = Value("--validation", "Share of the texts laid aside to choose the best epoch; 0: none, and the last state is kept.", Defaults.Validation);
-    private readonly Option<ulong> seed = Value("--seed", "Names every random number of the run: the same seed gives the same weights.", Defaults.Seed);
-    private readonly Option<bool> shuffle = new("--shuffle") { Description = "Whether every epoch has its own order of the texts.", DefaultValueFactory = _ => Defaults.Shuffle, HelpName = "true|false" };
+    private readonly Option<string> method = OptionKinds.Choice("--method", "What is trained: low-rank updates of the targets, pre_classifier and classifier alone, or every parameter.", "lora", "last-layers", "full");
+    private readonly Option<int> rank = OptionKinds.Whole("--rank", "Rank r of the update A·B.", Defaults.Lora.Rank);
+    private readonly Option<double> alpha = OptionKinds.Number("--alpha", "alpha of the scaling.", Defaults.Lora.Alpha);
+    private readonly Option<string> init = OptionKinds.Choice("--init", "Initial values of A: Kaiming-uniform with the layer's input as fan-in, the same with the rank as fan-in (the tutorial's literal call), or N(0, 1/rank).", [.. Enum.GetValues<LoRAInitialization>().Select(LoRASettings.Name)]);
+    private readonly Option<string> scaling = OptionKinds.Choice("--scaling", "The factor on x·A·B.", [.. Enum.GetValues<LoRAScaling>().Select(LoRASettings.Name)]);
+    private readonly Option<double> dropout = OptionKinds.Number("--dropout", "Probability of dropping an element of the input of A, in training.", Defaults.Lora.Dropout);
+    private readonly Option<string> targets = new("--targets")
+    {
+        Description = $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}.",
+        DefaultValueFactory = _ => string.Join(',', Defaults.Targets),
+        HelpName = "NAMES",
+    };
+
+    private readonly Option<string> trainHead = OptionKinds.OptionalChoice("--train-head", "Whether pre_classifier and classifier are trained beside LoRA. [default: true, unless --targets has head]", "true", "false");
+    private readonly Option<string> optimizer = OptionKinds.Choice("--optimizer", "The rule for steps.", "adamw", "adam", "sgd");
+    private readonly Option<double?> learningRate = OptionKinds.OptionalNumber("--lr", "Largest learning rate. [default: 5e-4 lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]");
+    private readonly Option<double?> weightDecay = OptionKinds.OptionalNumber("--weight-decay", "Weight decay. [default: 0.01 with adamw, else 0]");
+    private readonly Option<double> momentum = OptionKinds.Number("--momentum", "Momentum of sgd.", Defaults.Momentum);
+    private readonly Option<double> clip = OptionKinds.Number("--clip", "Largest norm of all gradients together; 0: no clipping.", Defaults.Clip);
+    private readonly Option<double> warmup = OptionKinds.Number("--warmup", "Steps over which the learning rate rises from 0; below 1: that share of all steps.", Defaults.Warmup);
+    private readonly Option<string> schedule = OptionKinds.Choice("--schedule", "The learning rate after the warm-up: falls to 0 in a straight line, or stays.", "linear", "constant");
+    private readonly Option<int> accumulate = OptionKinds.Whole("--accumulate", "Batches whose gradients are added up for one step.", Defaults.Accumulate);
+    private readonly Option<int> epochs = OptionKinds.Whole("--epochs", "Passes over the data.", Defaults.Epochs);
+    private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch.", Defaults.BatchSize);
+    private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most, [CLS] and [SEP] included. [default: 512, or as many as the model has positions]");
+    private readonly Option<int?> maxSteps = OptionKinds.OptionalWhole("--max-steps", "Ends the training after so many steps. [default: no limit]");
+    private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Uses so many texts only, balanced over the classes. [default: all]");
+    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside to choose the best epoch; 0: none, and the last state is kept.", Defaults.Validation);
+    private readonly Option<ulong> seed = OptionKinds.Seed("Names every random number of the run: the same seed gives the same weights.", Defaults.Seed);
+    private readonly Option<string> shuffle = OptionKinds.Choice("--shuffle", "Whether every epoch has its own order of the texts.", "true", "false");
+
+    /// <summary>The options that shape a new adapter: an adapter that is trained further has them decided.</summary>
+    public IReadOnlyList<Option> OfLoRA => [rank, alpha, init, scaling, dropout, targets];
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -56,7 +65,7 @@ internal sealed class TrainingOptionsParser
             "last-layers" => TrainingMethod.LastLayers,
             _ => TrainingMethod.Full,
         };
-        if (chosen != TrainingMethod.LoRA && FirstGiven(parsed, [rank, alpha, init, scaling, dropout, targets]) is { } ofLoRA)
+        if (chosen != TrainingMethod.LoRA && FirstGiven(parsed, OfLoRA) is { } ofLoRA)
         {
             throw new InputException($"{ofLoRA.Name} belongs to --method lora and has no effect with --method {parsed.GetValue(method)}. Leave it out, or take --method lora.");
         }
@@ -64,14 +73,14 @@ internal sealed class TrainingOptionsParser
         {
             Method = chosen,
             Lora = new LoRASettings(parsed.GetValue(rank), parsed.GetValue(alpha), LoRASettings.ParseScaling(parsed.GetValue(scaling)!),
-                LoRASettings.ParseInitialization(parsed.GetValue(init)!), parsed.GetValue(dropout)),
+                LoRASettings.ParseInitialization(parsed.GetValue(init)!), (float)parsed.GetValue(dropout)),
             Targets = parsed.GetValue(targets)!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
-            TrainHead = parsed.GetValue(trainHead),
+            TrainHead = parsed.GetValue(trainHead) switch { "true" => true, "false" => false, _ => null },
             Optimizer = parsed.GetValue(optimizer) switch { "adamw" => OptimizerKind.AdamW, "adam" => OptimizerKind.Adam, _ => OptimizerKind.Sgd },
-            LearningRate = parsed.GetValue(learningRate),
-            WeightDecay = parsed.GetValue(weightDecay),
-            Momentum = parsed.GetValue(momentum),
-            Clip = parsed.GetValue(clip),
+            LearningRate = (float?)parsed.GetValue(learningRate),
+            WeightDecay = (float?)parsed.GetValue(weightDecay),
+            Momentum = (float)parsed.GetValue(momentum),
+            Clip = (float)parsed.GetValue(clip),
             Warmup = parsed.GetValue(warmup),
             Schedule = parsed.GetValue(schedule) == "linear" ? ScheduleKind.Linear : ScheduleKind.Constant,
             Accumulate = parsed.GetValue(accumulate),
@@ -82,7 +91,7 @@ internal sealed class TrainingOptionsParser
             Limit = parsed.GetValue(limit),
             Validation = parsed.GetValue(validation),
             Seed = parsed.GetValue(seed),
-            Shuffle = parsed.GetValue(shuffle),
+            Shuffle = parsed.GetValue(shuffle) == "true",
         };
     }
 
@@ -90,16 +99,11 @@ internal sealed class TrainingOptionsParser
     /// <exception cref="InputException">One of them is given.</exception>
     public void RequireDefaultAdapter(ParseResult parsed)
     {
-        if (FirstGiven(parsed, [rank, alpha, init, scaling, dropout, targets]) is { } decided)
+        if (FirstGiven(parsed, OfLoRA) is { } decided)
         {
             throw new InputException($"{decided.Name} is decided by the adapter of --init-adapter. Leave it out.");
         }
     }
 
-    private static Option? FirstGiven(ParseResult parsed, Option[] options) => options.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false });
-
-    private static Option<T> Value<T>(string name, string description, T defaultValue) => new(name) { Description = description, DefaultValueFactory = _ => defaultValue };
-
-    private static Option<string> Choice(string name, string description, params string[] values) =>
-        new Option<string>(name) { Description = description, DefaultValueFactory = _ => values[0], HelpName = string.Join('|', values) }.AcceptOnlyFromAmong(values);
+    private static Option? FirstGiven(ParseResult parsed, IReadOnlyList<Option> options) => options.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false });
 }

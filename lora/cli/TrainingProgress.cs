@@ -16,11 +16,11 @@ internal static class TrainingProgress
     /// <summary>Runs the training while showing it.</summary>
     /// <param name="trainer">Its events are listened to.</param> <param name="train">Starts the training.</param>
     public static TrainingResult Show(Trainer trainer, Func<TrainingResult> train) =>
-        Terminal.Error.Profile.Capabilities.Interactive ? ShowBar(trainer, train) : ShowLines(trainer, train);
+        Console.IsErrorRedirected ? ShowLines(trainer, train) : ShowBar(trainer, train);
 
     private static TrainingResult ShowBar(Trainer trainer, Func<TrainingResult> train) =>
         Terminal.Error.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 20 }, new PercentageColumn())
             .Start(context =>
             {
                 var bar = context.AddTask("training", maxValue: 1);
@@ -28,7 +28,7 @@ internal static class TrainingProgress
                 {
                     bar.MaxValue = step.Steps;
                     bar.Value = step.Step;
-                    bar.Description = Describe(step).EscapeMarkup();
+                    bar.Description = Short(step).EscapeMarkup();
                 };
                 trainer.EpochDone += epoch => Terminal.Error.WriteLine(Describe(epoch));
                 return train();
@@ -48,6 +48,10 @@ internal static class TrainingProgress
         trainer.EpochDone += epoch => Console.Error.WriteLine(Describe(epoch));
         return train();
     }
+
+    /// <summary>So that text and bar fit a terminal of 80 columns.</summary>
+    private static string Short(StepMetrics step) => string.Create(CultureInfo.InvariantCulture,
+        $"step {step.Step}/{step.Steps} loss {step.Loss:F4} {step.TokensPerSecond:N0} tokens/s {Text.Duration(step.SecondsLeft)} left");
 
     private static string Describe(StepMetrics step) => string.Create(CultureInfo.InvariantCulture,
         $"step {step.Step}/{step.Steps}  epoch {step.Epoch}  loss {step.Loss:F4}  lr {step.LearningRate:G3}  {step.TokensPerSecond:N0} tokens/s  {Text.Duration(step.SecondsLeft)} left");

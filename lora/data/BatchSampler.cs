@@ -27,7 +27,7 @@ public sealed class BatchSampler
     public int BatchSize { get; }
 
     /// <summary>Batches in an epoch.</summary>
-    public int BatchesPerEpoch => (examples.Count + BatchSize - 1) / BatchSize;
+    public int BatchesPerEpoch => (int)(((long)examples.Count + BatchSize - 1) / BatchSize);
 
     /// <summary>The batches of an epoch, made as they are asked for.</summary>
     /// <param name="epoch">The number of the epoch, from 0.</param>
@@ -41,7 +41,7 @@ public sealed class BatchSampler
         IEnumerable<PackedBatch> Batches()
         {
             var order = shuffle ? Permutation.Random(examples.Count, seed, (uint)epoch) : null;
-            var rows = new EncodedExample[BatchSize];
+            var rows = new EncodedExample[Math.Min(BatchSize, examples.Count)];
             for (var first = (long)firstBatch * BatchSize; first < examples.Count; first += BatchSize)
             {
                 var count = (int)Math.Min(BatchSize, examples.Count - first);

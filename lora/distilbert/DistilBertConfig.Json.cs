@@ -134,6 +134,7 @@ public sealed partial record DistilBertConfig
                 InitializerRange = Number("initializer_range", standard.InitializerRange),
                 PadTokenId = Integer("pad_token_id", standard.PadTokenId),
                 Labels = ReadLabels(),
+                HasClasses = new[] { "id2label", "label2id", "num_labels" }.Any(key => Find(key) is not null),
             };
             var others = root.EnumerateObject().Where(entry => !asked.Contains(entry.Name)).ToDictionary(entry => entry.Name, entry => entry.Value.Clone());
             var unknown = others.Keys.Except(KnownButUnused).Order(StringComparer.Ordinal).ToArray();

@@ -47,6 +47,9 @@ public sealed partial record DistilBertConfig
     /// <summary>Names of the classes in the order of the logits (id2label, label2id).</summary>
     public IReadOnlyList<string> Labels { get; init; } = ["LABEL_0", "LABEL_1"];
 
+    /// <summary>Whether <see cref="Load"/> found the classes in the file (id2label, label2id or num_labels), and did not fall back on the default two.</summary>
+    public bool HasClasses { get; init; }
+
     /// <summary>Keys of the file that this class does not read; <see cref="ToJson"/> writes them back.</summary>
     public IReadOnlyDictionary<string, JsonElement> OtherKeys { get; init; } = new Dictionary<string, JsonElement>();
 

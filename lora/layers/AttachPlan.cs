@@ -81,6 +81,10 @@ public sealed class AttachPlan
         var layers = places.Layers(settings, targets);
         var kept = (keepTrainable ?? []).SelectMany(places.Kept).DistinctBy(entry => entry.Path).ToList();
         RequireApart(layers, kept);
+        if (layers.FirstOrDefault(layer => (long)layer.Settings.Rank * Math.Max(layer.Linear.InFeatures, layer.Linear.OutFeatures) > int.MaxValue) is { } huge)
+        {
+            throw new InputException($"{Shown(huge.Path)}: rank {huge.Settings.Rank} would make a matrix of more than {int.MaxValue} elements; from min(in, out) = {Math.Min(huge.Linear.InFeatures, huge.Linear.OutFeatures)} on, a higher rank adds nothing.");
+        }
         return new AttachPlan(model, settings, layers, kept, [.. layers.Where(TooWide).Select(layer =>
             $"{Shown(layer.Path)}: rank {layer.Settings.Rank} is more than min(in, out) = {Math.Min(layer.Linear.InFeatures, layer.Linear.OutFeatures)}, with which A·B already reaches every "
             + "change of W: the further columns of A cost parameters and add nothing.")]);

@@ -82,6 +82,8 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     /// <exception cref="InputException">The model has fewer positions.</exception>
     public int LongestText(int? maxLength)
     {
+        if (maxLength < 3)
+            throw new InputException($"--max-length is {maxLength}; expected at least 3: [CLS], one token, [SEP].");
         var positions = Model.Config.MaxPositions;
         return maxLength > positions
             ? throw new InputException($"--max-length is {maxLength}; the model has {positions} positions (max_position_embeddings). Give at most that.")
@@ -121,13 +123,18 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         var tokens = 0;
         foreach (var text in texts)
         {
-            if (batch.Count > 0 && (batch.Count == batchSize || tokens + length(text) > TokensOfBatch))
+            if (batch.Count > 0 && tokens + length(text) > TokensOfBatch)
             {
                 yield return batch;
                 (batch, tokens) = ([], 0);
             }
             batch.Add(text);
             tokens += length(text);
+            if (batch.Count == batchSize)       // at once: the next text may be a while in coming, from a pipe
+            {
+                yield return batch;
+                (batch, tokens) = ([], 0);
+            }
         }
         if (batch.Count > 0)
             yield return batch;

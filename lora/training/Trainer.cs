@@ -140,15 +140,28 @@ public sealed class Trainer
         private void EndEpoch(int epoch, StepMetrics[] ofEpoch)
         {
             Evaluation? result = null;
-            if (validation is not null && !cancellation.IsCancellationRequested)
+            if (Validate() is { } evaluation)
             {
-                result = trainer.classifier.Evaluate(validation);
+                result = evaluation;
                 if (best is null || result.IsBetterThan(best))
                     (best, bestStep, bestState) = (result, metrics.Count, null);
             }
             // Steps have different numbers of tokens but, the last one apart, equally many texts.
             epochs.Add(new EpochMetrics(epoch, metrics.Count, ofEpoch.Average(step => step.Loss), result, result is not null && result == best));
             trainer.EpochDone?.Invoke(epochs[^1]);
+        }
+
+        /// <summary>Null without validation texts, and where the run is cancelled before or during it.</summary>
+        private Evaluation? Validate()
+        {
+            try
+            {
+                return validation is null ? null : trainer.classifier.Evaluate(validation, cancellation: cancellation);
+            }
+            catch (OperationCanceledException)
+            {
+                return null;
+            }
         }
 
         /// <summary>Copies the best state before the next step overwrites it; the last epoch's needs no copy.</summary>
@@ -175,11 +188,17 @@ public sealed class Trainer
 
     private static int StepsOf(int texts, TrainingOptions options)
     {
-        var batches = (texts + options.BatchSize - 1) / options.BatchSize;
+        var batches = ((long)texts + options.BatchSize - 1) / options.BatchSize;
         var ofEpoch = (batches + options.Accumulate - 1) / options.Accumulate;
-        return (int)Math.Min(options.MaxSteps ?? int.MaxValue, (long)ofEpoch * options.Epochs);
+        return (int)Math.Min(options.MaxSteps ?? int.MaxValue, ofEpoch * options.Epochs);
     }
 
-    private static LinearSchedule Schedule(int steps, TrainingOptions options) => new(
-        (int)Math.Min(steps, options.Warmup < 1 ? Math.Ceiling(options.Warmup * steps) : options.Warmup), steps, options.Schedule == ScheduleKind.Linear);
+    private static LinearSchedule Schedule(int steps, TrainingOptions options)
+    {
+        if (options.Warmup >= steps && options.Warmup >= 1)
+            throw new InputException(FormattableString.Invariant($"--warmup is {options.Warmup} steps, and the run has {steps}: the learning rate would never reach --lr. Warm up for fewer steps, or name a share below 1."));
+        // A share never takes the whole run: its only step would have the learning rate 0.
+        var warmup = options.Warmup < 1 ? Math.Min(steps - 1, Math.Ceiling(options.Warmup * steps)) : options.Warmup;
+        return new LinearSchedule((int)warmup, steps, options.Schedule == ScheduleKind.Linear);
+    }
 }

@@ -25,7 +25,13 @@ public static class TrainingFolder
 
     /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that a long run can ask before it begins.</summary>
     /// <exception cref="InputException">It holds something that no run wrote, or its parent is missing.</exception>
-    public static void CheckWritable(string folder) => AtomicFolder.Check(folder, IsOurs);
+    public static void CheckWritable(string folder)
+    {
+        AtomicFolder.Check(folder, IsOurs);
+        // A model that was downloaded has files of the same names; only a run leaves its options beside them.
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(Path.Combine(folder, OptionsName)))
+            throw new InputException($"{folder}: the folder exists and holds a model or an adapter that no training run left there (it has no {OptionsName}). Choose another folder, or empty this one.");
+    }
 
     /// <summary>Writes the folder whole or not at all; that of an earlier run is replaced.</summary>
     /// <param name="folder">The folder; its parent must exist.</param> <param name="classifier">The trained model.</param> <param name="adapter">What <see cref="TrainingSetup.Prepare"/> returned.</param>

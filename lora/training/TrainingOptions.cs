@@ -146,7 +146,9 @@ public sealed record TrainingOptions
                 : "--train-head false contradicts --method full, which trains everything. Leave it out, or take --method lora.");
         if (Method == TrainingMethod.LoRA)
         {
-            Lora.Check("LoRA");
+            Require(Lora.Rank >= 1, "rank", Lora.Rank, "at least 1");
+            Require(Lora.Alpha > 0 && double.IsFinite(Lora.Alpha), "alpha", Lora.Alpha, "a number above 0: with 0 the adapter would never change anything");
+            Require(Lora.Dropout is >= 0 and < 1, "dropout", Lora.Dropout, "a probability in [0, 1)");
             LoRATargets.Check(Targets);
             if (InitialAdapter is null && TrainHead == true && Targets.Contains(LoRATargets.Head))
                 throw new InputException("--targets has head and --train-head is true: the head would be adapted and trained itself. Take one of the two.");

@@ -1,6 +1,7 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 
 namespace LoraScratch.Cli;
@@ -19,34 +20,46 @@ internal static class AdapterListing
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"rank {config.Rank}, lora_alpha {config.Alpha}, scaling {config.Settings.Scaling:G5} = {(config.UseRsLora ? "alpha/√rank" : "alpha/rank")}, dropout {config.Dropout}, task {config.TaskType ?? "none"}, base {config.BaseModel ?? "not named"}"));
         var layers = file.Tensors.Keys.Where(name => name.EndsWith(SuffixA, StringComparison.Ordinal)).Select(name => name[..^SuffixA.Length]).ToArray();
-        var width = layers.Select(layer => layer.Length).DefaultIfEmpty(5).Max();
-        Console.WriteLine($"{"layer".PadRight(width)}  {"A",-12} {"B",-12} {"|A|",10} {"|B|",10} {"|scaling·AB|",14}");
+        var others = file.Tensors.Values.Where(tensor => !layers.Any(layer => tensor.Name == layer + SuffixA || tensor.Name == layer + SuffixB)).ToArray();
+        var width = layers.Concat(others.Select(tensor => tensor.Name)).Select(name => Short(name).Length).DefaultIfEmpty(5).Max();
+        Console.WriteLine($"{"layer".PadRight(width)}  {"A",-12} {"B",-12} {"scaling",8} {"|A|",10} {"|B|",10} {"|scaling·AB|",14}");
         foreach (var layer in layers)
         {
-            Console.WriteLine(Line(file, layer, width, config.Settings.Scaling));
+            Console.WriteLine(Line(file, layer, width, config));
         }
-        var others = file.Tensors.Values.Where(tensor => !tensor.Name.EndsWith(SuffixA, StringComparison.Ordinal) && !tensor.Name.EndsWith(SuffixB, StringComparison.Ordinal)).ToArray();
         foreach (var tensor in others)
         {
-            Console.WriteLine($"{tensor.Name.PadRight(width)}  [{string.Join(", ", tensor.Shape)}]");
+            Console.WriteLine($"{Short(tensor.Name).PadRight(width)}  [{string.Join(", ", tensor.Shape)}]");
         }
         Console.WriteLine($"{layers.Length} adapted layers, {others.Length} other tensors, {Text.Count(file.Tensors.Values.Sum(tensor => tensor.ElementCount))} parameters, {Text.Bytes(file.Tensors.Values.Sum(tensor => tensor.ByteLength))}");
     }
 
-    private static string Line(SafeTensorsFile file, string layer, int width, float scaling)
+    /// <summary>A path in the model, without what PEFT puts before it.</summary>
+    private static string Short(string name) => name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal) ? name[PeftAdapter.Prefix.Length..] : name;
+
+    private static string Line(SafeTensorsFile file, string layer, int width, PeftConfig config)
     {
+        var infoA = file.Tensors[layer + SuffixA];
         if (!file.Tensors.TryGetValue(layer + SuffixB, out var infoB))
         {
-            throw new InputException($"{file.Path}: tensor '{layer}{SuffixA}' has no partner '{layer}{SuffixB}'; the adapter is incomplete.");
+            throw new InputException($"{file.Path}: tensor '{infoA.Name}' has no partner '{layer}{SuffixB}'; the adapter is incomplete.");
         }
-        var infoA = file.Tensors[layer + SuffixA];
-        var (rank, inFeatures, outFeatures) = ((int)infoA.Shape[0], (int)infoA.Shape[1], (int)infoB.Shape[0]);
-        var a = new float[rank * inFeatures];
-        var b = new float[outFeatures * rank];
+        if (infoA.Shape is not [var rank, var inFeatures] || infoB.Shape is not [var outFeatures, var rankOfB] || rank != rankOfB || infoA.ElementCount > Array.MaxLength || infoB.ElementCount > Array.MaxLength)
+        {
+            throw new InputException($"{file.Path}: {infoA} and {infoB} are no pair: [r, in] and [out, r] with the same r are expected.");
+        }
+        var settings = config.Settings;
+        settings = settings with
+        {
+            Rank = (int)rank,
+            Alpha = ModulePattern.FirstKey(settings.AlphaPattern.Keys, Short(layer)) is { } key ? settings.AlphaPattern[key] : settings.Alpha,
+        };
+        var a = new float[infoA.ElementCount];
+        var b = new float[infoB.ElementCount];
         file.Read(infoA.Name, a);
         file.Read(infoB.Name, b);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{layer.PadRight(width)}  {$"[{inFeatures}, {rank}]",-12} {$"[{rank}, {outFeatures}]",-12} {Norm(a),10:G5} {Norm(b),10:G5} {scaling * NormOfProduct(a, b, rank, inFeatures, outFeatures),14:G5}");
+            $"{Short(layer).PadRight(width)}  {$"[{inFeatures}, {rank}]",-12} {$"[{rank}, {outFeatures}]",-12} {settings.Scaling,8:G5} {Norm(a),10:G5} {Norm(b),10:G5} {settings.Scaling * NormOfProduct(a, b, (int)rank, (int)inFeatures, (int)outFeatures),14:G5}");
     }
 
     private static double Norm(float[] values) => Math.Sqrt(values.Sum(value => (double)value * value));

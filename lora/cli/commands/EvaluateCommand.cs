@@ -13,10 +13,10 @@ internal static class EvaluateCommand
     {
         var model = new ModelOptions();
         var data = new DataOptions();
-        var batchSize = new Option<int>("--batch-size") { Description = "Texts of a batch; the result does not depend on it.", DefaultValueFactory = _ => 32 };
-        var maxLength = new Option<int?>("--max-length") { Description = "Tokens of a text at most. [default: 512, or as many as the model has positions]" };
-        var limit = new Option<int?>("--limit") { Description = "Evaluates so many texts only, balanced over the classes. [default: all]" };
-        var seed = new Option<ulong>("--seed") { Description = "Chooses the texts of --limit.", DefaultValueFactory = _ => 1 };
+        var batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
+        var maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+        var limit = OptionKinds.OptionalWhole("--limit", "Evaluates so many texts only, balanced over the classes. [default: all]");
+        var seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
         var json = new Option<bool>("--json") { Description = "One JSON object on standard output." };
         var device = new DeviceOptions();
         var command = new ExampleCommand("evaluate", "Accuracy, loss, confusion matrix and speed of a model on labelled texts.",
@@ -32,7 +32,7 @@ internal static class EvaluateCommand
         {
             Positive("--batch-size", parsed.GetValue(batchSize));
             using var backend = device.Open(parsed);
-            var classifier = model.Load(parsed);
+            var (classifier, _) = model.Load(parsed, backend);
             var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
             if (parsed.GetValue(limit) is { } count)
             {

@@ -47,8 +47,8 @@ internal static class InspectCommand
 
     private static void ShowModel(string folder)
     {
-        using var backend = Device.Default = new CpuBackend();
-        var classifier = new TextClassifier(ModelOptions.LoadModel(folder));
+        using var backend = new CpuBackend();
+        var classifier = ModelOptions.LoadModel(folder, backend);
         var model = classifier.Model;
         Console.WriteLine(model);
         Console.WriteLine();

@@ -1,7 +1,7 @@
 using System.CommandLine;
-using LoraScratch.Lora.Adapters;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 using LoraScratch.Lora.DistilBert;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
@@ -10,24 +10,24 @@ internal static class MergeCommand
 {
     public static Command Create()
     {
-        var model = new Option<string>("--model") { Description = "The model folder that the adapter was trained on.", Required = true, HelpName = "DIR" };
-        var adapter = new Option<string>("--adapter") { Description = "The adapter folder.", Required = true, HelpName = "DIR" };
-        var output = new Option<string>("--out") { Description = "Where the merged model folder goes: a new or empty folder, or a model folder that lora wrote.", Required = true, HelpName = "DIR" };
+        var model = new ModelOptions(adapterRequired: true);
+        var output = OptionKinds.Path("--out", "DIR", "Where the merged model folder goes: a new or empty folder.", required: true);
         var device = new DeviceOptions();
         var command = new ExampleCommand("merge", "Writes W + scaling·A·B into the weights: a model folder that needs no adapter.",
-            "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged") { model, adapter, output };
+            "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged");
+        model.AddTo(command);
+        command.Add(output);
         device.AddTo(command);
         command.SetAction(parsed =>
         {
-            ModelFolder.CheckWritable(parsed.GetValue(output)!);
+            var folder = parsed.GetValue(output)!;
+            AtomicFolder.Check(folder);                                     // before the work, not after it
             using var backend = device.Open(parsed);
-            var folder = parsed.GetValue(adapter)!;
-            var loaded = ModelOptions.LoadModel(parsed.GetValue(model)!, labels: TrainingFolder.ReadLabels(folder));
-            var peft = PeftAdapter.Load(folder, loaded.Model);
-            ModelOptions.Notices(folder, peft.Warnings);
-            peft.Adapter.MergeAndDetach();
-            ModelFolder.Save(parsed.GetValue(output)!, loaded.Model, loaded.Tokenizer);
-            Console.WriteLine($"Merged {peft.Adapter.Layers.Count} layers into {parsed.GetValue(output)}.");
+            var (classifier, adapter) = model.Load(parsed, backend);
+            var layers = adapter!.Layers.Count;
+            adapter.MergeAndDetach();
+            ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer);
+            Console.WriteLine($"Merged {layers} layers into {folder}. Predict with it: lora predict --model {ShellWords.Quote(folder)} --text \"…\"");
             return 0;
         });
         return command;

@@ -13,7 +13,7 @@ internal static class PredictCommand
     {
         var model = new ModelOptions();
         var input = new TextInputOptions();
-        var maxLength = new Option<int?>("--max-length") { Description = "Tokens of a text at most. [default: 512, or as many as the model has positions]" };
+        var maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
         var json = new Option<bool>("--json") { Description = "One JSON object per line on standard output: label, label_id, logits, probabilities." };
         var device = new DeviceOptions();
         var command = new ExampleCommand("predict", "Says which class each text has.",
@@ -28,7 +28,7 @@ internal static class PredictCommand
         {
             var texts = input.Read(parsed);
             using var backend = device.Open(parsed);
-            var classifier = model.Load(parsed);
+            var (classifier, _) = model.Load(parsed, backend);
             foreach (var prediction in classifier.Predict(texts.Select(example => example.Text), BatchSize, parsed.GetValue(maxLength)))
             {
                 Console.WriteLine(parsed.GetValue(json)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Cli;
@@ -9,15 +10,19 @@ internal static class TokenizeCommand
 {
     public static Command Create()
     {
-        var vocabulary = new Option<string>("--vocab") { Description = "A vocab.txt, a tokenizer.json, or a model folder that has one.", Required = true, HelpName = "FILE" };
+        var vocabulary = OptionKinds.Path("--vocab", "FILE", "A vocab.txt, a tokenizer.json, or a model folder that has one.", required: true);
         var input = new TextInputOptions();
-        var maxLength = new Option<int>("--max-length") { Description = "Ids of a text at most, [CLS] and [SEP] included.", DefaultValueFactory = _ => 512 };
+        var maxLength = OptionKinds.Whole("--max-length", "Ids of a text at most, [CLS] and [SEP] included.", 512);
         var json = new Option<bool>("--json") { Description = "One JSON object per line on standard output: ids and pieces." };
         var command = new ExampleCommand("tokenize", "Splits texts into the pieces of a WordPiece vocabulary.",
             "lora tokenize --vocab lora-demo/model/vocab.txt --text \"not cheap but good\"", "lora tokenize --vocab vocab.txt --input texts.jsonl --json") { vocabulary, maxLength, json };
         input.AddTo(command);
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(maxLength) < 2)
+            {
+                throw new InputException($"--max-length is {parsed.GetValue(maxLength)}; expected at least 2: [CLS] and [SEP].");
+            }
             var tokenizer = WordPieceTokenizer.Load(parsed.GetValue(vocabulary)!);
             foreach (var example in input.Read(parsed))
             {

@@ -1,7 +1,6 @@
 using System.CommandLine;
+using System.Diagnostics;
 using LoraScratch.Engine;
-using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -9,12 +8,8 @@ namespace LoraScratch.Cli;
 /// <summary>lora train: fine-tunes a classifier.</summary>
 internal sealed class TrainCommand
 {
-    private readonly Option<string?> model = new("--model") { Description = "The model folder to start from: config.json, model.safetensors and vocab.txt.", HelpName = "DIR" };
-    private readonly Option<string?> config = new("--config") { Description = "A config.json: starts from freshly drawn weights, with --method full.", HelpName = "FILE" };
-    private readonly Option<string?> vocabulary = new("--vocab") { Description = "The vocab.txt that goes with --config.", HelpName = "FILE" };
-    private readonly Option<string?> initialAdapter = new("--init-adapter") { Description = "Goes on training this adapter; its rank, alpha and layers are kept.", HelpName = "DIR" };
-    private readonly Option<string> output = new("--out") { Description = "Where the result goes: an adapter folder with --method lora, else a model folder.", Required = true, HelpName = "DIR" };
-    private readonly DataOptions data = new();
+    private readonly StartOptions start = new();
+    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the result goes: an adapter folder with --method lora, else a model folder. A new or empty folder, or one that 'lora train' wrote.", required: true);
     private readonly TrainingOptionsParser training = new();
     private readonly DeviceOptions device = new();
 
@@ -25,27 +20,25 @@ internal sealed class TrainCommand
             "lora train --model my-model --data reviews.csv --out my-adapter",
             "lora train --model my-model --data aclImdb --method last-layers --lr 1e-3 --epochs 2 --out tuned",
             "lora train --config config.json --vocab vocab.txt --data aclImdb_v1.tar.gz --method full --out my-model");
-        foreach (Option option in (Option[])[train.model, train.config, train.vocabulary, train.output, train.initialAdapter])
-        {
-            command.Add(option);
-        }
-        train.data.AddTo(command);
+        train.start.AddTo(command);
+        command.Add(train.output);
         train.training.AddTo(command);
         train.device.AddTo(command);
-        command.SetAction((parsed, cancellation) => Task.FromResult(train.Run(parsed, cancellation)));
+        command.SetAction((parsed, cancellation) => Task.Run(() => train.Run(parsed, cancellation)));
         return command;
     }
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var options = training.Parse(parsed) with { InitialAdapter = parsed.GetValue(initialAdapter) };
+        var options = training.Parse(parsed) with { InitialAdapter = start.InitialAdapter(parsed) };
         options.Check();
-        CheckStart(parsed, options);
+        start.Check(parsed, options, training);
         var folder = parsed.GetValue(output)!;
-        TrainingFolder.CheckWritable(folder);
+        CheckOutput(folder, start.Model(parsed), options.Method);
         using var backend = device.Open(parsed);
 
-        var (classifier, dataset) = Start(parsed, options);
+        var (classifier, dataset) = start.Load(parsed, options, backend);
+        cancellation.ThrowIfCancellationRequested();
         var adapter = TrainingSetup.Prepare(classifier, options);
         if (adapter is not null)
         {
@@ -56,53 +49,23 @@ internal sealed class TrainCommand
         Describe(trainer, texts, classifier, backend.Description);
 
         var result = TrainingProgress.Show(trainer, () => trainer.Train(texts.Train.Examples, texts.Validation?.Examples, cancellation));
-        TrainingFolder.Save(folder, classifier, adapter, options, result, parsed.GetValue(model));
+        if (result.Steps == 0)
+        {
+            throw new OperationCanceledException(cancellation);
+        }
+        TrainingFolder.Save(folder, classifier, adapter, options, result, start.Model(parsed));
         Report(result, folder, parsed, isAdapter: adapter is not null);
         return result.WasCancelled ? 130 : 0;
     }
 
-    private void CheckStart(ParseResult parsed, TrainingOptions options)
+    /// <summary>Refuses, before the work begins, a folder that the result could not go to.</summary>
+    private static void CheckOutput(string folder, string? model, TrainingMethod method)
     {
-        var hasConfig = parsed.GetValue(config) is not null;
-        if (hasConfig != parsed.GetValue(vocabulary) is not null)
+        TrainingFolder.CheckWritable(folder);
+        if (method == TrainingMethod.LoRA && model is not null && Path.GetFullPath(folder).TrimEnd('/', '\\') == Path.GetFullPath(model).TrimEnd('/', '\\'))
         {
-            throw new InputException($"{(hasConfig ? "--config needs --vocab" : "--vocab needs --config")}: a new model is made of both. To start from a model folder, use --model alone.");
+            throw new InputException($"--out and --model are both {folder}: the adapter would replace the model that it needs. Give the adapter a folder of its own.");
         }
-        if (hasConfig == parsed.GetValue(model) is not null)
-        {
-            throw new InputException(hasConfig
-                ? "--model and --config are both given: start from a model folder, or from a config with freshly drawn weights."
-                : "No model is given: use --model DIR, or --config FILE --vocab FILE to start from freshly drawn weights.");
-        }
-        if (hasConfig && options.Method != TrainingMethod.Full)
-        {
-            throw new InputException("--config draws the weights at random, and there is nothing to adapt in them: train them first (--method full), or name a trained model with --model.");
-        }
-        if (options.InitialAdapter is not null)
-        {
-            training.RequireDefaultAdapter(parsed);
-        }
-    }
-
-    /// <summary>The model to start from and the data; a head that the checkpoint lacks gets the data's classes.</summary>
-    private (TextClassifier Classifier, TextDataset Dataset) Start(ParseResult parsed, TrainingOptions options)
-    {
-        if (parsed.GetValue(model) is { } folder)
-        {
-            // The classes of a head that exists decide how labels are read; those of the data decide for a head that must be drawn.
-            var named = ModelFolder.HasHead(folder) ? new LabelSet(DistilBertConfig.Load(folder).Labels) : null;
-            var dataset = data.Load(parsed, DatasetSplit.Train, named);
-            return (new TextClassifier(ModelOptions.LoadModel(folder, options.Seed, dataset.Labels.Names)), dataset);
-        }
-        var texts = data.Load(parsed, DatasetSplit.Train);
-        var loaded = DistilBertConfig.Load(parsed.GetValue(config)!) with { Labels = texts.Labels.Names };
-        ModelOptions.Notices(parsed.GetValue(config)!, loaded.Notices);
-        var tokenizer = WordPieceTokenizer.Load(parsed.GetValue(vocabulary)!);
-        if (tokenizer.VocabularySize > loaded.VocabularySize)
-        {
-            throw new InputException($"{parsed.GetValue(vocabulary)}: {tokenizer.VocabularySize} pieces, but the vocab_size of {parsed.GetValue(config)} is {loaded.VocabularySize}. Set vocab_size to at least {tokenizer.VocabularySize}.");
-        }
-        return (new TextClassifier(new DistilBertForSequenceClassification(loaded, options.Seed), tokenizer), texts);
     }
 
     private static void Describe(Trainer trainer, TrainingData texts, TextClassifier classifier, string backend)
@@ -112,16 +75,31 @@ internal sealed class TrainCommand
             + $"{(texts.Train.Truncated > 0 ? $", {Text.Count(texts.Train.Truncated)} texts cut" : "")}) to train, {Text.Count(texts.Validation?.Examples.Count ?? 0)} to validate; {backend}");
     }
 
-    private static void Report(TrainingResult result, string folder, ParseResult parsed, bool isAdapter)
+    private void Report(TrainingResult result, string folder, ParseResult parsed, bool isAdapter)
     {
-        var modelOptions = isAdapter ? $"--model {parsed.GetValue<string>("--model")} --adapter {folder}" : $"--model {folder}";
         if (result.WasCancelled)
         {
-            Console.WriteLine($"Stopped after step {result.Steps}; what was learned is in {folder}. Go on from it with: lora train {(isAdapter ? $"--model {parsed.GetValue<string>("--model")} --init-adapter {folder}" : $"--model {folder}")} …");
+            Console.WriteLine($"Stopped after step {result.Steps}; the weights after step {result.KeptStep} are in {folder}. To go on from them, with a new optimizer and schedule:");
+            Console.WriteLine($"  {ShellWords.Join(["lora", "train", .. start.GoingOn(parsed, folder, isAdapter), .. Typed(parsed, isAdapter), "--out", folder])}");
             return;
         }
-        Console.WriteLine($"{result.Steps} steps in {Text.Duration(result.Seconds)}; {Text.Count((long)(result.Metrics.Sum(step => (long)step.Tokens) / Math.Max(result.Seconds, 1e-9)))} tokens/s; the state after step {result.KeptStep} is in {folder}"
+        var tokens = result.Metrics.Sum(step => (long)step.Tokens);
+        var seconds = result.Metrics.Sum(step => step.StepSeconds);
+        Console.WriteLine($"{result.Steps} steps in {Text.Duration(result.Seconds)}; {Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory {Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
             + $"{(result.Best is { } best ? $" (validation accuracy {Text.Percent(best.Accuracy)})" : "")}.");
-        Console.WriteLine($"Predict with it: lora predict {modelOptions} --text \"…\"");
+        Console.WriteLine("Predict with it:");
+        Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. isAdapter ? ["--model", start.Model(parsed)!, "--adapter", folder] : (string[])["--model", folder], "--text"])} \"…\"");
+    }
+
+    /// <summary>The options that a run which goes on is to have again, as they were typed.</summary>
+    private IEnumerable<string> Typed(ParseResult parsed, bool isAdapter) =>
+        parsed.CommandResult.Command.Options.Except([.. start.All, output, .. isAdapter ? training.OfLoRA : []])
+            .Select(parsed.GetResult).Where(result => result is { Implicit: false })
+            .SelectMany(result => result!.Tokens.Select(token => token.Value).Prepend(result.Option.Name));
+
+    private static long PeakMemory()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64;
     }
 }

@@ -1,0 +1,83 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace LoraScratch.Cli;
+
+/// <summary>
+/// The kinds of options. Each reads its value by rules of its own, so that a mistake is told by name in one line, and that numbers mean the same everywhere:
+/// "0,001" is no number, and not 1, as .NET's own reader takes it.
+/// </summary>
+internal static class OptionKinds
+{
+    /// <summary>One of some words; the first is the default.</summary>
+    public static Option<string> Choice(string name, string description, params string[] values)
+    {
+        var option = OptionalChoice(name, description, values);
+        option.DefaultValueFactory = _ => values[0];
+        return option;
+    }
+
+    /// <summary>One of some words, "true" and "false" among them; null where it is not given.</summary>
+    public static Option<string> OptionalChoice(string name, string description, params string[] values)
+    {
+        var option = new Option<string>(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', values),
+            CustomParser = result => Parse(result, name, $"expected {string.Join(", ", values[..^1])} or {values[^1]}", text => values.Contains(text) ? text : null),
+        };
+        option.CompletionSources.Add(values);
+        return option;
+    }
+
+    /// <summary>A file or folder.</summary>
+    public static Option<string> Path(string name, string helpName, string description, bool required = false) => new(name)
+    {
+        Description = description,
+        HelpName = helpName,
+        Required = required,
+        CustomParser = result => Parse(result, name, "expected a file or folder", text => text.Length > 0 && !text.Contains('\0') ? text : null),
+    };
+
+    /// <summary>A whole number with a default.</summary>
+    public static Option<int> Whole(string name, string description, int defaultValue) =>
+        new(name) { Description = description, DefaultValueFactory = _ => defaultValue, HelpName = "N", CustomParser = result => Int(result, name) ?? 0 };
+
+    /// <summary>A whole number; null where it is not given.</summary>
+    public static Option<int?> OptionalWhole(string name, string description) => new(name) { Description = description, HelpName = "N", CustomParser = result => Int(result, name) };
+
+    /// <summary>A seed: a whole number from 0 to 2⁶⁴ − 1.</summary>
+    public static Option<ulong> Seed(string description, ulong defaultValue) => new("--seed")
+    {
+        Description = description,
+        DefaultValueFactory = _ => defaultValue,
+        HelpName = "N",
+        CustomParser = result => Parse<ulong?>(result, "--seed", $"expected a whole number from 0 to {ulong.MaxValue}",
+            text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null) ?? 0,
+    };
+
+    /// <summary>A number with a default.</summary>
+    public static Option<double> Number(string name, string description, double defaultValue) =>
+        new(name) { Description = description, DefaultValueFactory = _ => defaultValue, HelpName = "X", CustomParser = result => Double(result, name) ?? 0 };
+
+    /// <summary>A number; null where it is not given.</summary>
+    public static Option<double?> OptionalNumber(string name, string description) => new(name) { Description = description, HelpName = "X", CustomParser = result => Double(result, name) };
+
+    private static int? Int(ArgumentResult result, string name) => Parse<int?>(result, name, $"expected a whole number up to {int.MaxValue}",
+        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null);
+
+    private static double? Double(ArgumentResult result, string name) => Parse<double?>(result, name, "expected a number, such as 0.001 or 1e-3",
+        text => double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value) ? value : null);
+
+    private static T? Parse<T>(ArgumentResult result, string name, string expected, Func<string, T?> parse)
+    {
+        var text = result.Tokens[^1].Value;
+        var value = parse(text);
+        if (value is null)
+        {
+            result.AddError($"{name} is '{text}'; {expected}.");
+        }
+        return value;
+    }
+}

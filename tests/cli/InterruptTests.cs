@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace LoraScratch.Tests.Cli;
+
+/// <summary>Ctrl-C ends a training after the step in progress, saves what there is, and says how to go on.</summary>
+[Platform("Linux", Reason = "a test can send the signal of Ctrl-C to another process on Linux only")]
+public class InterruptTests
+{
+    [Test]
+    public void Training_stops_saves_and_goes_on_with_the_command_that_it_prints()
+    {
+        using var task = new TinyTask();
+        var model = task.Model;
+        using var process = LoraProgram.Start(["train", "--model", model, "--data", "train.csv", "--out", "my tuned", "--rank", "4", "--lr", "2e-3", "--epochs", "1000000", "--threads", "1"], task.Root);
+        var output = process.StandardOutput.ReadToEndAsync();
+        var seen = new List<string>();
+        while (process.StandardError.ReadLine() is { } line)
+        {
+            seen.Add(line);
+            if (line.StartsWith("step 1/", StringComparison.Ordinal))
+            {
+                break;
+            }
+        }
+        var errors = process.StandardError.ReadToEndAsync();
+        Interrupt(process);
+        var stopped = LoraProgram.Finish(process, output, errors);
+        Assert.That(stopped.Code, Is.EqualTo(130), string.Join('\n', seen) + stopped.Errors);
+        Assert.That(stopped.Output, Does.StartWith("Stopped after step "));
+        Assert.That(Directory.GetFileSystemEntries(task.Root, ".*"), Is.Empty, "nothing half-written");
+
+        var steps = File.ReadAllLines(Path.Combine(task["my tuned"], "metrics.jsonl")).Length;
+        Assert.That(Summary(task["my tuned"]).GetProperty("cancelled").GetBoolean(), Is.True);
+        Assert.That(Summary(task["my tuned"]).GetProperty("steps").GetInt32(), Is.EqualTo(steps));
+
+        var again = stopped.Lines.Single(text => text.StartsWith("  lora ", StringComparison.Ordinal)).Trim();
+        Assert.That(again, Is.EqualTo($"lora train --model {model} --init-adapter 'my tuned' --data train.csv --lr 2e-3 --epochs 1000000 --threads 1 --out 'my tuned'"));
+        var script = $"lora() {{ '{ChildProcess.Host}' '{typeof(LoraScratch.Cli.CommandLine).Assembly.Location}' \"$@\"; }}; {again} --max-steps 3";
+        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", script]) { WorkingDirectory = task.Root, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var resumed = LoraProgram.Finish(shell, shell.StandardOutput.ReadToEndAsync(), shell.StandardError.ReadToEndAsync());
+        Assert.That(resumed.Code, Is.Zero, resumed.Errors);
+        Assert.That(Summary(task["my tuned"]).GetProperty("options").GetProperty("init-adapter").GetString(), Is.EqualTo("my tuned"));
+        Assert.That(Summary(task["my tuned"]).GetProperty("options").GetProperty("rank").GetInt32(), Is.EqualTo(4));
+    }
+
+    private static JsonElement Summary(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "training.json"))).RootElement;
+
+    private static void Interrupt(Process process)
+    {
+        using var kill = Process.Start("/bin/kill", ["-INT", $"{process.Id}"]);
+        kill.WaitForExit();
+        Assert.That(kill.ExitCode, Is.Zero);
+    }
+}

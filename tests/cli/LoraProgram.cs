@@ -1,0 +1,69 @@
+using System.Diagnostics;
+using LoraScratch.Cli;
+using LoraScratch.Engine;
+
+namespace LoraScratch.Tests.Cli;
+
+/// <summary>What a run of the program left on its two outputs.</summary>
+internal sealed record ProgramResult(int Code, string Output, string Errors)
+{
+    public string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}
+
+/// <summary>The program lora: as a process of its own, or, where a test needs many runs, as a call in this one.</summary>
+internal static class LoraProgram
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    /// <summary>Runs a command in a process of its own.</summary>
+    public static ProgramResult Run(IEnumerable<string> args, string input = "", string? folder = null)
+    {
+        using var process = Start(args, folder);
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEndAsync();
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
+        return Finish(process, output, errors);
+    }
+
+    /// <summary>Starts a process with redirected input and outputs.</summary>
+    public static Process Start(IEnumerable<string> args, string? folder = null) => Process.Start(
+        new ProcessStartInfo(ChildProcess.Host, [typeof(CommandLine).Assembly.Location, .. args])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder ?? "",
+        })!;
+
+    /// <summary>Waits for its end; a process that does not come to it is killed.</summary>
+    public static ProgramResult Finish(Process process, Task<string> output, Task<string> errors)
+    {
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"the program did not end within {Patience}");
+        }
+        return new ProgramResult(process.ExitCode, output.Result, errors.Result);
+    }
+
+    /// <summary>Runs a command within this process, whose console and device are as before afterwards.</summary>
+    public static ProgramResult Call(params string[] args)
+    {
+        var (output, errors) = (new StringWriter(), new StringWriter());
+        var (oldOutput, oldErrors, oldDevice) = (Console.Out, Console.Error, Device.Default);
+        Console.SetOut(output);
+        Console.SetError(errors);
+        try
+        {
+            var code = CommandLine.Run(args).GetAwaiter().GetResult();
+            return new ProgramResult(code, output.ToString(), errors.ToString());
+        }
+        finally
+        {
+            Console.SetOut(oldOutput);
+            Console.SetError(oldErrors);
+            Device.Default = oldDevice;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+using System.Text.Json;
+using LoraScratch.Lora.DistilBert;
+
+namespace LoraScratch.Tests.Cli;
+
+/// <summary>Which classes a run has, which head, and that the same seed gives the same files.</summary>
+public class ModelAndDataTests
+{
+    private TinyTask task = null!;
+
+    [OneTimeSetUp]
+    public void MakeFolder() => task = new TinyTask();
+
+    [OneTimeTearDown]
+    public void DeleteFolder() => task.Dispose();
+
+    [Test]
+    public void The_same_seed_gives_the_same_bytes_for_any_number_of_threads()
+    {
+        byte[] Adapter(string name, string seed, string threads)
+        {
+            Run("train", "--model", task.Model, "--data", task.Data, "--out", task[name], "--max-steps", "6", "--dropout", "0.1", "--seed", seed, "--threads", threads);
+            return File.ReadAllBytes(Path.Combine(task[name], "adapter_model.safetensors"));
+        }
+        var first = Adapter("first", "5", "1");
+        Assert.That(Adapter("second", "5", "1"), Is.EqualTo(first));
+        Assert.That(Adapter("third", "5", "2"), Is.EqualTo(first));
+        Assert.That(Adapter("fourth", "6", "1"), Is.Not.EqualTo(first));
+    }
+
+    [TestCase("neg", "pos")]
+    [TestCase("0", "1")]
+    public void Labels_may_be_the_names_or_the_indices_of_the_configs_classes(string negative, string positive)
+    {
+        var data = task.Write($"{negative}.csv", TinyTask.Reviews(40, 2, negative, positive));
+        var config = task.Write("named.json", TinyTask.Config(24, ", \"label2id\": {\"pos\": 1, \"neg\": 0}"));
+        var folder = task[$"of-{negative}"];
+        Run("train", "--config", config, "--vocab", task["vocab.txt"], "--data", data, "--method", "full", "--max-steps", "1", "--out", folder);
+        Assert.That(DistilBertConfig.Load(folder).Labels, Is.EqualTo(new[] { "neg", "pos" }));
+        var evaluation = JsonDocument.Parse(Run("evaluate", "--model", folder, "--data", data, "--json").Output).RootElement;
+        Assert.That(evaluation.GetProperty("confusion").EnumerateArray().Select(row => row.EnumerateArray().Sum(count => count.GetInt32())), Is.EqualTo(new[] { 20, 20 }));
+    }
+
+    [Test]
+    public void A_config_that_only_counts_classes_takes_the_names_of_the_data()
+    {
+        var config = task.Write("counted.json", TinyTask.Config(24, ", \"num_labels\": 2"));
+        Run("train", "--config", config, "--vocab", task["vocab.txt"], "--data", task.Data, "--method", "full", "--max-steps", "1", "--out", task["counted"]);
+        Assert.That(DistilBertConfig.Load(task["counted"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
+        var three = task.Write("three.json", TinyTask.Config(24, ", \"num_labels\": 3"));
+        var numbered = task.Write("numbered.csv", TinyTask.Reviews(40, 2, "0", "1"));
+        Run("train", "--config", three, "--vocab", task["vocab.txt"], "--data", numbered, "--method", "full", "--max-steps", "1", "--out", task["three"]);
+        Assert.That(DistilBertConfig.Load(task["three"]).Labels, Is.EqualTo(new[] { "0", "1", "2" }));
+    }
+
+    [Test]
+    public void An_adapter_brings_head_and_classes_to_a_base_without_them()
+    {
+        var headless = Headless("headless");
+        Run("train", "--model", headless, "--data", task.Data, "--out", task["with-head"], "--max-steps", "2");
+        Assert.That(Label("--model", headless, "--adapter", task["with-head"]), Is.AnyOf("neg", "pos"));
+        Run("train", "--model", headless, "--data", task.Write("indices.csv", TinyTask.Reviews(20, 3, "0", "1")), "--init-adapter", task["with-head"], "--max-steps", "2", "--out", task["further"]);
+        Assert.That(Label("--model", headless, "--adapter", task["further"]), Is.AnyOf("neg", "pos"), "going on keeps the adapter's names");
+        // As PEFT writes it: nothing says the names.
+        File.Delete(Path.Combine(task["with-head"], "training.json"));
+        Assert.That(Label("--model", headless, "--adapter", task["with-head"]), Is.AnyOf("LABEL_0", "LABEL_1"));
+        Run("merge", "--model", headless, "--adapter", task["with-head"], "--out", task["whole"]);
+        Assert.That(Label("--model", task["whole"]), Is.AnyOf("LABEL_0", "LABEL_1"));
+    }
+
+    [Test]
+    public void A_head_that_nobody_trained_is_refused()
+    {
+        var headless = Headless("bare");
+        Run("train", "--model", task.Model, "--data", task.Data, "--out", task["no-head"], "--train-head", "false", "--max-steps", "1");
+        Refuse("the checkpoint has no classification head", "predict", "--model", headless, "--text", "film");
+        Refuse("neither has the adapter", "predict", "--model", headless, "--adapter", task["no-head"], "--text", "film");
+        Refuse("neither has the adapter", "merge", "--model", headless, "--adapter", task["no-head"], "--out", task["random"]);
+        Refuse("--targets has head, but the model's checkpoint has no classification head", "train", "--model", headless, "--data", task.Data, "--targets", "query,head", "--out", task["random"]);
+        Assert.That(Directory.Exists(task["random"]), Is.False);
+    }
+
+    [Test]
+    public void A_run_of_one_step_trains()
+    {
+        Run("train", "--model", task.Model, "--data", task.Data, "--out", task["one"], "--max-steps", "1");
+        var step = JsonDocument.Parse(File.ReadAllLines(Path.Combine(task["one"], "metrics.jsonl")).Single()).RootElement;
+        Assert.That(step.GetProperty("learning_rate").GetSingle(), Is.EqualTo(5e-4f));
+    }
+
+    [Test]
+    public void Devices_are_listed_with_the_reason_where_one_cannot_be_used() =>
+        Assert.That(Run("devices").Output, Does.Match(@"^cpu +usable +CPU, .* threads?\ncuda +not usable +\w.*\nopencl +not usable +\w.*\n$"));
+
+    private string Label(params string[] model) =>
+        JsonDocument.Parse(Run(["predict", .. model, "--text", "the film was superb", "--json"]).Output).RootElement.GetProperty("label").GetString()!;
+
+    /// <summary>The tiny model's encoder alone, with the names that its tensors have in an encoder's checkpoint.</summary>
+    private string Headless(string name)
+    {
+        var loaded = ModelFolder.Load(task.Model);
+        Directory.CreateDirectory(task[name]);
+        File.Copy(Path.Combine(task.Model, "vocab.txt"), Path.Combine(task[name], "vocab.txt"));
+        File.WriteAllText(Path.Combine(task[name], "config.json"), TinyTask.Config(24));
+        LoraScratch.Engine.IO.SafeTensorsWriter.Write(Path.Combine(task[name], "model.safetensors"), loaded.Model.NamedParameters()
+            .Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal))
+            .Select(entry => LoraScratch.Engine.IO.TensorToWrite.Floats(entry.Path["distilbert.".Length..], [.. entry.Parameter.Shape.Sizes.ToArray().Select(size => (long)size)],
+                (first, destination) => entry.Parameter.ToArray().AsSpan((int)first, destination.Length).CopyTo(destination))));
+        return task[name];
+    }
+
+    private static ProgramResult Run(params string[] args)
+    {
+        var result = LoraProgram.Call(args);
+        Assert.That(result.Code, Is.Zero, $"lora {string.Join(' ', args)}: {result.Errors}");
+        return result;
+    }
+
+    private static void Refuse(string message, params string[] args)
+    {
+        var result = LoraProgram.Call(args);
+        Assert.That(result.Code, Is.EqualTo(1), result.Output);
+        Assert.That(result.Errors, Does.Contain(message));
+    }
+}

@@ -1,0 +1,65 @@
+using System.Globalization;
+using LoraScratch.Engine;
+using LoraScratch.Tests.Text;
+
+namespace LoraScratch.Tests.Cli;
+
+/// <summary>
+/// A folder with everything that a tiny run needs: vocab.txt, config.json (2 layers of width 16), train.csv with praise and blame; and, trained on them when first asked for, a model and an adapter.
+/// </summary>
+internal sealed class TinyTask : IDisposable
+{
+    private static readonly string[] Praise = ["excellent", "superb", "lovely", "brilliant"];
+    private static readonly string[] Blame = ["awful", "boring", "dreadful", "weak"];
+    private static readonly string[] Others = ["the", "film", "was", "story", "actor", "scene", "plot", "and", "very"];
+
+    private readonly TemporaryFolder folder = new();
+    private readonly Lazy<string> model;
+    private readonly Lazy<string> adapter;
+
+    public TinyTask()
+    {
+        string[] pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Praise, .. Blame, .. Others, "##s", "."];
+        folder.Write("vocab.txt", string.Join('\n', pieces));
+        folder.Write("config.json", Config(pieces.Length));
+        folder.Write("train.csv", Reviews(80, seed: 1));
+        model = new(() => Train("model", "--config", this["config.json"], "--vocab", this["vocab.txt"], "--method", "full", "--lr", "3e-3"));
+        adapter = new(() => Train("adapter", "--model", Model, "--rank", "4"));
+    }
+
+    /// <summary>A full path.</summary>
+    public string this[string name] => Path.Combine(folder.Root, name);
+
+    public string Root => folder.Root;
+
+    public string Data => this["train.csv"];
+
+    public string Model => model.Value;
+
+    public string Adapter => adapter.Value;
+
+    public string Write(string name, string text) => folder.Write(name, text);
+
+    public void Dispose() => folder.Dispose();
+
+    public static string Config(int vocabularySize, string more = "") => $$"""
+        {"model_type": "distilbert", "vocab_size": {{vocabularySize}}, "max_position_embeddings": 24, "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2,
+         "initializer_range": 0.1{{more}}}
+        """;
+
+    /// <summary>A CSV with the columns text and label; the labels are neg and pos in turn.</summary>
+    public static string Reviews(int count, ulong seed, string negative = "neg", string positive = "pos")
+    {
+        var random = new RandomStream(seed);
+        string Pick(string[] words) => words[random.NextBelow(words.Length)];
+        return "text,label\n" + string.Concat(Enumerable.Range(0, count).Select(i =>
+            string.Create(CultureInfo.InvariantCulture, $"{Pick(Others)} {Pick(i % 2 == 0 ? Blame : Praise)} {Pick(Others)} {Pick(i % 2 == 0 ? Blame : Praise)},{(i % 2 == 0 ? negative : positive)}\n")));
+    }
+
+    private string Train(string name, params string[] args)
+    {
+        var result = LoraProgram.Call(["train", "--data", Data, "--out", this[name], "--epochs", "2", "--threads", "1", .. args]);
+        Assert.That(result.Code, Is.Zero, result.Errors);
+        return this[name];
+    }
+}
