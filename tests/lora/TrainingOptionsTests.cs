@@ -19,7 +19,7 @@ public class TrainingOptionsTests
             (options with { Targets = [] }, "--targets is empty"),
             (options with { Targets = ["query", "q"] }, "--targets names 'q'; the names are query, key, value, projection, mlp, head"),
             (options with { Targets = ["key", "key"] }, "'key' twice"),
-            (options with { Lora = new LoRASettings(0) }, "rank must be at least 1"),
+            (options with { Lora = new LoRASettings(0) }, "--rank is 0; expected at least 1"),
             (options with { Epochs = 0 }, "--epochs is 0"),
             (options with { BatchSize = -1 }, "--batch-size is -1"),
             (options with { LearningRate = 0 }, "--lr is 0"),

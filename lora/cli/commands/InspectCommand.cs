@@ -2,7 +2,6 @@ using System.CommandLine;
 using LoraScratch.Engine;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;

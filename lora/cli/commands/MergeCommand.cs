@@ -1,5 +1,4 @@
 using System.CommandLine;
-using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.DistilBert;
 
