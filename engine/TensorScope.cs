@@ -32,6 +32,20 @@ public sealed class TensorScope : IDisposable
         return result;
     }
 
+    /// <summary>
+    /// Lets go of one result before the scope ends, such as the input of a layer once its output is there. Does nothing for a tensor that this scope does
+    /// not own (a leaf, a parameter, the caller's input) or that is kept; a recorded gradient that needs the value still holds it.
+    /// </summary>
+    public void Release(Tensor result)
+    {
+        var index = owned.LastIndexOf(result);
+        if (index >= 0 && !result.IsKept)
+        {
+            owned.RemoveAt(index);
+            result.Dispose();
+        }
+    }
+
     internal static Tensor Own(Tensor result)
     {
         innermost?.owned.Add(result);

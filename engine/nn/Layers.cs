@@ -109,7 +109,12 @@ public sealed class Sequential : Layer
         using var scope = new TensorScope();
         foreach (var layer in layers)
         {
-            x = layer.Value.Forward(x);
+            var input = x;
+            x = layer.Value.Forward(input);
+            if (x != input)                     // Dropout in evaluation hands its input on
+            {
+                scope.Release(input);
+            }
         }
         return scope.Return(x);
     }
