@@ -6,13 +6,13 @@ namespace LoraScratch.Engine.Optim;
 /// <summary>Adam (Kingma and Ba 2015, arXiv 1412.6980) with torch.optim.Adam's rules and defaults: weight decay, where given, is added to the gradient.</summary>
 /// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Rate.</param> <param name="beta1">β₁</param> <param name="beta2">β₂</param>
 /// <param name="epsilon">ε</param> <param name="weightDecay">L2 factor, ≥ 0.</param>
-public sealed class Adam(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, float beta1 = 0.9f, float beta2 = 0.999f, float epsilon = 1e-8f, float weightDecay = 0)
+public sealed class Adam(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8, double weightDecay = 0)
     : AdamBase(parameters, learningRate, beta1, beta2, epsilon, weightDecay, decoupled: false);
 
 /// <summary>AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with torch.optim.AdamW's rules and defaults: weight decay shrinks the parameter itself.</summary>
 /// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Rate.</param> <param name="beta1">β₁</param> <param name="beta2">β₂</param>
 /// <param name="epsilon">ε</param> <param name="weightDecay">Decay, ≥ 0.</param>
-public sealed class AdamW(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, float beta1 = 0.9f, float beta2 = 0.999f, float epsilon = 1e-8f, float weightDecay = 0.01f)
+public sealed class AdamW(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8, double weightDecay = 0.01)
     : AdamBase(parameters, learningRate, beta1, beta2, epsilon, weightDecay, decoupled: true);
 
 /// <summary>What Adam and AdamW share; see <see cref="IBackend.AdamStep"/> for the equations.</summary>
@@ -21,7 +21,7 @@ public abstract class AdamBase : Optimizer
     private readonly AdamStep settings;
     private readonly Dictionary<Parameter, int> stepsOf = [];
 
-    private protected AdamBase(IEnumerable<Parameter> parameters, float learningRate, float beta1, float beta2, float epsilon, float weightDecay, bool decoupled)
+    private protected AdamBase(IEnumerable<Parameter> parameters, float learningRate, double beta1, double beta2, double epsilon, double weightDecay, bool decoupled)
         : base(parameters, learningRate, slots: 2)
     {
         RequireAtLeastZero(learningRate, nameof(learningRate));

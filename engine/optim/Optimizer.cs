@@ -84,7 +84,7 @@ public abstract class Optimizer : IDisposable
     /// <summary>The state tensor, zeros before the first step.</summary>
     private protected static Tensor State(Tensor?[] state, int slot, Parameter parameter) => state[slot] ??= Tensor.Zeros(parameter.Shape, parameter.Backend);
 
-    private protected static void RequireAtLeastZero(float value, string name)
+    private protected static void RequireAtLeastZero(double value, string name)
     {
         if (!(value >= 0))
         {
@@ -92,7 +92,7 @@ public abstract class Optimizer : IDisposable
         }
     }
 
-    private protected static void RequireBeta(float value, string name)
+    private protected static void RequireBeta(double value, string name)
     {
         if (!(value >= 0 && value < 1))
         {
