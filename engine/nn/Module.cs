@@ -49,13 +49,21 @@ public abstract class Module
         }
     }
 
-    /// <summary>Every place of a child below this module with its path; replacing a child while enumerating is allowed for the one just returned.</summary>
+    /// <summary>
+    /// Every place of a child below this module with its path. The child just returned may be replaced while enumerating; the replacement's own children
+    /// are then passed over, so that a layer wrapped by its replacement is not met, and wrapped, again.
+    /// </summary>
     public IEnumerable<(string Path, Slot Slot)> NamedSlots()
     {
         foreach (var child in children)
         {
+            var module = child.Current;
             yield return (child.Name, child);
-            foreach (var (path, slot) in child.Current.NamedSlots())
+            if (child.Current != module)
+            {
+                continue;
+            }
+            foreach (var (path, slot) in module.NamedSlots())
             {
                 yield return ($"{child.Name}.{path}", slot);
             }
@@ -110,9 +118,13 @@ public abstract class Module
 
     private void RequireNew(string name)
     {
-        if (name.Length == 0 || name.Contains('.') || parameters.Any(parameter => parameter.Name == name) || children.Any(child => child.Name == name))
+        var fault = name.Length == 0 ? "is empty"
+            : name.Contains('.') ? "has a dot, which separates the names of a path"
+            : parameters.Any(parameter => parameter.Name == name) || children.Any(child => child.Name == name) ? "is taken; the names in a module must differ"
+            : null;
+        if (fault is not null)
         {
-            throw new ArgumentException($"{GetType().Name}: the name '{name}' is empty, has a dot or is taken; the names in a module must differ.", nameof(name));
+            throw new ArgumentException($"{GetType().Name}: the name '{name}' {fault}.", nameof(name));
         }
     }
 
