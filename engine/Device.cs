@@ -14,4 +14,14 @@ public static class Device
         get => chosen ??= new CpuBackend();
         set => chosen = value;
     }
+
+    /// <summary>Throws where two inputs of an op are on different devices.</summary>
+    internal static void RequireSame(string op, string nameA, IBackend a, string nameB, IBackend b)
+    {
+        if (!ReferenceEquals(a, b))
+        {
+            throw new ArgumentException($"{op}: {nameA} is on {a.Description}, {nameB} on {(a.Description == b.Description ? "another backend object of that kind" : b.Description)}. "
+                + "Create both with the same backend.");
+        }
+    }
 }

@@ -48,7 +48,7 @@ public class Indices : IDisposable
         if (Largest >= size)
         {
             var at = Array.IndexOf(values, Largest);
-            throw new ArgumentOutOfRangeException(nameof(size), $"{op}: index {Largest} at position {at} is outside [0, {size}), the {what}.");
+            throw new ArgumentOutOfRangeException("indices", $"{op}: index {Largest} at position {at} is outside [0, {size}), the {what}.");
         }
     }
 
@@ -66,7 +66,24 @@ public sealed class SequenceOffsets : Indices
     /// <summary>Uploads the offsets.</summary>
     /// <param name="offsets">[sequences + 1]: 0, then strictly rising, up to the number of tokens.</param> <param name="backend">Where to put them.</param>
     /// <exception cref="ArgumentException">They do not start at 0 or do not rise.</exception>
-    public SequenceOffsets(ReadOnlySpan<int> offsets, IBackend? backend = null) : base(offsets, backend)
+    public SequenceOffsets(ReadOnlySpan<int> offsets, IBackend? backend = null) : base(Checked(offsets), backend)
+    {
+        for (var s = 1; s < offsets.Length; s++)
+        {
+            Longest = Math.Max(Longest, offsets[s] - offsets[s - 1]);
+        }
+    }
+
+    /// <summary>Number of sequences.</summary>
+    public int Sequences => Count - 1;
+
+    /// <summary>Number of rows of all sequences together.</summary>
+    public int Tokens => Values[^1];
+
+    /// <summary>Rows of the longest sequence.</summary>
+    public int Longest { get; }
+
+    private static ReadOnlySpan<int> Checked(ReadOnlySpan<int> offsets)
     {
         if (offsets.Length < 2 || offsets[0] != 0)
         {
@@ -79,16 +96,7 @@ public sealed class SequenceOffsets : Indices
             {
                 throw new ArgumentException($"Sequence {s - 1} of the packed batch has {length} tokens (offsets {offsets[s - 1]} to {offsets[s]}); every sequence needs at least one.", nameof(offsets));
             }
-            Longest = Math.Max(Longest, length);
         }
+        return offsets;
     }
-
-    /// <summary>Number of sequences.</summary>
-    public int Sequences => Count - 1;
-
-    /// <summary>Number of rows of all sequences together.</summary>
-    public int Tokens => Values[^1];
-
-    /// <summary>Rows of the longest sequence.</summary>
-    public int Longest { get; }
 }

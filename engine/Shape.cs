@@ -60,6 +60,10 @@ public sealed class Shape : IEquatable<Shape>
     /// <summary>The same leading dimensions with another innermost size: what a product with a [Columns, columns] matrix has.</summary>
     public Shape WithColumns(int columns)
     {
+        if (sizes.Length > 0 && columns == Columns)
+        {
+            return this;
+        }
         Span<int> changed = stackalloc int[Math.Max(1, sizes.Length)];
         sizes.CopyTo(changed);
         changed[^1] = columns;
@@ -84,22 +88,24 @@ public sealed class Shape : IEquatable<Shape>
     /// <summary>"[3, 5]"</summary>
     public override string ToString() => $"[{string.Join(", ", sizes)}]";
 
-    /// <summary>Throws where two inputs of an op that must agree in shape do not.</summary>
+    /// <summary>Throws where two inputs of an op that must agree in shape and device do not.</summary>
     internal static void RequireEqual(string op, string nameA, Tensor a, string nameB, Tensor b)
     {
         if (a.Shape != b.Shape)
         {
             throw new ShapeMismatchException($"{op}: {nameA} {a.Shape} and {nameB} {b.Shape} must have the same shape; the engine does not broadcast.");
         }
+        Device.RequireSame(op, nameA, a.Backend, nameB, b.Backend);
     }
 
-    /// <summary>Throws where a row vector does not have one element for each column of x.</summary>
+    /// <summary>Throws where a row vector does not have one element for each column of x, or is on another device.</summary>
     internal static void RequireRowVector(string op, Tensor x, string name, Tensor vector)
     {
         if (vector.Shape.Rank != 1 || vector.Shape.Count != x.Shape.Columns)
         {
             throw new ShapeMismatchException($"{op}: x {x.Shape} needs {name} of shape [{x.Shape.Columns}], got {vector.Shape}.");
         }
+        Device.RequireSame(op, "x", x.Backend, name, vector.Backend);
     }
 }
 

@@ -32,9 +32,7 @@ public class Tensor : IDisposable
 
     /// <summary>The values, row-major.</summary>
     /// <exception cref="ObjectDisposedException">The memory has gone back to the pool.</exception>
-    public DeviceBuffer<float> Data => storage.Buffer ?? throw new ObjectDisposedException(Operation ?? nameof(Tensor),
-        $"The value of this tensor ({Description}) went back to the memory pool: Backward() frees the intermediate values of its graph, a TensorScope what was computed in it. " +
-        "Read it before, or call Keep() on it.");
+    public DeviceBuffer<float> Data => storage.Buffer ?? throw Freed();
 
     /// <summary>The values as a [Rows, Columns] matrix, for products.</summary>
     public Matrix Matrix => new(Data, Shape.Rows, Shape.Columns);
@@ -57,7 +55,7 @@ public class Tensor : IDisposable
     /// <summary>True once Backward has passed and taken the edges away.</summary>
     internal bool IsGraphFreed { get; private set; }
 
-    /// <summary>The number of the last backward pass that visited this tensor.</summary>
+    /// <summary>The number of the last backward pass that met this tensor; negative once that pass has all its inputs in order.</summary>
     internal long VisitedBy { get; set; }
 
     internal bool IsKept { get; private set; }
@@ -111,7 +109,7 @@ public class Tensor : IDisposable
 
     /// <summary>A result that shares this tensor's memory under another shape.</summary>
     internal Tensor View(Shape shape, [CallerMemberName] string operation = "") =>
-        TensorScope.Own(new Tensor(shape, storage.Retain()) { Operation = operation });
+        TensorScope.Own(new Tensor(shape, HoldStorage()) { Operation = operation });
 
     // ---------------------------------------------------------------- reading
 
@@ -142,7 +140,7 @@ public class Tensor : IDisposable
     {
         if (values.Length != Shape.Count)
         {
-            throw new ShapeMismatchException($"Tensor.Set: shape {Shape} holds {Shape.Count} values, got {values.Length}.");
+            throw new ShapeMismatchException($"Tensor.Set: {Description} holds {Shape.Count} values, got {values.Length}.");
         }
         Backend.Upload(Data, values);
     }
@@ -155,7 +153,7 @@ public class Tensor : IDisposable
     /// </summary>
     /// <param name="input">The input x.</param>
     /// <param name="equation">What the function adds, as a formula: "dX += dY·Wᵀ".</param>
-    /// <param name="gradient">Adds to dX; it runs at most once.</param>
+    /// <param name="gradient">Adds to dX; it runs at most once. It may use ops: they record nothing then, and their results end with the pass.</param>
     /// <param name="needs">Every tensor whose value the function reads: they are held until it has run.</param>
     /// <returns>This tensor.</returns>
     public Tensor GradientFor(Tensor input, string equation, GradientFunction gradient, params ReadOnlySpan<Tensor> needs)
@@ -225,6 +223,12 @@ public class Tensor : IDisposable
     /// <exception cref="InvalidOperationException">Nothing here requires a gradient, or the graph was freed by an earlier call.</exception>
     public void Backward(Tensor? upstream = null) => Backpropagation.Run(this, upstream);
 
+    /// <summary>
+    /// What <see cref="Backward"/> would run from here, a line per gradient in that order: "MatMul [3, 5]: dX += dY·Wᵀ → leaf [3, 4]". Frozen inputs have none.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Part of the graph was freed by an earlier Backward.</exception>
+    public string BackwardPlan() => Backpropagation.Describe(this);
+
     /// <summary>The same values outside the graph: gradients stop here. Shares the memory.</summary>
     public Tensor Detach() => View(Shape);
 
@@ -243,7 +247,13 @@ public class Tensor : IDisposable
         Gradient = null;
     }
 
-    internal Storage HoldStorage() => storage.Retain();
+    /// <summary>Adds a holder to the memory behind this tensor.</summary>
+    /// <exception cref="ObjectDisposedException">The memory has gone back to the pool.</exception>
+    internal Storage HoldStorage() => storage.Buffer is null ? throw Freed() : storage.Retain();
+
+    private ObjectDisposedException Freed() => new(Operation ?? nameof(Tensor),
+        $"The value of this tensor ({Description}) went back to the memory pool: Backward() frees the intermediate values of its graph, a TensorScope what was computed in it. " +
+        "Read it before, or call Keep() on it; a gradient function names what it reads in `needs`.");
 
     /// <inheritdoc/>
     public void Dispose()

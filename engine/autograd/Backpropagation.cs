@@ -12,6 +12,8 @@ internal static class Backpropagation
     {
         Check(root, upstream);
         var order = InputsFirst(root);
+        using var noSecondGraph = new NoGradient();                         // gradient functions may use ops themselves:
+        using var scope = new TensorScope();                                // what those compute ends here
         Seed(root, upstream);                                               // d(root)/d(root) = 1, or what the caller says
         for (var i = order.Count - 1; i >= 0; i--)
         {
@@ -27,32 +29,52 @@ internal static class Backpropagation
         }
     }
 
+    public static string Describe(Tensor root)
+    {
+        var lines = new List<string>();
+        var order = InputsFirst(root);
+        for (var i = order.Count - 1; i >= 0; i--)
+        {
+            for (var edge = order[i].Edges; edge is not null; edge = edge.Next)
+            {
+                lines.Add($"{order[i].Description}: {edge.Equation} → {string.Join(", ", edge.Inputs.ToArray().Select(input => input.Description))}");
+            }
+        }
+        return string.Join('\n', lines);
+    }
+
     /// <summary>All op results that the root depends on, each after its inputs. Iterative: a graph may be deeper than the call stack.</summary>
     private static List<Tensor> InputsFirst(Tensor root)
     {
         var pass = Interlocked.Increment(ref passes);
         var order = new List<Tensor>();
-        var path = new Stack<(Tensor Tensor, Edge? Edge, int Input)>();     // where the depth-first walk stands
-        path.Push((root, root.Edges, 0));
-        root.VisitedBy = pass;
-        while (path.TryPop(out var at))
+        var open = new Stack<Tensor>([root]);
+        while (open.TryPeek(out var y))
         {
-            if (at.Edge is null)
+            if (y.VisitedBy != pass && y.VisitedBy != -pass)        // met for the first time: its inputs go on top of it
             {
-                order.Add(at.Tensor);
+                y.VisitedBy = pass;
+                for (var edge = y.Edges; edge is not null; edge = edge.Next)
+                {
+                    foreach (var input in edge.Inputs)
+                    {
+                        if (input.IsGraphFreed)
+                        {
+                            throw FreedGraph(input);
+                        }
+                        if (input.Edges is not null && input.VisitedBy != -pass)
+                        {
+                            open.Push(input);
+                        }
+                    }
+                }
                 continue;
             }
-            var isLast = at.Input + 1 == at.Edge.Inputs.Length;
-            path.Push((at.Tensor, isLast ? at.Edge.Next : at.Edge, isLast ? 0 : at.Input + 1));
-            var input = at.Edge.Inputs[at.Input];
-            if (input.IsGraphFreed)
+            open.Pop();                                             // on top again: its inputs are in the order
+            if (y.VisitedBy == pass)
             {
-                throw FreedGraph(input);
-            }
-            if (input.Edges is not null && input.VisitedBy != pass)
-            {
-                input.VisitedBy = pass;
-                path.Push((input, input.Edges, 0));
+                y.VisitedBy = -pass;
+                order.Add(y);
             }
         }
         return order;
@@ -85,9 +107,13 @@ internal static class Backpropagation
         {
             throw new InvalidOperationException($"Backward without an upstream gradient starts from a single number, {root.Description} has {root.Shape.Count}. Reduce it (Mean, Sum) or pass the upstream.");
         }
-        if (upstream is not null && upstream.Shape != root.Shape)
+        if (upstream is not null)
         {
-            throw new ShapeMismatchException($"Backward: the upstream gradient has shape {upstream.Shape}, the tensor {root.Shape}; they must be equal.");
+            if (upstream.Shape != root.Shape)
+            {
+                throw new ShapeMismatchException($"Backward: the upstream gradient has shape {upstream.Shape}, the tensor {root.Shape}; they must be equal.");
+            }
+            Device.RequireSame(nameof(Tensor.Backward), "the tensor", root.Backend, "the upstream", upstream.Backend);
         }
     }
 

@@ -26,8 +26,13 @@ public readonly struct GradientSum(Tensor tensor)
     }
 
     /// <summary>dX += scale · A·B, where dX is a [Rows, Columns] matrix.</summary>
+    /// <exception cref="ShapeMismatchException">The product does not have the shape of x.</exception>
     public void AddProduct(Matrix a, Matrix b, float scale = 1)
     {
+        if (a.Columns != b.Rows || a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns || a.Batch != 1 || b.Batch != 1)
+        {
+            throw new ShapeMismatchException($"The gradient of {tensor.Description} cannot take the product {a} · {b}: it needs a [{tensor.Shape.Rows}, {tensor.Shape.Columns}] matrix.");
+        }
         if (tensor.Gradient is null)
         {
             tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
@@ -39,9 +44,14 @@ public readonly struct GradientSum(Tensor tensor)
         }
     }
 
-    /// <summary>dX += scale · dY, elementwise.</summary>
+    /// <summary>dX += scale · dY, elementwise in row-major order.</summary>
+    /// <exception cref="ShapeMismatchException">dY does not have as many elements as x.</exception>
     public void Add(Tensor dY, float scale = 1)
     {
+        if (dY.Shape.Count != tensor.Shape.Count)
+        {
+            throw new ShapeMismatchException($"The gradient of {tensor.Description} cannot take dY {dY.Shape}: it needs {tensor.Shape.Count} elements.");
+        }
         if (tensor.Gradient is null)
         {
             tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
@@ -62,21 +72,34 @@ public delegate void JointGradientFunction(Tensor dY, ReadOnlySpan<GradientSum?>
 internal sealed class Edge
 {
     private readonly Delegate gradient;
-    private readonly Storage?[] held;
+
+    // Most edges have one input and need one value: fields instead of arrays keep the graph small.
+    private readonly Tensor input;
+    private readonly Tensor[]? inputs;
+    private readonly Storage? held;
+    private readonly Storage[] alsoHeld = [];
 
     public Edge(ReadOnlySpan<Tensor> inputs, string equation, Delegate gradient, ReadOnlySpan<Tensor> needs)
     {
-        Inputs = inputs.ToArray();
+        input = inputs[0];
+        this.inputs = inputs.Length > 1 ? inputs.ToArray() : null;
         Equation = equation;
         this.gradient = gradient;
-        held = needs.Length == 0 ? [] : new Storage?[needs.Length];
-        for (var i = 0; i < needs.Length; i++)
+        if (needs.Length > 0)
         {
-            held[i] = needs[i].HoldStorage();
+            held = needs[0].HoldStorage();
+        }
+        if (needs.Length > 1)
+        {
+            alsoHeld = new Storage[needs.Length - 1];
+            for (var i = 1; i < needs.Length; i++)
+            {
+                alsoHeld[i - 1] = needs[i].HoldStorage();
+            }
         }
     }
 
-    public Tensor[] Inputs { get; }
+    public ReadOnlySpan<Tensor> Inputs => inputs ?? new ReadOnlySpan<Tensor>(in input);
 
     /// <summary>The formula of what <see cref="Apply"/> adds.</summary>
     public string Equation { get; }
@@ -88,7 +111,10 @@ internal sealed class Edge
     {
         if (gradient is GradientFunction single)
         {
-            single(dY, new GradientSum(Inputs[0]));
+            if (input.RequiresGradient)         // else it was frozen after the forward pass
+            {
+                single(dY, new GradientSum(input));
+            }
             return;
         }
         var sums = new GradientSum?[Inputs.Length];
@@ -99,13 +125,13 @@ internal sealed class Edge
         ((JointGradientFunction)gradient)(dY, sums);
     }
 
-    /// <summary>Lets go of the values that the gradient needed.</summary>
+    /// <summary>Lets go of the values that the gradient needed; called once, when the edge is taken out of the graph.</summary>
     public void Release()
     {
-        for (var i = 0; i < held.Length; i++)
+        held?.Release();
+        foreach (var storage in alsoHeld)
         {
-            held[i]?.Release();
-            held[i] = null;
+            storage.Release();
         }
     }
 }

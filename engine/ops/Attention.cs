@@ -18,6 +18,7 @@ public static partial class Ops
     {
         Shape.RequireEqual(nameof(Attention), "q", q, "k", k);
         Shape.RequireEqual(nameof(Attention), "q", q, "v", v);
+        Device.RequireSame(nameof(Attention), "q", q.Backend, "offsets", offsets.Backend);
         RequireProbability(dropout);
         if (q.Shape.Rank != 2 || heads < 1 || q.Shape.Columns % heads != 0)
         {
@@ -27,6 +28,9 @@ public static partial class Ops
         {
             throw new ShapeMismatchException($"Attention: q {q.Shape} has {q.Shape.Rows} tokens, but the sequences' offsets end at {offsets.Tokens}.");
         }
+        // The kernel adds to dQ, dK and dV at once, so one tensor in two roles needs a gradient for each role; the views' gradients then add up in it.
+        k = ReferenceEquals(k, q) ? k.Reshape(k.Shape) : k;
+        v = ReferenceEquals(v, q) || ReferenceEquals(v, k) ? v.Reshape(v.Shape) : v;
         var shape = new AttentionShape(heads, 1 / MathF.Sqrt(q.Shape.Columns / heads), offsets.Longest, dropout, seed);
         var y = Tensor.Result(q.Shape, q.Backend);
         using var logSumExp = Tensor.Empty(new Shape(q.Shape.Rows, heads), q.Backend);     // only the gradient reads it, and holds it

@@ -12,6 +12,7 @@ public static partial class Ops
         {
             throw new ShapeMismatchException($"Gather: needs a table of shape [rows, columns], got {table.Shape}.");
         }
+        Device.RequireSame(nameof(Gather), "table", table.Backend, "indices", indices.Backend);
         indices.RequireBelow(nameof(Gather), table.Shape.Rows, $"rows of the table {table.Description}");
         var columns = table.Shape.Columns;
         var y = Tensor.Result(new Shape(indices.Count, columns), table.Backend);

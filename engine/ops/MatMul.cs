@@ -26,6 +26,7 @@ public static partial class Ops
         {
             throw new ShapeMismatchException($"AddMatMul: z {z.Shape} cannot take x {x.Shape} · w {w.Shape}, a [{x.Shape.Rows}, {w.Shape.Columns}] product.");
         }
+        Device.RequireSame(nameof(AddMatMul), "x", x.Backend, "z", z.Backend);
         var y = Tensor.Result(z.Shape, z.Backend);
         y.Backend.Copy(y.Data, z.Data);
         y.Backend.AddProduct(y.Matrix, x.Matrix, w.Matrix, scale);
@@ -43,13 +44,18 @@ public static partial class Ops
         {
             throw new ShapeMismatchException($"Linear: x {x.Shape} · weight {weight.Shape}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
         }
+        Device.RequireSame(nameof(Linear), "x", x.Backend, "weight", weight.Backend);
+        Device.RequireSame(nameof(Linear), "x", x.Backend, "bias", bias?.Backend ?? x.Backend);
+        if (bias is not null && (bias.Shape.Rank != 1 || bias.Shape.Count != weight.Shape.Rows))
+        {
+            throw new ShapeMismatchException($"Linear: weight {weight.Shape} needs a bias of shape [{weight.Shape.Rows}], got {bias.Shape}.");
+        }
         var y = Tensor.Result(x.Shape.WithColumns(weight.Shape.Rows), x.Backend);
         y.Backend.Product(y.Matrix, x.Matrix, weight.Matrix.T);
         y.GradientFor(x, "dX += dY·W", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix), needs: weight)
          .GradientFor(weight, "dW += dYᵀ·X", (dY, dW) => dW.AddProduct(dY.Matrix.T, x.Matrix), needs: x);
         if (bias is not null)
         {
-            Shape.RequireRowVector(nameof(Linear), y, "bias", bias);
             y.Backend.AddBias(y.Data, y.Data, bias.Data);
             y.GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
         }
@@ -77,6 +83,7 @@ public static partial class Ops
         {
             throw new ShapeMismatchException($"BatchedMatMul: a {a.Shape} · b {b.Shape} needs [batch, rows, inner] · [batch, inner, columns] with equal batch and inner.");
         }
+        Device.RequireSame(nameof(BatchedMatMul), "a", a.Backend, "b", b.Backend);
         var y = Tensor.Result(new Shape(a.Shape[0], a.Shape[1], b.Shape[2]), a.Backend);
         y.Backend.Product(Batch(y.Data, y.Shape), Batch(a.Data, a.Shape), Batch(b.Data, b.Shape));
         return y.GradientFor(a, "dA[b] += dY[b]·B[b]ᵀ", (dY, dA) => dY.Backend.AddProduct(Batch(dA.Data, a.Shape), Batch(dY.Data, dY.Shape), Batch(b.Data, b.Shape).T), needs: b)
@@ -121,6 +128,7 @@ public static partial class Ops
     {
         if (w.Shape.Rank == 2 && x.Shape.Rank >= 1 && x.Shape.Columns == w.Shape[0])
         {
+            Device.RequireSame(op, "x", x.Backend, "w", w.Backend);
             return;
         }
         var hint = w.Shape.Rank == 2 && w.Shape[1] == x.Shape.Columns ? " Did you mean w.Transpose(), or Linear(x, w)?" : "";

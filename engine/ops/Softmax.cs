@@ -21,6 +21,7 @@ public static partial class Ops
         {
             throw new ShapeMismatchException($"CrossEntropy: logits {logits.Shape} need shape [{labels.Count}, classes]: one row per label.");
         }
+        Device.RequireSame("CrossEntropy", "logits", logits.Backend, "labels", labels.Backend);
         labels.RequireBelow("CrossEntropy", logits.Shape.Columns, "classes of the logits");
         var losses = Tensor.Result(new Shape(labels.Count), logits.Backend);
         losses.Backend.CrossEntropy(losses.Data, logits.Data, labels.Data);
