@@ -1,0 +1,173 @@
+using LoraScratch.Kernels;
+using LoraScratch.Kernels.Cpu;
+using LoraScratch.Kernels.Functions;
+
+namespace LoraScratch.Tests.Engine;
+
+/// <summary>
+/// The CPU backend, watched: it remembers which kernels ran and how much they were told to write, and lends its buffers filled with NaN, so that a kernel or op
+/// that reads what nobody wrote spoils its result.
+/// </summary>
+public sealed class RecordingBackend : IBackend
+{
+    private readonly CpuBackend inner = new(threads: 1);
+    private readonly CpuBackend integers = new(threads: 1);
+    private readonly HashSet<string> called = [];
+
+    /// <summary>Names of the kernels that ran.</summary>
+    public IReadOnlySet<string> Called => called;
+
+    /// <summary>Floats of all destinations of all kernels so far, and of all buffers lent.</summary>
+    public long DestinationFloats { get; private set; }
+
+    public string Description => $"{inner.Description}, recorded";
+
+    /// <summary>Of the buffers of floats; indices live until the garbage collector finds them and would make the figure vary.</summary>
+    public MemoryUse Memory => inner.Memory;
+
+    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
+    {
+        called.Add(nameof(Allocate));
+        if (typeof(T) != typeof(float))
+        {
+            return integers.Allocate<T>(length);
+        }
+        DestinationFloats += length;
+        var buffer = inner.Allocate<T>(length);
+        var undefined = new T[length];
+        Array.Fill(undefined, (T)(object)float.NaN);
+        inner.Upload<T>(buffer, undefined);
+        return buffer;
+    }
+
+    public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
+    {
+        called.Add(nameof(Upload));
+        inner.Upload(destination, source);
+    }
+
+    public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
+    {
+        called.Add(nameof(Download));
+        inner.Download(destination, source);
+    }
+
+    public void Synchronize()
+    {
+        called.Add(nameof(Synchronize));
+        inner.Synchronize();
+    }
+
+    public void Dispose()
+    {
+        called.Add(nameof(Dispose));
+        inner.Dispose();
+        integers.Dispose();
+    }
+
+    public void Fill(DeviceBuffer<float> y, float value) =>
+        Kernel(nameof(Fill), [y]).Fill(y, value);
+
+    public void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x) =>
+        Kernel(nameof(Copy), [y]).Copy(y, x);
+
+    public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) =>
+        Kernel(nameof(Product), [y.Buffer]).Product(y, a, b, scale);
+
+    public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) =>
+        Kernel(nameof(AddProduct), [y.Buffer]).AddProduct(y, a, b, scale);
+
+    public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns) =>
+        Kernel(nameof(Transpose), [y]).Transpose(y, x, rows, columns);
+
+    public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula =>
+        Kernel(nameof(Map), [y]).Map<TFormula>(y, x);
+
+    public void AddMapGradient<TFormula>(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula =>
+        Kernel(nameof(AddMapGradient), [dX]).AddMapGradient<TFormula>(dX, dY, x, y);
+
+    public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b) =>
+        Kernel(nameof(WeightedSum), [y]).WeightedSum(y, alpha, a, beta, b);
+
+    public void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
+        Kernel(nameof(AddScaled), [y]).AddScaled(y, alpha, x);
+
+    public void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
+        Kernel(nameof(Scale), [y]).Scale(y, alpha, x);
+
+    public void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b) =>
+        Kernel(nameof(Multiply), [y]).Multiply(y, a, b);
+
+    public void AddMultiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b) =>
+        Kernel(nameof(AddMultiply), [y]).AddMultiply(y, a, b);
+
+    public void AddBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
+        Kernel(nameof(AddBroadcast), [y]).AddBroadcast(y, alpha, x);
+
+    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed) =>
+        Kernel(nameof(Dropout), [y]).Dropout(y, x, probability, seed);
+
+    public void AddDropoutGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, float probability, ulong seed) =>
+        Kernel(nameof(AddDropoutGradient), [dX]).AddDropoutGradient(dX, dY, probability, seed);
+
+    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias) =>
+        Kernel(nameof(AddBias), [y]).AddBias(y, x, bias);
+
+    public void AddColumnSums(DeviceBuffer<float> y, DeviceBuffer<float> x) =>
+        Kernel(nameof(AddColumnSums), [y]).AddColumnSums(y, x);
+
+    public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
+        Kernel(nameof(Sum), [y]).Sum(y, alpha, x);
+
+    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x) =>
+        Kernel(nameof(AddSumOfSquares), [y]).AddSumOfSquares(y, x);
+
+    public void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns) =>
+        Kernel(nameof(Softmax), [y]).Softmax(y, x, columns);
+
+    public void AddSoftmaxGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns) =>
+        Kernel(nameof(AddSoftmaxGradient), [dX]).AddSoftmaxGradient(dX, dY, y, columns);
+
+    public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) =>
+        Kernel(nameof(CrossEntropy), [losses]).CrossEntropy(losses, logits, labels);
+
+    public void AddCrossEntropyGradient(DeviceBuffer<float> dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) =>
+        Kernel(nameof(AddCrossEntropyGradient), [dLogits]).AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
+
+    public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon) =>
+        Kernel(nameof(LayerNorm), [y, mean, rstd]).LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+
+    public void AddLayerNormGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) =>
+        Kernel(nameof(AddLayerNormGradient), [dX]).AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
+
+    public void AddLayerNormGammaGradient(DeviceBuffer<float> dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd) =>
+        Kernel(nameof(AddLayerNormGammaGradient), [dGamma]).AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
+
+    public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns) =>
+        Kernel(nameof(Gather), [y]).Gather(y, table, indices, columns);
+
+    public void AddScatter(DeviceBuffer<float> dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns) =>
+        Kernel(nameof(AddScatter), [dTable]).AddScatter(dTable, dY, indices, columns);
+
+    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
+        Kernel(nameof(Attention), [y, logSumExp]).Attention(y, logSumExp, q, k, v, offsets, shape);
+
+    public void AddAttentionGradient(DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
+        Kernel(nameof(AddAttentionGradient), [dQ, dK, dV]).AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+
+    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step) =>
+        Kernel(nameof(SgdStep), [w]).SgdStep(w, gradient, velocity, step);
+
+    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v, AdamStep step) =>
+        Kernel(nameof(AdamStep), [w]).AdamStep(w, gradient, m, v, step);
+
+    private IBackend Kernel(string name, ReadOnlySpan<DeviceBuffer<float>?> destinations)
+    {
+        called.Add(name);
+        foreach (var destination in destinations)
+        {
+            DestinationFloats += destination?.Length ?? 0;
+        }
+        return inner;
+    }
+}
