@@ -1,0 +1,102 @@
+using System.CommandLine;
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using LoraScratch.Cli;
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Engine.Optim;
+using LoraScratch.Lora;
+
+namespace LoraScratch.Tests;
+
+/// <summary>
+/// Every C# example of the README stands in a test below and runs there; every command line of the README is one that the program takes.
+/// </summary>
+public sealed partial class ReadmeTests
+{
+    private static readonly string Readme = File.ReadAllText(Path.Combine(RepositoryRoot(), "README.md"));
+
+    private static string RepositoryRoot([CallerFilePath] string thisFile = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(thisFile)!, ".."));
+
+    [Test]
+    public void A_perceptron_of_two_layers_learns_through_LoRA_alone()
+    {
+        var random = new RandomStream(seed: 1);
+        using var x = Tensor.From(random.Normal(32 * 8, 1), new Shape(32, 8));
+        using var labels = new Indices([.. x.ToArray().Chunk(8).Select(row => row[0] > row[1] ? 1 : 0)]);
+
+        var model = new Sequential(new Linear(8, 32, random), new Relu(), new Linear(32, 2, random));
+        model.ReplaceLinearWithLoRA(rank: 4, alpha: 8, random);      // W and b are frozen; A is drawn, B is zero: nothing changes yet
+
+        using var optimizer = new AdamW(model.TrainableParameters(), learningRate: 1e-2f);
+        for (var step = 0; step < 100; step++)
+        {
+            using var scope = new TensorScope();                     // what is computed in it goes back to the memory pool at its end
+            var loss = model.Forward(x).CrossEntropy(labels);
+            loss.Backward();
+            optimizer.Step();
+            optimizer.ZeroGradient();
+            if (step % 25 == 0)
+                Console.WriteLine($"step {step}: loss {loss.Item():F4}");
+        }
+
+        using var end = new TensorScope();
+        Assert.That(model.Forward(x).CrossEntropy(labels).Item(), Is.LessThan(0.2f));
+        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count), Is.EqualTo(4 * (8 + 32) + 4 * (32 + 2)));
+    }
+
+    // An op: its result, and one line per input that adds to that input's gradient.
+    private static Tensor MyMatMul(Tensor x, Tensor w)
+    {
+        var y = Tensor.Result(x.Shape.WithColumns(w.Shape.Columns), x.Backend);
+        y.Backend.Product(y.Matrix, x.Matrix, w.Matrix);
+        return y.GradientFor(x, "dX += dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T), needs: w)
+                .GradientFor(w, "dW += Xᵀ·dY", (dY, dW) => dW.AddProduct(x.Matrix.T, dY.Matrix), needs: x);
+    }
+
+    [Test]
+    public void An_op_of_ones_own_is_checked_element_by_element()
+    {
+        var random = new RandomStream(seed: 2);
+        using var x = Tensor.From(random.Normal(3 * 4, 1), new Shape(3, 4), requiresGradient: true);
+        using var w = Tensor.From(random.Normal(4 * 2, 1), new Shape(4, 2), requiresGradient: true);
+
+        var report = GradientCheck.Run(() => MyMatMul(x, w), [("X", x), ("W", w)]);
+        Console.WriteLine(report);          // the worst element of dX and of dW, beside its numeric gradient
+
+        Assert.That(report.Passed, Is.True, report.ToString());
+    }
+
+    [Test]
+    public void Every_example_of_the_readme_stands_in_this_file()
+    {
+        var source = Lines(File.ReadAllText(Path.Combine(RepositoryRoot(), "tests", "ReadmeTests.cs")));
+        var examples = Blocks("csharp");
+        Assert.That(examples, Is.Not.Empty);
+        foreach (var example in examples)
+        {
+            Assert.That(source, Does.Contain(Lines(example)), "an example of the README is not run by a test: copy it from here");
+        }
+    }
+
+    [Test]
+    public void Every_command_line_of_the_readme_is_understood()
+    {
+        var commands = Blocks("sh").SelectMany(block => block.Split('\n')).Select(line => CommandLineOfLora().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value).ToList();
+        Assert.That(commands, Has.Count.GreaterThan(3));
+        foreach (var command in commands)
+        {
+            var parsed = CommandLine.Root().Parse(command);
+            Assert.That(parsed.Errors.Select(error => error.Message), Is.Empty, command);
+        }
+    }
+
+    private static List<string> Blocks(string language) =>
+        [.. Regex.Matches(Readme, $"^```{language}\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline).Select(match => match.Groups[1].Value.TrimEnd())];
+
+    /// <summary>Without indentation, so that an example may stand anywhere.</summary>
+    private static string Lines(string text) => string.Join('\n', text.Split('\n').Select(line => line.Trim()));
+
+    [GeneratedRegex(@"--project lora/cli(?: -- ([^#]*))")]
+    private static partial Regex CommandLineOfLora();
+}
