@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using LoraScratch.Cli;
@@ -86,10 +85,13 @@ public sealed partial class ReadmeTests
         Assert.That(commands, Has.Count.GreaterThan(3));
         foreach (var command in commands)
         {
-            var parsed = CommandLine.Root().Parse(command);
+            var parsed = CommandLine.Parse(Split(command));
             Assert.That(parsed.Errors.Select(error => error.Message), Is.Empty, command);
         }
     }
+
+    /// <summary>The words of a command line; quotes hold words together.</summary>
+    private static string[] Split(string command) => [.. Regex.Matches(command, "\"([^\"]*)\"|(\\S+)").Select(match => match.Groups[1].Success ? match.Groups[1].Value : match.Groups[2].Value)];
 
     private static List<string> Blocks(string language) =>
         [.. Regex.Matches(Readme, $"^```{language}\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline).Select(match => match.Groups[1].Value.TrimEnd())];

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Text.RegularExpressions;
+using LoraScratch.Cli.Demo;
 using LoraScratch.Engine;
 using LoraScratch.Lora;
 using Spectre.Console;
@@ -63,6 +64,7 @@ internal static class CommandLine
 
     private static IEnumerable<Command> Commands() =>
     [
+        DemoCommand.Create(),
         TrainCommand.Create(),
         EvaluateCommand.Create(),
         PredictCommand.Create(),

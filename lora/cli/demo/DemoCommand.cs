@@ -1,0 +1,89 @@
+using System.CommandLine;
+using LoraScratch.Engine;
+using Spectre.Console;
+
+namespace LoraScratch.Cli.Demo;
+
+/// <summary>What the demo is asked for.</summary>
+internal sealed record DemoOptions
+{
+    /// <summary>Where the model, the adapter, the curves and the reviews go.</summary>
+    public string Output { get; init; } = "lora-demo";
+
+    /// <summary>Names every random number.</summary>
+    public ulong Seed { get; init; } = 1;
+
+    /// <summary>How many seeds, from <see cref="Seed"/> on; the files are those of the first.</summary>
+    public int Seeds { get; init; } = 1;
+
+    /// <summary>Size of the data.</summary>
+    public DemoSizes Sizes { get; init; } = new();
+}
+
+/// <summary>lora demo: fine-tuning in three ways, on reviews that it generates.</summary>
+internal static class DemoCommand
+{
+    private const int MostSeeds = 1000;
+
+    public static Command Create()
+    {
+        var seed = new Option<int>("--seed") { Description = "Names every random number: the same seed gives the same table.", DefaultValueFactory = _ => 1 };
+        var seeds = new Option<int>("--seeds") { Description = "Runs so many seeds, from --seed on, and shows mean and standard deviation.", DefaultValueFactory = _ => 1 };
+        var output = new Option<string>("--out") { Description = "Where model, adapter, loss curves and test reviews go.", DefaultValueFactory = _ => "lora-demo", HelpName = "DIR" };
+        var device = new DeviceOptions();
+        var command = new ExampleCommand("demo",
+            "Trains a small encoder on generated reviews of household goods, freezes it, and adapts it to generated reviews of thrillers in three ways: LoRA, the last two layers, everything. No file and no download is needed.",
+            "lora demo", "lora demo --seed 7 --out my-demo", "lora demo --seeds 3");
+        foreach (Option option in (Option[])[seed, seeds, output])
+        {
+            command.Add(option);
+        }
+        device.AddTo(command);
+        command.SetAction((parsed, cancellation) =>
+        {
+            using var backend = device.Open(parsed);
+            var options = new DemoOptions { Output = parsed.GetValue(output)!, Seed = NotNegative(parsed.GetValue(seed)), Seeds = parsed.GetValue(seeds) };
+            return Task.FromResult(Run(options, Output(), cancellation));
+        });
+        return command;
+    }
+
+    /// <summary>Runs the demo on the engine's default device.</summary>
+    /// <param name="options">What is asked for.</param> <param name="console">Shows everything.</param> <param name="cancellation">Ends it; nothing is written then.</param>
+    /// <returns>The exit code, 0.</returns>
+    /// <exception cref="InputException">The options make no sense, or the folder cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static int Run(DemoOptions options, IAnsiConsole console, CancellationToken cancellation)
+    {
+        if (options.Seeds is < 1 or > MostSeeds)
+        {
+            throw new InputException($"--seeds {options.Seeds}: expected 1 to {MostSeeds}.");
+        }
+        DemoFolder.CheckWritable(options.Output);
+        var report = new DemoReport(console);
+        report.Introduce(options);
+        var results = new List<DemoResult>();
+        for (var i = 0; i < options.Seeds; i++)
+        {
+            var seed = options.Seed + (ulong)i;
+            var result = new DemoRun(seed, options.Sizes, new StageProgress(console, options.Seeds > 1 ? $"seed {seed}: " : ""), cancellation).Go();
+            results.Add(result);
+            if (i == 0)
+            {
+                DemoFolder.Save(options.Output, result);
+                report.Show(result);
+            }
+        }
+        if (results.Count > 1)
+        {
+            report.ShowSeeds(results);
+        }
+        report.SayWhatToDoNext(options.Output);
+        return 0;
+    }
+
+    /// <summary>Standard output; no escape codes where it is piped into a file or another program.</summary>
+    private static IAnsiConsole Output() => AnsiConsole.Create(new AnsiConsoleSettings { Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect });
+
+    private static ulong NotNegative(int seed) => seed >= 0 ? (ulong)seed : throw new InputException($"--seed {seed}: expected 0 or more.");
+}

@@ -1,0 +1,52 @@
+using LoraScratch.Cli.Charts;
+using LoraScratch.Lora;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli.Demo;
+
+/// <summary>What one of the three ways came to.</summary>
+/// <param name="Method">Which.</param> <param name="Options">How it was trained.</param> <param name="Training">The run; the state of its best epoch was kept.</param>
+/// <param name="Train">Accuracy on the reviews that it was adapted with.</param> <param name="Validation">On those that chose the epoch.</param> <param name="Test">On those that nothing was chosen by.</param>
+/// <param name="StoredBytes">The safetensors file with what this task needs on top of the source encoder.</param>
+internal sealed record MethodResult(
+    TrainingMethod Method, TrainingOptions Options, TrainingResult Training, double Train, double Validation, double Test, long StoredBytes)
+{
+    /// <summary>Numbers that were trained.</summary>
+    public long TrainableParameters => Training.TrainableParameters;
+
+    /// <summary>Training time, evaluation between the epochs included.</summary>
+    public double Seconds => Training.Seconds;
+
+    /// <summary>The loss by step.</summary>
+    public LossCurve Curve => new(MethodNames.Of(Method), [.. Training.Metrics.Select(step => step.Loss)]);
+}
+
+/// <summary>Merged against unmerged weights.</summary>
+/// <param name="LargestDifference">max |logit difference|</param> <param name="LargestLogit">max |logit|, to compare it with.</param>
+/// <param name="ChangedPredictions">Texts whose class changed.</param> <param name="Texts">Texts compared.</param>
+internal sealed record MergeCheck(double LargestDifference, double LargestLogit, int ChangedPredictions, int Texts);
+
+/// <summary>What one seed of the demo came to.</summary>
+/// <param name="Seed">The seed.</param> <param name="Task">The reviews.</param> <param name="Source">The encoder trained on the source domain, nothing attached.</param>
+/// <param name="SourceAccuracy">On the source's test reviews.</param> <param name="BeforeAdapting">The same model on the target's test reviews.</param>
+/// <param name="Methods">LoRA, last two layers, everything.</param> <param name="Adapted">The model with the LoRA adapter attached.</param> <param name="Adapter">That adapter.</param>
+/// <param name="Merge">Merged against unmerged.</param>
+internal sealed record DemoResult(
+    ulong Seed, ReviewTask Task, TextClassifier Source, double SourceAccuracy, double BeforeAdapting, IReadOnlyList<MethodResult> Methods,
+    TextClassifier Adapted, LoRAAdapter Adapter, MergeCheck Merge)
+{
+    /// <summary>The result of a method.</summary>
+    public MethodResult this[TrainingMethod method] => Methods.Single(result => result.Method == method);
+}
+
+/// <summary>The methods as the tables name them.</summary>
+internal static class MethodNames
+{
+    /// <summary>"LoRA (query, value)"</summary>
+    public static string Of(TrainingMethod method) => method switch
+    {
+        TrainingMethod.LoRA => "LoRA (query, value)",
+        TrainingMethod.LastLayers => "last two layers",
+        _ => "everything",
+    };
+}
