@@ -47,13 +47,15 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
 
     /// <summary>Compares the model's classes with the given ones.</summary>
     /// <param name="texts">At least one.</param> <param name="batchSize">Texts at a time.</param> <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="progress">Called after every batch with the number of texts done; may be null.</param>
     /// <exception cref="InputException">There is no text, or a class that the model does not have.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default)
+    public Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default, Action<int>? progress = null)
     {
         RequireLabels(texts);
         var confusion = Labels.Select(_ => new int[Labels.Count]).ToArray();
         var loss = 0.0;
+        var done = 0;
         var clock = Stopwatch.StartNew();
         foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
         {
@@ -64,6 +66,7 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
                 confusion[batch[i].Label][Largest(logits[i])]++;
                 loss -= LogSoftmax(logits[i])[batch[i].Label];
             }
+            progress?.Invoke(done += batch.Count);
         }
         return new Evaluation(confusion, loss / texts.Count, texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
     }

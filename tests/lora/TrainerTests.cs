@@ -33,6 +33,23 @@ public class TrainerTests
     }
 
     [Test]
+    public void Predictions_come_as_soon_as_a_batch_is_full()
+    {
+        var read = 0;
+        IEnumerable<string> Texts()
+        {
+            for (; read < 10;)
+            {
+                read++;
+                yield return "wa wn";
+            }
+        }
+        using var predictions = TinyDistilBert.Classifier().Predict(Texts(), batchSize: 4).GetEnumerator();
+        Assert.That(predictions.MoveNext());
+        Assert.That(read, Is.EqualTo(4), "a fifth text may be a while in coming");
+    }
+
+    [Test]
     public void The_same_seed_gives_the_same_bits_and_another_seed_others()
     {
         var first = Weights(Options);

@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
 
@@ -40,7 +42,7 @@ internal static class EvaluateCommand
             }
             TrainingData.RequireLabels(dataset, classifier);
             var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
-            var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation);
+            var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation, Progress(encoded.Examples.Count));
             if (parsed.GetValue(json))
             {
                 Console.WriteLine(JsonSerializer.Serialize(new
@@ -69,8 +71,25 @@ internal static class EvaluateCommand
     {
         if (value < 1)
         {
-            throw new Engine.InputException($"{option} is {value}; expected at least 1.");
+            throw new InputException($"{option} is {value}; expected at least 1.");
         }
+    }
+
+    /// <summary>Says every few seconds on standard error how far the work is.</summary>
+    private static Action<int> Progress(int texts)
+    {
+        const double SecondsBetweenLines = 5;
+        var clock = Stopwatch.StartNew();
+        var said = 0.0;
+        return done =>
+        {
+            var seconds = clock.Elapsed.TotalSeconds;
+            if (done < texts && seconds - said >= SecondsBetweenLines)
+            {
+                said = seconds;
+                Console.Error.WriteLine($"{Text.Count(done)} of {Text.Count(texts)} texts  {Text.Duration(seconds * (texts - done) / done)} left");
+            }
+        };
     }
 
     private static void Print(Evaluation result, IReadOnlyList<string> labels)
