@@ -1,5 +1,4 @@
 using LoraScratch.Engine;
-using LoraScratch.Kernels;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Engine;

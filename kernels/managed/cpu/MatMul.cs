@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Numerics;
-using System.Runtime.Intrinsics;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;

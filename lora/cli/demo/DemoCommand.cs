@@ -82,8 +82,16 @@ internal static class DemoCommand
         return 0;
     }
 
-    /// <summary>Standard output; no escape codes where it is piped into a file or another program.</summary>
-    private static IAnsiConsole Output() => AnsiConsole.Create(new AnsiConsoleSettings { Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect });
+    /// <summary>Standard output; no escape codes where it is piped into a file or another program, and then wide enough for the table.</summary>
+    private static IAnsiConsole Output()
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect });
+        if (Console.IsOutputRedirected)
+        {
+            console.Profile.Width = 120;
+        }
+        return console;
+    }
 
     private static ulong NotNegative(int seed) => seed >= 0 ? (ulong)seed : throw new InputException($"--seed {seed}: expected 0 or more.");
 }

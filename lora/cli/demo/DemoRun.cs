@@ -1,4 +1,3 @@
-using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
