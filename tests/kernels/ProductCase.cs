@@ -16,7 +16,10 @@ public enum Layout
     Heads,
 }
 
-/// <summary>One product with random numbers and its reference. What lies between the rows of Y must stay as it was.</summary>
+/// <summary>
+/// One product with random numbers and its reference. What lies between the rows of Y must stay as it was; what lies around A and B is NaN in a strided
+/// layout, so that a kernel that lets it into a sum is found out.
+/// </summary>
 internal sealed class ProductCase
 {
     private readonly CpuBackend _backend;
@@ -28,9 +31,9 @@ internal sealed class ProductCase
     {
         (_backend, _m, _n, _k, _batch) = (backend, m, n, k, batch);
         var random = new Random(HashCode.Combine(m, n, k));
-        (_a, _aValues) = Create(m, k, transposeA, batch, layout, random);
-        (_b, _bValues) = Create(k, n, transposeB, batch, layout, random);
-        (_y, _yBefore) = Create(m, n, false, batch, layout, random);
+        (_a, _aValues) = Create(m, k, transposeA, batch, layout, random, float.NaN);
+        (_b, _bValues) = Create(k, n, transposeB, batch, layout, random, float.NaN);
+        (_y, _yBefore) = Create(m, n, false, batch, layout, random, 0.5f);
         if (sharedB)
         {
             _b = _b with { BatchStride = 0 };
@@ -103,7 +106,7 @@ internal sealed class ProductCase
         }
     }
 
-    private (Matrix, float[]) Create(int rows, int columns, bool transposed, int batch, Layout layout, Random random)
+    private (Matrix, float[]) Create(int rows, int columns, bool transposed, int batch, Layout layout, Random random, float around)
     {
         var (storedRows, storedColumns) = transposed ? (columns, rows) : (rows, columns);
         var (offset, rowStride, batchStride) = layout switch
@@ -114,9 +117,21 @@ internal sealed class ProductCase
         };
         var length = offset + (batch * storedRows * Math.Max(rowStride, storedColumns)) + (2 * batch);
         var buffer = _backend.Allocate<float>(length);
-        var values = Enumerable.Range(0, length).Select(_ => (random.NextSingle() * 2) - 1).ToArray();
+        var matrix = new Matrix(buffer, rows, columns, rowStride, offset, transposed, batch, batchStride);
+        var values = new float[length];
+        Array.Fill(values, around);
+        for (var i = 0; i < batch; i++)
+        {
+            for (var row = 0; row < rows; row++)
+            {
+                for (var column = 0; column < columns; column++)
+                {
+                    values[Index(matrix, i, row, column)] = (random.NextSingle() * 2) - 1;
+                }
+            }
+        }
         _backend.Upload<float>(buffer, values);
-        return (new Matrix(buffer, rows, columns, rowStride, offset, transposed, batch, batchStride), values);
+        return (matrix, values);
     }
 
     private static int Index(Matrix matrix, int batch, int row, int column)

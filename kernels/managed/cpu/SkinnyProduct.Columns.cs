@@ -1,0 +1,154 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using LoraScratch.Kernels.Functions;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <content>Columns of P that lie in one piece, or are brought there: sums of columns.</content>
+internal static unsafe partial class SkinnyProduct
+{
+    private static void RunColumns<T>(in ProductTask task, Scratch scratch, WorkerPool? workers) where T : struct, ILanes<T>
+    {
+        var width = 3 * T.Width;
+        var q = scratch.ForProduct(Panels.Length(task.N, Lines, task.K));
+        Panels.Pack(q, task.B.First, task.B.ColumnStride, task.B.RowStride, task.N, Lines, task.K);
+        WorkerPool.Run(workers, (task.M + width - 1) / width, new ColumnsJob<T>(task, q), scratch);
+    }
+
+    /// <summary>y = scale · value, or y += ., for elements side by side.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreLine(in ProductTask task, float* y, float* values, int count)
+    {
+        var scale = Vector128.Create(task.Scale);
+        var i = 0;
+        for (; i <= count - Vector128<float>.Count; i += Vector128<float>.Count)
+        {
+            var value = scale * Vector128.Load(values + i);
+            (task.Accumulate ? Vector128.Load(y + i) + value : value).Store(y + i);
+        }
+        for (; i < count; i++)
+        {
+            y[i] = task.Accumulate ? y[i] + (task.Scale * values[i]) : task.Scale * values[i];
+        }
+    }
+
+    /// <summary>Each block: three registers of rows of P, all k, all columns of Q.</summary>
+    private readonly struct ColumnsJob<T>(in ProductTask task, float* q) : IJob where T : struct, ILanes<T>
+    {
+        private readonly ProductTask _task = task;
+        private readonly float* _q = q;
+
+        private static int Width => 3 * T.Width;
+
+        public void Run(int block, Scratch scratch)
+        {
+            var firstRow = block * Width;
+            var rows = Math.Min(Width, _task.M - firstRow);
+            var inPlace = DepthInPlace(rows);
+            var packed = _task.K - inPlace;
+            var sums = stackalloc float[MostLines * Width];   // [columns of Q, Width]
+            Add(sums, _task.A.At(firstRow, 0), _task.A.ColumnStride, 0, inPlace);
+            if (packed > 0)
+            {
+                var panel = scratch.ForPanels((long)Width * packed);
+                Panels.Pack(panel, _task.A.At(firstRow, inPlace), _task.A.RowStride, _task.A.ColumnStride, rows, Width, packed);
+                Add(sums, panel, Width, inPlace, packed);
+            }
+            Store(sums, firstRow, rows);
+        }
+
+        /// <summary>
+        /// How many columns of P can be read where they lie. Rows past the last one do no harm, for they are not stored, but reading must not go past the
+        /// end of the matrix: its last columns are packed then.
+        /// </summary>
+        private int DepthInPlace(int rows)
+        {
+            if (_task.A.RowStride != 1)
+            {
+                return 0;
+            }
+            var columnsPast = (Width - rows + _task.A.ColumnStride - 1) / _task.A.ColumnStride;
+            return (int)Math.Max(0, _task.K - columnsPast);
+        }
+
+        /// <summary>sums += P[:, k … k + depth) · Q[k … k + depth, :], where k = 0 overwrites.</summary>
+        private void Add(float* sums, float* p, nint stride, int k, int depth)
+        {
+            for (var end = k + depth; k < end; k += DepthAtATime)
+            {
+                for (var s = 0; s < _task.N; s += Lines)
+                {
+                    Columns(sums + (s * Width), p, stride, _q + ((nint)s * _task.K) + (k * Lines), Math.Min(DepthAtATime, end - k), accumulate: k > 0);
+                }
+                p += DepthAtATime * stride;
+            }
+        }
+
+        /// <summary>Brings the sums to Y, along whichever of its lines lies in one piece.</summary>
+        private void Store(float* sums, int firstRow, int rows)
+        {
+            if (_task.Y.RowStride == 1)
+            {
+                for (var s = 0; s < _task.N; s++)
+                {
+                    StoreLine(_task, _task.Y.At(firstRow, s), sums + (s * Width), rows);
+                }
+                return;
+            }
+            var transposed = stackalloc float[Width * MostLines];
+            Panels.Transpose(transposed, MostLines, sums, Width, _task.N, rows);
+            for (var i = 0; i < rows; i++)
+            {
+                StoreLine(_task, _task.Y.At(firstRow + i, 0), transposed + (i * MostLines), _task.N);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void Columns(float* sums, float* p, nint stride, float* q, int depth, bool accumulate)
+        {
+            T y00 = default, y01 = default, y02 = default;
+            T y10 = default, y11 = default, y12 = default;
+            T y20 = default, y21 = default, y22 = default;
+            T y30 = default, y31 = default, y32 = default;
+            for (; depth > 0; depth--)
+            {
+                var x0 = T.Load(p);
+                var x1 = T.Load(p + T.Width);
+                var x2 = T.Load(p + (2 * T.Width));
+                var number = T.Of(q[0]);
+                y00 = T.MultiplyAdd(number, x0, y00);
+                y01 = T.MultiplyAdd(number, x1, y01);
+                y02 = T.MultiplyAdd(number, x2, y02);
+                number = T.Of(q[1]);
+                y10 = T.MultiplyAdd(number, x0, y10);
+                y11 = T.MultiplyAdd(number, x1, y11);
+                y12 = T.MultiplyAdd(number, x2, y12);
+                number = T.Of(q[2]);
+                y20 = T.MultiplyAdd(number, x0, y20);
+                y21 = T.MultiplyAdd(number, x1, y21);
+                y22 = T.MultiplyAdd(number, x2, y22);
+                number = T.Of(q[3]);
+                y30 = T.MultiplyAdd(number, x0, y30);
+                y31 = T.MultiplyAdd(number, x1, y31);
+                y32 = T.MultiplyAdd(number, x2, y32);
+                p += stride;
+                q += Lines;
+            }
+            var width = 3 * T.Width;
+            Save(sums, y00, y01, y02, accumulate);
+            Save(sums + width, y10, y11, y12, accumulate);
+            Save(sums + (2 * width), y20, y21, y22, accumulate);
+            Save(sums + (3 * width), y30, y31, y32, accumulate);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Save(float* sums, T y0, T y1, T y2, bool accumulate)
+        {
+            T.Store(sums, accumulate ? T.Load(sums) + y0 : y0);
+            sums += T.Width;
+            T.Store(sums, accumulate ? T.Load(sums) + y1 : y1);
+            sums += T.Width;
+            T.Store(sums, accumulate ? T.Load(sums) + y2 : y2);
+        }
+    }
+}
