@@ -53,7 +53,7 @@ public class ModuleTests
               )
             )
             """.ReplaceLineEndings("\n")));
-        Assert.That(new LayerNorm(8, 1e-12f, Backend).ToString(), Is.EqualTo("LayerNorm(8, eps=1E-12)"));
+        Assert.That(new LayerNorm(8, 1e-12f, Backend).ToString(), Is.EqualTo("LayerNorm((8,), eps=1e-12)"));
         Assert.That(new Embedding(5, 3, new RandomStream(1), backend: Backend).ToString(), Is.EqualTo("Embedding(5, 3)"));
     }
 
