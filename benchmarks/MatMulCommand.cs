@@ -68,11 +68,11 @@ internal static class MatMulCommand
         }
         if (!json)
         {
-            Console.WriteLine($"{backend.Description}, peak {peak.Best:F0} GFLOP/s; medians of {Rounds} windows");
+            Console.WriteLine($"{backend.Description}, peak {peak.Best:F0} GFLOP/s (its median window: {peak.Median:F0}); medians of {Rounds} windows");
         }
         foreach (var product in products)
         {
-            Console.WriteLine(json ? product.Json(backend, peak.Best) : product.Line(peak.Best));
+            Console.WriteLine(json ? product.Json(backend, peak) : product.Line(peak.Best));
         }
         return 0;
     }
@@ -102,7 +102,7 @@ internal static class MatMulCommand
         public string Line(double peak) =>
             $"{_case.Name,-12} {_case.M,5} × {_case.N,5} × {_case.K,5} {Windows.Median,7:F1} GFLOP/s {Windows.Median / peak,5:P0}, best {Windows.Best,7:F1} {Windows.Best / peak,5:P0} {Microseconds,9:F1} µs";
 
-        public string Json(CpuBackend backend, double peak) => JsonSerializer.Serialize(new Dictionary<string, object>
+        public string Json(CpuBackend backend, Windows peak) => JsonSerializer.Serialize(new Dictionary<string, object>
         {
             ["name"] = _case.Name,
             ["m"] = _case.M,
@@ -110,9 +110,10 @@ internal static class MatMulCommand
             ["k"] = _case.K,
             ["gflops"] = Math.Round(Windows.Median, 2),
             ["gflops_best"] = Math.Round(Windows.Best, 2),
-            ["peak_gflops"] = Math.Round(peak, 2),
-            ["share"] = Math.Round(Windows.Median / peak, 4),
-            ["share_best"] = Math.Round(Windows.Best / peak, 4),
+            ["peak_gflops"] = Math.Round(peak.Best, 2),
+            ["peak_gflops_median"] = Math.Round(peak.Median, 2),
+            ["share"] = Math.Round(Windows.Median / peak.Best, 4),
+            ["share_best"] = Math.Round(Windows.Best / peak.Best, 4),
             ["threads"] = backend.Workers.Threads,
             ["instruction_set"] = backend.InstructionSet.Name(),
         });
