@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Numerics;
-using LoraScratch.Kernels.Functions;
+using System.Runtime.Intrinsics;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -62,25 +62,26 @@ public sealed unsafe partial class CpuBackend
         switch (set)
         {
             case InstructionSet.Avx512:
-                Run<Lanes512, Tile12<Lanes512>>(task, scratch, workers);
+                Run<Vector512<float>, Register512, Tile12<Vector512<float>, Register512>>(task, scratch, workers);
                 break;
             case InstructionSet.Avx2:
-                Run<Lanes, Tile6<Lanes>>(task, scratch, workers);
+                Run<Vector<float>, Register, Tile6<Vector<float>, Register>>(task, scratch, workers);
                 break;
             default:
                 if (Vector.IsHardwareAccelerated)
                 {
-                    Run<Lanes, Tile4<Lanes>>(task, scratch, workers);
+                    Run<Vector<float>, Register, Tile4<Vector<float>, Register>>(task, scratch, workers);
                 }
                 else
                 {
-                    Run<Scalar, Tile4<Scalar>>(task, scratch, workers);
+                    Run<float, RegisterOfOne, Tile4<float, RegisterOfOne>>(task, scratch, workers);
                 }
                 break;
         }
     }
 
-    private static void Run<T, TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers) where T : struct, ILanes<T> where TTile : ITile
+    private static void Run<V, R, TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers)
+        where V : struct where R : struct, IRegister<V> where TTile : ITile
     {
         if (task.K == 0)
         {
@@ -88,7 +89,7 @@ public sealed unsafe partial class CpuBackend
         }
         else if (SkinnyProduct.Fits(task))
         {
-            SkinnyProduct.Run<T>(task, scratch, workers);
+            SkinnyProduct.Run<V, R>(task, scratch, workers);
         }
         else
         {

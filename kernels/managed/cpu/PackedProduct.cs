@@ -49,7 +49,7 @@ internal static unsafe class PackedProduct
     /// <summary>One step: [M, Depth] of A times [Depth, Columns] of B.</summary>
     private readonly struct Slab<TTile> where TTile : ITile
     {
-        private const int PanelsToPack = 2;   // by one piece of work
+        private const int DepthsToPack = 32;   // by one piece of work
 
         private readonly ProductTask _task;
         private readonly float* _packedB;
@@ -68,7 +68,10 @@ internal static unsafe class PackedProduct
             _blockColumns = EvenPart(columns, Parts(columns, columnBlocks), TTile.Columns);
         }
 
-        public int PackBlocks => Parts(_columns, PanelsToPack * TTile.Columns);
+        // A piece of work packs a few rows of B, or, where they are its columns that lie whole in memory, one panel.
+        public int PackBlocks => RowsOfBLieWhole ? Parts(_depth, DepthsToPack) : Parts(_columns, TTile.Columns);
+
+        private bool RowsOfBLieWhole => _task.B.ColumnStride == 1;
 
         public int Blocks => RowBlocks * ColumnBlocks;
 
@@ -78,10 +81,16 @@ internal static unsafe class PackedProduct
 
         public void PackB(int block)
         {
-            var step = PanelsToPack * TTile.Columns;
-            var first = block * step;
-            Panels.Pack(_packedB + ((nint)first * _depth), _task.B.At(_k, _column + first), _task.B.ColumnStride, _task.B.RowStride,
-                Math.Min(step, _columns - first), TTile.Columns, _depth);
+            if (RowsOfBLieWhole)
+            {
+                var k = block * DepthsToPack;
+                Pack(k, 0, Math.Min(DepthsToPack, _depth - k), _columns);
+            }
+            else
+            {
+                var first = block * TTile.Columns;
+                Pack(0, first, _depth, Math.Min(TTile.Columns, _columns - first));
+            }
         }
 
         public void Multiply(int block, Scratch scratch)
@@ -91,7 +100,7 @@ internal static unsafe class PackedProduct
             var rows = Math.Min(_blockRows, _task.M - firstRow);
             var endColumn = Math.Min(firstColumn + _blockColumns, _columns);
             var packedA = scratch.ForPanels(Panels.Length(_blockRows, TTile.Rows, _depth));
-            Panels.Pack(packedA, _task.A.At(firstRow, _k), _task.A.RowStride, _task.A.ColumnStride, rows, TTile.Rows, _depth);
+            Panels.Pack(packedA, (nint)TTile.Rows * _depth, _task.A.At(firstRow, _k), _task.A.RowStride, _task.A.ColumnStride, rows, TTile.Rows, _depth);
             for (var column = firstColumn; column < endColumn; column += TTile.Columns)
             {
                 for (var row = 0; row < rows; row += TTile.Rows)
@@ -101,6 +110,10 @@ internal static unsafe class PackedProduct
                 }
             }
         }
+
+        private void Pack(int k, int column, int depth, int columns) =>
+            Panels.Pack(_packedB + ((nint)column * _depth) + (k * TTile.Columns), (nint)TTile.Columns * _depth, _task.B.At(_k + k, _column + column),
+                _task.B.ColumnStride, _task.B.RowStride, columns, TTile.Columns, depth);
 
         private void MultiplyTile(float* y, float* a, float* b, int rows, int columns)
         {

@@ -10,8 +10,8 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 internal static unsafe class Panels
 {
-    private const int CacheLine = 16;   // floats
-    private const int RowsAhead = 16;   // far enough for memory to answer, near enough to stay in the first-level cache
+    private const int CacheLine = 16;      // floats
+    private const int DepthsAtOnce = 8;
 
     /// <summary>Floats that the panels of <paramref name="count"/> lines take.</summary>
     public static long Length(int count, int width, int depth) => (long)((count + width - 1) / width) * width * depth;
@@ -19,23 +19,28 @@ internal static unsafe class Panels
     /// <summary>
     /// Packs panels: line i at depth k goes to panel i / width, place k·width + i mod width. The last panel is filled up with zeros.
     /// </summary>
-    /// <param name="panels">Where the first panel goes.</param>
+    /// <param name="panels">Where depth 0 of the first panel goes.</param>
+    /// <param name="panelLength">Elements from one panel to the next: width · depth, or more where only a part of the depth is packed.</param>
     /// <param name="source">Line 0 at depth 0.</param>
     /// <param name="lineStride">Elements between neighbouring lines (rows of A, columns of B).</param>
     /// <param name="depthStride">Elements between neighbours along the inner dimension. One of the two strides is 1.</param>
     /// <param name="count">Number of lines.</param> <param name="width">Lines in a panel, at least 4.</param> <param name="depth">Length of the lines.</param>
-    public static void Pack(float* panels, float* source, nint lineStride, nint depthStride, int count, int width, int depth)
+    public static void Pack(float* panels, nint panelLength, float* source, nint lineStride, nint depthStride, int count, int width, int depth)
     {
-        for (; count >= width; count -= width)
+        if (lineStride != 1 && depthStride != 1)
         {
-            PackPanel(panels, source, lineStride, depthStride, width, width, depth);
-            panels += (nint)width * depth;
-            source += width * lineStride;
+            throw new ArgumentException($"A matrix needs neighbours along its rows or its columns; the strides are {lineStride} and {depthStride}.");
         }
-        if (count > 0)
+        // Memory is read in the order in which it lies, which the hardware foresees: lines that lie side by side a few depths at a time over all panels,
+        // lines that lie one behind the other panel by panel. A piece of a panel stays in the first-level cache until it is full.
+        var depthStep = lineStride == 1 ? DepthsAtOnce : depth;
+        for (var k = 0; k < depth; k += depthStep)
         {
-            new Span<float>(panels, width * depth).Clear();
-            PackPanel(panels, source, lineStride, depthStride, count, width, depth);
+            for (var line = 0; line < count; line += width)
+            {
+                PackPanel(panels + (line / width * panelLength) + (k * width), source + (line * lineStride) + (k * depthStride), lineStride, depthStride,
+                    Math.Min(width, count - line), width, Math.Min(depthStep, depth - k));
+            }
         }
     }
 
@@ -55,17 +60,18 @@ internal static unsafe class Panels
 
     private static void PackPanel(float* panel, float* source, nint lineStride, nint depthStride, int count, int width, int depth)
     {
+        if (count < width)
+        {
+            new Span<float>(panel, width * depth).Clear();
+        }
         if (lineStride == 1)
         {
             CopyLinesSideBySide(panel, source, depthStride, count, width, depth);
+            return;
         }
-        else if (depthStride == 1)
+        for (var k = 0; k < depth; k += CacheLine)
         {
-            Transpose(panel, width, source, lineStride, count, depth);
-        }
-        else
-        {
-            throw new ArgumentException($"A matrix needs neighbours along its rows or its columns; the strides are {lineStride} and {depthStride}.");
+            Transpose(panel + (k * width), width, source + k, lineStride, count, Math.Min(CacheLine, depth - k));
         }
     }
 
@@ -74,14 +80,14 @@ internal static unsafe class Panels
     {
         for (var k = 0; k < depth; k++)
         {
-            for (var line = 0; line < count; line += CacheLine)
-            {
-                Prefetch(source + (RowsAhead * depthStride) + line);
-            }
             var i = 0;
             for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
             {
                 Vector256.Load(source + i).Store(panel + i);
+            }
+            for (; i <= count - Vector128<float>.Count; i += Vector128<float>.Count)
+            {
+                Vector128.Load(source + i).Store(panel + i);
             }
             for (; i < count; i++)
             {

@@ -1,18 +1,17 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
 /// <content>Columns of P that lie in one piece, or are brought there: sums of columns.</content>
 internal static unsafe partial class SkinnyProduct
 {
-    private static void RunColumns<T>(in ProductTask task, Scratch scratch, WorkerPool? workers) where T : struct, ILanes<T>
+    private static void RunColumns<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct where R : struct, IRegister<V>
     {
-        var width = 3 * T.Width;
+        var width = 3 * R.Width;
         var q = scratch.ForProduct(Panels.Length(task.N, Lines, task.K));
-        Panels.Pack(q, task.B.First, task.B.ColumnStride, task.B.RowStride, task.N, Lines, task.K);
-        WorkerPool.Run(workers, (task.M + width - 1) / width, new ColumnsJob<T>(task, q), scratch);
+        Panels.Pack(q, (nint)Lines * task.K, task.B.First, task.B.ColumnStride, task.B.RowStride, task.N, Lines, task.K);
+        WorkerPool.Run(workers, (task.M + width - 1) / width, new ColumnsJob<V, R>(task, q), scratch);
     }
 
     /// <summary>y = scale · value, or y += ., for elements side by side.</summary>
@@ -33,12 +32,12 @@ internal static unsafe partial class SkinnyProduct
     }
 
     /// <summary>Each block: three registers of rows of P, all k, all columns of Q.</summary>
-    private readonly struct ColumnsJob<T>(in ProductTask task, float* q) : IJob where T : struct, ILanes<T>
+    private readonly struct ColumnsJob<V, R>(in ProductTask task, float* q) : IJob where V : struct where R : struct, IRegister<V>
     {
         private readonly ProductTask _task = task;
         private readonly float* _q = q;
 
-        private static int Width => 3 * T.Width;
+        private static int Width => 3 * R.Width;
 
         public void Run(int block, Scratch scratch)
         {
@@ -51,7 +50,7 @@ internal static unsafe partial class SkinnyProduct
             if (packed > 0)
             {
                 var panel = scratch.ForPanels((long)Width * packed);
-                Panels.Pack(panel, _task.A.At(firstRow, inPlace), _task.A.RowStride, _task.A.ColumnStride, rows, Width, packed);
+                Panels.Pack(panel, (nint)Width * packed, _task.A.At(firstRow, inPlace), _task.A.RowStride, _task.A.ColumnStride, rows, Width, packed);
                 Add(sums, panel, Width, inPlace, packed);
             }
             Store(sums, firstRow, rows);
@@ -106,35 +105,35 @@ internal static unsafe partial class SkinnyProduct
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void Columns(float* sums, float* p, nint stride, float* q, int depth, bool accumulate)
         {
-            T y00 = default, y01 = default, y02 = default;
-            T y10 = default, y11 = default, y12 = default;
-            T y20 = default, y21 = default, y22 = default;
-            T y30 = default, y31 = default, y32 = default;
+            V y00 = default, y01 = default, y02 = default;
+            V y10 = default, y11 = default, y12 = default;
+            V y20 = default, y21 = default, y22 = default;
+            V y30 = default, y31 = default, y32 = default;
             for (; depth > 0; depth--)
             {
-                var x0 = T.Load(p);
-                var x1 = T.Load(p + T.Width);
-                var x2 = T.Load(p + (2 * T.Width));
-                var number = T.Of(q[0]);
-                y00 = T.MultiplyAdd(number, x0, y00);
-                y01 = T.MultiplyAdd(number, x1, y01);
-                y02 = T.MultiplyAdd(number, x2, y02);
-                number = T.Of(q[1]);
-                y10 = T.MultiplyAdd(number, x0, y10);
-                y11 = T.MultiplyAdd(number, x1, y11);
-                y12 = T.MultiplyAdd(number, x2, y12);
-                number = T.Of(q[2]);
-                y20 = T.MultiplyAdd(number, x0, y20);
-                y21 = T.MultiplyAdd(number, x1, y21);
-                y22 = T.MultiplyAdd(number, x2, y22);
-                number = T.Of(q[3]);
-                y30 = T.MultiplyAdd(number, x0, y30);
-                y31 = T.MultiplyAdd(number, x1, y31);
-                y32 = T.MultiplyAdd(number, x2, y32);
+                var x0 = R.Load(p);
+                var x1 = R.Load(p + R.Width);
+                var x2 = R.Load(p + (2 * R.Width));
+                var number = R.Of(q[0]);
+                y00 = R.MultiplyAdd(number, x0, y00);
+                y01 = R.MultiplyAdd(number, x1, y01);
+                y02 = R.MultiplyAdd(number, x2, y02);
+                number = R.Of(q[1]);
+                y10 = R.MultiplyAdd(number, x0, y10);
+                y11 = R.MultiplyAdd(number, x1, y11);
+                y12 = R.MultiplyAdd(number, x2, y12);
+                number = R.Of(q[2]);
+                y20 = R.MultiplyAdd(number, x0, y20);
+                y21 = R.MultiplyAdd(number, x1, y21);
+                y22 = R.MultiplyAdd(number, x2, y22);
+                number = R.Of(q[3]);
+                y30 = R.MultiplyAdd(number, x0, y30);
+                y31 = R.MultiplyAdd(number, x1, y31);
+                y32 = R.MultiplyAdd(number, x2, y32);
                 p += stride;
                 q += Lines;
             }
-            var width = 3 * T.Width;
+            var width = 3 * R.Width;
             Save(sums, y00, y01, y02, accumulate);
             Save(sums + width, y10, y11, y12, accumulate);
             Save(sums + (2 * width), y20, y21, y22, accumulate);
@@ -142,13 +141,13 @@ internal static unsafe partial class SkinnyProduct
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Save(float* sums, T y0, T y1, T y2, bool accumulate)
+        private static void Save(float* sums, V y0, V y1, V y2, bool accumulate)
         {
-            T.Store(sums, accumulate ? T.Load(sums) + y0 : y0);
-            sums += T.Width;
-            T.Store(sums, accumulate ? T.Load(sums) + y1 : y1);
-            sums += T.Width;
-            T.Store(sums, accumulate ? T.Load(sums) + y2 : y2);
+            R.Store(sums, accumulate ? R.Add(R.Load(sums), y0) : y0);
+            sums += R.Width;
+            R.Store(sums, accumulate ? R.Add(R.Load(sums), y1) : y1);
+            sums += R.Width;
+            R.Store(sums, accumulate ? R.Add(R.Load(sums), y2) : y2);
         }
     }
 }

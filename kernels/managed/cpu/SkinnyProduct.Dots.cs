@@ -1,13 +1,12 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
 /// <content>Rows of P that lie in one piece: dot products.</content>
 internal static unsafe partial class SkinnyProduct
 {
-    private static void RunDots<T>(in ProductTask task, Scratch scratch, WorkerPool? workers) where T : struct, ILanes<T>
+    private static void RunDots<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct where R : struct, IRegister<V>
     {
         var lines = RoundUp(task.N, Lines);
         var q = scratch.ForProduct((long)lines * task.K);   // [lines, K], zeros below the last
@@ -17,7 +16,7 @@ internal static unsafe partial class SkinnyProduct
         }
         new Span<float>(q + ((nint)task.N * task.K), (lines - task.N) * task.K).Clear();
         var blocks = (task.M + RowsOfDotBlock - 1) / RowsOfDotBlock;
-        WorkerPool.Run(workers, blocks, new DotJob<T>(task, q), scratch);
+        WorkerPool.Run(workers, blocks, new DotJob<V, R>(task, q), scratch);
     }
 
     private static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
@@ -31,14 +30,14 @@ internal static unsafe partial class SkinnyProduct
     }
 
     /// <summary>Dot products of the rows of P with the packed columns of Q.</summary>
-    private readonly struct DotJob<T>(in ProductTask task, float* q) : IJob where T : struct, ILanes<T>
+    private readonly struct DotJob<V, R>(in ProductTask task, float* q) : IJob where V : struct where R : struct, IRegister<V>
     {
         private readonly ProductTask _task = task;
         private readonly float* _q = q;
 
         public void Run(int block, Scratch scratch)
         {
-            var registers = stackalloc float[DotRows * Lines * T.Width];
+            var registers = stackalloc float[DotRows * Lines * R.Width];
             var sums = stackalloc float[DotRows * Lines];
             var end = Math.Min((block + 1) * RowsOfDotBlock, _task.M);
             for (var row = block * RowsOfDotBlock; row < end; row += DotRows)
@@ -51,8 +50,8 @@ internal static unsafe partial class SkinnyProduct
                     var q = _q + ((nint)s * _task.K);
                     Dots(registers, p0, p1, p2, q, _task.K);
                     SumRow(sums, registers, p0, q, _task.K);
-                    SumRow(sums + Lines, registers + (Lines * T.Width), p1, q, _task.K);
-                    SumRow(sums + (2 * Lines), registers + (2 * Lines * T.Width), p2, q, _task.K);
+                    SumRow(sums + Lines, registers + (Lines * R.Width), p1, q, _task.K);
+                    SumRow(sums + (2 * Lines), registers + (2 * Lines * R.Width), p2, q, _task.K);
                     for (var i = 0; i < DotRows && row + i < end; i++)
                     {
                         for (var j = 0; j < Lines && s + j < _task.N; j++)
@@ -67,54 +66,54 @@ internal static unsafe partial class SkinnyProduct
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void Dots(float* registers, float* p0, float* p1, float* p2, float* q, int depth)
         {
-            T y00 = default, y01 = default, y02 = default, y03 = default;
-            T y10 = default, y11 = default, y12 = default, y13 = default;
-            T y20 = default, y21 = default, y22 = default, y23 = default;
+            V y00 = default, y01 = default, y02 = default, y03 = default;
+            V y10 = default, y11 = default, y12 = default, y13 = default;
+            V y20 = default, y21 = default, y22 = default, y23 = default;
             var q1 = q + depth;
             var q2 = q1 + depth;
             var q3 = q2 + depth;
             var k = 0;
-            for (; k <= depth - T.Width; k += T.Width)
+            for (; k <= depth - R.Width; k += R.Width)
             {
-                var x0 = T.Load(p0 + k);
-                var x1 = T.Load(p1 + k);
-                var x2 = T.Load(p2 + k);
-                var column = T.Load(q + k);
-                y00 = T.MultiplyAdd(x0, column, y00);
-                y10 = T.MultiplyAdd(x1, column, y10);
-                y20 = T.MultiplyAdd(x2, column, y20);
-                column = T.Load(q1 + k);
-                y01 = T.MultiplyAdd(x0, column, y01);
-                y11 = T.MultiplyAdd(x1, column, y11);
-                y21 = T.MultiplyAdd(x2, column, y21);
-                column = T.Load(q2 + k);
-                y02 = T.MultiplyAdd(x0, column, y02);
-                y12 = T.MultiplyAdd(x1, column, y12);
-                y22 = T.MultiplyAdd(x2, column, y22);
-                column = T.Load(q3 + k);
-                y03 = T.MultiplyAdd(x0, column, y03);
-                y13 = T.MultiplyAdd(x1, column, y13);
-                y23 = T.MultiplyAdd(x2, column, y23);
+                var x0 = R.Load(p0 + k);
+                var x1 = R.Load(p1 + k);
+                var x2 = R.Load(p2 + k);
+                var column = R.Load(q + k);
+                y00 = R.MultiplyAdd(x0, column, y00);
+                y10 = R.MultiplyAdd(x1, column, y10);
+                y20 = R.MultiplyAdd(x2, column, y20);
+                column = R.Load(q1 + k);
+                y01 = R.MultiplyAdd(x0, column, y01);
+                y11 = R.MultiplyAdd(x1, column, y11);
+                y21 = R.MultiplyAdd(x2, column, y21);
+                column = R.Load(q2 + k);
+                y02 = R.MultiplyAdd(x0, column, y02);
+                y12 = R.MultiplyAdd(x1, column, y12);
+                y22 = R.MultiplyAdd(x2, column, y22);
+                column = R.Load(q3 + k);
+                y03 = R.MultiplyAdd(x0, column, y03);
+                y13 = R.MultiplyAdd(x1, column, y13);
+                y23 = R.MultiplyAdd(x2, column, y23);
             }
             // Stored and summed elsewhere: accumulators that lived on across a call would be kept in memory throughout the loop.
-            T.Store(registers, y00);
-            T.Store(registers + T.Width, y01);
-            T.Store(registers + (2 * T.Width), y02);
-            T.Store(registers + (3 * T.Width), y03);
-            T.Store(registers + (4 * T.Width), y10);
-            T.Store(registers + (5 * T.Width), y11);
-            T.Store(registers + (6 * T.Width), y12);
-            T.Store(registers + (7 * T.Width), y13);
-            T.Store(registers + (8 * T.Width), y20);
-            T.Store(registers + (9 * T.Width), y21);
-            T.Store(registers + (10 * T.Width), y22);
-            T.Store(registers + (11 * T.Width), y23);
+            R.Store(registers, y00);
+            R.Store(registers + R.Width, y01);
+            R.Store(registers + (2 * R.Width), y02);
+            R.Store(registers + (3 * R.Width), y03);
+            R.Store(registers + (4 * R.Width), y10);
+            R.Store(registers + (5 * R.Width), y11);
+            R.Store(registers + (6 * R.Width), y12);
+            R.Store(registers + (7 * R.Width), y13);
+            R.Store(registers + (8 * R.Width), y20);
+            R.Store(registers + (9 * R.Width), y21);
+            R.Store(registers + (10 * R.Width), y22);
+            R.Store(registers + (11 * R.Width), y23);
         }
 
         /// <summary>The sums of a row's four registers, and the products that did not fill one.</summary>
         private static void SumRow(float* sums, float* registers, float* p, float* q, int depth)
         {
-            if (T.Width == 1)
+            if (R.Width == 1)
             {
                 new ReadOnlySpan<float>(registers, Lines).CopyTo(new Span<float>(sums, Lines));
             }
@@ -125,7 +124,7 @@ internal static unsafe partial class SkinnyProduct
                 var sum = Vector128.Load(columns) + Vector128.Load(columns + 4) + (Vector128.Load(columns + 8) + Vector128.Load(columns + 12));
                 sum.Store(sums);
             }
-            for (var k = depth / T.Width * T.Width; k < depth; k++)
+            for (var k = depth / R.Width * R.Width; k < depth; k++)
             {
                 for (var j = 0; j < Lines; j++)
                 {
@@ -138,9 +137,9 @@ internal static unsafe partial class SkinnyProduct
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Vector128<float> Fold(float* registers, int index)
         {
-            var register = registers + (index * T.Width);
+            var register = registers + (index * R.Width);
             var sum = Vector128.Load(register);
-            for (var i = Vector128<float>.Count; i < T.Width; i += Vector128<float>.Count)
+            for (var i = Vector128<float>.Count; i < R.Width; i += Vector128<float>.Count)
             {
                 sum += Vector128.Load(register + i);
             }

@@ -1,4 +1,3 @@
-using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -26,20 +25,20 @@ internal static unsafe partial class SkinnyProduct
     public static bool Fits(in ProductTask task) => Math.Min(task.M, task.N) <= MostLines;
 
     /// <summary>Computes one product, on the workers, or on this thread where there are none.</summary>
-    public static void Run<T>(in ProductTask task, Scratch scratch, WorkerPool? workers) where T : struct, ILanes<T>
+    public static void Run<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct where R : struct, IRegister<V>
     {
         var tall = task.N <= task.M ? task : task.T;
         if ((long)task.M * task.N * task.K <= SmallProduct)
         {
             workers = null;
         }
-        if (tall.A.ColumnStride == 1 && tall.K >= ShortRow * T.Width)
+        if (tall.A.ColumnStride == 1 && tall.K >= ShortRow * R.Width)
         {
-            RunDots<T>(tall, scratch, workers);
+            RunDots<V, R>(tall, scratch, workers);
         }
         else
         {
-            RunColumns<T>(tall, scratch, workers);
+            RunColumns<V, R>(tall, scratch, workers);
         }
     }
 }

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
-using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -45,20 +44,20 @@ internal static unsafe class Tile
 
     /// <summary>y[0 … 2·Width) = factor · (left, right), or += .</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreRow<T>(float* y, T left, T right, T factor, bool accumulate)
-        where T : struct, ILanes<T>
+    public static void StoreRow<V, R>(float* y, V left, V right, V factor, bool accumulate)
+        where V : struct where R : struct, IRegister<V>
     {
         if (accumulate)
         {
-            left = T.MultiplyAdd(left, factor, T.Load(y));
-            right = T.MultiplyAdd(right, factor, T.Load(y + T.Width));
+            left = R.MultiplyAdd(left, factor, R.Load(y));
+            right = R.MultiplyAdd(right, factor, R.Load(y + R.Width));
         }
         else
         {
-            left = left * factor;
-            right = right * factor;
+            left = R.Multiply(left, factor);
+            right = R.Multiply(right, factor);
         }
-        T.Store(y, left);
-        T.Store(y + T.Width, right);
+        R.Store(y, left);
+        R.Store(y + R.Width, right);
     }
 }
