@@ -41,6 +41,15 @@ public static class AtomicFile
         }
     }
 
+    /// <summary>Deletes what kills in the midst of writing <paramref name="path"/> left beside it. Nobody may be writing it now.</summary>
+    public static void DeleteLeftovers(string path)
+    {
+        var whole = Path.GetFullPath(path);
+        if (Path.GetDirectoryName(whole) is { } folder && Directory.Exists(folder))
+            foreach (var leftover in Directory.GetFiles(folder, $".{Path.GetFileName(whole)}.????????.???.tmp"))
+                Quietly(() => File.Delete(leftover));
+    }
+
     /// <summary>A name in the same folder, hence on the same disk: only there a rename is one step.</summary>
     internal static string TemporaryBeside(string path)
     {

@@ -63,6 +63,20 @@ public sealed class TensorToWrite
         }));
     }
 
+    /// <summary>A tensor of the engine, as F32. It is fetched from its device when its turn comes, so that the host never holds more than one.</summary>
+    /// <param name="name">Its name in the file.</param> <param name="tensor">Must keep its memory until the writer is done.</param>
+    public static TensorToWrite Of(string name, Tensor tensor)
+    {
+        float[]? values = null;
+        return Floats(name, [.. tensor.Shape.Sizes.ToArray().Select(size => (long)size)], (first, destination) =>
+        {
+            values ??= tensor.ToArray();
+            values.AsSpan((int)first, destination.Length).CopyTo(destination);
+            if (first + destination.Length == values.Length)
+                values = null;
+        });
+    }
+
     /// <summary>Integers from memory.</summary>
     /// <param name="name">The tensor's name.</param>
     /// <param name="shape">Its dimensions; [] for a scalar.</param>

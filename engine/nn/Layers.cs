@@ -66,8 +66,11 @@ public sealed class Dropout(float probability, RandomStream random) : Layer
     /// <summary>p</summary>
     public float Probability { get; } = Checked(probability);
 
+    /// <summary>Draws the seed of each mask.</summary>
+    public RandomStream Random { get; } = random;
+
     /// <inheritdoc/>
-    public override Tensor Forward(Tensor x) => IsTraining && Probability > 0 ? x.Dropout(Probability, random.NextSeed()) : x;
+    public override Tensor Forward(Tensor x) => IsTraining && Probability > 0 ? x.Dropout(Probability, Random.NextSeed()) : x;
 
     /// <inheritdoc/>
     protected override string Details => FormattableString.Invariant($"p={Probability}");

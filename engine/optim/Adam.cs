@@ -19,10 +19,9 @@ public sealed class AdamW(IEnumerable<Parameter> parameters, float learningRate 
 public abstract class AdamBase : Optimizer
 {
     private readonly AdamStep settings;
-    private readonly Dictionary<Parameter, int> stepsOf = [];
 
     private protected AdamBase(IEnumerable<Parameter> parameters, float learningRate, double beta1, double beta2, double epsilon, double weightDecay, bool decoupled)
-        : base(parameters, learningRate, slots: 2)
+        : base(parameters, learningRate, "mean", "square")
     {
         RequireAtLeastZero(learningRate, nameof(learningRate));
         RequireBeta(beta1, nameof(beta1));
@@ -32,11 +31,7 @@ public abstract class AdamBase : Optimizer
         settings = new AdamStep(learningRate, beta1, beta2, epsilon, weightDecay, decoupled, 0);
     }
 
-    private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state)
-    {
-        // As in PyTorch, t counts the steps of this parameter: one that had no gradient so far starts its bias correction later.
-        var number = stepsOf[parameter] = stepsOf.GetValueOrDefault(parameter) + 1;
+    private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step) =>
         parameter.Backend.AdamStep(parameter.Data, gradient.Data, State(state, 0, parameter).Data, State(state, 1, parameter).Data,
-            settings with { Rate = LearningRate, Number = number });
-    }
+            settings with { Rate = LearningRate, Number = step });
 }

@@ -8,13 +8,15 @@ namespace LoraScratch.Engine.Optim;
 /// </summary>
 public abstract class Optimizer : IDisposable
 {
-    private readonly Tensor?[][] states;
+    private readonly string[] slots;
+    private readonly Tensor?[][] states;        // [parameter][slot]; null before the parameter's first step
+    private readonly int[] stepsOf;
 
     /// <summary>An optimizer of the given parameters.</summary>
     /// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Initial rate; see <see cref="LearningRate"/>.</param>
-    /// <param name="slots">How many tensors of state each parameter has.</param>
+    /// <param name="slots">Names of the tensors of state that each parameter has.</param>
     /// <exception cref="ArgumentException">There is no parameter, one is frozen, or one comes twice.</exception>
-    private protected Optimizer(IEnumerable<Parameter> parameters, float learningRate, int slots)
+    private protected Optimizer(IEnumerable<Parameter> parameters, float learningRate, params string[] slots)
     {
         Parameters = [.. parameters];
         if (Parameters.Count == 0)
@@ -30,7 +32,9 @@ public abstract class Optimizer : IDisposable
             throw new ArgumentException("The optimizer was given a parameter twice.", nameof(parameters));
         }
         LearningRate = learningRate;
-        states = [.. Parameters.Select(_ => new Tensor?[slots])];
+        this.slots = slots;
+        states = [.. Parameters.Select(_ => new Tensor?[slots.Length])];
+        stepsOf = new int[Parameters.Count];
     }
 
     /// <summary>What it changes.</summary>
@@ -42,6 +46,9 @@ public abstract class Optimizer : IDisposable
     /// <summary>Steps taken so far.</summary>
     public int Steps { get; private set; }
 
+    /// <summary>Steps that each of <see cref="Parameters"/> took part in: those for which it had a gradient.</summary>
+    public IReadOnlyList<int> StepsOf => stepsOf;
+
     /// <summary>One step: changes every parameter that has a gradient.</summary>
     public void Step()
     {
@@ -50,7 +57,7 @@ public abstract class Optimizer : IDisposable
         {
             if (Parameters[i].Gradient is { } gradient)
             {
-                Update(Parameters[i], gradient, states[i]);
+                Update(Parameters[i], gradient, states[i], ++stepsOf[i]);
             }
         }
     }
@@ -61,6 +68,43 @@ public abstract class Optimizer : IDisposable
         foreach (var parameter in Parameters)
         {
             parameter.ZeroGradient();
+        }
+    }
+
+    /// <summary>Every tensor that the next step depends on beside parameters and gradients, so that it can be saved.</summary>
+    /// <returns>Index in <see cref="Parameters"/>, name of the tensor ("velocity", say), and the tensor, of its parameter's shape.</returns>
+    public IEnumerable<(int Parameter, string Name, Tensor Value)> StateTensors()
+    {
+        for (var i = 0; i < states.Length; i++)
+        {
+            for (var slot = 0; slot < slots.Length; slot++)
+            {
+                if (states[i][slot] is { } value)
+                {
+                    yield return (i, slots[slot], value);
+                }
+            }
+        }
+    }
+
+    /// <summary>Goes on where another optimizer of the same kind and parameters was.</summary>
+    /// <param name="steps">Its <see cref="Steps"/>.</param> <param name="stepsOf">Its <see cref="StepsOf"/>.</param>
+    /// <param name="read">The values of a tensor of its <see cref="StateTensors"/>, by index of the parameter and name; asked for parameters that took a step.</param>
+    /// <exception cref="ArgumentException">The number of parameters differs.</exception>
+    public void Restore(int steps, IReadOnlyList<int> stepsOf, Func<int, string, float[]> read)
+    {
+        if (stepsOf.Count != Parameters.Count)
+        {
+            throw new ArgumentException($"The optimizer has {Parameters.Count} parameters, the state is of {stepsOf.Count}.", nameof(stepsOf));
+        }
+        Steps = steps;
+        for (var i = 0; i < Parameters.Count; i++)
+        {
+            this.stepsOf[i] = stepsOf[i];
+            for (var slot = 0; slot < slots.Length && stepsOf[i] > 0; slot++)
+            {
+                State(states[i], slot, Parameters[i]).Set(read(i, slots[slot]));
+            }
         }
     }
 
@@ -78,8 +122,10 @@ public abstract class Optimizer : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Changes one parameter. Its state tensors are null until its first step.</summary>
-    private protected abstract void Update(Parameter parameter, Tensor gradient, Tensor?[] state);
+    /// <summary>Changes one parameter.</summary>
+    /// <param name="parameter">To be changed.</param> <param name="gradient">Its gradient.</param> <param name="state">By slot; null until the first step.</param>
+    /// <param name="step">The number of this step among those of the parameter, from 1: one that had no gradient so far begins later, as in PyTorch.</param>
+    private protected abstract void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step);
 
     /// <summary>The state tensor, zeros before the first step.</summary>
     private protected static Tensor State(Tensor?[] state, int slot, Parameter parameter) => state[slot] ??= Tensor.Zeros(parameter.Shape, parameter.Backend);

@@ -15,7 +15,7 @@ public sealed class Sgd : Optimizer
     /// <param name="momentum">μ ≥ 0; 0 keeps no state.</param> <param name="weightDecay">L2 factor added to the gradient, ≥ 0.</param> <param name="nesterov">Nesterov's form; needs momentum.</param>
     /// <exception cref="ArgumentException">A value is out of range, or nesterov without momentum.</exception>
     public Sgd(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, float momentum = 0, float weightDecay = 0, bool nesterov = false)
-        : base(parameters, learningRate, momentum > 0 ? 1 : 0)
+        : base(parameters, learningRate, momentum > 0 ? ["velocity"] : [])
     {
         RequireAtLeastZero(learningRate, nameof(learningRate));
         RequireAtLeastZero(momentum, nameof(momentum));
@@ -29,10 +29,9 @@ public sealed class Sgd : Optimizer
         this.nesterov = nesterov;
     }
 
-    private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state)
+    private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step)
     {
-        var isFirst = state.Length > 0 && state[0] is null;
         var velocity = state.Length > 0 ? State(state, 0, parameter) : null;
-        parameter.Backend.SgdStep(parameter.Data, gradient.Data, velocity?.Data, new SgdStep(LearningRate, momentum, weightDecay, nesterov, isFirst));
+        parameter.Backend.SgdStep(parameter.Data, gradient.Data, velocity?.Data, new SgdStep(LearningRate, momentum, weightDecay, nesterov, First: step == 1));
     }
 }

@@ -19,6 +19,9 @@ public interface IBackend : IDisposable
     /// <summary>Device and code path in words, such as "CPU, AVX-512, 2 threads".</summary>
     string Description { get; }
 
+    /// <summary>What the bits of a result depend on: the device and code path, without the number of threads. Equal words, equal results.</summary>
+    string Arithmetic => Description;
+
     /// <summary>What the pool holds and what is lent out of it.</summary>
     MemoryUse Memory { get; }
 

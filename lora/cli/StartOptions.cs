@@ -35,10 +35,6 @@ internal sealed class StartOptions
     /// <summary>The adapter to go on from, or null.</summary>
     public string? InitialAdapter(ParseResult parsed) => parsed.GetValue(initialAdapter);
 
-    /// <summary>The options with which a later run starts from what this one left.</summary>
-    /// <param name="parsed">The command line of this run.</param> <param name="folder">What it left.</param> <param name="isAdapter">An adapter, not a model.</param>
-    public IEnumerable<string> GoingOn(ParseResult parsed, string folder, bool isAdapter) => isAdapter ? ["--model", Model(parsed)!, "--init-adapter", folder] : ["--model", folder];
-
     /// <summary>Refuses combinations that make no sense.</summary>
     /// <exception cref="InputException">The message says which, and what to do.</exception>
     public void Check(ParseResult parsed, TrainingOptions options, TrainingOptionsParser training)

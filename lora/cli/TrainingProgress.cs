@@ -31,21 +31,23 @@ internal static class TrainingProgress
                     bar.Description = Short(step).EscapeMarkup();
                 };
                 trainer.EpochDone += epoch => Terminal.Error.WriteLine(Describe(epoch));
+                trainer.CheckpointSaved += steps => bar.Description = $"saved after step {steps}";
                 return train();
             });
 
     private static TrainingResult ShowLines(Trainer trainer, Func<TrainingResult> train)
     {
-        var sinceLine = Stopwatch.StartNew();
+        var sinceLine = (Stopwatch?)null;           // null before the first line: a run that goes on says at once that it does
         trainer.StepDone += step =>
         {
-            if (step.Step == 1 || step.Step == step.Steps || sinceLine.Elapsed.TotalSeconds >= SecondsBetweenLines)
+            if (sinceLine is null || step.Step == step.Steps || sinceLine.Elapsed.TotalSeconds >= SecondsBetweenLines)
             {
                 Console.Error.WriteLine(Describe(step));
-                sinceLine.Restart();
+                sinceLine = Stopwatch.StartNew();
             }
         };
         trainer.EpochDone += epoch => Console.Error.WriteLine(Describe(epoch));
+        trainer.CheckpointSaved += steps => Console.Error.WriteLine($"saved after step {steps}");
         return train();
     }
 

@@ -75,21 +75,8 @@ public static class ModelFolder
 
     private static bool HasHead(Checkpoint files) => DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
 
-    private static IEnumerable<TensorToWrite> Tensors(DistilBertForSequenceClassification model)
-    {
-        foreach (var (path, parameter) in model.NamedParameters())
-        {
-            // Fetched from the device when its turn comes, in one piece: the host never holds more than one tensor.
-            float[]? values = null;
-            yield return TensorToWrite.Floats(path, [.. parameter.Shape.Sizes.ToArray().Select(size => (long)size)], (first, destination) =>
-            {
-                values ??= parameter.ToArray();
-                values.AsSpan((int)first, destination.Length).CopyTo(destination);
-                if (first + destination.Length == values.Length)
-                    values = null;
-            });
-        }
-    }
+    private static IEnumerable<TensorToWrite> Tensors(DistilBertForSequenceClassification model) =>
+        model.NamedParameters().Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter));
 
     private static void RequirePlain(DistilBertForSequenceClassification model)
     {

@@ -81,7 +81,7 @@ public static class TrainingFolder
         {
             ["base_model"] = baseModel,
             ["labels"] = classifier.Labels,
-            ["options"] = Resolved(classifier, adapter, options),
+            ["options"] = ResolvedOptions.Of(classifier, options, adapter),
             ["trainable_parameters"] = result.TrainableParameters,
             ["steps"] = result.Steps,
             ["kept_step"] = result.KeptStep,
@@ -97,41 +97,6 @@ public static class TrainingFolder
                 ["best"] = epoch.IsBest,
             }),
         }, Indented) + "\n";
-
-    /// <summary>Every option under its name on the command line, defaults filled in.</summary>
-    private static Dictionary<string, object?> Resolved(TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options)
-    {
-        var resolved = new Dictionary<string, object?> { ["method"] = options.Method switch { TrainingMethod.LoRA => "lora", TrainingMethod.LastLayers => "last-layers", _ => "full" } };
-        if (adapter is not null)
-        {
-            var settings = adapter.Plan.Settings;
-            resolved["rank"] = settings.Rank;
-            resolved["alpha"] = settings.Alpha;
-            resolved["init"] = LoRASettings.Name(settings.Initialization);
-            resolved["scaling"] = LoRASettings.Name(settings.ScalingRule);
-            resolved["dropout"] = settings.Dropout;
-            resolved["targets"] = options.InitialAdapter is null ? options.Targets : adapter.Layers.Select(layer => layer.Path);
-            resolved["init-adapter"] = options.InitialAdapter;
-        }
-        resolved["train-head"] = TrainingSetup.IsHeadTrained(classifier.Model);
-        resolved["optimizer"] = options.Optimizer.ToString().ToLowerInvariant();
-        resolved["lr"] = options.ResolvedLearningRate;
-        resolved["weight-decay"] = options.ResolvedWeightDecay;
-        resolved["momentum"] = options.Momentum;
-        resolved["clip"] = options.Clip;
-        resolved["warmup"] = options.Warmup;
-        resolved["schedule"] = options.Schedule.ToString().ToLowerInvariant();
-        resolved["accumulate"] = options.Accumulate;
-        resolved["epochs"] = options.Epochs;
-        resolved["batch-size"] = options.BatchSize;
-        resolved["max-length"] = classifier.LongestText(options.MaxLength);
-        resolved["max-steps"] = options.MaxSteps;
-        resolved["limit"] = options.Limit;
-        resolved["validation"] = options.Validation;
-        resolved["seed"] = options.Seed;
-        resolved["shuffle"] = options.Shuffle;
-        return resolved;
-    }
 
     private static string Lines(TrainingResult result)
     {

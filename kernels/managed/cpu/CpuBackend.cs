@@ -33,6 +33,9 @@ public sealed unsafe partial class CpuBackend : IBackend
     /// <summary>Device and code path in words, such as "CPU, AVX-512, 2 threads".</summary>
     public string Description => $"CPU, {InstructionSet.Name()}, {Workers.Threads} thread{(Workers.Threads == 1 ? "" : "s")}";
 
+    /// <summary>The code path and the width of its registers: each has its own order of additions, whatever the number of threads.</summary>
+    public string Arithmetic => $"CPU, {InstructionSet.Name()}{(InstructionSet == InstructionSet.Portable ? $", {System.Numerics.Vector<byte>.Count} bytes" : "")}";
+
     /// <summary>What the pool holds and what is lent out of it.</summary>
     public MemoryUse Memory => _memory.Use;
 

@@ -11,6 +11,7 @@ internal sealed class TrainCommand
     private readonly StartOptions start = new();
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the result goes: an adapter folder with --method lora, else a model folder. A new or empty folder, or one that 'lora train' wrote.", required: true);
     private readonly TrainingOptionsParser training = new();
+    private readonly CheckpointCommandOptions saving = new();
     private readonly DeviceOptions device = new();
 
     public static Command Create()
@@ -19,10 +20,12 @@ internal sealed class TrainCommand
         var command = new ExampleCommand("train", "Fine-tunes a text classifier: LoRA (an adapter folder results), the last layers, or everything (a model folder results).",
             "lora train --model my-model --data reviews.csv --out my-adapter",
             "lora train --model my-model --data aclImdb --method last-layers --lr 1e-3 --epochs 2 --out tuned",
+            "lora train --model my-model --data aclImdb --out my-adapter --checkpoint-every 200 --resume",
             "lora train --config config.json --vocab vocab.txt --data aclImdb_v1.tar.gz --method full --out my-model");
         train.start.AddTo(command);
         command.Add(train.output);
         train.training.AddTo(command);
+        train.saving.AddTo(command);
         train.device.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(() => train.Run(parsed, cancellation)));
         return command;
@@ -35,6 +38,8 @@ internal sealed class TrainCommand
         start.Check(parsed, options, training);
         var folder = parsed.GetValue(output)!;
         CheckOutput(folder, start.Model(parsed), options.Method);
+        var checkpoint = saving.Parse(parsed, folder);
+        checkpoint.Check();
         using var backend = device.Open(parsed);
 
         var (classifier, dataset) = start.Load(parsed, options, backend);
@@ -48,14 +53,21 @@ internal sealed class TrainCommand
         var trainer = new Trainer(classifier, options);
         Describe(trainer, texts, classifier, backend.Description);
 
-        var result = TrainingProgress.Show(trainer, () => trainer.Train(texts.Train.Examples, texts.Validation?.Examples, cancellation));
+        var result = TrainingProgress.Show(trainer, () => trainer.Train(texts.Train.Examples, texts.Validation?.Examples, cancellation, checkpoint));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
         }
         TrainingFolder.Save(folder, classifier, adapter, options, result, start.Model(parsed));
+        if (result.WasCancelled)
+        {
+            Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
+            Console.WriteLine($"  {ShellWords.Join(["lora", "train", .. saving.GoingOn(parsed)])}");
+            return 130;
+        }
+        checkpoint.Delete();
         Report(result, folder, parsed, isAdapter: adapter is not null);
-        return result.WasCancelled ? 130 : 0;
+        return 0;
     }
 
     /// <summary>Refuses, before the work begins, a folder that the result could not go to.</summary>
@@ -77,12 +89,6 @@ internal sealed class TrainCommand
 
     private void Report(TrainingResult result, string folder, ParseResult parsed, bool isAdapter)
     {
-        if (result.WasCancelled)
-        {
-            Console.WriteLine($"Stopped after step {result.Steps}; the weights after step {result.KeptStep} are in {folder}. To go on from them, with a new optimizer and schedule:");
-            Console.WriteLine($"  {ShellWords.Join(["lora", "train", .. start.GoingOn(parsed, folder, isAdapter), .. Typed(parsed, isAdapter), "--out", folder])}");
-            return;
-        }
         var tokens = result.Metrics.Sum(step => (long)step.Tokens);
         var seconds = result.Metrics.Sum(step => step.StepSeconds);
         Console.WriteLine($"{result.Steps} steps in {Text.Duration(result.Seconds)}; {Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory {Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
@@ -90,12 +96,6 @@ internal sealed class TrainCommand
         Console.WriteLine("Predict with it:");
         Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. isAdapter ? ["--model", start.Model(parsed)!, "--adapter", folder] : (string[])["--model", folder], "--text"])} \"…\"");
     }
-
-    /// <summary>The options that a run which goes on is to have again, as they were typed.</summary>
-    private IEnumerable<string> Typed(ParseResult parsed, bool isAdapter) =>
-        parsed.CommandResult.Command.Options.Except([.. start.All, output, .. isAdapter ? training.OfLoRA : []])
-            .Select(parsed.GetResult).Where(result => result is { Implicit: false })
-            .SelectMany(result => result!.Tokens.Select(token => token.Value).Prepend(result.Option.Name));
 
     private static long PeakMemory()
     {

@@ -1,5 +1,4 @@
 using LoraScratch.Engine.IO;
-using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.DistilBert;
@@ -125,7 +124,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
             if (adapter is not null)
                 PeftAdapter.SaveInto(folder, adapter);
             else
-                SafeTensorsWriter.Write(path, classifier.Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable).Select(ToWrite), new Dictionary<string, string> { ["format"] = "pt" });
+                SafeTensorsWriter.Write(path, classifier.Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter)), new Dictionary<string, string> { ["format"] = "pt" });
             return new FileInfo(path).Length;
         }
         finally
@@ -133,7 +132,4 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
             Directory.Delete(folder, recursive: true);
         }
     }
-
-    private static TensorToWrite ToWrite((string Path, Parameter Parameter) entry) =>
-        TensorToWrite.Floats(entry.Path, [.. entry.Parameter.Shape.Sizes.ToArray().Select(size => (long)size)], entry.Parameter.ToArray());
 }

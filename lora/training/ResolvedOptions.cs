@@ -1,0 +1,74 @@
+namespace LoraScratch.Lora.Training;
+
+/// <summary>Training options under their names on the command line, defaults filled in.</summary>
+internal static class ResolvedOptions
+{
+    /// <summary>Every option that has a meaning for the method.</summary>
+    /// <param name="classifier">Prepared for training: says whether the head is trained, and how long texts may be.</param> <param name="options">As asked for.</param>
+    /// <param name="adapter">The adapter of a LoRA run, whose settings hold where it was loaded; null for other methods.</param>
+    public static Dictionary<string, object?> Of(TextClassifier classifier, TrainingOptions options, LoRAAdapter? adapter)
+    {
+        var resolved = new Dictionary<string, object?> { ["method"] = Name(options.Method) };
+        if (adapter is not null)
+        {
+            Add(resolved, adapter.Plan.Settings);
+            resolved["targets"] = options.InitialAdapter is null ? options.Targets : adapter.Layers.Select(layer => layer.Path);
+            resolved["init-adapter"] = options.InitialAdapter;
+        }
+        AddCommon(resolved, classifier, options);
+        return resolved;
+    }
+
+    /// <summary>
+    /// The same for comparing two runs: what an initial adapter decides is left out, for it shows in the weights that a run begins with.
+    /// </summary>
+    public static Dictionary<string, object?> ForComparison(TextClassifier classifier, TrainingOptions options)
+    {
+        var resolved = new Dictionary<string, object?> { ["method"] = Name(options.Method) };
+        if (options.Method == TrainingMethod.LoRA && options.InitialAdapter is null)
+        {
+            Add(resolved, options.Lora);
+            resolved["targets"] = string.Join(',', options.Targets);
+        }
+        AddCommon(resolved, classifier, options);
+        return resolved;
+    }
+
+    /// <summary>The name of a method, as --method takes it.</summary>
+    public static string Name(TrainingMethod method) => method switch
+    {
+        TrainingMethod.LoRA => "lora",
+        TrainingMethod.LastLayers => "last-layers",
+        _ => "full",
+    };
+
+    private static void Add(Dictionary<string, object?> resolved, LoRASettings settings)
+    {
+        resolved["rank"] = settings.Rank;
+        resolved["alpha"] = settings.Alpha;
+        resolved["init"] = LoRASettings.Name(settings.Initialization);
+        resolved["scaling"] = LoRASettings.Name(settings.ScalingRule);
+        resolved["dropout"] = settings.Dropout;
+    }
+
+    private static void AddCommon(Dictionary<string, object?> resolved, TextClassifier classifier, TrainingOptions options)
+    {
+        resolved["train-head"] = TrainingSetup.IsHeadTrained(classifier.Model);
+        resolved["optimizer"] = options.Optimizer.ToString().ToLowerInvariant();
+        resolved["lr"] = options.ResolvedLearningRate;
+        resolved["weight-decay"] = options.ResolvedWeightDecay;
+        resolved["momentum"] = options.Momentum;
+        resolved["clip"] = options.Clip;
+        resolved["warmup"] = options.Warmup;
+        resolved["schedule"] = options.Schedule.ToString().ToLowerInvariant();
+        resolved["accumulate"] = options.Accumulate;
+        resolved["epochs"] = options.Epochs;
+        resolved["batch-size"] = options.BatchSize;
+        resolved["max-length"] = classifier.LongestText(options.MaxLength);
+        resolved["max-steps"] = options.MaxSteps;
+        resolved["limit"] = options.Limit;
+        resolved["validation"] = options.Validation;
+        resolved["seed"] = options.Seed;
+        resolved["shuffle"] = options.Shuffle;
+    }
+}

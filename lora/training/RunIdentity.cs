@@ -1,0 +1,85 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using LoraScratch.Engine;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>What the result of a run is a function of. Two runs that agree in all of it end with the same weights, bit for bit.</summary>
+/// <param name="Options">By their names on the command line.</param> <param name="Arithmetic">See <see cref="Kernels.IBackend.Arithmetic"/>.</param>
+/// <param name="Weights">SHA-256 of every parameter, frozen ones too, before the first step.</param>
+/// <param name="Train">Number and SHA-256 of the encoded texts.</param> <param name="Validation">Likewise; of none where there are none.</param>
+internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights, TextsIdentity Train, TextsIdentity Validation)
+{
+    /// <summary>The identity of a run that is about to begin.</summary>
+    public static RunIdentity Of(TextClassifier classifier, TrainingOptions options, IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation) => new(
+        ResolvedOptions.ForComparison(classifier, options).ToDictionary(option => option.Key, option => Text(option.Value)),
+        classifier.Model.Backend.Arithmetic, HashWeights(classifier), TextsIdentity.Of(train), TextsIdentity.Of(validation ?? []));
+
+    /// <summary>Refuses to go on with a run that was another.</summary>
+    /// <param name="saved">The identity of the saved run.</param> <param name="path">Where it is saved.</param>
+    /// <exception cref="InputException">The message names what differs, what it was and what it is.</exception>
+    public void RequireSame(RunIdentity saved, string path)
+    {
+        foreach (var name in saved.Options.Keys.Union(Options.Keys))
+        {
+            var (was, now) = (saved.Options.GetValueOrDefault(name, "not used"), Options.GetValueOrDefault(name, "not used"));
+            if (was != now)
+                throw Differs(path, $"--{name} was {was} and is {now} now", $"Give --{name} as it was");
+        }
+        if (saved.Arithmetic != Arithmetic)
+            throw Differs(path, $"it was computed by '{saved.Arithmetic}', and here computes '{Arithmetic}', which rounds in another order", "Go on where the same instruction set is available");
+        if (saved.Weights != Weights)
+            throw Differs(path, $"the weights that it began with had the SHA-256 {saved.Weights[..16]}…, those of this model and adapter have {Weights[..16]}…", "Name the model (and --init-adapter) that it began with");
+        Train.RequireSame(saved.Train, path, "to train on");
+        Validation.RequireSame(saved.Validation, path, "laid aside for validation");
+    }
+
+    internal static InputException Differs(string path, string what, string remedy) =>
+        new($"{path}: cannot go on with the saved run, for the result would not be the one that it was on the way to: {what}. {remedy}, or leave --resume out and begin anew.");
+
+    private static string Text(object? value) => value switch
+    {
+        null => "not given",
+        bool holds => holds ? "true" : "false",
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+    };
+
+    private static string HashWeights(TextClassifier classifier)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (path, parameter) in classifier.Model.NamedParameters())
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{path} {parameter.Shape} {parameter.IsTrainable}\n"));
+            hash.AppendData(MemoryMarshal.AsBytes<float>(parameter.ToArray()));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}
+
+/// <summary>Which encoded texts, in which order.</summary>
+/// <param name="Count">How many.</param> <param name="Hash">SHA-256 of their ids and labels.</param>
+internal sealed record TextsIdentity(int Count, string Hash)
+{
+    /// <summary>Of some texts, perhaps of none.</summary>
+    public static TextsIdentity Of(IReadOnlyList<EncodedExample> texts)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var text in texts)
+        {
+            int[] head = [text.TokenIds.Length, text.Label];        // the length first: no two lists of texts have the same bytes
+            hash.AppendData(MemoryMarshal.AsBytes<int>(head));
+            hash.AppendData(MemoryMarshal.AsBytes<int>(text.TokenIds));
+        }
+        return new TextsIdentity(texts.Count, Convert.ToHexStringLower(hash.GetHashAndReset()));
+    }
+
+    /// <summary>Refuses other texts.</summary>
+    public void RequireSame(TextsIdentity saved, string path, string use)
+    {
+        if (saved != this)
+            throw RunIdentity.Differs(path, $"--data gave {saved.Count} texts {use} (SHA-256 {saved.Hash[..16]}…) and gives {Count} now (SHA-256 {Hash[..16]}…)", "Give the same data and vocabulary");
+    }
+}

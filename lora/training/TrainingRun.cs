@@ -1,0 +1,208 @@
+using System.Diagnostics;
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Engine.Optim;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>
+/// The state of one call of <see cref="Trainer.Train"/>. What the rest of the run depends on: the parameters, the optimizer, the random streams, the steps and
+/// epochs so far, the best state. A checkpoint holds all of it, and only between two steps, so that no gradient is ever half added up in it.
+/// </summary>
+internal sealed class TrainingRun : IDisposable
+{
+    private readonly Trainer trainer;
+    private readonly TrainingOptions options;
+    private readonly IReadOnlyList<EncodedExample>? validation;
+    private readonly CancellationToken cancellation;
+    private readonly CheckpointOptions? checkpoint;
+    private readonly RunIdentity? identity;         // null without a checkpoint
+    private readonly BatchSampler sampler;
+    private readonly Optimizer optimizer;
+    private readonly Parameter[] trainable;
+    private readonly RandomStream[] random;
+    private readonly LinearSchedule schedule;
+    private readonly int stepsOfEpoch, steps;
+    private readonly List<StepMetrics> metrics = [];
+    private readonly List<EpochMetrics> epochs = [];
+    private readonly Stopwatch clock = Stopwatch.StartNew();
+    private readonly double secondsBefore;          // of the run that this one goes on with
+    private double stepSeconds;                     // of all steps together
+    private float[][]? bestState;                   // null while the model itself holds the best state
+    private bool stopped;
+
+    public TrainingRun(Trainer trainer, IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
+    {
+        (this.trainer, options, this.validation, this.cancellation, this.checkpoint) = (trainer, trainer.Options, validation, cancellation, checkpoint);
+        sampler = new BatchSampler(train, options.BatchSize, options.Seed, options.Shuffle);
+        stepsOfEpoch = (sampler.BatchesPerEpoch + options.Accumulate - 1) / options.Accumulate;
+        steps = (int)Math.Min(options.MaxSteps ?? int.MaxValue, (long)stepsOfEpoch * options.Epochs);
+        schedule = Schedule(steps, options);
+        trainable = [.. trainer.Trainable.Select(entry => entry.Parameter)];
+        random = [.. StreamsOf(trainer.Classifier.Model)];
+        identity = checkpoint is null ? null : RunIdentity.Of(trainer.Classifier, options, train, validation);
+        optimizer = TrainingSetup.CreateOptimizer(trainer.Classifier.Model, options);
+        if (checkpoint is { Resume: true })
+            GoOnFrom(checkpoint.Path);
+        secondsBefore = metrics.Count > 0 ? metrics[^1].Seconds : 0;
+        stepSeconds = metrics.Sum(step => step.StepSeconds);
+    }
+
+    /// <summary>Steps were taken since the last epoch's end.</summary>
+    private bool IsEpochOpen => metrics.Count > (epochs.Count > 0 ? epochs[^1].Step : 0);
+
+    private EpochMetrics? Best => epochs.FindLast(epoch => epoch.IsBest);
+
+    public TrainingResult Go()
+    {
+        stopped = cancellation.IsCancellationRequested;
+        if (checkpoint is { Every: > 0, Resume: false } && !stopped)
+            Save();
+        while (!stopped && (metrics.Count < steps || IsEpochOpen))
+        {
+            var epoch = epochs.Count + 1;
+            var stepsBefore = (epoch - 1) * stepsOfEpoch;
+            foreach (var group in sampler.Epoch(epoch - 1, firstBatch: (metrics.Count - stepsBefore) * options.Accumulate).Chunk(options.Accumulate))
+            {
+                if (metrics.Count == steps)
+                    break;
+                SetBestAside();
+                Step(group, epoch);
+                stopped = cancellation.IsCancellationRequested;
+                if (stopped || checkpoint is { Every: > 0 } && metrics.Count % checkpoint.Every == 0)
+                    Save();
+                if (stopped)
+                    break;
+            }
+            EndEpoch(epoch);
+        }
+        return Finish();
+    }
+
+    public void Dispose() => optimizer.Dispose();
+
+    private void Step(PackedBatch[] group, int epoch)
+    {
+        var start = clock.Elapsed.TotalSeconds;
+        var texts = group.Sum(batch => batch.Rows);
+        // Each batch's mean weighs as many texts as it has, so that the sum is the mean of the whole group even where batches differ in size.
+        var loss = group.Sum(batch => AddGradients(batch, (float)batch.Rows / texts));
+        var norm = GradientClipping.ClipNorm(trainable, options.Clip > 0 ? options.Clip : float.MaxValue);
+        if (!float.IsFinite(loss) || !float.IsFinite(norm))
+            throw Diverged(loss, norm);
+        optimizer.LearningRate = options.ResolvedLearningRate * schedule.Factor(metrics.Count);
+        optimizer.Step();
+        optimizer.ZeroGradient();
+
+        var end = clock.Elapsed.TotalSeconds;
+        stepSeconds += end - start;
+        var left = stepSeconds / (metrics.Count + 1) * (steps - metrics.Count - 1);
+        metrics.Add(new StepMetrics(metrics.Count + 1, steps, epoch, loss, optimizer.LearningRate, norm, group.Sum(batch => batch.Tokens), end - start, secondsBefore + end, left));
+        trainer.Report(metrics[^1]);
+    }
+
+    /// <summary>Forward and backward of one batch; the gradients add to those that are there.</summary>
+    /// <returns>The batch's share of the loss.</returns>
+    private float AddGradients(PackedBatch batch, float weight)
+    {
+        var model = trainer.Classifier.Model;
+        using var scope = new TensorScope();
+        using var tokens = new PackedTokens(batch, model.Backend);
+        using var labels = new Indices(batch.Labels, model.Backend);
+        var loss = model.Forward(tokens).CrossEntropy(labels).Scale(weight);
+        loss.Backward();
+        return loss.Item();
+    }
+
+    /// <summary>Validates and takes down the epoch. A stopped run has been saved without it: the one that goes on ends it.</summary>
+    private void EndEpoch(int epoch)
+    {
+        var result = stopped ? null : Validate();
+        // Steps have different numbers of tokens but, the last one apart, equally many texts.
+        var loss = metrics.Skip((epoch - 1) * stepsOfEpoch).Average(step => step.Loss);
+        var isBest = result is not null && (Best is null || result.IsBetterThan(Best.Validation!));
+        if (isBest)
+            bestState = null;
+        epochs.Add(new EpochMetrics(epoch, metrics.Count, loss, result, isBest));
+        trainer.Report(epochs[^1]);
+        if (!stopped)
+        {
+            stopped = cancellation.IsCancellationRequested;
+            if (stopped || checkpoint is { Every: > 0 })
+                Save();
+        }
+    }
+
+    /// <summary>Null without validation texts, and where the run is cancelled meanwhile.</summary>
+    private Evaluation? Validate()
+    {
+        try
+        {
+            return validation is null ? null : trainer.Classifier.Evaluate(validation, cancellation: cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            stopped = true;
+            Save();
+            return null;
+        }
+    }
+
+    /// <summary>Copies the best state before the next step overwrites it; the last epoch's needs no copy.</summary>
+    private void SetBestAside()
+    {
+        if (bestState is null && Best is { } best && best.Step == metrics.Count)
+            bestState = [.. trainable.Select(parameter => parameter.ToArray())];
+    }
+
+    private void Save()
+    {
+        if (checkpoint is null)
+            return;
+        TrainingCheckpoint.Write(checkpoint.Path, trainer.Trainable, optimizer, bestState,
+            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))], optimizer.StepsOf, metrics, epochs));
+        trainer.ReportSaved(metrics.Count);
+    }
+
+    private void GoOnFrom(string path)
+    {
+        using var saved = TrainingCheckpoint.Open(path);
+        var progress = saved.Progress;
+        identity!.RequireSame(progress.Identity, path);
+        bestState = saved.Restore(trainer.Trainable, optimizer);
+        foreach (var (stream, state) in random.Zip(progress.Random))
+            stream.Restore(state.Seed, state.Position);
+        metrics.AddRange(progress.Steps);
+        epochs.AddRange(progress.Epochs);
+    }
+
+    private TrainingResult Finish()
+    {
+        if (bestState is not null)
+        {
+            foreach (var (parameter, values) in trainable.Zip(bestState))
+                parameter.Set(values);
+        }
+        var isWhole = metrics.Count == steps && !(stopped && validation is not null && epochs[^1].Validation is null);
+        return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole, trainer.TrainableParameters,
+            secondsBefore + clock.Elapsed.TotalSeconds, metrics, epochs);
+    }
+
+    /// <summary>The streams that dropout masks are drawn from: the model's, and an adapter's own.</summary>
+    private static IEnumerable<RandomStream> StreamsOf(DistilBertForSequenceClassification model) =>
+        model.NamedModules().Select(entry => entry.Module).OfType<Dropout>().Select(dropout => dropout.Random).Prepend(model.DropoutStream).Distinct();
+
+    private static LinearSchedule Schedule(int steps, TrainingOptions options)
+    {
+        if (options.Warmup >= steps && options.Warmup >= 1)
+            throw new InputException(FormattableString.Invariant($"--warmup is {options.Warmup} steps, and the run has {steps}: the learning rate would never reach --lr. Warm up for fewer steps, or name a share below 1."));
+        // A share never takes the whole run: its only step would have the learning rate 0.
+        var warmup = options.Warmup < 1 ? Math.Min(steps - 1, Math.Ceiling(options.Warmup * steps)) : options.Warmup;
+        return new LinearSchedule((int)warmup, steps, options.Schedule == ScheduleKind.Linear);
+    }
+
+    private InputException Diverged(float loss, float norm) => new(FormattableString.Invariant(
+        $"Step {metrics.Count + 1}: the loss is {loss} and the gradient norm {norm}: the training has diverged. Lower --lr (now {options.ResolvedLearningRate}), or clip the gradients (--clip 1)."));
+}
