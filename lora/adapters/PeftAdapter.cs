@@ -42,15 +42,20 @@ public static class PeftAdapter
     /// </summary>
     /// <param name="folder">With adapter_config.json and adapter_model.safetensors; every dtype of floats is taken.</param> <param name="model">The base model, without LoRA.</param>
     /// <param name="random">Draws the dropout masks, should it be trained further; null: a stream of seed 0.</param>
-    /// <exception cref="InputException">A file is missing or malformed, the config asks for what is not supported, or the adapter does not fit the model.</exception>
-    public static LoadedAdapter Load(string folder, Module model, RandomStream? random = null)
+    /// <param name="anyBase">Takes weights that are not the ones the adapter was trained on, with a warning instead of an error.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or malformed, the config asks for what is not supported, the adapter does not fit the model, or it was trained on other weights.
+    /// </exception>
+    public static LoadedAdapter Load(string folder, Module model, RandomStream? random = null, bool anyBase = false)
     {
         var configPath = Path.Combine(folder, ConfigName);
         var config = PeftConfig.Read(configPath);
         using var file = OpenWeights(folder);
-        var plan = Plan(configPath, config, model);
-        var warnings = config.Warnings.Concat(plan.Warnings).ToList();
+        var targets = new PeftTargets(configPath, config, model);
+        var plan = targets.Plan();
+        var warnings = config.Warnings.Concat(targets.Warnings).Concat(plan.Warnings).ToList();
         var values = new PeftReader(file, plan, config).Read(warnings);     // throws before anything is attached
+        CheckBase(file, plan, anyBase, warnings);
 
         var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
         foreach (var (path, layer) in adapter.Layers)
@@ -61,6 +66,10 @@ public static class PeftAdapter
         foreach (var (path, parameter) in SavedParameters(plan.Kept))
         {
             parameter.Set(values[Prefix + path]);
+        }
+        foreach (var bias in plan.KeptBiases)
+        {
+            bias.Parameter.Set(values[KeyOfBias(bias, plan)]);
         }
         return new LoadedAdapter(adapter, config, warnings);
     }
@@ -78,6 +87,11 @@ public static class PeftAdapter
     internal static string KeyOfA(string path) => $"{Prefix}{path}.lora_A.weight";
 
     internal static string KeyOfB(string path) => $"{Prefix}{path}.lora_B.weight";
+
+    /// <summary>The key of a trained bias: PEFT moves an adapted layer's own parameters under base_layer.</summary>
+    internal static string KeyOfBias(KeptBias bias, AttachPlan plan) => Prefix + (plan.Layers.Any(layer => layer.Linear.Bias == bias.Parameter)
+        ? $"{bias.Path[..^".bias".Length]}.base_layer.bias"
+        : bias.Path);
 
     /// <summary>The parameters of saved modules with their paths in the model, each once.</summary>
     internal static IEnumerable<(string Path, Parameter Parameter)> SavedParameters(IEnumerable<KeptModule> modules) =>
@@ -102,27 +116,26 @@ public static class PeftAdapter
         return transposed;
     }
 
-    private static AttachPlan Plan(string configPath, PeftConfig config, Module model)
+    /// <summary>Refuses, or with <paramref name="anyBase"/> notes, weights that the adapter was not trained on.</summary>
+    private static void CheckBase(SafeTensorsFile file, AttachPlan plan, bool anyBase, List<string> warnings)
     {
-        var saved = EndingWith(config.SavedModuleEndings, model);
-        foreach (var name in (config.ModulesToSave ?? []).Except(PeftConfig.ImpliedBy(config.TaskType)))
+        var (unknown, different) = BaseFingerprint.Compare(file.Metadata, plan);
+        if (different.Count > 0)
         {
-            if (!saved.Any(kept => kept.Path.EndsWith(name, StringComparison.Ordinal)))
+            var what = $"{file.Path}: the adapter was trained on another base: the weights of {different.Count} of {plan.Layers.Count} adapted layers are not the ones it was trained on ({string.Join(", ", different.Take(3))}{(different.Count > 3 ? ", …" : "")})";
+            if (!anyBase)
             {
-                throw new InputException($"{configPath}: modules_to_save names '{name}', which the model does not have. Is it the adapter of another model, or does the model lack its head?");
+                throw new InputException($"{what}. Name the model that it was trained on, or give --any-base (in code: anyBase: true) to use it on this one all the same.");
             }
+            warnings.Add($"{what}; used all the same.");
         }
-        try
+        else if (unknown.Count > 0)
         {
-            return AttachPlan.For(model, config.Settings, config.Targets, [.. saved.Select(kept => ModulePattern.Named(kept.Path))]);
-        }
-        catch (InputException trouble)
-        {
-            throw new InputException($"{configPath}: the adapter does not fit the model. {trouble.Message}");
+            warnings.Add($"{file.Path}: does not say which base weights it was trained on (no base_sha256 in its metadata, as other programs write it), so that was not checked.");
         }
     }
 
-    private static SafeTensorsFile OpenWeights(string folder)
+    internal static SafeTensorsFile OpenWeights(string folder)
     {
         var path = Path.Combine(folder, WeightsName);
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, "adapter_model.bin")))

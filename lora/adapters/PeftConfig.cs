@@ -7,8 +7,10 @@ namespace LoraScratch.Lora.Adapters;
 /// What an adapter_config.json of PEFT says, as far as it decides what the adapter computes. Reading is strict: a setting that would change the result and that is not supported is refused by name;
 /// keys that are unknown are reported.
 /// </summary>
-public sealed record PeftConfig
+public sealed partial record PeftConfig
 {
+    private const string AllLinear = "all-linear";
+
     /// <summary>The rank of the layers that no pattern names; 8 where the file is silent.</summary>
     public int Rank { get; init; } = 8;
 
@@ -26,6 +28,21 @@ public sealed record PeftConfig
 
     /// <summary>target_modules where it is one string: a regular expression for whole paths, or "all-linear".</summary>
     public string? TargetExpression { get; init; }
+
+    /// <summary>The names in a list of exclude_modules: layers that are not adapted though a target means them.</summary>
+    public IReadOnlyList<string> ExcludedNames { get; init; } = [];
+
+    /// <summary>exclude_modules where it is one string: a regular expression for whole paths.</summary>
+    public string? ExcludedExpression { get; init; }
+
+    /// <summary>layers_to_transform: the numbers of the blocks whose layers are adapted; empty for all.</summary>
+    public IReadOnlyList<int> Blocks { get; init; } = [];
+
+    /// <summary>layers_pattern: names of the lists that <see cref="Blocks"/> counts in, such as "layer"; empty for any.</summary>
+    public IReadOnlyList<string> BlockLists { get; init; } = [];
+
+    /// <summary>bias: which biases of the base are in the adapter.</summary>
+    public LoRABias Bias { get; init; }
 
     /// <summary>modules_to_save, as in the file.</summary>
     public IReadOnlyList<string>? ModulesToSave { get; init; }
@@ -53,15 +70,25 @@ public sealed record PeftConfig
     {
         RankPattern = RankPattern,
         AlphaPattern = AlphaPattern,
+        Bias = Bias,
     };
 
-    /// <summary>The layers that have an update.</summary>
+    /// <summary>True where target_modules is "all-linear": every linear layer but the task's head.</summary>
+    public bool TargetsAllLinear => string.Equals(TargetExpression, AllLinear, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>What target_modules means, in the blocks of layers_to_transform; exclude_modules is still to be taken off.</summary>
     /// <exception cref="InputException">A target is no name or expression.</exception>
     public IReadOnlyList<ModulePattern> Targets => TargetExpression switch
     {
+        null when Blocks.Count > 0 => [.. TargetNames.Select(name => ModulePattern.Named(name).InBlocks(Blocks, BlockLists))],
         null => [.. TargetNames.Select(ModulePattern.Named)],
+        _ when TargetsAllLinear => [ModulePattern.AllLinear],
         _ => [ModulePattern.Regex(TargetExpression)],
     };
+
+    /// <summary>What exclude_modules means.</summary>
+    /// <exception cref="InputException">It is no regular expression.</exception>
+    public IReadOnlyList<ModulePattern> Excluded => ExcludedExpression is null ? [.. ExcludedNames.Select(ModulePattern.Named)] : [ModulePattern.Regex(ExcludedExpression)];
 
     /// <summary>
     /// modules_to_save together with what PEFT adds to it for the task. A module is meant if its path merely ends with one of these: 'classifier' means 'pre_classifier' as well.
@@ -77,13 +104,36 @@ public sealed record PeftConfig
     };
 
     /// <summary>Reads an adapter_config.json.</summary>
-    /// <exception cref="InputException">It is missing, no JSON, no LoRA config, or says something that is not supported; the message names the key.</exception>
+    /// <exception cref="InputException">It is missing, no JSON, no LoRA config, or says something that is not supported; the message names every such key.</exception>
     public static PeftConfig Read(string path)
+    {
+        var (config, faults) = ReadWithFaults(path);
+        return faults.Count switch
+        {
+            0 => config,
+            1 => throw new InputException($"{path}: {faults[0]}."),
+            _ => throw new InputException($"{path}: {faults.Count} settings cannot be used:\n  {string.Join("\n  ", faults)}"),
+        };
+    }
+
+    /// <summary>Reads an adapter_config.json as far as it goes.</summary>
+    /// <returns>The config, with defaults where a setting cannot be used, and what is wrong with each of those.</returns>
+    /// <exception cref="InputException">It is missing or no JSON object.</exception>
+    internal static (PeftConfig Config, IReadOnlyList<string> Faults) ReadWithFaults(string path)
     {
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
-            return new PeftConfigReader(path, document.RootElement).Read();
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                throw new InputException($"{path}: a JSON object was expected.");
+            }
+            var reader = new PeftConfigReader(path, document.RootElement);
+            return (reader.Read(), reader.Faults);
+        }
+        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
+        {
+            throw new InputException($"{path}: a string has half a surrogate pair, which is no text. Write the file again.");
         }
         catch (JsonException trouble)
         {
@@ -97,69 +147,5 @@ public sealed record PeftConfig
         {
             throw new InputException($"{path}: cannot be read: {trouble.Message}");
         }
-    }
-
-    /// <summary>The JSON text as PEFT writes it: keys sorted, indented by 2.</summary>
-    public string ToJson()
-    {
-        using var memory = new MemoryStream();
-        using (var json = new Utf8JsonWriter(memory, new JsonWriterOptions { Indented = true, IndentSize = 2, NewLine = "\n" }))
-        {
-            json.WriteStartObject();
-            json.WriteStartObject("alpha_pattern");
-            foreach (var (key, alpha) in AlphaPattern.OrderBy(entry => entry.Key, StringComparer.Ordinal))
-            {
-                json.WriteNumber(key, alpha);
-            }
-            json.WriteEndObject();
-            json.WriteNull("auto_mapping");
-            json.WriteString("base_model_name_or_path", BaseModel);
-            json.WriteString("bias", "none");
-            json.WriteBoolean("fan_in_fan_out", false);
-            json.WriteBoolean("inference_mode", true);
-            json.WriteBoolean("init_lora_weights", true);
-            json.WriteNull("layers_pattern");
-            json.WriteNull("layers_to_transform");
-            json.WriteNumber("lora_alpha", Alpha);
-            json.WriteNumber("lora_dropout", Dropout);
-            WriteNames(json, "modules_to_save", ModulesToSave);
-            json.WriteString("peft_type", "LORA");
-            json.WriteNumber("r", Rank);
-            json.WriteStartObject("rank_pattern");
-            foreach (var (key, rank) in RankPattern.OrderBy(entry => entry.Key, StringComparer.Ordinal))
-            {
-                json.WriteNumber(key, rank);
-            }
-            json.WriteEndObject();
-            json.WriteString("revision", Revision);
-            if (TargetExpression is not null)
-            {
-                json.WriteString("target_modules", TargetExpression);
-            }
-            else
-            {
-                WriteNames(json, "target_modules", TargetNames);
-            }
-            json.WriteString("task_type", TaskType);
-            json.WriteBoolean("use_dora", false);
-            json.WriteBoolean("use_rslora", UseRsLora);
-            json.WriteEndObject();
-        }
-        return System.Text.Encoding.UTF8.GetString(memory.ToArray()) + "\n";
-    }
-
-    private static void WriteNames(Utf8JsonWriter json, string key, IReadOnlyList<string>? names)
-    {
-        if (names is null)
-        {
-            json.WriteNull(key);
-            return;
-        }
-        json.WriteStartArray(key);
-        foreach (var name in names.Order(StringComparer.Ordinal))
-        {
-            json.WriteStringValue(name);
-        }
-        json.WriteEndArray();
     }
 }

@@ -5,11 +5,9 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>The two files of an adapter, ready to be written.</summary>
-/// <param name="Config">adapter_config.json</param> <param name="Tensors">adapter_model.safetensors</param>
-internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWrite> Tensors)
+/// <param name="Config">adapter_config.json</param> <param name="Tensors">adapter_model.safetensors</param> <param name="Fingerprint">Its metadata about the base.</param>
+internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWrite> Tensors, IReadOnlyList<KeyValuePair<string, string>> Fingerprint)
 {
-    // What transformers asks for before it loads a safetensors file: which library's layout the tensors have.
-    private static readonly Dictionary<string, string> Metadata = new() { ["format"] = "pt" };
 
     public static PeftContents Of(LoRAAdapter adapter, string? baseModel, string? revision)
     {
@@ -28,15 +26,25 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
             TargetNames = Targets(adapter),
             TaskType = tasks,
             ModulesToSave = saved.Count > 0 ? [.. saved.Select(kept => kept.Path)] : null,
+            Bias = adapter.Plan.Settings.Bias,
             BaseModel = baseModel,
             Revision = revision,
         };
-        return new PeftContents(config, [.. adapter.Layers.SelectMany(LowRank), .. PeftAdapter.SavedParameters(saved).Select(entry => Plain(entry.Path, entry.Parameter))]);
+        var whole = PeftAdapter.SavedParameters(saved).ToList();
+        var biases = adapter.Plan.KeptBiases.Where(bias => whole.All(entry => entry.Parameter != bias.Parameter));
+        return new PeftContents(config,
+            [
+                .. adapter.Layers.SelectMany(LowRank),
+                .. whole.Select(entry => Plain(PeftAdapter.Prefix + entry.Path, entry.Parameter)),
+                .. biases.Select(bias => Plain(PeftAdapter.KeyOfBias(bias, adapter.Plan), bias.Parameter)),
+            ], [.. BaseFingerprint.Of(adapter)]);
     }
 
     public void WriteTo(string folder)
     {
-        SafeTensorsWriter.Write(Path.Combine(folder, PeftAdapter.WeightsName), Tensors, Metadata);
+        // transformers asks which library's layout the tensors have before it loads a file: "pt" is PyTorch's.
+        var metadata = new Dictionary<string, string>(Fingerprint) { ["format"] = "pt" };
+        SafeTensorsWriter.Write(Path.Combine(folder, PeftAdapter.WeightsName), Tensors, metadata);
         AtomicFile.WriteText(Path.Combine(folder, PeftAdapter.ConfigName), Config.ToJson());
     }
 
@@ -97,6 +105,6 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
         yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path), [lora.OutFeatures, lora.Rank], PeftAdapter.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
     }
 
-    private static TensorToWrite Plain(string path, Parameter parameter) =>
-        TensorToWrite.Floats(PeftAdapter.Prefix + path, Array.ConvertAll(parameter.Shape.Sizes.ToArray(), size => (long)size), parameter.ToArray());
+    private static TensorToWrite Plain(string key, Parameter parameter) =>
+        TensorToWrite.Floats(key, Array.ConvertAll(parameter.Shape.Sizes.ToArray(), size => (long)size), parameter.ToArray());
 }

@@ -9,6 +9,10 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
     private const int MostListed = 20;
     private static readonly DType[] FloatTypes = [DType.F32, DType.F16, DType.BF16, DType.F64];
 
+    // With bias "all", PEFT writes every parameter whose name has "bias" in it, also those of the wrappers around saved modules.
+    private static readonly string[] CopiesOfSavedModules = [".original_module.", ".modules_to_save."];
+
+    private readonly HashSet<string> aliases = [];                          // names in the file that were taken under another key
     private readonly Dictionary<string, float[]> values = [];
     private readonly List<string> problems = [];
 
@@ -25,8 +29,16 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
         {
             Take(PeftAdapter.Prefix + path, parameter.Shape, "the adapter was saved without its trained head: save it again with it, or set task_type and modules_to_save to null to keep the model's own");
         }
-        foreach (var tensor in file.Tensors.Values.Where(tensor => !values.ContainsKey(tensor.Name)))
+        foreach (var bias in plan.KeptBiases)
         {
+            TakeBias(bias);
+        }
+        foreach (var tensor in file.Tensors.Values.Where(tensor => !values.ContainsKey(tensor.Name) && !aliases.Contains(tensor.Name)))
+        {
+            if (config.Bias == LoRABias.All && CopiesOfSavedModules.Any(tensor.Name.Contains))
+            {
+                continue;                                                   // the biases that a saved module had before training, and its trained ones once more
+            }
             problems.Add($"unexpected {tensor}: {WhyUnexpected(tensor.Name)}");
         }
         if (problems.Count > 0)
@@ -52,10 +64,23 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
         }
     }
 
-    /// <summary>Reads a tensor, or notes why it cannot be taken.</summary>
-    private void Take(string key, Shape shape, string hintIfMissing)
+    /// <summary>A trained bias, which older versions of PEFT write without base_layer.</summary>
+    private void TakeBias(KeptBias bias)
     {
-        if (!file.Tensors.TryGetValue(key, out var tensor))
+        var (key, plain) = (PeftAdapter.KeyOfBias(bias, plan), PeftAdapter.Prefix + bias.Path);
+        if (key != plain && !file.Tensors.ContainsKey(key) && file.Tensors.ContainsKey(plain))
+        {
+            aliases.Add(plain);
+            Take(key, bias.Parameter.Shape, "", plain);
+            return;
+        }
+        Take(key, bias.Parameter.Shape, $"bias is \"{PeftConfig.Name(config.Bias)}\", but the file lacks this one: save the adapter again, or set bias to \"none\" to keep the model's own");
+    }
+
+    /// <summary>Reads a tensor, or notes why it cannot be taken.</summary>
+    private void Take(string key, Shape shape, string hintIfMissing, string? nameInFile = null)
+    {
+        if (!file.Tensors.TryGetValue(nameInFile ?? key, out var tensor))
         {
             problems.Add($"missing '{key}' {shape}: {hintIfMissing}");
             return;
@@ -72,7 +97,7 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
             return;
         }
         var read = new float[shape.Count];
-        file.Read(key, read);
+        file.Read(tensor.Name, read);
         values[key] = read;
         if (Array.FindIndex(read, value => !float.IsFinite(value)) is >= 0 and var wrong)
         {

@@ -83,6 +83,27 @@ public sealed class DistilBertForSequenceClassification : Module
         CheckpointPaths = [.. NamedParameters().Select(entry => entry.Path)];
     }
 
+    private DistilBertForSequenceClassification(DistilBertForSequenceClassification other, IReadOnlyList<string> labels, ulong seed)
+    {
+        Config = other.Config with { Labels = labels };
+        if (Config.Problem() is { } problem)
+            throw new InputException($"DistilBERT config: {problem}.");
+        (Backend, DropoutStream, CheckpointPaths) = (other.Backend, other.DropoutStream, other.CheckpointPaths);
+        encoder = Add("distilbert", other.encoder.Value);
+        var headParts = new PartFactory(Config, new RandomStream(new RandomStream(seed).NextSeed()), DropoutStream, Backend);
+        preClassifier = Add<Layer>("pre_classifier", headParts.Linear(Config.Hidden, Config.Hidden));
+        classifier = Add<Layer>("classifier", headParts.Linear(Config.Hidden, Config.Classes));
+        dropout = Add("dropout", headParts.Dropout(Config.ClassifierDropout));
+    }
+
+    /// <summary>
+    /// A model for another task on the very same encoder, with a head of its own: its weights are those that a model of this seed has. An adapter that is attached to one of the two stands in
+    /// the encoder of both, so let them take turns, as <see cref="AdapterSet"/> does.
+    /// </summary>
+    /// <param name="labels">The classes of the task; at least two.</param> <param name="seed">Draws the head.</param>
+    /// <exception cref="InputException">The classes are less than two, or have the same name.</exception>
+    public DistilBertForSequenceClassification WithHead(IReadOnlyList<string> labels, ulong seed = 0) => new(this, labels, seed);
+
     /// <summary>Sizes and rates.</summary>
     public DistilBertConfig Config { get; }
 

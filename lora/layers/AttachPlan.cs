@@ -21,6 +21,10 @@ public sealed record PlannedLayer(ModulePattern Pattern, string Path, Linear Lin
 /// <param name="Path">Its path.</param> <param name="Module">The module.</param>
 public sealed record KeptModule(string Path, Module Module);
 
+/// <summary>One bias of the base that is trained beside the adapter.</summary>
+/// <param name="Path">Its path, ending with ".bias".</param> <param name="Parameter">The bias.</param>
+public sealed record KeptBias(string Path, Parameter Parameter);
+
 /// <summary>
 /// What attaching LoRA to a model would do: which pattern meets which layers, with which rank and factor, and how many parameters that makes. Everything that can be wrong is said here,
 /// before the model is touched; in particular a pattern that meets nothing is an error.
@@ -30,6 +34,7 @@ public sealed class AttachPlan
     private AttachPlan(Module model, LoRASettings settings, IReadOnlyList<PlannedLayer> layers, IReadOnlyList<KeptModule> kept, IReadOnlyList<string> warnings)
     {
         (Model, Settings, Layers, Kept, Warnings) = (model, settings, layers, kept, warnings);
+        KeptBiases = Biases(model, settings.Bias, layers, kept);
         ModelParameters = model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count);
         KeptParameters = KeptTensors.Sum(parameter => (long)parameter.Shape.Count);
     }
@@ -46,13 +51,16 @@ public sealed class AttachPlan
     /// <summary>The modules that stay trainable.</summary>
     public IReadOnlyList<KeptModule> Kept { get; }
 
+    /// <summary>The biases that <see cref="LoRASettings.Bias"/> lets be trained, but for those of the modules that stay trainable anyway.</summary>
+    public IReadOnlyList<KeptBias> KeptBiases { get; }
+
     /// <summary>What is allowed but odd, such as a rank beyond the layer's width.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
     /// <summary>Elements of all A and B.</summary>
     public long LoRAParameters => Layers.Sum(layer => layer.Parameters);
 
-    /// <summary>Elements of the modules that stay trainable.</summary>
+    /// <summary>Elements of the modules and biases that stay trainable.</summary>
     public long KeptParameters { get; }
 
     /// <summary>What will be trained.</summary>
@@ -61,8 +69,8 @@ public sealed class AttachPlan
     /// <summary>Elements of the model before attaching.</summary>
     public long ModelParameters { get; }
 
-    /// <summary>The parameters of the kept modules, each once.</summary>
-    internal IEnumerable<Parameter> KeptTensors => Kept.SelectMany(kept => kept.Module.Parameters()).Distinct();
+    /// <summary>The parameters of the kept modules and the kept biases, each once.</summary>
+    internal IEnumerable<Parameter> KeptTensors => Kept.SelectMany(kept => kept.Module.Parameters()).Concat(KeptBiases.Select(kept => kept.Parameter)).Distinct();
 
     /// <summary>Works out what would happen.</summary>
     /// <param name="model">The model; without LoRA so far.</param> <param name="settings">Rank, alpha, …</param> <param name="targets">Which linear layers get an update.</param>
@@ -109,6 +117,10 @@ public sealed class AttachPlan
         {
             text.Append(CultureInfo.InvariantCulture, $"stays trainable: {kept.Path}, {kept.Module.Parameters().Sum(parameter => parameter.Shape.Count):N0} parameters\n");
         }
+        if (KeptBiases.Count > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"stays trainable: {Counted(KeptBiases.Count, "bias", "biases")}, {KeptBiases.Sum(kept => kept.Parameter.Shape.Count):N0} parameters\n");
+        }
         text.Append(CultureInfo.InvariantCulture, $"trainable: {TrainableParameters:N0} beside {ModelParameters - KeptParameters:N0} frozen parameters")
             .Append(CultureInfo.InvariantCulture, $" ({100.0 * TrainableParameters / (ModelParameters + LoRAParameters):0.###} %), {Bytes(sizeof(float) * TrainableParameters)}");
         foreach (var warning in Warnings)
@@ -123,7 +135,19 @@ public sealed class AttachPlan
 
     private static bool TooWide(PlannedLayer layer) => layer.Settings.Rank > Math.Min(layer.Linear.InFeatures, layer.Linear.OutFeatures);
 
-    private static string Counted(int count, string what) => $"{count} {what}{(count == 1 ? "" : "s")}";
+    private static string Counted(int count, string what, string? many = null) => $"{count} {(count == 1 ? what : many ?? $"{what}s")}";
+
+    private static IReadOnlyList<KeptBias> Biases(Module model, LoRABias which, IReadOnlyList<PlannedLayer> layers, IReadOnlyList<KeptModule> kept)
+    {
+        var known = kept.SelectMany(entry => entry.Module.Parameters()).ToHashSet();
+        var biases = which switch
+        {
+            LoRABias.LoRAOnly => layers.Where(layer => layer.Linear.Bias is not null).Select(layer => new KeptBias(layer.Path.Length == 0 ? "bias" : $"{layer.Path}.bias", layer.Linear.Bias!)),
+            LoRABias.All => model.NamedParameters().Where(entry => entry.Parameter.Name == "bias").Select(entry => new KeptBias(entry.Path, entry.Parameter)),
+            _ => [],
+        };
+        return [.. biases.Where(bias => known.Add(bias.Parameter))];
+    }
 
     private static string Bytes(long bytes) => bytes < 1 << 20
         ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0.#} KiB")

@@ -56,6 +56,9 @@ public sealed class LinearWithLoRA : Layer
     /// <summary>True while W holds W + s·(AB)ᵀ.</summary>
     public bool IsMerged => original is not null;
 
+    /// <summary>W without the update, row-major [out, in], merged or not.</summary>
+    internal float[] BaseWeight() => (original ?? Linear.Weight).ToArray();
+
     /// <summary>y = xWᵀ + b + s·(x̃A)B; while merged, xWᵀ + b with the merged W.</summary>
     /// <param name="x">[…, in]</param> <returns>[…, out]</returns>
     /// <exception cref="InvalidOperationException">Merged and in training: A and B are not part of the computation then.</exception>

@@ -16,6 +16,7 @@ public sealed class LoRAAdapter
 {
     private readonly IReadOnlyList<Slot?> places;
     private readonly Dictionary<Parameter, float[]> keptValues = [];        // of the kept modules: the base's while attached, the adapter's while detached
+    private readonly Dictionary<Parameter, bool> keptTrainable = [];        // of the kept modules, while detached: what the adapter trains of them
     private readonly Dictionary<Parameter, bool> trainable = [];            // what was trainable before attaching
     private readonly Module baseModel;
 
@@ -27,6 +28,7 @@ public sealed class LoRAAdapter
         foreach (var parameter in plan.KeptTensors)
         {
             keptValues[parameter] = parameter.ToArray();
+            keptTrainable[parameter] = true;
         }
         Attach();
     }
@@ -45,6 +47,37 @@ public sealed class LoRAAdapter
 
     /// <summary>True while every W holds its update.</summary>
     public bool IsMerged => Layers[0].Layer.IsMerged;
+
+    /// <summary>Elements that training would change: of A and B, and of the modules and biases that go with the adapter. Known while it is detached, too.</summary>
+    public long TrainableParameters => Own().Where(IsTrained).Sum(parameter => (long)parameter.Shape.Count);
+
+    /// <summary>Elements that belong to the adapter, trained or not.</summary>
+    public long OwnParameters => Own().Sum(parameter => (long)parameter.Shape.Count);
+
+    /// <summary>Whether any element of A and B is trained.</summary>
+    public bool IsLoRATrained => Layers.Any(layer => layer.Layer.Lora.A.IsTrainable || layer.Layer.Lora.B.IsTrainable);
+
+    /// <summary>Freezes or unfreezes everything that belongs to the adapter, attached or not; the base is not touched.</summary>
+    /// <exception cref="InvalidOperationException">It is merged: A and B are frozen until it is unmerged.</exception>
+    public void SetTrainable(bool isTrainable)
+    {
+        if (IsMerged)
+        {
+            throw new InvalidOperationException("LoRAAdapter: a merged adapter cannot be trained, A and B have gone into W. Call Unmerge() first.");
+        }
+        foreach (var (_, layer) in Layers)
+        {
+            (layer.Lora.A.IsTrainable, layer.Lora.B.IsTrainable) = (isTrainable, isTrainable);
+        }
+        foreach (var parameter in keptValues.Keys)
+        {
+            keptTrainable[parameter] = isTrainable;
+            if (IsAttached)
+            {
+                parameter.IsTrainable = isTrainable;
+            }
+        }
+    }
 
     /// <summary>Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.</summary>
     /// <param name="plan">From <see cref="AttachPlan.For"/>.</param> <param name="random">Draws every A and, in training, the dropout masks.</param>
@@ -80,7 +113,7 @@ public sealed class LoRAAdapter
         foreach (var parameter in baseModel.Parameters().Distinct())
         {
             trainable[parameter] = parameter.IsTrainable;
-            parameter.IsTrainable = keptValues.ContainsKey(parameter);
+            parameter.IsTrainable = keptTrainable.GetValueOrDefault(parameter);
         }
         foreach (var (place, adapted) in places.Zip(Layers))
         {
@@ -151,8 +184,16 @@ public sealed class LoRAAdapter
         PutBack();
     }
 
+    private IEnumerable<Parameter> Own() => Layers.SelectMany(layer => (Parameter[])[layer.Layer.Lora.A, layer.Layer.Lora.B]).Concat(keptValues.Keys);
+
+    private bool IsTrained(Parameter parameter) => !IsAttached && keptTrainable.TryGetValue(parameter, out var kept) ? kept : parameter.IsTrainable;
+
     private void PutBack()
     {
+        foreach (var parameter in keptValues.Keys)
+        {
+            keptTrainable[parameter] = parameter.IsTrainable;
+        }
         foreach (var (place, adapted) in places.Zip(Layers))
         {
             place?.Replace(adapted.Layer.Linear);

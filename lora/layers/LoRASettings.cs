@@ -34,6 +34,19 @@ public enum LoRAScaling
     AlphaOverSqrtRank,
 }
 
+/// <summary>Which biases b of the base model are trained beside A and B, as in loralib and PEFT.</summary>
+public enum LoRABias
+{
+    /// <summary>None: the base stays as it is. The default.</summary>
+    None,
+
+    /// <summary>Those of the adapted layers.</summary>
+    LoRAOnly,
+
+    /// <summary>Every bias of the model, LayerNorm's β among them.</summary>
+    All,
+}
+
 /// <summary>What one says about a LoRA adapter before it is attached.</summary>
 /// <param name="Rank">r ≥ 1: the inner size of A [in, r] and B [r, out].</param>
 /// <param name="Alpha">alpha, finite and above 0; how it becomes the factor s says <paramref name="ScalingRule"/>.</param>
@@ -63,13 +76,20 @@ public sealed record LoRASettings(
     /// <summary>Alphas of some layers, likewise. As PEFT's alpha_pattern.</summary>
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
 
+    /// <summary>Which biases of the base are trained too.</summary>
+    public LoRABias Bias { get; init; }
+
     /// <summary>The factor s on (x·A)·B.</summary>
-    public float Scaling => (float)(ScalingRule switch
+    public float Scaling => (float)Factor(ScalingRule, Alpha, Rank);
+
+    /// <summary>s before it is rounded to float32.</summary>
+    /// <param name="rule">Rule for s.</param> <param name="alpha">alpha</param> <param name="rank">r</param>
+    internal static double Factor(LoRAScaling rule, double alpha, int rank) => rule switch
     {
-        LoRAScaling.AlphaOverRank => Alpha / Rank,
-        LoRAScaling.AlphaOverSqrtRank => Alpha / Math.Sqrt(Rank),
-        _ => Alpha,
-    });
+        LoRAScaling.AlphaOverRank => alpha / rank,
+        LoRAScaling.AlphaOverSqrtRank => alpha / Math.Sqrt(rank),
+        _ => alpha,
+    };
 
     /// <summary>The scaling rule of a name: alpha-over-rank, alpha or alpha-over-sqrt-rank.</summary>
     /// <exception cref="InputException">There is no such name.</exception>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using LoraScratch.Engine;
 
@@ -17,7 +18,20 @@ public abstract record ModulePattern
     public static ModulePattern Regex(string expression) => new RegexPattern(expression, Compile($"^(?:{expression})$", expression));
 
     /// <summary>Whether a module of this path is meant.</summary>
+    /// <exception cref="InputException">A regular expression takes too long on it.</exception>
     public abstract bool Matches(string path);
+
+    /// <summary>What this pattern means, less what any of the others means; as PEFT's exclude_modules.</summary>
+    public ModulePattern Except(IReadOnlyList<ModulePattern> others) => others.Count == 0 ? this : new ExceptPattern(this, others);
+
+    /// <summary>
+    /// What this pattern means within the blocks of these numbers, as PEFT's layers_to_transform: the number is the last one in the path that stands alone between dots, as the 3 in
+    /// 'transformer.layer.3.attention.q_lin'. A module that is named by its whole path is meant in any case.
+    /// </summary>
+    /// <param name="blocks">Their numbers, from 0.</param> <param name="lists">Regular expressions for the name before the number, as PEFT's layers_pattern ("layer"); none: any name.</param>
+    /// <exception cref="InputException">One of them is no regular expression.</exception>
+    public ModulePattern InBlocks(IReadOnlyList<int> blocks, IReadOnlyList<string> lists) =>
+        new BlockPattern(this, blocks, [.. (lists.Count > 0 ? lists : ["[^.]*"]).Select(list => Compile($@"^.*\.{list}\.([0-9]+)\.", list))]);
 
     /// <summary>As <see cref="Named"/>.</summary>
     public static implicit operator ModulePattern(string name) => Named(name);
@@ -26,7 +40,19 @@ public abstract record ModulePattern
     /// Looks a path up in a table of patterns, as PEFT does for rank_pattern and alpha_pattern: each key is a regular expression for the path or its end after a dot.
     /// </summary>
     /// <returns>The first key that matches, or null.</returns>
-    internal static string? FirstKey(IEnumerable<string> keys, string path) => keys.FirstOrDefault(key => Compile($@"^(?:.*\.)?(?:{key})$", key).IsMatch(path));
+    internal static string? FirstKey(IEnumerable<string> keys, string path) => keys.FirstOrDefault(key => Match(Compile($@"^(?:.*\.)?(?:{key})$", key), path).Success);
+
+    private static Match Match(Regex expression, string path)
+    {
+        try
+        {
+            return expression.Match(path);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            throw new InputException($"The regular expression '{expression}' takes more than {expression.MatchTimeout.TotalSeconds} s to compare with '{path}'. Write it without nested repetitions, or list the layers by name.");
+        }
+    }
 
     private static Regex Compile(string expression, string shown)
     {
@@ -50,9 +76,26 @@ public abstract record ModulePattern
 
     private sealed record RegexPattern(string Source, Regex Expression) : ModulePattern
     {
-        public override bool Matches(string path) => Expression.IsMatch(path);
+        public override bool Matches(string path) => Match(Expression, path).Success;
 
         public override string ToString() => $"/{Source}/";
+    }
+
+    private sealed record ExceptPattern(ModulePattern Meant, IReadOnlyList<ModulePattern> Others) : ModulePattern
+    {
+        public override bool Matches(string path) => Meant.Matches(path) && !Others.Any(other => other.Matches(path));
+
+        public override string ToString() => Meant.ToString()!;
+    }
+
+    private sealed record BlockPattern(ModulePattern Meant, IReadOnlyList<int> Blocks, IReadOnlyList<Regex> Lists) : ModulePattern
+    {
+        public override bool Matches(string path) => Meant.Matches(path) && (Meant is NamePattern named && named.Name == path || Blocks.Contains(BlockOf(path)));
+
+        public override string ToString() => $"{Meant} in {(Blocks.Count == 1 ? "block" : "blocks")} {string.Join(", ", Blocks)}";
+
+        private int BlockOf(string path) => Lists.Select(list => Match(list, path)).FirstOrDefault(match => match.Success) is { } found
+            && int.TryParse(found.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var block) ? block : -1;
     }
 
     private sealed record AllPattern : ModulePattern

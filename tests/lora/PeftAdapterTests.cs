@@ -40,7 +40,7 @@ public sealed class PeftAdapterTests
         var (_, adapter) = Trained(new LoRASettings(3, 5), withHead: false);
         PeftAdapter.Save(folder.File("adapter"), adapter);
         using var file = SafeTensorsFile.Open(Path.Combine(folder.File("adapter"), "adapter_model.safetensors"));
-        Assert.That(file.Metadata, Is.EqualTo(new Dictionary<string, string> { ["format"] = "pt" }));
+        Assert.That(file.Metadata["format"], Is.EqualTo("pt"));
         Assert.That(file.Tensors.Values.Select(tensor => tensor.ToString()), Is.EquivalentTo(new[]
         {
             $"'{QPath}.lora_A.weight' F32 [3, 6]", $"'{QPath}.lora_B.weight' F32 [6, 3]",
@@ -71,6 +71,7 @@ public sealed class PeftAdapterTests
               "auto_mapping": null,
               "base_model_name_or_path": "distilbert-base-uncased",
               "bias": "none",
+              "exclude_modules": null,
               "fan_in_fan_out": false,
               "inference_mode": true,
               "init_lora_weights": true,
@@ -110,7 +111,7 @@ public sealed class PeftAdapterTests
         var config = PeftConfig.Read(Path.Combine(folder.File("adapter"), "adapter_config.json"));
         Assert.That(config.TaskType, Is.EqualTo("SEQ_CLS"));
         Assert.That(config.ModulesToSave, Is.EqualTo(new[] { "classifier", "pre_classifier" }));
-        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(9))), Throws.Nothing);
+        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))), Throws.Nothing);
     }
 
     [Test]

@@ -37,17 +37,20 @@ public sealed class PeftConfigTests
 
     [TestCase("use_dora", "true", "DoRA")]
     [TestCase("use_qalora", "true", "QA-LoRA")]
-    [TestCase("bias", "\"all\"", "trained biases")]
-    [TestCase("bias", "\"lora_only\"", "trained biases")]
     [TestCase("lora_bias", "true", "a bias beside B")]
-    [TestCase("fan_in_fan_out", "true", "[in, out]")]
-    [TestCase("layers_to_transform", "[0, 1]", "full paths in target_modules")]
-    [TestCase("exclude_modules", "[\"k_lin\"]", "leaving out")]
     [TestCase("target_parameters", "[\"experts\"]", "no linear layer")]
     [TestCase("layer_replication", "[[0, 4]]", "repeated layers")]
     [TestCase("trainable_token_indices", "[1]", "token embeddings")]
     [TestCase("init_lora_weights", "\"pissa_niter_4\"", "base weights")]
     [TestCase("init_lora_weights", "\"olora\"", "base weights")]
+    [TestCase("init_lora_weights", "\"magic\"", "\"gaussian\"")]
+    [TestCase("bias", "\"some\"", "\"lora_only\" was expected")]
+    [TestCase("layers_to_transform", "[\"one\"]", "the number of a block")]
+    [TestCase("layers_to_transform", "-1", "the number of a block")]
+    [TestCase("lora_dropout", "1", "a probability in [0, 1)")]
+    [TestCase("megatron_config", "{\"a\":1}", "Megatron")]
+    [TestCase("alora_invocation_tokens", "[3]", "switched on by tokens")]
+    [TestCase("arrow_config", "{\"top_k\":2}", "routing")]
     public void A_setting_that_would_change_the_result_is_refused_by_name(string key, string value, string meaning) =>
         Assert.That(() => Read($$"""{"peft_type":"LORA","target_modules":["q_lin"],"{{key}}":{{value}}}"""),
             Throws.TypeOf<InputException>().With.Message.Contains(key).And.Message.Contains(meaning));
@@ -56,7 +59,6 @@ public sealed class PeftConfigTests
     [TestCase("""{"peft_type":"IA3","target_modules":["q_lin"]}""", "peft_type is \"IA3\"; only \"LORA\"")]
     [TestCase("""{"peft_type":"LORA"}""", "target_modules is missing or empty")]
     [TestCase("""{"peft_type":"LORA","target_modules":[]}""", "target_modules is missing or empty")]
-    [TestCase("""{"peft_type":"LORA","target_modules":"all-linear"}""", "all-linear")]
     [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"task_type":"CHESS"}""", "task_type is \"CHESS\"; the types are SEQ_CLS")]
     [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"r":0}""", "r is 0; a whole number of at least 1")]
     [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"r":2.5}""", "r is 2.5")]
@@ -69,6 +71,25 @@ public sealed class PeftConfigTests
     [TestCase("[]", "a JSON object was expected")]
     public void A_malformed_config_is_refused_with_its_path_and_key(string json, string message) =>
         Assert.That(() => Read(json), Throws.TypeOf<InputException>().With.Message.Contains(message).And.Message.Contains("adapter_config.json"));
+
+    [Test]
+    public void All_settings_that_cannot_be_used_are_listed()
+    {
+        var message = Assert.Throws<InputException>(() => Read("""{"peft_type":"IA3","r":0,"use_dora":true,"bias":"some"}"""))!.Message;
+        Assert.That(message, Does.Contain("5 settings cannot be used").And.Contain("peft_type").And.Contain("r is 0").And.Contain("use_dora").And.Contain("bias is").And.Contain("target_modules is missing"));
+    }
+
+    [Test]
+    public void Blocks_go_with_a_list_of_targets_only()
+    {
+        Assert.That(() => Read("""{"peft_type":"LORA","target_modules":".*q_lin","layers_to_transform":[0]}"""), Throws.TypeOf<InputException>().With.Message.Contains("let the expression name the blocks"));
+        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"layers_pattern":"layer"}""").Warnings, Has.One.Contains("layers_pattern has no effect"));
+        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"layers_to_transform":2}""").Blocks, Is.EqualTo(new[] { 2 }));
+    }
+
+    [Test]
+    public void A_weight_stored_the_other_way_round_makes_no_difference_to_a_Linear_and_that_is_said() =>
+        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"fan_in_fan_out":true}""").Warnings, Has.One.Contains("fan_in_fan_out has no effect"));
 
     [Test]
     public void Unknown_keys_are_reported_and_known_irrelevant_ones_are_not()
@@ -101,6 +122,10 @@ public sealed class PeftConfigTests
             Revision = "r",
             RankPattern = new Dictionary<string, int> { ["a.b"] = 2 },
             AlphaPattern = new Dictionary<string, double> { ["^a"] = 1.5 },
+            ExcludedNames = ["k"],
+            Blocks = [0, 3],
+            BlockLists = ["layer"],
+            Bias = LoRABias.LoRAOnly,
         };
         var read = Read(config.ToJson());
         Assert.That(read.ToJson(), Is.EqualTo(config.ToJson()));

@@ -1,0 +1,42 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
+namespace LoraScratch.Lora.Adapters;
+
+/// <summary>
+/// The base weights that an adapter was trained on, as hashes in the metadata of its tensor file: for each adapted layer base_sha256.PATH = SHA-256 of W, as the bytes of its float32 values,
+/// row-major [out, in], little-endian. An update A·B means nothing on another W.
+/// </summary>
+internal static class BaseFingerprint
+{
+    private const string Key = "base_sha256.";
+
+    /// <summary>The entries for an attached adapter; W is taken without the update, merged or not.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> Of(LoRAAdapter adapter) =>
+        adapter.Layers.Select(layer => KeyValuePair.Create(Key + layer.Path, Hash(layer.Layer.BaseWeight())));
+
+    /// <summary>The entries of a file's metadata.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> In(IReadOnlyDictionary<string, string> metadata) =>
+        metadata.Where(entry => entry.Key.StartsWith(Key, StringComparison.Ordinal));
+
+    /// <summary>Compares the weights of a model that is about to be adapted with a file's entries.</summary>
+    /// <returns>The layers without an entry, and those whose W is another one.</returns>
+    public static (IReadOnlyList<string> Unknown, IReadOnlyList<string> Different) Compare(IReadOnlyDictionary<string, string> metadata, AttachPlan plan)
+    {
+        List<string> unknown = [], different = [];
+        foreach (var layer in plan.Layers)
+        {
+            if (!metadata.TryGetValue(Key + layer.Path, out var hash))
+            {
+                unknown.Add(layer.Path);
+            }
+            else if (hash != Hash(layer.Linear.Weight.ToArray()))
+            {
+                different.Add(layer.Path);
+            }
+        }
+        return (unknown, different);
+    }
+
+    private static string Hash(float[] weight) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weight.AsSpan())));
+}

@@ -1,0 +1,63 @@
+using System.Text.RegularExpressions;
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+
+namespace LoraScratch.Lora.Adapters;
+
+/// <summary>What the module names of an adapter_config.json mean on a model.</summary>
+/// <param name="path">The config's path, for messages.</param> <param name="config">The config.</param> <param name="model">The base model, without LoRA.</param>
+internal sealed class PeftTargets(string path, PeftConfig config, Module model)
+{
+    private readonly string[] linear = [.. model.NamedModules().Where(entry => entry.Module is Linear).Select(entry => entry.Path)];
+    private readonly List<string> warnings = [];
+
+    /// <summary>What is odd but allowed, after <see cref="Plan"/>.</summary>
+    public IReadOnlyList<string> Warnings => warnings;
+
+    /// <summary>Works out the layers that get an update and the modules that are saved whole.</summary>
+    /// <exception cref="InputException">A name means nothing on this model.</exception>
+    public AttachPlan Plan()
+    {
+        var saved = PeftAdapter.EndingWith(config.SavedModuleEndings, model);
+        foreach (var name in (config.ModulesToSave ?? []).Except(PeftConfig.ImpliedBy(config.TaskType)))
+        {
+            if (!saved.Any(kept => kept.Path.EndsWith(name, StringComparison.Ordinal)))
+            {
+                throw new InputException($"{path}: modules_to_save names '{name}', which the model does not have. Is it the adapter of another model, or does the model lack its head?");
+            }
+        }
+        try
+        {
+            return AttachPlan.For(model, config.Settings, Targets(saved), [.. saved.Select(kept => ModulePattern.Named(kept.Path))]);
+        }
+        catch (InputException trouble)
+        {
+            throw new InputException($"{path}: the adapter does not fit the model. {trouble.Message}");
+        }
+    }
+
+    /// <summary>The targets without what exclude_modules names, and without the modules that are saved whole: PEFT never puts LoRA into those.</summary>
+    private IReadOnlyList<ModulePattern> Targets(IReadOnlyList<KeptModule> saved)
+    {
+        var excluded = config.Excluded;
+        foreach (var pattern in excluded.Where(pattern => !linear.Any(pattern.Matches)))
+        {
+            warnings.Add($"{path}: exclude_modules has '{pattern}', which means no linear layer of the model.");
+        }
+        IReadOnlyList<ModulePattern> without = [.. excluded, .. saved.Select(kept => ModulePattern.Regex($@"{Regex.Escape(kept.Path)}(\..*)?"))];
+        var targets = new List<ModulePattern>();
+        foreach (var target in config.Targets)
+        {
+            var rest = target.Except(without);
+            if (linear.Any(target.Matches) && !linear.Any(rest.Matches))
+            {
+                warnings.Add($"{path}: every layer that the target '{target}' means is excluded or saved whole; it has no effect.");
+            }
+            else
+            {
+                targets.Add(rest);
+            }
+        }
+        return targets.Count > 0 ? targets : throw new InputException($"target_modules names no layer that is neither excluded nor saved whole (modules_to_save: {string.Join(", ", saved.Select(kept => kept.Path))}).");
+    }
+}
