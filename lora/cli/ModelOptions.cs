@@ -14,13 +14,18 @@ internal sealed class ModelOptions(bool adapterRequired = false)
 {
     private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "A model folder: config.json, model.safetensors and vocab.txt.", required: true);
     private readonly Option<string> adapter = OptionKinds.Path("--adapter", "DIR", "An adapter folder in PEFT's format, as 'lora train' writes it.", adapterRequired);
+    private readonly Option<bool> anyBase = AnyBase();
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
         command.Add(model);
         command.Add(adapter);
+        command.Add(anyBase);
     }
+
+    /// <summary>--any-base, which every command has that loads an adapter.</summary>
+    public static Option<bool> AnyBase() => new("--any-base") { Description = "Uses an adapter although the model's weights are not the ones that it was trained on." };
 
     /// <summary>The folders, as typed.</summary>
     public (string Model, string? Adapter) Folders(ParseResult parsed) => (parsed.GetValue(model)!, parsed.GetValue(adapter));
@@ -40,11 +45,19 @@ internal sealed class ModelOptions(bool adapterRequired = false)
         }
         // A base without a head takes the classes that the adapter was trained for.
         var classifier = LoadModel(folder, backend, labels: LabelsOf(adapterFolder, folder));
-        var loaded = PeftAdapter.Load(adapterFolder, classifier.Model);
-        Notices(adapterFolder, loaded.Warnings);
-        RequireHead(classifier.IsHeadDrawn && !HasWholeHead(loaded.Adapter), folder, adapterFolder);
+        return (classifier, Attach(classifier, adapterFolder, folder, parsed.GetValue(anyBase)));
+    }
+
+    /// <summary>Attaches an adapter to a loaded model and says on standard error what is odd about it.</summary>
+    /// <param name="classifier">The model.</param> <param name="adapter">The adapter folder.</param> <param name="model">The model folder.</param> <param name="anyBase">Whether other weights than it was trained on will do.</param>
+    /// <exception cref="InputException">The adapter does not fit, or neither it nor the model has a trained head.</exception>
+    public static LoRAAdapter Attach(TextClassifier classifier, string adapter, string model, bool anyBase)
+    {
+        var loaded = PeftAdapter.Load(adapter, classifier.Model, anyBase: anyBase);
+        Notices(adapter, loaded.Warnings);
+        RequireHead(classifier.IsHeadDrawn && !HasWholeHead(loaded.Adapter), model, adapter);
         classifier.Model.Evaluate();
-        return (classifier, loaded.Adapter);
+        return loaded.Adapter;
     }
 
     /// <summary>The classes that an adapter was trained for, where the model's config.json cannot know them.</summary>
@@ -85,7 +98,9 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     private static bool HasWholeHead(LoRAAdapter adapter) =>
         DistilBertForSequenceClassification.HeadPaths.All(path => adapter.Plan.Kept.Any(kept => path.StartsWith($"{kept.Path}.", StringComparison.Ordinal)));
 
-    private static void RequireHead(bool isMissing, string model, string? adapter)
+    /// <summary>Refuses a head that was drawn at random.</summary>
+    /// <param name="isMissing">Whether nobody trained it.</param> <param name="model">The model folder.</param> <param name="adapter">The adapter folder, or null.</param>
+    internal static void RequireHead(bool isMissing, string model, string? adapter)
     {
         if (isMissing)
         {

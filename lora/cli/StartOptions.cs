@@ -14,10 +14,11 @@ internal sealed class StartOptions
     private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights, with --method full.");
     private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config.");
     private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", "DIR", "Goes on training this adapter; its rank, alpha and layers are kept.");
+    private readonly Option<bool> anyBase = ModelOptions.AnyBase();
     private readonly DataOptions data = new();
 
     /// <summary>The options that name a model or an adapter.</summary>
-    public IReadOnlyList<Option> All => [model, config, vocabulary, initialAdapter];
+    public IReadOnlyList<Option> All => [model, config, vocabulary, initialAdapter, anyBase];
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -34,6 +35,9 @@ internal sealed class StartOptions
 
     /// <summary>The adapter to go on from, or null.</summary>
     public string? InitialAdapter(ParseResult parsed) => parsed.GetValue(initialAdapter);
+
+    /// <summary>Whether that adapter may have been trained on other weights.</summary>
+    public bool AnyBase(ParseResult parsed) => parsed.GetValue(anyBase);
 
     /// <summary>Refuses combinations that make no sense.</summary>
     /// <exception cref="InputException">The message says which, and what to do.</exception>

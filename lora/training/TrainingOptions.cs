@@ -53,6 +53,9 @@ public sealed record TrainingOptions
     /// <summary>Folder of an adapter to go on from; its rank, alpha and targets hold then instead of those given here. Null: a new adapter.</summary>
     public string? InitialAdapter { get; init; }
 
+    /// <summary>Takes <see cref="InitialAdapter"/> although it was trained on other base weights.</summary>
+    public bool AnyBase { get; init; }
+
     /// <summary>Whether pre_classifier and classifier are trained beside LoRA; null: yes, unless the targets adapt them or the initial adapter has no head.</summary>
     public bool? TrainHead { get; init; }
 

@@ -62,7 +62,7 @@ public static class TrainingSetup
 
     private static LoRAAdapter LoadLoRA(TextClassifier classifier, TrainingOptions options, string folder)
     {
-        var adapter = PeftAdapter.Load(folder, classifier.Model, new RandomStream(Seeds.Adapter(options.Seed))).Adapter;
+        var adapter = PeftAdapter.Load(folder, classifier.Model, new RandomStream(Seeds.Adapter(options.Seed)), options.AnyBase).Adapter;
         var hasHead = adapter.Plan.Kept.Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
         if (!hasHead && (options.TrainHead == true || classifier.IsHeadDrawn))
         {

@@ -98,14 +98,7 @@ public class ModelAndDataTests
     /// <summary>The tiny model's encoder alone, with the names that its tensors have in an encoder's checkpoint.</summary>
     private string Headless(string name)
     {
-        var loaded = ModelFolder.Load(task.Model);
-        Directory.CreateDirectory(task[name]);
-        File.Copy(Path.Combine(task.Model, "vocab.txt"), Path.Combine(task[name], "vocab.txt"));
-        File.WriteAllText(Path.Combine(task[name], "config.json"), TinyTask.Config(24));
-        LoraScratch.Engine.IO.SafeTensorsWriter.Write(Path.Combine(task[name], "model.safetensors"), loaded.Model.NamedParameters()
-            .Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal))
-            .Select(entry => LoraScratch.Engine.IO.TensorToWrite.Floats(entry.Path["distilbert.".Length..], [.. entry.Parameter.Shape.Sizes.ToArray().Select(size => (long)size)],
-                (first, destination) => entry.Parameter.ToArray().AsSpan((int)first, destination.Length).CopyTo(destination))));
+        HeadlessModel.Write(task, task[name]);
         return task[name];
     }
 

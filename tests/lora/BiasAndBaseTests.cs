@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Tests.IO;

@@ -13,13 +13,13 @@ internal static class EvaluateCommand
 {
     public static Command Create()
     {
-        var model = new ModelOptions();
+        var model = new TaskOptions();
         var data = new DataOptions();
         var batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
         var maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
         var limit = OptionKinds.OptionalWhole("--limit", "Evaluates so many texts only, balanced over the classes. [default: all]");
         var seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
-        var json = new Option<bool>("--json") { Description = "One JSON object on standard output." };
+        var json = new Option<bool>("--json") { Description = "One JSON object on standard output; one per line where there are several adapters." };
         var device = new DeviceOptions();
         var command = new ExampleCommand("evaluate", "Accuracy, loss, confusion matrix and speed of a model on labelled texts.",
             "lora evaluate --model my-model --data aclImdb", "lora evaluate --model my-model --adapter my-adapter --data test.csv --json");
@@ -34,36 +34,54 @@ internal static class EvaluateCommand
         {
             Positive("--batch-size", parsed.GetValue(batchSize));
             using var backend = device.Open(parsed);
-            var (classifier, _) = model.Load(parsed, backend);
-            var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
-            if (parsed.GetValue(limit) is { } count)
+            foreach (var task in model.Load(parsed, backend).Tasks)
             {
-                dataset = dataset.Limit(count, parsed.GetValue(seed));
-            }
-            TrainingData.RequireLabels(dataset, classifier);
-            var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
-            var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation, Progress(encoded.Examples.Count));
-            if (parsed.GetValue(json))
-            {
-                Console.WriteLine(JsonSerializer.Serialize(new
-                {
-                    accuracy = result.Accuracy,
-                    loss = result.Loss,
-                    texts = result.Count,
-                    tokens = result.Tokens,
-                    seconds = result.Seconds,
-                    tokens_per_second = result.TokensPerSecond,
-                    labels = classifier.Labels,
-                    confusion = result.Confusion,
-                }, JsonOutput.Options));
-            }
-            else
-            {
-                Print(result, classifier.Labels);
+                Evaluate(task);
             }
             return Task.FromResult(0);
+
+            void Evaluate(ClassifierTask task)
+            {
+                task.Activate();
+                var classifier = task.Classifier;
+                var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
+                if (parsed.GetValue(limit) is { } count)
+                {
+                    dataset = dataset.Limit(count, parsed.GetValue(seed));
+                }
+                TrainingData.RequireLabels(dataset, classifier);
+                var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
+                var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation, Progress(encoded.Examples.Count));
+                if (parsed.GetValue(json))
+                {
+                    Console.WriteLine(Json(task.Name, result, classifier.Labels));
+                }
+                else
+                {
+                    Console.Write(task.Name is null ? "" : $"{task.Name}:\n");
+                    Print(result, classifier.Labels);
+                }
+            }
         });
         return command;
+    }
+
+    private static string Json(string? task, Evaluation result, IReadOnlyList<string> labels)
+    {
+        var entries = new OrderedDictionary<string, object>();
+        if (task is not null)
+        {
+            entries["adapter"] = task;
+        }
+        entries["accuracy"] = result.Accuracy;
+        entries["loss"] = result.Loss;
+        entries["texts"] = result.Count;
+        entries["tokens"] = result.Tokens;
+        entries["seconds"] = result.Seconds;
+        entries["tokens_per_second"] = result.TokensPerSecond;
+        entries["labels"] = labels;
+        entries["confusion"] = result.Confusion;
+        return JsonSerializer.Serialize(entries, JsonOutput.Options);
     }
 
     /// <summary>Refuses a number below 1.</summary>

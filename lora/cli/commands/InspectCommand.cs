@@ -12,11 +12,24 @@ internal static class InspectCommand
     public static Command Create()
     {
         var path = new Argument<string>("path") { Description = "A model folder, an adapter folder, or a .safetensors file." };
+        var adapters = new Option<string[]>("--adapter")
+        {
+            Description = "With a model folder: adapters on it, with what each trains; may be given more than once.",
+            HelpName = "[NAME=]DIR",
+        };
+        var anyBase = ModelOptions.AnyBase();
         var command = new ExampleCommand("inspect", "Shows the modules, shapes, parameters and memory of a model, the layers of an adapter, or the tensors of a .safetensors file.",
-            "lora inspect lora-demo/model", "lora inspect lora-demo/adapter", "lora inspect lora-demo/adapter/adapter_model.safetensors") { path };
+            "lora inspect lora-demo/model", "lora inspect lora-demo/adapter", "lora inspect lora-demo/adapter/adapter_model.safetensors", "lora inspect lora-demo/model --adapter lora-demo/adapter") { path, adapters, anyBase };
         command.SetAction(parsed =>
         {
-            Show(parsed.GetValue(path)!);
+            if (parsed.GetValue(adapters) is { Length: > 0 } given)
+            {
+                ShowAdapters(parsed.GetValue(path)!, given, parsed.GetValue(anyBase));
+            }
+            else
+            {
+                Show(parsed.GetValue(path)!);
+            }
             return 0;
         });
         return command;
@@ -41,6 +54,18 @@ internal static class InspectCommand
             throw new InputException(Directory.Exists(path)
                 ? $"inspect: the folder '{path}' has neither a config.json (a model) nor an {PeftAdapter.ConfigName} (an adapter)."
                 : $"inspect: there is no file or folder '{path}'.");
+        }
+    }
+
+    private static void ShowAdapters(string folder, string[] given, bool anyBase)
+    {
+        using var backend = new CpuBackend();
+        var (adapters, tasks) = TaskOptions.Load(folder, given, null, anyBase, backend);
+        Console.WriteLine(adapters);
+        foreach (var (name, task) in adapters.Names.Zip(tasks))
+        {
+            task.Activate();
+            Console.WriteLine($"\n{name}: {string.Join(", ", task.Classifier.Labels)}\n{adapters[name].Plan}");
         }
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
@@ -11,14 +12,15 @@ internal static class PredictCommand
 
     public static Command Create()
     {
-        var model = new ModelOptions();
+        var model = new TaskOptions();
         var input = new TextInputOptions();
         var maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
-        var json = new Option<bool>("--json") { Description = "One JSON object per line on standard output: label, label_id, logits, probabilities." };
+        var json = new Option<bool>("--json") { Description = "One JSON object per line on standard output: label, label_id, logits, probabilities; and adapter, where there are several." };
         var device = new DeviceOptions();
         var command = new ExampleCommand("predict", "Says which class each text has.",
             "lora predict --model lora-demo/model --adapter lora-demo/adapter --text \"an unpredictable story\"",
-            "lora predict --model my-model --input reviews.jsonl --json");
+            "lora predict --model my-model --input reviews.jsonl --json",
+            "lora predict --model my-model --adapter mood=my-adapter --adapter topic=other-adapter --text \"a dull plot with lovely music\"");
         model.AddTo(command);
         input.AddTo(command);
         command.Add(maxLength);
@@ -28,15 +30,47 @@ internal static class PredictCommand
         {
             var texts = input.Read(parsed);
             using var backend = device.Open(parsed);
-            var (classifier, _) = model.Load(parsed, backend);
-            foreach (var prediction in classifier.Predict(texts.Select(example => example.Text), BatchSize, parsed.GetValue(maxLength)))
+            var (_, tasks) = model.Load(parsed, backend);
+            foreach (var (task, prediction) in Predict(tasks, texts.Select(example => example.Text), parsed.GetValue(maxLength)))
             {
-                Console.WriteLine(parsed.GetValue(json)
-                    ? JsonSerializer.Serialize(new { label = prediction.Label, label_id = prediction.LabelId, logits = prediction.Logits, probabilities = prediction.Probabilities }, JsonOutput.Options)
-                    : string.Create(CultureInfo.InvariantCulture, $"{prediction.Label}  {Text.Percent(prediction.Probabilities[prediction.LabelId])}"));
+                Console.WriteLine(parsed.GetValue(json) ? Json(task, prediction)
+                    : string.Create(CultureInfo.InvariantCulture, $"{(task is null ? "" : $"{task}: ")}{prediction.Label}  {Text.Percent(prediction.Probabilities[prediction.LabelId])}"));
             }
             return 0;
         });
         return command;
+    }
+
+    /// <summary>Every task's answer on every text, text by text; the adapters take turns a batch at a time.</summary>
+    private static IEnumerable<(string? Task, Prediction Prediction)> Predict(IReadOnlyList<ClassifierTask> tasks, IEnumerable<string> texts, int? maxLength)
+    {
+        if (tasks is [var only])
+        {
+            only.Activate();
+            return only.Classifier.Predict(texts, BatchSize, maxLength).Select(prediction => (only.Name, prediction));
+        }
+        return texts.Chunk(BatchSize).SelectMany(batch =>
+        {
+            var answers = tasks.Select(task =>
+            {
+                task.Activate();
+                return task.Classifier.Predict(batch, BatchSize, maxLength).ToArray();
+            }).ToArray();
+            return Enumerable.Range(0, batch.Length).SelectMany(text => tasks.Select((task, i) => (task.Name, answers[i][text])));
+        });
+    }
+
+    private static string Json(string? task, Prediction prediction)
+    {
+        var entries = new OrderedDictionary<string, object>();
+        if (task is not null)
+        {
+            entries["adapter"] = task;
+        }
+        entries["label"] = prediction.Label;
+        entries["label_id"] = prediction.LabelId;
+        entries["logits"] = prediction.Logits;
+        entries["probabilities"] = prediction.Probabilities;
+        return JsonSerializer.Serialize(entries, JsonOutput.Options);
     }
 }

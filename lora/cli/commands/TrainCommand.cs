@@ -33,7 +33,7 @@ internal sealed class TrainCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var options = training.Parse(parsed) with { InitialAdapter = start.InitialAdapter(parsed) };
+        var options = training.Parse(parsed) with { InitialAdapter = start.InitialAdapter(parsed), AnyBase = start.AnyBase(parsed) };
         options.Check();
         start.Check(parsed, options, training);
         var folder = parsed.GetValue(output)!;
