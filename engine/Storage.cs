@@ -13,6 +13,9 @@ internal sealed class Storage(IBackend backend, int length)
     /// <summary>The memory; null when nobody holds it any more.</summary>
     public DeviceBuffer<float>? Buffer { get; private set; } = backend.Allocate<float>(length);
 
+    /// <summary>Whether more than one holds it.</summary>
+    public bool IsShared => holders > 1;
+
     public Storage Retain()
     {
         Debug.Assert(Buffer is not null, "the tensor has checked that its memory is still there");

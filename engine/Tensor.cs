@@ -109,7 +109,13 @@ public class Tensor : IDisposable
 
     /// <summary>A result that shares this tensor's memory under another shape.</summary>
     internal Tensor View(Shape shape, [CallerMemberName] string operation = "") =>
-        TensorScope.Own(new Tensor(shape, HoldStorage()) { Operation = operation });
+        TensorScope.Own(ShareStorage(shape, operation));
+
+    /// <summary>Another tensor over the same memory, owned by the caller.</summary>
+    internal Tensor ShareStorage(Shape shape, string operation = "") => new(shape, HoldStorage()) { Operation = operation };
+
+    /// <summary>Whether another tensor, or a recorded gradient, holds the same memory.</summary>
+    internal bool SharesStorage => storage.IsShared;
 
     // ---------------------------------------------------------------- reading
 

@@ -7,7 +7,8 @@ namespace LoraScratch.Engine;
 public delegate void GradientFunction(Tensor dY, GradientSum dX);
 
 /// <summary>
-/// The gradient of a tensor while it is being summed. It comes into being with the first share: a product writes it, everything else adds to zeros.
+/// The gradient of a tensor while it is being summed. It comes into being with the first share: a product writes it, a dY that is passed on unchanged
+/// lends it its memory, everything else adds to zeros.
 /// </summary>
 /// <param name="tensor">The tensor x whose gradient dX this is.</param>
 public readonly struct GradientSum(Tensor tensor)
@@ -21,7 +22,7 @@ public readonly struct GradientSum(Tensor tensor)
             {
                 tensor.Gradient = Tensor.Zeros(tensor.Shape, tensor.Backend);
             }
-            return tensor.Gradient.Data;
+            return OwnGradient().Data;
         }
     }
 
@@ -40,7 +41,7 @@ public readonly struct GradientSum(Tensor tensor)
         }
         else
         {
-            tensor.Backend.AddProduct(tensor.Gradient.Matrix, a, b, scale);
+            tensor.Backend.AddProduct(OwnGradient().Matrix, a, b, scale);
         }
     }
 
@@ -52,15 +53,32 @@ public readonly struct GradientSum(Tensor tensor)
         {
             throw new ShapeMismatchException($"The gradient of {tensor.Description} cannot take dY {dY.Shape}: it needs {tensor.Shape.Count} elements.");
         }
-        if (tensor.Gradient is null)
+        if (tensor.Gradient is not null)
+        {
+            tensor.Backend.AddScaled(OwnGradient().Data, scale, dY.Data);
+        }
+        else if (scale == 1 && tensor.Edges is not null)     // a leaf's gradient outlives dY and may be changed by its owner
+        {
+            tensor.Gradient = dY.ShareStorage(tensor.Shape);
+        }
+        else
         {
             tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
             tensor.Backend.Scale(tensor.Gradient.Data, scale, dY.Data);
         }
-        else
+    }
+
+    /// <summary>dX in memory of its own: a dY that lent its memory may have to be read yet.</summary>
+    private Tensor OwnGradient()
+    {
+        var gradient = tensor.Gradient!;
+        if (gradient.SharesStorage)
         {
-            tensor.Backend.AddScaled(tensor.Gradient.Data, scale, dY.Data);
+            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
+            tensor.Backend.Copy(tensor.Gradient.Data, gradient.Data);
+            gradient.Dispose();
         }
+        return tensor.Gradient!;
     }
 }
 

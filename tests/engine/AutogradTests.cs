@@ -36,6 +36,20 @@ public class AutogradTests
     }
 
     [Test]
+    public void A_sum_hands_its_gradient_on_and_what_is_added_to_one_term_later_does_not_reach_the_other()
+    {
+        using var x = Tensor.From([1, 2], new Shape(2), requiresGradient: true);
+        using var z = Tensor.From([3, 4], new Shape(2), requiresGradient: true);
+        var h = x.Scale(2);
+        var g = z.Scale(3);
+        var sum = h.Add(g);                                          // both get d(sum) whole
+        var square = sum.Multiply(h);                                // s·h: dS = h, and dH takes a share of s before the sum hands on its own
+        square.Add(h).Sum().Backward();                              // L = Σ (h + g)·h + h
+        Assert.That(x.Gradient!.ToArray(), Is.EqualTo(new float[] { 2 * (2 * 2 + 9 + 1), 2 * (2 * 4 + 12 + 1) }), "2·(2h + g + 1)");
+        Assert.That(z.Gradient!.ToArray(), Is.EqualTo(new float[] { 3 * 2, 3 * 4 }), "3·h");
+    }
+
+    [Test]
     public void A_ladder_of_diamonds_is_walked_once_per_op_and_not_once_per_path()
     {
         using var scope = new TensorScope();
