@@ -1,32 +1,47 @@
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
+using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Benchmarks;
 
 /// <summary>The devices that benchmarks run on. A new backend is one more name here.</summary>
 internal static class Backends
 {
-    private const string Cpu = "cpu";
+    /// <summary>The name of the CPU.</summary>
+    public const string Cpu = "cpu";
 
-    private static readonly string[] s_known = [Cpu];
+    private static readonly string[] s_known = [Cpu, "cuda", "opencl"];
 
     /// <summary>Those to measure: all that are usable here, unless <see cref="Choose"/> named one.</summary>
-    public static IReadOnlyList<string> Names { get; private set; } = s_known;
+    public static IReadOnlyList<string> Names { get; private set; } =
+        [.. s_known.Where(name => name == Cpu || GpuDevices.Find(Kind(name)).Any(device => device.Index == 0 && device.IsUsable))];
 
     /// <summary>Threads of the CPU; 0: one per core.</summary>
     public static int Threads { get; set; }
 
     /// <summary>Restricts the benchmarks to one device.</summary>
     /// <exception cref="InputException">There is no such device.</exception>
-    public static void Choose(string name) => Names = s_known.Contains(name)
-        ? [name]
-        : throw new InputException($"--device {name}: the devices are {string.Join(", ", s_known)}.");
+    public static void Choose(string name) => Names = [RequireKnown(name)];
 
     /// <summary>Opens a device.</summary>
-    public static IBackend Open(string name) => name switch
+    /// <exception cref="InputException">There is no such device here, or it cannot be used.</exception>
+    public static IBackend Open(string name)
     {
-        Cpu => new CpuBackend(Threads),
-        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown device."),
-    };
+        RequireKnown(name);
+        try
+        {
+            return name == Cpu ? new CpuBackend(Threads) : GpuDevices.Open(Kind(name));
+        }
+        catch (PlatformNotSupportedException e)
+        {
+            throw new InputException($"--device {name}: {e.Message}");
+        }
+    }
+
+    private static string RequireKnown(string name) => s_known.Contains(name)
+        ? name
+        : throw new InputException($"--device {name}: the devices are {string.Join(", ", s_known)}.");
+
+    private static GpuKind Kind(string name) => name == "cuda" ? GpuKind.Cuda : GpuKind.OpenCL;
 }

@@ -1,12 +1,13 @@
 using System.Diagnostics;
 using System.Text.Json;
+using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// Products against the peak. Every round measures, for a few milliseconds each, the peak and a shape in turn, so that all see the same moods of the
+/// Products against the peak, which is the CPU's: on a GPU the products stand alone. Every round measures, for a few milliseconds each, the peak and a shape in turn, so that all see the same moods of the
 /// machine: the peak is the best window, a product's figure the median one, with its best beside it. The windows are short because on a machine that
 /// does other work too only short ones go undisturbed: there the best figures, and not the medians, speak of the code.
 /// </summary>
@@ -44,54 +45,71 @@ internal static class MatMulCommand
 
     public static int Run(string[] args)
     {
-        var json = args.Contains("--json");
-        var threads = 0;
-        var option = Array.IndexOf(args, "--threads");
-        if (option >= 0 && (option + 1 == args.Length || !int.TryParse(args[option + 1], out threads) || threads < 1))
+        try
         {
-            Console.Error.WriteLine("--threads needs a whole number of at least 1, such as --threads 2.");
+            var options = new Arguments(args);
+            var json = options.Flag("json");
+            Backends.Threads = options.Has("threads") ? options.Number("threads", 2) : 0;
+            using var backend = Backends.Open(options.Text("device", Backends.Cpu));
+            options.RequireAllUsed();
+            Measure(backend, json);
+            return 0;
+        }
+        catch (InputException trouble)
+        {
+            Console.Error.WriteLine(trouble.Message);
             return 1;
         }
-        using var backend = new CpuBackend(threads);
+    }
+
+    private static void Measure(IBackend backend, bool json)
+    {
         var products = s_cases.Select(shape => new Measured(backend, shape)).ToList();
         const int peakIterations = 2_000;
-        var peak = new Windows(() => PeakLoop.Run(backend, peakIterations));
-        peak.WarmUp();
+        var peak = backend is CpuBackend cpu ? new Windows(() => PeakLoop.Run(cpu, peakIterations)) : null;
+        peak?.WarmUp();
         products.ForEach(product => product.Windows.WarmUp());
         for (var round = 0; round < Rounds; round++)
         {
             foreach (var product in products)
             {
-                peak.Measure(WindowSeconds / 4);
+                peak?.Measure(WindowSeconds / 4);
                 product.Windows.Measure(WindowSeconds);
             }
         }
         if (!json)
         {
-            Console.WriteLine($"{backend.Description}, peak {peak.Best:F0} GFLOP/s (its median window: {peak.Median:F0}); medians of {Rounds} windows");
+            Console.WriteLine($"{backend.Description}{(peak is null ? "" : $", peak {peak.Best:F0} GFLOP/s (its median window: {peak.Median:F0})")}; medians of {Rounds} windows");
         }
         foreach (var product in products)
         {
-            Console.WriteLine(json ? product.Json(backend, peak) : product.Line(peak.Best));
+            Console.WriteLine(json ? product.Json(backend, peak) : product.Line(peak?.Best));
         }
-        return 0;
     }
 
     private sealed class Measured
     {
+        /// <summary>Products that a GPU is given before it is waited for: fewer would measure the way to the device.</summary>
+        private const int ProductsPerWait = 10;
+
         private readonly Case _case;
         private readonly Matrix _y, _a, _b;
 
-        public Measured(CpuBackend backend, Case shape)
+        public Measured(IBackend backend, Case shape)
         {
             _case = shape;
             _y = new(backend.Allocate<float>(shape.M * shape.N), shape.M, shape.N);
             _a = Random(backend, shape.M, shape.K, shape.TransposeA);
             _b = Random(backend, shape.K, shape.N, shape.TransposeB);
+            var count = backend is CpuBackend ? 1 : ProductsPerWait;
             Windows = new(() =>
             {
-                backend.Product(_y, _a, _b);
-                return 2.0 * shape.M * shape.N * shape.K;
+                for (var i = 0; i < count; i++)
+                {
+                    backend.Product(_y, _a, _b);
+                }
+                backend.Synchronize();
+                return 2.0 * count * shape.M * shape.N * shape.K;
             });
         }
 
@@ -99,26 +117,35 @@ internal static class MatMulCommand
 
         private double Microseconds => 2e-3 * _case.M * _case.N * _case.K / Windows.Best;
 
-        public string Line(double peak) =>
-            $"{_case.Name,-12} {_case.M,5} × {_case.N,5} × {_case.K,5} {Windows.Median,7:F1} GFLOP/s {Windows.Median / peak,5:P0}, best {Windows.Best,7:F1} {Windows.Best / peak,5:P0} {Microseconds,9:F1} µs";
+        public string Line(double? peak) => $"{_case.Name,-12} {_case.M,5} × {_case.N,5} × {_case.K,5} {Figure(Windows.Median, peak)}, best {Figure(Windows.Best, peak)} {Microseconds,9:F1} µs";
 
-        public string Json(CpuBackend backend, Windows peak) => JsonSerializer.Serialize(new Dictionary<string, object>
+        public string Json(IBackend backend, Windows? peak)
         {
-            ["name"] = _case.Name,
-            ["m"] = _case.M,
-            ["n"] = _case.N,
-            ["k"] = _case.K,
-            ["gflops"] = Math.Round(Windows.Median, 2),
-            ["gflops_best"] = Math.Round(Windows.Best, 2),
-            ["peak_gflops"] = Math.Round(peak.Best, 2),
-            ["peak_gflops_median"] = Math.Round(peak.Median, 2),
-            ["share"] = Math.Round(Windows.Median / peak.Best, 4),
-            ["share_best"] = Math.Round(Windows.Best / peak.Best, 4),
-            ["threads"] = backend.Workers.Threads,
-            ["instruction_set"] = backend.InstructionSet.Name(),
-        });
+            var values = new Dictionary<string, object>
+            {
+                ["name"] = _case.Name,
+                ["m"] = _case.M,
+                ["n"] = _case.N,
+                ["k"] = _case.K,
+                ["gflops"] = Math.Round(Windows.Median, 2),
+                ["gflops_best"] = Math.Round(Windows.Best, 2),
+                ["device"] = backend.Description,
+            };
+            if (backend is CpuBackend cpu && peak is not null)
+            {
+                values["peak_gflops"] = Math.Round(peak.Best, 2);
+                values["peak_gflops_median"] = Math.Round(peak.Median, 2);
+                values["share"] = Math.Round(Windows.Median / peak.Best, 4);
+                values["share_best"] = Math.Round(Windows.Best / peak.Best, 4);
+                values["threads"] = cpu.Workers.Threads;
+                values["instruction_set"] = cpu.InstructionSet.Name();
+            }
+            return JsonSerializer.Serialize(values);
+        }
 
-        private static Matrix Random(CpuBackend backend, int rows, int columns, bool transposed)
+        private static string Figure(double gflops, double? peak) => $"{gflops,7:F1} {(peak is null ? "GFLOP/s" : $"GFLOP/s {gflops / peak,5:P0}")}";
+
+        private static Matrix Random(IBackend backend, int rows, int columns, bool transposed)
         {
             var buffer = backend.Allocate<float>(rows * columns);
             var random = new Random(rows);

@@ -4,13 +4,14 @@ using LoraScratch.Engine;
 
 const string usage = """
     Benchmarks. Usage: dotnet run -c Release --project benchmarks -- COMMAND
-      --filter PATTERN [--device cpu] [--threads N]
+      --filter PATTERN [--device cpu|cuda|opencl] [--threads N]
                                        tables by BenchmarkDotNet, whose other options work too: LoRAForward and LoRATraining (what a low-rank
                                        adapter costs beside its layer), TokenizerSpeed. '*' runs all; '*LoRAForward*Width: 768*' those of one width;
                                        --list flat names them
-      matmul [--threads N] [--json]    products of large and of LoRA's skinny shapes against the peak of the machine
+      matmul [--device cpu|cuda|opencl] [--threads N] [--json]
+                                       products of large and of LoRA's skinny shapes, on the CPU against the peak of the machine
       step [--batch 8] [--seq 128] [--rank 8] [--targets query,value] [--mode lora|last-layers|full] [--threads 2]
-           [--layers 6] [--d 768] [--heads 12] [--ffn 3072] [--reps 5] [--json]
+           [--layers 6] [--d 768] [--heads 12] [--ffn 3072] [--reps 5] [--device cpu|cuda|opencl] [--json]
                                        one training step of a DistilBERT-shaped classifier: seconds and peak memory
     """;
 

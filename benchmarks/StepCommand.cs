@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Data;
@@ -31,7 +32,8 @@ internal static class StepCommand
         try
         {
             var options = new Arguments(args);
-            var backend = new CpuBackend(options.Number("threads", 2));
+            Backends.Threads = options.Number("threads", 2);
+            using var backend = Backends.Open(options.Text("device", Backends.Cpu));
             Device.Default = backend;
             var mode = options.Text("mode", "lora");
             var method = Modes.TryGetValue(mode, out var known) ? known : throw new InputException($"--mode {mode}: the modes are {string.Join(", ", Modes.Keys)}.");
@@ -67,7 +69,7 @@ internal static class StepCommand
         }
     }
 
-    private static void Measure(DistilBertConfig config, TrainingOptions training, string mode, int batch, int length, int repetitions, bool json, CpuBackend backend)
+    private static void Measure(DistilBertConfig config, TrainingOptions training, string mode, int batch, int length, int repetitions, bool json, IBackend backend)
     {
         using var random = new RandomBatches(config, batch, length);
         var model = new DistilBertForSequenceClassification(config, seed: 1);
@@ -78,6 +80,7 @@ internal static class StepCommand
             using var frozen = new NoGradient();
             using var scope = new TensorScope();
             model.Forward(random.Next().Tokens);
+            backend.Synchronize();
         });
         model.Train();
         var step = Median(repetitions, () =>
@@ -87,6 +90,7 @@ internal static class StepCommand
             var (tokens, labels) = random.Next();
             model.Forward(tokens).CrossEntropy(labels).Backward();
             optimizer.Step();
+            backend.Synchronize();
         });
         var trainable = optimizer.Parameters.Sum(parameter => (long)parameter.Shape.Count);
         var peak = PeakMiB();
@@ -101,7 +105,9 @@ internal static class StepCommand
                 ["forward_s"] = Math.Round(forward, 4),
                 ["step_s"] = Math.Round(step, 4),
                 ["peak_mib"] = peak,
-                ["threads"] = backend.Workers.Threads,
+                ["device"] = backend.Description,
+                ["device_mib"] = backend.Memory.PeakInUse >> 20,
+                ["threads"] = (backend as CpuBackend)?.Workers.Threads ?? 0,
             })
             : string.Create(CultureInfo.InvariantCulture, $"{backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable: forward {forward:F4} s, step {step:F4} s, peak {peak} MiB"));
     }

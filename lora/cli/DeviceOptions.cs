@@ -2,14 +2,15 @@ using System.CommandLine;
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
+using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Cli;
 
 /// <summary>The options that choose where a command computes: --device and --threads.</summary>
 internal sealed class DeviceOptions
 {
-    private readonly Option<string> device = OptionKinds.Choice("--device",
-        "Where to compute: auto takes CUDA where it is usable, else the CPU; OpenCL only by name. 'lora devices' lists them.", "auto", "cpu", "cuda", "opencl");
+    private readonly Option<string> device = OptionKinds.Device("--device",
+        "Where to compute: auto takes CUDA where it is usable, else the CPU; OpenCL only by name. 'lora devices' lists them.");
 
     private readonly Option<int> threads = OptionKinds.Whole("--threads", "Threads of the CPU device; 0: one per core. The results do not depend on it.", 0);
 
@@ -29,17 +30,24 @@ internal sealed class DeviceOptions
         {
             throw new InputException($"--threads is {count}; expected 1 to 1024, or 0 for one per core.");
         }
-        if (name is "cuda" or "opencl")
+        return Device.Default = name switch
         {
-            throw new InputException($"--device is {name}, but {Devices.GpuUnusable} Use --device cpu, or auto.");
-        }
-        return Device.Default = new CpuBackend(count);
+            "cpu" => new CpuBackend(count),
+            "auto" => GpuDevices.Find(GpuKind.Cuda).FirstOrDefault(gpu => gpu.IsUsable) is { } gpu ? GpuDevices.Open(gpu.Kind, gpu.Index!.Value) : new CpuBackend(count),
+            _ => OpenGpu(name),
+        };
     }
-}
 
-/// <summary>What this program knows of devices.</summary>
-internal static class Devices
-{
-    /// <summary>Why no GPU can be used.</summary>
-    public const string GpuUnusable = "this version has no GPU backend.";
+    private static IBackend OpenGpu(string name)
+    {
+        var parts = name.Split(':');
+        try
+        {
+            return GpuDevices.Open(parts[0] == "cuda" ? GpuKind.Cuda : GpuKind.OpenCL, parts.Length == 1 ? 0 : int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture));
+        }
+        catch (PlatformNotSupportedException e)
+        {
+            throw new InputException($"--device is {name}, but {e.Message} Use --device cpu, or auto.");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace LoraScratch.Cli;
 
@@ -28,6 +29,21 @@ internal static class OptionKinds
             CustomParser = result => Parse(result, name, $"expected {string.Join(", ", values[..^1])} or {values[^1]}", text => values.Contains(text) ? text : null),
         };
         option.CompletionSources.Add(values);
+        return option;
+    }
+
+    /// <summary>A device: auto, cpu, or a kind of GPU, with or without a number: "cuda", "cuda:1".</summary>
+    public static Option<string> Device(string name, string description)
+    {
+        var option = new Option<string>(name)
+        {
+            Description = description,
+            HelpName = "auto|cpu|cuda|opencl",
+            DefaultValueFactory = _ => "auto",
+            CustomParser = result => Parse(result, name, "expected auto, cpu, cuda or opencl, or a name that 'lora devices' lists, such as cuda:1",
+                text => Regex.IsMatch(text, "^(auto|cpu|(cuda|opencl)(:[0-9]{1,4})?)$") ? text : null),
+        };
+        option.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
         return option;
     }
 

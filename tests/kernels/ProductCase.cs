@@ -58,7 +58,7 @@ internal sealed class ProductCase
     public unsafe void RunOnOneThread(float scale, bool accumulate, Scratch scratch)
     {
         _backend.Upload<float>(_y.Buffer, _yBefore);
-        static float* First(Matrix matrix) => ((CpuBuffer<float>)matrix.Buffer).Pointer + matrix.Offset;
+        static float* First(Matrix matrix) => CpuBackend.Pointer(matrix.Buffer) + matrix.Offset;
         CpuBackend.SingleThreadProduct(_backend.InstructionSet, First(_y), _y.RowStride, First(_a), _a.RowStride, _a.Transposed,
             First(_b), _b.RowStride, _b.Transposed, _m, _n, _k, scale, accumulate, scratch);
     }

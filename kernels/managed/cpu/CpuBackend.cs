@@ -7,7 +7,8 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 public sealed unsafe partial class CpuBackend : IBackend
 {
-    private readonly CpuMemory _memory = new();
+    private readonly BufferPool<nint> _memory = new(
+        typeof(CpuBackend), bytes => (nint)NativePages.Allocate(bytes), pages => NativePages.Free((void*)pages));
 
     /// <summary>A backend with its own memory and threads.</summary>
     /// <param name="threads">Threads that compute, the caller among them; 0: one for every core.</param>
@@ -47,7 +48,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        return new CpuBuffer<T>(_memory, length);
+        return new PooledBuffer<T, nint>(_memory, length);
     }
 
     /// <summary>Copies host memory to the start of a buffer.</summary>
@@ -76,6 +77,10 @@ public sealed unsafe partial class CpuBackend : IBackend
         _memory.Dispose();
     }
 
-    /// <summary>The memory of a buffer of this backend.</summary>
-    private static T* Pointer<T>(DeviceBuffer<T> buffer) where T : unmanaged => ((CpuBuffer<T>)buffer).Pointer;
+    /// <summary>The first element of a buffer of this backend, on a boundary of <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.</summary>
+    internal static T* Pointer<T>(DeviceBuffer<T> buffer) where T : unmanaged
+    {
+        var block = ((PooledBuffer<T, nint>)buffer).Block;
+        return (T*)(block.Segment.Memory + (nint)block.Offset);
+    }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LoraScratch.Kernels.Cpu;
+using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Cli;
 
@@ -12,11 +13,15 @@ internal static class DevicesCommand
         command.SetAction(_ =>
         {
             using var cpu = new CpuBackend();
-            Console.WriteLine($"cpu     usable      {cpu.Description}");
-            Console.WriteLine($"cuda    not usable  {Devices.GpuUnusable}");
-            Console.WriteLine($"opencl  not usable  {Devices.GpuUnusable}");
+            Print("cpu", usable: true, cpu.Description);
+            foreach (var gpu in GpuDevices.All)
+            {
+                Print(gpu.Id, gpu.IsUsable, string.Join(": ", new[] { gpu.Name, gpu.Problem }.Where(text => !string.IsNullOrEmpty(text))));
+            }
             return 0;
         });
         return command;
     }
+
+    private static void Print(string id, bool usable, string description) => Console.WriteLine($"{id,-9} {(usable ? "usable" : "not usable"),-10}  {description}");
 }

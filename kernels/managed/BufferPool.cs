@@ -1,18 +1,21 @@
-namespace LoraScratch.Kernels.Cpu;
+namespace LoraScratch.Kernels;
 
 /// <summary>
-/// The pool behind the CPU backend's buffers. Thread-safe, because forgotten buffers come back on the finalizer's thread. A block that comes back
-/// while a kernel still reads it (its buffer became unreachable after the kernel took the pointer) stays untouched until the next allocation,
-/// and only the one thread that issues kernels allocates.
+/// The pool behind a backend's buffers. Thread-safe, because forgotten buffers come back on the finalizer's thread. A block that comes back
+/// while a kernel still reads it (its buffer became unreachable after the kernel was issued) stays untouched until the next allocation, and only the
+/// one thread that issues kernels allocates: what it issues next runs after that kernel.
 /// </summary>
-internal sealed unsafe class CpuMemory : IDisposable
+/// <typeparam name="TMemory">What the device hands out for a segment: a pointer, or a buffer object.</typeparam>
+/// <param name="owner">The backend, for messages.</param>
+/// <param name="take">Takes a segment of so many bytes from the device, or throws <see cref="OutOfMemoryException"/>.</param>
+/// <param name="release">Gives a segment back to the device.</param>
+internal sealed class BufferPool<TMemory>(Type owner, Func<long, TMemory> take, Action<TMemory> release) : IDisposable
 {
     /// <summary>Below this the pool grows without looking for forgotten buffers first.</summary>
     private const long FirstCollection = 256L << 20;
 
     private readonly Lock _lock = new();
-    private readonly BlockAllocator<nint> _blocks = new(
-        bytes => (nint)NativePages.Allocate(bytes), memory => NativePages.Free((void*)memory));
+    private readonly BlockAllocator<TMemory> _blocks = new(take, release);
 
     private long _collectAbove = FirstCollection;
     private volatile bool _disposed;
@@ -31,18 +34,18 @@ internal sealed unsafe class CpuMemory : IDisposable
     public bool IsDisposed => _disposed;
 
     /// <summary>Lends a block.</summary>
-    /// <exception cref="OutOfMemoryException">The system has no more memory, even after forgotten buffers were collected.</exception>
-    public BlockAllocator<nint>.Block Allocate(long bytes)
+    /// <exception cref="OutOfMemoryException">The device has no more memory, even after forgotten buffers were collected.</exception>
+    public BlockAllocator<TMemory>.Block Allocate(long bytes)
     {
         lock (_lock)
         {
-            ObjectDisposedException.ThrowIf(_disposed, typeof(CpuBackend));
+            ObjectDisposedException.ThrowIf(_disposed, owner);
             if (_blocks.TryAllocate(bytes, out var block))
             {
                 return block;
             }
         }
-        if (Use.Reserved + BlockAllocator<nint>.SegmentSize(bytes) > _collectAbove)
+        if (Use.Reserved + BlockAllocator<TMemory>.SegmentSize(bytes) > _collectAbove)
         {
             CollectForgottenBuffers();
         }
@@ -60,12 +63,12 @@ internal sealed unsafe class CpuMemory : IDisposable
             catch (OutOfMemoryException e)
             {
                 throw new OutOfMemoryException(
-                    $"The system has no {bytes:N0} bytes left for a buffer; {Use.InUse:N0} bytes are in use. A smaller batch or maximum length needs less.", e);
+                    $"The device has no {bytes:N0} bytes left for a buffer; {Use.InUse:N0} bytes are in use. A smaller batch or maximum length needs less.", e);
             }
         }
     }
 
-    public void Free(BlockAllocator<nint>.Block block)
+    public void Free(BlockAllocator<TMemory>.Block block)
     {
         lock (_lock)
         {
@@ -88,7 +91,7 @@ internal sealed unsafe class CpuMemory : IDisposable
         }
     }
 
-    private BlockAllocator<nint>.Block AllocateGrowing(long bytes)
+    private BlockAllocator<TMemory>.Block AllocateGrowing(long bytes)
     {
         lock (_lock)
         {

@@ -1,0 +1,54 @@
+using ILGPU;
+using ILGPU.Backends.OpenCL;
+using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
+using ILGPU.Runtime.Cuda;
+using ILGPU.Runtime.OpenCL;
+
+namespace LoraScratch.Kernels.Gpu;
+
+public static partial class GpuDevices
+{
+    /// <summary>Threads of a group on every GPU, for kernels that leave the choice.</summary>
+    private const int GroupThreads = 256;
+
+    public static partial IReadOnlyList<GpuDevice> Find(GpuKind kind)
+    {
+        // The driver is asked before ILGPU, which reports a missing library, a broken driver and a hidden device alike: as no device.
+        if (DriverLibraries.Problem(kind) is { } problem)
+        {
+            return [new GpuDevice(kind, null, "", problem)];
+        }
+        var devices = Reported(kind);
+        return devices.Count == 0
+            ? [new GpuDevice(kind, null, "", kind == GpuKind.Cuda ? "The driver works, but reports no device." : "OpenCL is installed, but no platform has a device.")]
+            : [.. devices.Select((device, index) => new GpuDevice(kind, index, device.Name, Problem(device)))];
+    }
+
+    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads) =>
+        new GpuBackend(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1);
+
+    private static partial IBackend Create(GpuKind kind, int index, GpuOptimization optimization)
+    {
+        var device = Reported(kind)[index];
+        try
+        {
+            return new GpuBackend(device, optimization, GroupThreads, GroupThreads);
+        }
+        catch (Exception e) when (e is AcceleratorException or CapabilityNotSupportedException or NotSupportedException)
+        {
+            throw new PlatformNotSupportedException($"{kind.Id()}:{index} ({device.Name}) does not open: {e.Message}", e);
+        }
+    }
+
+    private static IReadOnlyList<Device> Reported(GpuKind kind) => kind == GpuKind.Cuda ? CudaDevice.GetDevices(_ => true) : CLDevice.GetDevices(_ => true);
+
+    private static string? Problem(Device device) => device switch
+    {
+        CudaDevice { Architecture: null } => "ILGPU does not know its compute capability.",
+        CudaDevice { InstructionSet: null } => "ILGPU does not know a PTX version that its driver takes: the driver is too old.",
+        CLDevice { CLStdVersion: var version } when version < CLBackend.MinimumVersion => $"It has {version}, ILGPU needs {CLBackend.MinimumVersion}.",
+        CLDevice { Capabilities.GenericAddressSpace: false } => "Its OpenCL lacks the generic address space, which ILGPU needs (NVIDIA: use cuda; PoCL has it from version 4).",
+        _ => null,
+    };
+}

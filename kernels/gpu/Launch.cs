@@ -1,0 +1,72 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace LoraScratch.Kernels.Gpu;
+
+/// <summary>A kernel whose elements do not depend on each other, a thread for each: its fields are the arguments.</summary>
+internal interface IElementKernel
+{
+    /// <summary>Computes element i.</summary>
+    void At(int i);
+}
+
+/// <summary>
+/// A kernel that groups of threads compute together, with shared memory and barriers: its fields are the arguments. The code runs in every thread of
+/// a group, <see cref="Group.IdxX"/> of <see cref="Group.DimX"/>. What leaves the number of threads open works for every power of two.
+/// </summary>
+internal interface IGroupKernel
+{
+    /// <summary>Computes what belongs to a group: a row, a tile, a block of a sum.</summary>
+    void Run(int group);
+}
+
+public sealed partial class GpuBackend
+{
+    private readonly int _groupThreads, _elementThreads;
+    private readonly Dictionary<Type, Delegate> _launchers = [];
+
+    /// <summary>Kernels issued so far.</summary>
+    internal long Launches { get; private set; }
+
+    /// <summary>Runs a kernel once for every element.</summary>
+    private void ForEach<TKernel>(int count, in TKernel kernel) where TKernel : struct, IElementKernel
+    {
+        AssertOneThread();
+        if (count > 0)                                      // drivers refuse an empty grid
+        {
+            var launcher = _launchers.TryGetValue(typeof(TKernel), out var known)
+                ? (Action<Index1D, TKernel>)known
+                : Keep(_accelerator.LoadImplicitlyGroupedStreamKernel<Index1D, TKernel>(ElementBody, _elementThreads));
+            launcher(count, kernel);
+            Launches++;
+        }
+    }
+
+    /// <summary>Runs a kernel in groups of as many threads as this backend gives.</summary>
+    private void ForEachGroup<TKernel>(int groups, in TKernel kernel) where TKernel : struct, IGroupKernel => ForEachGroup(groups, _groupThreads, kernel);
+
+    /// <summary>Runs a kernel in groups of a number of threads.</summary>
+    private void ForEachGroup<TKernel>(int groups, int threads, in TKernel kernel) where TKernel : struct, IGroupKernel
+    {
+        AssertOneThread();
+        if (groups > 0)
+        {
+            var launcher = _launchers.TryGetValue(typeof(TKernel), out var known)
+                ? (Action<KernelConfig, TKernel>)known
+                : Keep(_accelerator.LoadStreamKernel<TKernel>(GroupBody));
+            launcher(new KernelConfig(groups, threads), kernel);
+            Launches++;
+        }
+    }
+
+    internal static void ElementBody<TKernel>(Index1D i, TKernel kernel) where TKernel : struct, IElementKernel => kernel.At(i);
+
+    internal static void GroupBody<TKernel>(TKernel kernel) where TKernel : struct, IGroupKernel => kernel.Run(Grid.IdxX);
+
+    /// <summary>Compiling takes milliseconds, so a launcher is kept; ILGPU itself would forget it.</summary>
+    private Action<TFirst, TKernel> Keep<TFirst, TKernel>(Action<TFirst, TKernel> launcher)
+    {
+        _launchers.Add(typeof(TKernel), launcher);
+        return launcher;
+    }
+}

@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using ILGPU;
+using LoraScratch.Kernels.Functions;
+
+namespace LoraScratch.Kernels.Gpu;
+
+public sealed partial class GpuBackend
+{
+    /// <summary>Elements that one group sums.</summary>
+    private const int SumBlock = 16384;
+
+    /// <summary>Rows that one thread adds up down a column.</summary>
+    private const int RowBlock = 64;
+
+    /// <inheritdoc/>
+    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
+    {
+        Debug.Assert(y.Length == x.Length && x.Length % bias.Length == 0);
+        ForEach(y.Length, new BiasKernel(View(y), View(x), View(bias), bias.Length));
+    }
+
+    /// <inheritdoc/>
+    public void AddColumnSums(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        Debug.Assert(x.Length % y.Length == 0);
+        AddDownColumns(y, x.Length / y.Length, new ElementTerm(View(x), y.Length));
+    }
+
+    /// <inheritdoc/>
+    public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        Debug.Assert(y.Length == 1);
+        SumOf<Identity>(y, 0, alpha, x);
+    }
+
+    /// <inheritdoc/>
+    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        Debug.Assert(y.Length == 1);
+        SumOf<Square>(y, 1, 1, x);
+    }
+
+    /// <summary>y₀ = keep·y₀ + α·Σᵢ f(xᵢ), the blocks' sums first and then their sum.</summary>
+    private void SumOf<TFormula>(DeviceBuffer<float> y, float keep, float alpha, DeviceBuffer<float> x) where TFormula : struct, IFormula
+    {
+        if (x.Length <= SumBlock)
+        {
+            ForEachGroup(1, new SumKernel<TFormula>(View(y), keep, alpha, View(x), x.Length));
+            return;
+        }
+        using var partials = Allocate<float>((x.Length + SumBlock - 1) / SumBlock);
+        ForEachGroup(partials.Length, new SumKernel<TFormula>(View(partials), 0, 1, View(x), x.Length));
+        SumOf<Identity>(y, keep, alpha, partials);
+    }
+
+    /// <summary>y[j] += Σᵢ term(i, j): a thread for each column of a block of rows, then one for each column.</summary>
+    private void AddDownColumns<TTerm>(DeviceBuffer<float> y, int rows, in TTerm term) where TTerm : struct, IColumnTerm
+    {
+        var blocks = (rows + RowBlock - 1) / RowBlock;
+        if (blocks <= 1)
+        {
+            ForEach(y.Length, new ColumnSumKernel<TTerm>(View(y), 1, term, rows, y.Length));
+            return;
+        }
+        using var partials = Allocate<float>(blocks * y.Length);
+        ForEach(partials.Length, new ColumnSumKernel<TTerm>(View(partials), 0, term, rows, y.Length));
+        AddDownColumns(y, blocks, new ElementTerm(View(partials), y.Length));
+    }
+
+    /// <summary>What is summed down a column.</summary>
+    internal interface IColumnTerm
+    {
+        float At(int row, int column);
+    }
+
+    internal readonly struct BiasKernel(ArrayView<float> y, ArrayView<float> x, ArrayView<float> bias, int columns) : IElementKernel
+    {
+        public void At(int i) => y[i] = x[i] + bias[i % columns];
+    }
+
+    internal readonly struct ElementTerm(ArrayView<float> x, int columns) : IColumnTerm
+    {
+        public float At(int row, int column) => x[row * columns + column];
+    }
+
+    internal readonly struct Identity : IFormula
+    {
+        public static Reads DerivativeReads => Reads.Input;
+        public static T Value<T>(T x) where T : struct, IReal<T> => x;
+        public static T Derivative<T>(T x, T y) where T : struct, IReal<T> => T.One;
+    }
+
+    /// <summary>y[block] = keep·y[block] + α·Σ f(x) over a block of x.</summary>
+    internal readonly struct SumKernel<TFormula>(ArrayView<float> y, float keep, float alpha, ArrayView<float> x, int count) : IGroupKernel
+        where TFormula : struct, IFormula
+    {
+        public void Run(int group)
+        {
+            var start = group * SumBlock;
+            var end = count - start < SumBlock ? count : start + SumBlock;
+            float sum = 0, lost = 0;                        // what each addition rounded away goes into the next one (Kahan)
+            for (var i = start + Group.IdxX; i < end; i += Group.DimX)
+            {
+                var term = TFormula.Value(new Scalar(x[i])).Value - lost;
+                var next = sum + term;
+                lost = next - sum - term;
+                sum = next;
+            }
+            sum = GroupOf.Sum(sum);
+            if (Group.IdxX == 0)
+            {
+                y[group] = (keep != 0 ? keep * y[group] : 0) + alpha * sum;     // what is not kept may be undefined
+            }
+        }
+    }
+
+    /// <summary>y[block, j] = keep·y[block, j] + Σ term(i, j) over a block of rows i.</summary>
+    internal readonly struct ColumnSumKernel<TTerm>(ArrayView<float> y, float keep, TTerm term, int rows, int columns) : IElementKernel
+        where TTerm : struct, IColumnTerm
+    {
+        public void At(int i)
+        {
+            var column = i % columns;
+            var start = i / columns * RowBlock;
+            var end = rows - start < RowBlock ? rows : start + RowBlock;
+            var sum = 0f;
+            for (var row = start; row < end; row++)
+            {
+                sum += term.At(row, column);
+            }
+            y[i] = (keep != 0 ? keep * y[i] : 0) + sum;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace LoraScratch.Kernels.Gpu;
+
+/// <summary>
+/// Page-locked host memory that copies pass through: the driver copies from it while the program goes on, which it cannot do from memory that the
+/// garbage collector may move. Uploads take its pieces in turn and wait for the device only when all are used, not once in many steps for token ids.
+/// </summary>
+internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream) : IDisposable
+{
+    private const int Size = 4 << 20;
+
+    private readonly PageLockedArray1D<byte> _memory = accelerator.AllocatePageLocked1D<byte>(Size, uninitialized: true);
+    private int _used;
+
+    /// <summary>Copies to the start of a view, after what the stream was given before; the source may be changed after the call.</summary>
+    public void Upload(ArrayView<byte> destination, ReadOnlySpan<byte> source)
+    {
+        for (var done = 0; done < source.Length;)
+        {
+            var count = Math.Min(source.Length - done, Size);
+            if (_used + count > Size)
+            {
+                stream.Synchronize();                       // the copies before have left
+                _used = 0;
+            }
+            var piece = _memory.Span.Slice(_used, count);
+            source.Slice(done, count).CopyTo(piece);
+            destination.SubView(done, count).CopyFromCPUUnsafeAsync(stream, ref piece[0], count);
+            _used += (count + 63) / 64 * 64;                // whole cache lines
+            done += count;
+        }
+    }
+
+    /// <summary>Waits for the stream and copies the start of a view.</summary>
+    public void Download(Span<byte> destination, ArrayView<byte> source)
+    {
+        stream.Synchronize();
+        _used = 0;
+        var piece = _memory.Span;
+        for (var done = 0; done < destination.Length;)
+        {
+            var count = Math.Min(destination.Length - done, Size);
+            source.SubView(done, count).CopyToCPUUnsafeAsync(stream, ref piece[0], count);
+            stream.Synchronize();
+            piece[..count].CopyTo(destination[done..]);
+            done += count;
+        }
+    }
+
+    public void Dispose() => _memory.Dispose();
+}

@@ -1,0 +1,40 @@
+namespace LoraScratch.Tests.Kernels;
+
+[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.AllWithGpu))]
+public class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+{
+    [TestCaseSource(nameof(Shapes))]
+    public void Bias_and_column_sums_equal_double_loops((int Rows, int Columns) shape)
+    {
+        var (rows, columns) = shape;
+        float[] x = Numbers(rows * columns, 1), bias = Numbers(columns, 2);
+        var y = Lend(new float[x.Length]);
+        Backend.AddBias(y, Lend(x), Lend(bias));
+        AssertClose(y, Each(x.Length, i => (double)x[i] + bias[i % columns]), 2e-7, "AddBias");
+        var sums = Lend(bias);
+        Backend.AddColumnSums(sums, Lend(x));
+        AssertClose(sums, Each(columns, j => bias[j] + Enumerable.Range(0, rows).Sum(i => (double)x[i * columns + j])), 5e-6, "AddColumnSums");
+    }
+
+    [TestCaseSource(nameof(Lengths))]
+    public void Sums_equal_double_sums(int n)
+    {
+        var x = Numbers(n, 1);
+        var y = Lend(7f);
+        Backend.Sum(y, 0.5f, Lend(x));
+        AssertClose(y, [0.5 * x.Sum(value => (double)value)], 2e-6, "Sum");
+        y = Lend(7f);
+        Backend.AddSumOfSquares(y, Lend(x));
+        AssertClose(y, [7 + x.Sum(value => (double)value * value)], 3e-7, "AddSumOfSquares");
+    }
+
+    [Test]
+    public void A_long_sum_of_equal_terms_loses_no_digits()
+    {
+        const int Count = 5_000_011;
+        var x = Lend(Enumerable.Repeat(0.1f, Count).ToArray());
+        var y = Lend(0f);
+        Backend.Sum(y, 1, x);
+        AssertClose(y, [0.1f * (double)Count], 1e-6, "Sum");
+    }
+}
