@@ -66,6 +66,7 @@ internal static class CommandLine
     [
         DemoCommand.Create(),
         TrainCommand.Create(),
+        CompareCommand.Create(),
         EvaluateCommand.Create(),
         PredictCommand.Create(),
         MergeCommand.Create(),

@@ -7,7 +7,7 @@ namespace LoraScratch.Cli;
 internal sealed class DataOptions
 {
     private readonly Option<string> data = OptionKinds.Path("--data", "PATH",
-        "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.", required: true);
+        "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate, both for an experiment), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.", required: true);
 
     private readonly Option<string> textColumn = new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text", HelpName = "NAME" };
 
@@ -27,15 +27,11 @@ internal sealed class DataOptions
     }
 
     /// <summary>Reads the texts and says on standard error how many of each class there are.</summary>
-    /// <param name="parsed">The command line.</param> <param name="split">Which half of the movie reviews.</param> <param name="labels">The model's classes; null: those of the data.</param>
-    public TextDataset Load(ParseResult parsed, DatasetSplit split, LabelSet? labels = null)
+    /// <param name="parsed">The command line.</param> <param name="split">Which half of the movie reviews; null: both.</param> <param name="labels">The model's classes; null: those of the data.</param>
+    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null)
     {
-        var dataset = TextDataset.Load(parsed.GetValue(data)!, split, new DatasetOptions
-        {
-            TextColumn = parsed.GetValue(textColumn)!,
-            LabelColumn = parsed.GetValue(labelColumn)!,
-            Labels = labels,
-        });
+        var (path, options) = (parsed.GetValue(data)!, new DatasetOptions { TextColumn = parsed.GetValue(textColumn)!, LabelColumn = parsed.GetValue(labelColumn)!, Labels = labels });
+        var dataset = split is { } half ? TextDataset.Load(path, half, options) : TextDataset.LoadAll(path, options);
         Console.Error.WriteLine($"{dataset.Source}: {dataset.Describe()}");
         return dataset;
     }

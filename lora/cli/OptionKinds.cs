@@ -80,11 +80,33 @@ internal static class OptionKinds
     /// <summary>A number; null where it is not given.</summary>
     public static Option<double?> OptionalNumber(string name, string description) => new(name) { Description = description, HelpName = "X", CustomParser = result => Double(result, name) };
 
+    /// <summary>Numbers separated by commas; null or none where it is not given.</summary>
+    public static Option<double[]?> OptionalNumbers(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "X,X,…",
+        CustomParser = result => Parse(result, name, "expected numbers separated by commas, such as 1e-4,1e-3",
+            text => text.Split(',', StringSplitOptions.TrimEntries).Select(Number).ToArray() is var numbers && numbers.All(number => number is not null) ? numbers.Select(number => number!.Value).ToArray() : null),
+    };
+
+    /// <summary>Some of some words, separated by commas.</summary>
+    public static Option<string[]> Words(string name, string description, string[] defaults, params string[] words) => new(name)
+    {
+        Description = $"{description}, separated by commas: {string.Join(", ", words)}.",
+        HelpName = "NAMES",
+        DefaultValueFactory = _ => defaults,
+        CustomParser = result => Parse(result, name, $"expected some of {string.Join(", ", words)}, separated by commas, each once",
+            text => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is var given && given.Length > 0 && given.All(words.Contains) && given.Distinct().Count() == given.Length ? given : null) ?? [],
+    };
+
     private static int? Int(ArgumentResult result, string name) => Parse<int?>(result, name, $"expected a whole number up to {int.MaxValue}",
         text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null);
 
     private static double? Double(ArgumentResult result, string name) => Parse<double?>(result, name, "expected a number, such as 0.001 or 1e-3",
-        text => double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value) ? value : null);
+        Number);
+
+    private static double? Number(string text) =>
+        double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value) ? value : null;
 
     private static T? Parse<T>(ArgumentResult result, string name, string expected, Func<string, T?> parse)
     {

@@ -8,7 +8,8 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli;
 
 /// <summary>The options that say what a training run starts from: --model, or --config and --vocab, perhaps --init-adapter; and the data, whose classes belong to the same question.</summary>
-internal sealed class StartOptions
+/// <param name="split">Which half of the movie reviews is read; null: both, for an experiment, which starts from a model folder only.</param>
+internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
 {
     private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "The model folder to start from: config.json, model.safetensors and vocab.txt.");
     private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights, with --method full.");
@@ -18,7 +19,7 @@ internal sealed class StartOptions
     private readonly DataOptions data = new();
 
     /// <summary>The options that name a model or an adapter.</summary>
-    public IReadOnlyList<Option> All => [model, config, vocabulary, initialAdapter, anyBase];
+    public IReadOnlyList<Option> All => split is null ? [model] : [model, config, vocabulary, initialAdapter, anyBase];
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -54,7 +55,7 @@ internal sealed class StartOptions
         }
         if (!hasConfig && Model(parsed) is null)
         {
-            throw new InputException("No model is given: use --model DIR, or --config FILE --vocab FILE to start from freshly drawn weights.");
+            throw new InputException(split is null ? "No model is given: use --model DIR." : "No model is given: use --model DIR, or --config FILE --vocab FILE to start from freshly drawn weights.");
         }
         if (hasConfig && options.Method != TrainingMethod.Full)
         {
@@ -77,7 +78,7 @@ internal sealed class StartOptions
             var fixedClasses = ModelFolder.HasHead(folder) ? ofFolder.Labels
                 : options.InitialAdapter is { } adapter ? ModelOptions.LabelsOf(adapter, folder) ?? ofFolder.Labels
                 : null;
-            var dataset = fixedClasses is null ? LoadWithClassesOf(parsed, ofFolder) : data.Load(parsed, DatasetSplit.Train, new LabelSet(fixedClasses));
+            var dataset = fixedClasses is null ? LoadWithClassesOf(parsed, ofFolder) : data.Load(parsed, split, new LabelSet(fixedClasses));
             return (ModelOptions.LoadModel(folder, backend, options.Seed, dataset.Labels.Names), dataset);
         }
         var given = DistilBertConfig.Load(parsed.GetValue(config)!);
@@ -99,13 +100,13 @@ internal sealed class StartOptions
     {
         if (!config.HasClasses)
         {
-            return data.Load(parsed, DatasetSplit.Train);
+            return data.Load(parsed, split);
         }
         if (config.Labels.Where((name, id) => name != $"LABEL_{id}").Any())
         {
-            return data.Load(parsed, DatasetSplit.Train, new LabelSet(config.Labels));
+            return data.Load(parsed, split, new LabelSet(config.Labels));
         }
-        var dataset = data.Load(parsed, DatasetSplit.Train);
+        var dataset = data.Load(parsed, split);
         var isNumbered = dataset.Labels.Names.Select((name, id) => name == $"{id}").All(holds => holds);
         return isNumbered && dataset.Labels.Count < config.Labels.Count ? new TextDataset(dataset.Examples, LabelSet.Numbered(config.Labels.Count), dataset.Source) : dataset;
     }

@@ -44,55 +44,63 @@ internal sealed class TrainingOptionsParser
     /// <summary>The options that shape a new adapter: an adapter that is trained further has them decided.</summary>
     public IReadOnlyList<Option> OfLoRA => [rank, alpha, init, scaling, dropout, targets];
 
+    /// <summary>The options that name one method and one learning rate, which an experiment has several of.</summary>
+    private IReadOnlyList<Option> OfOneRun => [method, learningRate, validation];
+
+    private IReadOnlyList<Option> All => [method, rank, alpha, init, scaling, dropout, targets, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
+        accumulate, epochs, batchSize, maxLength, maxSteps, limit, validation, seed, shuffle];
+
     /// <summary>Adds the options to a command.</summary>
-    public void AddTo(Command command)
+    /// <param name="command">The command.</param> <param name="forExperiment">Without method, learning rate and validation share, for which an experiment has options of its own.</param>
+    public void AddTo(Command command, bool forExperiment = false)
     {
-        Option[] all = [method, rank, alpha, init, scaling, dropout, targets, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
-            accumulate, epochs, batchSize, maxLength, maxSteps, limit, validation, seed, shuffle];
-        foreach (var option in all)
+        foreach (var option in forExperiment ? All.Except(OfOneRun) : All)
         {
             command.Add(option);
         }
     }
 
+    /// <summary>The options that were typed, by name and with the words typed.</summary>
+    public IEnumerable<(string Name, string Value)> Typed(ParseResult parsed) =>
+        All.Select(parsed.GetResult).Where(result => result is { Implicit: false }).Select(result => (result!.Option.Name, string.Join(' ', result.Tokens.Select(token => token.Value))));
+
     /// <summary>What was typed, with defaults for the rest.</summary>
+    /// <param name="parsed">The command line.</param> <param name="preset">Gives what was not typed; null: the options' own defaults.</param>
     /// <exception cref="InputException">An option of LoRA is given to another method, with no effect there.</exception>
-    public TrainingOptions Parse(ParseResult parsed)
+    public TrainingOptions Parse(ParseResult parsed, TrainingOptions? preset = null)
     {
-        var chosen = parsed.GetValue(method) switch
-        {
-            "lora" => TrainingMethod.LoRA,
-            "last-layers" => TrainingMethod.LastLayers,
-            _ => TrainingMethod.Full,
-        };
+        var basis = preset ?? Defaults;
+        var chosen = Chosen(method, basis.Method, text => text switch { "lora" => TrainingMethod.LoRA, "last-layers" => TrainingMethod.LastLayers, _ => TrainingMethod.Full });
         if (chosen != TrainingMethod.LoRA && FirstGiven(parsed, OfLoRA) is { } ofLoRA)
         {
             throw new InputException($"{ofLoRA.Name} belongs to --method lora and has no effect with --method {parsed.GetValue(method)}. Leave it out, or take --method lora.");
         }
-        return new TrainingOptions
+        return basis with
         {
             Method = chosen,
-            Lora = new LoRASettings(parsed.GetValue(rank), parsed.GetValue(alpha), LoRASettings.ParseScaling(parsed.GetValue(scaling)!),
-                LoRASettings.ParseInitialization(parsed.GetValue(init)!), (float)parsed.GetValue(dropout)),
-            Targets = parsed.GetValue(targets)!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
-            TrainHead = parsed.GetValue(trainHead) switch { "true" => true, "false" => false, _ => null },
-            Optimizer = parsed.GetValue(optimizer) switch { "adamw" => OptimizerKind.AdamW, "adam" => OptimizerKind.Adam, _ => OptimizerKind.Sgd },
-            LearningRate = (float?)parsed.GetValue(learningRate),
-            WeightDecay = (float?)parsed.GetValue(weightDecay),
-            Momentum = (float)parsed.GetValue(momentum),
-            Clip = (float)parsed.GetValue(clip),
-            Warmup = parsed.GetValue(warmup),
-            Schedule = parsed.GetValue(schedule) == "linear" ? ScheduleKind.Linear : ScheduleKind.Constant,
-            Accumulate = parsed.GetValue(accumulate),
-            Epochs = parsed.GetValue(epochs),
-            BatchSize = parsed.GetValue(batchSize),
-            MaxLength = parsed.GetValue(maxLength),
-            MaxSteps = parsed.GetValue(maxSteps),
-            Limit = parsed.GetValue(limit),
-            Validation = parsed.GetValue(validation),
-            Seed = parsed.GetValue(seed),
-            Shuffle = parsed.GetValue(shuffle) == "true",
+            Lora = new LoRASettings(Chosen(rank, basis.Lora.Rank, value => value), Chosen(alpha, basis.Lora.Alpha, value => value), Chosen(scaling, basis.Lora.ScalingRule, text => LoRASettings.ParseScaling(text!)),
+                Chosen(init, basis.Lora.Initialization, text => LoRASettings.ParseInitialization(text!)), Chosen(dropout, basis.Lora.Dropout, value => (float)value)),
+            Targets = Chosen(targets, basis.Targets, text => text!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)),
+            TrainHead = Chosen(trainHead, basis.TrainHead, text => text == "true"),
+            Optimizer = Chosen(optimizer, basis.Optimizer, text => text switch { "adamw" => OptimizerKind.AdamW, "adam" => OptimizerKind.Adam, _ => OptimizerKind.Sgd }),
+            LearningRate = Chosen(learningRate, basis.LearningRate, value => (float?)value),
+            WeightDecay = Chosen(weightDecay, basis.WeightDecay, value => (float?)value),
+            Momentum = Chosen(momentum, basis.Momentum, value => (float)value),
+            Clip = Chosen(clip, basis.Clip, value => (float)value),
+            Warmup = Chosen(warmup, basis.Warmup, value => value),
+            Schedule = Chosen(schedule, basis.Schedule, text => text == "linear" ? ScheduleKind.Linear : ScheduleKind.Constant),
+            Accumulate = Chosen(accumulate, basis.Accumulate, value => value),
+            Epochs = Chosen(epochs, basis.Epochs, value => value),
+            BatchSize = Chosen(batchSize, basis.BatchSize, value => value),
+            MaxLength = Chosen(maxLength, basis.MaxLength, value => value),
+            MaxSteps = Chosen(maxSteps, basis.MaxSteps, value => value),
+            Limit = Chosen(limit, basis.Limit, value => value),
+            Validation = Chosen(validation, basis.Validation, value => value),
+            Seed = Chosen(seed, basis.Seed, value => value),
+            Shuffle = Chosen(shuffle, basis.Shuffle, text => text == "true"),
         };
+
+        T Chosen<TOption, T>(Option<TOption> option, T otherwise, Func<TOption?, T> read) => IsGiven(parsed, option) ? read(parsed.GetValue(option)) : otherwise;
     }
 
     /// <summary>Refuses options that an adapter to go on with has decided already.</summary>
@@ -105,5 +113,7 @@ internal sealed class TrainingOptionsParser
         }
     }
 
-    private static Option? FirstGiven(ParseResult parsed, IReadOnlyList<Option> options) => options.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false });
+    private static Option? FirstGiven(ParseResult parsed, IReadOnlyList<Option> options) => options.FirstOrDefault(option => IsGiven(parsed, option));
+
+    private static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
 }

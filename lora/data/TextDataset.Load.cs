@@ -26,6 +26,19 @@ public sealed partial class TextDataset
     }
 
     /// <summary>
+    /// Reads all labelled texts: of the movie reviews both halves in the order of the tutorials' script (test before train, pos before neg, then by file name); a single file as it is.
+    /// </summary>
+    /// <inheritdoc cref="Load"/>
+    public static TextDataset LoadAll(string path, DatasetOptions? options = null)
+    {
+        var isArchive = new[] { ".tar", ".tar.gz", ".tgz" }.Any(end => path.EndsWith(end, StringComparison.OrdinalIgnoreCase));
+        if (!Directory.Exists(path) && !isArchive)
+            return Load(path, options: options);
+        TextDataset[] halves = [Load(path, DatasetSplit.Test, options), Load(path, DatasetSplit.Train, options)];
+        return new TextDataset(halves.SelectMany(half => half.Examples.OrderByDescending(example => example.Label)), halves[0].Labels, path);
+    }
+
+    /// <summary>
     /// Reads texts whose labels may be missing, one by one, from a .csv, .tsv or .jsonl file (also with .gz), as <see cref="Load"/> does.
     /// </summary>
     /// <param name="path">The file.</param>

@@ -100,7 +100,8 @@ public sealed partial class TextDataset
     /// <summary>The rows that satisfy a condition, such as not to be in another set.</summary>
     public TextDataset Where(Func<TextExample, bool> condition) => new(examples.Where(condition), Labels, Source);
 
-    private TextDataset Select(int[] rows) => new(rows.Select(i => examples[i]), Labels, Source);
+    /// <summary>Some rows, by their numbers, in that order.</summary>
+    internal TextDataset Select(int[] rows) => new(rows.Select(i => examples[i]), Labels, Source);
 
     // The row numbers of every class that has any, each in random order; rows without a label come last, as a class of their own.
     private List<List<int>> RandomClasses(ulong seed, uint stream)

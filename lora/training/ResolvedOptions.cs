@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace LoraScratch.Lora.Training;
 
 /// <summary>Training options under their names on the command line, defaults filled in.</summary>
@@ -15,7 +17,7 @@ internal static class ResolvedOptions
             resolved["targets"] = options.InitialAdapter is null ? options.Targets : adapter.Layers.Select(layer => layer.Path);
             resolved["init-adapter"] = options.InitialAdapter;
         }
-        AddCommon(resolved, classifier, options);
+        AddCommon(resolved, TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength), options);
         return resolved;
     }
 
@@ -30,9 +32,27 @@ internal static class ResolvedOptions
             Add(resolved, options.Lora);
             resolved["targets"] = string.Join(',', options.Targets);
         }
-        AddCommon(resolved, classifier, options);
+        AddCommon(resolved, TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength), options);
         return resolved;
     }
+
+    /// <summary>Every option as it was asked for, whatever the method; for lack of a model null where the model decides.</summary>
+    public static Dictionary<string, object?> Of(TrainingOptions options)
+    {
+        var resolved = new Dictionary<string, object?>();
+        Add(resolved, options.Lora);
+        resolved["targets"] = string.Join(',', options.Targets);
+        AddCommon(resolved, options.TrainHead, options.MaxLength, options);
+        return resolved;
+    }
+
+    /// <summary>A value as the command line takes it.</summary>
+    public static string Text(object? value) => value switch
+    {
+        null => "not given",
+        bool holds => holds ? "true" : "false",
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+    };
 
     /// <summary>The name of a method, as --method takes it.</summary>
     public static string Name(TrainingMethod method) => method switch
@@ -51,9 +71,9 @@ internal static class ResolvedOptions
         resolved["dropout"] = settings.Dropout;
     }
 
-    private static void AddCommon(Dictionary<string, object?> resolved, TextClassifier classifier, TrainingOptions options)
+    private static void AddCommon(Dictionary<string, object?> resolved, bool? trainHead, int? maxLength, TrainingOptions options)
     {
-        resolved["train-head"] = TrainingSetup.IsHeadTrained(classifier.Model);
+        resolved["train-head"] = trainHead;
         resolved["optimizer"] = options.Optimizer.ToString().ToLowerInvariant();
         resolved["lr"] = options.ResolvedLearningRate;
         resolved["weight-decay"] = options.ResolvedWeightDecay;
@@ -64,7 +84,7 @@ internal static class ResolvedOptions
         resolved["accumulate"] = options.Accumulate;
         resolved["epochs"] = options.Epochs;
         resolved["batch-size"] = options.BatchSize;
-        resolved["max-length"] = classifier.LongestText(options.MaxLength);
+        resolved["max-length"] = maxLength;
         resolved["max-steps"] = options.MaxSteps;
         resolved["limit"] = options.Limit;
         resolved["validation"] = options.Validation;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -10,13 +9,18 @@ namespace LoraScratch.Lora.Training;
 /// <summary>What the result of a run is a function of. Two runs that agree in all of it end with the same weights, bit for bit.</summary>
 /// <param name="Options">By their names on the command line.</param> <param name="Arithmetic">See <see cref="Kernels.IBackend.Arithmetic"/>.</param>
 /// <param name="Weights">SHA-256 of every parameter, frozen ones too, before the first step.</param>
-/// <param name="Train">Number and SHA-256 of the encoded texts.</param> <param name="Validation">Likewise; of none where there are none.</param>
-internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights, TextsIdentity Train, TextsIdentity Validation)
+/// <param name="Texts">Number and SHA-256 of the encoded texts, by what they are for ("to train on").</param>
+internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights, IReadOnlyDictionary<string, TextsIdentity> Texts)
 {
     /// <summary>The identity of a run that is about to begin.</summary>
-    public static RunIdentity Of(TextClassifier classifier, TrainingOptions options, IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation) => new(
-        ResolvedOptions.ForComparison(classifier, options).ToDictionary(option => option.Key, option => Text(option.Value)),
-        classifier.Model.Backend.Arithmetic, HashWeights(classifier), TextsIdentity.Of(train), TextsIdentity.Of(validation ?? []));
+    public static RunIdentity Of(TextClassifier classifier, TrainingOptions options, IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation) =>
+        Of(classifier, ResolvedOptions.ForComparison(classifier, options), ("to train on", train), ("laid aside for validation", validation ?? []));
+
+    /// <summary>The identity of anything that starts from a model as it is now.</summary>
+    /// <param name="classifier">The model.</param> <param name="options">By their names on the command line.</param> <param name="texts">Encoded texts and what they are for.</param>
+    public static RunIdentity Of(TextClassifier classifier, IReadOnlyDictionary<string, object?> options, params (string Use, IReadOnlyList<EncodedExample> Texts)[] texts) => new(
+        options.ToDictionary(option => option.Key, option => ResolvedOptions.Text(option.Value)),
+        classifier.Model.Backend.Arithmetic, HashWeights(classifier), texts.ToDictionary(part => part.Use, part => TextsIdentity.Of(part.Texts)));
 
     /// <summary>Refuses to go on with a run that was another.</summary>
     /// <param name="saved">The identity of the saved run.</param> <param name="path">Where it is saved.</param>
@@ -33,19 +37,12 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
             throw Differs(path, $"it was computed by '{saved.Arithmetic}', and here computes '{Arithmetic}', which rounds in another order", "Go on where the same instruction set is available");
         if (saved.Weights != Weights)
             throw Differs(path, $"the weights that it began with had the SHA-256 {saved.Weights[..16]}…, those of this model and adapter have {Weights[..16]}…", "Name the model (and --init-adapter) that it began with");
-        Train.RequireSame(saved.Train, path, "to train on");
-        Validation.RequireSame(saved.Validation, path, "laid aside for validation");
+        foreach (var (use, texts) in Texts)
+            texts.RequireSame(saved.Texts.GetValueOrDefault(use, TextsIdentity.Of([])), path, use);
     }
 
     internal static InputException Differs(string path, string what, string remedy) =>
-        new($"{path}: cannot go on with the saved run, for the result would not be the one that it was on the way to: {what}. {remedy}, or leave --resume out and begin anew.");
-
-    private static string Text(object? value) => value switch
-    {
-        null => "not given",
-        bool holds => holds ? "true" : "false",
-        _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
-    };
+        new($"{path}: cannot go on with what is saved here, for the result would not be the one that it was on the way to: {what}. {remedy}, or leave --resume out and begin anew.");
 
     private static string HashWeights(TextClassifier classifier)
     {

@@ -59,6 +59,11 @@ public sealed record TrainingOptions
     /// <summary>Whether pre_classifier and classifier are trained beside LoRA; null: yes, unless the targets adapt them or the initial adapter has no head.</summary>
     public bool? TrainHead { get; init; }
 
+    /// <summary>
+    /// Whether LoRA may adapt a head that was drawn at random, as the tutorial's grid does. An adapter file holds A and B only, so that such a model can only be had again from its seed.
+    /// </summary>
+    public bool AdaptDrawnHead { get; init; }
+
     /// <summary>The rule for steps.</summary>
     public OptimizerKind Optimizer { get; init; } = OptimizerKind.AdamW;
 

@@ -50,7 +50,7 @@ public static class TrainingSetup
     private static LoRAAdapter AttachLoRA(TextClassifier classifier, TrainingOptions options)
     {
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
-        if (headIsAdapted && classifier.IsHeadDrawn)
+        if (headIsAdapted && classifier.IsHeadDrawn && !options.AdaptDrawnHead)
             throw new InputException("--targets has head, but the model's checkpoint has no classification head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is trained itself.");
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;

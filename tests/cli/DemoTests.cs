@@ -25,7 +25,7 @@ public class DemoTests
     {
         var output = Path.Combine(folder, "demo");
         var shown = Run(output);
-        Assert.That(shown, Does.Contain("generated").And.Contain("LoRA (query, value)").And.Contain("last two layers").And.Contain("everything"));
+        Assert.That(shown, Does.Contain("generated").And.Contain("LoRA (query, value)").And.Contain("last two layers").And.Contain("all layers"));
         Assert.That(shown, Does.Contain($"predict --model {Path.Combine(output, "model")} --adapter {Path.Combine(output, "adapter")} --text"));
         Assert.That(shown, Does.Contain("4,096").And.Contain("4,290"), "2 layers × (query, value) × rank 8 × (64 + 64); 64·64 + 64 + 2·64 + 2");
         Assert.That(File.Exists(Path.Combine(output, "loss-curves.svg")));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using Spectre.Console;
 
@@ -43,7 +44,7 @@ internal static class DemoCommand
         {
             using var backend = device.Open(parsed);
             var options = new DemoOptions { Output = parsed.GetValue(output)!, Seed = NotNegative(parsed.GetValue(seed)), Seeds = parsed.GetValue(seeds) };
-            return Task.FromResult(Run(options, Output(), cancellation));
+            return Task.FromResult(Run(options, MethodTable.Output(), cancellation));
         });
         return command;
     }
@@ -80,17 +81,6 @@ internal static class DemoCommand
         }
         report.SayWhatToDoNext(options.Output);
         return 0;
-    }
-
-    /// <summary>Standard output; no escape codes where it is piped into a file or another program, and then wide enough for the table.</summary>
-    private static IAnsiConsole Output()
-    {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect });
-        if (Console.IsOutputRedirected)
-        {
-            console.Profile.Width = 120;
-        }
-        return console;
     }
 
     private static ulong NotNegative(int seed) => seed >= 0 ? (ulong)seed : throw new InputException($"--seed {seed}: expected 0 or more.");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using LoraScratch.Cli.Charts;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
 
@@ -46,14 +47,13 @@ internal sealed class DemoReport(IAnsiConsole console)
     public void ShowSeeds(IReadOnlyList<DemoResult> results)
     {
         console.WriteLine();
-        var table = NewTable($"{results.Count} seeds: mean ± standard deviation", "method", "train %", "validation %", "test %", "LoRA's lead, points", "seconds");
-        foreach (var method in results[0].Methods.Select(method => method.Method))
+        var lora = results.Select(result => result[TrainingMethod.LoRA].Test);
+        MethodOverSeeds[] methods = [.. results[0].Methods.Select(method => method.Method).Select(method =>
         {
-            var ofMethod = results.Select(result => result[method]).ToArray();
-            table.AddRow(MethodNames.Of(method), Spread(ofMethod.Select(m => 100 * m.Train)), Spread(ofMethod.Select(m => 100 * m.Validation)), Spread(ofMethod.Select(m => 100 * m.Test)),
-                method == TrainingMethod.LoRA ? "" : Leads(results, method), Spread(ofMethod.Select(m => m.Seconds)));
-        }
-        console.Write(table);
+            MethodResult[] runs = [.. results.Select(result => result[method])];
+            return new MethodOverSeeds(runs, method == TrainingMethod.LoRA ? [] : [.. lora.Zip(runs, (test, run) => 100 * (test - run.Test))]);
+        })];
+        console.Write(MethodTable.Create($"{results.Count} seeds: mean ± standard deviation", methods, ("LoRA's lead, points", Leads)));
     }
 
     /// <summary>The commands that use what the demo left.</summary>
@@ -72,29 +72,21 @@ internal sealed class DemoReport(IAnsiConsole console)
             console.Profile.Out.Writer.WriteLine($"  {Program} {command}");
     }
 
-    private static Table Table(DemoResult result)
-    {
-        var table = NewTable($"Adapting to {ReviewDomains.Target.Name}", "method", "trainable parameters", "train", "validation", "test", "seconds", "bytes per task");
-        foreach (var method in result.Methods)
-        {
-            table.AddRow(MethodNames.Of(method.Method), Text.Count(method.TrainableParameters), Text.Percent(method.Train), Text.Percent(method.Validation), Text.Percent(method.Test),
-                method.Seconds.ToString("F1", CultureInfo.InvariantCulture), Text.Count(method.StoredBytes));
-        }
-        return table;
-    }
+    private static Table Table(DemoResult result) =>
+        MethodTable.Create($"Adapting to {ReviewDomains.Target.Name}", result.Methods, ("bytes per task", method => Text.Count(method.StoredBytes)));
 
     private void Compare(DemoResult result)
     {
         var (lora, last, full) = (result[TrainingMethod.LoRA], result[TrainingMethod.LastLayers], result[TrainingMethod.Full]);
         Line(string.Create(CultureInfo.InvariantCulture,
-            $"LoRA trains {Ratio(full.TrainableParameters, lora.TrainableParameters)} fewer parameters than everything and stores {Ratio(full.StoredBytes, lora.StoredBytes)} fewer bytes per task, for {100 * (lora.Test - full.Test):+0.0;−0.0} points on the test reviews."));
+            $"LoRA trains {MethodTable.Ratio(lora.TrainableParameters, full.TrainableParameters)} parameters than all layers have and stores {MethodTable.Ratio(lora.StoredBytes, full.StoredBytes)} bytes per task, for {100 * (lora.Test - full.Test):+0.0;−0.0} points on the test reviews."));
         Line(string.Create(CultureInfo.InvariantCulture,
-            $"Against the last two layers it trains {Ratio(last.TrainableParameters, lora.TrainableParameters)} fewer, for {100 * (lora.Test - last.Test):+0.0;−0.0} points: what the frozen encoder has not computed, its last layers cannot read."));
+            $"Against the last two layers it trains {MethodTable.Ratio(lora.TrainableParameters, last.TrainableParameters)}, for {100 * (lora.Test - last.Test):+0.0;−0.0} points: what the frozen encoder has not computed, its last layers cannot read."));
     }
 
     private void ShowProbes(DemoResult result)
     {
-        var table = NewTable("The same words of the story and of the disc", "review", "before adapting", "with the adapter");
+        var table = MethodTable.New("The same words of the story and of the disc", "review", "before adapting", "with the adapter");
         foreach (var (text, before, after) in Probes.Zip(result.Source.Predict(Probes), result.Adapted.Predict(Probes)))
             table.AddRow(text, Say(before), Say(after));
         console.Write(table);
@@ -102,31 +94,10 @@ internal sealed class DemoReport(IAnsiConsole console)
 
     private static string Say(Prediction prediction) => $"{prediction.Label} {(100 * prediction.Probabilities[prediction.LabelId]).ToString("F0", CultureInfo.InvariantCulture)} %";
 
-    private static string Leads(IReadOnlyList<DemoResult> results, TrainingMethod method)
-    {
-        var leads = results.Select(result => 100 * (result[TrainingMethod.LoRA].Test - result[method].Test)).ToArray();
-        return string.Create(CultureInfo.InvariantCulture, $"{leads.Min():F1} to {leads.Max():F1}");
-    }
-
-    private static string Spread(IEnumerable<double> values)
-    {
-        var all = values.ToArray();
-        var mean = all.Average();
-        var deviation = Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
-        return string.Create(CultureInfo.InvariantCulture, $"{mean:F1} ± {deviation:F1}");
-    }
-
-    private static string Ratio(long larger, long smaller) => ((double)larger / smaller).ToString("0.0", CultureInfo.InvariantCulture) + " ×";
+    private static string Leads(MethodOverSeeds method) =>
+        method.Leads.Count == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{method.Leads.Min():F1} to {method.Leads.Max():F1}");
 
     private static string Quoted(string path) => path.Contains(' ') ? $"\"{path}\"" : path;
-
-    private static Table NewTable(string title, params string[] columns)
-    {
-        var table = new Table { Title = new TableTitle(Markup.Escape(title)), Border = TableBorder.Rounded };
-        for (var i = 0; i < columns.Length; i++)
-            table.AddColumn(new TableColumn(Markup.Escape(columns[i])) { Alignment = i == 0 ? Justify.Left : Justify.Right });
-        return table;
-    }
 
     private void Line(string markup) => console.MarkupLine(markup);
 }

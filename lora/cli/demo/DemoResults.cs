@@ -1,4 +1,5 @@
 using LoraScratch.Cli.Charts;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Training;
 
@@ -9,16 +10,27 @@ namespace LoraScratch.Cli.Demo;
 /// <param name="Train">Accuracy on the reviews that it was adapted with.</param> <param name="Validation">On those that chose the epoch.</param> <param name="Test">On those that nothing was chosen by.</param>
 /// <param name="StoredBytes">The safetensors file with what this task needs on top of the source encoder.</param>
 internal sealed record MethodResult(
-    TrainingMethod Method, TrainingOptions Options, TrainingResult Training, double Train, double Validation, double Test, long StoredBytes)
+    TrainingMethod Method, TrainingOptions Options, TrainingResult Training, double Train, double Validation, double Test, long StoredBytes) : IMethodOutcome
 {
+    /// <summary>"LoRA (query, value)"</summary>
+    public string Name => MethodNames.Of(Method, Options.Targets);
+
     /// <summary>Numbers that were trained.</summary>
     public long TrainableParameters => Training.TrainableParameters;
 
     /// <summary>Training time, evaluation between the epochs included.</summary>
     public double Seconds => Training.Seconds;
 
+    IReadOnlyList<double> IMethodOutcome.Train => [Train];
+
+    IReadOnlyList<double> IMethodOutcome.Validation => [Validation];
+
+    IReadOnlyList<double> IMethodOutcome.Test => [Test];
+
+    IReadOnlyList<double> IMethodOutcome.Seconds => [Seconds];
+
     /// <summary>The loss by step.</summary>
-    public LossCurve Curve => new(MethodNames.Of(Method), [.. Training.Metrics.Select(step => step.Loss)]);
+    public LossCurve Curve => new(Name, [.. Training.Metrics.Select(step => step.Loss)]);
 }
 
 /// <summary>Merged against unmerged weights.</summary>
@@ -39,14 +51,19 @@ internal sealed record DemoResult(
     public MethodResult this[TrainingMethod method] => Methods.Single(result => result.Method == method);
 }
 
-/// <summary>The methods as the tables name them.</summary>
-internal static class MethodNames
+/// <summary>What one of the three ways came to with several seeds.</summary>
+/// <param name="Runs">By seed.</param> <param name="Leads">LoRA's lead on the test reviews, by seed; empty for LoRA itself.</param>
+internal sealed record MethodOverSeeds(IReadOnlyList<MethodResult> Runs, IReadOnlyList<double> Leads) : IMethodOutcome
 {
-    /// <summary>"LoRA (query, value)"</summary>
-    public static string Of(TrainingMethod method) => method switch
-    {
-        TrainingMethod.LoRA => "LoRA (query, value)",
-        TrainingMethod.LastLayers => "last two layers",
-        _ => "everything",
-    };
+    public string Name => Runs[0].Name;
+
+    public long TrainableParameters => Runs[0].TrainableParameters;
+
+    public IReadOnlyList<double> Train => [.. Runs.Select(run => run.Train)];
+
+    public IReadOnlyList<double> Validation => [.. Runs.Select(run => run.Validation)];
+
+    public IReadOnlyList<double> Test => [.. Runs.Select(run => run.Test)];
+
+    public IReadOnlyList<double> Seconds => [.. Runs.Select(run => run.Seconds)];
 }

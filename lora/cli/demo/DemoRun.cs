@@ -1,3 +1,4 @@
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
@@ -56,7 +57,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
             var options = Options(method, learningRate);
             var classifier = Copy(source);
             var attached = TrainingSetup.Prepare(classifier, options);
-            var training = Train(classifier, options, task.Train, task.Validation, $"adapting: {MethodNames.Of(method)}");
+            var training = Train(classifier, options, task.Train, task.Validation, $"adapting: {MethodNames.Of(method, options.Targets)}");
             var (train, validation, test) = progress.Show("evaluating", _ => (Accuracy(classifier, task.Train), Accuracy(classifier, task.Validation), Accuracy(classifier, task.Test)));
             methods.Add(new MethodResult(method, options, training, train, validation, test, StoredBytes(classifier, attached)));
             if (attached is not null)

@@ -1,0 +1,79 @@
+using System.CommandLine;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Experiments;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>What an experiment is made of once its options are read and its files loaded.</summary>
+/// <param name="Load">Loads the model; a head that it lacks is drawn from the seed.</param> <param name="First">The model of the first seed, as nothing has changed it.</param> <param name="Data">The texts.</param>
+internal sealed record ExperimentInput(Func<ulong, TextClassifier> Load, TextClassifier First, ExperimentData Data);
+
+/// <summary>The options that the experiments share: model, data, how it is parted, how runs train, where the results go, and going on after a kill.</summary>
+internal sealed class ExperimentOptions
+{
+    private readonly StartOptions start = new(split: null);
+    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where everything goes: a new or empty folder, or with --resume that of the experiment.", required: true);
+    private readonly Option<double?> validation = OptionKinds.OptionalNumber("--validation", "Share of the texts that choose epochs and learning rates. [default: 0.1]");
+    private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the texts that are looked at when all is chosen. [default: 0.2]");
+    private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the texts are parted: each part with the same shares of the classes, or as the tutorial's script shuffles and cuts them. [default: stratified, with a preset tutorial]", "stratified", "tutorial")!;
+    private readonly DeviceOptions device = new();
+
+    /// <summary>The options of the training runs.</summary>
+    public TrainingOptionsParser Training { get; } = new();
+
+    /// <summary>--checkpoint-every and --resume.</summary>
+    public CheckpointCommandOptions Saving { get; } = new(steps: 200);
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        start.AddTo(command);
+        foreach (Option option in (Option[])[output, validation, test, split])
+        {
+            command.Add(option);
+        }
+        Training.AddTo(command, forExperiment: true);
+        Saving.AddTo(command);
+        device.AddTo(command);
+    }
+
+    /// <summary>The folder of the experiment.</summary>
+    public string Folder(ParseResult parsed) => parsed.GetValue(output)!;
+
+    /// <summary>How the texts are parted.</summary>
+    /// <param name="parsed">The command line.</param> <param name="preset">Gives what was not typed.</param>
+    public SplitOptions Split(ParseResult parsed, SplitOptions preset)
+    {
+        var result = preset with
+        {
+            Rule = parsed.GetValue(split) switch { "stratified" => SplitRule.Stratified, "tutorial" => SplitRule.Tutorial, _ => preset.Rule },
+            Validation = parsed.GetValue(validation) ?? preset.Validation,
+            Test = parsed.GetValue(test) ?? preset.Test,
+        };
+        result.Check();
+        return result;
+    }
+
+    /// <summary>Opens the device, loads the model, and reads, parts and encodes the texts.</summary>
+    public (IBackend Backend, ExperimentInput Input) Load(ParseResult parsed, TrainingOptions options, SplitOptions split)
+    {
+        start.Check(parsed, options, Training);
+        var backend = device.Open(parsed);
+        var (first, dataset) = start.Load(parsed, options, backend);
+        var data = ExperimentData.Prepare(dataset, first, split, options);
+        Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, {Text.Count(data.Test.Examples.Count)} to test; {backend.Description}");
+        var folder = start.Model(parsed)!;
+        return (backend, new ExperimentInput(seed => new TextClassifier(ModelFolder.Load(folder, seed, dataset.Labels.Names, backend)), first, data));
+    }
+
+    /// <summary>Says what Ctrl-C left.</summary>
+    /// <returns>The exit code, 130.</returns>
+    public int SayHowToGoOn(ParseResult parsed, string command)
+    {
+        Console.WriteLine($"Stopped; what is done is in {Folder(parsed)}. To go on:");
+        Console.WriteLine($"  {ShellWords.Join(["lora", command, .. Saving.GoingOn(parsed)])}");
+        return 130;
+    }
+}

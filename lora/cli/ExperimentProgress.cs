@@ -1,0 +1,34 @@
+using System.Diagnostics;
+using LoraScratch.Lora.Experiments;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>Shows an experiment on standard error: which run of how many, how long the rest will take, and the run itself as 'lora train' shows one.</summary>
+/// <param name="runs">Number of runs.</param> <param name="done">How many of them were done before.</param>
+internal sealed class ExperimentProgress(int runs, int done) : IExperimentProgress
+{
+    private const double SecondsBetweenLines = 5;
+    private readonly Stopwatch clock = Stopwatch.StartNew();
+    private int ended;
+    private double saidAt = double.NegativeInfinity;
+
+    public TrainingResult Show(ExperimentRun run, Trainer trainer, Func<TrainingResult> train)
+    {
+        // From the mean of the runs so far: methods differ in what a step costs.
+        var left = ended == 0 ? "" : $"; about {Text.Duration(clock.Elapsed.TotalSeconds / ended * (runs - done - ended))} left";
+        Console.Error.WriteLine($"run {done + ended + 1} of {runs}: {run.Name}, {Text.Count(trainer.TrainableParameters)} trainable parameters{left}");
+        var result = TrainingProgress.Show(trainer, train);
+        ended++;
+        return result;
+    }
+
+    public void Evaluating(ExperimentRun run, string texts, int done, int count)
+    {
+        if (done == count || clock.Elapsed.TotalSeconds - saidAt >= SecondsBetweenLines)
+        {
+            saidAt = clock.Elapsed.TotalSeconds;
+            Console.Error.WriteLine($"{run.Name}: {Text.Count(done)} of {Text.Count(count)} {texts} texts evaluated");
+        }
+    }
+}

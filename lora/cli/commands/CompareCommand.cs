@@ -1,0 +1,92 @@
+using System.CommandLine;
+using LoraScratch.Cli.Tables;
+using LoraScratch.Lora.Experiments;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora compare: LoRA, the last two layers and all layers on the same texts.</summary>
+internal sealed class CompareCommand
+{
+    private static readonly float[] DefaultRates = [5e-5f, 2e-4f, 1e-3f];
+    private static readonly TrainingMethod[] AllMethods = [TrainingMethod.LoRA, TrainingMethod.LastLayers, TrainingMethod.Full];
+
+    private readonly Option<string?> preset = OptionKinds.OptionalChoice("--preset",
+        "The tutorial's experiment as its script runs it, or with the settings of its best LoRA run; options that are given besides hold instead.", "tutorial", "tutorial-best")!;
+
+    private readonly Option<string[]> methods = OptionKinds.Words("--methods", "What is compared", [.. AllMethods.Select(ResolvedOptions.Name)], [.. AllMethods.Select(ResolvedOptions.Name)]);
+
+    private readonly Option<double[]?> rates = OptionKinds.OptionalNumbers("--lr",
+        "Learning rates, separated by commas: each method tries all of them, and its best on the validation texts counts. [default: 5e-5,2e-4,1e-3; with a preset 5e-5]");
+
+    private readonly Option<int> seeds = OptionKinds.Whole("--seeds", "Runs everything with so many seeds, from --seed on, and shows mean ± standard deviation.", 1);
+    private readonly ExperimentOptions experiment = new();
+
+    public static Command Create()
+    {
+        var compare = new CompareCommand();
+        var command = new ExampleCommand("compare",
+            "Trains with LoRA, the last two layers, and all layers: on the same texts, for as many steps, with the same learning rates to choose from by validation. The test texts are looked at once, when all is chosen.",
+            "lora compare --model my-model --data reviews.csv --out comparison --seeds 3",
+            "lora compare --model distilbert-base-uncased --data aclImdb --out tutorial --preset tutorial",
+            "lora compare --model my-model --data reviews.csv --out comparison --seeds 3 --resume");
+        foreach (Option option in (Option[])[compare.preset, compare.methods, compare.rates, compare.seeds])
+        {
+            command.Add(option);
+        }
+        compare.experiment.AddTo(command);
+        command.SetAction((parsed, cancellation) => Task.Run(() => compare.Run(parsed, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult parsed, CancellationToken cancellation)
+    {
+        (TrainingOptions? Options, SplitOptions Split, float[] Rates) basis = parsed.GetValue(preset) switch
+        {
+            "tutorial" => (Tutorial.Default, Tutorial.Split, [Tutorial.LearningRate]),
+            "tutorial-best" => (Tutorial.Best, Tutorial.Split, [Tutorial.LearningRate]),
+            _ => (null, new SplitOptions(), DefaultRates),
+        };
+        var plan = new ComparisonPlan(experiment.Training.Parse(parsed, basis.Options), [.. AllMethods.Where(method => parsed.GetValue(methods)!.Contains(ResolvedOptions.Name(method)))],
+            parsed.GetValue(rates) is { Length: > 0 } given ? [.. given.Select(rate => (float)rate)] : basis.Rates, parsed.GetValue(seeds));
+        var split = experiment.Split(parsed, basis.Split);
+        plan.Check();
+        if (basis.Options is not null)
+        {
+            SayOverrides(parsed, new ComparisonPlan(basis.Options, AllMethods, basis.Rates, 1).Describe(basis.Split), plan.Describe(split));
+        }
+        var (path, resume) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed));
+        var every = experiment.Saving.Every(parsed);
+        ExperimentFolder.Check(path, resume);
+
+        var (backend, input) = experiment.Load(parsed, plan.Base, split);
+        using (backend)
+        {
+            var folder = ExperimentFolder.Open(path, resume, RunIdentity.Of(input.First, plan.Describe(split), input.Data.Parts));
+            var progress = new ExperimentProgress(plan.Count, plan.CountDone(folder));
+            try
+            {
+                var result = new Comparison(plan, folder, new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation)).Go();
+                new ComparisonReport(plan, result).Write(folder, MethodTable.Output());
+                return 0;
+            }
+            catch (OperationCanceledException)
+            {
+                return experiment.SayHowToGoOn(parsed, "compare");
+            }
+        }
+    }
+
+    /// <summary>Every option by which a run differs from its preset.</summary>
+    private void SayOverrides(ParseResult parsed, Dictionary<string, object?> before, Dictionary<string, object?> after)
+    {
+        foreach (var (name, value) in after)
+        {
+            var (was, now) = (ResolvedOptions.Text(before[name]), ResolvedOptions.Text(value));
+            if (was != now)
+            {
+                Console.Error.WriteLine($"--preset {parsed.GetValue(preset)} has --{name} {was}; --{name} {now} holds.");
+            }
+        }
+    }
+}

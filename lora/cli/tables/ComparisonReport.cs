@@ -1,0 +1,86 @@
+using System.Globalization;
+using System.Text;
+using LoraScratch.Cli.Charts;
+using LoraScratch.Lora.Experiments;
+using LoraScratch.Lora.Training;
+using Spectre.Console;
+
+namespace LoraScratch.Cli.Tables;
+
+/// <summary>The outcome of a comparison: the table on the screen, and beside it results.json, results.csv and curves.svg.</summary>
+internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<ComparedMethod> methods)
+{
+    public const string JsonName = "results.json", CsvName = "results.csv", CurvesName = "curves.svg";
+
+    private readonly Outcome[] outcomes = [.. methods.Select(method => new Outcome(method, MethodNames.Of(method.Method, plan.Base.Targets)))];
+
+    /// <summary>Writes the files and shows the table.</summary>
+    public void Write(ExperimentFolder folder, IAnsiConsole console)
+    {
+        LossCurve[] curves = [.. outcomes.Select(outcome => new LossCurve(outcome.Name, outcome.Method.Runs[0].Losses))];
+        folder.Write(JsonName, new { seeds = plan.Seeds, learning_rates = plan.LearningRates, methods = outcomes.Select(ToJson) });
+        folder.Write(CsvName, Csv());
+        folder.Write(CurvesName, SvgChart.Draw($"Training loss, seed {plan.Base.Seed}", curves));
+
+        console.WriteLine();
+        console.Write(MethodTable.Create(plan.Seeds > 1 ? $"{plan.Seeds} seeds: mean ± standard deviation" : $"Seed {plan.Base.Seed}", outcomes,
+            ("learning rate", outcome => Rate(outcome.Method.LearningRate)), ("LoRA trains", outcome => Ratio(outcome))));
+        console.WriteLine();
+        TerminalChart.Write(console, curves);
+        console.WriteLine();
+        console.Profile.Out.Writer.WriteLine($"In {folder.Path}: {JsonName}, {CsvName}, {CurvesName}; every run in {Path.GetFileName(folder.Runs)}.");
+    }
+
+    private Outcome? LoRA => outcomes.FirstOrDefault(outcome => outcome.Method.Method == TrainingMethod.LoRA);
+
+    /// <summary>LoRA's parameters against those of a method; empty for LoRA itself, and without it.</summary>
+    private string Ratio(Outcome outcome) => LoRA is { } lora && outcome != lora ? MethodTable.Ratio(lora.TrainableParameters, outcome.TrainableParameters) : "";
+
+    private object ToJson(Outcome outcome) => new
+    {
+        method = ResolvedOptions.Name(outcome.Method.Method),
+        name = outcome.Name,
+        trainable_parameters = outcome.TrainableParameters,
+        lora_trains = Ratio(outcome),
+        learning_rate = outcome.Method.LearningRate,
+        learning_rates_tried = outcome.Method.Tried.Select(tried => new { learning_rate = tried.LearningRate, validation = tried.Validation }),
+        train = Summary(outcome.Train),
+        validation = Summary(outcome.Validation),
+        test = Summary(outcome.Test),
+        seconds = Summary(outcome.Seconds),
+        runs = outcome.Method.Runs.Select(run => run.Name),
+    };
+
+    private static object Summary(IReadOnlyList<double> values)
+    {
+        var (mean, deviation) = Spread.Of(values);
+        return new { mean, deviation, by_seed = values };
+    }
+
+    private string Csv()
+    {
+        var csv = new StringBuilder("method,trainable_parameters,lora_trains,learning_rate,seeds,train,train_deviation,validation,validation_deviation,test,test_deviation,seconds\n");
+        foreach (var outcome in outcomes)
+        {
+            var (train, validation, test) = (Spread.Of(outcome.Train), Spread.Of(outcome.Validation), Spread.Of(outcome.Test));
+            csv.Append(CultureInfo.InvariantCulture, $"{ResolvedOptions.Name(outcome.Method.Method)},{outcome.TrainableParameters},{Ratio(outcome)},{Rate(outcome.Method.LearningRate)},{plan.Seeds},")
+                .Append(CultureInfo.InvariantCulture, $"{train.Mean},{train.Deviation},{validation.Mean},{validation.Deviation},{test.Mean},{test.Deviation},{Spread.Of(outcome.Seconds).Mean:F1}\n");
+        }
+        return csv.ToString();
+    }
+
+    private static string Rate(float rate) => rate.ToString("0.###e0", CultureInfo.InvariantCulture);
+
+    private sealed record Outcome(ComparedMethod Method, string Name) : IMethodOutcome
+    {
+        public long TrainableParameters => Method.TrainableParameters;
+
+        public IReadOnlyList<double> Train => [.. Method.Runs.Select(run => run.Train!.Value)];
+
+        public IReadOnlyList<double> Validation => [.. Method.Runs.Select(run => run.Validation)];
+
+        public IReadOnlyList<double> Test => [.. Method.Runs.Select(run => run.Test!.Value)];
+
+        public IReadOnlyList<double> Seconds => [.. Method.Runs.Select(run => run.Seconds)];
+    }
+}

@@ -1,0 +1,119 @@
+using System.Globalization;
+using LoraScratch.Engine;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Lora.Experiments;
+
+/// <summary>What is compared: some methods, each with every learning rate and every seed, all else equal.</summary>
+/// <param name="Base">Everything but method, learning rate and seed.</param> <param name="Methods">In the order of the table.</param>
+/// <param name="LearningRates">The grid, the same for each method.</param> <param name="Seeds">The first is <see cref="TrainingOptions.Seed"/> of the base.</param>
+public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<TrainingMethod> Methods, IReadOnlyList<float> LearningRates, int Seeds)
+{
+    /// <summary>Number of trainings.</summary>
+    public int Count => Methods.Count * LearningRates.Count * Seeds;
+
+    /// <summary>The runs of one method and learning rate, by seed.</summary>
+    public IReadOnlyList<ExperimentRun> Runs(TrainingMethod method, float learningRate) =>
+    [
+        .. Enumerable.Range(0, Seeds).Select(i => Base.Seed + (ulong)i).Select(seed => new ExperimentRun(
+            string.Create(CultureInfo.InvariantCulture, $"{ResolvedOptions.Name(method)}-lr{learningRate:0.######e0}-seed{seed}"),
+            // The head's training is the method itself for the others: what is asked for concerns LoRA alone.
+            Base with { Method = method, LearningRate = learningRate, Seed = seed, TrainHead = method == TrainingMethod.LoRA ? Base.TrainHead : null })),
+    ];
+
+    /// <summary>How many of the trainings have ended.</summary>
+    public int CountDone(ExperimentFolder folder) =>
+        Methods.SelectMany(method => LearningRates.SelectMany(rate => Runs(method, rate))).Count(run => folder.Has(Comparison.RecordOf(run.Name)));
+
+    /// <summary>Refuses what makes no sense.</summary>
+    /// <exception cref="InputException">The message names the option.</exception>
+    public void Check()
+    {
+        if (Methods.Count == 0 || Methods.Distinct().Count() != Methods.Count)
+            throw new InputException("--methods: expected some of lora, last-layers, full, each once.");
+        if (LearningRates.Count == 0 || LearningRates.Distinct().Count() != LearningRates.Count)
+            throw new InputException("--lr: expected one or more learning rates, each once.");
+        if (Seeds < 1)
+            throw new InputException($"--seeds is {Seeds}; expected at least 1.");
+        foreach (var run in Methods.SelectMany(method => LearningRates.SelectMany(rate => Runs(method, rate))))
+            run.Options.Check();
+    }
+
+    /// <summary>The plan by the names of its options.</summary>
+    internal Dictionary<string, object?> Describe(SplitOptions split)
+    {
+        var options = ResolvedOptions.Of(Base);
+        options["methods"] = string.Join(',', Methods.Select(ResolvedOptions.Name));
+        options["lr"] = string.Join(',', LearningRates.Select(rate => rate.ToString("0.######e0", CultureInfo.InvariantCulture)));
+        options["seeds"] = Seeds;
+        (options["split"], options["split-seed"], options["validation"], options["test"]) = (split.Rule.ToString().ToLowerInvariant(), split.Seed, split.Validation, split.Test);
+        return options;
+    }
+}
+
+/// <summary>What one method came to, at the learning rate with the best mean validation accuracy.</summary>
+/// <param name="Method">Which.</param> <param name="LearningRate">The chosen one.</param> <param name="Runs">Its runs by seed, training and test accuracies included.</param>
+/// <param name="Tried">Mean validation accuracy of every learning rate.</param>
+public sealed record ComparedMethod(TrainingMethod Method, float LearningRate, IReadOnlyList<RunRecord> Runs, IReadOnlyList<(float LearningRate, double Validation)> Tried)
+{
+    /// <summary>Numbers that were trained.</summary>
+    public long TrainableParameters => Runs[0].TrainableParameters;
+}
+
+/// <summary>
+/// Carries out a comparison: every run is trained once, each method's learning rate is chosen by its mean validation accuracy, and only then the test texts are
+/// looked at, with the weights of the chosen runs. Weights of learning rates that lost are deleted as soon as that is known.
+/// </summary>
+public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, RunExecutor executor)
+{
+    /// <summary>Runs what has not been run yet.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled; what is done is stored.</exception>
+    public IReadOnlyList<ComparedMethod> Go()
+    {
+        var chosen = plan.Methods.Select(method => (Method: method, Choice: Choose(method))).ToList();
+        // Nothing can be chosen any more: now the test texts.
+        return [.. chosen.Select(entry => new ComparedMethod(entry.Method, entry.Choice.LearningRate,
+            [.. plan.Runs(entry.Method, entry.Choice.LearningRate).Zip(entry.Choice.Records, Evaluated)], entry.Choice.Tried))];
+    }
+
+    private (float LearningRate, IReadOnlyList<RunRecord> Records, IReadOnlyList<(float, double)> Tried) Choose(TrainingMethod method)
+    {
+        var tried = new List<(float, double)>();
+        (float LearningRate, IReadOnlyList<RunRecord> Records)? best = null;
+        foreach (var rate in plan.LearningRates)
+        {
+            IReadOnlyList<RunRecord> records = [.. plan.Runs(method, rate).Select(Trained)];
+            tried.Add((rate, records.Average(record => record.Validation)));
+            var isBest = best is null || Mean(records).CompareTo(Mean(best.Value.Records)) > 0;
+            foreach (var loser in (isBest ? best?.Records : records) ?? [])
+                folder.Delete(WeightsOf(loser.Name));
+            if (isBest)
+                best = (rate, records);
+        }
+        return (best!.Value.LearningRate, best.Value.Records, tried);
+
+        // More texts right, or as many at a smaller loss.
+        static (double Accuracy, double MinusLoss) Mean(IReadOnlyList<RunRecord> records) => (records.Average(record => record.Validation), -records.Average(record => record.ValidationLoss));
+    }
+
+    private RunRecord Trained(ExperimentRun run) => folder.Has(RecordOf(run.Name))
+        ? folder.Read<RunRecord>(RecordOf(run.Name))
+        : executor.Train(run, (record, classifier) =>
+        {
+            TrainedWeights.Save(Path.Combine(folder.Path, WeightsOf(run.Name)), classifier.Model);
+            folder.Write(RecordOf(run.Name), record);               // last: from now on the run counts as done
+        });
+
+    private RunRecord Evaluated(ExperimentRun run, RunRecord record)
+    {
+        if (record.Test is not null)
+            return record;
+        var evaluated = executor.Evaluate(run, record, Path.Combine(folder.Path, WeightsOf(run.Name)));
+        folder.Write(RecordOf(run.Name), evaluated);
+        return evaluated;
+    }
+
+    internal static string RecordOf(string run) => Path.Combine("runs", $"{run}.json");
+
+    private static string WeightsOf(string run) => Path.Combine("runs", $"{run}.safetensors");
+}

@@ -1,0 +1,71 @@
+using LoraScratch.Engine;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Lora.Experiments;
+
+/// <summary>How the texts of an experiment are parted in three.</summary>
+public enum SplitRule
+{
+    /// <summary>Each part has the same shares of the classes; drawn by seed.</summary>
+    Stratified,
+
+    /// <summary>As the tutorial's script: shuffled by NumPy with seed 0 and again with seed 1, then cut in order: train, validation, test.</summary>
+    Tutorial,
+}
+
+/// <summary>The sizes of the three parts, and how they are drawn.</summary>
+/// <param name="Rule">How.</param> <param name="Validation">Share of the texts that choose epochs and learning rates.</param>
+/// <param name="Test">Share that nothing is chosen by.</param> <param name="Seed">Draws a stratified split: the same for every run of an experiment, whatever its own seed.</param>
+public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double Validation = 0.1, double Test = 0.2, ulong Seed = 1)
+{
+    /// <summary>Refuses shares that leave a part empty.</summary>
+    /// <exception cref="InputException">The message names the option.</exception>
+    public void Check()
+    {
+        if (Validation is not (> 0 and < 1))
+            throw new InputException(FormattableString.Invariant($"--validation is {Validation}; expected a share between 0 and 1: it chooses epochs and learning rates."));
+        if (!(Test > 0 && Validation + Test < 1))
+            throw new InputException(FormattableString.Invariant($"--test is {Test}; expected a share above 0 that, with --validation {Validation}, leaves texts to train on."));
+    }
+
+    /// <summary>Parts a data set.</summary>
+    /// <exception cref="InputException">A part would be empty.</exception>
+    public (TextDataset Train, TextDataset Validation, TextDataset Test) Part(TextDataset dataset)
+    {
+        Check();
+        var count = dataset.Examples.Count;
+        var (validation, test) = ((int)Math.Round(Validation * count), (int)Math.Round(Test * count));
+        if (validation == 0 || test == 0 || validation + test >= count)
+            throw new InputException($"{dataset.Source}: {count} texts are too few to be parted into texts to train on, {validation} for validation and {test} to test on.");
+        if (Rule == SplitRule.Stratified)
+        {
+            var (rest, toTest) = dataset.Split(Test, Seed);
+            var (train, toValidate) = rest.Split((double)validation / rest.Examples.Count, Seed);
+            return (train, toValidate, toTest);
+        }
+        var (first, second) = (NumpyPermutation.Random(count, 0), NumpyPermutation.Random(count, 1));
+        int[] order = [.. second.Select(i => first[i])];
+        return (dataset.Select(order[..(count - validation - test)]), dataset.Select(order[(count - validation - test)..(count - test)]), dataset.Select(order[(count - test)..]));
+    }
+}
+
+/// <summary>The encoded texts of an experiment.</summary>
+/// <param name="Train">Trained on.</param> <param name="Validation">Choose epochs and learning rates.</param> <param name="Test">Looked at when all is chosen.</param>
+public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test)
+{
+    /// <summary>The parts and what they are for.</summary>
+    internal (string Use, IReadOnlyList<EncodedExample> Texts)[] Parts => [("to train on", Train.Examples), ("laid aside for validation", Validation.Examples), ("to test on", Test.Examples)];
+
+    /// <summary>Parts and encodes a data set.</summary>
+    /// <param name="dataset">Every text with a class.</param> <param name="classifier">Its tokenizer and classes.</param> <param name="split">How to part.</param>
+    /// <param name="options">Limit, its seed, and the length of texts.</param>
+    /// <exception cref="InputException">A text has no class, the classes are not the model's, or a part would be empty.</exception>
+    public static ExperimentData Prepare(TextDataset dataset, TextClassifier classifier, SplitOptions split, TrainingOptions options)
+    {
+        TrainingData.RequireLabels(dataset, classifier);
+        var (train, validation, test) = split.Part(options.Limit is { } limit ? dataset.Limit(limit, split.Seed) : dataset);
+        EncodedDataset Encode(TextDataset part) => part.Encode(classifier.Tokenizer, classifier.LongestText(options.MaxLength));
+        return new ExperimentData(Encode(train), Encode(validation), Encode(test));
+    }
+}

@@ -1,0 +1,94 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Lora.Experiments;
+
+/// <summary>
+/// The folder of an experiment: what it is (<see cref="IdentityName"/>), the records and weights of runs that ended and the state of the one that did not
+/// (<see cref="Runs"/>), and the tables and pictures made of them. Every file is written in one step, so that a kill loses the run in progress at most back to
+/// its last checkpoint.
+/// </summary>
+public sealed class ExperimentFolder
+{
+    /// <summary>Name of the file that says which experiment this is.</summary>
+    public const string IdentityName = "experiment.json";
+
+    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
+
+    private ExperimentFolder(string path) => Path = path;
+
+    /// <summary>The folder.</summary>
+    public string Path { get; }
+
+    /// <summary>The folder of the single runs.</summary>
+    public string Runs => System.IO.Path.Combine(Path, "runs");
+
+    /// <summary>Refuses a folder that <see cref="Open"/> would refuse, so that a command can ask before it loads anything.</summary>
+    /// <exception cref="InputException">The message says what to do.</exception>
+    public static void Check(string path, bool resume)
+    {
+        var exists = File.Exists(System.IO.Path.Combine(path, IdentityName));
+        if (resume && !exists)
+            throw new InputException($"{path}: there is no experiment to go on with (no {IdentityName}). Leave --resume out to begin one.");
+        if (!resume && exists)
+            throw new InputException($"{path}: an experiment is stored here. Go on with it by --resume, or choose another folder.");
+        if (!resume)
+            AtomicFolder.Check(path);
+    }
+
+    /// <summary>Begins an experiment in a new or empty folder, or goes on with the one that is there.</summary>
+    /// <exception cref="InputException">The folder is not as expected, or holds another experiment; the message names what differs.</exception>
+    internal static ExperimentFolder Open(string path, bool resume, RunIdentity identity)
+    {
+        Check(path, resume);
+        var folder = new ExperimentFolder(path);
+        if (resume)
+            identity.RequireSame(folder.Read<RunIdentity>(IdentityName), System.IO.Path.Combine(path, IdentityName));
+        else
+            AtomicFolder.Write(path, temporary =>
+            {
+                Directory.CreateDirectory(System.IO.Path.Combine(temporary, "runs"));
+                AtomicFile.WriteText(System.IO.Path.Combine(temporary, IdentityName), JsonSerializer.Serialize(identity, Json) + "\n");
+            });
+        return folder;
+    }
+
+    /// <summary>Writes a text file in one step.</summary>
+    public void Write(string name, string text) => AtomicFile.WriteText(System.IO.Path.Combine(Path, name), text);
+
+    /// <summary>Writes an object as JSON in one step.</summary>
+    public void Write<T>(string name, T value) => Write(name, JsonSerializer.Serialize(value, Json) + "\n");
+
+    /// <summary>Whether there is such a file.</summary>
+    public bool Has(string name) => File.Exists(System.IO.Path.Combine(Path, name));
+
+    /// <summary>Reads an object from JSON.</summary>
+    /// <exception cref="InputException">The file cannot be read, or is damaged.</exception>
+    public T Read<T>(string name)
+    {
+        var path = System.IO.Path.Combine(Path, name);
+        try
+        {
+            return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path)) ?? throw new JsonException("It is null.");
+        }
+        catch (Exception trouble) when (trouble is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {trouble.Message} Delete it, and what it stands for is computed again.");
+        }
+    }
+
+    /// <summary>Deletes a file, if it is there; one that cannot be deleted does no harm.</summary>
+    public void Delete(string name)
+    {
+        try
+        {
+            File.Delete(System.IO.Path.Combine(Path, name));
+        }
+        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+}

@@ -1,0 +1,39 @@
+using LoraScratch.Engine.IO;
+using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Lora.Experiments;
+
+/// <summary>One training run of an experiment.</summary>
+/// <param name="Name">Names its files: letters, digits, dots and hyphens.</param> <param name="Options">How it trains.</param>
+public sealed record ExperimentRun(string Name, TrainingOptions Options);
+
+/// <summary>What a run came to. Accuracies are shares of texts; those of the training and test texts are taken only of runs that were chosen.</summary>
+/// <param name="Name">Of the run.</param> <param name="TrainableParameters">Numbers that were trained.</param> <param name="Steps">Steps taken.</param>
+/// <param name="KeptStep">The step after which the validation was best.</param> <param name="Validation">Accuracy then.</param> <param name="ValidationLoss">Mean cross-entropy then.</param>
+/// <param name="Seconds">Training, validation included.</param> <param name="Losses">Of every step.</param> <param name="Train">Accuracy; null: not taken.</param> <param name="Test">Accuracy; null: not taken.</param>
+public sealed record RunRecord(
+    string Name, long TrainableParameters, int Steps, int KeptStep, double Validation, double ValidationLoss, double Seconds, IReadOnlyList<float> Losses, double? Train = null, double? Test = null);
+
+/// <summary>The weights that a run trained, alone: with model, options and seed they make the trained model again.</summary>
+internal static class TrainedWeights
+{
+    /// <summary>Writes them in one step.</summary>
+    public static void Save(string path, Module model) =>
+        SafeTensorsWriter.Write(path, Trainable(model).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter)), new Dictionary<string, string> { ["format"] = "pt" });
+
+    /// <summary>Puts them into a model that is prepared as it was for the training.</summary>
+    /// <exception cref="Engine.InputException">The file is missing, or of another run.</exception>
+    public static void Load(string path, Module model)
+    {
+        using var file = SafeTensorsFile.Open(path);
+        foreach (var (name, parameter) in Trainable(model))
+        {
+            var values = new float[parameter.Shape.Count];
+            file.Read(name, values);
+            parameter.Set(values);
+        }
+    }
+
+    private static IEnumerable<(string Path, Parameter Parameter)> Trainable(Module model) => model.NamedParameters().Where(entry => entry.Parameter.IsTrainable);
+}

@@ -1,0 +1,71 @@
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Lora.Experiments;
+
+/// <summary>Shows an experiment to its user.</summary>
+public interface IExperimentProgress
+{
+    /// <summary>Calls <paramref name="train"/> while showing it.</summary>
+    TrainingResult Show(ExperimentRun run, Trainer trainer, Func<TrainingResult> train);
+
+    /// <summary>So many texts of a run's evaluation are done.</summary>
+    void Evaluating(ExperimentRun run, string texts, int done, int count);
+}
+
+/// <summary>Carries out the runs of an experiment, each on a model as it was at the beginning.</summary>
+/// <param name="load">Loads the model; a head that it lacks is drawn from the seed.</param> <param name="data">The same texts for every run.</param>
+/// <param name="folder">Where an unfinished run is saved.</param> <param name="checkpointEvery">Saves it after every so many steps; 0: only when it is cancelled.</param>
+/// <param name="progress">Shows it.</param> <param name="cancellation">Ends it.</param>
+public sealed class RunExecutor(
+    Func<ulong, TextClassifier> load, ExperimentData data, string folder, int checkpointEvery, IExperimentProgress progress, CancellationToken cancellation)
+{
+    /// <summary>Trains, or goes on with a training that a kill or Ctrl-C ended.</summary>
+    /// <param name="run">What to do.</param> <param name="store">Stores the result, the model in its best state; only then the saved run is deleted.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the run is saved.</exception>
+    public RunRecord Train(ExperimentRun run, Action<RunRecord, TextClassifier> store)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        return With(run, classifier =>
+        {
+            var path = Path.Combine(folder, $"{run.Name}.checkpoint.safetensors");
+            var checkpoint = new CheckpointOptions(path, checkpointEvery, Resume: File.Exists(path));
+            var trainer = new Trainer(classifier, run.Options);
+            var result = progress.Show(run, trainer, () => trainer.Train(data.Train.Examples, data.Validation.Examples, cancellation, checkpoint));
+            if (result.WasCancelled)
+                throw new OperationCanceledException(cancellation);
+            var record = new RunRecord(run.Name, trainer.TrainableParameters, result.Steps, result.KeptStep, result.Best!.Accuracy, result.Best.Loss, result.Seconds,
+                [.. result.Metrics.Select(step => step.Loss)]);
+            store(record, classifier);
+            checkpoint.Delete();
+            return record;
+        });
+    }
+
+    /// <summary>The record with the accuracies on training and test texts, of the state that the run kept.</summary>
+    /// <param name="run">A run that has ended.</param> <param name="record">Its record.</param> <param name="weights">Where its weights are.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public RunRecord Evaluate(ExperimentRun run, RunRecord record, string weights) => With(run, classifier =>
+    {
+        TrainedWeights.Load(weights, classifier.Model);
+        double Accuracy(EncodedDataset texts, string name) => classifier.Evaluate(texts.Examples, cancellation: cancellation,
+            progress: done => progress.Evaluating(run, name, done, texts.Examples.Count)).Accuracy;
+        return record with { Train = Accuracy(data.Train, "training"), Test = Accuracy(data.Test, "test") };
+    });
+
+    /// <summary>A model for one run; its memory goes back at once, for the next run wants as much.</summary>
+    private T With<T>(ExperimentRun run, Func<TextClassifier, T> work)
+    {
+        var classifier = load(run.Options.Seed);
+        try
+        {
+            TrainingSetup.Prepare(classifier, run.Options);
+            return work(classifier);
+        }
+        finally
+        {
+            foreach (var parameter in classifier.Model.Parameters())
+                parameter.Dispose();
+        }
+    }
+}

@@ -1,0 +1,152 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Xml.Linq;
+using LoraScratch.Tests.Cli;
+
+namespace LoraScratch.Tests.Experiments;
+
+/// <summary>lora compare on a tiny model and tiny texts: what it chooses and when, what it leaves, and that a kill costs nothing.</summary>
+public class CompareTests
+{
+    private TinyTask task = null!;
+    private ProgramResult whole = null!;
+
+    [OneTimeSetUp]
+    public void Compare()
+    {
+        task = new TinyTask();
+        whole = LoraProgram.Call(Args("whole"));
+        Assert.That(whole.Code, Is.Zero, whole.Errors);
+    }
+
+    [OneTimeTearDown]
+    public void DeleteFolder() => task.Dispose();
+
+    [Test]
+    public void The_learning_rate_of_each_method_is_the_one_with_the_best_mean_validation_and_the_test_texts_come_after_every_choice()
+    {
+        foreach (var method in Results("whole").EnumerateArray())
+        {
+            var name = method.GetProperty("method").GetString()!;
+            var means = new[] { "1e-3", "1e-2" }.Select(rate => (Rate: rate, Runs: new[] { 3, 4 }.Select(seed => Run("whole", $"{name}-lr{rate}-seed{seed}")).ToArray()))
+                .OrderByDescending(entry => entry.Runs.Average(run => run.GetProperty("Validation").GetDouble())).ThenBy(entry => entry.Runs.Average(run => run.GetProperty("ValidationLoss").GetDouble())).ToArray();
+            Assert.That(method.GetProperty("runs").EnumerateArray().Select(run => run.GetString()), Is.EqualTo(new[] { 3, 4 }.Select(seed => $"{name}-lr{means[0].Rate}-seed{seed}")), name);
+            Assert.That(means[0].Runs.Select(run => run.GetProperty("Test").ValueKind), Has.All.EqualTo(JsonValueKind.Number));
+            Assert.That(means[1].Runs.Select(run => run.GetProperty("Test").ValueKind), Has.All.EqualTo(JsonValueKind.Null), "a learning rate that lost is never tested");
+        }
+        var lines = whole.Errors.Split('\n');
+        Assert.That(Array.FindIndex(lines, line => line.Contains("test texts evaluated")), Is.GreaterThan(Array.FindIndex(lines, line => line.StartsWith("run 12 of 12", StringComparison.Ordinal))));
+    }
+
+    [Test]
+    public void The_table_has_means_deviations_and_ratios_and_the_files_have_the_same_numbers()
+    {
+        var rows = File.ReadAllLines(Path.Combine(task["whole"], "results.csv")).Select(line => line.Split(',')).ToArray();
+        Assert.That(rows.Select(row => row[0]), Is.EqualTo(new[] { "method", "lora", "last-layers", "full" }));
+        foreach (var (method, row) in Results("whole").EnumerateArray().Zip(rows.Skip(1)))
+        {
+            var tests = method.GetProperty("runs").EnumerateArray().Select(run => Run("whole", run.GetString()!).GetProperty("Test").GetDouble()).ToArray();
+            var (mean, deviation) = ((tests[0] + tests[1]) / 2, Math.Abs(tests[0] - tests[1]) / Math.Sqrt(2));
+            Assert.That(Number(row[9]), Is.EqualTo(mean).Within(1e-12));
+            Assert.That(Number(row[10]), Is.EqualTo(deviation).Within(1e-12));
+            Assert.That(method.GetProperty("test").GetProperty("mean").GetDouble(), Is.EqualTo(mean).Within(1e-12));
+            Assert.That(whole.Output, Does.Contain(string.Create(CultureInfo.InvariantCulture, $"{100 * mean:F2} ± {100 * deviation:F2} %")));
+        }
+        // LoRA of rank 4 on query and value of two layers of width 16, and the head: 4·4·(16 + 16) + 306; all: the model's.
+        Assert.That(rows.Skip(1).Select(row => (row[1], row[2])), Is.EqualTo(new[] { ("818", ""), ("306", "2.7x more"), ($"{ModelSize()}", $"{ModelSize() / 818.0:0.#}x fewer") }));
+        Assert.That(whole.Output, Does.Contain("LoRA (query, value)").And.Contain("last two layers").And.Contain("all layers").And.Contain("2.7x more"));
+        Assert.That(XDocument.Load(Path.Combine(task["whole"], "curves.svg")).Root!.Elements().Count(element => element.Name.LocalName == "polyline"), Is.EqualTo(3));
+    }
+
+    [Test]
+    public void Killed_at_several_places_it_ends_with_the_same_results_and_repeats_no_run()
+    {
+        var args = Args("killed");
+        var kept = new List<Dictionary<string, string>>();
+        foreach (var (run, milliseconds) in new[] { (2, 0), (5, 40), (9, 5), (12, 100) })
+        {
+            Kill(args, run, milliseconds);
+            var ended = Directory.GetFiles(Path.Combine(task["killed"], "runs"), "*.json").ToDictionary(path => path, File.ReadAllText);
+            Assert.That(ended, Has.Count.GreaterThanOrEqualTo(run - 1));
+            args = [.. Args("killed"), "--resume"];
+            kept.Add(ended);
+        }
+        var last = LoraProgram.Call(args);
+        Assert.That(last.Code, Is.Zero, last.Errors);
+        Assert.That(WithoutTimes("killed"), Is.EqualTo(WithoutTimes("whole")));
+        foreach (var (path, text) in kept.SelectMany(ended => ended))
+        {
+            // The accuracies on training and test texts are added at the end; the seconds tell whether a run was repeated.
+            Assert.That(JsonDocument.Parse(File.ReadAllText(path)).RootElement.GetProperty("Seconds").GetRawText(), Is.EqualTo(JsonDocument.Parse(text).RootElement.GetProperty("Seconds").GetRawText()), path);
+        }
+        Assert.That(LoraProgram.Call([.. Args("killed"), "--resume"]).Errors, Does.Not.Contain("step ").And.Not.Contain("evaluated"), "nothing is left to do");
+    }
+
+    [Test]
+    public void Another_experiment_does_not_go_on_with_it_and_none_is_overwritten()
+    {
+        Assert.That(LoraProgram.Call(Args("whole")).Errors, Does.Contain("--resume, or choose another folder"));
+        Assert.That(LoraProgram.Call([.. Args("nothing"), "--resume"]).Errors, Does.Contain("there is no experiment to go on with"));
+        Assert.That(LoraProgram.Call([.. Args("whole"), "--resume", "--weight-decay", "0.5"]).Errors, Does.Contain("--weight-decay was 0.01 and is 0.5 now"));
+        Assert.That(LoraProgram.Call([.. Args("whole", seeds: "3"), "--resume"]).Errors, Does.Contain("--seeds was 2 and is 3 now"));
+        Assert.That(LoraProgram.Call([.. Args("whole"), "--resume", "--test", "0.25"]).Errors, Does.Contain("--test was 0.2 and is 0.25 now"));
+    }
+
+    [Test]
+    public void Options_that_hold_instead_of_a_presets_are_named()
+    {
+        var result = LoraProgram.Call("compare", "--model", task.Model, "--data", task.Data, "--out", task["preset"], "--preset", "tutorial", "--methods", "lora",
+            "--epochs", "1", "--rank", "2", "--max-length", "24", "--threads", "1");
+        Assert.That(result.Code, Is.Zero, result.Errors);
+        Assert.That(result.Errors.Split('\n').Where(line => line.StartsWith("--preset", StringComparison.Ordinal)), Is.EqualTo(new[]
+        {
+            "--preset tutorial has --rank 8; --rank 2 holds.",
+            "--preset tutorial has --epochs 3; --epochs 1 holds.",
+            "--preset tutorial has --max-length 512; --max-length 24 holds.",
+            "--preset tutorial has --methods lora,last-layers,full; --methods lora holds.",
+        }));
+        var identity = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["preset"], "experiment.json"))).RootElement.GetProperty("Options");
+        Assert.That(new[] { "scaling", "init", "optimizer", "lr", "train-head", "split" }.Select(name => identity.GetProperty(name).GetString()), Is.EqualTo(new[] { "alpha", "normal", "adam", "5e-5", "false", "tutorial" }));
+        Assert.That(result.Output, Does.Contain("256"), "2·4·(16 + 16): the head stays as it is");
+    }
+
+    [TestCase("--methods", "lora,lora", "--methods is 'lora,lora'")]
+    [TestCase("--methods", "qlora", "--methods is 'qlora'")]
+    [TestCase("--lr", "1e-3,x", "--lr is '1e-3,x'")]
+    [TestCase("--lr", "1e-3,1e-3", "--lr: expected")]
+    [TestCase("--seeds", "0", "--seeds is 0")]
+    [TestCase("--validation", "0", "--validation is 0")]
+    [TestCase("--checkpoint-every", "-1", "--checkpoint-every is -1")]
+    public void Mistakes_are_named(string option, string value, string expected)
+    {
+        var result = LoraProgram.Call("compare", "--model", task.Model, "--data", task.Data, "--out", task["mistake"], option, value);
+        Assert.That((result.Code, result.Errors.Contains(expected, StringComparison.Ordinal)), Is.EqualTo((1, true)), result.Errors);
+        Assert.That(Directory.Exists(task["mistake"]), Is.False);
+    }
+
+    private string[] Args(string folder, string seeds = "2") =>
+        ["compare", "--model", task.Model, "--data", task.Data, "--out", task[folder], "--lr", "1e-3,1e-2", "--seeds", seeds, "--seed", "3", "--rank", "4", "--epochs", "3", "--batch-size", "4", "--threads", "1", "--checkpoint-every", "4"];
+
+    private static void Kill(string[] args, int run, int milliseconds)
+    {
+        using var process = LoraProgram.Start(args);
+        var output = process.StandardOutput.ReadToEndAsync();
+        while (process.StandardError.ReadLine() is { } line && !line.StartsWith($"run {run} of 12", StringComparison.Ordinal))
+        {
+        }
+        Thread.Sleep(milliseconds);
+        process.Kill();
+        LoraProgram.Finish(process, output, process.StandardError.ReadToEndAsync());
+    }
+
+    private string WithoutTimes(string folder) => string.Join('\n', Results(folder).EnumerateArray().Select(method =>
+        string.Join(' ', method.EnumerateObject().Where(property => property.Name != "seconds").Select(property => property.Value.GetRawText()))));
+
+    private JsonElement Results(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(task[folder], "results.json"))).RootElement.GetProperty("methods");
+
+    private JsonElement Run(string folder, string name) => JsonDocument.Parse(File.ReadAllText(Path.Combine(task[folder], "runs", $"{name}.json"))).RootElement;
+
+    private int ModelSize() => new LoraScratch.Lora.Training.TextClassifier(LoraScratch.Lora.DistilBert.ModelFolder.Load(task.Model)).Model.Parameters().Sum(parameter => parameter.Shape.Count);
+
+    private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
+}
