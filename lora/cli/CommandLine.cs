@@ -67,6 +67,7 @@ internal static class CommandLine
         DemoCommand.Create(),
         TrainCommand.Create(),
         CompareCommand.Create(),
+        SweepCommand.Create(),
         EvaluateCommand.Create(),
         PredictCommand.Create(),
         MergeCommand.Create(),

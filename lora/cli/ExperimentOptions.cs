@@ -17,7 +17,7 @@ internal sealed class ExperimentOptions
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where everything goes: a new or empty folder, or with --resume that of the experiment.", required: true);
     private readonly Option<double?> validation = OptionKinds.OptionalNumber("--validation", "Share of the texts that choose epochs and learning rates. [default: 0.1]");
     private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the texts that are looked at when all is chosen. [default: 0.2]");
-    private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the texts are parted: each part with the same shares of the classes, or as the tutorial's script shuffles and cuts them. [default: stratified, with a preset tutorial]", "stratified", "tutorial")!;
+    private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the texts are parted: each part with the same shares of the classes, or as the tutorial's script shuffles and cuts them. [default: tutorial for a sweep and with a preset, else stratified]", "stratified", "tutorial")!;
     private readonly DeviceOptions device = new();
 
     /// <summary>The options of the training runs.</summary>
@@ -27,14 +27,15 @@ internal sealed class ExperimentOptions
     public CheckpointCommandOptions Saving { get; } = new(steps: 200);
 
     /// <summary>Adds the options to a command.</summary>
-    public void AddTo(Command command)
+    /// <param name="command">The command.</param> <param name="decided">Options of training runs that the command decides.</param>
+    public void AddTo(Command command, IReadOnlyList<Option> decided)
     {
         start.AddTo(command);
         foreach (Option option in (Option[])[output, validation, test, split])
         {
             command.Add(option);
         }
-        Training.AddTo(command, forExperiment: true);
+        Training.AddTo(command, decided);
         Saving.AddTo(command);
         device.AddTo(command);
     }
@@ -66,6 +67,20 @@ internal sealed class ExperimentOptions
         Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, {Text.Count(data.Test.Examples.Count)} to test; {backend.Description}");
         var folder = start.Model(parsed)!;
         return (backend, new ExperimentInput(seed => new TextClassifier(ModelFolder.Load(folder, seed, dataset.Labels.Names, backend)), first, data));
+    }
+
+    /// <summary>Says on standard error every option by which an experiment differs from what it is named after.</summary>
+    /// <param name="name">"--preset tutorial"</param> <param name="before">Its options by name.</param> <param name="after">Those that hold.</param>
+    public static void SayOverrides(string name, Dictionary<string, object?> before, Dictionary<string, object?> after)
+    {
+        foreach (var (option, value) in after)
+        {
+            var (was, now) = (ResolvedOptions.Text(before[option]), ResolvedOptions.Text(value));
+            if (was != now)
+            {
+                Console.Error.WriteLine($"{name} has --{option} {was}; --{option} {now} holds.");
+            }
+        }
     }
 
     /// <summary>Says what Ctrl-C left.</summary>

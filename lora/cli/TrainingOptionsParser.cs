@@ -44,17 +44,20 @@ internal sealed class TrainingOptionsParser
     /// <summary>The options that shape a new adapter: an adapter that is trained further has them decided.</summary>
     public IReadOnlyList<Option> OfLoRA => [rank, alpha, init, scaling, dropout, targets];
 
-    /// <summary>The options that name one method and one learning rate, which an experiment has several of.</summary>
-    private IReadOnlyList<Option> OfOneRun => [method, learningRate, validation];
+    /// <summary>What a comparison has several of, and the share for validation, for which an experiment has an option of its own.</summary>
+    public IReadOnlyList<Option> DecidedByComparison => [method, learningRate, validation];
+
+    /// <summary>What a sweep has several of, and the share for validation.</summary>
+    public IReadOnlyList<Option> DecidedBySweep => [method, rank, alpha, targets, validation];
 
     private IReadOnlyList<Option> All => [method, rank, alpha, init, scaling, dropout, targets, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
         accumulate, epochs, batchSize, maxLength, maxSteps, limit, validation, seed, shuffle];
 
     /// <summary>Adds the options to a command.</summary>
-    /// <param name="command">The command.</param> <param name="forExperiment">Without method, learning rate and validation share, for which an experiment has options of its own.</param>
-    public void AddTo(Command command, bool forExperiment = false)
+    /// <param name="command">The command.</param> <param name="decided">Options to leave out: the command decides them.</param>
+    public void AddTo(Command command, IReadOnlyList<Option>? decided = null)
     {
-        foreach (var option in forExperiment ? All.Except(OfOneRun) : All)
+        foreach (var option in All.Except(decided ?? []))
         {
             command.Add(option);
         }

@@ -6,7 +6,7 @@ namespace LoraScratch.Lora.Data;
 internal static class Permutation
 {
     // Each use draws from its own stream of the seed; epoch e of training has stream e.
-    public const uint ShuffleStream = 0xFFFF_FFFF, SplitStream = 0xFFFF_FFFE, LimitStream = 0xFFFF_FFFD;
+    public const uint ShuffleStream = 0xFFFF_FFFF, SplitStream = 0xFFFF_FFFE, LimitStream = 0xFFFF_FFFD, SweepStream = 0xFFFF_FFFC;
 
     /// <summary>A random order of 0…count−1 (Fisher–Yates).</summary>
     /// <param name="count">How many.</param>

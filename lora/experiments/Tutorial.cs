@@ -30,7 +30,6 @@ public static class Tutorial
         Schedule = ScheduleKind.Constant,
         Epochs = 3,
         BatchSize = 12,
-        MaxLength = 512,
         Shuffle = true,
     };
 

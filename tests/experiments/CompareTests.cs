@@ -102,7 +102,7 @@ public class CompareTests
         {
             "--preset tutorial has --rank 8; --rank 2 holds.",
             "--preset tutorial has --epochs 3; --epochs 1 holds.",
-            "--preset tutorial has --max-length 512; --max-length 24 holds.",
+            "--preset tutorial has --max-length not given; --max-length 24 holds.",
             "--preset tutorial has --methods lora,last-layers,full; --methods lora holds.",
         }));
         var identity = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["preset"], "experiment.json"))).RootElement.GetProperty("Options");

@@ -49,7 +49,7 @@ public class TutorialPresetTests
     public void The_head_stays_as_it_was_drawn()
     {
         var classifier = new TextClassifier(TinyDistilBert.Classifier().Model, WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary), isHeadDrawn: true);
-        var adapter = TrainingSetup.Prepare(classifier, Tutorial.Default with { Lora = Tutorial.Default.Lora with { Rank = 2 }, MaxLength = null })!;
+        var adapter = TrainingSetup.Prepare(classifier, Tutorial.Default with { Lora = Tutorial.Default.Lora with { Rank = 2 } })!;
         Assert.That(classifier.Model.TrainableParameters(), Is.EquivalentTo(adapter.Layers.SelectMany(layer => new[] { layer.Layer.Lora.A, layer.Layer.Lora.B })));
         Assert.That(() => TrainingSetup.Prepare(new TextClassifier(TinyDistilBert.Classifier().Model, classifier.Tokenizer, isHeadDrawn: true), Tutorial.Default with { Targets = LoRATargets.Names }),
             Throws.Nothing, "the tutorial's grid adapts the drawn head by LoRA");

@@ -34,7 +34,7 @@ internal sealed class CompareCommand
         {
             command.Add(option);
         }
-        compare.experiment.AddTo(command);
+        compare.experiment.AddTo(command, compare.experiment.Training.DecidedByComparison);
         command.SetAction((parsed, cancellation) => Task.Run(() => compare.Run(parsed, cancellation)));
         return command;
     }
@@ -53,7 +53,7 @@ internal sealed class CompareCommand
         plan.Check();
         if (basis.Options is not null)
         {
-            SayOverrides(parsed, new ComparisonPlan(basis.Options, AllMethods, basis.Rates, 1).Describe(basis.Split), plan.Describe(split));
+            ExperimentOptions.SayOverrides($"--preset {parsed.GetValue(preset)}", new ComparisonPlan(basis.Options, AllMethods, basis.Rates, 1).Describe(basis.Split), plan.Describe(split));
         }
         var (path, resume) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed));
         var every = experiment.Saving.Every(parsed);
@@ -63,7 +63,7 @@ internal sealed class CompareCommand
         using (backend)
         {
             var folder = ExperimentFolder.Open(path, resume, RunIdentity.Of(input.First, plan.Describe(split), input.Data.Parts));
-            var progress = new ExperimentProgress(plan.Count, plan.CountDone(folder));
+            var progress = new ExperimentProgress(plan.Count) { Done = plan.CountDone(folder) };
             try
             {
                 var result = new Comparison(plan, folder, new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation)).Go();
@@ -73,19 +73,6 @@ internal sealed class CompareCommand
             catch (OperationCanceledException)
             {
                 return experiment.SayHowToGoOn(parsed, "compare");
-            }
-        }
-    }
-
-    /// <summary>Every option by which a run differs from its preset.</summary>
-    private void SayOverrides(ParseResult parsed, Dictionary<string, object?> before, Dictionary<string, object?> after)
-    {
-        foreach (var (name, value) in after)
-        {
-            var (was, now) = (ResolvedOptions.Text(before[name]), ResolvedOptions.Text(value));
-            if (was != now)
-            {
-                Console.Error.WriteLine($"--preset {parsed.GetValue(preset)} has --{name} {was}; --{name} {now} holds.");
             }
         }
     }
