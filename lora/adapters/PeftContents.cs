@@ -69,8 +69,8 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
     private static PeftConfig Alphas(LoRAAdapter adapter)
     {
         var layers = adapter.Layers.Select(layer => (layer.Path, layer.Layer.Lora.Rank, Alpha: PeftAlpha(layer.Layer.Lora.Settings))).ToList();
-        var rank = Commonest(layers.Select(layer => layer.Rank));
-        var alpha = Commonest(layers.Select(layer => layer.Alpha));
+        var rank = PeftLayers.Commonest(layers.Select(layer => layer.Rank));
+        var alpha = PeftLayers.Commonest(layers.Select(layer => layer.Alpha));
         return new PeftConfig
         {
             Rank = rank,
@@ -80,14 +80,11 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
             AlphaPattern = layers.Where(layer => layer.Alpha != alpha).ToDictionary(layer => Key(layer.Path), layer => layer.Alpha),
         };
 
-        // A key means the ends of paths too; '^' keeps it to the one path where another layer's ends alike.
-        string Key(string path) => layers.Any(other => other.Path.EndsWith($".{path}", StringComparison.Ordinal)) ? $"^{path}" : path;
+        string Key(string path) => PeftLayers.PatternFor(path, layers.Select(layer => layer.Path));
     }
 
     /// <summary>lora_alpha, which is divided by r (or √r with use_rslora) when it is read: raw alpha is alpha·r there.</summary>
     private static double PeftAlpha(LoRASettings settings) => settings.ScalingRule == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
-
-    private static T Commonest<T>(IEnumerable<T> values) => values.GroupBy(value => value).MaxBy(group => group.Count())!.Key;
 
     /// <summary>The last part of a path where it means adapted layers only, else the whole path.</summary>
     private static IReadOnlyList<string> Targets(LoRAAdapter adapter)

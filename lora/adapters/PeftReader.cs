@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Adapters;
 internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConfig config)
 {
     private const int MostListed = 20;
-    private static readonly DType[] FloatTypes = [DType.F32, DType.F16, DType.BF16, DType.F64];
+    internal static readonly DType[] FloatTypes = [DType.F32, DType.F16, DType.BF16, DType.F64];
 
     // With bias "all", PEFT writes every parameter whose name has "bias" in it, also those of the wrappers around saved modules.
     private static readonly string[] CopiesOfSavedModules = [".original_module.", ".modules_to_save."];
@@ -16,10 +16,29 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
     private readonly Dictionary<string, float[]> values = [];
     private readonly List<string> problems = [];
 
+    /// <summary>Everything that does not fit, after <see cref="Compare"/>.</summary>
+    public IReadOnlyList<string> Problems => problems;
+
     /// <summary>Every tensor that the plan calls for, by its key, as it lies in the file.</summary>
     /// <param name="warnings">Takes what is odd but allowed.</param>
     /// <exception cref="InputException">Something is missing, unexpected, mis-shaped or not finite.</exception>
     public Dictionary<string, float[]> Read(List<string> warnings)
+    {
+        Compare(warnings);
+        if (problems.Count > 0)
+        {
+            var listed = problems.Take(MostListed).Concat(problems.Count > MostListed ? [$"… and {problems.Count - MostListed} more; 'lora adapter check' lists all of them"] : []);
+            throw new InputException($"{file.Path}: the adapter does not fit the model; {problems.Count} problem{(problems.Count == 1 ? "" : "s")}, nothing was loaded:\n  {string.Join("\n  ", listed)}");
+        }
+        return values;
+    }
+
+    /// <summary>Whether it is one of the copies that PEFT's wrapper around a saved module makes.</summary>
+    internal static bool IsCopyOfSavedModule(string name) => CopiesOfSavedModules.Any(name.Contains);
+
+    /// <summary>Compares the file with the plan and reads what fits.</summary>
+    /// <param name="warnings">Takes what is odd but allowed.</param>
+    public void Compare(List<string> warnings)
     {
         foreach (var layer in plan.Layers)
         {
@@ -35,18 +54,12 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
         }
         foreach (var tensor in file.Tensors.Values.Where(tensor => !values.ContainsKey(tensor.Name) && !aliases.Contains(tensor.Name)))
         {
-            if (config.Bias == LoRABias.All && CopiesOfSavedModules.Any(tensor.Name.Contains))
+            if (config.Bias == LoRABias.All && IsCopyOfSavedModule(tensor.Name))
             {
                 continue;                                                   // the biases that a saved module had before training, and its trained ones once more
             }
             problems.Add($"unexpected {tensor}: {WhyUnexpected(tensor.Name)}");
         }
-        if (problems.Count > 0)
-        {
-            var listed = problems.Take(MostListed).Concat(problems.Count > MostListed ? [$"… and {problems.Count - MostListed} more"] : []);
-            throw new InputException($"{file.Path}: the adapter does not fit the model; {problems.Count} problem{(problems.Count == 1 ? "" : "s")}, nothing was loaded:\n  {string.Join("\n  ", listed)}");
-        }
-        return values;
     }
 
     private void ReadLayer(PlannedLayer layer, List<string> warnings)
@@ -121,7 +134,8 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
             : "; is it the adapter of another model?";
     }
 
-    private string WhyUnexpected(string name)
+    /// <summary>What a tensor is that this program has no use for, by its name alone; null where the name does not say.</summary>
+    internal static string? KindOf(string name)
     {
         if (name.Contains(".lora_magnitude_vector"))
         {
@@ -135,15 +149,20 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
         {
             return "it is a bias beside B (lora_bias), which is not supported";
         }
+        return name.Split('.') is [.., "lora_A" or "lora_B", not "weight", "weight"] ? "an adapter's own name stands in it; saved files leave it out (….lora_A.weight)" : null;
+    }
+
+    private string WhyUnexpected(string name)
+    {
+        if (KindOf(name) is { } kind)
+        {
+            return kind;
+        }
         if (!name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal))
         {
             return $"the names in an adapter begin with '{PeftAdapter.Prefix}'; rename it or save the adapter with PEFT's save_pretrained";
         }
         var path = name[PeftAdapter.Prefix.Length..];
-        if (path.Split('.') is [.., "lora_A" or "lora_B", not "weight", "weight"])
-        {
-            return "an adapter's own name stands in it; saved files leave it out (….lora_A.weight)";
-        }
         var at = path.IndexOf(".lora_", StringComparison.Ordinal);
         return at >= 0
             ? $"target_modules means no layer '{path[..at]}' of this model"

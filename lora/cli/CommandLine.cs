@@ -73,6 +73,7 @@ internal static class CommandLine
         MergeCommand.Create(),
         TokenizeCommand.Create(),
         InspectCommand.Create(),
+        AdapterCommand.Create(),
         DevicesCommand.Create(),
     ];
 

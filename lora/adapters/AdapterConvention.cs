@@ -1,0 +1,70 @@
+using System.Diagnostics.CodeAnalysis;
+using LoraScratch.Engine;
+
+namespace LoraScratch.Lora.Adapters;
+
+/// <summary>
+/// How an adapter lies in a file. The same update of W comes in three forms: with A and B as the tutorials hold them or both transposed, and with a factor s that the three read differently
+/// out of one number alpha.
+/// </summary>
+public enum AdapterConvention
+{
+    /// <summary>PEFT's folder: base_model.model.PATH.lora_A.weight [r, in], lora_B.weight [out, r], s = lora_alpha/r (or lora_alpha/√r) from adapter_config.json.</summary>
+    Peft,
+
+    /// <summary>A state dict of the LoRA authors' loralib: PATH.lora_A [r, in], PATH.lora_B [out, r], s = lora_alpha/r, where lora_alpha is known to the program only.</summary>
+    LoraLib,
+
+    /// <summary>A state dict of the tutorials' LinearWithLoRA: PATH.lora.A [in, r], PATH.lora.B [r, out], s = alpha, where alpha is known to the program only.</summary>
+    Tutorial,
+}
+
+/// <summary>The names of tensors in each convention.</summary>
+internal static class AdapterConventions
+{
+    private static readonly (AdapterConvention Convention, string Name, string SuffixA, string SuffixB)[] Table =
+    [
+        (AdapterConvention.Peft, "peft", ".lora_A.weight", ".lora_B.weight"),
+        (AdapterConvention.LoraLib, "loralib", ".lora_A", ".lora_B"),
+        (AdapterConvention.Tutorial, "tutorial", ".lora.A", ".lora.B"),
+    ];
+
+    /// <summary>What the command line calls them.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. Table.Select(entry => entry.Name)];
+
+    /// <summary>The convention of a name.</summary>
+    /// <exception cref="InputException">There is no such name.</exception>
+    public static AdapterConvention Parse(string name) => Table.FirstOrDefault(entry => entry.Name == name) is { Name: not null } found
+        ? found.Convention
+        : throw new InputException($"There is no convention '{name}'; the names are {string.Join(", ", Names)}.");
+
+    public static string Name(this AdapterConvention convention) => Table[(int)convention].Name;
+
+    /// <summary>Whether A is stored as [r, in] and B as [out, r].</summary>
+    public static bool StoresTransposed(this AdapterConvention convention) => convention != AdapterConvention.Tutorial;
+
+    public static string KeyOfA(this AdapterConvention convention, string path) => Prefix(convention) + path + Table[(int)convention].SuffixA;
+
+    public static string KeyOfB(this AdapterConvention convention, string path) => Prefix(convention) + path + Table[(int)convention].SuffixB;
+
+    /// <summary>What every name begins with.</summary>
+    public static string Prefix(this AdapterConvention convention) => convention == AdapterConvention.Peft ? PeftAdapter.Prefix : "";
+
+    /// <summary>Takes the name of a low-rank matrix apart.</summary>
+    /// <param name="name">A tensor's name.</param> <param name="path">The layer's path, with whatever prefix it has.</param> <param name="convention">Whose name it is.</param> <param name="isA">A or B.</param>
+    /// <returns>False where it is no low-rank matrix.</returns>
+    public static bool TryParse(string name, [NotNullWhen(true)] out string? path, out AdapterConvention convention, out bool isA)
+    {
+        foreach (var (found, _, suffixA, suffixB) in Table)
+        {
+            isA = name.EndsWith(suffixA, StringComparison.Ordinal);
+            if (isA || name.EndsWith(suffixB, StringComparison.Ordinal))
+            {
+                (path, convention) = (name[..^suffixA.Length], found);          // both suffixes have the same length
+                return true;
+            }
+        }
+        (path, convention, isA) = (null, default, false);
+        return false;
+    }
+}

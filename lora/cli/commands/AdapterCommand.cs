@@ -1,0 +1,75 @@
+using System.CommandLine;
+using LoraScratch.Kernels.Cpu;
+using LoraScratch.Lora.Adapters;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora adapter: what is wrong with an adapter, and adapters of other programs.</summary>
+internal static class AdapterCommand
+{
+    public static Command Create() => new ExampleCommand("adapter", "Checks an adapter folder, or rewrites an adapter in another program's convention.",
+        "lora adapter check lora-demo/adapter", "lora adapter convert lora-demo/adapter --to tutorial --out tutorial.safetensors")
+    {
+        Check(),
+        Convert(),
+    };
+
+    private static Command Check()
+    {
+        var folder = new Argument<string>("adapter") { Description = "An adapter folder in PEFT's format." };
+        var model = OptionKinds.Path("--model", "DIR", "The model that it belongs to: its layers, shapes and weights are compared, too.");
+        var command = new ExampleCommand("check", "Lists everything that is wrong with an adapter folder: half a pair of A and B, shapes against r, NaN, an untrained B, names that nothing would be loaded from, "
+            + "a missing head, another base; and says which scale its numbers mean. The exit code is 1 where there is an error.",
+            "lora adapter check lora-demo/adapter", "lora adapter check my-adapter --model my-model") { folder, model };
+        command.SetAction(parsed =>
+        {
+            using var backend = new CpuBackend();
+            var path = parsed.GetValue(folder)!;
+            var findings = AdapterCheck.Run(path, parsed.GetValue(model) is { } given ? ModelOptions.LoadModel(given, backend, labels: ClassesOf(path, given)).Model : null);
+            foreach (var finding in findings)
+            {
+                Console.WriteLine($"{finding.Kind.ToString().ToLowerInvariant()}: {finding.Message}");
+            }
+            var (errors, warnings) = (findings.Count(finding => finding.Kind == FindingKind.Error), findings.Count(finding => finding.Kind == FindingKind.Warning));
+            Console.WriteLine($"{path}: {Counted(errors, "error")}, {Counted(warnings, "warning")}");
+            return errors == 0 ? 0 : 1;
+        });
+        return command;
+    }
+
+    private static Command Convert()
+    {
+        var source = new Argument<string>("adapter") { Description = "A folder in PEFT's format, or the .safetensors file of a state dict in loralib's or the tutorials' convention; its names tell which." };
+        var to = new Option<string>("--to") { Description = "The convention that is wanted: peft writes a folder, the others a .safetensors file.", HelpName = string.Join('|', AdapterConventions.Names), Required = true };
+        var output = OptionKinds.Path("--out", "PATH", "Where it goes.", required: true);
+        var alpha = OptionKinds.OptionalNumber("--alpha", "alpha of a state dict whose metadata does not say it: raw for the tutorials' (s = alpha), divided by r for loralib's (s = alpha/r).");
+        var command = new ExampleCommand("convert", "Rewrites an adapter in PEFT's, loralib's or the tutorials' convention: names, orientation of A and B, and the alpha that means the same scale there.",
+            "lora adapter convert my-adapter --to tutorial --out tutorial.safetensors", "lora adapter convert studio.safetensors --alpha 16 --to peft --out my-adapter",
+            "lora adapter convert my-adapter --to loralib --out loralib.safetensors") { source, to, output, alpha };
+        command.SetAction(parsed =>
+        {
+            var convention = AdapterConventions.Parse(parsed.GetValue(to)!);
+            var path = parsed.GetValue(output)!;
+            var converted = AdapterConversion.Convert(parsed.GetValue(source)!, path, convention, parsed.GetValue(alpha));
+            ModelOptions.Notices(parsed.GetValue(source)!, converted.Warnings);
+            Console.WriteLine($"Converted {Counted(converted.Layers, "layer")} from {converted.From.Name()} to {convention.Name()} in {path}: {converted.Scale}.");
+            return 0;
+        });
+        return command;
+    }
+
+    /// <summary>The classes of a head that the model may lack; a folder that is too broken to say them is the check's business.</summary>
+    private static IReadOnlyList<string>? ClassesOf(string adapter, string model)
+    {
+        try
+        {
+            return ModelOptions.LabelsOf(adapter, model);
+        }
+        catch (Engine.InputException)
+        {
+            return null;
+        }
+    }
+
+    private static string Counted(int count, string what) => $"{count} {what}{(count == 1 ? "" : "s")}";
+}
