@@ -30,6 +30,8 @@ public static class AtomicFolder
             DeleteFolder(temporary);
             if (trouble is IOException or UnauthorizedAccessException)
                 throw AtomicFile.CannotWrite(path, trouble);
+            if (trouble is InputException && trouble.Message.Contains(temporary, StringComparison.Ordinal))
+                throw new InputException(trouble.Message.Replace(temporary, path, StringComparison.Ordinal));   // the user knows nothing of the other folder
             throw;
         }
     }

@@ -26,7 +26,7 @@ internal static class CommandLine
         var parsed = Parse(args);
         if (parsed.Action is ParseErrorAction)
         {
-            Console.Error.WriteLine($"error: {Mistake(parsed)} See '{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help'.");
+            Console.Error.WriteLine($"error: {Terminal.Printable(Mistake(parsed))} See '{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help'.");
             return 1;
         }
         try
@@ -38,10 +38,15 @@ internal static class CommandLine
             Console.Error.WriteLine("Stopped; nothing was written.");
             return 130;
         }
+        catch (OutOfMemoryException)
+        {
+            Console.Error.WriteLine("error: there is not enough memory for this. Take smaller batches (--batch-size), shorter texts (--max-length) or a smaller model.");
+            return 1;
+        }
         catch (Exception e) when (e is InputException or IOException or UnauthorizedAccessException or RegexMatchTimeoutException)
         {
             // What the user can mend: the message says all there is to say.
-            Console.Error.WriteLine($"error: {e.Message}");
+            Console.Error.WriteLine($"error: {Terminal.Printable(e.Message)}");
             return 1;
         }
     }
@@ -128,6 +133,9 @@ internal sealed class ExampleCommand(string name, string description, params str
 /// <summary>Where messages for people go, so that standard output stays clean for data.</summary>
 internal static class Terminal
 {
+    /// <summary>The text without control characters: a name in a stranger's file must not be able to steer the reader's terminal.</summary>
+    public static string Printable(string text) => string.Concat(text.Select(letter => letter != '\n' && char.IsControl(letter) ? $"\\u{(int)letter:X4}" : $"{letter}"));
+
     /// <summary>Standard error, with colours and live bars where it is a terminal.</summary>
     public static IAnsiConsole Error { get; } = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
 }

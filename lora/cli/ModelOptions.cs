@@ -91,7 +91,7 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     {
         foreach (var notice in notices)
         {
-            Console.Error.WriteLine(notice.StartsWith(about, StringComparison.Ordinal) ? $"note: {notice}" : $"note: {about}: {notice}");
+            Console.Error.WriteLine(Terminal.Printable(notice.StartsWith(about, StringComparison.Ordinal) ? $"note: {notice}" : $"note: {about}: {notice}"));
         }
     }
 

@@ -29,7 +29,18 @@ public sealed partial class WordPieceTokenizer
         }
         if (!File.Exists(path))
             throw new InputException($"{path}: there is no such file. A vocab.txt, a tokenizer.json or a folder with one of them is expected.");
-        return path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? LoadJson(path, uncased) : LoadVocabulary(path, uncased);
+        try
+        {
+            return path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? LoadJson(path, uncased) : LoadVocabulary(path, uncased);
+        }
+        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
+        {
+            throw new InputException($"{path}: a string in this JSON has half a surrogate pair, which is no text. Copy or download the file again.");
+        }
+        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {trouble.Message}");
+        }
     }
 
     /// <summary>A tokenizer with a vocabulary made by the program.</summary>
@@ -38,15 +49,6 @@ public sealed partial class WordPieceTokenizer
     /// <exception cref="InputException">A piece is empty, appears twice or holds a line feed, or one of the four special tokens is missing.</exception>
     public static WordPieceTokenizer FromVocabulary(IEnumerable<string> vocabulary, bool uncased = true) =>
         Create("vocabulary", [.. vocabulary], id => $"piece {id}", uncased);
-
-    /// <summary>Writes the vocabulary as a vocab.txt that <see cref="Load"/> and transformers read.</summary>
-    /// <param name="path">The file; it is replaced in one step.</param>
-    public void SaveVocabulary(string path)
-    {
-        var temporary = path + ".tmp";
-        File.WriteAllText(temporary, string.Concat(pieces.Select(p => p + "\n")));
-        File.Move(temporary, path, overwrite: true);
-    }
 
     private static WordPieceTokenizer LoadVocabulary(string path, bool? uncased)
     {

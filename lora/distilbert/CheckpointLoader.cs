@@ -26,9 +26,9 @@ public sealed record LoadReport(
             yield return $"{Source}: converted to F32 from {string.Join(", ", Types.Select(entry => $"{entry.Value} {entry.Key}"))}.";
     }
 
-    /// <summary>Up to twelve names and how many more there are.</summary>
-    internal static string Listed(IReadOnlyCollection<string> names) =>
-        string.Join(", ", names.Take(12)) + (names.Count > 12 ? $" and {names.Count - 12} more" : "");
+    /// <summary>The first names and how many more there are.</summary>
+    internal static string Listed(IReadOnlyCollection<string> names, int most = 12) =>
+        string.Join(", ", names.Take(most)) + (names.Count > most ? $" and {names.Count - most} more" : "");
 }
 
 /// <summary>Copies a checkpoint's tensors into a model; every name must be accounted for.</summary>
@@ -39,6 +39,23 @@ internal static class CheckpointLoader
     // Of the masked-language-model head, and an integer buffer of some versions. Nothing else is passed over.
     private static readonly string[] Useless = ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."];
     private const string PositionIds = "embeddings.position_ids";
+    private const int MostListed = 200;                                     // all tensors of a DistilBERT; a stranger's file may have thousands
+
+    /// <summary>
+    /// Refuses a config.json whose sizes are far from what the files hold, before memory is taken for a model of these sizes. Smaller differences are told tensor by tensor.
+    /// </summary>
+    /// <exception cref="InputException">The config asks for more than twice the parameters that there are.</exception>
+    public static void RequireSize(DistilBertConfig config, Checkpoint files)
+    {
+        const int slack = 1_000_000;
+        double hidden = config.Hidden, inner = config.FeedForward;
+        var block = 4 * (hidden * hidden + hidden) + 2 * hidden * inner + inner + hidden + 4 * hidden;
+        var asked = (config.VocabularySize + config.MaxPositions + 2) * hidden + config.Layers * block;
+        var found = files.Tensors.Values.Sum(tensor => (double)tensor.ElementCount);
+        if (asked > 2 * found + slack)
+            throw new InputException($"{files.Path}: holds {found:N0} numbers in {files.Tensors.Count} tensors, but the sizes in config.json (vocab_size {config.VocabularySize}, dim {config.Hidden}, hidden_dim {config.FeedForward}, "
+                + $"n_layers {config.Layers}) ask for {asked:N0}. Nothing was loaded; do config.json and weights belong together?");
+    }
 
     /// <exception cref="InputException">Tensors are missing, unexpected, of another shape or no floats; all of them are listed.</exception>
     public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files)
@@ -89,9 +106,9 @@ internal static class CheckpointLoader
         }
         (string What, List<string> Entries)[] problems =
             [("missing", missing), ("unexpected", unexpected), ("of another shape or type than config.json asks for", misshaped), ("given twice", clashing)];
-        var said = problems.Where(problem => problem.Entries.Count > 0).Select(problem => $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries)}").ToArray();
+        var said = problems.Where(problem => problem.Entries.Count > 0).Select(problem => $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries, MostListed)}").ToArray();
         if (said.Length > 0)
-            throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT classifier with these sizes. {string.Join("; ", said)}. Nothing was loaded; do config.json and weights belong together?");
+            throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT classifier with these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights belong together?");
     }
 
     private static void Copy(Checkpoint files, Dictionary<string, Parameter> parameters, Dictionary<string, string> found)

@@ -44,6 +44,10 @@ public sealed partial record DistilBertConfig
             var config = new Reader(source, json.RootElement).Read();
             return config.Problem() is { } problem ? throw new InputException($"{source}: {problem}.") : config;
         }
+        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
+        {
+            throw new InputException($"{source}: a string has half a surrogate pair, which is no text. Write the file again.");
+        }
         catch (JsonException trouble)
         {
             throw new InputException($"{source}: this is not valid JSON: {trouble.Message}");

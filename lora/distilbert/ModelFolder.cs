@@ -14,11 +14,12 @@ public sealed record LoadedModel(DistilBertForSequenceClassification Model, Word
 }
 
 /// <summary>
-/// A folder as Hugging Face's transformers writes and reads it: config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json.
+/// A folder as Hugging Face's transformers writes and reads it: config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json. What is written has all that
+/// AutoTokenizer and AutoModelForSequenceClassification look for.
 /// </summary>
 public static class ModelFolder
 {
-    private static readonly string[] Written = ["config.json", Checkpoint.FileName, "vocab.txt", "tokenizer_config.json", Training.TrainingFolder.OptionsName, Training.TrainingFolder.MetricsName];
+    private static readonly string[] Written = ["config.json", Checkpoint.FileName, "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", Training.TrainingFolder.OptionsName, Training.TrainingFolder.MetricsName];
 
     /// <summary>Loads a classifier, or an encoder or masked language model that becomes one.</summary>
     /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param>
@@ -33,6 +34,7 @@ public static class ModelFolder
         var tokenizer = WordPieceTokenizer.Load(folder);
         RequireFit(folder, config, tokenizer);
         using var files = Checkpoint.Open(folder);
+        CheckpointLoader.RequireSize(config, files);
         if (labels is not null && !HasHead(files))
             config = config with { Labels = labels };
         var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
@@ -62,6 +64,8 @@ public static class ModelFolder
         RequireFit(folder, model.Config, tokenizer);
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), model.Config.ToJson());
         AtomicFile.WriteText(Path.Combine(folder, "tokenizer_config.json"), TokenizerConfig(model.Config, tokenizer));
+        AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);
+        tokenizer.SaveJson(Path.Combine(folder, "tokenizer.json"));
         tokenizer.SaveVocabulary(Path.Combine(folder, "vocab.txt"));
         SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), Tensors(model), new Dictionary<string, string> { ["format"] = "pt" });
     }
@@ -92,6 +96,17 @@ public static class ModelFolder
         if (tokenizer.VocabularySize > config.VocabularySize)
             throw new InputException($"{folder}: the vocabulary has {tokenizer.VocabularySize} pieces, config.json's vocab_size is {config.VocabularySize}: ids would lie outside the model. They belong to different models.");
     }
+
+    private const string SpecialTokens = """
+        {
+          "cls_token": "[CLS]",
+          "mask_token": "[MASK]",
+          "pad_token": "[PAD]",
+          "sep_token": "[SEP]",
+          "unk_token": "[UNK]"
+        }
+
+        """;
 
     private static string TokenizerConfig(DistilBertConfig config, WordPieceTokenizer tokenizer) => $$"""
         {

@@ -28,7 +28,7 @@ internal static class AdapterCommand
             var findings = AdapterCheck.Run(path, parsed.GetValue(model) is { } given ? ModelOptions.LoadModel(given, backend, labels: ClassesOf(path, given)).Model : null);
             foreach (var finding in findings)
             {
-                Console.WriteLine($"{finding.Kind.ToString().ToLowerInvariant()}: {finding.Message}");
+                Console.WriteLine($"{finding.Kind.ToString().ToLowerInvariant()}: {Terminal.Printable(finding.Message)}");
             }
             var (errors, warnings) = (findings.Count(finding => finding.Kind == FindingKind.Error), findings.Count(finding => finding.Kind == FindingKind.Warning));
             Console.WriteLine($"{path}: {Counted(errors, "error")}, {Counted(warnings, "warning")}");
