@@ -36,7 +36,7 @@ public static class AtomicFile
         {
             Quietly(() => File.Delete(temporary));
             if (trouble is IOException or UnauthorizedAccessException)
-                throw CannotWrite(path, trouble);
+                throw CannotWrite(path, trouble, temporary);
             throw;
         }
     }
@@ -57,9 +57,17 @@ public static class AtomicFile
         return Path.Combine(Path.GetDirectoryName(whole) ?? whole, $".{Path.GetFileName(whole)}.{Path.GetRandomFileName()}.tmp");
     }
 
-    internal static InputException CannotWrite(string path, Exception trouble) => new(
-        $"{path}: cannot be written: {trouble.Message} Nothing was changed. Check that the folder exists and may be written, and the space on the "
+    /// <param name="path">What the user wanted to be written.</param>
+    /// <param name="trouble">What the operating system says.</param>
+    /// <param name="temporary">The name beside it that was written first: the user knows nothing of it.</param>
+    internal static InputException CannotWrite(string path, Exception trouble, string? temporary = null)
+    {
+        var reason = temporary is null
+            ? trouble.Message
+            : trouble.Message.Replace($" : '{temporary}'", ".", StringComparison.Ordinal).Replace(temporary, path, StringComparison.Ordinal);
+        return new($"{path}: cannot be written: {reason} Nothing was changed. Check that the folder exists and may be written, and the space on the "
             + "disk.");
+    }
 
     /// <summary>Cleaning up must not hide the exception that made it necessary.</summary>
     internal static void Quietly(Action action)

@@ -16,29 +16,44 @@ public static class AtomicFolder
     /// <exception cref="InputException">The target holds something that is not ours, or cannot be written.</exception>
     public static void Write(string path, Action<string> fill, Predicate<string>? isOurs = null)
     {
-        Check(path, isOurs);
+        CheckTarget(path, isOurs);
         var temporary = AtomicFile.TemporaryBeside(path);
         try
         {
             Directory.CreateDirectory(temporary);
             fill(temporary);
-            Check(path, isOurs);                            // again: filling may have taken hours
+            CheckTarget(path, isOurs);                      // again: filling may have taken hours
             Replace(path, temporary);
         }
         catch (Exception trouble)
         {
             DeleteFolder(temporary);
             if (trouble is IOException or UnauthorizedAccessException)
-                throw AtomicFile.CannotWrite(path, trouble);
+                throw AtomicFile.CannotWrite(path, trouble, temporary);
             if (trouble is InputException && trouble.Message.Contains(temporary, StringComparison.Ordinal))
                 throw new InputException(trouble.Message.Replace(temporary, path, StringComparison.Ordinal));   // the user knows nothing of the other folder
             throw;
         }
     }
 
-    /// <summary>Refuses what <see cref="Write"/> would refuse about the target, so that a long run can ask before it begins.</summary>
+    /// <summary>Refuses what <see cref="Write"/> would refuse about the target, so that a long run can ask before it begins; for it makes an empty folder beside the target and removes it.</summary>
     /// <inheritdoc cref="Write"/>
     public static void Check(string path, Predicate<string>? isOurs = null)
+    {
+        CheckTarget(path, isOurs);
+        var temporary = AtomicFile.TemporaryBeside(path);
+        try
+        {
+            Directory.CreateDirectory(temporary);
+            Directory.Delete(temporary);
+        }
+        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        {
+            throw AtomicFile.CannotWrite(path, trouble, temporary);
+        }
+    }
+
+    private static void CheckTarget(string path, Predicate<string>? isOurs)
     {
         if (File.Exists(path))
             throw new InputException($"{path}: expected a folder to write to, found a file. Choose another name.");
