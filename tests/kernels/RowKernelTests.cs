@@ -2,7 +2,7 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.AllWithGpu))]
 public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Shapes))]

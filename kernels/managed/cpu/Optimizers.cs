@@ -19,7 +19,7 @@ public sealed unsafe partial class CpuBackend
     public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v, AdamStep step)
     {
         Debug.Assert(w.Length == gradient.Length && w.Length == m.Length && w.Length == v.Length && step.Number >= 1);
-        ForEach(w.Length, new AdamKernel(Pointer(w), Pointer(gradient), Pointer(m), Pointer(v), step));
+        ForEach(w.Length, new AdamKernel(Pointer(w), Pointer(gradient), Pointer(m), Pointer(v), new AdamFactors(step)));
     }
 
     private readonly struct SgdKernel(float* w, float* gradient, float rate, float weightDecay) : IElementKernel
@@ -46,38 +46,19 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private readonly struct AdamKernel : IElementKernel
+    private readonly struct AdamKernel(float* w, float* gradient, float* m, float* v, AdamFactors factors) : IElementKernel
     {
-        private readonly float* _w, _gradient, _m, _v;
-        private readonly float _decayInGradient, _shrink, _beta1, _oneMinusBeta1, _beta2, _oneMinusBeta2, _rate, _rootCorrection, _epsilon;
-
-        public AdamKernel(float* w, float* gradient, float* m, float* v, AdamStep step)
-        {
-            _w = w;
-            _gradient = gradient;
-            _m = m;
-            _v = v;
-            // The factors are formed in double and rounded once: 1 − β₂ from a float32 β₂ = 0.999 is off by 1e-5.
-            _decayInGradient = step.Decoupled ? 0 : (float)step.WeightDecay;
-            _shrink = step.Decoupled ? (float)(1 - step.Rate * step.WeightDecay) : 1;
-            (_beta1, _oneMinusBeta1) = ((float)step.Beta1, (float)(1 - step.Beta1));
-            (_beta2, _oneMinusBeta2) = ((float)step.Beta2, (float)(1 - step.Beta2));
-            _rate = (float)(step.Rate / (1 - Math.Pow(step.Beta1, step.Number)));                          // rate·m̂ = _rate·m
-            _rootCorrection = (float)(1 / Math.Sqrt(1 - Math.Pow(step.Beta2, step.Number)));               // √v̂ = √v·_rootCorrection
-            _epsilon = (float)step.Epsilon;
-        }
-
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
         {
-            var weight = T.Load(_w + i);
-            var g = T.MultiplyAdd(T.Of(_decayInGradient), weight, T.Load(_gradient + i));
-            var m = T.MultiplyAdd(T.Of(_beta1), T.Load(_m + i), T.Of(_oneMinusBeta1) * g);                 // m ← β₁m + (1−β₁)g
-            var v = T.MultiplyAdd(T.Of(_beta2), T.Load(_v + i), T.Of(_oneMinusBeta2) * g * g);             // v ← β₂v + (1−β₂)g²
-            T.Store(_m + i, m);
-            T.Store(_v + i, v);
-            var size = T.MultiplyAdd(T.Sqrt(v), T.Of(_rootCorrection), T.Of(_epsilon));                    // √v̂ + ε
-            T.Store(_w + i, T.Of(_shrink) * weight - T.Of(_rate) * m / size);
+            var weight = T.Load(w + i);
+            var g = T.MultiplyAdd(T.Of(factors.DecayInGradient), weight, T.Load(gradient + i));
+            var first = T.MultiplyAdd(T.Of(factors.Beta1), T.Load(m + i), T.Of(factors.OneMinusBeta1) * g);        // m ← β₁m + (1−β₁)g
+            var second = T.MultiplyAdd(T.Of(factors.Beta2), T.Load(v + i), T.Of(factors.OneMinusBeta2) * g * g);   // v ← β₂v + (1−β₂)g²
+            T.Store(m + i, first);
+            T.Store(v + i, second);
+            var size = T.MultiplyAdd(T.Sqrt(second), T.Of(factors.RootCorrection), T.Of(factors.Epsilon));         // √v̂ + ε
+            T.Store(w + i, T.Of(factors.Shrink) * weight - T.Of(factors.Rate) * first / size);
         }
     }
 }
