@@ -8,7 +8,17 @@ namespace LoraScratch.Cli;
 
 /// <summary>What an experiment is made of once its options are read and its files loaded.</summary>
 /// <param name="Load">Loads the model; a head that it lacks is drawn from the seed.</param> <param name="First">The model of the first seed, as nothing has changed it.</param> <param name="Data">The texts.</param>
-internal sealed record ExperimentInput(Func<ulong, TextClassifier> Load, TextClassifier First, ExperimentData Data);
+internal sealed record ExperimentInput(Func<ulong, TextClassifier> Load, TextClassifier First, ExperimentData Data)
+{
+    /// <summary>Begins the experiment in its folder, or goes on with it. The first model has done its duty then, and its memory goes back.</summary>
+    /// <param name="path">The folder.</param> <param name="resume">Whether to go on.</param> <param name="options">What the experiment is, by the names of options.</param>
+    public ExperimentFolder Open(string path, bool resume, Dictionary<string, object?> options)
+    {
+        var folder = ExperimentFolder.Open(path, resume, RunIdentity.Of(First, options, Data.Parts));
+        RunExecutor.Release(First);
+        return folder;
+    }
+}
 
 /// <summary>The options that the experiments share: model, data, how it is parted, how runs train, where the results go, and going on after a kill.</summary>
 internal sealed class ExperimentOptions

@@ -16,7 +16,13 @@ public sealed class ExperimentFolder
     /// <summary>Name of the file that says which experiment this is.</summary>
     public const string IdentityName = "experiment.json";
 
-    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        WriteIndented = true,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    };
 
     private ExperimentFolder(string path) => Path = path;
 
@@ -72,7 +78,7 @@ public sealed class ExperimentFolder
         var path = System.IO.Path.Combine(Path, name);
         try
         {
-            return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path)) ?? throw new JsonException("It is null.");
+            return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path), Json) ?? throw new JsonException("It is null.");
         }
         catch (Exception trouble) when (trouble is JsonException or IOException or UnauthorizedAccessException)
         {

@@ -80,8 +80,14 @@ public sealed class RunExecutor(
         }
         finally
         {
-            foreach (var parameter in classifier.Model.Parameters())
-                parameter.Dispose();
+            Release(classifier);
         }
+    }
+
+    /// <summary>Gives the memory of a model back.</summary>
+    internal static void Release(TextClassifier classifier)
+    {
+        foreach (var parameter in classifier.Model.Parameters())
+            parameter.Dispose();
     }
 }

@@ -24,8 +24,8 @@ internal sealed class TrainingCheckpoint : IDisposable
 {
     private const string ProgressName = "progress", FormatKey = "lorascratch", Format = "training checkpoint 1";
 
-    // What is computed from other properties is not stored.
-    private static readonly JsonSerializerOptions Json = new() { IgnoreReadOnlyProperties = true };
+    // What is computed from other properties is not stored; what is missing is an error.
+    private static readonly JsonSerializerOptions Json = new() { IgnoreReadOnlyProperties = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
     private readonly SafeTensorsFile file;
 
     private TrainingCheckpoint(SafeTensorsFile file, RunProgress progress) => (this.file, Progress) = (file, progress);

@@ -65,7 +65,7 @@ public class CompareTests
         var kept = new List<Dictionary<string, string>>();
         foreach (var (run, milliseconds) in new[] { (2, 0), (5, 40), (9, 5), (12, 100) })
         {
-            Kill(args, run, milliseconds);
+            Assert.That(Stop(args, run, milliseconds, process => process.Kill()).Code, Is.Not.Zero);
             var ended = Directory.GetFiles(Path.Combine(task["killed"], "runs"), "*.json").ToDictionary(path => path, File.ReadAllText);
             Assert.That(ended, Has.Count.GreaterThanOrEqualTo(run - 1));
             args = [.. Args("killed"), "--resume"];
@@ -90,6 +90,19 @@ public class CompareTests
         Assert.That(LoraProgram.Call([.. Args("whole"), "--resume", "--weight-decay", "0.5"]).Errors, Does.Contain("--weight-decay was 0.01 and is 0.5 now"));
         Assert.That(LoraProgram.Call([.. Args("whole", seeds: "3"), "--resume"]).Errors, Does.Contain("--seeds was 2 and is 3 now"));
         Assert.That(LoraProgram.Call([.. Args("whole"), "--resume", "--test", "0.25"]).Errors, Does.Contain("--test was 0.2 and is 0.25 now"));
+    }
+
+    [TestCase("{}", "experiment.json")]
+    [TestCase("not JSON", "experiment.json")]
+    [TestCase("", "runs/lora-lr1e-3-seed3.json")]
+    public void A_damaged_file_is_named(string text, string name)
+    {
+        var folder = task[$"damaged-{text.Length}"];
+        Directory.CreateDirectory(Path.Combine(folder, "runs"));
+        File.Copy(Path.Combine(task["whole"], "experiment.json"), Path.Combine(folder, "experiment.json"));
+        File.WriteAllText(Path.Combine(folder, name), text);
+        var result = LoraProgram.Call([.. Args(folder), "--resume"]);
+        Assert.That((result.Code, result.Errors.Contains($"{Path.Combine(folder, name)}: cannot be read", StringComparison.Ordinal)), Is.EqualTo((1, true)), result.Errors);
     }
 
     [Test]
@@ -127,7 +140,24 @@ public class CompareTests
     private string[] Args(string folder, string seeds = "2") =>
         ["compare", "--model", task.Model, "--data", task.Data, "--out", task[folder], "--lr", "1e-3,1e-2", "--seeds", seeds, "--seed", "3", "--rank", "4", "--epochs", "3", "--batch-size", "4", "--threads", "1", "--checkpoint-every", "4"];
 
-    private static void Kill(string[] args, int run, int milliseconds)
+    [Test]
+    [Platform("Linux", Reason = "a test can send the signal of Ctrl-C to another process on Linux only")]
+    public void Ctrl_C_says_how_to_go_on()
+    {
+        var stopped = Stop(Args("interrupted"), 5, 10, process =>
+        {
+            using var kill = System.Diagnostics.Process.Start("/bin/kill", ["-INT", $"{process.Id}"]);
+            kill.WaitForExit();
+        });
+        Assert.That(stopped.Code, Is.EqualTo(130), stopped.Errors);
+        Assert.That(stopped.Lines[0], Does.StartWith($"Stopped; what is done is in {task["interrupted"]}"));
+        Assert.That(stopped.Lines[1].Trim(), Does.StartWith("lora compare --lr 1e-3,1e-2 --seeds 2 ").And.EndWith(" --resume"));
+        Assert.That(LoraProgram.Call([.. stopped.Lines[1].Trim().Split(' ').Skip(1)]).Code, Is.Zero);
+        Assert.That(WithoutTimes("interrupted"), Is.EqualTo(WithoutTimes("whole")));
+    }
+
+    /// <summary>Lets the program come to a run, and a little further, and stops it.</summary>
+    private static ProgramResult Stop(string[] args, int run, int milliseconds, Action<System.Diagnostics.Process> stop)
     {
         using var process = LoraProgram.Start(args);
         var output = process.StandardOutput.ReadToEndAsync();
@@ -135,8 +165,8 @@ public class CompareTests
         {
         }
         Thread.Sleep(milliseconds);
-        process.Kill();
-        LoraProgram.Finish(process, output, process.StandardError.ReadToEndAsync());
+        stop(process);
+        return LoraProgram.Finish(process, output, process.StandardError.ReadToEndAsync());
     }
 
     private string WithoutTimes(string folder) => string.Join('\n', Results(folder).EnumerateArray().Select(method =>

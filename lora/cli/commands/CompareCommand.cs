@@ -62,7 +62,7 @@ internal sealed class CompareCommand
         var (backend, input) = experiment.Load(parsed, plan.Base, split);
         using (backend)
         {
-            var folder = ExperimentFolder.Open(path, resume, RunIdentity.Of(input.First, plan.Describe(split), input.Data.Parts));
+            var folder = input.Open(path, resume, plan.Describe(split));
             var progress = new ExperimentProgress(plan.Count) { Done = plan.CountDone(folder) };
             try
             {

@@ -67,7 +67,7 @@ internal sealed class SweepCommand
                     Estimate(grid, points, options, input, cancellation);
                     return 0;
                 }
-                var folder = ExperimentFolder.Open(path, resume, RunIdentity.Of(input.First, description, input.Data.Parts));
+                var folder = input.Open(path, resume, description);
                 var progress = new ExperimentProgress(points.Count);
                 var sweep = new Sweep(points, options, folder, new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation));
                 progress.Done = sweep.CountDone;
