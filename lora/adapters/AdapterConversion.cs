@@ -68,7 +68,7 @@ public static class AdapterConversion
         }
         if (adapter.Config.Dropout > 0)
         {
-            metadata[PortableReader.DropoutKey] = Number(adapter.Config.Dropout);
+            metadata[PortableReader.DropoutKey] = adapter.Config.Dropout.ToString(CultureInfo.InvariantCulture);
         }
         SafeTensorsWriter.Write(target,
             [.. Matrices(adapter, convention), .. adapter.Whole.Select(entry => TensorToWrite.Floats(StateDictExtras.NameOf(entry.Key, convention, adapter), entry.Value.Shape, entry.Value.Values))], metadata);

@@ -14,6 +14,7 @@ public sealed class FullDiskTests
         task = new TinyTask();
         _ = task.Adapter;
         Directory.CreateDirectory(task["disk"]);
+        Directory.CreateDirectory(task["temporary"]);
         if (!OperatingSystem.IsLinux() || OnDisk("size=1m", "true").Code != 0)
         {
             Assert.Ignore("This machine lets no process mount a file system of its own (unshare --map-root-user --mount).");
@@ -42,10 +43,20 @@ public sealed class FullDiskTests
     public void On_a_read_only_file_system_nothing_is_changed(string line, string file) =>
         RequireRefusal("size=1m", "mkdir DISK/old; printf old > DISK/kept.safetensors; mount -o remount,ro DISK", line, file, "Read-only file system");
 
+    [Test]
+    public void What_was_trained_is_saved_elsewhere_when_the_disk_turns_out_to_be_full()
+    {
+        RequireRefusal("size=64k", "mkdir DISK/old; printf old > DISK/kept.safetensors; head -c 1m /dev/zero > DISK/filler 2> /dev/null",
+            "train --model MODEL --data DATA --max-steps 1 --seed 3 --out DISK/new", "DISK/new", $"The trained result is in {task["temporary"]}/lora-");
+        var rescued = Directory.GetDirectories(task["temporary"]).OrderBy(Directory.GetCreationTimeUtc).Last();
+        var prediction = LoraProgram.Call("predict", "--model", task.Model, "--adapter", rescued, "--text", "film");
+        Assert.That(prediction.Code, Is.Zero, prediction.Errors);
+    }
+
     /// <summary>Runs a command on a disk that was prepared so, and looks what is on it afterwards.</summary>
     private void RequireRefusal(string size, string prepare, string line, string file, string reason)
     {
-        var lora = $"'{ChildProcess.Host}' '{typeof(CommandLine).Assembly.Location}' {line}";
+        var lora = $"TMPDIR='{task["temporary"]}' '{ChildProcess.Host}' '{typeof(CommandLine).Assembly.Location}' {line}";
         var result = OnDisk(size, $"{prepare}; ls -AR DISK > BEFORE; {lora} >&2; echo code $?; ls -AR DISK > AFTER; cmp BEFORE AFTER && cat DISK/kept.safetensors");
         Assert.That(result.Output, Is.EqualTo("code 1\nold"), result.Errors);
         var error = result.Errors.Split('\n').Single(text => text.StartsWith("error: ", StringComparison.Ordinal));
