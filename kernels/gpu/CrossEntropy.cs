@@ -9,24 +9,26 @@ public sealed partial class GpuBackend
     public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
         Debug.Assert(losses.Length == labels.Length);
-        if (losses.Length > 0)
+        if (losses.Length == 0)
         {
-            Debug.Assert(logits.Length % losses.Length == 0);
-            var classes = logits.Length / losses.Length;
-            ForEachRow(losses.Length, classes, new CrossEntropyKernel(View(losses), View(logits), View(labels), classes));
+            return;
         }
+        Debug.Assert(logits.Length % losses.Length == 0);
+        var classes = logits.Length / losses.Length;
+        ForEachRow(losses.Length, classes, new CrossEntropyKernel(View(losses), View(logits), View(labels), classes));
     }
 
     /// <inheritdoc/>
     public void AddCrossEntropyGradient(DeviceBuffer<float> dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
         Debug.Assert(dLosses.Length == labels.Length && logits.Length == dLogits.Length);
-        if (labels.Length > 0)
+        if (labels.Length == 0)
         {
-            Debug.Assert(logits.Length % labels.Length == 0);
-            var classes = logits.Length / labels.Length;
-            ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(View(dLogits), View(dLosses), View(logits), View(labels), classes));
+            return;
         }
+        Debug.Assert(logits.Length % labels.Length == 0);
+        var classes = logits.Length / labels.Length;
+        ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(View(dLogits), View(dLosses), View(logits), View(labels), classes));
     }
 
     internal readonly struct CrossEntropyKernel(ArrayView<float> losses, ArrayView<float> logits, ArrayView<int> labels, int classes) : IRowKernel

@@ -12,11 +12,5 @@ public sealed partial class GpuBackend
     /// <inheritdoc/>
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns) => throw Unwritten(nameof(Transpose));
 
-    /// <inheritdoc/>
-    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) => throw Unwritten(nameof(Attention));
-
-    /// <inheritdoc/>
-    public void AddAttentionGradient(DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) => throw Unwritten(nameof(AddAttentionGradient));
-
     private static NotSupportedException Unwritten(string kernel) => new($"{kernel} is not written for GPUs yet. Use the CPU.");
 }

@@ -2,7 +2,7 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.AllWithGpu))]
 public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     // Lengths of the sequences of a packed batch; 0 and 1 among them, and one longer than a block of queries.
@@ -23,6 +23,21 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
         AssertClose(dQ, Each(start.Length, i => start[i] + problem.Expected.DQ[i]), 1e-5, "dQ");
         AssertClose(dK, Each(start.Length, i => start[i] + problem.Expected.DK[i]), 1e-5, "dK");
         AssertClose(dV, Each(start.Length, i => start[i] + problem.Expected.DV[i]), 1e-5, "dV");
+    }
+
+    /// <summary>Wider than what a device keeps of a row at a time, and no multiple of anything.</summary>
+    [Test]
+    public void Wide_heads_equal_double_loops([Values(33, 64, 131)] int width, [Values(0f, 0.25f)] float dropout) =>
+        Attention_and_its_gradients_equal_double_loops([5, 70], 2, width, dropout);
+
+    [Test]
+    public void A_batch_without_tokens_is_no_work()
+    {
+        DeviceBuffer<float> none = Lend<float>();
+        DeviceBuffer<int> offsets = Lend(0, 0);
+        var shape = new AttentionShape(Heads: 2, Scale: 1, LongestSequence: 0);
+        Backend.Attention(none, none, none, none, none, offsets, shape);
+        Backend.AddAttentionGradient(none, none, none, none, none, none, none, none, none, offsets, shape);
     }
 
     [Test]

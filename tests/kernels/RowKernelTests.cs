@@ -117,4 +117,21 @@ public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
         Backend.AddScatter(dTable, Lend(dY), Lend(indices), columns);
         AssertClose(dTable, expected, 3e-6, "AddScatter");
     }
+
+    [Test]
+    public void No_rows_are_no_work()
+    {
+        DeviceBuffer<float> none = Lend<float>(), columns = Lend(1f, 2, 3);
+        var indices = Lend<int>();
+        Backend.Softmax(none, none, 3);
+        Backend.AddSoftmaxGradient(none, none, none, 3);
+        Backend.CrossEntropy(none, none, indices);
+        Backend.AddCrossEntropyGradient(none, none, none, indices);
+        Backend.LayerNorm(none, none, none, none, columns, columns, 1e-5f);
+        Backend.AddLayerNormGradient(none, none, none, none, none, columns);
+        Backend.AddLayerNormGammaGradient(columns, none, none, none, none);
+        Backend.Gather(none, columns, indices, 3);
+        Backend.AddScatter(columns, none, indices, 3);
+        Assert.That(Read(columns), Is.EqualTo(new[] { 1f, 2, 3 }));
+    }
 }

@@ -10,6 +10,7 @@ public sealed unsafe partial class CpuBackend
         DeviceBuffer<int> offsets, AttentionShape shape)
     {
         Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && logSumExp.Length % shape.Heads == 0);
+        if (logSumExp.Length == 0) return;
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionJob(heads, Pointer(y)));
     }
@@ -19,7 +20,7 @@ public sealed unsafe partial class CpuBackend
         DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
     {
         Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length && logSumExp.Length % shape.Heads == 0);
-        if (dQ == null && dK == null && dV == null) return;
+        if (logSumExp.Length == 0 || (dQ == null && dK == null && dV == null)) return;
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionGradientJob(heads,
             dQ == null ? null : Pointer(dQ), dK == null ? null : Pointer(dK), dV == null ? null : Pointer(dV), Pointer(dY), Pointer(y)));

@@ -9,7 +9,9 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
-        Debug.Assert(losses.Length == labels.Length && logits.Length % losses.Length == 0);
+        Debug.Assert(losses.Length == labels.Length);
+        if (losses.Length == 0) return;
+        Debug.Assert(logits.Length % losses.Length == 0);
         var classes = logits.Length / losses.Length;
         ForEachRow(losses.Length, classes, new CrossEntropyKernel(Pointer(losses), Pointer(logits), Pointer(labels), classes));
     }
@@ -17,7 +19,9 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public void AddCrossEntropyGradient(DeviceBuffer<float> dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
-        Debug.Assert(dLosses.Length == labels.Length && logits.Length == dLogits.Length && logits.Length % labels.Length == 0);
+        Debug.Assert(dLosses.Length == labels.Length && logits.Length == dLogits.Length);
+        if (labels.Length == 0) return;
+        Debug.Assert(logits.Length % labels.Length == 0);
         var classes = logits.Length / labels.Length;
         ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(Pointer(dLogits), Pointer(dLosses), Pointer(logits), Pointer(labels), classes));
     }

@@ -1,0 +1,164 @@
+using System.Diagnostics;
+using ILGPU;
+
+namespace LoraScratch.Kernels.Gpu;
+
+public sealed partial class GpuBackend
+{
+    /// <inheritdoc/>
+    public void AddAttentionGradient(DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
+        DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+    {
+        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length && logSumExp.Length % shape.Heads == 0);
+        using var corrections = Allocate<float>(dQ != null || dK != null ? logSumExp.Length : 0);       // [tokens, heads]
+        if (corrections.Length > 0)
+        {
+            ForEach(corrections.Length, new CorrectionKernel(View(corrections), View(dY), View(y), q.Length / corrections.Length));
+        }
+        if (dQ != null)                                                                                 // dQ += scale·dS·K
+        {
+            Run<GradientOfQueries>(dQ, shape.Scale, q, k, dY, v, source: k);
+        }
+        if (dK != null)                                                                                 // dK += scale·dSᵀ·Q
+        {
+            Run<GradientOfKeys>(dK, shape.Scale, k, q, v, dY, source: q);
+        }
+        if (dV != null)                                                                                 // dV += (D ⊙ P)ᵀ·dY
+        {
+            Run<GradientOfValues>(dV, 1, k, q, v, dY, source: dY);
+        }
+
+        void Run<TGradient>(DeviceBuffer<float> destination, float factor, DeviceBuffer<float> own, DeviceBuffer<float> other, DeviceBuffer<float> dOwn,
+            DeviceBuffer<float> dOther, DeviceBuffer<float> source) where TGradient : struct, IAttentionGradient =>
+            ForEachAttentionTile(q.Length, logSumExp.Length, offsets, shape, tiles => new AttentionGradientKernel<TGradient>(
+                View(destination), factor, View(own), View(other), View(dOwn), View(dOther), View(source), View(logSumExp), View(corrections), tiles, shape.Scale));
+    }
+
+    /// <summary>Of which input a kernel computes the gradient.</summary>
+    internal interface IAttentionGradient
+    {
+        /// <summary>1 where the group's own rows are queries, 0 where they are keys.</summary>
+        static abstract int OwnsQueries { get; }
+
+        /// <summary>1 where the gradient of the scores is needed, 0 where the probabilities suffice.</summary>
+        static abstract int ThroughScores { get; }
+    }
+
+    internal readonly struct GradientOfQueries : IAttentionGradient
+    {
+        public static int OwnsQueries => 1;
+        public static int ThroughScores => 1;
+    }
+
+    internal readonly struct GradientOfKeys : IAttentionGradient
+    {
+        public static int OwnsQueries => 0;
+        public static int ThroughScores => 1;
+    }
+
+    internal readonly struct GradientOfValues : IAttentionGradient
+    {
+        public static int OwnsQueries => 0;
+        public static int ThroughScores => 0;
+    }
+
+    /// <summary>corrections[token, head] = ⟨dY, Y⟩ = Σⱼ Pⱼ·dPⱼ: the softmax's own gradient.</summary>
+    internal readonly struct CorrectionKernel(ArrayView<float> corrections, ArrayView<float> dY, ArrayView<float> y, int width) : IElementKernel
+    {
+        public void At(int i)
+        {
+            var sum = 0f;
+            for (var at = i * width; at < (i + 1) * width; at++)
+            {
+                sum += dY[at] * y[at];
+            }
+            corrections[i] = sum;
+        }
+    }
+
+    /// <summary>
+    /// destination += factor·T·source for one of the three gradients, where T is dS = P ⊙ (D ⊙ dY·Vᵀ − corrections) or D ⊙ P, or its transpose where
+    /// the group owns keys. P = exp(scale·Q·Kᵀ − logSumExp) is computed again in each: keeping it would take [tokens, heads, length] floats.
+    /// </summary>
+    internal readonly struct AttentionGradientKernel<TGradient>(ArrayView<float> destination, float factor, ArrayView<float> own, ArrayView<float> other,
+        ArrayView<float> dOwn, ArrayView<float> dOther, ArrayView<float> source, ArrayView<float> logSumExp, ArrayView<float> corrections,
+        AttentionTiles tiles, float scale) : IGroupKernel where TGradient : struct, IAttentionGradient
+    {
+        public void Run(int group)
+        {
+            var place = tiles.Place(group);
+            var rows = AttentionTiles.Smaller(place.Length - place.Own, AttentionTiles.Own);
+            if (rows <= 0)
+            {
+                return;                                                         // a shorter sequence than the longest; true in every thread
+            }
+            var panel = SharedMemory.Allocate<float>(AttentionTiles.Panel);
+            var scores = SharedMemory.Allocate<float>(AttentionTiles.Tile);     // Q·Kᵀ or its transpose, then T
+            var dScores = SharedMemory.Allocate<float>(AttentionTiles.Tile);    // dY·Vᵀ or its transpose
+            var sums = SharedMemory.Allocate<float>(AttentionTiles.Tile);
+            for (var i = Group.IdxX; i < AttentionTiles.Tile; i += Group.DimX)
+            {
+                sums[i] = 0;
+            }
+            for (var others = 0; others < place.Length; others += AttentionTiles.Others)
+            {
+                tiles.Score(scores, panel, own, other, place, others);
+                if (TGradient.ThroughScores != 0)
+                {
+                    tiles.Score(dScores, panel, dOwn, dOther, place, others);
+                }
+                Weigh(scores, dScores, place, rows, others);
+                Group.Barrier();
+                tiles.AddWeighted(sums, scores, panel, source, place, others);
+            }
+            var columns = tiles.StripColumns(place);
+            for (var at = Group.IdxX; at < rows * AttentionTiles.Strip; at += Group.DimX)
+            {
+                int i = at / AttentionTiles.Strip, c = at % AttentionTiles.Strip;
+                if (c < columns)
+                {
+                    destination[tiles.At(place) + i * tiles.RowLength + c] += factor * sums[i * AttentionTiles.Stride + c];
+                }
+            }
+        }
+
+        /// <summary>Puts T in place of the scores; a thread takes four keys of a query, which share a draw of the dropout mask.</summary>
+        private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, AttentionPlace place, int rows, int others)
+        {
+            var otherRows = AttentionTiles.Smaller(place.Length - others, AttentionTiles.Others);
+            int queries, keys, firstQuery, firstKey, quads, queryStride, keyStride;
+            if (TGradient.OwnsQueries != 0)
+            {
+                (queries, firstQuery, queryStride) = (rows, place.Own, AttentionTiles.Stride);
+                (keys, firstKey, keyStride, quads) = (otherRows, others, 1, AttentionTiles.Others / 4);
+            }
+            else
+            {
+                (queries, firstQuery, queryStride) = (otherRows, others, 1);
+                (keys, firstKey, keyStride, quads) = (rows, place.Own, AttentionTiles.Stride, AttentionTiles.Own / 4);
+            }
+            for (var at = Group.IdxX; at < queries * quads; at += Group.DimX)
+            {
+                int i = at / quads, key = at % quads * 4;
+                if (key < keys)
+                {
+                    var token = place.First + firstQuery + i;
+                    var row = token * tiles.Heads + place.Head;                 // [token, head]
+                    var factors = tiles.Factors(token, place.Head, firstKey + key);
+                    var correction = TGradient.ThroughScores != 0 ? corrections[row] : 0;
+                    var start = i * queryStride + key * keyStride;
+                    Weigh(scores, dScores, start, logSumExp[row], correction, factors.X);
+                    Weigh(scores, dScores, start + keyStride, logSumExp[row], correction, factors.Y);
+                    Weigh(scores, dScores, start + 2 * keyStride, logSumExp[row], correction, factors.Z);
+                    Weigh(scores, dScores, start + 3 * keyStride, logSumExp[row], correction, factors.W);
+                }
+            }
+        }
+
+        private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, int at, float logSumExp, float correction, float factor)
+        {
+            var p = Exp(scale * scores[at] - logSumExp);
+            scores[at] = p * (TGradient.ThroughScores != 0 ? factor * dScores[at] - correction : factor);
+        }
+    }
+}
