@@ -25,8 +25,8 @@ public static partial class GpuDevices
             : [.. devices.Select((device, index) => new GpuDevice(kind, index, device.Name, Problem(device)))];
     }
 
-    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads) =>
-        new GpuBackend(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1);
+    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct) =>
+        new GpuBackend(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1) { PlanProduct = planProduct ?? ProductPlan.For };
 
     private static partial IBackend Create(GpuKind kind, int index, GpuOptimization optimization)
     {

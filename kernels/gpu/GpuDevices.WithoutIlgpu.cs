@@ -6,7 +6,8 @@ public static partial class GpuDevices
 
     public static partial IReadOnlyList<GpuDevice> Find(GpuKind kind) => [new GpuDevice(kind, null, "", NotCompiledIn)];
 
-    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads) => throw new PlatformNotSupportedException(NotCompiledIn);
+    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct) =>
+        throw new PlatformNotSupportedException(NotCompiledIn);
 
     private static partial IBackend Create(GpuKind kind, int index, GpuOptimization optimization) => throw new PlatformNotSupportedException(NotCompiledIn);
 }

@@ -31,8 +31,9 @@ public static partial class GpuDevices
     /// </summary>
     /// <param name="optimization">ILGPU's part of the optimisation.</param>
     /// <param name="groupThreads">Threads of a group where the kernel leaves the choice: few make barriers cheap, 256 are what GPUs get.</param>
+    /// <param name="planProduct">How matrix products are cut (rows, columns, depth, batch); null as on a GPU.</param>
     /// <exception cref="PlatformNotSupportedException">ILGPU is not compiled in.</exception>
-    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads);
+    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct = null);
 
     /// <summary>"cuda", "opencl"</summary>
     internal static string Id(this GpuKind kind) => kind == GpuKind.Cuda ? "cuda" : "opencl";

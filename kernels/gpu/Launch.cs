@@ -46,14 +46,16 @@ public sealed partial class GpuBackend
     private void ForEachGroup<TKernel>(int groups, in TKernel kernel) where TKernel : struct, IGroupKernel => ForEachGroup(groups, _groupThreads, kernel);
 
     /// <summary>Runs a kernel in groups of a number of threads.</summary>
-    private void ForEachGroup<TKernel>(int groups, int threads, in TKernel kernel) where TKernel : struct, IGroupKernel
+    /// <param name="groups">How many groups.</param> <param name="threads">Threads of a group, the same in every call.</param> <param name="kernel">The kernel.</param>
+    /// <param name="atATime">How many groups a processor shall be able to run at a time, which limits the registers of a thread; null leaves it to the compiler.</param>
+    private void ForEachGroup<TKernel>(int groups, int threads, in TKernel kernel, int? atATime = null) where TKernel : struct, IGroupKernel
     {
         AssertOneThread();
         if (groups > 0)
         {
             var launcher = _launchers.TryGetValue(typeof(TKernel), out var known)
                 ? (Action<KernelConfig, TKernel>)known
-                : Keep(_accelerator.LoadStreamKernel<TKernel>(GroupBody));
+                : Keep(_accelerator.LoadStreamKernel<TKernel>(GroupBody, new KernelSpecialization(threads, atATime)));
             launcher(new KernelConfig(groups, threads), kernel);
             Launches++;
         }

@@ -22,12 +22,12 @@ public enum Layout
 /// </summary>
 internal sealed class ProductCase
 {
-    private readonly CpuBackend _backend;
+    private readonly IBackend _backend;
     private readonly int _m, _n, _k, _batch;
     private readonly Matrix _y, _a, _b;
     private readonly float[] _aValues, _bValues, _yBefore;
 
-    public ProductCase(CpuBackend backend, int m, int n, int k, bool transposeA, bool transposeB, int batch, Layout layout, bool sharedB = false)
+    public ProductCase(IBackend backend, int m, int n, int k, bool transposeA, bool transposeB, int batch, Layout layout, bool sharedB = false)
     {
         (_backend, _m, _n, _k, _batch) = (backend, m, n, k, batch);
         var random = new Random(HashCode.Combine(m, n, k));
@@ -53,13 +53,20 @@ internal sealed class ProductCase
         }
     }
 
+    /// <summary>Runs a product in another way.</summary>
+    public void Run(Action<Matrix, Matrix, Matrix> product)
+    {
+        _backend.Upload<float>(_y.Buffer, _yBefore);
+        product(_y, _a, _b);
+    }
+
     public void RunAgain() => _backend.Product(_y, _a, _b);
 
     public unsafe void RunOnOneThread(float scale, bool accumulate, Scratch scratch)
     {
         _backend.Upload<float>(_y.Buffer, _yBefore);
         static float* First(Matrix matrix) => CpuBackend.Pointer(matrix.Buffer) + matrix.Offset;
-        CpuBackend.SingleThreadProduct(_backend.InstructionSet, First(_y), _y.RowStride, First(_a), _a.RowStride, _a.Transposed,
+        CpuBackend.SingleThreadProduct(((CpuBackend)_backend).InstructionSet, First(_y), _y.RowStride, First(_a), _a.RowStride, _a.Transposed,
             First(_b), _b.RowStride, _b.Transposed, _m, _n, _k, scale, accumulate, scratch);
     }
 

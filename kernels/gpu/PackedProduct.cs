@@ -1,0 +1,96 @@
+using ILGPU;
+
+namespace LoraScratch.Kernels.Gpu;
+
+/// <summary>How a product is cut into the work of groups.</summary>
+/// <param name="tilesDown">Tiles below each other.</param> <param name="tilesAcross">Tiles side by side.</param>
+/// <param name="parts">Into how many parts the depth is cut.</param> <param name="depthOfPart">Their depth.</param> <param name="depth">The whole depth, K.</param>
+internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, int depthOfPart, int depth)
+{
+    /// <summary>
+    /// Groups run roughly in the order of their numbers. Those of one wave should share rows of A and columns of B in the second-level cache, so they go
+    /// down a band of so many tiles and then across, instead of across the whole of Y.
+    /// </summary>
+    private const int Band = 8;
+
+    public int Row(int group)
+    {
+        var (band, inBand) = (Tile(group) / (Band * tilesAcross), Tile(group) % (Band * tilesAcross));
+        return band * Band + inBand % Height(band);
+    }
+
+    public int Column(int group) => Tile(group) % (Band * tilesAcross) / Height(Tile(group) / (Band * tilesAcross));
+
+    public int Part(int group) => group / (tilesDown * tilesAcross) % parts;
+
+    public int Batch(int group) => group / (tilesDown * tilesAcross) / parts;
+
+    public int Start(int part) => part * depthOfPart;
+
+    public int End(int part) => depth - Start(part) < depthOfPart ? depth : Start(part) + depthOfPart;
+
+    private int Tile(int group) => group % (tilesDown * tilesAcross);
+
+    private int Height(int band) => tilesDown - band * Band < Band ? tilesDown - band * Band : Band;
+}
+
+/// <summary>
+/// Y = A·B, a tile for each group of 256 threads. Panels of A and B go to shared memory, from where each thread multiplies its rows with its columns.
+/// While it does, the next panels are on their way to its registers; they are written to a second pair of panels, so that one barrier for each panel
+/// is enough: what was read before the barrier is overwritten after it.
+/// </summary>
+/// <typeparam name="TTile">The tile.</typeparam> <typeparam name="TA">How A is read.</typeparam> <typeparam name="TB">How B is read.</typeparam>
+/// <param name="y">[M, N]</param> <param name="a">The rows of A as lines.</param> <param name="b">The columns of B as lines.</param> <param name="grid">Which tile is whose.</param>
+internal readonly struct PackedProductKernel<TTile, TA, TB>(ProductOutput y, TA a, TB b, ProductGrid grid) : IGroupKernel
+    where TTile : struct, ITile where TA : struct, IPanelSource where TB : struct, IPanelSource
+{
+    /// <summary>Float4s of shared memory: the second place of the panels of the 64 × 64 tile, which are the largest, ends at 25 KiB.</summary>
+    private const int Shared = (PanelCarrier<TA>.OtherPlace + 16 * (68 + 68)) / 4;
+
+    private static int PitchA => PanelCarrier<TA>.Pitch(TTile.Rows) / 4;
+    private static int PitchB => PanelCarrier<TB>.Pitch(TTile.Columns) / 4;
+
+    public void Run(int group)
+    {
+        var panels = SharedMemory.Allocate<Float4>(Shared);
+        var thread = Group.IdxX;
+        var (row, column) = (grid.Row(group) * TTile.Rows, grid.Column(group) * TTile.Columns);
+        var (batch, part) = (grid.Batch(group), grid.Part(group));
+        var (start, end) = (grid.Start(part), grid.End(part));
+        var slice = thread * TTile.Slices / GroupOf.MostThreads;
+        var sliceStart = slice * (TTile.Depth / TTile.Slices);
+        var panelB = TTile.Depth * PitchA;
+
+        var carrierA = new PanelCarrier<TA>(a, thread, TTile.Rows, TTile.Depth, batch, row, start, end, 0);
+        var carrierB = new PanelCarrier<TB>(b, thread, TTile.Columns, TTile.Depth, batch, column, start, end, panelB * 4);
+        var placeA = sliceStart * PitchA + TTile.Row(thread) / 4;
+        var placeB = sliceStart * PitchB + TTile.Column(thread) / 4 + panelB;
+        var tile = default(TTile);
+        carrierA.Write(panels, carrierA.Read());
+        carrierB.Write(panels, carrierB.Read());
+        Group.Barrier();
+        for (var k = start; k < end; k += TTile.Depth)
+        {
+            var nextA = carrierA.Read();                    // zeros after the last
+            var nextB = carrierB.Read();
+            var (fromA, fromB) = (placeA, placeB);
+            for (var step = 0; step < TTile.Depth / TTile.Slices; step += 2)
+            {
+                tile.MultiplyAdd(panels, fromA, fromB);
+                tile.MultiplyAdd(panels, fromA + PitchA, fromB + PitchB);
+                fromA += 2 * PitchA;
+                fromB += 2 * PitchB;
+            }
+            carrierA.Write(panels, nextA);
+            carrierB.Write(panels, nextB);
+            placeA ^= PanelCarrier<TA>.OtherPlace / 4;
+            placeB ^= PanelCarrier<TB>.OtherPlace / 4;
+            Group.Barrier();
+        }
+        tile.SumSlices(panels, thread);
+        if (slice == 0)
+        {
+            tile.Write(y, y.First(batch, part), row + TTile.Row(thread), column + TTile.Column(thread));
+        }
+    }
+}

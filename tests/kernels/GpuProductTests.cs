@@ -1,0 +1,109 @@
+using LoraScratch.Kernels;
+using LoraScratch.Kernels.Gpu;
+
+namespace LoraScratch.Tests.Kernels;
+
+/// <summary>
+/// Matrix products of the GPU backend on ILGPU's simulator, every tile in every way of reading, at shapes of one or two tiles: a group of 256 threads is
+/// a slow thing there.
+/// </summary>
+public class GpuProductTests
+{
+    private IBackend backend = null!;
+    private ProductPlan plan;
+
+    private static string[] Tiles => Enum.GetNames<ProductTile>();
+
+    [OneTimeSetUp]
+    public void Open()
+    {
+        try
+        {
+            backend = GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8, (_, _, _, _) => plan);
+        }
+        catch (PlatformNotSupportedException e)
+        {
+            Assert.Ignore(e.Message);
+        }
+    }
+
+    [OneTimeTearDown]
+    public void Close() => backend?.Dispose();
+
+    /// <summary>Over the edge of a tile in one direction, by multiples of 4 where four are read at once.</summary>
+    [Test]
+    public void Every_tile_reads_every_layout([ValueSource(nameof(Tiles))] string tile, [Values] bool transposeA,
+        [Values(Layout.Dense, Layout.Strided)] Layout layout)
+    {
+        var oneTile = new ProductPlan(Enum.Parse<ProductTile>(tile), false, 1, 32);
+        var transposeB = transposeA != (oneTile.Tile is ProductTile.Large or ProductTile.Thin32);     // every pair, in one tile or another
+        var (m, n, k) = layout == Layout.Dense ? (12, oneTile.Columns + 4, 20) : (oneTile.Rows + 1, 5, 19);
+        AssertProduct(oneTile, m, n, k, transposeA, transposeB, layout, scale: -0.75f, accumulate: layout == Layout.Dense);
+    }
+
+    [Test]
+    public void Parts_of_the_depth_are_added([Values(nameof(ProductTile.Large), nameof(ProductTile.Small), nameof(ProductTile.Thin8))] string tile, [Values] bool accumulate) =>
+        AssertProduct(new ProductPlan(Enum.Parse<ProductTile>(tile), false, 3, 16), 9, 8, 41, false, false, Layout.Heads, scale: 0.5f, accumulate);
+
+    [Test]
+    public void A_product_with_few_rows_is_computed_transposed([Values(nameof(ProductTile.Thin8), nameof(ProductTile.Thin16), nameof(ProductTile.Thin32))] string tile, [Values(1, 2)] int parts) =>
+        AssertProduct(new ProductPlan(Enum.Parse<ProductTile>(tile), true, parts, 16), 5, 67 + parts, 9 * parts, true, false, Layout.Dense, scale: 2, accumulate: true);
+
+    [Test]
+    public void Every_matrix_of_a_batch_is_multiplied([Values(1, 2)] int parts, [Values] Layout layout) =>
+        AssertProduct(new ProductPlan(ProductTile.Small, false, parts, 32 / parts), 4, 8, 17, false, true, layout, scale: 1, accumulate: true, batch: 3);
+
+    [Test]
+    public void The_same_matrix_may_serve_a_whole_batch() =>
+        AssertProduct(new ProductPlan(ProductTile.Thin8, false, 1, 16), 4, 8, 8, false, true, Layout.Dense, scale: 1, accumulate: false, batch: 2, sharedB: true);
+
+    [Test]
+    public void An_empty_sum_is_zero([Values] bool accumulate) =>
+        AssertProduct(new ProductPlan(ProductTile.Small, false, 1, 0), 3, 4, 0, false, false, Layout.Strided, scale: 1, accumulate);
+
+    [Test]
+    public void An_empty_product_is_no_work() =>
+        AssertProduct(new ProductPlan(ProductTile.Small, false, 1, 16), 0, 4, 3, false, false, Layout.Dense, scale: 1, accumulate: false);
+
+    /// <summary>More bands than one, the last of them not full: a tile that is computed twice or not at all is found out.</summary>
+    [Test]
+    public void Tiles_cover_a_high_matrix() =>
+        AssertProduct(new ProductPlan(ProductTile.Thin8, false, 1, 16), 9 * 64 - 3, 10, 3, false, false, Layout.Dense, scale: 1, accumulate: false);
+
+    [Test]
+    public void The_same_product_gives_the_same_bits()
+    {
+        plan = new ProductPlan(ProductTile.Thin16, false, 4, 16);
+        var product = new ProductCase(backend, 10, 12, 64, false, false, batch: 1, Layout.Dense);
+        product.Run(0.3f, accumulate: true);
+        var first = product.Y();
+        product.Run(0.3f, accumulate: true);
+        Assert.That(product.Y().AsSpan().SequenceEqual(first));
+    }
+
+    [TestCase(3, 5)]
+    [TestCase(32, 32)]
+    [TestCase(33, 70)]
+    [TestCase(1, 40)]
+    public void Transpose_moves_every_element(int rows, int columns)
+    {
+        using var x = backend.Allocate<float>(rows * columns);
+        using var y = backend.Allocate<float>(rows * columns);
+        var values = Enumerable.Range(0, rows * columns).Select(i => (float)i).ToArray();
+        backend.Upload<float>(x, values);
+        backend.Transpose(y, x, rows, columns);
+        var transposed = new float[rows * columns];
+        backend.Download(transposed, y);
+        var expected = from j in Enumerable.Range(0, columns) from i in Enumerable.Range(0, rows) select values[(i * columns) + j];
+        Assert.That(transposed, Is.EqualTo(expected));
+    }
+
+    private void AssertProduct(ProductPlan plan, int m, int n, int k, bool transposeA, bool transposeB, Layout layout, float scale, bool accumulate,
+        int batch = 1, bool sharedB = false)
+    {
+        this.plan = plan;
+        var product = new ProductCase(backend, m, n, k, transposeA, transposeB, batch, layout, sharedB);
+        product.Run(scale, accumulate);
+        product.AssertEqualsReference(scale, accumulate);
+    }
+}
