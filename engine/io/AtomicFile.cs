@@ -17,6 +17,24 @@ public static class AtomicFile
     /// <inheritdoc cref="Write(string, Action{Stream})"/>
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 
+    /// <summary>Refuses a file that <see cref="Write(string, Action{Stream})"/> could not write, so that a long work can ask before it begins.</summary>
+    /// <inheritdoc cref="Write(string, Action{Stream})"/>
+    public static void CheckWritable(string path)
+    {
+        if (Directory.Exists(path))
+            throw new InputException($"{path}: cannot be written: a folder of that name exists. Choose another name.");
+        var temporary = TemporaryBeside(path);
+        try
+        {
+            CreateNew(temporary).Dispose();
+        }
+        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(path, trouble, temporary);
+        }
+        Quietly(() => File.Delete(temporary));
+    }
+
     /// <summary>The same with a stream of the caller's making, so that a test can let the disk be full at any byte.</summary>
     internal static void Write(string path, Action<Stream> write, Func<string, Stream> create)
     {

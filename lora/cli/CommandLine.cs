@@ -76,6 +76,7 @@ internal static class CommandLine
         EvaluateCommand.Create(),
         PredictCommand.Create(),
         MergeCommand.Create(),
+        VocabularyCommand.Create(),
         TokenizeCommand.Create(),
         InspectCommand.Create(),
         AdapterCommand.Create(),

@@ -56,6 +56,25 @@ internal static class OptionKinds
         CustomParser = result => Parse(result, name, "expected a file or folder", text => text.Length > 0 && !text.Contains('\0') ? text : null),
     };
 
+    /// <summary>Files or folders, one after the other.</summary>
+    public static Option<string[]> Paths(string name, string description, bool required = false) => new(name)
+    {
+        Description = description,
+        HelpName = "PATH…",
+        Required = required,
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = true,
+        CustomParser = result =>
+        {
+            var paths = result.Tokens.Select(token => token.Value).ToArray();
+            if (Array.Find(paths, path => path.Length == 0 || path.Contains('\0')) is { } wrong)
+            {
+                result.AddError($"{name} is '{wrong}'; expected files or folders.");
+            }
+            return paths;
+        },
+    };
+
     /// <summary>A whole number with a default.</summary>
     public static Option<int> Whole(string name, string description, int defaultValue) =>
         new(name) { Description = description, DefaultValueFactory = _ => defaultValue, HelpName = "N", CustomParser = result => Int(result, name) ?? 0 };

@@ -31,12 +31,15 @@ public sealed partial class TextDataset
     /// <inheritdoc cref="Load"/>
     public static TextDataset LoadAll(string path, DatasetOptions? options = null)
     {
-        var isArchive = new[] { ".tar", ".tar.gz", ".tgz" }.Any(end => path.EndsWith(end, StringComparison.OrdinalIgnoreCase));
-        if (!Directory.Exists(path) && !isArchive)
+        if (!IsMovieReviews(path))
             return Load(path, options: options);
         TextDataset[] halves = [Load(path, DatasetSplit.Test, options), Load(path, DatasetSplit.Train, options)];
         return new TextDataset(halves.SelectMany(half => half.Examples.OrderByDescending(example => example.Label)), halves[0].Labels, path);
     }
+
+    /// <summary>Whether a path is read as the movie reviews, which come in two halves: a folder or a tar archive.</summary>
+    internal static bool IsMovieReviews(string path) =>
+        Directory.Exists(path) || new[] { ".tar", ".tar.gz", ".tgz" }.Any(end => path.EndsWith(end, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>
     /// Reads texts whose labels may be missing, one by one, from a .csv, .tsv or .jsonl file (also with .gz), as <see cref="Load"/> does.

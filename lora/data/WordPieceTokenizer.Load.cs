@@ -6,7 +6,7 @@ namespace LoraScratch.Lora.Data;
 
 public sealed partial class WordPieceTokenizer
 {
-    private static readonly string[] SpecialNames = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    internal static readonly string[] SpecialNames = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
 
     /// <summary>

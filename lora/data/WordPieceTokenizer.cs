@@ -65,6 +65,14 @@ public sealed partial class WordPieceTokenizer
     /// <returns>The id, or −1 if the vocabulary lacks the piece.</returns>
     public int IdOf(string piece) => idOf.GetValueOrDefault(piece, -1);
 
+    /// <summary>Whether a piece continues a word, spelled "##…".</summary>
+    /// <param name="id">An id of this vocabulary.</param>
+    public bool Continues(int id) => pieces[id].Length > 2 && pieces[id].StartsWith("##", StringComparison.Ordinal);
+
+    /// <summary>Whether an id is [PAD], [UNK], [CLS], [SEP] or [MASK].</summary>
+    /// <param name="id">An id of this vocabulary.</param>
+    public bool IsSpecial(int id) => specials.Contains(pieces[id]);
+
     /// <summary>Encodes a text: [CLS], its pieces, [SEP].</summary>
     /// <param name="text">Any string; unpaired surrogates are dropped.</param>
     /// <param name="maxLength">At most so many ids, [CLS] and [SEP] included; the end of a longer text is left out.</param>
