@@ -19,6 +19,12 @@ public sealed partial class GpuBackend
         Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
         var plan = PlanProduct(y.Rows, y.Columns, a.Columns, y.Batch);
         var output = Output(y, scale, accumulate, plan.Mirrored, partStride: 0);
+        if (plan.Tile == ProductTile.Element)
+        {
+            ForEach(y.Rows * y.Columns * y.Batch, new ElementProductKernel(
+                output, new MatrixView(View(a.Buffer), a), new MatrixView(View(b.Buffer), b), y.Rows, y.Columns, a.Columns));
+            return;
+        }
         if (plan.Parts == 1)
         {
             Launch(plan, output, y, a, b);

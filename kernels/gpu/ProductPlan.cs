@@ -17,6 +17,9 @@ internal enum ProductTile
 
     /// <summary>64 × 8</summary>
     Thin8,
+
+    /// <summary>One element for each thread, without groups.</summary>
+    Element,
 }
 
 /// <summary>How a product is computed: a function of its shape alone, so that the same product has the same bits on every GPU.</summary>
@@ -32,6 +35,9 @@ internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int
     // Parts of less depth would spend more time on writing and adding their sums than on the product: a tile of side s takes s² sums for s²·depth.
     private const int LeastDepthOfLarge = 256, LeastDepthOfSmall = 128, LeastDepthOfThin = 64;
 
+    // Up to here a product takes less time than its launch, and most of a tile would lie outside of it.
+    private const int MostElements = 4096, MostDepthOfElements = 64;
+
     /// <summary>Rows of the tile.</summary>
     public int Rows => Tile == ProductTile.Large ? 128 : 64;
 
@@ -42,6 +48,10 @@ internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int
     /// <param name="m">Rows of Y.</param> <param name="n">Columns of Y.</param> <param name="k">The inner dimension.</param> <param name="batch">How many products.</param>
     public static ProductPlan For(int m, int n, int k, int batch)
     {
+        if (k <= MostDepthOfElements && (long)m * n * batch <= MostElements)
+        {
+            return new ProductPlan(ProductTile.Element, false, 1, k);
+        }
         if (Math.Min(m, n) <= 32)
         {
             var tile = Math.Min(m, n) switch { <= 8 => ProductTile.Thin8, <= 16 => ProductTile.Thin16, _ => ProductTile.Thin32 };

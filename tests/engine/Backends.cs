@@ -1,5 +1,6 @@
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
+using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Engine;
 
@@ -37,6 +38,7 @@ public static class Backends
         .. from set in Enum.GetValues<InstructionSet>()
            from threads in set == InstructionSets.Best ? new[] { 1, 2 } : [2]
            select new BackendCase($"CPU, {set.Name()}, {threads} thread{(threads == 1 ? "" : "s")}", () => new CpuBackend(threads, set)),
+        new BackendCase("the GPU's kernels, simulated", () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4)),
     ];
 
     /// <summary>Where tests run whose subject is the same on every device: the graph, lifetimes, messages.</summary>

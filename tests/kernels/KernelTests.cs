@@ -7,11 +7,12 @@ namespace LoraScratch.Tests.Kernels;
 /// <summary>A backend under test: how to make one, and its name in the test's name.</summary>
 public sealed record BackendCase(string Name, Func<IBackend> Create)
 {
-    /// <summary>Every code path of the CPU backend that this machine has.</summary>
-    public static IEnumerable<BackendCase> All => InstructionSets.Supported.Select(set => new BackendCase($"Cpu {set}", () => new CpuBackend(2, set)));
-
-    /// <summary>Those and the GPU kernels, on ILGPU's simulator; ILGPU optimises what runs on a device alike, so that one level is enough.</summary>
-    public static IEnumerable<BackendCase> AllWithGpu => All.Append(new BackendCase("Gpu simulator", () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8)));
+    /// <summary>
+    /// Every code path of the CPU backend that this machine has, and the GPU kernels on ILGPU's simulator; ILGPU optimises what runs on a device alike, so
+    /// that one level is enough.
+    /// </summary>
+    public static IEnumerable<BackendCase> All => InstructionSets.Supported.Select(set => new BackendCase($"Cpu {set}", () => new CpuBackend(2, set)))
+        .Append(new BackendCase("Gpu simulator", () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8)));
 
     public override string ToString() => Name;
 }

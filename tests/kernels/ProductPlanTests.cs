@@ -15,8 +15,9 @@ public class ProductPlanTests
     [TestCase(768, 8, 4096, nameof(ProductTile.Thin8), 32, Description = "dA = xᵀ·u")]
     [TestCase(768, 768, 4096, nameof(ProductTile.Large), 7, Description = "dW = xᵀ·dY")]
     [TestCase(128, 768, 768, nameof(ProductTile.Small), 6, Description = "x·Wᵀ of one short text")]
-    [TestCase(33, 33, 10, nameof(ProductTile.Small), 1, Description = "next to nothing")]
-    [TestCase(5, 4, 0, nameof(ProductTile.Thin8), 1, Description = "an empty sum")]
+    [TestCase(33, 33, 70, nameof(ProductTile.Small), 1, Description = "little more than a tile")]
+    [TestCase(33, 33, 10, nameof(ProductTile.Element), 1, Description = "next to nothing")]
+    [TestCase(5, 4, 0, nameof(ProductTile.Element), 1, Description = "an empty sum")]
     public void A_product_takes_the_tile_and_the_parts_that_fill_a_GPU(int m, int n, int k, string tile, int parts)
     {
         var plan = ProductPlan.For(m, n, k, batch: 1);

@@ -1,6 +1,6 @@
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.AllWithGpu))]
+[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
 public class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Shapes))]

@@ -2,7 +2,7 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.AllWithGpu))]
+[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
 public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Shapes))]

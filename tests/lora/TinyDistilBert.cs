@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
@@ -55,8 +56,8 @@ internal static class TinyDistilBert
     }
 
     /// <summary>A classifier of two classes with HF's dropouts, whose words wa … wl mean 0 and wm … wx mean 1; and texts of it.</summary>
-    public static TextClassifier Classifier(ulong seed = 3, float dropout = 0.1f) =>
-        new(new DistilBertForSequenceClassification(Config with { Labels = ["neg", "pos"], Dropout = dropout, AttentionDropout = dropout, ClassifierDropout = dropout, InitializerRange = 0.2f }, seed),
+    public static TextClassifier Classifier(ulong seed = 3, float dropout = 0.1f, IBackend? backend = null) =>
+        new(new DistilBertForSequenceClassification(Config with { Labels = ["neg", "pos"], Dropout = dropout, AttentionDropout = dropout, ClassifierDropout = dropout, InitializerRange = 0.2f }, seed, backend),
             WordPieceTokenizer.FromVocabulary(Vocabulary));
 
     public static EncodedExample[] Sentences(int count, ulong seed)
