@@ -28,6 +28,8 @@ public static partial class GpuDevices
     internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct) =>
         new GpuBackend(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1) { PlanProduct = planProduct ?? ProductPlan.For };
 
+    internal static partial IReadOnlyList<KernelText> CompileKernels(GpuKind kind, GpuOptimization optimization) => KernelCompiler.Compile(kind, optimization);
+
     private static partial IBackend Create(GpuKind kind, int index, GpuOptimization optimization)
     {
         var device = Reported(kind)[index];

@@ -9,5 +9,7 @@ public static partial class GpuDevices
     internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct) =>
         throw new PlatformNotSupportedException(NotCompiledIn);
 
+    internal static partial IReadOnlyList<KernelText> CompileKernels(GpuKind kind, GpuOptimization optimization) => throw new PlatformNotSupportedException(NotCompiledIn);
+
     private static partial IBackend Create(GpuKind kind, int index, GpuOptimization optimization) => throw new PlatformNotSupportedException(NotCompiledIn);
 }

@@ -35,6 +35,11 @@ public static partial class GpuDevices
     /// <exception cref="PlatformNotSupportedException">ILGPU is not compiled in.</exception>
     internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct = null);
 
+    /// <summary>Compiles every kernel without a device, PTX for sm_80 or OpenCL C 2.0: what tests and a kernel's author read.</summary>
+    /// <param name="kind">The driver interface.</param> <param name="optimization">ILGPU's part of the optimisation.</param>
+    /// <exception cref="PlatformNotSupportedException">ILGPU is not compiled in.</exception>
+    internal static partial IReadOnlyList<KernelText> CompileKernels(GpuKind kind, GpuOptimization optimization);
+
     /// <summary>"cuda", "opencl"</summary>
     internal static string Id(this GpuKind kind) => kind == GpuKind.Cuda ? "cuda" : "opencl";
 

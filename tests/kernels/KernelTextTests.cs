@@ -1,0 +1,109 @@
+using System.Text.RegularExpressions;
+using LoraScratch.Kernels.Gpu;
+
+namespace LoraScratch.Tests.Kernels;
+
+/// <summary>Every GPU kernel, compiled without a device for both driver interfaces at both levels: that it compiles, and what its text has to have or must not have.</summary>
+[TestFixture(GpuKind.Cuda, GpuOptimization.O1)]
+[TestFixture(GpuKind.Cuda, GpuOptimization.O2)]
+[TestFixture(GpuKind.OpenCL, GpuOptimization.O1)]
+[TestFixture(GpuKind.OpenCL, GpuOptimization.O2)]
+public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
+{
+    private IReadOnlyList<KernelText> kernels = null!;
+
+    [OneTimeSetUp]
+    public void Compile()
+    {
+        try
+        {
+            kernels = GpuDevices.CompileKernels(kind, optimization);
+        }
+        catch (PlatformNotSupportedException e)
+        {
+            Assert.Ignore(e.Message);
+        }
+    }
+
+    [Test]
+    public void Every_kernel_becomes_an_entry_point()
+    {
+        Assert.That(kernels, Has.Count.GreaterThan(50));
+        Assert.That(kernels.Select(kernel => kernel.Kernel), Is.Unique);
+        var entry = kind == GpuKind.Cuda ? ".visible .entry Kernel_" : "kernel void Kernel_";
+        Assert.That(Where(text => !text.Contains(entry)), Is.Empty);
+    }
+
+    /// <summary>Registers that do not suffice, or an array whose index is not known at compile time, would lie in memory.</summary>
+    [Test]
+    public void No_kernel_uses_local_memory()
+    {
+        PtxOnly();
+        Assert.That(Where(text => text.Contains(".local")), Is.Empty);
+    }
+
+    [Test]
+    public void No_kernel_needs_more_shared_memory_than_every_GPU_has()
+    {
+        PtxOnly();
+        var bytes = kernels.Select(kernel => SharedArray().Matches(kernel.Text).Sum(array => int.Parse(array.Groups[1].Value))).ToArray();
+        Assert.That(bytes.Max(), Is.InRange(16 << 10, 48 << 10));
+    }
+
+    /// <summary>Its error is 2⁻¹¹: formulas bring their own.</summary>
+    [Test]
+    public void No_kernel_uses_the_approximate_tanh() => Assert.That(Where(text => text.Contains("tanh")), Is.Empty);
+
+    /// <summary>Each factor is read before the loop and in it, and some of Y where it is added to.</summary>
+    [Test]
+    public void Products_read_four_floats_by_one_instruction_where_they_can()
+    {
+        PtxOnly();
+        Assert.That(Products, Has.Length.EqualTo(20), "five tiles, four ways to read A, and for each one to read B");
+        foreach (var tile in Products.GroupBy(product => product.Kernel.Split(", ")[0]))
+        {
+            var ofY = tile.Select(product => GlobalFours().Count(product.Text) - 2 * VectorSource().Count(product.Kernel)).Distinct().ToArray();
+            Assert.That(ofY, Has.Length.EqualTo(1), tile.Key);
+        }
+    }
+
+    /// <summary>What bounds a product: shared memory delivers 32 floats in the time of 4 × 32 multiply-adds.</summary>
+    [Test]
+    public void A_product_multiplies_often_for_each_load_from_shared_memory()
+    {
+        PtxOnly();
+        foreach (var product in Products)
+        {
+            var loop = Label().Split(product.Text).MaxBy(block => Regex.Count(block, @"mul\.f32"))!;
+            var loads = Regex.Count(loop, @"ld\.shared\.v4\.f32");
+            var isLarge = product.Kernel.Contains("<LargeTile");
+            Assert.That((loads, Regex.Count(loop, @"mul\.f32"), Regex.Count(loop, @"add\.f32")), Is.EqualTo(isLarge ? (8, 128, 128) : (4, 32, 32)), product.Kernel);
+            Assert.That(Regex.Count(loop, @"\b(ld|st)\."), Is.EqualTo(loads), product.Kernel);
+        }
+    }
+
+    private KernelText[] Products => [.. kernels.Where(kernel => kernel.Kernel.StartsWith("PackedProductKernel<", StringComparison.Ordinal))];
+
+    private IEnumerable<string> Where(Func<string, bool> condition) => kernels.Where(kernel => condition(kernel.Text)).Select(kernel => kernel.Kernel);
+
+    private void PtxOnly()
+    {
+        if (kind != GpuKind.Cuda)
+        {
+            Assert.Ignore("OpenCL C leaves this to the driver's compiler.");
+        }
+    }
+
+    [GeneratedRegex(@"\.shared \.align \d+ \.b8 \w+\[(\d+)\]")]
+    private static partial Regex SharedArray();
+
+    /// <summary>From global memory, or, at O1, from an address that may be any.</summary>
+    [GeneratedRegex(@"\bld(\.global)?\.v4\.f32")]
+    private static partial Regex GlobalFours();
+
+    [GeneratedRegex(@"\bL_\d+:")]
+    private static partial Regex Label();
+
+    [GeneratedRegex("VectorSource")]
+    private static partial Regex VectorSource();
+}
