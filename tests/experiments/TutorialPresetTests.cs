@@ -28,6 +28,7 @@ public class TutorialPresetTests
     }
 
     [TestCase(5, 5, "as many")]
+    [TestCase(4096, 4290, "about as many")]
     [TestCase(130, 100, "1.3x more")]
     [TestCase(10, 99, "9.9x fewer")]
     [TestCase(10, 9994, "999x fewer")]

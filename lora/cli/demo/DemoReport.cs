@@ -79,10 +79,12 @@ internal sealed class DemoReport(IAnsiConsole console)
     {
         var (lora, last, full) = (result[TrainingMethod.LoRA], result[TrainingMethod.LastLayers], result[TrainingMethod.Full]);
         Line(string.Create(CultureInfo.InvariantCulture,
-            $"LoRA trains {MethodTable.Ratio(lora.TrainableParameters, full.TrainableParameters)} parameters than all layers have and stores {MethodTable.Ratio(lora.StoredBytes, full.StoredBytes)} bytes per task, for {100 * (lora.Test - full.Test):+0.0;−0.0} points on the test reviews."));
+            $"LoRA trains {MethodTable.Ratio(lora.TrainableParameters, full.TrainableParameters)} parameters than all layers have, stores {MethodTable.Ratio(lora.StoredBytes, full.StoredBytes)} bytes per task, and ends {Points(lora.Test - full.Test)} them on the test reviews."));
         Line(string.Create(CultureInfo.InvariantCulture,
-            $"Against the last two layers it trains {MethodTable.Ratio(lora.TrainableParameters, last.TrainableParameters)}, for {100 * (lora.Test - last.Test):+0.0;−0.0} points: what the frozen encoder has not computed, its last layers cannot read."));
+            $"Against the last two layers it trains {MethodTable.Ratio(lora.TrainableParameters, last.TrainableParameters)} and ends {Points(lora.Test - last.Test)} them: what the frozen encoder has not computed, its last layers cannot read."));
     }
+
+    private static string Points(double difference) => string.Create(CultureInfo.InvariantCulture, $"{Math.Abs(100 * difference):0.0} points {(difference < 0 ? "below" : "above")}");
 
     private void ShowProbes(DemoResult result)
     {

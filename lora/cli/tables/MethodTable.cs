@@ -99,11 +99,11 @@ internal static class MethodTable
         return table;
     }
 
-    /// <summary>How many fewer parameters one method trains than another, as the tutorial says it: "454x fewer", "4x fewer", "1.3x more".</summary>
+    /// <summary>How many fewer parameters one method trains than another, as the tutorial says it: "454x fewer", "4x fewer", "1.3x more"; "about as many" where the two differ by less than a tenth.</summary>
     public static string Ratio(long ours, long theirs)
     {
         var ratio = (double)Math.Max(ours, theirs) / Math.Min(ours, theirs);
-        return ours == theirs ? "as many" : $"{ratio.ToString(ratio < 9.95 ? "0.#" : "N0", CultureInfo.InvariantCulture)}x {(ours < theirs ? "fewer" : "more")}";
+        return ratio < 1.1 ? ours == theirs ? "as many" : "about as many" : $"{ratio.ToString(ratio < 9.95 ? "0.#" : "N0", CultureInfo.InvariantCulture)}x {(ours < theirs ? "fewer" : "more")}";
     }
 
     /// <summary>Standard output; no escape codes where it is piped into a file or another program, and then wide enough for the table.</summary>
