@@ -63,9 +63,10 @@ public sealed class TensorToWrite
         }));
     }
 
-    /// <summary>A tensor of the engine, as F32. It is fetched from its device when its turn comes, so that the host never holds more than one.</summary>
+    /// <summary>A tensor of the engine. It is fetched from its device when its turn comes, so that the host never holds more than one.</summary>
     /// <param name="name">Its name in the file.</param> <param name="tensor">Must keep its memory until the writer is done.</param>
-    public static TensorToWrite Of(string name, Tensor tensor)
+    /// <param name="dtype">F32, or F16, BF16, F64: rounded to the nearest value.</param>
+    public static TensorToWrite Of(string name, Tensor tensor, DType dtype = DType.F32)
     {
         float[]? values = null;
         return Floats(name, [.. tensor.Shape.Sizes.ToArray().Select(size => (long)size)], (first, destination) =>
@@ -74,7 +75,7 @@ public sealed class TensorToWrite
             values.AsSpan((int)first, destination.Length).CopyTo(destination);
             if (first + destination.Length == values.Length)
                 values = null;
-        });
+        }, dtype);
     }
 
     /// <summary>Integers from memory.</summary>

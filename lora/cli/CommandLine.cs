@@ -77,6 +77,7 @@ internal static class CommandLine
         PredictCommand.Create(),
         MergeCommand.Create(),
         VocabularyCommand.Create(),
+        PretrainCommand.Create(),
         TokenizeCommand.Create(),
         InspectCommand.Create(),
         AdapterCommand.Create(),

@@ -14,7 +14,7 @@ internal sealed record ExperimentInput(Func<ulong, TextClassifier> Load, TextCla
     /// <param name="path">The folder.</param> <param name="resume">Whether to go on.</param> <param name="options">What the experiment is, by the names of options.</param>
     public ExperimentFolder Open(string path, bool resume, Dictionary<string, object?> options)
     {
-        var folder = ExperimentFolder.Open(path, resume, RunIdentity.Of(First, options, Data.Parts));
+        var folder = ExperimentFolder.Open(path, resume, RunIdentity.Of(First.Model, First.Model.Backend, options, Data.Parts));
         RunExecutor.Release(First);
         return folder;
     }

@@ -14,31 +14,31 @@ internal static class TrainingProgress
     private const double SecondsBetweenLines = 5;
 
     /// <summary>Runs the training while showing it.</summary>
-    /// <param name="trainer">Its events are listened to.</param> <param name="train">Starts the training.</param>
-    public static TrainingResult Show(Trainer trainer, Func<TrainingResult> train) =>
-        Console.IsErrorRedirected ? ShowLines(trainer, train) : ShowBar(trainer, train);
+    /// <param name="loop">Its events are listened to.</param> <param name="train">Starts the training.</param>
+    public static TrainingResult Show(TrainingLoop loop, Func<TrainingResult> train) =>
+        Console.IsErrorRedirected ? ShowLines(loop, train) : ShowBar(loop, train);
 
-    private static TrainingResult ShowBar(Trainer trainer, Func<TrainingResult> train) =>
+    private static TrainingResult ShowBar(TrainingLoop loop, Func<TrainingResult> train) =>
         Terminal.Error.Progress()
             .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 20 }, new PercentageColumn())
             .Start(context =>
             {
                 var bar = context.AddTask("training", maxValue: 1);
-                trainer.StepDone += step =>
+                loop.StepDone += step =>
                 {
                     bar.MaxValue = step.Steps;
                     bar.Value = step.Step;
                     bar.Description = Short(step).EscapeMarkup();
                 };
-                trainer.EpochDone += epoch => Terminal.Error.WriteLine(Describe(epoch));
-                trainer.CheckpointSaved += steps => bar.Description = $"saved after step {steps}";
+                loop.EpochDone += epoch => Terminal.Error.WriteLine(Describe(epoch));
+                loop.CheckpointSaved += steps => bar.Description = $"saved after step {steps}";
                 return train();
             });
 
-    private static TrainingResult ShowLines(Trainer trainer, Func<TrainingResult> train)
+    private static TrainingResult ShowLines(TrainingLoop loop, Func<TrainingResult> train)
     {
         var sinceLine = (Stopwatch?)null;           // null before the first line: a run that goes on says at once that it does
-        trainer.StepDone += step =>
+        loop.StepDone += step =>
         {
             if (sinceLine is null || step.Step == step.Steps || sinceLine.Elapsed.TotalSeconds >= SecondsBetweenLines)
             {
@@ -46,8 +46,8 @@ internal static class TrainingProgress
                 sinceLine = Stopwatch.StartNew();
             }
         };
-        trainer.EpochDone += epoch => Console.Error.WriteLine(Describe(epoch));
-        trainer.CheckpointSaved += steps => Console.Error.WriteLine($"saved after step {steps}");
+        loop.EpochDone += epoch => Console.Error.WriteLine(Describe(epoch));
+        loop.CheckpointSaved += steps => Console.Error.WriteLine($"saved after step {steps}");
         return train();
     }
 

@@ -45,9 +45,13 @@ public sealed class BatchSampler
             for (var first = (long)firstBatch * BatchSize; first < examples.Count; first += BatchSize)
             {
                 var count = (int)Math.Min(BatchSize, examples.Count - first);
+                var numbers = new int[count];
                 for (var i = 0; i < count; i++)
-                    rows[i] = examples[order is null ? (int)first + i : order[first + i]];
-                yield return PackedBatch.Of(rows.AsSpan(0, count));
+                {
+                    numbers[i] = order is null ? (int)first + i : order[first + i];
+                    rows[i] = examples[numbers[i]];
+                }
+                yield return PackedBatch.Of(rows.AsSpan(0, count)) with { Numbers = numbers };
             }
         }
     }

@@ -9,6 +9,9 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Labels">[rows] The index of the class of each row, or <see cref="TextExample.NoLabel"/>.</param>
 public sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets, int[] Labels)
 {
+    /// <summary>[rows] The number of each row's example in the data, from which random choices about it are drawn; empty where nobody asked.</summary>
+    public int[] Numbers { get; init; } = [];
+
     /// <summary>Number of examples.</summary>
     public int Rows => Labels.Length;
 

@@ -3,11 +3,15 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.DistilBert;
 
 public sealed partial record DistilBertConfig
 {
+    /// <summary>What transformers calls the model with a classification head, and the one that guesses masked tokens.</summary>
+    public const string ClassifierArchitecture = "DistilBertForSequenceClassification", MaskedLanguageArchitecture = "DistilBertForMaskedLM";
+
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
     private static readonly JsonWriterOptions Indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -54,8 +58,9 @@ public sealed partial record DistilBertConfig
         }
     }
 
-    /// <summary>The config.json that transformers reads for DistilBertForSequenceClassification, keys sorted.</summary>
-    public string ToJson()
+    /// <summary>The config.json that transformers reads, keys sorted.</summary>
+    /// <param name="architecture">The class that reads the tensors beside it; a masked language model has no classes, and its file names none.</param> <param name="dtype">The type of these tensors.</param>
+    public string ToJson(string architecture = ClassifierArchitecture, DType dtype = DType.F32)
     {
         var entries = new SortedDictionary<string, Action<Utf8JsonWriter>>(StringComparer.Ordinal);
         foreach (var (key, value) in OtherKeys)
@@ -64,11 +69,10 @@ public sealed partial record DistilBertConfig
         entries["architectures"] = json =>
         {
             json.WriteStartArray();
-            json.WriteStringValue("DistilBertForSequenceClassification");
+            json.WriteStringValue(architecture);
             json.WriteEndArray();
         };
-        entries["torch_dtype"] = json => json.WriteStringValue("float32");
-        entries["problem_type"] = json => json.WriteStringValue("single_label_classification");
+        entries["torch_dtype"] = json => json.WriteStringValue(dtype switch { DType.F16 => "float16", DType.BF16 => "bfloat16", _ => "float32" });
         entries["tie_weights_"] = json => json.WriteBooleanValue(true);
         entries["sinusoidal_pos_embds"] = json => json.WriteBooleanValue(false);
         entries["vocab_size"] = json => json.WriteNumberValue(VocabularySize);
@@ -83,8 +87,12 @@ public sealed partial record DistilBertConfig
         entries["seq_classif_dropout"] = json => json.WriteNumberValue(ClassifierDropout);
         entries["initializer_range"] = json => json.WriteNumberValue(InitializerRange);
         entries["pad_token_id"] = json => json.WriteNumberValue(PadTokenId);
-        entries["id2label"] = json => WriteObject(json, id => json.WriteString(id.ToString(CultureInfo.InvariantCulture), Labels[id]));
-        entries["label2id"] = json => WriteObject(json, id => json.WriteNumber(Labels[id], id));
+        if (architecture == ClassifierArchitecture)
+        {
+            entries["problem_type"] = json => json.WriteStringValue("single_label_classification");
+            entries["id2label"] = json => WriteObject(json, id => json.WriteString(id.ToString(CultureInfo.InvariantCulture), Labels[id]));
+            entries["label2id"] = json => WriteObject(json, id => json.WriteNumber(Labels[id], id));
+        }
 
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, Indented))

@@ -16,6 +16,9 @@ public sealed class DistilBertModel : Module
         transformer = Add("transformer", new Transformer(parts));
     }
 
+    /// <summary>See <see cref="Embeddings.WordTable"/>.</summary>
+    internal Parameter WordTable => embeddings.Value.WordTable;
+
     /// <summary>A vector for every token.</summary>
     /// <param name="tokens">The batch.</param> <returns>[tokens, hidden]</returns>
     public Tensor Forward(PackedTokens tokens)

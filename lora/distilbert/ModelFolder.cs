@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 
@@ -61,13 +62,28 @@ public static class ModelFolder
     public static void SaveInto(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer)
     {
         RequirePlain(model);
-        RequireFit(folder, model.Config, tokenizer);
-        AtomicFile.WriteText(Path.Combine(folder, "config.json"), model.Config.ToJson());
-        AtomicFile.WriteText(Path.Combine(folder, "tokenizer_config.json"), TokenizerConfig(model.Config, tokenizer));
+        SaveInto(folder, model.Config, DistilBertConfig.ClassifierArchitecture, model, tokenizer, DType.F32);
+    }
+
+    /// <summary>
+    /// Writes the files of a pretrained model into a folder that exists. The file has the head's tensors under Hugging Face's names but not vocab_projector.weight: that is the table of the word
+    /// embeddings, which is there already, and transformers ties the two again.
+    /// </summary>
+    /// <param name="folder">The folder.</param> <param name="model">The model.</param> <param name="tokenizer">Its vocabulary goes along.</param> <param name="dtype">F32, F16 or BF16.</param>
+    /// <exception cref="InputException">The vocabulary does not fit, a weight is beyond the range of the type, or the folder cannot be written.</exception>
+    public static void SaveInto(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer, DType dtype = DType.F32) =>
+        SaveInto(folder, model.Config, DistilBertConfig.MaskedLanguageArchitecture, model, tokenizer, dtype);
+
+    private static void SaveInto(string folder, DistilBertConfig config, string architecture, Module model, WordPieceTokenizer tokenizer, DType dtype)
+    {
+        RequireFit(folder, config, tokenizer);
+        AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJson(architecture, dtype));
+        AtomicFile.WriteText(Path.Combine(folder, "tokenizer_config.json"), TokenizerConfig(config, tokenizer));
         AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);
         tokenizer.SaveJson(Path.Combine(folder, "tokenizer.json"));
         tokenizer.SaveVocabulary(Path.Combine(folder, "vocab.txt"));
-        SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), Tensors(model), new Dictionary<string, string> { ["format"] = "pt" });
+        SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), model.NamedParameters().Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype)),
+            new Dictionary<string, string> { ["format"] = "pt" });
     }
 
     /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that a long run can ask before it begins.</summary>
@@ -79,9 +95,6 @@ public static class ModelFolder
 
     private static bool HasHead(Checkpoint files) => DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
 
-    private static IEnumerable<TensorToWrite> Tensors(DistilBertForSequenceClassification model) =>
-        model.NamedParameters().Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter));
-
     private static void RequirePlain(DistilBertForSequenceClassification model)
     {
         if (!model.NamedParameters().Select(entry => entry.Path).SequenceEqual(model.CheckpointPaths))
@@ -91,7 +104,7 @@ public static class ModelFolder
         }
     }
 
-    private static void RequireFit(string folder, DistilBertConfig config, WordPieceTokenizer tokenizer)
+    internal static void RequireFit(string folder, DistilBertConfig config, WordPieceTokenizer tokenizer)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
             throw new InputException($"{folder}: the vocabulary has {tokenizer.VocabularySize} pieces, config.json's vocab_size is {config.VocabularySize}: ids would lie outside the model. They belong to different models.");

@@ -23,6 +23,9 @@ internal sealed class PartFactory(DistilBertConfig config, RandomStream? random,
     /// <param name="count">Vectors.</param> <param name="zeroRow">A vector that starts at 0; null for none.</param>
     public Embedding Embedding(int count, int? zeroRow = null) => new(Weight(count, config.Hidden, zeroRow));
 
+    /// <summary>A bias without a weight: 0.</summary>
+    public Parameter Bias(int count) => Parameter.Filled("bias", 0, new Shape(count), backend);
+
     public LayerNorm LayerNorm() => new(config.Hidden, LayerNormEpsilon, backend);
 
     public Dropout Dropout(float probability) => new(probability, dropouts);
@@ -53,6 +56,9 @@ public sealed class Embeddings : Module
         norm = Add("LayerNorm", parts.LayerNorm());
         dropout = Add("dropout", parts.Dropout(parts.Config.Dropout));
     }
+
+    /// <summary>The vector of every token [vocabulary, hidden], which a masked language model reads as its output weight as well.</summary>
+    internal Parameter WordTable => words.Value.Weight;
 
     /// <summary>E = dropout(LayerNorm(words[ids] + positions[place in the text]))</summary>
     /// <param name="tokens">The batch.</param> <returns>[tokens, hidden]</returns>

@@ -2,7 +2,7 @@ namespace LoraScratch.Lora.Training;
 
 /// <summary>One step of training.</summary>
 /// <param name="Step">From 1.</param> <param name="Steps">Of the whole run.</param> <param name="Epoch">From 1.</param>
-/// <param name="Loss">Mean cross-entropy of the step's texts, before the step.</param> <param name="LearningRate">Of this step.</param>
+/// <param name="Loss">Mean cross-entropy of the step's texts or masked tokens, before the step.</param> <param name="LearningRate">Of this step.</param>
 /// <param name="GradientNorm">Norm of all gradients together, before clipping.</param> <param name="Tokens">Tokens of the step's texts.</param>
 /// <param name="StepSeconds">Duration of the step.</param> <param name="Seconds">Since the training began, validation included.</param>
 /// <param name="SecondsLeft">Estimate for the steps to come, from the mean of those so far; validation not included.</param>
@@ -16,7 +16,19 @@ public sealed record StepMetrics(
 /// <summary>The end of an epoch, or of the run within one.</summary>
 /// <param name="Epoch">From 1.</param> <param name="Step">Steps so far.</param> <param name="TrainLoss">Mean over the texts of the epoch.</param>
 /// <param name="Validation">On the texts laid aside; null without any.</param> <param name="IsBest">Whether this state is the best so far.</param>
-public sealed record EpochMetrics(int Epoch, int Step, float TrainLoss, Evaluation? Validation, bool IsBest);
+public sealed record EpochMetrics(int Epoch, int Step, float TrainLoss, Score? Validation, bool IsBest);
+
+/// <summary>How a model does on what it must guess: the class of a text, or a masked token.</summary>
+/// <param name="Count">Guesses.</param> <param name="Correct">Right ones.</param> <param name="Loss">Mean cross-entropy.</param>
+/// <param name="Tokens">Of all texts.</param> <param name="Seconds">Taken by the model.</param>
+public sealed record Score(int Count, int Correct, double Loss, long Tokens, double Seconds)
+{
+    /// <summary>Share of right guesses.</summary>
+    public double Accuracy => (double)Correct / Count;
+
+    /// <summary>Whether this is the better state: more guesses right, or as many at a smaller loss.</summary>
+    public bool IsBetterThan(Score other) => Correct != other.Correct ? Correct > other.Correct : Loss < other.Loss;
+}
 
 /// <summary>How a model does on labelled texts.</summary>
 /// <param name="Confusion">[true class][predicted class]: numbers of texts.</param> <param name="Loss">Mean cross-entropy.</param>
@@ -35,8 +47,8 @@ public sealed record Evaluation(IReadOnlyList<IReadOnlyList<int>> Confusion, dou
     /// <summary>Tokens per second.</summary>
     public double TokensPerSecond => Tokens / Math.Max(Seconds, 1e-9);
 
-    /// <summary>Whether this is the better state: more texts right, or as many at a smaller loss.</summary>
-    public bool IsBetterThan(Evaluation other) => Correct != other.Correct ? Correct > other.Correct : Loss < other.Loss;
+    /// <summary>The same in numbers alone.</summary>
+    public Score Score => new(Count, Correct, Loss, Tokens, Seconds);
 }
 
 /// <summary>What the model says about a text.</summary>

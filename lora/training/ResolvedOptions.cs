@@ -46,6 +46,16 @@ internal static class ResolvedOptions
         return resolved;
     }
 
+    /// <summary>Every option that has a meaning for pretraining.</summary>
+    public static Dictionary<string, object?> OfPretraining(TrainingOptions options, bool wholeWords)
+    {
+        var resolved = new Dictionary<string, object?> { ["whole-words"] = wholeWords };
+        AddCommon(resolved, null, options.MaxLength, options);
+        foreach (var name in (string[])["train-head", "optimizer", "momentum", "schedule", "shuffle"])       // as they are, or without a meaning
+            resolved.Remove(name);
+        return resolved;
+    }
+
     /// <summary>A value as the command line takes it.</summary>
     public static string Text(object? value) => value switch
     {

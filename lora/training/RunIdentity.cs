@@ -2,25 +2,23 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Training;
 
 /// <summary>What the result of a run is a function of. Two runs that agree in all of it end with the same weights, bit for bit.</summary>
-/// <param name="Options">By their names on the command line.</param> <param name="Arithmetic">See <see cref="Kernels.IBackend.Arithmetic"/>.</param>
+/// <param name="Options">By their names on the command line.</param> <param name="Arithmetic">See <see cref="IBackend.Arithmetic"/>.</param>
 /// <param name="Weights">SHA-256 of every parameter, frozen ones too, before the first step.</param>
 /// <param name="Texts">Number and SHA-256 of the encoded texts, by what they are for ("to train on").</param>
 internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights, IReadOnlyDictionary<string, TextsIdentity> Texts)
 {
-    /// <summary>The identity of a run that is about to begin.</summary>
-    public static RunIdentity Of(TextClassifier classifier, TrainingOptions options, IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation) =>
-        Of(classifier, ResolvedOptions.ForComparison(classifier, options), ("to train on", train), ("laid aside for validation", validation ?? []));
-
     /// <summary>The identity of anything that starts from a model as it is now.</summary>
-    /// <param name="classifier">The model.</param> <param name="options">By their names on the command line.</param> <param name="texts">Encoded texts and what they are for.</param>
-    public static RunIdentity Of(TextClassifier classifier, IReadOnlyDictionary<string, object?> options, params (string Use, IReadOnlyList<EncodedExample> Texts)[] texts) => new(
+    /// <param name="model">The model.</param> <param name="backend">Where it computes.</param> <param name="options">By their names on the command line.</param> <param name="texts">Encoded texts and what they are for.</param>
+    public static RunIdentity Of(Module model, IBackend backend, IReadOnlyDictionary<string, object?> options, params (string Use, IReadOnlyList<EncodedExample> Texts)[] texts) => new(
         options.ToDictionary(option => option.Key, option => ResolvedOptions.Text(option.Value)),
-        classifier.Model.Backend.Arithmetic, HashWeights(classifier), texts.ToDictionary(part => part.Use, part => TextsIdentity.Of(part.Texts)));
+        backend.Arithmetic, HashWeights(model), texts.ToDictionary(part => part.Use, part => TextsIdentity.Of(part.Texts)));
 
     /// <summary>Refuses to go on with a run that was another.</summary>
     /// <param name="saved">The identity of the saved run.</param> <param name="path">Where it is saved.</param>
@@ -44,10 +42,10 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
     internal static InputException Differs(string path, string what, string remedy) =>
         new($"{path}: cannot go on with what is saved here, for the result would not be the one that it was on the way to: {what}. {remedy}, or leave --resume out and begin anew.");
 
-    private static string HashWeights(TextClassifier classifier)
+    private static string HashWeights(Module model)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var (path, parameter) in classifier.Model.NamedParameters())
+        foreach (var (path, parameter) in model.NamedParameters())
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{path} {parameter.Shape} {parameter.IsTrainable}\n"));
             hash.AppendData(MemoryMarshal.AsBytes<float>(parameter.ToArray()));

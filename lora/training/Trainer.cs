@@ -1,6 +1,6 @@
 using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Training;
 
@@ -11,43 +11,17 @@ namespace LoraScratch.Lora.Training;
 /// <param name="TrainableParameters">Numbers that were trained.</param> <param name="Seconds">The whole run.</param>
 /// <param name="Metrics">Every step.</param> <param name="Epochs">Every epoch that came to its end, or to the run's.</param>
 public sealed record TrainingResult(
-    int Steps, int TotalSteps, int KeptStep, Evaluation? Best, bool WasCancelled, long TrainableParameters, double Seconds, IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<EpochMetrics> Epochs);
+    int Steps, int TotalSteps, int KeptStep, Score? Best, bool WasCancelled, long TrainableParameters, double Seconds, IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<EpochMetrics> Epochs);
 
-/// <summary>
-/// The training loop: batches in an order drawn by seed, gradients added up over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and after
-/// every epoch a look at the validation texts, whose best state is kept. Same options, data and model: same weights, bit for bit.
-/// </summary>
-public sealed class Trainer
+/// <summary>Fine-tunes a classifier: the mean cross-entropy of the texts' classes.</summary>
+public sealed class Trainer : TrainingLoop
 {
     /// <summary>A trainer of everything in the model that is trainable now; see <see cref="TrainingSetup.Prepare"/>.</summary>
     /// <param name="classifier">The model and its tokenizer.</param> <param name="options">How.</param>
     /// <exception cref="InputException">The options make no sense, or nothing is trainable.</exception>
-    public Trainer(TextClassifier classifier, TrainingOptions options)
-    {
-        options.Check();
-        (Classifier, Options) = (classifier, options);
-        Trainable = [.. classifier.Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)];
-        if (Trainable.Count == 0)
-            throw new InputException("Nothing in the model is trainable: everything is frozen.");
-    }
+    public Trainer(TextClassifier classifier, TrainingOptions options) : base(classifier.Model, classifier.Model.Backend, classifier.Model.DropoutStream, options) => Classifier = classifier;
 
-    /// <summary>After every step.</summary>
-    public event Action<StepMetrics>? StepDone;
-
-    /// <summary>After every epoch, validation included.</summary>
-    public event Action<EpochMetrics>? EpochDone;
-
-    /// <summary>After the run has been saved, with the number of steps that it has taken.</summary>
-    public event Action<int>? CheckpointSaved;
-
-    /// <summary>Numbers that are trained.</summary>
-    public long TrainableParameters => Trainable.Sum(entry => (long)entry.Parameter.Shape.Count);
-
-    internal TextClassifier Classifier { get; }
-
-    internal TrainingOptions Options { get; }
-
-    internal IReadOnlyList<(string Path, Parameter Parameter)> Trainable { get; }
+    private TextClassifier Classifier { get; }
 
     /// <summary>Trains.</summary>
     /// <param name="train">At least one text.</param> <param name="validation">Chooses the best epoch; null or empty: the last state is kept.</param>
@@ -58,25 +32,29 @@ public sealed class Trainer
         IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation = null, CancellationToken cancellation = default, CheckpointOptions? checkpoint = null)
     {
         Classifier.RequireLabels(train);
-        checkpoint?.Check();
-        var model = Classifier.Model;
-        model.DropoutStream.Restore(Seeds.Dropout(Options.Seed));
-        model.Train();
-        try
-        {
-            using var run = new TrainingRun(this, train, validation is { Count: > 0 } ? validation : null, cancellation, checkpoint);
-            return run.Go();
-        }
-        finally
-        {
-            model.Evaluate();
-            model.ZeroGradient();
-        }
+        return Run(train, validation, cancellation, checkpoint);
     }
 
-    internal void Report(StepMetrics step) => StepDone?.Invoke(step);
+    internal override float AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
+    {
+        var texts = group.Sum(batch => batch.Rows);
+        // Each batch's mean weighs as many texts as it has, so that the sum is the mean of the whole group even where batches differ in size.
+        return group.Sum(batch => AddGradients(batch, (float)batch.Rows / texts));
+    }
 
-    internal void Report(EpochMetrics epoch) => EpochDone?.Invoke(epoch);
+    internal override Score Validate(IReadOnlyList<EncodedExample> validation, CancellationToken cancellation) => Classifier.Evaluate(validation, cancellation: cancellation).Score;
 
-    internal void ReportSaved(int steps) => CheckpointSaved?.Invoke(steps);
+    internal override IReadOnlyDictionary<string, object?> IdentifyingOptions() => ResolvedOptions.ForComparison(Classifier, Options);
+
+    /// <summary>Forward and backward of one batch.</summary>
+    /// <returns>The batch's share of the loss.</returns>
+    private float AddGradients(PackedBatch batch, float weight)
+    {
+        using var scope = new TensorScope();
+        using var tokens = new PackedTokens(batch, Backend);
+        using var labels = new Indices(batch.Labels, Backend);
+        var loss = Classifier.Model.Forward(tokens).CrossEntropy(labels).Scale(weight);
+        loss.Backward();
+        return loss.Item();
+    }
 }

@@ -22,7 +22,7 @@ internal sealed record StreamState(ulong Seed, ulong Position);
 /// </summary>
 internal sealed class TrainingCheckpoint : IDisposable
 {
-    private const string ProgressName = "progress", FormatKey = "lorascratch", Format = "training checkpoint 1";
+    private const string ProgressName = "progress", FormatKey = "lorascratch", Format = "training checkpoint 2";
 
     // What is computed from other properties is not stored; what is missing is an error.
     private static readonly JsonSerializerOptions Json = new() { IgnoreReadOnlyProperties = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };

@@ -4,6 +4,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Training;
@@ -39,16 +40,22 @@ public static class TrainingFolder
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options, TrainingResult result, string? baseModel)
     {
-        AtomicFolder.Write(folder, temporary =>
+        Write(folder, temporary =>
         {
             if (adapter is null)
                 ModelFolder.SaveInto(temporary, classifier.Model, classifier.Tokenizer);
             else
                 PeftAdapter.SaveInto(temporary, adapter, baseModel);
-            AtomicFile.WriteText(Path.Combine(temporary, OptionsName), Summary(classifier, adapter, options, result, baseModel));
-            AtomicFile.WriteText(Path.Combine(temporary, MetricsName), Lines(result));
-        }, IsOurs);
+        }, result, new() { ["base_model"] = baseModel, ["labels"] = classifier.Labels, ["options"] = ResolvedOptions.Of(classifier, options, adapter) });
     }
+
+    /// <summary>Writes the folder of a pretrained model whole or not at all; that of an earlier run is replaced.</summary>
+    /// <param name="folder">The folder; its parent must exist.</param> <param name="model">The trained model.</param> <param name="tokenizer">Its tokenizer.</param> <param name="dtype">Type of the weights in the file: F32, F16 or BF16.</param>
+    /// <param name="options">What the run was asked for.</param> <param name="wholeWords">Whether whole words were masked.</param> <param name="data">Numbers about the data, for the reader of training.json.</param> <param name="result">What became of it.</param>
+    /// <exception cref="InputException">The folder cannot be written.</exception>
+    public static void SavePretrained(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer, DType dtype, TrainingOptions options, bool wholeWords, object data, TrainingResult result) =>
+        Write(folder, temporary => ModelFolder.SaveInto(temporary, model, tokenizer, dtype), result,
+            new() { ["task"] = "masked language model", ["data"] = data, ["options"] = ResolvedOptions.OfPretraining(options, wholeWords) });
 
     /// <summary>The names of the classes that an adapter was trained for, which PEFT's format has no place for.</summary>
     /// <param name="folder">An adapter folder.</param>
@@ -76,12 +83,16 @@ public static class TrainingFolder
 
     private static bool IsOurs(string name) => name is PeftAdapter.ConfigName or PeftAdapter.WeightsName || ModelFolder.IsOurs(name);
 
-    private static string Summary(TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options, TrainingResult result, string? baseModel) =>
-        JsonSerializer.Serialize(new Dictionary<string, object?>
+    private static void Write(string folder, Action<string> writeWeights, TrainingResult result, Dictionary<string, object?> about) => AtomicFolder.Write(folder, temporary =>
+    {
+        writeWeights(temporary);
+        AtomicFile.WriteText(Path.Combine(temporary, OptionsName), Summary(about, result));
+        AtomicFile.WriteText(Path.Combine(temporary, MetricsName), Lines(result));
+    }, IsOurs);
+
+    private static string Summary(Dictionary<string, object?> about, TrainingResult result) =>
+        JsonSerializer.Serialize(new Dictionary<string, object?>(about)
         {
-            ["base_model"] = baseModel,
-            ["labels"] = classifier.Labels,
-            ["options"] = ResolvedOptions.Of(classifier, options, adapter),
             ["trainable_parameters"] = result.TrainableParameters,
             ["steps"] = result.Steps,
             ["kept_step"] = result.KeptStep,

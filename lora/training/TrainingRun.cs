@@ -3,17 +3,16 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Training;
 
 /// <summary>
-/// The state of one call of <see cref="Trainer.Train"/>. What the rest of the run depends on: the parameters, the optimizer, the random streams, the steps and
+/// The state of one run of a <see cref="TrainingLoop"/>. What the rest of the run depends on: the parameters, the optimizer, the random streams, the steps and
 /// epochs so far, the best state. A checkpoint holds all of it, and only between two steps, so that no gradient is ever half added up in it.
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
-    private readonly Trainer trainer;
+    private readonly TrainingLoop loop;
     private readonly TrainingOptions options;
     private readonly IReadOnlyList<EncodedExample>? validation;
     private readonly CancellationToken cancellation;
@@ -33,17 +32,16 @@ internal sealed class TrainingRun : IDisposable
     private float[][]? bestState;                   // null while the model itself holds the best state
     private bool stopped;
 
-    public TrainingRun(Trainer trainer, IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
+    public TrainingRun(TrainingLoop loop, IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
     {
-        (this.trainer, options, this.validation, this.cancellation, this.checkpoint) = (trainer, trainer.Options, validation, cancellation, checkpoint);
+        (this.loop, options, this.validation, this.cancellation, this.checkpoint) = (loop, loop.Options, validation, cancellation, checkpoint);
         sampler = new BatchSampler(train, options.BatchSize, options.Seed, options.Shuffle);
-        stepsOfEpoch = (sampler.BatchesPerEpoch + options.Accumulate - 1) / options.Accumulate;
-        steps = (int)Math.Min(options.MaxSteps ?? int.MaxValue, (long)stepsOfEpoch * options.Epochs);
+        (steps, stepsOfEpoch) = TrainingLoop.Length(sampler, options);
         schedule = Schedule(steps, options);
-        trainable = [.. trainer.Trainable.Select(entry => entry.Parameter)];
-        random = [.. StreamsOf(trainer.Classifier.Model)];
-        identity = checkpoint is null ? null : RunIdentity.Of(trainer.Classifier, options, train, validation);
-        optimizer = TrainingSetup.CreateOptimizer(trainer.Classifier.Model, options);
+        trainable = [.. loop.Trainable.Select(entry => entry.Parameter)];
+        random = loop.RandomStreams();
+        identity = checkpoint is null ? null : RunIdentity.Of(loop.Model, loop.Backend, loop.IdentifyingOptions(), ("to train on", train), ("laid aside for validation", validation ?? []));
+        optimizer = TrainingSetup.CreateOptimizer(loop.Model, options);
         if (checkpoint is { Resume: true })
             GoOnFrom(checkpoint.Path);
         secondsBefore = metrics.Count > 0 ? metrics[^1].Seconds : 0;
@@ -86,9 +84,7 @@ internal sealed class TrainingRun : IDisposable
     private void Step(PackedBatch[] group, int epoch)
     {
         var start = clock.Elapsed.TotalSeconds;
-        var texts = group.Sum(batch => batch.Rows);
-        // Each batch's mean weighs as many texts as it has, so that the sum is the mean of the whole group even where batches differ in size.
-        var loss = group.Sum(batch => AddGradients(batch, (float)batch.Rows / texts));
+        var loss = loop.AddGradients(group, epoch);
         var norm = GradientClipping.ClipNorm(trainable, options.Clip > 0 ? options.Clip : float.MaxValue);
         if (!float.IsFinite(loss) || !float.IsFinite(norm))
             throw Diverged(loss, norm);
@@ -100,20 +96,7 @@ internal sealed class TrainingRun : IDisposable
         stepSeconds += end - start;
         var left = stepSeconds / (metrics.Count + 1) * (steps - metrics.Count - 1);
         metrics.Add(new StepMetrics(metrics.Count + 1, steps, epoch, loss, optimizer.LearningRate, norm, group.Sum(batch => batch.Tokens), end - start, secondsBefore + end, left));
-        trainer.Report(metrics[^1]);
-    }
-
-    /// <summary>Forward and backward of one batch; the gradients add to those that are there.</summary>
-    /// <returns>The batch's share of the loss.</returns>
-    private float AddGradients(PackedBatch batch, float weight)
-    {
-        var model = trainer.Classifier.Model;
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(batch, model.Backend);
-        using var labels = new Indices(batch.Labels, model.Backend);
-        var loss = model.Forward(tokens).CrossEntropy(labels).Scale(weight);
-        loss.Backward();
-        return loss.Item();
+        loop.Report(metrics[^1]);
     }
 
     /// <summary>Validates and takes down the epoch. A stopped run has been saved without it: the one that goes on ends it.</summary>
@@ -126,7 +109,7 @@ internal sealed class TrainingRun : IDisposable
         if (isBest)
             bestState = null;
         epochs.Add(new EpochMetrics(epoch, metrics.Count, loss, result, isBest));
-        trainer.Report(epochs[^1]);
+        loop.Report(epochs[^1]);
         if (!stopped)
         {
             stopped = cancellation.IsCancellationRequested;
@@ -136,11 +119,11 @@ internal sealed class TrainingRun : IDisposable
     }
 
     /// <summary>Null without validation texts, and where the run is cancelled meanwhile.</summary>
-    private Evaluation? Validate()
+    private Score? Validate()
     {
         try
         {
-            return validation is null ? null : trainer.Classifier.Evaluate(validation, cancellation: cancellation);
+            return validation is null ? null : loop.Validate(validation, cancellation);
         }
         catch (OperationCanceledException)
         {
@@ -161,9 +144,9 @@ internal sealed class TrainingRun : IDisposable
     {
         if (checkpoint is null)
             return;
-        TrainingCheckpoint.Write(checkpoint.Path, trainer.Trainable, optimizer, bestState,
+        TrainingCheckpoint.Write(checkpoint.Path, loop.Trainable, optimizer, bestState,
             new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))], optimizer.StepsOf, metrics, epochs));
-        trainer.ReportSaved(metrics.Count);
+        loop.ReportSaved(metrics.Count);
     }
 
     private void GoOnFrom(string path)
@@ -171,7 +154,7 @@ internal sealed class TrainingRun : IDisposable
         using var saved = TrainingCheckpoint.Open(path);
         var progress = saved.Progress;
         identity!.RequireSame(progress.Identity, path);
-        bestState = saved.Restore(trainer.Trainable, optimizer);
+        bestState = saved.Restore(loop.Trainable, optimizer);
         foreach (var (stream, state) in random.Zip(progress.Random))
             stream.Restore(state.Seed, state.Position);
         metrics.AddRange(progress.Steps);
@@ -186,13 +169,9 @@ internal sealed class TrainingRun : IDisposable
                 parameter.Set(values);
         }
         var isWhole = metrics.Count == steps && !(stopped && validation is not null && epochs[^1].Validation is null);
-        return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole, trainer.TrainableParameters,
+        return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole, loop.TrainableParameters,
             secondsBefore + clock.Elapsed.TotalSeconds, metrics, epochs);
     }
-
-    /// <summary>The streams that dropout masks are drawn from: the model's, and an adapter's own.</summary>
-    private static IEnumerable<RandomStream> StreamsOf(DistilBertForSequenceClassification model) =>
-        model.NamedModules().Select(entry => entry.Module).OfType<Dropout>().Select(dropout => dropout.Random).Prepend(model.DropoutStream).Distinct();
 
     private static LinearSchedule Schedule(int steps, TrainingOptions options)
     {

@@ -93,5 +93,9 @@ internal static class Seeds
 
     public static ulong Dropout(ulong seed) => Draw(seed, 2);
 
+    public static ulong Masks(ulong seed) => Draw(seed, 3);
+
+    public static ulong ValidationMasks(ulong seed) => Draw(seed, 4);
+
     private static ulong Draw(ulong seed, ulong use) => new RandomStream(seed, position: use << 60).NextSeed();
 }

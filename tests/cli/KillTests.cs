@@ -13,7 +13,19 @@ public class KillTests
     public void Killed_at_several_places_it_leaves_the_same_files(string method, params string[] more)
     {
         using var task = new TinyTask();
-        string[] args = ["train", "--model", task.Model, "--data", task.Data, "--method", method, "--lr", "2e-3", "--batch-size", "4", "--epochs", "6", "--threads", "1", .. more];
+        RequireSameAfterKills(task, ["train", "--model", task.Model, "--data", task.Data, "--method", method, "--lr", "2e-3", "--batch-size", "4", "--epochs", "6", "--threads", "1", .. more]);
+    }
+
+    [Test]
+    public void Killed_while_pretraining_it_leaves_the_same_files()
+    {
+        using var task = new TinyTask();
+        RequireSameAfterKills(task, ["pretrain", "--config", task["config.json"], "--vocab", task["vocab.txt"], "--data", task.Data, "--lr", "2e-3", "--batch-size", "4", "--epochs", "6", "--max-length", "8",
+            "--validation", "0.1", "--whole-words", "--threads", "1"]);
+    }
+
+    private static void RequireSameAfterKills(TinyTask task, string[] args)
+    {
         var whole = LoraProgram.Run([.. args, "--out", task["whole"]]);
         Assert.That(whole.Code, Is.Zero, whole.Errors);
 

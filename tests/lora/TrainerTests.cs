@@ -100,8 +100,7 @@ public class TrainerTests
         var best = result.Epochs.Last(epoch => epoch.IsBest);
         Assert.That(result.KeptStep, Is.EqualTo(best.Step).And.LessThan(result.Steps), "the last epoch should not be the best one here, or the test shows nothing");
         var again = classifier.Evaluate(validation);
-        Assert.That(again.Confusion, Is.EqualTo(best.Validation!.Confusion));
-        Assert.That(again.Loss, Is.EqualTo(best.Validation.Loss));
+        Assert.That(again.Score with { Seconds = 0 }, Is.EqualTo(best.Validation! with { Seconds = 0 }));
     }
 
     [Test]

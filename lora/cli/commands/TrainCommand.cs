@@ -58,7 +58,7 @@ internal sealed class TrainCommand
         {
             throw new OperationCanceledException(cancellation);
         }
-        Save(folder, to => TrainingFolder.Save(to, classifier, adapter, options, result, start.Model(parsed)));
+        ResultFolder.Save(folder, to => TrainingFolder.Save(to, classifier, adapter, options, result, start.Model(parsed)));
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
@@ -68,29 +68,6 @@ internal sealed class TrainCommand
         checkpoint.Delete();
         Report(result, folder, parsed, isAdapter: adapter is not null);
         return 0;
-    }
-
-    /// <summary>Saves the result; where the disk became full or read-only meanwhile, in a temporary folder, for hours of work are not to be lost.</summary>
-    /// <exception cref="InputException">It could not be saved where it was to go; the message says where it is, if anywhere.</exception>
-    private static void Save(string folder, Action<string> save)
-    {
-        try
-        {
-            save(folder);
-        }
-        catch (InputException trouble)
-        {
-            var rescued = Path.Combine(Path.GetTempPath(), $"lora-{Path.GetRandomFileName()}");
-            try
-            {
-                save(rescued);
-            }
-            catch (InputException)
-            {
-                throw trouble;
-            }
-            throw new InputException($"{trouble.Message} The trained result is in {rescued} instead; move it from there.");
-        }
     }
 
     /// <summary>Refuses, before the work begins, a folder that the result could not go to.</summary>

@@ -1,0 +1,150 @@
+using System.CommandLine;
+using System.Globalization;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora pretrain: an encoder of its own, trained to guess masked tokens.</summary>
+internal sealed class PretrainCommand
+{
+    private static readonly TrainingOptions Defaults = new() { Method = TrainingMethod.Full, LearningRate = 5e-4f, Epochs = 1, BatchSize = 32, MaxLength = 128, Validation = 0.01 };
+
+    private readonly CorpusOptions corpus = new();
+    private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: the sizes of the model.", required: true);
+    private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt, from 'lora vocabulary' or of a BERT model.", required: true);
+    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the model folder goes: a new or empty folder, or one that a run wrote.", required: true);
+    private readonly Option<bool> wholeWords = new("--whole-words") { Description = "Masks the pieces of a word together." };
+    private readonly Option<int> maxLength = OptionKinds.Whole("--max-length", "Tokens of the pieces that texts are cut into, [CLS] and [SEP] included.", Defaults.MaxLength!.Value);
+    private readonly Option<double> learningRate = OptionKinds.Number("--lr", "Largest learning rate.", Defaults.LearningRate!.Value);
+    private readonly Option<double> weightDecay = OptionKinds.Number("--weight-decay", "Weight decay of AdamW.", Math.Round(Defaults.ResolvedWeightDecay, 6));
+    private readonly Option<double> clip = OptionKinds.Number("--clip", "Largest norm of all gradients together; 0: no clipping.", Defaults.Clip);
+    private readonly Option<double> warmup = OptionKinds.Number("--warmup", "Steps over which the learning rate rises from 0 before it falls to 0; below 1: that share of all steps.", Defaults.Warmup);
+    private readonly Option<int> accumulate = OptionKinds.Whole("--accumulate", "Batches whose gradients are added up for one step.", Defaults.Accumulate);
+    private readonly Option<int> epochs = OptionKinds.Whole("--epochs", "Passes over the data, each with other masks.", Defaults.Epochs);
+    private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Pieces of a batch.", Defaults.BatchSize);
+    private readonly Option<int?> maxSteps = OptionKinds.OptionalWhole("--max-steps", "Ends the training after so many steps. [default: no limit]");
+    private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Trains on so many texts only, drawn by seed. [default: all]");
+    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside to measure loss and accuracy on fixed masks; the best epoch is kept. 0: none.", Defaults.Validation);
+    private readonly Option<ulong> seed = OptionKinds.Seed("Names every random number of the run: the same seed gives the same weights.", Defaults.Seed);
+    private readonly Option<string> type = OptionKinds.Choice("--dtype", "Type of the weights in the file; training computes in float32.", "f32", "f16", "bf16");
+    private readonly CheckpointCommandOptions saving = new();
+    private readonly DeviceOptions device = new();
+
+    public static Command Create()
+    {
+        var pretrain = new PretrainCommand();
+        var command = new ExampleCommand("pretrain", "Trains an encoder of the DistilBERT architecture to guess masked tokens (masked language model); 'lora train --model' goes on from it.",
+            "lora pretrain --data reviews.jsonl.gz aclImdb --exclude aclImdb --config config.json --vocab vocab.txt --out base",
+            "lora pretrain --data reviews.jsonl.gz --config config.json --vocab vocab.txt --out base --whole-words --dtype f16 --checkpoint-every 500 --resume");
+        pretrain.corpus.AddTo(command);
+        foreach (var option in (Option[])[pretrain.config, pretrain.vocabulary, pretrain.output, pretrain.wholeWords, pretrain.maxLength, pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup,
+            pretrain.accumulate, pretrain.epochs, pretrain.batchSize, pretrain.maxSteps, pretrain.limit, pretrain.validation, pretrain.seed, pretrain.type])
+        {
+            command.Add(option);
+        }
+        pretrain.saving.AddTo(command);
+        pretrain.device.AddTo(command);
+        command.SetAction((parsed, cancellation) => Task.Run(() => pretrain.Run(parsed, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult parsed, CancellationToken cancellation)
+    {
+        var options = Options(parsed);
+        var folder = parsed.GetValue(output)!;
+        TrainingFolder.CheckWritable(folder);
+        var checkpoint = saving.Parse(parsed, folder);
+        checkpoint.Check();
+        using var backend = device.Open(parsed);
+        var (model, tokenizer) = Start(parsed, options, backend);
+        var masking = new TokenMasking(tokenizer, parsed.GetValue(wholeWords));
+        var pretrainer = new Pretrainer(model, masking, options);
+        var texts = corpus.Load(parsed);
+        cancellation.ThrowIfCancellationRequested();
+        var data = PretrainingData.Prepare(texts.Texts, tokenizer, masking, options);
+        Describe(pretrainer, data, backend);
+        if (cancellation.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancellation);
+        }
+        var result = TrainingProgress.Show(pretrainer, () => pretrainer.Train(data, cancellation, checkpoint));
+        if (result.Steps == 0)
+        {
+            throw new OperationCanceledException(cancellation);
+        }
+        var about = new { texts = data.TrainTexts, validation_texts = data.ValidationTexts, pieces = data.Train.Count, tokens = data.Tokens, excluded = texts.Sources.Sum(source => source.Excluded), repeated = texts.Sources.Sum(source => source.Repeated) };
+        ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options, masking.WholeWords, about, result));
+        if (result.WasCancelled)
+        {
+            Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
+            Console.WriteLine($"  {ShellWords.Join(["lora", "pretrain", .. saving.GoingOn(parsed)])}");
+            return 130;
+        }
+        checkpoint.Delete();
+        Report(result, folder);
+        return 0;
+    }
+
+    private TrainingOptions Options(ParseResult parsed)
+    {
+        var options = Defaults with
+        {
+            MaxLength = parsed.GetValue(maxLength),
+            LearningRate = (float)parsed.GetValue(learningRate),
+            WeightDecay = (float)parsed.GetValue(weightDecay),
+            Clip = (float)parsed.GetValue(clip),
+            Warmup = parsed.GetValue(warmup),
+            Accumulate = parsed.GetValue(accumulate),
+            Epochs = parsed.GetValue(epochs),
+            BatchSize = parsed.GetValue(batchSize),
+            MaxSteps = parsed.GetValue(maxSteps),
+            Limit = parsed.GetValue(limit),
+            Validation = parsed.GetValue(validation),
+            Seed = parsed.GetValue(seed),
+        };
+        options.Check();
+        return options;
+    }
+
+    private (DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer) Start(ParseResult parsed, TrainingOptions options, IBackend backend)
+    {
+        var (configPath, vocabularyPath) = (parsed.GetValue(config)!, parsed.GetValue(vocabulary)!);
+        var sizes = DistilBertConfig.Load(configPath);
+        ModelOptions.Notices(configPath, sizes.Notices);
+        var tokenizer = WordPieceTokenizer.Load(vocabularyPath);
+        if (tokenizer.VocabularySize > sizes.VocabularySize)
+        {
+            throw new InputException($"{vocabularyPath}: {tokenizer.VocabularySize} pieces, but the vocab_size of {configPath} is {sizes.VocabularySize}. Set vocab_size to {tokenizer.VocabularySize}.");
+        }
+        if (options.MaxLength > sizes.MaxPositions)
+        {
+            throw new InputException($"--max-length is {options.MaxLength}; max_position_embeddings of {configPath} is {sizes.MaxPositions}. Give at most that.");
+        }
+        return (new DistilBertForMaskedLM(sizes, options.Seed, backend), tokenizer);
+    }
+
+    private DType Type(ParseResult parsed) => parsed.GetValue(type) switch { "f16" => DType.F16, "bf16" => DType.BF16, _ => DType.F32 };
+
+    private static void Describe(Pretrainer pretrainer, PretrainingData data, IBackend backend)
+    {
+        Console.Error.WriteLine($"{Text.Count(pretrainer.TrainableParameters)} parameters; {Text.Count(data.TrainTexts)} texts in {Text.Count(data.Train.Count)} pieces with {Text.Count(data.Tokens)} tokens to train, "
+            + $"{Text.Count(data.ValidationTexts)} texts to validate; {backend.Description}");
+        var estimate = pretrainer.Estimate(data.Train);
+        Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps, at the {Text.Count((long)estimate.TokensPerSecond)} tokens/s of the first batches");
+    }
+
+    private static void Report(TrainingResult result, string folder)
+    {
+        var tokens = result.Metrics.Sum(step => (long)step.Tokens);
+        var seconds = result.Metrics.Sum(step => step.StepSeconds);
+        Console.WriteLine($"{result.Steps} steps, {Text.Count(tokens)} tokens in {Text.Duration(result.Seconds)}; {Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; the state after step {result.KeptStep} is in {folder}"
+            + (result.Best is { } best ? string.Create(CultureInfo.InvariantCulture, $" (validation: masked tokens guessed {Text.Percent(best.Accuracy)}, loss {best.Loss:F4})") : "") + ".");
+        Console.WriteLine("Adapt it:");
+        Console.WriteLine($"  {ShellWords.Join(["lora", "train", "--model", folder, "--data"])} …");
+    }
+}

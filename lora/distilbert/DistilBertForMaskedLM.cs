@@ -1,0 +1,69 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>
+/// DistilBERT that guesses masked tokens, the task that its encoder is pretrained on (Devlin et al. 2019, arXiv 1810.04805): the encoder's vector of a masked token goes through
+/// vocab_transform, the activation and vocab_layer_norm, and its products with the vectors of all words are the logits. The output weight is the table of the word embeddings itself, so that
+/// table has two shares in its gradient: from looking words up, and from comparing with them. New models are in evaluation mode; all parameters are trainable.
+/// </summary>
+public sealed class DistilBertForMaskedLM : Module
+{
+    private readonly Slot<DistilBertModel> encoder;
+    private readonly Slot<Layer> transform;
+    private readonly Slot<LayerNorm> norm;
+    private readonly Slot<OutputBias> projector;
+
+    /// <summary>A model with freshly drawn weights: N(0, initializer_range), biases 0, LayerNorm γ 1 and β 0.</summary>
+    /// <param name="config">Sizes and rates; the classes have no meaning here.</param> <param name="seed">Names the random numbers.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <exception cref="InputException">A value of the config cannot be.</exception>
+    public DistilBertForMaskedLM(DistilBertConfig config, ulong seed = 0, IBackend? backend = null)
+    {
+        if (config.Problem() is { } problem)
+            throw new InputException($"DistilBERT config: {problem}.");
+        (Config, Backend) = (config, backend ?? Device.Default);
+        var root = new RandomStream(seed);
+        DropoutStream = new RandomStream(root.NextSeed());
+        var parts = new PartFactory(config, new RandomStream(root.NextSeed()), DropoutStream, Backend);
+        encoder = Add("distilbert", new DistilBertModel(parts));
+        transform = Add<Layer>("vocab_transform", parts.Linear(config.Hidden, config.Hidden));
+        norm = Add("vocab_layer_norm", parts.LayerNorm());
+        projector = Add("vocab_projector", new OutputBias(parts));
+    }
+
+    /// <summary>Sizes and rates.</summary>
+    public DistilBertConfig Config { get; }
+
+    /// <summary>The device that holds it.</summary>
+    public IBackend Backend { get; }
+
+    /// <summary>Where every dropout mask's seed comes from.</summary>
+    public RandomStream DropoutStream { get; }
+
+    /// <summary>The logits of some tokens: the rows are chosen first, so that the wide product with the vocabulary costs as many rows as there are masked tokens.</summary>
+    /// <param name="tokens">The batch, masked.</param> <param name="places">[masked]: the rows to guess, counted through the batch.</param> <returns>[masked, vocabulary]</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A token id is outside the vocabulary, a place outside the batch, or a text longer than the model's positions.</exception>
+    public Tensor Forward(PackedTokens tokens, Indices places)
+    {
+        using var scope = new TensorScope();
+        var masked = encoder.Value.Forward(tokens).Gather(places);                              // [masked, hidden]
+        var inner = transform.Value.Forward(masked);
+        inner = Config.Activation == "relu" ? inner.Relu() : inner.Gelu();
+        return scope.Return(norm.Value.Forward(inner).Linear(encoder.Value.WordTable, projector.Value.Bias));
+    }
+
+    /// <inheritdoc/>
+    protected override string Details => $"{Config.Layers} layers, {Config.VocabularySize} tokens";
+
+    /// <summary>vocab_projector without its weight, which is the table of the word embeddings.</summary>
+    private sealed class OutputBias : Module
+    {
+        public OutputBias(PartFactory parts) => Bias = Add(parts.Bias(parts.Config.VocabularySize));
+
+        /// <summary>[vocabulary]</summary>
+        public Parameter Bias { get; }
+    }
+}

@@ -1,0 +1,135 @@
+using System.Diagnostics;
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>How long a run will take, measured on its first batches.</summary>
+/// <param name="Steps">Of the whole run.</param> <param name="TokensPerSecond">Forward and backward.</param> <param name="Seconds">Of all steps; validation not included.</param>
+public sealed record RunEstimate(int Steps, double TokensPerSecond, double Seconds);
+
+/// <summary>
+/// What all kinds of training have in common: batches in an order drawn by seed, gradients added up over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and after
+/// every epoch a look at the validation texts, whose best state is kept; saving, and going on. Same options, data and model: same weights, bit for bit. A kind of training says what the loss of
+/// a batch is.
+/// </summary>
+public abstract class TrainingLoop
+{
+    private protected TrainingLoop(Module model, IBackend backend, RandomStream dropoutStream, TrainingOptions options)
+    {
+        options.Check();
+        (Model, Backend, DropoutStream, Options) = (model, backend, dropoutStream, options);
+        Trainable = [.. model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)];
+        if (Trainable.Count == 0)
+            throw new InputException("Nothing in the model is trainable: everything is frozen.");
+    }
+
+    /// <summary>After every step.</summary>
+    public event Action<StepMetrics>? StepDone;
+
+    /// <summary>After every epoch, validation included.</summary>
+    public event Action<EpochMetrics>? EpochDone;
+
+    /// <summary>After the run has been saved, with the number of steps that it has taken.</summary>
+    public event Action<int>? CheckpointSaved;
+
+    /// <summary>Numbers that are trained.</summary>
+    public long TrainableParameters => Trainable.Sum(entry => (long)entry.Parameter.Shape.Count);
+
+    internal TrainingOptions Options { get; }
+
+    internal Module Model { get; }
+
+    internal IBackend Backend { get; }
+
+    /// <summary>Where the seeds of the model's dropout masks come from.</summary>
+    internal RandomStream DropoutStream { get; }
+
+    internal IReadOnlyList<(string Path, Parameter Parameter)> Trainable { get; }
+
+    /// <summary>Forward and backward of the batches of one step; the gradients add to those that are there. Must depend on nothing but the model, the dropout stream, the batches and the epoch.</summary>
+    /// <param name="group">At least one batch.</param> <param name="epoch">From 1.</param>
+    /// <returns>The loss: the mean over everything in the group that has one, so that the sizes of the batches do not matter.</returns>
+    internal abstract float AddGradients(IReadOnlyList<PackedBatch> group, int epoch);
+
+    /// <summary>How the model does on the texts laid aside.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    internal abstract Score Validate(IReadOnlyList<EncodedExample> validation, CancellationToken cancellation);
+
+    /// <summary>Every option that decides the result, by its name on the command line.</summary>
+    internal abstract IReadOnlyDictionary<string, object?> IdentifyingOptions();
+
+    /// <summary>Measures the first batches and forgets what they did.</summary>
+    /// <param name="train">At least one text.</param>
+    public RunEstimate Estimate(IReadOnlyList<EncodedExample> train)
+    {
+        const int batches = 3;
+        var sampler = new BatchSampler(train, Options.BatchSize, Options.Seed, Options.Shuffle);
+        var clock = new Stopwatch();
+        var measured = 0L;
+        var states = RandomStreams().Select(stream => (Stream: stream, stream.Seed, stream.Position)).ToArray();
+        return InTrainingMode(() =>
+        {
+            foreach (var (number, batch) in sampler.Epoch(0).Take(batches).Index())
+            {
+                clock.Start();
+                AddGradients([batch], epoch: 1);
+                clock.Stop();
+                Model.ZeroGradient();
+                measured += batch.Tokens;
+                if (number == 0 && sampler.BatchesPerEpoch > 1)                 // the first one fills the memory pool
+                    (measured, clock) = (0, new Stopwatch());
+            }
+            foreach (var (stream, seed, position) in states)
+                stream.Restore(seed, position);
+            var speed = measured / Math.Max(clock.Elapsed.TotalSeconds, 1e-9);
+            var (steps, stepsOfEpoch) = Length(sampler, Options);
+            var tokens = train.Sum(text => (double)text.TokenIds.Length) * steps / stepsOfEpoch;
+            return new RunEstimate(steps, speed, tokens / speed);
+        });
+    }
+
+    /// <summary>The steps of a run and of an epoch.</summary>
+    internal static (int Steps, int StepsOfEpoch) Length(BatchSampler sampler, TrainingOptions options)
+    {
+        var stepsOfEpoch = (sampler.BatchesPerEpoch + options.Accumulate - 1) / options.Accumulate;
+        return ((int)Math.Min(options.MaxSteps ?? int.MaxValue, (long)stepsOfEpoch * options.Epochs), stepsOfEpoch);
+    }
+
+    /// <summary>The streams that dropout masks are drawn from: the model's, and an adapter's own.</summary>
+    internal RandomStream[] RandomStreams() =>
+        [.. Model.NamedModules().Select(entry => entry.Module).OfType<Dropout>().Select(dropout => dropout.Random).Prepend(DropoutStream).Distinct()];
+
+    private protected TrainingResult Run(IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
+    {
+        checkpoint?.Check();
+        DropoutStream.Restore(Seeds.Dropout(Options.Seed));
+        return InTrainingMode(() =>
+        {
+            using var run = new TrainingRun(this, train, validation is { Count: > 0 } ? validation : null, cancellation, checkpoint);
+            return run.Go();
+        });
+    }
+
+    internal void Report(StepMetrics step) => StepDone?.Invoke(step);
+
+    internal void Report(EpochMetrics epoch) => EpochDone?.Invoke(epoch);
+
+    internal void ReportSaved(int steps) => CheckpointSaved?.Invoke(steps);
+
+    private T InTrainingMode<T>(Func<T> work)
+    {
+        Model.Train();
+        try
+        {
+            return work();
+        }
+        finally
+        {
+            Model.Evaluate();
+            Model.ZeroGradient();
+        }
+    }
+}
