@@ -75,10 +75,8 @@ public class VocabularyTests
         var counter = new WordCounter(texts);
         foreach (var text in texts)
             counter.Add(text);
-        Assert.That(counter.Counts, Is.EquivalentTo(new Dictionary<string, long>
-        {
-            ["don"] = 2, ["'"] = 1, ["t"] = 1, ["stop"] = 1, [","] = 1, ["naive"] = 1, ["cafe"] = 1, ["-"] = 1, ["goers"] = 1, ["!"] = 1, ["中"] = 1, ["文"] = 1, ["xy"] = 1,
-        }));
+        string[] once = ["'", "t", "stop", ",", "naive", "cafe", "-", "goers", "!", "中", "文", "xy"];
+        Assert.That(counter.Counts, Is.EquivalentTo(once.ToDictionary(word => word, _ => 1L).Append(new("don", 2))));
     }
 
     [Test]
