@@ -38,6 +38,19 @@ internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, 
 /// Y = A·B, a tile for each group of 256 threads. Panels of A and B go to shared memory, from where each thread multiplies its rows with its columns.
 /// While it does, the next panels are on their way to its registers; they are written to a second pair of panels, so that one barrier for each panel
 /// is enough: what was read before the barrier is overwritten after it.
+/// <para>
+/// What limits it, counted and not measured, on a processor that can do 128 multiply-adds and read 128 bytes of shared memory in a cycle. A warp needs for
+/// one depth of the 128 × 128 tile 64 · 32 multiply-adds, 16 cycles, and four loads: two of A (4 different Float4s, the same for 8 threads) and two of B
+/// (8 different ones): 4 cycles if equal addresses are served together, and no more than 16 if each quarter of a warp is served by itself. So the
+/// multipliers are the limit; two depths have 128 multiply-adds, 8 loads and, if the driver's compiler makes the addresses part of the loads, about ten
+/// other instructions. With the 64 × 64 tile it is 4 cycles against 2 to 8, so the limit may be shared memory. From the second-level cache come 2 · 128 · 4 bytes for 2 · 128 · 128 operations, 32 for each byte; 16 with the 64 × 64 tile, and
+/// less than 4 with 64 × 8, whose limit is reading the large factor.
+/// </para>
+/// <para>
+/// Registers of a thread of the large tile: 64 for its elements, 32 for what it multiplies (two depths, of which ILGPU moves all loads to their first use,
+/// so that a loop over more than two would need more), 8 for the next panels, about 20 for places and bounds; 128 are the most that let two groups
+/// run on a processor. ILGPU's text needs 112 to 127, and no local memory.
+/// </para>
 /// </summary>
 /// <typeparam name="TTile">The tile.</typeparam> <typeparam name="TA">How A is read.</typeparam> <typeparam name="TB">How B is read.</typeparam>
 /// <param name="y">[M, N]</param> <param name="a">The rows of A as lines.</param> <param name="b">The columns of B as lines.</param> <param name="grid">Which tile is whose.</param>

@@ -70,6 +70,13 @@ public class GpuProductTests
     public void Tiles_cover_a_high_matrix() =>
         AssertProduct(new ProductPlan(ProductTile.Thin8, false, 1, 16), 9 * 64 - 3, 10, 3, false, false, Layout.Dense, scale: 1, accumulate: false);
 
+    [TestCase(3, 2, 7)]
+    [TestCase(4, 8, 130, Description = "in two parts")]
+    [TestCase(2, 20, 5, Description = "mirrored")]
+    [TestCase(33, 36, 4)]
+    public void A_product_is_cut_by_its_shape(int m, int n, int k) =>
+        AssertProduct(ProductPlan.For(m, n, k, batch: 1), m, n, k, false, true, Layout.Dense, scale: 1, accumulate: true);
+
     [Test]
     public void The_same_product_gives_the_same_bits()
     {
