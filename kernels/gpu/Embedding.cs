@@ -16,8 +16,8 @@ public sealed partial class GpuBackend
     public void AddScatter(DeviceBuffer<float> dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
     {
         Debug.Assert(dY.Length == (long)indices.Length * columns && dTable.Length % columns == 0);
-        // Atomic additions would come in any order. So the rows of dY are first listed table row by table row, each list in their own order (n² comparisons
-        // by n threads: 20 µs for 4,096 indices on a GPU that is busy with little else); then a thread adds up one column of one list.
+        // Atomic additions would come in any order. So the rows of dY are first listed table row by table row, each list in their own order, by comparing
+        // every index with all others (n² of them, whatever the size of the table, by n threads); then a thread adds up one column of one list.
         var rows = indices.Length;
         using var order = Allocate<int>(rows);
         using var start = Allocate<int>(rows);

@@ -35,7 +35,7 @@ internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int
     // Parts of less depth would spend more time on writing and adding their sums than on the product: a tile of side s takes s² sums for s²·depth.
     private const int LeastDepthOfLarge = 256, LeastDepthOfSmall = 128, LeastDepthOfThin = 64;
 
-    // Up to here a product takes less time than its launch, and most of a tile would lie outside of it.
+    // Up to here a product is one tile, or a few, with not enough depth to share out.
     private const int MostElements = 4096, MostDepthOfElements = 64;
 
     /// <summary>Rows of the tile.</summary>
