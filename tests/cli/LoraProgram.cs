@@ -15,6 +15,11 @@ internal static class LoraProgram
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
+    /// <summary>
+    /// Starts .NET. What a script runs in its background ignores the signal of Ctrl-C, and so would all that it starts: env gives it back.
+    /// </summary>
+    private static readonly string[] WithInterrupt = InterruptIsIgnored() ? ["env", "--default-signal=INT", ChildProcess.Host] : [ChildProcess.Host];
+
     /// <summary>Runs a command in a process of its own.</summary>
     public static ProgramResult Run(IEnumerable<string> args, string input = "", string? folder = null)
     {
@@ -26,9 +31,9 @@ internal static class LoraProgram
         return Finish(process, output, errors);
     }
 
-    /// <summary>Starts a process with redirected input and outputs.</summary>
+    /// <summary>Starts a process with redirected input and outputs, in which Ctrl-C works.</summary>
     public static Process Start(IEnumerable<string> args, string? folder = null) => Process.Start(
-        new ProcessStartInfo(ChildProcess.Host, [typeof(CommandLine).Assembly.Location, .. args])
+        new ProcessStartInfo(WithInterrupt[0], [.. WithInterrupt[1..], typeof(CommandLine).Assembly.Location, .. args])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -65,5 +70,13 @@ internal static class LoraProgram
             Console.SetError(oldErrors);
             Device.Default = oldDevice;
         }
+    }
+
+    private static bool InterruptIsIgnored()
+    {
+        const int interrupt = 2;
+        const string mask = "SigIgn:";      // in hexadecimal, a bit for each signal
+        return OperatingSystem.IsLinux() && File.ReadLines("/proc/self/status").First(line => line.StartsWith(mask, StringComparison.Ordinal)) is var line
+            && (Convert.ToUInt64(line[mask.Length..].Trim(), 16) & (1UL << (interrupt - 1))) != 0;
     }
 }
