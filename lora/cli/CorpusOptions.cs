@@ -10,7 +10,7 @@ internal sealed class CorpusOptions
         "Texts, labelled or not: .csv, .tsv or .jsonl files (also .gz), or the aclImdb folder or its .tar.gz, of which train/ is read. Each distinct text is used once.", required: true);
 
     private readonly Option<string[]> exclude = OptionKinds.Paths("--exclude", "Texts to leave out wherever they stand in --data (white space apart), such as those of a test set; of aclImdb, test/ is read.");
-    private readonly Option<string> textColumn = new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text", HelpName = "NAME" };
+    private readonly Option<string> textColumn = OptionKinds.TextColumn();
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)

@@ -9,7 +9,7 @@ internal sealed class DataOptions
     private readonly Option<string> data = OptionKinds.Path("--data", "PATH",
         "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate, both for an experiment), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.", required: true);
 
-    private readonly Option<string> textColumn = new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text", HelpName = "NAME" };
+    private readonly Option<string> textColumn = OptionKinds.TextColumn();
 
     private readonly Option<string> labelColumn = new("--label-column")
     {

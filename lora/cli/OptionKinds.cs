@@ -96,6 +96,9 @@ internal static class OptionKinds
     public static Option<double> Number(string name, string description, double defaultValue) =>
         new(name) { Description = description, DefaultValueFactory = _ => defaultValue, HelpName = "X", CustomParser = result => Double(result, name) ?? 0 };
 
+    /// <summary>A number whose default is a float, which help must not show with the digits of its rounding.</summary>
+    public static Option<double> Number(string name, string description, float defaultValue) => Number(name, description, (double)(decimal)defaultValue);
+
     /// <summary>A number; null where it is not given.</summary>
     public static Option<double?> OptionalNumber(string name, string description) => new(name) { Description = description, HelpName = "X", CustomParser = result => Double(result, name) };
 
@@ -109,14 +112,17 @@ internal static class OptionKinds
     };
 
     /// <summary>Some of some words, separated by commas.</summary>
-    public static Option<string[]> Words(string name, string description, string[] defaults, params string[] words) => new(name)
+    public static Option<WordList> Words(string name, string description, string[] defaults, params string[] words) => new(name)
     {
         Description = $"{description}, separated by commas: {string.Join(", ", words)}.",
         HelpName = "NAMES",
-        DefaultValueFactory = _ => defaults,
+        DefaultValueFactory = _ => new WordList(defaults),
         CustomParser = result => Parse(result, name, $"expected some of {string.Join(", ", words)}, separated by commas, each once",
-            text => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is var given && given.Length > 0 && given.All(words.Contains) && given.Distinct().Count() == given.Length ? given : null) ?? [],
+            text => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is var given && given.Length > 0 && given.All(words.Contains) && given.Distinct().Count() == given.Length ? new WordList(given) : null)!,
     };
+
+    /// <summary>--text-column</summary>
+    public static Option<string> TextColumn() => new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text", HelpName = "NAME" };
 
     private static int? Int(ArgumentResult result, string name) => Parse<int?>(result, name, $"expected a whole number up to {int.MaxValue}",
         text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null);
@@ -137,4 +143,10 @@ internal static class OptionKinds
         }
         return value;
     }
+}
+
+/// <summary>Words that are written as one value, separated by commas; help shows a default so too.</summary>
+internal sealed record WordList(params string[] Words)
+{
+    public override string ToString() => string.Join(',', Words);
 }

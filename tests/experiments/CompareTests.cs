@@ -6,22 +6,8 @@ using LoraScratch.Tests.Cli;
 namespace LoraScratch.Tests.Experiments;
 
 /// <summary>lora compare on a tiny model and tiny texts: what it chooses and when, what it leaves, and that a kill costs nothing.</summary>
-public class CompareTests
+public class CompareTests : ExperimentTests
 {
-    private TinyTask task = null!;
-    private ProgramResult whole = null!;
-
-    [OneTimeSetUp]
-    public void Compare()
-    {
-        task = new TinyTask();
-        whole = LoraProgram.Call(Args("whole"));
-        Assert.That(whole.Code, Is.Zero, whole.Errors);
-    }
-
-    [OneTimeTearDown]
-    public void DeleteFolder() => task.Dispose();
-
     [Test]
     public void The_learning_rate_of_each_method_is_the_one_with_the_best_mean_validation_and_the_test_texts_come_after_every_choice()
     {
@@ -34,14 +20,14 @@ public class CompareTests
             Assert.That(means[0].Runs.Select(run => run.GetProperty("Test").ValueKind), Has.All.EqualTo(JsonValueKind.Number));
             Assert.That(means[1].Runs.Select(run => run.GetProperty("Test").ValueKind), Has.All.EqualTo(JsonValueKind.Null), "a learning rate that lost is never tested");
         }
-        var lines = whole.Errors.Split('\n');
+        var lines = Whole.Errors.Split('\n');
         Assert.That(Array.FindIndex(lines, line => line.Contains("test texts evaluated")), Is.GreaterThan(Array.FindIndex(lines, line => line.StartsWith("run 12 of 12", StringComparison.Ordinal))));
     }
 
     [Test]
     public void The_table_has_means_deviations_and_ratios_and_the_files_have_the_same_numbers()
     {
-        var rows = File.ReadAllLines(Path.Combine(task["whole"], "results.csv")).Select(line => line.Split(',')).ToArray();
+        var rows = File.ReadAllLines(Path.Combine(Task["whole"], "results.csv")).Select(line => line.Split(',')).ToArray();
         Assert.That(rows.Select(row => row[0]), Is.EqualTo(new[] { "method", "lora", "last-layers", "full" }));
         foreach (var (method, row) in Results("whole").EnumerateArray().Zip(rows.Skip(1)))
         {
@@ -50,12 +36,12 @@ public class CompareTests
             Assert.That(Number(row[9]), Is.EqualTo(mean).Within(1e-12));
             Assert.That(Number(row[10]), Is.EqualTo(deviation).Within(1e-12));
             Assert.That(method.GetProperty("test").GetProperty("mean").GetDouble(), Is.EqualTo(mean).Within(1e-12));
-            Assert.That(whole.Output, Does.Contain(string.Create(CultureInfo.InvariantCulture, $"{100 * mean:F2} ± {100 * deviation:F2} %")));
+            Assert.That(Whole.Output, Does.Contain(string.Create(CultureInfo.InvariantCulture, $"{100 * mean:F2} ± {100 * deviation:F2} %")));
         }
         // LoRA of rank 4 on query and value of two layers of width 16, and the head: 4·4·(16 + 16) + 306; all: the model's.
         Assert.That(rows.Skip(1).Select(row => (row[1], row[2])), Is.EqualTo(new[] { ("818", ""), ("306", "2.7x more"), ($"{ModelSize()}", $"{ModelSize() / 818.0:0.#}x fewer") }));
-        Assert.That(whole.Output, Does.Contain("LoRA (query, value)").And.Contain("last two layers").And.Contain("all layers").And.Contain("2.7x more"));
-        Assert.That(XDocument.Load(Path.Combine(task["whole"], "curves.svg")).Root!.Elements().Count(element => element.Name.LocalName == "polyline"), Is.EqualTo(3));
+        Assert.That(Whole.Output, Does.Contain("LoRA (query, value)").And.Contain("last two layers").And.Contain("all layers").And.Contain("2.7x more"));
+        Assert.That(XDocument.Load(Path.Combine(Task["whole"], "curves.svg")).Root!.Elements().Count(element => element.Name.LocalName == "polyline"), Is.EqualTo(3));
     }
 
     [Test]
@@ -66,7 +52,7 @@ public class CompareTests
         foreach (var (run, milliseconds) in new[] { (2, 0), (5, 40), (9, 5), (12, 100) })
         {
             Assert.That(Stop(args, run, milliseconds, process => process.Kill()).Code, Is.Not.Zero);
-            var ended = Directory.GetFiles(Path.Combine(task["killed"], "runs"), "*.json").ToDictionary(path => path, File.ReadAllText);
+            var ended = Directory.GetFiles(Path.Combine(Task["killed"], "runs"), "*.json").ToDictionary(path => path, File.ReadAllText);
             Assert.That(ended, Has.Count.GreaterThanOrEqualTo(run - 1));
             args = [.. Args("killed"), "--resume"];
             kept.Add(ended);
@@ -97,9 +83,9 @@ public class CompareTests
     [TestCase("", "runs/lora-lr1e-3-seed3.json")]
     public void A_damaged_file_is_named(string text, string name)
     {
-        var folder = task[$"damaged-{text.Length}"];
+        var folder = Task[$"damaged-{text.Length}"];
         Directory.CreateDirectory(Path.Combine(folder, "runs"));
-        File.Copy(Path.Combine(task["whole"], "experiment.json"), Path.Combine(folder, "experiment.json"));
+        File.Copy(Path.Combine(Task["whole"], "experiment.json"), Path.Combine(folder, "experiment.json"));
         File.WriteAllText(Path.Combine(folder, name), text);
         var result = LoraProgram.Call([.. Args(folder), "--resume"]);
         Assert.That((result.Code, result.Errors.Contains($"{Path.Combine(folder, name)}: cannot be read", StringComparison.Ordinal)), Is.EqualTo((1, true)), result.Errors);
@@ -108,7 +94,7 @@ public class CompareTests
     [Test]
     public void Options_that_hold_instead_of_a_presets_are_named()
     {
-        var result = LoraProgram.Call("compare", "--model", task.Model, "--data", task.Data, "--out", task["preset"], "--preset", "tutorial", "--methods", "lora",
+        var result = LoraProgram.Call("compare", "--model", Task.Model, "--data", Task.Data, "--out", Task["preset"], "--preset", "tutorial", "--methods", "lora",
             "--epochs", "1", "--rank", "2", "--max-length", "24", "--threads", "1");
         Assert.That(result.Code, Is.Zero, result.Errors);
         Assert.That(result.Errors.Split('\n').Where(line => line.StartsWith("--preset", StringComparison.Ordinal)), Is.EqualTo(new[]
@@ -118,7 +104,7 @@ public class CompareTests
             "--preset tutorial has --max-length not given; --max-length 24 holds.",
             "--preset tutorial has --methods lora,last-layers,full; --methods lora holds.",
         }));
-        var identity = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["preset"], "experiment.json"))).RootElement.GetProperty("Options");
+        var identity = JsonDocument.Parse(File.ReadAllText(Path.Combine(Task["preset"], "experiment.json"))).RootElement.GetProperty("Options");
         Assert.That(new[] { "scaling", "init", "optimizer", "lr", "train-head", "split" }.Select(name => identity.GetProperty(name).GetString()), Is.EqualTo(new[] { "alpha", "normal", "adam", "5e-5", "false", "tutorial" }));
         Assert.That(result.Output, Does.Contain("256"), "2·4·(16 + 16): the head stays as it is");
     }
@@ -132,13 +118,15 @@ public class CompareTests
     [TestCase("--checkpoint-every", "-1", "--checkpoint-every is -1")]
     public void Mistakes_are_named(string option, string value, string expected)
     {
-        var result = LoraProgram.Call("compare", "--model", task.Model, "--data", task.Data, "--out", task["mistake"], option, value);
+        var result = LoraProgram.Call("compare", "--model", Task.Model, "--data", Task.Data, "--out", Task["mistake"], option, value);
         Assert.That((result.Code, result.Errors.Contains(expected, StringComparison.Ordinal)), Is.EqualTo((1, true)), result.Errors);
-        Assert.That(Directory.Exists(task["mistake"]), Is.False);
+        Assert.That(Directory.Exists(Task["mistake"]), Is.False);
     }
 
-    private string[] Args(string folder, string seeds = "2") =>
-        ["compare", "--model", task.Model, "--data", task.Data, "--out", task[folder], "--lr", "1e-3,1e-2", "--seeds", seeds, "--seed", "3", "--rank", "4", "--epochs", "3", "--batch-size", "4", "--threads", "1", "--checkpoint-every", "4"];
+    protected override string[] Args(string folder) => Args(folder, seeds: "2");
+
+    private string[] Args(string folder, string seeds) =>
+        ["compare", "--model", Task.Model, "--data", Task.Data, "--out", Task[folder], "--lr", "1e-3,1e-2", "--seeds", seeds, "--seed", "3", "--rank", "4", "--epochs", "3", "--batch-size", "4", "--threads", "1", "--checkpoint-every", "4"];
 
     [Test]
     [Platform("Linux", Reason = "a test can send the signal of Ctrl-C to another process on Linux only")]
@@ -150,7 +138,7 @@ public class CompareTests
             kill.WaitForExit();
         });
         Assert.That(stopped.Code, Is.EqualTo(130), stopped.Errors);
-        Assert.That(stopped.Lines[0], Does.StartWith($"Stopped; what is done is in {task["interrupted"]}"));
+        Assert.That(stopped.Lines[0], Does.StartWith($"Stopped; what is done is in {Task["interrupted"]}"));
         Assert.That(stopped.Lines[1].Trim(), Does.StartWith("lora compare --lr 1e-3,1e-2 --seeds 2 ").And.EndWith(" --resume"));
         Assert.That(LoraProgram.Call([.. stopped.Lines[1].Trim().Split(' ').Skip(1)]).Code, Is.Zero);
         Assert.That(WithoutTimes("interrupted"), Is.EqualTo(WithoutTimes("whole")));
@@ -172,11 +160,11 @@ public class CompareTests
     private string WithoutTimes(string folder) => string.Join('\n', Results(folder).EnumerateArray().Select(method =>
         string.Join(' ', method.EnumerateObject().Where(property => property.Name != "seconds").Select(property => property.Value.GetRawText()))));
 
-    private JsonElement Results(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(task[folder], "results.json"))).RootElement.GetProperty("methods");
+    private JsonElement Results(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(Task[folder], "results.json"))).RootElement.GetProperty("methods");
 
-    private JsonElement Run(string folder, string name) => JsonDocument.Parse(File.ReadAllText(Path.Combine(task[folder], "runs", $"{name}.json"))).RootElement;
+    private JsonElement Run(string folder, string name) => JsonDocument.Parse(File.ReadAllText(Path.Combine(Task[folder], "runs", $"{name}.json"))).RootElement;
 
-    private int ModelSize() => new LoraScratch.Lora.Training.TextClassifier(LoraScratch.Lora.DistilBert.ModelFolder.Load(task.Model)).Model.Parameters().Sum(parameter => parameter.Shape.Count);
+    private int ModelSize() => new LoraScratch.Lora.Training.TextClassifier(LoraScratch.Lora.DistilBert.ModelFolder.Load(Task.Model)).Model.Parameters().Sum(parameter => parameter.Shape.Count);
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
 }

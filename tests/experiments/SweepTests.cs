@@ -9,22 +9,8 @@ using LoraScratch.Tests.Cli;
 namespace LoraScratch.Tests.Experiments;
 
 /// <summary>lora sweep: the tutorial's grid, and on a tiny model that every run ends up in the table once, whatever happens meanwhile.</summary>
-public class SweepTests
+public class SweepTests : ExperimentTests
 {
-    private TinyTask task = null!;
-    private ProgramResult whole = null!;
-
-    [OneTimeSetUp]
-    public void Sweep()
-    {
-        task = new TinyTask();
-        whole = LoraProgram.Call(Args("whole"));
-        Assert.That(whole.Code, Is.Zero, whole.Errors);
-    }
-
-    [OneTimeTearDown]
-    public void DeleteFolder() => task.Dispose();
-
     [Test]
     public void The_tutorials_grid_has_576_different_points_and_its_two_named_runs()
     {
@@ -56,11 +42,11 @@ public class SweepTests
             ("3", "2", "query+value", "384"), ("3", "2", "query+value+mlp", "960"), ("3", "8", "query+value", "384"), ("3", "8", "query+value+mlp", "960"),
         }));
         var best = rows.OrderByDescending(row => Number(row[5])).ThenBy(row => Number(row[6])).First();
-        var tested = JsonDocument.Parse(File.ReadAllText(Directory.GetFiles(Path.Combine(task["whole"], "runs"), "*.json").Single())).RootElement;
+        var tested = JsonDocument.Parse(File.ReadAllText(Directory.GetFiles(Path.Combine(Task["whole"], "runs"), "*.json").Single())).RootElement;
         Assert.That(tested.GetProperty("Name").GetString(), Is.EqualTo($"r{best[0]}-alpha{best[1]}-{best[2]}"));
-        Assert.That(whole.Output, Does.Contain("The best of 8 runs").And.Contain(string.Create(CultureInfo.InvariantCulture, $"{100 * tested.GetProperty("Test").GetDouble():F2} %")));
-        Assert.That(Directory.GetFiles(Path.Combine(task["whole"], "runs"), "*.safetensors").Select(Path.GetFileNameWithoutExtension), Is.EqualTo(new[] { tested.GetProperty("Name").GetString() }), "the weights of all others are gone");
-        Assert.That(XDocument.Load(Path.Combine(task["whole"], "accuracy.svg")).Root!.Elements().Count(element => element.Name.LocalName == "circle"), Is.EqualTo(8));
+        Assert.That(Whole.Output, Does.Contain("The best of 8 runs").And.Contain(string.Create(CultureInfo.InvariantCulture, $"{100 * tested.GetProperty("Test").GetDouble():F2} %")));
+        Assert.That(Directory.GetFiles(Path.Combine(Task["whole"], "runs"), "*.safetensors").Select(Path.GetFileNameWithoutExtension), Is.EqualTo(new[] { tested.GetProperty("Name").GetString() }), "the weights of all others are gone");
+        Assert.That(XDocument.Load(Path.Combine(Task["whole"], "accuracy.svg")).Root!.Elements().Count(element => element.Name.LocalName == "circle"), Is.EqualTo(8));
     }
 
     [Test]
@@ -77,13 +63,13 @@ public class SweepTests
             Thread.Sleep(milliseconds);
             process.Kill();
             LoraProgram.Finish(process, output, process.StandardError.ReadToEndAsync());
-            File.AppendAllText(Path.Combine(task["killed"], "sweep.csv"), "3,8,que");      // as if it had come in the middle of a line
+            File.AppendAllText(Path.Combine(Task["killed"], "sweep.csv"), "3,8,que");      // as if it had come in the middle of a line
             args = [.. Args("killed"), "--resume"];
         }
         var last = LoraProgram.Call(args);
         Assert.That(last.Code, Is.Zero, last.Errors);
         Assert.That(Rows("killed").Select(row => string.Join(',', row[..^1])), Is.EqualTo(Rows("whole").Select(row => string.Join(',', row[..^1]))));
-        Assert.That(Directory.GetFiles(Path.Combine(task["killed"], "runs")).Select(Path.GetFileName).Order(), Is.EqualTo(Directory.GetFiles(Path.Combine(task["whole"], "runs")).Select(Path.GetFileName).Order()));
+        Assert.That(Directory.GetFiles(Path.Combine(Task["killed"], "runs")).Select(Path.GetFileName).Order(), Is.EqualTo(Directory.GetFiles(Path.Combine(Task["whole"], "runs")).Select(Path.GetFileName).Order()));
     }
 
     [Test]
@@ -99,11 +85,11 @@ public class SweepTests
     [Test]
     public void A_dry_run_prints_grid_and_estimate_and_writes_nothing()
     {
-        var result = LoraProgram.Call("sweep", "--model", task.Model, "--data", task.Data, "--out", task["dry"], "--runs", "5", "--dry-run", "--threads", "1");
+        var result = LoraProgram.Call("sweep", "--model", Task.Model, "--data", Task.Data, "--out", Task["dry"], "--runs", "5", "--dry-run", "--threads", "1");
         Assert.That(result.Code, Is.Zero, result.Errors);
         Assert.That(result.Output, Does.Contain("ranks 1, 2, 4, 8, 16, 32; alphas 1, 4, 8, 16, 32, 64; query, value always, every choice of key, projection, mlp, head: 576 points, 5 of them to run").And.Contain("tokens/s").And.Contain("for all"));
         Assert.That(result.Lines.Count(line => line.StartsWith("  r", StringComparison.Ordinal)), Is.EqualTo(5));
-        Assert.That(Directory.Exists(task["dry"]), Is.False);
+        Assert.That(Directory.Exists(Task["dry"]), Is.False);
     }
 
     [Test]
@@ -129,7 +115,7 @@ public class SweepTests
     [TestCase("--train-head", "true", "--targets has head and --train-head is true")]
     public void Mistakes_are_named(string option, string value, string expected)
     {
-        var result = LoraProgram.Call("sweep", "--model", task.Model, "--data", task.Data, "--out", task["mistake"], option, value);
+        var result = LoraProgram.Call("sweep", "--model", Task.Model, "--data", Task.Data, "--out", Task["mistake"], option, value);
         Assert.That((result.Code, result.Errors.Contains(expected, StringComparison.Ordinal)), Is.EqualTo((1, true)), result.Errors);
     }
 
@@ -142,10 +128,10 @@ public class SweepTests
     public void Marks_of_a_logarithmic_axis_enclose_the_values(double smallest, double largest, double[] expected) =>
         Assert.That(Axis.LogarithmicMarks(smallest, largest), Is.EqualTo(expected).Within(1e-6));
 
-    private string[] Args(string folder) =>
-        ["sweep", "--model", task.Model, "--data", task.Data, "--out", task[folder], "--ranks", "1,3", "--alphas", "2,8", "--vary", "mlp", "--lr", "2e-3", "--epochs", "2", "--batch-size", "4", "--threads", "1", "--checkpoint-every", "5"];
+    protected override string[] Args(string folder) =>
+        ["sweep", "--model", Task.Model, "--data", Task.Data, "--out", Task[folder], "--ranks", "1,3", "--alphas", "2,8", "--vary", "mlp", "--lr", "2e-3", "--epochs", "2", "--batch-size", "4", "--threads", "1", "--checkpoint-every", "5"];
 
-    private string[][] Rows(string folder) => [.. File.ReadAllLines(Path.Combine(task[folder], "sweep.csv")).Skip(1).Select(line => line.Split(','))];
+    private string[][] Rows(string folder) => [.. File.ReadAllLines(Path.Combine(Task[folder], "sweep.csv")).Skip(1).Select(line => line.Split(','))];
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
 }

@@ -88,23 +88,6 @@ public class GpuProductTests
         Assert.That(product.Y().AsSpan().SequenceEqual(first));
     }
 
-    [TestCase(3, 5)]
-    [TestCase(32, 32)]
-    [TestCase(33, 70)]
-    [TestCase(1, 40)]
-    public void Transpose_moves_every_element(int rows, int columns)
-    {
-        using var x = backend.Allocate<float>(rows * columns);
-        using var y = backend.Allocate<float>(rows * columns);
-        var values = Enumerable.Range(0, rows * columns).Select(i => (float)i).ToArray();
-        backend.Upload<float>(x, values);
-        backend.Transpose(y, x, rows, columns);
-        var transposed = new float[rows * columns];
-        backend.Download(transposed, y);
-        var expected = from j in Enumerable.Range(0, columns) from i in Enumerable.Range(0, rows) select values[(i * columns) + j];
-        Assert.That(transposed, Is.EqualTo(expected));
-    }
-
     private void AssertProduct(ProductPlan plan, int m, int n, int k, bool transposeA, bool transposeB, Layout layout, float scale, bool accumulate,
         int batch = 1, bool sharedB = false)
     {

@@ -14,7 +14,7 @@ internal sealed class CompareCommand
     private readonly Option<string?> preset = OptionKinds.OptionalChoice("--preset",
         "The tutorial's experiment as its script runs it, or with the settings of its best LoRA run; options that are given besides hold instead.", "tutorial", "tutorial-best")!;
 
-    private readonly Option<string[]> methods = OptionKinds.Words("--methods", "What is compared", [.. AllMethods.Select(ResolvedOptions.Name)], [.. AllMethods.Select(ResolvedOptions.Name)]);
+    private readonly Option<WordList> methods = OptionKinds.Words("--methods", "What is compared", [.. AllMethods.Select(ResolvedOptions.Name)], [.. AllMethods.Select(ResolvedOptions.Name)]);
 
     private readonly Option<double[]?> rates = OptionKinds.OptionalNumbers("--lr",
         "Learning rates, separated by commas: each method tries all of them, and its best on the validation texts counts. [default: 5e-5,2e-4,1e-3; with a preset 5e-5]");
@@ -47,7 +47,7 @@ internal sealed class CompareCommand
             "tutorial-best" => (Tutorial.Best, Tutorial.Split, [Tutorial.LearningRate]),
             _ => (null, new SplitOptions(), DefaultRates),
         };
-        var plan = new ComparisonPlan(experiment.Training.Parse(parsed, basis.Options), [.. AllMethods.Where(method => parsed.GetValue(methods)!.Contains(ResolvedOptions.Name(method)))],
+        var plan = new ComparisonPlan(experiment.Training.Parse(parsed, basis.Options), [.. AllMethods.Where(method => parsed.GetValue(methods)!.Words.Contains(ResolvedOptions.Name(method)))],
             parsed.GetValue(rates) is { Length: > 0 } given ? [.. given.Select(rate => (float)rate)] : basis.Rates, parsed.GetValue(seeds));
         var split = experiment.Split(parsed, basis.Split);
         plan.Check();

@@ -21,7 +21,7 @@ internal sealed class PretrainCommand
     private readonly Option<bool> wholeWords = new("--whole-words") { Description = "Masks the pieces of a word together." };
     private readonly Option<int> maxLength = OptionKinds.Whole("--max-length", "Tokens of the pieces that texts are cut into, [CLS] and [SEP] included.", Defaults.MaxLength!.Value);
     private readonly Option<double> learningRate = OptionKinds.Number("--lr", "Largest learning rate.", Defaults.LearningRate!.Value);
-    private readonly Option<double> weightDecay = OptionKinds.Number("--weight-decay", "Weight decay of AdamW.", Math.Round(Defaults.ResolvedWeightDecay, 6));
+    private readonly Option<double> weightDecay = OptionKinds.Number("--weight-decay", "Weight decay of AdamW.", Defaults.ResolvedWeightDecay);
     private readonly Option<double> clip = OptionKinds.Number("--clip", "Largest norm of all gradients together; 0: no clipping.", Defaults.Clip);
     private readonly Option<double> warmup = OptionKinds.Number("--warmup", "Steps over which the learning rate rises from 0 before it falls to 0; below 1: that share of all steps.", Defaults.Warmup);
     private readonly Option<int> accumulate = OptionKinds.Whole("--accumulate", "Batches whose gradients are added up for one step.", Defaults.Accumulate);

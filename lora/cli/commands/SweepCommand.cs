@@ -14,8 +14,8 @@ internal sealed class SweepCommand
 
     private readonly Option<double[]?> ranks = OptionKinds.OptionalNumbers("--ranks", $"Ranks, separated by commas. [default: {string.Join(',', Grid.Ranks)}]");
     private readonly Option<double[]?> alphas = OptionKinds.OptionalNumbers("--alphas", $"Alphas, separated by commas. [default: {string.Join(',', Grid.Alphas)}]");
-    private readonly Option<string[]> always = OptionKinds.Words("--always", "Layers that every run adapts", [.. Grid.Always], [.. LoRATargets.Names]);
-    private readonly Option<string[]> varied = OptionKinds.Words("--vary", "Layers of which every choice is tried", [.. Grid.Varied], [.. LoRATargets.Names]);
+    private readonly Option<WordList> always = OptionKinds.Words("--always", "Layers that every run adapts", [.. Grid.Always], [.. LoRATargets.Names]);
+    private readonly Option<WordList> varied = OptionKinds.Words("--vary", "Layers of which every choice is tried", [.. Grid.Varied], [.. LoRATargets.Names]);
     private readonly Option<int?> runs = OptionKinds.OptionalWhole("--runs", "Runs so many points of the grid, drawn by --seed; more with --resume later on. [default: all]");
     private readonly Option<bool> dryRun = new("--dry-run") { Description = "Prints the grid and, after a few steps to measure, about how long it takes; writes nothing." };
     private readonly ExperimentOptions experiment = new();
@@ -92,8 +92,8 @@ internal sealed class SweepCommand
         {
             Ranks = given?.Select(rank => (int)rank).ToArray() ?? Grid.Ranks,
             Alphas = parsed.GetValue(alphas) is { Length: > 0 } values ? values : Grid.Alphas,
-            Always = parsed.GetValue(always)!,
-            Varied = parsed.GetValue(varied)!,
+            Always = parsed.GetValue(always)!.Words,
+            Varied = parsed.GetValue(varied)!.Words,
         };
     }
 
