@@ -121,6 +121,9 @@ internal static class OptionKinds
             text => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is var given && given.Length > 0 && given.All(words.Contains) && given.Distinct().Count() == given.Length ? new WordList(given) : null)!,
     };
 
+    /// <summary>--validate-every</summary>
+    public static Option<int> ValidateEvery() => Whole("--validate-every", "Looks at the texts laid aside after every so many steps too; 0: at the ends of the epochs only.", 0);
+
     /// <summary>--text-column</summary>
     public static Option<string> TextColumn() => new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text", HelpName = "NAME" };
 

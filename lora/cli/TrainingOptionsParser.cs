@@ -37,7 +37,8 @@ internal sealed class TrainingOptionsParser
     private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most, [CLS] and [SEP] included. [default: 512, or as many as the model has positions]");
     private readonly Option<int?> maxSteps = OptionKinds.OptionalWhole("--max-steps", "Ends the training after so many steps. [default: no limit]");
     private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Uses so many texts only, balanced over the classes. [default: all]");
-    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside to choose the best epoch; 0: none, and the last state is kept.", Defaults.Validation);
+    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside to choose the best state; 0: none, and the last state is kept.", Defaults.Validation);
+    private readonly Option<int> validateEvery = OptionKinds.ValidateEvery();
     private readonly Option<ulong> seed = OptionKinds.Seed("Names every random number of the run: the same seed gives the same weights.", Defaults.Seed);
     private readonly Option<string> shuffle = OptionKinds.Choice("--shuffle", "Whether every epoch has its own order of the texts.", "true", "false");
 
@@ -51,7 +52,7 @@ internal sealed class TrainingOptionsParser
     public IReadOnlyList<Option> DecidedBySweep => [method, rank, alpha, targets, validation];
 
     private IReadOnlyList<Option> All => [method, rank, alpha, init, scaling, dropout, targets, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
-        accumulate, epochs, batchSize, maxLength, maxSteps, limit, validation, seed, shuffle];
+        accumulate, epochs, batchSize, maxLength, maxSteps, limit, validation, validateEvery, seed, shuffle];
 
     /// <summary>Adds the options to a command.</summary>
     /// <param name="command">The command.</param> <param name="decided">Options to leave out: the command decides them.</param>
@@ -99,6 +100,7 @@ internal sealed class TrainingOptionsParser
             MaxSteps = Chosen(maxSteps, basis.MaxSteps, value => value),
             Limit = Chosen(limit, basis.Limit, value => value),
             Validation = Chosen(validation, basis.Validation, value => value),
+            ValidateEvery = Chosen(validateEvery, basis.ValidateEvery, value => value),
             Seed = Chosen(seed, basis.Seed, value => value),
             Shuffle = Chosen(shuffle, basis.Shuffle, text => text == "true"),
         };

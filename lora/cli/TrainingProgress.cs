@@ -30,7 +30,7 @@ internal static class TrainingProgress
                     bar.Value = step.Step;
                     bar.Description = Short(step).EscapeMarkup();
                 };
-                loop.EpochDone += epoch => Terminal.Error.WriteLine(Describe(epoch));
+                loop.Validated += look => Terminal.Error.WriteLine(Describe(look));
                 loop.CheckpointSaved += steps => bar.Description = $"saved after step {steps}";
                 return train();
             });
@@ -46,7 +46,7 @@ internal static class TrainingProgress
                 sinceLine = Stopwatch.StartNew();
             }
         };
-        loop.EpochDone += epoch => Console.Error.WriteLine(Describe(epoch));
+        loop.Validated += look => Console.Error.WriteLine(Describe(look));
         loop.CheckpointSaved += steps => Console.Error.WriteLine($"saved after step {steps}");
         return train();
     }
@@ -58,11 +58,11 @@ internal static class TrainingProgress
     private static string Describe(StepMetrics step) => string.Create(CultureInfo.InvariantCulture,
         $"step {step.Step}/{step.Steps}  epoch {step.Epoch}  loss {step.Loss:F4}  lr {step.LearningRate:G3}  {step.TokensPerSecond:N0} tokens/s  {Text.Duration(step.SecondsLeft)} left");
 
-    private static string Describe(EpochMetrics epoch)
+    private static string Describe(ValidationMetrics look)
     {
-        var validation = epoch.Validation is { } result
-            ? string.Create(CultureInfo.InvariantCulture, $"  validation loss {result.Loss:F4}  accuracy {Text.Percent(result.Accuracy)}{(epoch.IsBest ? "  (best so far)" : "")}")
+        var validation = look.Validation is { } result
+            ? string.Create(CultureInfo.InvariantCulture, $"  validation loss {result.Loss:F4}  accuracy {Text.Percent(result.Accuracy)}{(look.IsBest ? "  (best so far)" : "")}")
             : "";
-        return string.Create(CultureInfo.InvariantCulture, $"epoch {epoch.Epoch} done after step {epoch.Step}  mean loss {epoch.TrainLoss:F4}{validation}");
+        return string.Create(CultureInfo.InvariantCulture, $"epoch {look.Epoch} after step {look.Step}  mean loss {look.TrainLoss:F4}{validation}");
     }
 }

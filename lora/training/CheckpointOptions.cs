@@ -5,7 +5,7 @@ namespace LoraScratch.Lora.Training;
 
 /// <summary>Where a run saves all that its rest depends on, how often, and whether it goes on from what is saved there.</summary>
 /// <param name="Path">The file; its folder must exist. It is replaced in one step: a kill at any moment leaves the last state or the one before.</param>
-/// <param name="Every">Saves before the first step, after every so many steps and after every epoch; 0: only when the run is cancelled.</param>
+/// <param name="Every">Saves before the first step, after every so many steps and after every look at the validation texts; 0: only when the run is cancelled.</param>
 /// <param name="Resume">Goes on from the file, with the same options, model, data and device.</param>
 public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume = false)
 {

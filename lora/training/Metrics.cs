@@ -13,10 +13,10 @@ public sealed record StepMetrics(
     public double TokensPerSecond => Tokens / Math.Max(StepSeconds, 1e-9);
 }
 
-/// <summary>The end of an epoch, or of the run within one.</summary>
-/// <param name="Epoch">From 1.</param> <param name="Step">Steps so far.</param> <param name="TrainLoss">Mean over the texts of the epoch.</param>
-/// <param name="Validation">On the texts laid aside; null without any.</param> <param name="IsBest">Whether this state is the best so far.</param>
-public sealed record EpochMetrics(int Epoch, int Step, float TrainLoss, Score? Validation, bool IsBest);
+/// <summary>A look at how far the run is: at the end of every epoch and of the run, and after every <see cref="TrainingOptions.ValidateEvery"/> steps.</summary>
+/// <param name="Epoch">From 1.</param> <param name="Step">Steps so far.</param> <param name="TrainLoss">Mean over the texts trained on since the last look.</param>
+/// <param name="Validation">On the texts laid aside; null without any, and where the run was stopped before.</param> <param name="IsBest">Whether this state is the best so far.</param>
+public sealed record ValidationMetrics(int Epoch, int Step, float TrainLoss, Score? Validation, bool IsBest);
 
 /// <summary>How a model does on what it must guess: the class of a text, or a masked token.</summary>
 /// <param name="Count">Guesses.</param> <param name="Correct">Right ones.</param> <param name="Loss">Mean cross-entropy.</param>

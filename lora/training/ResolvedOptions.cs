@@ -98,6 +98,7 @@ internal static class ResolvedOptions
         resolved["max-steps"] = options.MaxSteps;
         resolved["limit"] = options.Limit;
         resolved["validation"] = options.Validation;
+        resolved["validate-every"] = options.ValidateEvery;
         resolved["seed"] = options.Seed;
         resolved["shuffle"] = options.Shuffle;
     }

@@ -9,9 +9,9 @@ namespace LoraScratch.Lora.Training;
 /// <param name="KeptStep">The step after which the kept state was: the last one, or that of the best validation.</param>
 /// <param name="Best">Validation of the kept state; null without any.</param> <param name="WasCancelled">Whether it ended before its time.</param>
 /// <param name="TrainableParameters">Numbers that were trained.</param> <param name="Seconds">The whole run.</param>
-/// <param name="Metrics">Every step.</param> <param name="Epochs">Every epoch that came to its end, or to the run's.</param>
+/// <param name="Metrics">Every step.</param> <param name="Validations">Every look at the validation texts, in order.</param>
 public sealed record TrainingResult(
-    int Steps, int TotalSteps, int KeptStep, Score? Best, bool WasCancelled, long TrainableParameters, double Seconds, IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<EpochMetrics> Epochs);
+    int Steps, int TotalSteps, int KeptStep, Score? Best, bool WasCancelled, long TrainableParameters, double Seconds, IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<ValidationMetrics> Validations);
 
 /// <summary>Fine-tunes a classifier: the mean cross-entropy of the texts' classes.</summary>
 public sealed class Trainer : TrainingLoop

@@ -8,9 +8,9 @@ namespace LoraScratch.Lora.Training;
 
 /// <summary>What a checkpoint holds beside tensors; the place in the data follows from the number of steps, as each epoch's order is a function of the seed.</summary>
 /// <param name="Identity">Of the run.</param> <param name="Random">State of every random stream that training draws from.</param>
-/// <param name="OptimizerSteps">Steps that the optimizer took with each parameter.</param> <param name="Steps">Every step so far.</param> <param name="Epochs">Every epoch that ended.</param>
+/// <param name="OptimizerSteps">Steps that the optimizer took with each parameter.</param> <param name="Steps">Every step so far.</param> <param name="Validations">Every look at the validation texts.</param>
 internal sealed record RunProgress(
-    RunIdentity Identity, IReadOnlyList<StreamState> Random, IReadOnlyList<int> OptimizerSteps, IReadOnlyList<StepMetrics> Steps, IReadOnlyList<EpochMetrics> Epochs);
+    RunIdentity Identity, IReadOnlyList<StreamState> Random, IReadOnlyList<int> OptimizerSteps, IReadOnlyList<StepMetrics> Steps, IReadOnlyList<ValidationMetrics> Validations);
 
 /// <summary>State of a random stream.</summary>
 internal sealed record StreamState(ulong Seed, ulong Position);
@@ -22,7 +22,7 @@ internal sealed record StreamState(ulong Seed, ulong Position);
 /// </summary>
 internal sealed class TrainingCheckpoint : IDisposable
 {
-    private const string ProgressName = "progress", FormatKey = "lorascratch", Format = "training checkpoint 2";
+    private const string ProgressName = "progress", FormatKey = "lorascratch", Format = "training checkpoint 3";
 
     // What is computed from other properties is not stored; what is missing is an error.
     private static readonly JsonSerializerOptions Json = new() { IgnoreReadOnlyProperties = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };

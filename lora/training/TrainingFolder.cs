@@ -98,14 +98,14 @@ public static class TrainingFolder
             ["kept_step"] = result.KeptStep,
             ["cancelled"] = result.WasCancelled,
             ["seconds"] = Math.Round(result.Seconds, 3),
-            ["epochs"] = result.Epochs.Select(epoch => new Dictionary<string, object?>
+            ["validations"] = result.Validations.Select(look => new Dictionary<string, object?>
             {
-                ["epoch"] = epoch.Epoch,
-                ["step"] = epoch.Step,
-                ["train_loss"] = epoch.TrainLoss,
-                ["validation_accuracy"] = epoch.Validation?.Accuracy,
-                ["validation_loss"] = epoch.Validation?.Loss,
-                ["best"] = epoch.IsBest,
+                ["epoch"] = look.Epoch,
+                ["step"] = look.Step,
+                ["train_loss"] = look.TrainLoss,
+                ["validation_accuracy"] = look.Validation?.Accuracy,
+                ["validation_loss"] = look.Validation?.Loss,
+                ["best"] = look.IsBest,
             }),
         }, Indented) + "\n";
 

@@ -11,8 +11,8 @@ namespace LoraScratch.Lora.Training;
 public sealed record RunEstimate(int Steps, double TokensPerSecond, double Seconds);
 
 /// <summary>
-/// What all kinds of training have in common: batches in an order drawn by seed, gradients added up over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and after
-/// every epoch a look at the validation texts, whose best state is kept; saving, and going on. Same options, data and model: same weights, bit for bit. A kind of training says what the loss of
+/// What all kinds of training have in common: batches in an order drawn by seed, gradients added up over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and now
+/// and then a look at the validation texts, whose best state is kept; saving, and going on. Same options, data and model: same weights, bit for bit. A kind of training says what the loss of
 /// a batch is.
 /// </summary>
 public abstract class TrainingLoop
@@ -29,8 +29,8 @@ public abstract class TrainingLoop
     /// <summary>After every step.</summary>
     public event Action<StepMetrics>? StepDone;
 
-    /// <summary>After every epoch, validation included.</summary>
-    public event Action<EpochMetrics>? EpochDone;
+    /// <summary>After every look at the validation texts; without any, where there would be one.</summary>
+    public event Action<ValidationMetrics>? Validated;
 
     /// <summary>After the run has been saved, with the number of steps that it has taken.</summary>
     public event Action<int>? CheckpointSaved;
@@ -115,7 +115,7 @@ public abstract class TrainingLoop
 
     internal void Report(StepMetrics step) => StepDone?.Invoke(step);
 
-    internal void Report(EpochMetrics epoch) => EpochDone?.Invoke(epoch);
+    internal void Report(ValidationMetrics look) => Validated?.Invoke(look);
 
     internal void ReportSaved(int steps) => CheckpointSaved?.Invoke(steps);
 

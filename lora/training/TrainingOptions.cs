@@ -103,8 +103,11 @@ public sealed record TrainingOptions
     /// <summary>Uses so many texts of the data only; null: all.</summary>
     public int? Limit { get; init; }
 
-    /// <summary>Share of the data that is laid aside to choose the best epoch; 0: none, and the last state is kept.</summary>
+    /// <summary>Share of the data that is laid aside to choose the best state; 0: none, and the last state is kept.</summary>
     public double Validation { get; init; } = 0.1;
+
+    /// <summary>Looks at the validation texts after every so many steps too; 0: at the ends of the epochs only.</summary>
+    public int ValidateEvery { get; init; }
 
     /// <summary>Names every random number of the run.</summary>
     public ulong Seed { get; init; } = 1;
@@ -138,6 +141,9 @@ public sealed record TrainingOptions
         Require(Limit is null or >= 1, "limit", Limit, "at least 1");
         Require(MaxLength is null or >= 3, "max-length", MaxLength, "at least 3: [CLS], one token, [SEP]");
         Require(Validation is >= 0 and < 1, "validation", Validation, "a share in [0, 1)");
+        Require(ValidateEvery >= 0, "validate-every", ValidateEvery, "a number of steps, or 0 for the ends of the epochs only");
+        if (ValidateEvery > 0 && Validation == 0)
+            throw new InputException($"--validate-every {ValidateEvery} has nothing to look at: --validation is 0. Lay texts aside (--validation 0.1), or leave it out.");
         Require(Warmup >= 0 && double.IsFinite(Warmup), "warmup", Warmup, "a number of steps, or below 1 a share of all steps");
         Require(Warmup < 1 || Warmup == Math.Floor(Warmup), "warmup", Warmup, "a whole number of steps, or below 1 a share of all steps");
         Require(ResolvedLearningRate > 0 && float.IsFinite(ResolvedLearningRate), "lr", ResolvedLearningRate, "a number above 0");

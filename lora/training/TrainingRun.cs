@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Training;
 
 /// <summary>
 /// The state of one run of a <see cref="TrainingLoop"/>. What the rest of the run depends on: the parameters, the optimizer, the random streams, the steps and
-/// epochs so far, the best state. A checkpoint holds all of it, and only between two steps, so that no gradient is ever half added up in it.
+/// looks so far, the best state. A checkpoint holds all of it, and only between two steps, so that no gradient is ever half added up in it.
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
@@ -25,7 +25,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly LinearSchedule schedule;
     private readonly int stepsOfEpoch, steps;
     private readonly List<StepMetrics> metrics = [];
-    private readonly List<EpochMetrics> epochs = [];
+    private readonly List<ValidationMetrics> looks = [];
     private readonly Stopwatch clock = Stopwatch.StartNew();
     private readonly double secondsBefore;          // of the run that this one goes on with
     private double stepSeconds;                     // of all steps together
@@ -48,38 +48,45 @@ internal sealed class TrainingRun : IDisposable
         stepSeconds = metrics.Sum(step => step.StepSeconds);
     }
 
-    /// <summary>Steps were taken since the last epoch's end.</summary>
-    private bool IsEpochOpen => metrics.Count > (epochs.Count > 0 ? epochs[^1].Step : 0);
+    private int StepsUntilLastLook => looks.Count > 0 ? looks[^1].Step : 0;
 
-    private EpochMetrics? Best => epochs.FindLast(epoch => epoch.IsBest);
+    /// <summary>The last step asks for a look, and none was taken since.</summary>
+    private bool IsLookDue => metrics.Count > StepsUntilLastLook
+        && (metrics.Count == steps || metrics.Count % stepsOfEpoch == 0 || options.ValidateEvery > 0 && metrics.Count % options.ValidateEvery == 0);
+
+    private ValidationMetrics? Best => looks.FindLast(look => look.IsBest);
 
     public TrainingResult Go()
     {
         stopped = cancellation.IsCancellationRequested;
         if (checkpoint is { Every: > 0, Resume: false } && !stopped)
             Save();
-        while (!stopped && (metrics.Count < steps || IsEpochOpen))
-        {
-            var epoch = epochs.Count + 1;
-            var stepsBefore = (epoch - 1) * stepsOfEpoch;
-            foreach (var group in sampler.Epoch(epoch - 1, firstBatch: (metrics.Count - stepsBefore) * options.Accumulate).Chunk(options.Accumulate))
-            {
-                if (metrics.Count == steps)
-                    break;
-                SetBestAside();
-                Step(group, epoch);
-                stopped = cancellation.IsCancellationRequested;
-                if (stopped || checkpoint is { Every: > 0 } && metrics.Count % checkpoint.Every == 0)
-                    Save();
-                if (stopped)
-                    break;
-            }
-            EndEpoch(epoch);
-        }
+        if (IsLookDue && !stopped)                  // a run that was stopped in the middle of it
+            Look();
+        while (!stopped && metrics.Count < steps)
+            Epoch(metrics.Count / stepsOfEpoch);
         return Finish();
     }
 
     public void Dispose() => optimizer.Dispose();
+
+    /// <summary>What is left of an epoch, or of the run within it.</summary>
+    /// <param name="epoch">From 0.</param>
+    private void Epoch(int epoch)
+    {
+        foreach (var group in sampler.Epoch(epoch, firstBatch: (metrics.Count - epoch * stepsOfEpoch) * options.Accumulate).Chunk(options.Accumulate))
+        {
+            SetBestAside();
+            Step(group, epoch + 1);
+            stopped = cancellation.IsCancellationRequested;
+            if (stopped || checkpoint is { Every: > 0 } && metrics.Count % checkpoint.Every == 0)
+                Save();
+            if (stopped || IsLookDue)
+                Look();
+            if (stopped || metrics.Count == steps)
+                return;
+        }
+    }
 
     private void Step(PackedBatch[] group, int epoch)
     {
@@ -99,17 +106,17 @@ internal sealed class TrainingRun : IDisposable
         loop.Report(metrics[^1]);
     }
 
-    /// <summary>Validates and takes down the epoch. A stopped run has been saved without it: the one that goes on ends it.</summary>
-    private void EndEpoch(int epoch)
+    /// <summary>Validates, and takes the result down. A stopped run has been saved without it: the one that goes on takes the look when it is due.</summary>
+    private void Look()
     {
         var result = stopped ? null : Validate();
-        // Steps have different numbers of tokens but, the last one apart, equally many texts.
-        var loss = metrics.Skip((epoch - 1) * stepsOfEpoch).Average(step => step.Loss);
+        // Steps have different numbers of tokens but, the last one of an epoch apart, equally many texts.
+        var loss = metrics.Skip(StepsUntilLastLook).Average(step => step.Loss);
         var isBest = result is not null && (Best is null || result.IsBetterThan(Best.Validation!));
         if (isBest)
             bestState = null;
-        epochs.Add(new EpochMetrics(epoch, metrics.Count, loss, result, isBest));
-        loop.Report(epochs[^1]);
+        looks.Add(new ValidationMetrics(metrics[^1].Epoch, metrics.Count, loss, result, isBest));
+        loop.Report(looks[^1]);
         if (!stopped)
         {
             stopped = cancellation.IsCancellationRequested;
@@ -133,7 +140,7 @@ internal sealed class TrainingRun : IDisposable
         }
     }
 
-    /// <summary>Copies the best state before the next step overwrites it; the last epoch's needs no copy.</summary>
+    /// <summary>Copies the best state before the next step overwrites it; that of the last step needs no copy.</summary>
     private void SetBestAside()
     {
         if (bestState is null && Best is { } best && best.Step == metrics.Count)
@@ -145,7 +152,7 @@ internal sealed class TrainingRun : IDisposable
         if (checkpoint is null)
             return;
         TrainingCheckpoint.Write(checkpoint.Path, loop.Trainable, optimizer, bestState,
-            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))], optimizer.StepsOf, metrics, epochs));
+            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))], optimizer.StepsOf, metrics, looks));
         loop.ReportSaved(metrics.Count);
     }
 
@@ -158,7 +165,7 @@ internal sealed class TrainingRun : IDisposable
         foreach (var (stream, state) in random.Zip(progress.Random))
             stream.Restore(state.Seed, state.Position);
         metrics.AddRange(progress.Steps);
-        epochs.AddRange(progress.Epochs);
+        looks.AddRange(progress.Validations);
     }
 
     private TrainingResult Finish()
@@ -168,9 +175,9 @@ internal sealed class TrainingRun : IDisposable
             foreach (var (parameter, values) in trainable.Zip(bestState))
                 parameter.Set(values);
         }
-        var isWhole = metrics.Count == steps && !(stopped && validation is not null && epochs[^1].Validation is null);
+        var isWhole = metrics.Count == steps && (validation is null || looks is [.., { Validation: not null } last] && last.Step == steps);
         return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole, loop.TrainableParameters,
-            secondsBefore + clock.Elapsed.TotalSeconds, metrics, epochs);
+            secondsBefore + clock.Elapsed.TotalSeconds, metrics, looks);
     }
 
     private static LinearSchedule Schedule(int steps, TrainingOptions options)

@@ -61,7 +61,7 @@ public class PretrainerTests
         var before = pretrainer.Evaluate(data.Validation);
         var result = pretrainer.Train(data);
         Assert.That(before.Loss, Is.GreaterThan(3));
-        Assert.That(result.Epochs[^1].Validation!.Loss, Is.LessThan(1.5));
+        Assert.That(result.Validations[^1].Validation!.Loss, Is.LessThan(1.5));
         Assert.That(pretrainer.Evaluate(data.Validation) with { Seconds = 0 }, Is.EqualTo(result.Best! with { Seconds = 0 }), "the same masks each time, and the best state is kept");
     }
 

@@ -23,6 +23,7 @@ public class ResumeTests
         new TestCaseData(Options with { Method = TrainingMethod.Full, Optimizer = OptimizerKind.Sgd, Momentum = 0.9f, LearningRate = 0.3f, Clip = 0, Schedule = ScheduleKind.Constant }, true).SetArgDisplayNames("everything, momentum, an early epoch is the best"),
         new TestCaseData(Options with { Method = TrainingMethod.LastLayers, Optimizer = OptimizerKind.Adam, Shuffle = false }, false).SetArgDisplayNames("last layers, no validation"),
         new TestCaseData(Options with { Method = TrainingMethod.Full, Optimizer = OptimizerKind.Sgd }, true).SetArgDisplayNames("SGD, which has no state"),
+        new TestCaseData(Options with { Epochs = 2, ValidateEvery = 3, LearningRate = 0.1f }, true).SetArgDisplayNames("looks within an epoch"),
     ];
 
     [TestCaseSource(nameof(Kinds))]
@@ -75,7 +76,7 @@ public class ResumeTests
         var validation = new WatchedList(Validation, reads => { if (reads == 6) cancellation.Cancel(); });
         var stopped = new Trainer(classifier, Options).Train(Train, validation, cancellation.Token, new CheckpointOptions(folder.File("run")));
         Assert.That((stopped.Steps, stopped.WasCancelled), Is.EqualTo((14, true)));
-        Assert.That(stopped.Epochs.Select(epoch => epoch.Validation is null), Is.EqualTo(new[] { false, true }));
+        Assert.That(stopped.Validations.Select(look => look.Validation is null), Is.EqualTo(new[] { false, true }));
         RequireSame(Run(Options, true, new CheckpointOptions(folder.File("run"), Resume: true)), whole, "stopped during validation");
     }
 
@@ -201,8 +202,8 @@ public class ResumeTests
         Assert.That(run.Weights, Is.EqualTo(whole.Weights), what);
         Assert.That(run.Result.Metrics.Select(step => (step.Step, step.Epoch, step.Loss, step.LearningRate, step.GradientNorm)),
             Is.EqualTo(whole.Result.Metrics.Select(step => (step.Step, step.Epoch, step.Loss, step.LearningRate, step.GradientNorm))), what);
-        Assert.That(run.Result.Epochs.Select(epoch => (epoch.Epoch, epoch.Step, epoch.TrainLoss, epoch.Validation?.Loss, epoch.IsBest)),
-            Is.EqualTo(whole.Result.Epochs.Select(epoch => (epoch.Epoch, epoch.Step, epoch.TrainLoss, epoch.Validation?.Loss, epoch.IsBest))), what);
+        Assert.That(run.Result.Validations.Select(look => (look.Epoch, look.Step, look.TrainLoss, look.Validation?.Loss, look.IsBest)),
+            Is.EqualTo(whole.Result.Validations.Select(look => (look.Epoch, look.Step, look.TrainLoss, look.Validation?.Loss, look.IsBest))), what);
         Assert.That((run.Result.KeptStep, run.Result.WasCancelled), Is.EqualTo((whole.Result.KeptStep, false)), what);
         Assert.That(run.Result.Metrics.Select(step => step.Seconds), Is.Ordered, "the time of before counts");
     }

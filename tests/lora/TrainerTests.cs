@@ -97,10 +97,24 @@ public class TrainerTests
         // A rate that destroys what was learned: some epoch before the last one is the best.
         var validation = TinyDistilBert.Sentences(60, 9);
         var result = Train(classifier, Options with { Method = TrainingMethod.Full, Epochs = 8, LearningRate = 0.3f, Schedule = ScheduleKind.Constant, Clip = 0 }, TinyDistilBert.Sentences(40, 1), validation);
-        var best = result.Epochs.Last(epoch => epoch.IsBest);
+        var best = result.Validations.Last(look => look.IsBest);
         Assert.That(result.KeptStep, Is.EqualTo(best.Step).And.LessThan(result.Steps), "the last epoch should not be the best one here, or the test shows nothing");
         var again = classifier.Evaluate(validation);
         Assert.That(again.Score with { Seconds = 0 }, Is.EqualTo(best.Validation! with { Seconds = 0 }));
+    }
+
+    [Test]
+    public void Looks_between_the_ends_of_epochs_change_nothing_but_the_choice()
+    {
+        // 10 steps an epoch.
+        var (train, validation, options) = (TinyDistilBert.Sentences(40, 1), TinyDistilBert.Sentences(20, 9), Options with { BatchSize = 4, Epochs = 2 });
+        var plain = Train(TinyDistilBert.Classifier(), options, train, validation);
+        var result = Train(TinyDistilBert.Classifier(), options with { ValidateEvery = 4 }, train, validation);
+        Assert.That(result.Validations.Select(look => (look.Epoch, look.Step)), Is.EqualTo(new[] { (1, 4), (1, 8), (1, 10), (2, 12), (2, 16), (2, 20) }));
+        Assert.That(result.Validations.Select(look => look.Validation), Has.All.Not.Null);
+        Assert.That(result.Metrics.Select(step => step.Loss), Is.EqualTo(plain.Metrics.Select(step => step.Loss)));
+        Assert.That(result.Validations[1].TrainLoss, Is.EqualTo(result.Metrics.Skip(4).Take(4).Average(step => step.Loss)).Within(1e-6), "of the steps since the last look");
+        Assert.That(result.KeptStep, Is.EqualTo(result.Validations.Last(look => look.IsBest).Step));
     }
 
     [Test]
@@ -115,7 +129,7 @@ public class TrainerTests
     {
         var result = Train(TinyDistilBert.Classifier(), Options with { MaxSteps = 4, Warmup = 2 }, TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2));
         Assert.That(result.Metrics.Select(step => step.LearningRate), Is.EqualTo(new[] { 0, 0.005f, 0.01f, 0.005f }).Within(1e-7));
-        Assert.That(result.Epochs.Single().Validation, Is.Not.Null, "the state at the end is validated");
+        Assert.That(result.Validations.Single().Validation, Is.Not.Null, "the state at the end is validated");
         Assert.That(result.Metrics[^1].SecondsLeft, Is.Zero);
     }
 

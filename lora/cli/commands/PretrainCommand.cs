@@ -29,7 +29,8 @@ internal sealed class PretrainCommand
     private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Pieces of a batch.", Defaults.BatchSize);
     private readonly Option<int?> maxSteps = OptionKinds.OptionalWhole("--max-steps", "Ends the training after so many steps. [default: no limit]");
     private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Trains on so many texts only, drawn by seed. [default: all]");
-    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside to measure loss and accuracy on fixed masks; the best epoch is kept. 0: none.", Defaults.Validation);
+    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside to measure loss and accuracy on fixed masks; the best state is kept. 0: none.", Defaults.Validation);
+    private readonly Option<int> validateEvery = OptionKinds.ValidateEvery();
     private readonly Option<ulong> seed = OptionKinds.Seed("Names every random number of the run: the same seed gives the same weights.", Defaults.Seed);
     private readonly Option<string> type = OptionKinds.Choice("--dtype", "Type of the weights in the file; training computes in float32.", "f32", "f16", "bf16");
     private readonly CheckpointCommandOptions saving = new();
@@ -43,7 +44,7 @@ internal sealed class PretrainCommand
             "lora pretrain --data reviews.jsonl.gz --config config.json --vocab vocab.txt --out base --whole-words --dtype f16 --checkpoint-every 500 --resume");
         pretrain.corpus.AddTo(command);
         foreach (var option in (Option[])[pretrain.config, pretrain.vocabulary, pretrain.output, pretrain.wholeWords, pretrain.maxLength, pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup,
-            pretrain.accumulate, pretrain.epochs, pretrain.batchSize, pretrain.maxSteps, pretrain.limit, pretrain.validation, pretrain.seed, pretrain.type])
+            pretrain.accumulate, pretrain.epochs, pretrain.batchSize, pretrain.maxSteps, pretrain.limit, pretrain.validation, pretrain.validateEvery, pretrain.seed, pretrain.type])
         {
             command.Add(option);
         }
@@ -105,6 +106,7 @@ internal sealed class PretrainCommand
             MaxSteps = parsed.GetValue(maxSteps),
             Limit = parsed.GetValue(limit),
             Validation = parsed.GetValue(validation),
+            ValidateEvery = parsed.GetValue(validateEvery),
             Seed = parsed.GetValue(seed),
         };
         options.Check();
