@@ -69,7 +69,7 @@ public sealed class TextCorpus
         (TextDataset.IsMovieReviews(path) ? TextDataset.Load(path, split, options).Examples : TextDataset.ReadTexts(path, options)).Select(example => example.Text);
 
     /// <summary>128 bits of the SHA-256 of the text with every run of white space as one space: two texts that differ elsewhere never share it in practice.</summary>
-    private static UInt128 Fingerprint(string text)
+    internal static UInt128 Fingerprint(string text)
     {
         var normal = new char[text.Length];
         var length = 0;

@@ -16,7 +16,7 @@ public sealed class DistilBertForMaskedLM : Module
     private readonly Slot<LayerNorm> norm;
     private readonly Slot<OutputBias> projector;
 
-    /// <summary>A model with freshly drawn weights: N(0, initializer_range), biases 0, LayerNorm γ 1 and β 0.</summary>
+    /// <summary>A model with fresh weights: N(0, initializer_range), positions sines and cosines of that spread, biases 0, LayerNorm γ 1 and β 0.</summary>
     /// <param name="config">Sizes and rates; the classes have no meaning here.</param> <param name="seed">Names the random numbers.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A value of the config cannot be.</exception>

@@ -60,7 +60,7 @@ public sealed class DistilBertForSequenceClassification : Module
     private readonly Slot<Layer> preClassifier, classifier;
     private readonly Slot<Dropout> dropout;
 
-    /// <summary>A model with freshly drawn weights: N(0, initializer_range), biases 0, LayerNorm γ 1 and β 0, the padding token's vector 0.</summary>
+    /// <summary>A model with fresh weights: N(0, initializer_range), positions sines and cosines of that spread, biases 0, LayerNorm γ 1 and β 0, the padding token's vector 0.</summary>
     /// <param name="config">Sizes and rates.</param> <param name="seed">Names the random numbers: initial values, and dropout until <see cref="DropoutStream"/> is restored.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A value of the config cannot be.</exception>

@@ -5,7 +5,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// Makes the parts of a model with BERT's initial values: weights N(0, initializer_range), biases 0, LayerNorm γ 1 and β 0. Without random numbers all
+/// Makes the parts of a model with their initial values: weights N(0, initializer_range), positions sines and cosines, biases 0, LayerNorm γ 1 and β 0. Without random numbers all
 /// weights are 0: what a checkpoint fills need not be drawn.
 /// </summary>
 internal sealed class PartFactory(DistilBertConfig config, RandomStream? random, RandomStream dropouts, IBackend? backend)
@@ -22,6 +22,25 @@ internal sealed class PartFactory(DistilBertConfig config, RandomStream? random,
 
     /// <param name="count">Vectors.</param> <param name="zeroRow">A vector that starts at 0; null for none.</param>
     public Embedding Embedding(int count, int? zeroRow = null) => new(Weight(count, config.Hidden, zeroRow));
+
+    /// <summary>
+    /// The vectors of positions before training: sines and cosines of wavelengths from 2π to 10,000·2π (Vaswani et al. 2017, section 3.5), of which the next position's are the same rotation
+    /// everywhere, so that attention to neighbours is learned once and not for each position; scaled to the spread of the word vectors.
+    /// </summary>
+    public Embedding Positions()
+    {
+        if (random is null)
+            return Embedding(config.MaxPositions);
+        var values = new float[config.MaxPositions * config.Hidden];
+        var amplitude = Math.Sqrt(2) * config.InitializerRange;
+        for (var i = 0; i < values.Length; i++)
+        {
+            var (position, column) = Math.DivRem(i, config.Hidden);
+            var angle = position * Math.Pow(10_000, -(double)(column - column % 2) / config.Hidden);
+            values[i] = (float)(amplitude * (column % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle)));
+        }
+        return new(new Parameter("weight", values, new Shape(config.MaxPositions, config.Hidden), backend));
+    }
 
     /// <summary>A bias without a weight: 0.</summary>
     public Parameter Bias(int count) => Parameter.Filled("bias", 0, new Shape(count), backend);
@@ -52,7 +71,7 @@ public sealed class Embeddings : Module
     internal Embeddings(PartFactory parts)
     {
         words = Add("word_embeddings", parts.Embedding(parts.Config.VocabularySize, zeroRow: parts.Config.PadTokenId));
-        positions = Add("position_embeddings", parts.Embedding(parts.Config.MaxPositions));
+        positions = Add("position_embeddings", parts.Positions());
         norm = Add("LayerNorm", parts.LayerNorm());
         dropout = Add("dropout", parts.Dropout(parts.Config.Dropout));
     }

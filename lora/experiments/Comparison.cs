@@ -7,10 +7,13 @@ namespace LoraScratch.Lora.Experiments;
 /// <summary>What is compared: some methods, each with every learning rate and every seed, all else equal.</summary>
 /// <param name="Base">Everything but method, learning rate and seed.</param> <param name="Methods">In the order of the table.</param>
 /// <param name="LearningRates">The grid, the same for each method.</param> <param name="Seeds">The first is <see cref="TrainingOptions.Seed"/> of the base.</param>
-public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<TrainingMethod> Methods, IReadOnlyList<float> LearningRates, int Seeds)
+/// <param name="RateSeeds">The first so many seeds choose the learning rate, and the others run with the chosen one alone; null: all choose.</param>
+public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<TrainingMethod> Methods, IReadOnlyList<float> LearningRates, int Seeds, int? RateSeeds = null)
 {
     /// <summary>Number of trainings.</summary>
-    public int Count => Methods.Count * LearningRates.Count * Seeds;
+    public int Count => Methods.Count * (LearningRates.Count * ChoosingSeeds + Seeds - ChoosingSeeds);
+
+    internal int ChoosingSeeds => RateSeeds ?? Seeds;
 
     /// <summary>The runs of one method and learning rate, by seed.</summary>
     public IReadOnlyList<ExperimentRun> Runs(TrainingMethod method, float learningRate) =>
@@ -35,6 +38,8 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
             throw new InputException("--lr: expected one or more learning rates, each once.");
         if (Seeds < 1)
             throw new InputException($"--seeds is {Seeds}; expected at least 1.");
+        if (ChoosingSeeds < 1 || ChoosingSeeds > Seeds)
+            throw new InputException($"--lr-seeds is {ChoosingSeeds}; expected 1 to {Seeds}, the number of seeds.");
         foreach (var run in Methods.SelectMany(method => LearningRates.SelectMany(rate => Runs(method, rate))))
             run.Options.Check();
     }
@@ -46,12 +51,13 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
         options["methods"] = string.Join(',', Methods.Select(ResolvedOptions.Name));
         options["lr"] = string.Join(',', LearningRates.Select(rate => rate.ToString("0.######e0", CultureInfo.InvariantCulture)));
         options["seeds"] = Seeds;
+        options["lr-seeds"] = ChoosingSeeds;
         (options["split"], options["split-seed"], options["validation"], options["test"]) = (split.Rule.ToString().ToLowerInvariant(), split.Seed, split.Validation, split.Test);
         return options;
     }
 }
 
-/// <summary>What one method came to, at the learning rate with the best mean validation accuracy.</summary>
+/// <summary>What one method came to, at the learning rate with the best mean validation accuracy over the seeds that choose.</summary>
 /// <param name="Method">Which.</param> <param name="LearningRate">The chosen one.</param> <param name="Runs">Its runs by seed, training and test accuracies included.</param>
 /// <param name="Tried">Mean validation accuracy of every learning rate.</param>
 public sealed record ComparedMethod(TrainingMethod Method, float LearningRate, IReadOnlyList<RunRecord> Runs, IReadOnlyList<(float LearningRate, double Validation)> Tried)
@@ -82,7 +88,7 @@ public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, Run
         (float LearningRate, IReadOnlyList<RunRecord> Records)? best = null;
         foreach (var rate in plan.LearningRates)
         {
-            IReadOnlyList<RunRecord> records = [.. plan.Runs(method, rate).Select(Trained)];
+            IReadOnlyList<RunRecord> records = [.. plan.Runs(method, rate).Take(plan.ChoosingSeeds).Select(Trained)];
             tried.Add((rate, records.Average(record => record.Validation)));
             var isBest = best is null || Mean(records).CompareTo(Mean(best.Value.Records)) > 0;
             foreach (var loser in (isBest ? best?.Records : records) ?? [])
@@ -90,7 +96,8 @@ public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, Run
             if (isBest)
                 best = (rate, records);
         }
-        return (best!.Value.LearningRate, best.Value.Records, tried);
+        var chosen = best!.Value;
+        return (chosen.LearningRate, [.. chosen.Records, .. plan.Runs(method, chosen.LearningRate).Skip(plan.ChoosingSeeds).Select(Trained)], tried);
 
         // More texts right, or as many at a smaller loss.
         static (double Accuracy, double MinusLoss) Mean(IReadOnlyList<RunRecord> records) => (records.Average(record => record.Validation), -records.Average(record => record.ValidationLoss));

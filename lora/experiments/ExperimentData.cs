@@ -52,7 +52,8 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
 
 /// <summary>The encoded texts of an experiment.</summary>
 /// <param name="Train">Trained on.</param> <param name="Validation">Choose epochs and learning rates.</param> <param name="Test">Looked at when all is chosen.</param>
-public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test)
+/// <param name="Left">Texts left out of the first two because they stand among the test texts as well.</param>
+public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test, int Left = 0)
 {
     /// <summary>The parts and what they are for.</summary>
     internal (string Use, IReadOnlyList<EncodedExample> Texts)[] Parts => [("to train on", Train.Examples), ("laid aside for validation", Validation.Examples), ("to test on", Test.Examples)];
@@ -64,8 +65,31 @@ public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validat
     public static ExperimentData Prepare(TextDataset dataset, TextClassifier classifier, SplitOptions split, TrainingOptions options)
     {
         TrainingData.RequireLabels(dataset, classifier);
-        var (train, validation, test) = split.Part(options.Limit is { } limit ? dataset.Limit(limit, split.Seed) : dataset);
-        EncodedDataset Encode(TextDataset part) => part.Encode(classifier.Tokenizer, classifier.LongestText(options.MaxLength));
-        return new ExperimentData(Encode(train), Encode(validation), Encode(test));
+        var (train, validation, test) = split.Part(Limited(dataset, split, options));
+        return Encode(classifier, options, train, validation, test, left: 0);
+    }
+
+    /// <summary>
+    /// Encodes a data set that comes with test texts of its own: it is parted in two, stratified, and its texts that stand among the test texts (white space apart) are left out.
+    /// </summary>
+    /// <param name="dataset">Texts to train on and to choose by.</param> <param name="test">Nothing is chosen by these.</param> <param name="classifier">Its tokenizer and classes.</param>
+    /// <param name="split">Share and seed of the validation texts.</param> <param name="options">Limit, its seed, and the length of texts.</param>
+    /// <exception cref="InputException">A text has no class, the classes are not the model's, or a part would be empty.</exception>
+    public static ExperimentData Prepare(TextDataset dataset, TextDataset test, TextClassifier classifier, SplitOptions split, TrainingOptions options)
+    {
+        TrainingData.RequireLabels(dataset, classifier);
+        TrainingData.RequireLabels(test, classifier);
+        var tested = test.Examples.Select(example => TextCorpus.Fingerprint(example.Text)).ToHashSet();
+        var rest = dataset.Where(example => !tested.Contains(TextCorpus.Fingerprint(example.Text)));
+        var (train, validation) = Limited(rest, split, options).Split(split.Validation, split.Seed);
+        return Encode(classifier, options, train, validation, test, left: dataset.Examples.Count - rest.Examples.Count);
+    }
+
+    private static TextDataset Limited(TextDataset dataset, SplitOptions split, TrainingOptions options) => options.Limit is { } limit ? dataset.Limit(limit, split.Seed) : dataset;
+
+    private static ExperimentData Encode(TextClassifier classifier, TrainingOptions options, TextDataset train, TextDataset validation, TextDataset test, int left)
+    {
+        EncodedDataset Encoded(TextDataset part) => part.Encode(classifier.Tokenizer, classifier.LongestText(options.MaxLength));
+        return new ExperimentData(Encoded(train), Encoded(validation), Encoded(test), left);
     }
 }

@@ -16,9 +16,9 @@ public interface IExperimentProgress
 /// <summary>Carries out the runs of an experiment, each on a model as it was at the beginning.</summary>
 /// <param name="load">Loads the model; a head that it lacks is drawn from the seed.</param> <param name="data">The same texts for every run.</param>
 /// <param name="folder">Where an unfinished run is saved.</param> <param name="checkpointEvery">Saves it after every so many steps; 0: only when it is cancelled.</param>
-/// <param name="progress">Shows it.</param> <param name="cancellation">Ends it.</param>
+/// <param name="progress">Shows it.</param> <param name="cancellation">Ends it.</param> <param name="trainTexts">The accuracy on training texts is taken on so many of them; null: on all.</param>
 public sealed class RunExecutor(
-    Func<ulong, TextClassifier> load, ExperimentData data, string folder, int checkpointEvery, IExperimentProgress progress, CancellationToken cancellation)
+    Func<ulong, TextClassifier> load, ExperimentData data, string folder, int checkpointEvery, IExperimentProgress progress, CancellationToken cancellation, int? trainTexts = null)
 {
     /// <summary>Trains, or goes on with a training that a kill or Ctrl-C ended.</summary>
     /// <param name="run">What to do.</param> <param name="store">Stores the result, the model in its best state; only then the saved run is deleted.</param>
@@ -48,10 +48,17 @@ public sealed class RunExecutor(
     public RunRecord Evaluate(ExperimentRun run, RunRecord record, string weights) => With(run, classifier =>
     {
         TrainedWeights.Load(weights, classifier.Model);
-        double Accuracy(EncodedDataset texts, string name) => classifier.Evaluate(texts.Examples, cancellation: cancellation,
-            progress: done => progress.Evaluating(run, name, done, texts.Examples.Count)).Accuracy;
-        return record with { Train = Accuracy(data.Train, "training"), Test = Accuracy(data.Test, "test") };
+        double Accuracy(IReadOnlyList<EncodedExample> texts, string name) => classifier.Evaluate(texts, cancellation: cancellation,
+            progress: done => progress.Evaluating(run, name, done, texts.Count)).Accuracy;
+        return record with { Train = Accuracy(trainTexts is { } count ? Sample(count) : data.Train.Examples, "training"), Test = Accuracy(data.Test.Examples, "test") };
     });
+
+    /// <summary>Training texts, the same for every run: every n-th one, so that each class has its share of data that are sorted by class.</summary>
+    private EncodedExample[] Sample(int count)
+    {
+        var all = data.Train.Examples;
+        return count >= all.Count ? [.. all] : [.. Enumerable.Range(0, count).Select(i => all[(int)((long)i * all.Count / count)])];
+    }
 
     /// <summary>Measures with a few steps how fast a run would be.</summary>
     /// <returns>Tokens per second of training and of evaluation.</returns>

@@ -25,6 +25,22 @@ public class CompareTests : ExperimentTests
     }
 
     [Test]
+    public void Fewer_seeds_may_choose_the_learning_rate()
+    {
+        var result = LoraProgram.Call([.. Args("first-chooses"), "--lr-seeds", "1"]);
+        Assert.That(result.Code, Is.Zero, result.Errors);
+        Assert.That(result.Errors, Does.Contain("run 9 of 9").And.Not.Contain("run 10"), "3 methods × (2 rates with the first seed + 1 further seed)");
+        foreach (var method in Results("first-chooses").EnumerateArray())
+        {
+            var name = method.GetProperty("method").GetString()!;
+            var chosen = new[] { "1e-3", "1e-2" }.OrderByDescending(rate => Run("whole", $"{name}-lr{rate}-seed3").GetProperty("Validation").GetDouble())
+                .ThenBy(rate => Run("whole", $"{name}-lr{rate}-seed3").GetProperty("ValidationLoss").GetDouble()).First();
+            Assert.That(method.GetProperty("runs").EnumerateArray().Select(run => run.GetString()), Is.EqualTo(new[] { 3, 4 }.Select(seed => $"{name}-lr{chosen}-seed{seed}")), name);
+        }
+        Assert.That(LoraProgram.Call([.. Args("mistake"), "--lr-seeds", "3"]).Errors, Does.Contain("--lr-seeds is 3; expected 1 to 2"));
+    }
+
+    [Test]
     public void The_table_has_means_deviations_and_ratios_and_the_files_have_the_same_numbers()
     {
         var rows = File.ReadAllLines(Path.Combine(Task["whole"], "results.csv")).Select(line => line.Split(',')).ToArray();

@@ -20,6 +20,7 @@ internal sealed class CompareCommand
         "Learning rates, separated by commas: each method tries all of them, and its best on the validation texts counts. [default: 5e-5,2e-4,1e-3; with a preset 5e-5]");
 
     private readonly Option<int> seeds = OptionKinds.Whole("--seeds", "Runs everything with so many seeds, from --seed on, and shows mean ± standard deviation.", 1);
+    private readonly Option<int?> rateSeeds = OptionKinds.OptionalWhole("--lr-seeds", "The first so many seeds choose the learning rate; the others run with the chosen one alone. [default: all]");
     private readonly ExperimentOptions experiment = new();
 
     public static Command Create()
@@ -30,7 +31,7 @@ internal sealed class CompareCommand
             "lora compare --model my-model --data reviews.csv --out comparison --seeds 3",
             "lora compare --model distilbert-base-uncased --data aclImdb --out tutorial --preset tutorial",
             "lora compare --model my-model --data reviews.csv --out comparison --seeds 3 --resume");
-        foreach (Option option in (Option[])[compare.preset, compare.methods, compare.rates, compare.seeds])
+        foreach (Option option in (Option[])[compare.preset, compare.methods, compare.rates, compare.seeds, compare.rateSeeds])
         {
             command.Add(option);
         }
@@ -48,7 +49,7 @@ internal sealed class CompareCommand
             _ => (null, new SplitOptions(), DefaultRates),
         };
         var plan = new ComparisonPlan(experiment.Training.Parse(parsed, basis.Options), [.. AllMethods.Where(method => parsed.GetValue(methods)!.Words.Contains(ResolvedOptions.Name(method)))],
-            parsed.GetValue(rates) is { Length: > 0 } given ? [.. given.Select(rate => (float)rate)] : basis.Rates, parsed.GetValue(seeds));
+            parsed.GetValue(rates) is { Length: > 0 } given ? [.. given.Select(rate => (float)rate)] : basis.Rates, parsed.GetValue(seeds), parsed.GetValue(rateSeeds));
         var split = experiment.Split(parsed, basis.Split);
         plan.Check();
         if (basis.Options is not null)
