@@ -6,20 +6,21 @@ namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>What loading a checkpoint did besides copying tensors of the same name.</summary>
 /// <param name="Source">The file, or the index of several.</param>
-/// <param name="Ignored">Tensors of the file that a classifier has no use for.</param>
-/// <param name="Drawn">Parameters that the file lacks and that were drawn from the seed: the head of an encoder that was no classifier.</param>
+/// <param name="Kind">What the tensors were wanted for.</param>
+/// <param name="Ignored">Tensors of the file that this kind of model has no use for: the head of another kind.</param>
+/// <param name="Drawn">Parameters that the file lacks and that were drawn from the seed: the head.</param>
 /// <param name="Renamed">Tensors found under another name than the model's.</param>
 /// <param name="Types">How many tensors there were of each type: "F16".</param>
 public sealed record LoadReport(
-    string Source, IReadOnlyList<string> Ignored, IReadOnlyList<string> Drawn, IReadOnlyList<(string InFile, string InModel)> Renamed, IReadOnlyDictionary<string, int> Types)
+    string Source, ModelKind Kind, IReadOnlyList<string> Ignored, IReadOnlyList<string> Drawn, IReadOnlyList<(string InFile, string InModel)> Renamed, IReadOnlyDictionary<string, int> Types)
 {
     /// <summary>A sentence for each thing that the user should know; empty when the file was exactly the model.</summary>
     public IEnumerable<string> Notices()
     {
         if (Ignored.Count > 0)
-            yield return $"{Source}: ignored, a classifier has no use for them: {Listed(Ignored)}.";
+            yield return $"{Source}: ignored, a {Kind.Name} has no use for them: {Listed(Ignored)}.";
         if (Drawn.Count > 0)
-            yield return $"{Source}: has no classification head; drawn from the seed: {Listed(Drawn)}. Train it before you trust a prediction.";
+            yield return $"{Source}: has no head of a {Kind.Name}; drawn from the seed: {Listed(Drawn)}. Train it before you trust a prediction.";
         if (Renamed.Count > 0)
             yield return $"{Source}: {Renamed.Count} tensors have older names, such as '{Renamed[0].InFile}' for '{Renamed[0].InModel}'.";
         if (Types.Keys.FirstOrDefault(type => type != nameof(DType.F32)) is not null)
@@ -31,14 +32,32 @@ public sealed record LoadReport(
         string.Join(", ", names.Take(most)) + (names.Count > most ? $" and {names.Count - most} more" : "");
 }
 
+/// <summary>A kind of model on DistilBERT's encoder, as far as checkpoints differ by it.</summary>
+public sealed class ModelKind
+{
+    /// <summary>The encoder with pre_classifier and classifier.</summary>
+    public static readonly ModelKind Classifier = new("classifier", DistilBertForSequenceClassification.HeadPaths, ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."]);
+
+    /// <summary>The encoder with vocab_transform, vocab_layer_norm and vocab_projector, whose weight is the table of the word embeddings: a file that has it twice has it once too often.</summary>
+    public static readonly ModelKind MaskedLanguageModel = new("masked language model", DistilBertForMaskedLM.HeadPaths, ["pre_classifier.", "classifier.", "vocab_projector.weight"]);
+
+    private ModelKind(string name, IReadOnlyList<string> headPaths, IReadOnlyList<string> useless) => (Name, HeadPaths, Useless) = (name, headPaths, useless);
+
+    /// <summary>What messages call it.</summary>
+    public string Name { get; }
+
+    /// <summary>The paths of the head's parameters, which an encoder's file may lack.</summary>
+    internal IReadOnlyList<string> HeadPaths { get; }
+
+    /// <summary>How the names of tensors begin that only the other kind has.</summary>
+    internal IReadOnlyList<string> Useless { get; }
+}
+
 /// <summary>Copies a checkpoint's tensors into a model; every name must be accounted for.</summary>
 internal static class CheckpointLoader
 {
     private const string Encoder = "distilbert.";
-
-    // Of the masked-language-model head, and an integer buffer of some versions. Nothing else is passed over.
-    private static readonly string[] Useless = ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."];
-    private const string PositionIds = "embeddings.position_ids";
+    private const string PositionIds = "embeddings.position_ids";           // an integer buffer of some versions; beside it and other heads nothing is passed over
     private const int MostListed = 200;                                     // all tensors of a DistilBERT; a stranger's file may have thousands
 
     /// <summary>
@@ -58,7 +77,12 @@ internal static class CheckpointLoader
     }
 
     /// <exception cref="InputException">Tensors are missing, unexpected, of another shape or no floats; all of them are listed.</exception>
-    public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files)
+    public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files) => Load(model, ModelKind.Classifier, files);
+
+    /// <inheritdoc cref="Load(DistilBertForSequenceClassification, Checkpoint)"/>
+    public static LoadReport Load(DistilBertForMaskedLM model, Checkpoint files) => Load(model, ModelKind.MaskedLanguageModel, files);
+
+    private static LoadReport Load(Module model, ModelKind kind, Checkpoint files)
     {
         var parameters = model.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter, StringComparer.Ordinal);
         var found = new Dictionary<string, string>(StringComparer.Ordinal);                 // path in the model → name in the file
@@ -67,15 +91,15 @@ internal static class CheckpointLoader
         {
             var path = ModelPath(name);
             if (!parameters.ContainsKey(path))
-                (IsUseless(name) ? ignored : unexpected).Add(name);
+                (IsUseless(name, kind) ? ignored : unexpected).Add(name);
             else if (!found.TryAdd(path, name))
                 clashing.Add($"'{found[path]}' and '{name}' are both {path}");
         }
-        var drawn = DistilBertForSequenceClassification.HeadPaths.Any(found.ContainsKey) ? [] : DistilBertForSequenceClassification.HeadPaths;
-        var missing = model.CheckpointPaths.Where(path => !found.ContainsKey(path) && !drawn.Contains(path)).ToList();
-        Require(files, parameters, found, missing, unexpected, clashing);
+        var drawn = kind.HeadPaths.Any(found.ContainsKey) ? [] : kind.HeadPaths;
+        var missing = model.NamedParameters().Select(entry => entry.Path).Where(path => !found.ContainsKey(path) && !drawn.Contains(path)).ToList();
+        Require(kind, files, parameters, found, missing, unexpected, clashing);
         Copy(files, parameters, found);
-        return new LoadReport(files.Path, ignored, drawn, [.. found.Where(entry => entry.Key != entry.Value).Select(entry => (entry.Value, entry.Key))],
+        return new LoadReport(files.Path, kind, ignored, drawn, [.. found.Where(entry => entry.Key != entry.Value).Select(entry => (entry.Value, entry.Key))],
             found.Values.GroupBy(name => files.Tensors[name].DType).OrderBy(group => group.Key).ToDictionary(group => group.Key.ToString(), group => group.Count()));
     }
 
@@ -89,10 +113,10 @@ internal static class CheckpointLoader
         return name.StartsWith("embeddings.", StringComparison.Ordinal) || name.StartsWith("transformer.", StringComparison.Ordinal) ? Encoder + name : name;
     }
 
-    private static bool IsUseless(string name) =>
-        Useless.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal)) || name is PositionIds or Encoder + PositionIds;
+    private static bool IsUseless(string name, ModelKind kind) =>
+        kind.Useless.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal)) || name is PositionIds or Encoder + PositionIds;
 
-    private static void Require(Checkpoint files, Dictionary<string, Parameter> parameters, Dictionary<string, string> found,
+    private static void Require(ModelKind kind, Checkpoint files, Dictionary<string, Parameter> parameters, Dictionary<string, string> found,
         List<string> missing, List<string> unexpected, List<string> clashing)
     {
         var misshaped = new List<string>();
@@ -108,7 +132,7 @@ internal static class CheckpointLoader
             [("missing", missing), ("unexpected", unexpected), ("of another shape or type than config.json asks for", misshaped), ("given twice", clashing)];
         var said = problems.Where(problem => problem.Entries.Count > 0).Select(problem => $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries, MostListed)}").ToArray();
         if (said.Length > 0)
-            throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT classifier with these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights belong together?");
+            throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT {kind.Name} with these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights belong together?");
     }
 
     private static void Copy(Checkpoint files, Dictionary<string, Parameter> parameters, Dictionary<string, string> found)

@@ -20,19 +20,27 @@ public sealed class DistilBertForMaskedLM : Module
     /// <param name="config">Sizes and rates; the classes have no meaning here.</param> <param name="seed">Names the random numbers.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A value of the config cannot be.</exception>
-    public DistilBertForMaskedLM(DistilBertConfig config, ulong seed = 0, IBackend? backend = null)
+    public DistilBertForMaskedLM(DistilBertConfig config, ulong seed = 0, IBackend? backend = null) : this(config, seed, backend, draw: true)
+    {
+    }
+
+    internal DistilBertForMaskedLM(DistilBertConfig config, ulong seed, IBackend? backend, bool draw)
     {
         if (config.Problem() is { } problem)
             throw new InputException($"DistilBERT config: {problem}.");
         (Config, Backend) = (config, backend ?? Device.Default);
         var root = new RandomStream(seed);
         DropoutStream = new RandomStream(root.NextSeed());
-        var parts = new PartFactory(config, new RandomStream(root.NextSeed()), DropoutStream, Backend);
-        encoder = Add("distilbert", new DistilBertModel(parts));
+        var random = new RandomStream(root.NextSeed());
+        encoder = Add("distilbert", new DistilBertModel(new PartFactory(config, draw ? random : null, DropoutStream, Backend)));
+        var parts = new PartFactory(config, random, DropoutStream, Backend);
         transform = Add<Layer>("vocab_transform", parts.Linear(config.Hidden, config.Hidden));
         norm = Add("vocab_layer_norm", parts.LayerNorm());
         projector = Add("vocab_projector", new OutputBias(parts));
     }
+
+    /// <summary>The paths of the head's parameters; the output weight is the encoder's.</summary>
+    public static IReadOnlyList<string> HeadPaths { get; } = ["vocab_transform.weight", "vocab_transform.bias", "vocab_layer_norm.weight", "vocab_layer_norm.bias", "vocab_projector.bias"];
 
     /// <summary>Sizes and rates.</summary>
     public DistilBertConfig Config { get; }

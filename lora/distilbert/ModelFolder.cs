@@ -14,6 +14,14 @@ public sealed record LoadedModel(DistilBertForSequenceClassification Model, Word
     public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
 }
 
+/// <summary>A masked language model as it comes from a folder.</summary>
+/// <param name="Model">In evaluation mode.</param> <param name="Tokenizer">Of the same folder.</param> <param name="Report">What was ignored, drawn or renamed.</param>
+public sealed record LoadedMaskedLM(DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
+{
+    /// <summary>What the user should know about the files.</summary>
+    public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
+}
+
 /// <summary>
 /// A folder as Hugging Face's transformers writes and reads it: config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json. What is written has all that
 /// AutoTokenizer and AutoModelForSequenceClassification look for.
@@ -29,17 +37,35 @@ public static class ModelFolder
     /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
     public static LoadedModel Load(string folder, ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null)
     {
-        if (!Directory.Exists(folder))
-            throw new InputException($"{folder}: there is no such folder. A model folder with config.json, {Checkpoint.FileName} and vocab.txt is expected.");
-        var config = DistilBertConfig.Load(folder);
-        var tokenizer = WordPieceTokenizer.Load(folder);
-        RequireFit(folder, config, tokenizer);
+        var (config, tokenizer) = Read(folder);
         using var files = Checkpoint.Open(folder);
         CheckpointLoader.RequireSize(config, files);
         if (labels is not null && !HasHead(files))
             config = config with { Labels = labels };
         var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
         return new LoadedModel(model, tokenizer, CheckpointLoader.Load(model, files));
+    }
+
+    /// <summary>Loads a masked language model to go on pretraining it, or an encoder or classifier that becomes one.</summary>
+    /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param> <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
+    public static LoadedMaskedLM LoadMaskedLM(string folder, ulong seed = 0, IBackend? backend = null)
+    {
+        var (config, tokenizer) = Read(folder);
+        using var files = Checkpoint.Open(folder);
+        CheckpointLoader.RequireSize(config, files);
+        var model = new DistilBertForMaskedLM(config, seed, backend, draw: false);
+        return new LoadedMaskedLM(model, tokenizer, CheckpointLoader.Load(model, files));
+    }
+
+    private static (DistilBertConfig Config, WordPieceTokenizer Tokenizer) Read(string folder)
+    {
+        if (!Directory.Exists(folder))
+            throw new InputException($"{folder}: there is no such folder. A model folder with config.json, {Checkpoint.FileName} and vocab.txt is expected.");
+        var config = DistilBertConfig.Load(folder);
+        var tokenizer = WordPieceTokenizer.Load(folder);
+        RequireFit(folder, config, tokenizer);
+        return (config, tokenizer);
     }
 
     /// <summary>Whether the checkpoint of a folder has a classification head, whose classes are then those of its config.json.</summary>

@@ -51,11 +51,11 @@ public static class TrainingFolder
 
     /// <summary>Writes the folder of a pretrained model whole or not at all; that of an earlier run is replaced.</summary>
     /// <param name="folder">The folder; its parent must exist.</param> <param name="model">The trained model.</param> <param name="tokenizer">Its tokenizer.</param> <param name="dtype">Type of the weights in the file: F32, F16 or BF16.</param>
-    /// <param name="options">What the run was asked for.</param> <param name="wholeWords">Whether whole words were masked.</param> <param name="data">Numbers about the data, for the reader of training.json.</param> <param name="result">What became of it.</param>
+    /// <param name="options">What the run was asked for.</param> <param name="wholeWords">Whether whole words were masked.</param> <param name="data">Numbers about the data, for the reader of training.json.</param> <param name="result">What became of it.</param> <param name="baseModel">Folder of the model that the run went on with; null from fresh weights.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
-    public static void SavePretrained(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer, DType dtype, TrainingOptions options, bool wholeWords, object data, TrainingResult result) =>
+    public static void SavePretrained(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer, DType dtype, TrainingOptions options, bool wholeWords, object data, TrainingResult result, string? baseModel = null) =>
         Write(folder, temporary => ModelFolder.SaveInto(temporary, model, tokenizer, dtype), result,
-            new() { ["task"] = "masked language model", ["data"] = data, ["options"] = ResolvedOptions.OfPretraining(options, wholeWords) });
+            new() { ["task"] = "masked language model", ["base_model"] = baseModel, ["data"] = data, ["options"] = ResolvedOptions.OfPretraining(options, wholeWords) });
 
     /// <summary>The names of the classes that an adapter was trained for, which PEFT's format has no place for.</summary>
     /// <param name="folder">An adapter folder.</param>

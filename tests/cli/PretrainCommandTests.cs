@@ -22,9 +22,29 @@ public class PretrainCommandTests
         Assert.That(pretrain.Output, Does.Contain("masked tokens guessed").And.Contain($"lora train --model {task["base"]}"));
         Assert.That(File.ReadAllText(Path.Combine(task["base"], "config.json")), Does.Contain("DistilBertForMaskedLM").And.Contain("float16").And.Not.Contain("id2label"));
 
+        var more = LoraProgram.Call("pretrain", "--data", task.Data, "--model", task["base"], "--out", task["more"], "--max-steps", "1", "--lr", "1e-9", "--max-length", "16", "--validation", "0.2", "--batch-size", "8", "--threads", "1");
+        Assert.That(more.Code, Is.Zero, more.Errors);
+        Assert.That(more.Errors, Does.Contain("converted to F32 from").And.Not.Contain("ignored").And.Not.Contain("drawn"));
+
         var train = LoraProgram.Call("train", "--model", task["base"], "--data", task.Data, "--out", task["adapted"], "--epochs", "1", "--threads", "1");
         Assert.That(train.Code, Is.Zero, train.Errors);
         Assert.That(train.Errors, Does.Contain("ignored").And.Contain("vocab_projector.bias").And.Contain("converted to F32 from").And.Contain("drawn from the seed"));
+    }
+
+    [Test]
+    public void What_to_start_from_is_named_once()
+    {
+        using var task = new TinyTask();
+        string[][] mistakes = [[], ["--config", task["config.json"]], ["--model", task.Model, "--vocab", task["vocab.txt"]]];
+        foreach (var start in mistakes)
+        {
+            var result = LoraProgram.Call(["pretrain", "--data", task.Data, "--out", task["base"], "--max-length", "16", .. start]);
+            Assert.That((result.Code, result.Errors.Contains("Name what to start from", StringComparison.Ordinal)), Is.EqualTo((1, true)), result.Errors);
+        }
+        // A classifier has no head that guesses tokens: it is drawn, and the user is told so.
+        var fromClassifier = LoraProgram.Call("pretrain", "--data", task.Data, "--model", task.Model, "--out", task["base"], "--max-length", "16", "--max-steps", "1", "--threads", "1");
+        Assert.That(fromClassifier.Code, Is.Zero, fromClassifier.Errors);
+        Assert.That(fromClassifier.Errors, Does.Contain("ignored, a masked language model has no use for them: classifier.bias").And.Contain("drawn from the seed: vocab_transform.weight"));
     }
 
     [TestCase("--size", "7", "--size is 7")]

@@ -16,6 +16,18 @@ public class PretrainerTests
     private static readonly PretrainingData Data = new(TinyDistilBert.Sentences(26, 1), TinyDistilBert.Sentences(12, 2), 26, 12);
 
     [Test]
+    public void A_saved_model_is_gone_on_with_bit_for_bit()
+    {
+        using var folder = new TemporaryFolder();
+        var model = new DistilBertForMaskedLM(TinyDistilBert.Config, seed: 3);
+        ModelFolder.SaveInto(folder.Root, model, Tokenizer);
+        var loaded = ModelFolder.LoadMaskedLM(folder.Root, seed: 4);
+        Assert.That(loaded.Notices(), Is.Empty);
+        foreach (var (ours, theirs) in loaded.Model.NamedParameters().Zip(model.NamedParameters()))
+            Assert.That(ours.Parameter.ToArray(), Is.EqualTo(theirs.Parameter.ToArray()), ours.Path);
+    }
+
+    [Test]
     public void The_gradients_are_numeric_ones_also_where_the_word_table_is_read_twice()
     {
         var model = Model(dropout: 0);

@@ -15,8 +15,9 @@ internal sealed class PretrainCommand
     private static readonly TrainingOptions Defaults = new() { Method = TrainingMethod.Full, LearningRate = 5e-4f, Epochs = 1, BatchSize = 32, MaxLength = 128, Validation = 0.01 };
 
     private readonly CorpusOptions corpus = new();
-    private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: the sizes of the model.", required: true);
-    private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt, from 'lora vocabulary' or of a BERT model.", required: true);
+    private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "Goes on with the weights and the vocabulary of this model folder.");
+    private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights of these sizes.");
+    private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config, from 'lora vocabulary' or of a BERT model.");
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the model folder goes: a new or empty folder, or one that a run wrote.", required: true);
     private readonly Option<bool> wholeWords = new("--whole-words") { Description = "Masks the pieces of a word together." };
     private readonly Option<int> maxLength = OptionKinds.Whole("--max-length", "Tokens of the pieces that texts are cut into, [CLS] and [SEP] included.", Defaults.MaxLength!.Value);
@@ -41,9 +42,10 @@ internal sealed class PretrainCommand
         var pretrain = new PretrainCommand();
         var command = new ExampleCommand("pretrain", "Trains an encoder of the DistilBERT architecture to guess masked tokens (masked language model); 'lora train --model' goes on from it.",
             "lora pretrain --data reviews.jsonl.gz aclImdb --exclude aclImdb --config config.json --vocab vocab.txt --out base",
-            "lora pretrain --data reviews.jsonl.gz --config config.json --vocab vocab.txt --out base --whole-words --dtype f16 --checkpoint-every 500 --resume");
+            "lora pretrain --data reviews.jsonl.gz --config config.json --vocab vocab.txt --out base --whole-words --dtype f16 --checkpoint-every 500 --resume",
+            "lora pretrain --data my-texts.jsonl --model base --out my-base --max-length 512 --lr 2e-4");
         pretrain.corpus.AddTo(command);
-        foreach (var option in (Option[])[pretrain.config, pretrain.vocabulary, pretrain.output, pretrain.wholeWords, pretrain.maxLength, pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup,
+        foreach (var option in (Option[])[pretrain.model, pretrain.config, pretrain.vocabulary, pretrain.output, pretrain.wholeWords, pretrain.maxLength, pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup,
             pretrain.accumulate, pretrain.epochs, pretrain.batchSize, pretrain.maxSteps, pretrain.limit, pretrain.validation, pretrain.validateEvery, pretrain.seed, pretrain.type])
         {
             command.Add(option);
@@ -79,7 +81,7 @@ internal sealed class PretrainCommand
             throw new OperationCanceledException(cancellation);
         }
         var about = new { texts = data.TrainTexts, validation_texts = data.ValidationTexts, pieces = data.Train.Count, tokens = data.Tokens, excluded = texts.Sources.Sum(source => source.Excluded), repeated = texts.Sources.Sum(source => source.Repeated) };
-        ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options, masking.WholeWords, about, result));
+        ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options, masking.WholeWords, about, result, parsed.GetValue(this.model)));
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
@@ -115,19 +117,35 @@ internal sealed class PretrainCommand
 
     private (DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer) Start(ParseResult parsed, TrainingOptions options, IBackend backend)
     {
-        var (configPath, vocabularyPath) = (parsed.GetValue(config)!, parsed.GetValue(vocabulary)!);
-        var sizes = DistilBertConfig.Load(configPath);
-        ModelOptions.Notices(configPath, sizes.Notices);
-        var tokenizer = WordPieceTokenizer.Load(vocabularyPath);
+        var (folder, configPath, vocabularyPath) = (parsed.GetValue(model), parsed.GetValue(config), parsed.GetValue(vocabulary));
+        if (folder is null ? configPath is null || vocabularyPath is null : configPath is not null || vocabularyPath is not null)
+        {
+            throw new InputException("Name what to start from: --model DIR to go on with a model, or --config FILE and --vocab FILE for freshly drawn weights.");
+        }
+        if (folder is not null)
+        {
+            var loaded = ModelFolder.LoadMaskedLM(folder, options.Seed, backend);
+            ModelOptions.Notices(folder, loaded.Notices());
+            RequireLength(options, loaded.Model.Config, folder);
+            return (loaded.Model, loaded.Tokenizer);
+        }
+        var sizes = DistilBertConfig.Load(configPath!);
+        ModelOptions.Notices(configPath!, sizes.Notices);
+        var tokenizer = WordPieceTokenizer.Load(vocabularyPath!);
         if (tokenizer.VocabularySize > sizes.VocabularySize)
         {
             throw new InputException($"{vocabularyPath}: {tokenizer.VocabularySize} pieces, but the vocab_size of {configPath} is {sizes.VocabularySize}. Set vocab_size to {tokenizer.VocabularySize}.");
         }
+        RequireLength(options, sizes, configPath!);
+        return (new DistilBertForMaskedLM(sizes, options.Seed, backend), tokenizer);
+    }
+
+    private static void RequireLength(TrainingOptions options, DistilBertConfig sizes, string source)
+    {
         if (options.MaxLength > sizes.MaxPositions)
         {
-            throw new InputException($"--max-length is {options.MaxLength}; max_position_embeddings of {configPath} is {sizes.MaxPositions}. Give at most that.");
+            throw new InputException($"--max-length is {options.MaxLength}; max_position_embeddings of {source} is {sizes.MaxPositions}. Give at most that.");
         }
-        return (new DistilBertForMaskedLM(sizes, options.Seed, backend), tokenizer);
     }
 
     private DType Type(ParseResult parsed) => parsed.GetValue(type) switch { "f16" => DType.F16, "bf16" => DType.BF16, _ => DType.F32 };
