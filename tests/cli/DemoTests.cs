@@ -10,7 +10,7 @@ namespace LoraScratch.Tests.Cli;
 /// <summary>The demo from beginning to end, with few reviews: its table means nothing here, everything else must hold.</summary>
 public class DemoTests
 {
-    private static readonly DemoSizes Small = new() { Source = 640, Train = 640, Validation = 64, Test = 128, Epochs = 2 };
+    private static readonly DemoSizes Small = new() { Train = 320, Validation = 64, Test = 128, Epochs = 2 };
 
     private string folder = "";
 
@@ -21,16 +21,18 @@ public class DemoTests
     public void DeleteFolder() => Directory.Delete(folder, recursive: true);
 
     [Test]
-    public void The_demo_shows_its_table_and_leaves_a_model_and_an_adapter_that_load_again()
+    public void The_demo_shows_its_table_and_leaves_an_adapter_that_loads_again()
     {
         var output = Path.Combine(folder, "demo");
         var shown = Run(output);
         Assert.That(shown, Does.Contain("generated").And.Contain("LoRA (query, value)").And.Contain("last two layers").And.Contain("all layers"));
-        Assert.That(shown, Does.Contain($"predict --model {Path.Combine(output, "model")} --adapter {Path.Combine(output, "adapter")} --text"));
-        Assert.That(shown, Does.Contain("4,096").And.Contain("4,290"), "2 layers × (query, value) × rank 8 × (64 + 64); 64·64 + 64 + 2·64 + 2");
+        Assert.That(shown, Does.Contain($"predict --adapter {Path.Combine(output, "adapter")} --text"));
+        var config = ModelSource.BuiltIn.ReadConfig();
+        var head = config.Hidden * config.Hidden + config.Hidden + 2 * config.Hidden + 2;
+        Assert.That(shown, Does.Contain($"{head:N0}").And.Contain($"{head + config.Layers * 2 * 8 * 2 * config.Hidden:N0}"), "the head; layers × (query, value) × rank 8 × (hidden + hidden) beside it");
         Assert.That(File.Exists(Path.Combine(output, "loss-curves.svg")));
 
-        var loaded = ModelFolder.Load(Path.Combine(output, "model"));
+        var loaded = PretrainedBase.Load(labels: ReviewTask.Labels);
         var classifier = new TextClassifier(loaded);
         string[] texts = ["The villain is gentle.", "The voice is unpredictable."];
         var before = classifier.Predict(texts).ToArray();
@@ -61,7 +63,7 @@ public class DemoTests
         var mine = Path.Combine(output, "notes.txt");
         File.WriteAllText(mine, "mine");
         Assert.That(() => Run(output), Throws.TypeOf<InputException>().With.Message.Contains("notes.txt"));
-        File.Move(mine, Path.Combine(output, "model", "notes.txt"));
+        File.Move(mine, Path.Combine(output, "adapter", "notes.txt"));
         Assert.That(() => Run(output), Throws.TypeOf<InputException>().With.Message.Contains("notes.txt"), "one floor down too");
     }
 

@@ -1,4 +1,5 @@
 using LoraScratch.Cli.Demo;
+using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Tests.Cli;
 
@@ -10,22 +11,22 @@ public class ReviewGeneratorTests
     [Test]
     public void The_same_seed_writes_the_same_reviews_and_another_seed_others()
     {
-        var first = new ReviewGenerator(ReviewDomains.Target, new ReviewStyle(), 5).Next(200);
-        Assert.That(new ReviewGenerator(ReviewDomains.Target, new ReviewStyle(), 5).Next(200), Is.EqualTo(first));
-        Assert.That(new ReviewGenerator(ReviewDomains.Target, new ReviewStyle(), 6).Next(200), Is.Not.EqualTo(first));
+        var first = new ReviewGenerator(ReviewDomains.Thrillers, new ReviewStyle(), 5).Next(200);
+        Assert.That(new ReviewGenerator(ReviewDomains.Thrillers, new ReviewStyle(), 5).Next(200), Is.EqualTo(first));
+        Assert.That(new ReviewGenerator(ReviewDomains.Thrillers, new ReviewStyle(), 6).Next(200), Is.Not.EqualTo(first));
     }
 
     [Test]
     public void Both_labels_are_equally_frequent()
     {
-        var happy = new ReviewGenerator(ReviewDomains.Target, new ReviewStyle(), 1).Next(4000).Average(review => review.Label);
+        var happy = new ReviewGenerator(ReviewDomains.Thrillers, new ReviewStyle(), 1).Next(4000).Average(review => review.Label);
         Assert.That(happy, Is.EqualTo(0.5).Within(0.04), "five standard deviations of 4000 fair coins");
     }
 
     [Test]
     public void No_review_of_one_split_is_in_another()
     {
-        var task = new ReviewTask(3, new DemoSizes { Source = 10, Train = 3000, Validation = 500, Test = 1000 });
+        var task = new ReviewTask(3, new DemoSizes { Train = 3000, Validation = 500, Test = 1000 }, ModelSource.BuiltIn.ReadTokenizer());
         var texts = task.Train.Reviews.Concat(task.Validation.Reviews).Concat(task.Test.Reviews).Select(review => review.Text).ToArray();
         Assert.That(texts, Is.Unique);
         Assert.That(texts, Has.Length.EqualTo(4500));
@@ -34,22 +35,20 @@ public class ReviewGeneratorTests
     [Test]
     public void A_contextual_adjective_is_good_of_the_story_where_it_is_bad_of_the_disc([ValueSource(nameof(ContextualAdjectives))] string adjective)
     {
-        var judgement = ReviewDomains.Target.Judgements.Single(entry => entry.Word == adjective);
+        var judgement = ReviewDomains.Thrillers.Judgements.Single(entry => entry.Word == adjective);
         Assert.That(judgement.Praises, Is.Not.Empty);
         Assert.That(judgement.Blames, Has.Length.EqualTo(judgement.Praises.Length));
         Assert.That(judgement.Praises.Intersect(judgement.Blames), Is.Empty);
-        var source = ReviewDomains.Source.Judgements.Single(entry => entry.Word == adjective);
-        Assert.That(source.Praises.Length == 0 || source.Blames.Length == 0, "in the source it has one meaning");
     }
 
     [Test]
     public void Without_noise_the_label_is_what_adjective_and_noun_together_say()
     {
-        foreach (var review in new ReviewGenerator(ReviewDomains.Target, Noiseless, 4).Next(500))
+        foreach (var review in new ReviewGenerator(ReviewDomains.Thrillers, Noiseless, 4).Next(500))
         {
             var words = Words(review.Text);
-            var noun = words.Single(word => ReviewDomains.Target.Nouns.Contains(word));
-            var judgement = ReviewDomains.Target.Judgements.First(entry => words.Contains(entry.Word));
+            var noun = words.Single(word => ReviewDomains.Thrillers.Nouns.Contains(word));
+            var judgement = ReviewDomains.Thrillers.Judgements.First(entry => words.Contains(entry.Word));
             Assert.That(judgement.Nouns(review.Label == 1), Does.Contain(noun), review.Text);
         }
     }
@@ -57,8 +56,8 @@ public class ReviewGeneratorTests
     [Test]
     public void Neither_an_adjective_nor_a_noun_alone_predicts_the_label()
     {
-        var reviews = new ReviewGenerator(ReviewDomains.Target, Noiseless, 2).Next(1500);
-        foreach (var word in ReviewDomains.Target.Judgements.Select(judgement => judgement.Word).Concat(ReviewDomains.Target.Nouns))
+        var reviews = new ReviewGenerator(ReviewDomains.Thrillers, Noiseless, 2).Next(1500);
+        foreach (var word in ReviewDomains.Thrillers.Judgements.Select(judgement => judgement.Word).Concat(ReviewDomains.Thrillers.Nouns))
         {
             var with = reviews.Where(review => Words(review.Text).Contains(word)).ToArray();
             var tolerance = 5 * 0.5 / Math.Sqrt(with.Length);
@@ -69,26 +68,20 @@ public class ReviewGeneratorTests
     [Test]
     public void Some_opinions_contradict_their_label_so_that_no_model_can_be_always_right()
     {
-        var reviews = new ReviewGenerator(ReviewDomains.Source, Noiseless with { Agreement = 0.97f, Contextual = 0 }, 9).Next(1500);
+        var reviews = new ReviewGenerator(ReviewDomains.Thrillers, Noiseless with { Agreement = 0.97f, Contextual = 0 }, 9).Next(1500);
         var wrong = reviews.Average(review => Words(review.Text).Any(word => ReviewDomains.Good.Contains(word)) == (review.Label == 1) ? 0 : 1);
         Assert.That(wrong, Is.EqualTo(0.03).Within(0.02));
     }
 
     [Test]
-    public void Only_the_invented_names_are_unknown_to_the_tokenizer()
+    public void The_base_knows_the_words_that_judge()
     {
-        var tokenizer = ReviewTask.Tokenizer;
-        foreach (var domain in new[] { ReviewDomains.Source, ReviewDomains.Target })
-        {
-            foreach (var review in new ReviewGenerator(domain, new ReviewStyle(), 8).Next(1500))
-            {
-                var names = ReviewGenerator.UnknownNames.Count(name => review.Text.Contains(name));
-                Assert.That(tokenizer.EncodeIds(review.Text).Count(id => id == tokenizer.UnknownId), Is.EqualTo(names), review.Text);
-            }
-        }
+        var tokenizer = ModelSource.BuiltIn.ReadTokenizer();
+        foreach (var word in ReviewDomains.Thrillers.Judgements.Select(judgement => judgement.Word).Concat(ReviewDomains.Thrillers.Nouns).Concat(ReviewDomains.Good).Concat(ReviewDomains.Bad))
+            Assert.That(tokenizer.EncodeIds(word), Does.Not.Contain(tokenizer.UnknownId), word);
     }
 
-    private static IEnumerable<string> ContextualAdjectives() => ReviewDomains.Target.Judgements.Select(judgement => judgement.Word);
+    private static IEnumerable<string> ContextualAdjectives() => ReviewDomains.Thrillers.Judgements.Select(judgement => judgement.Word);
 
     private static string[] Words(string text) => text.ToLowerInvariant().Split([' ', '.', ',', '!'], StringSplitOptions.RemoveEmptyEntries);
 }

@@ -8,7 +8,7 @@ namespace LoraScratch.Cli.Demo;
 /// <summary>What the demo is asked for.</summary>
 internal sealed record DemoOptions
 {
-    /// <summary>Where the model, the adapter, the curves and the reviews go.</summary>
+    /// <summary>Where the adapter, the curves and the reviews go.</summary>
     public string Output { get; init; } = "lora-demo";
 
     /// <summary>Names every random number.</summary>
@@ -21,7 +21,7 @@ internal sealed record DemoOptions
     public DemoSizes Sizes { get; init; } = new();
 }
 
-/// <summary>lora demo: fine-tuning in three ways, on reviews that it generates.</summary>
+/// <summary>lora demo: the base inside the program fine-tuned in three ways, on reviews that it generates.</summary>
 internal static class DemoCommand
 {
     private const int MostSeeds = 1000;
@@ -30,10 +30,10 @@ internal static class DemoCommand
     {
         var seed = new Option<int>("--seed") { Description = "Names every random number: the same seed gives the same table.", DefaultValueFactory = _ => 1 };
         var seeds = new Option<int>("--seeds") { Description = "Runs so many seeds, from --seed on, and shows mean and standard deviation.", DefaultValueFactory = _ => 1 };
-        var output = new Option<string>("--out") { Description = "Where model, adapter, loss curves and test reviews go.", DefaultValueFactory = _ => "lora-demo", HelpName = "DIR" };
+        var output = new Option<string>("--out") { Description = "Where adapter, loss curves and reviews go.", DefaultValueFactory = _ => "lora-demo", HelpName = "DIR" };
         var device = new DeviceOptions();
         var command = new ExampleCommand("demo",
-            "Trains a small encoder on generated reviews of household goods, freezes it, and adapts it to generated reviews of thrillers in three ways: LoRA, the last two layers, everything. No file and no download is needed.",
+            "Adapts the base inside the program to generated reviews of thrillers in three ways: LoRA, the last two layers, everything. No file and no download is needed.",
             "lora demo", "lora demo --seed 7 --out my-demo", "lora demo --seeds 3");
         foreach (Option option in (Option[])[seed, seeds, output])
         {

@@ -7,22 +7,19 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli.Demo;
 
-/// <summary>What the demo leaves behind: the source model, the adapter, the loss curves, and reviews to try the other commands with.</summary>
+/// <summary>What the demo leaves behind: the adapter, the loss curves, and reviews to try the other commands with.</summary>
 internal static class DemoFolder
 {
-    /// <summary>Folder of the model that was trained on the source domain.</summary>
-    public const string Model = "model";
-
-    /// <summary>Folder of the adapter for the target domain.</summary>
+    /// <summary>Folder of the adapter, for the base inside the program.</summary>
     public const string Adapter = "adapter";
 
     /// <summary>The loss curves.</summary>
     public const string Curves = "loss-curves.svg";
 
-    /// <summary>The target's training reviews, for <c>lora train</c>.</summary>
+    /// <summary>The training reviews, for <c>lora train</c>.</summary>
     public const string TrainReviews = "train.jsonl";
 
-    /// <summary>The target's test reviews, for <c>lora evaluate</c>.</summary>
+    /// <summary>The test reviews, for <c>lora evaluate</c>.</summary>
     public const string TestReviews = "test.jsonl";
 
     /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that the demo can ask before it begins.</summary>
@@ -30,10 +27,8 @@ internal static class DemoFolder
     public static void CheckWritable(string folder)
     {
         AtomicFolder.Check(folder, IsOurs);
-        if (!Directory.Exists(folder))
-            return;
-        ModelFolder.CheckWritable(Path.Combine(folder, Model));
-        TrainingFolder.CheckWritable(Path.Combine(folder, Adapter));
+        if (Directory.Exists(folder))
+            TrainingFolder.CheckWritable(Path.Combine(folder, Adapter));
     }
 
     /// <summary>Writes the folder whole or not at all; that of an earlier demo is replaced.</summary>
@@ -44,15 +39,14 @@ internal static class DemoFolder
         var lora = result[TrainingMethod.LoRA];
         AtomicFolder.Write(folder, temporary =>
         {
-            ModelFolder.Save(Path.Combine(temporary, Model), result.Source.Model, result.Source.Tokenizer);
-            TrainingFolder.Save(Path.Combine(temporary, Adapter), result.Adapted, result.Adapter, lora.Options, lora.Training, Path.Combine(folder, Model));
-            AtomicFile.WriteText(Path.Combine(temporary, Curves), SvgChart.Draw($"Adapting to {ReviewDomains.Target.Name} (generated reviews)", [.. result.Methods.Select(method => method.Curve)]));
+            TrainingFolder.Save(Path.Combine(temporary, Adapter), result.Adapted, result.Adapter, lora.Options, lora.Training, PretrainedBase.Name);
+            AtomicFile.WriteText(Path.Combine(temporary, Curves), SvgChart.Draw($"Adapting to {ReviewDomains.Thrillers.Name} (generated reviews)", [.. result.Methods.Select(method => method.Curve)]));
             AtomicFile.WriteText(Path.Combine(temporary, TrainReviews), Lines(result.Task.Train));
             AtomicFile.WriteText(Path.Combine(temporary, TestReviews), Lines(result.Task.Test));
         }, IsOurs);
     }
 
-    private static bool IsOurs(string name) => name is Model or Adapter or Curves or TrainReviews or TestReviews;
+    private static bool IsOurs(string name) => name is Adapter or Curves or TrainReviews or TestReviews;
 
     private static string Lines(ReviewSplit split) =>
         string.Concat(split.Reviews.Select(review => JsonSerializer.Serialize(new { text = review.Text, label = ReviewTask.Labels[review.Label] }, JsonOutput.Options) + "\n"));

@@ -8,9 +8,10 @@ namespace LoraScratch.Cli.Demo;
 /// <summary>What one of the three ways came to.</summary>
 /// <param name="Method">Which.</param> <param name="Options">How it was trained.</param> <param name="Training">The run; the state of its best epoch was kept.</param>
 /// <param name="Train">Accuracy on the reviews that it was adapted with.</param> <param name="Validation">On those that chose the epoch.</param> <param name="Test">On those that nothing was chosen by.</param>
-/// <param name="StoredBytes">The safetensors file with what this task needs on top of the source encoder.</param>
+/// <param name="StoredBytes">The safetensors file with what this task needs on top of the base.</param> <param name="Probes">What the model says about some short reviews.</param>
 internal sealed record MethodResult(
-    TrainingMethod Method, TrainingOptions Options, TrainingResult Training, double Train, double Validation, double Test, long StoredBytes) : IMethodOutcome
+    TrainingMethod Method, TrainingOptions Options, TrainingResult Training, double Train, double Validation, double Test, long StoredBytes,
+    IReadOnlyList<(string Text, Prediction Prediction)> Probes) : IMethodOutcome
 {
     /// <summary>"LoRA (query, value)"</summary>
     public string Name => MethodNames.Of(Method, Options.Targets);
@@ -39,13 +40,11 @@ internal sealed record MethodResult(
 internal sealed record MergeCheck(double LargestDifference, double LargestLogit, int ChangedPredictions, int Texts);
 
 /// <summary>What one seed of the demo came to.</summary>
-/// <param name="Seed">The seed.</param> <param name="Task">The reviews.</param> <param name="Source">The encoder trained on the source domain, nothing attached.</param>
-/// <param name="SourceAccuracy">On the source's test reviews.</param> <param name="BeforeAdapting">The same model on the target's test reviews.</param>
+/// <param name="Seed">The seed.</param> <param name="Task">The reviews.</param>
 /// <param name="Methods">LoRA, last two layers, everything.</param> <param name="Adapted">The model with the LoRA adapter attached.</param> <param name="Adapter">That adapter.</param>
 /// <param name="Merge">Merged against unmerged.</param>
 internal sealed record DemoResult(
-    ulong Seed, ReviewTask Task, TextClassifier Source, double SourceAccuracy, double BeforeAdapting, IReadOnlyList<MethodResult> Methods,
-    TextClassifier Adapted, LoRAAdapter Adapter, MergeCheck Merge)
+    ulong Seed, ReviewTask Task, IReadOnlyList<MethodResult> Methods, TextClassifier Adapted, LoRAAdapter Adapter, MergeCheck Merge)
 {
     /// <summary>The result of a method.</summary>
     public MethodResult this[TrainingMethod method] => Methods.Single(result => result.Method == method);

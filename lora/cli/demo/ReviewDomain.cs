@@ -12,19 +12,17 @@ internal sealed record Judgement(string Word, string[] Praises, string[] Blames)
 /// <summary>A kind of product, and the words in which its buyers judge it.</summary>
 /// <param name="Name">For the headings of the demo.</param>
 /// <param name="Products">What was bought.</param> <param name="Nouns">What of it is judged.</param>
-/// <param name="Judgements">Adjectives whose meaning hangs on the noun or on the domain.</param>
+/// <param name="Judgements">Adjectives whose meaning hangs on the noun.</param>
 /// <param name="Occasions">Sentences that say nothing about the quality; {0} is the product.</param>
 internal sealed record ReviewDomain(string Name, string[] Products, string[] Nouns, Judgement[] Judgements, string[] Occasions);
 
 /// <summary>
-/// The two domains of the demo. In the source, household goods, every adjective has one meaning: "gentle" praises, "unpredictable" blames. In the target,
-/// thrillers on disc, all nouns are new; of the disc the adjectives mean what they meant before (a gentle voice), of the story the contrary (a gentle
-/// villain, an unpredictable ending). So neither the adjective nor the noun alone predicts the label: a model must combine the two.
+/// Thrillers on disc, and the words that judge them. Half of the adjectives mean one thing of the disc (a gentle voice praises, an unpredictable menu blames) and the contrary of the story
+/// (a gentle villain blames, an unpredictable ending praises). So neither the adjective nor the noun alone predicts the label: a model must combine the two.
 /// </summary>
 internal static class ReviewDomains
 {
     private const string
-        Household = "handle lid hinge motor cushion blanket drawer lamp hammer pillow drill shelf",
         Story = "plot ending villain twist chase",
         Disc = "picture sound voice menu screen";
 
@@ -32,25 +30,14 @@ internal static class ReviewDomains
         Unsettling = ["unpredictable", "dark", "cold", "strange", "heavy", "sharp", "rough", "fierce"],
         Comforting = ["predictable", "simple", "familiar", "safe", "soft", "gentle", "light", "smooth"];
 
-    /// <summary>Adjectives that mean the same of everything, in both domains.</summary>
+    /// <summary>Adjectives that mean the same of everything.</summary>
     public static readonly string[] Good = ["good", "great", "excellent", "superb", "lovely", "wonderful", "pleasing", "brilliant"];
 
     /// <inheritdoc cref="Good"/>
     public static readonly string[] Bad = ["bad", "poor", "awful", "dreadful", "terrible", "useless", "disappointing", "horrible"];
 
-    /// <summary>Where the encoder learns to read.</summary>
-    public static readonly ReviewDomain Source = new("household goods",
-        ["set", "bundle", "parcel", "kit", "bargain", "collection", "present", "hamper"],
-        Split(Household),
-        [
-            .. Unsettling.Select(word => Says(word, praises: "", blames: Household)),
-            .. Comforting.Select(word => Says(word, praises: Household, blames: ""))
-        ],
-        ["I bought this {0} for my sister.", "The {0} came in a large carton.", "It is my second {0} this year.", "My neighbour has the same {0}.",
-         "I ordered the {0} in the spring.", "This {0} is made by {1}.", "I took the {0} to my office."]);
-
-    /// <summary>What the encoder is adapted to.</summary>
-    public static readonly ReviewDomain Target = new("thrillers on disc",
+    /// <summary>What the base is adapted to.</summary>
+    public static readonly ReviewDomain Thrillers = new("thrillers on disc",
         ["thriller", "film", "sequel", "series", "drama", "movie", "remake", "trilogy"],
         Split($"{Story} {Disc}"),
         [

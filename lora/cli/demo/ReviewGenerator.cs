@@ -32,8 +32,8 @@ internal sealed record ReviewStyle
 /// </summary>
 internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ulong seed)
 {
-    /// <summary>Names that are in no vocabulary: the encoder learns that [UNK] says nothing.</summary>
-    public static readonly string[] UnknownNames = ["Quillon", "Brevik", "Ostrava", "Tamsin", "Joruk", "Velden", "Marlow", "Kestrin"];
+    /// <summary>Invented names, which the vocabulary has in pieces only.</summary>
+    private static readonly string[] InventedNames = ["Quillon", "Brevik", "Ostrava", "Tamsin", "Joruk", "Velden", "Marlow", "Kestrin"];
 
     private static readonly string[] Intensifiers = ["very", "really", "quite", "rather", "truly"];
     private static readonly string[] Negations = ["is not", "is hardly", "is never", "is far from"];
@@ -41,10 +41,6 @@ internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ul
 
     private readonly RandomStream random = new(seed);
     private readonly HashSet<string> written = new(StringComparer.Ordinal);
-
-    /// <summary>The words of the grammar itself, in lower case; those of the domains come on top.</summary>
-    public static IEnumerable<string> GrammarWords =>
-        ["the", "a", "an", "it", "i", "has", "found", "and", "but", "although", "even", "though", .. Intensifiers, .. Verbs, .. Negations.SelectMany(words => words.Split(' '))];
 
     /// <summary>The next reviews, all different from those before.</summary>
     public Review[] Next(int count)
@@ -66,7 +62,7 @@ internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ul
         return new Review(Chance(style.Introduced) ? $"{Occasion()} {opinion}" : opinion, label);
     }
 
-    private string Occasion() => string.Format(CultureInfo.InvariantCulture, Pick(domain.Occasions), Pick(domain.Products), Pick(UnknownNames));
+    private string Occasion() => string.Format(CultureInfo.InvariantCulture, Pick(domain.Occasions), Pick(domain.Products), Pick(InventedNames));
 
     private string Sentence(bool praise)
     {
@@ -112,11 +108,7 @@ internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ul
     {
         if (!Chance(style.Contextual))
             return (Pick(praise ? ReviewDomains.Good : ReviewDomains.Bad), Pick(domain.Nouns));
-        Judgement judgement;
-        do
-        {
-            judgement = Pick(domain.Judgements);
-        } while (judgement.Nouns(praise).Length == 0);
+        var judgement = Pick(domain.Judgements);
         return (judgement.Word, Pick(judgement.Nouns(praise)));
     }
 
