@@ -68,6 +68,7 @@ internal sealed class PretrainCommand
         cancellation.ThrowIfCancellationRequested();
         var data = PretrainingData.Prepare(texts.Texts, tokenizer, masking, options);
         Describe(pretrainer, data, backend);
+        TrainingProgress.SayEstimate(pretrainer, data.Train, checkpoint.Resume);
         if (cancellation.IsCancellationRequested)
         {
             throw new OperationCanceledException(cancellation);
@@ -134,8 +135,6 @@ internal sealed class PretrainCommand
     {
         Console.Error.WriteLine($"{Text.Count(pretrainer.TrainableParameters)} parameters; {Text.Count(data.TrainTexts)} texts in {Text.Count(data.Train.Count)} pieces with {Text.Count(data.Tokens)} tokens to train, "
             + $"{Text.Count(data.ValidationTexts)} texts to validate; {backend.Description}");
-        var estimate = pretrainer.Estimate(data.Train);
-        Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps, at the {Text.Count((long)estimate.TokensPerSecond)} tokens/s of the first batches");
     }
 
     private static void Report(TrainingResult result, string folder)
