@@ -87,7 +87,7 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
             Take(key, bias.Parameter.Shape, "", plain);
             return;
         }
-        Take(key, bias.Parameter.Shape, $"bias is \"{PeftConfig.Name(config.Bias)}\", but the file lacks this one: save the adapter again, or set bias to \"none\" to keep the model's own");
+        Take(key, bias.Parameter.Shape, $"bias is \"{LoRASettings.Name(config.Bias)}\", but the file lacks this one: save the adapter again, or set bias to \"none\" to keep the model's own");
     }
 
     /// <summary>Reads a tensor, or notes why it cannot be taken.</summary>
