@@ -70,6 +70,10 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
+    /// <summary>A checkpoint of one file that is open already.</summary>
+    /// <param name="file">The file; it is closed with the checkpoint.</param>
+    public static Checkpoint Of(SafeTensorsFile file) => new(file.Path, [file]);
+
     /// <summary>The file that holds a tensor.</summary>
     /// <exception cref="InputException">No such tensor.</exception>
     public SafeTensorsFile FileOf(string name) => fileOf.TryGetValue(name, out var file)

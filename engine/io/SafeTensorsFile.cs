@@ -1,7 +1,5 @@
 using System.Buffers.Binary;
 using System.Collections.ObjectModel;
-using System.IO.MemoryMappedFiles;
-using Microsoft.Win32.SafeHandles;
 
 namespace LoraScratch.Engine.IO;
 
@@ -13,23 +11,21 @@ namespace LoraScratch.Engine.IO;
 public sealed unsafe class SafeTensorsFile : IDisposable
 {
     private const int LengthBytes = 8;
-    private readonly MemoryMappedFile map;
-    private readonly MemoryMappedViewAccessor view;
+    private readonly IDisposable memory;
     private readonly byte* data;
     private bool disposed;
 
-    private SafeTensorsFile(string path, SafeFileHandle handle)
+    /// <param name="path">What messages call the file.</param>
+    /// <param name="start">Its first byte.</param>
+    /// <param name="length">All of its bytes.</param>
+    /// <param name="memory">What the bytes belong to; goes with this object, also where the header is refused.</param>
+    private SafeTensorsFile(string path, byte* start, long length, IDisposable memory)
     {
-        Path = path;
-        var length = RandomAccess.GetLength(handle);
-        var headerLength = HeaderLength(path, handle, length);
-        map = MemoryMappedFile.CreateFromFile(handle, null, length, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        (Path, this.memory) = (path, memory);
         try
         {
-            view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-            byte* start = null;
-            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-            start += view.PointerOffset + LengthBytes;
+            var headerLength = HeaderLength(path, new(start, (int)Math.Min(length, LengthBytes)), length);
+            start += LengthBytes;
             data = start + headerLength;
             var (tensors, metadata) = SafeTensorsHeader.Parse(path, new(start, headerLength), length - LengthBytes - headerLength);
             Tensors = new ReadOnlyDictionary<string, TensorInfo>(tensors);
@@ -42,7 +38,7 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         }
     }
 
-    /// <summary>The path as it was given to <see cref="Open"/>.</summary>
+    /// <summary>The path or name as it was given to <c>Open</c>.</summary>
     public string Path { get; }
 
     /// <summary>Every tensor by name, in the order of the data.</summary>
@@ -56,14 +52,14 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     /// <exception cref="InputException">The file is missing, cannot be read, or breaks a rule of the format; the message says which.</exception>
     public static SafeTensorsFile Open(string path)
     {
-        if (!BitConverter.IsLittleEndian)
-            throw new PlatformNotSupportedException("safetensors files are little-endian and mapped as they are; this processor is big-endian.");
+        RequireLittleEndian();
         if (Directory.Exists(path))
             throw new InputException($"{path}: expected a safetensors file, found a folder. Name the file in it.");
         try
         {
             using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-            return new SafeTensorsFile(path, handle);
+            var file = new MappedFile(path, handle);
+            return new SafeTensorsFile(path, file.Start, file.Length, file);
         }
         catch (Exception trouble) when (trouble is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -73,6 +69,17 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         {
             throw new InputException($"{path}: cannot be read: {trouble.Message} Check the file's permissions and the disk.");
         }
+    }
+
+    /// <summary>Opens a file that lies in memory, an embedded resource for one. It is read in place, and its whole header is checked.</summary>
+    /// <param name="name">What messages call it.</param>
+    /// <param name="memory">The bytes, made from a pointer; goes with this object.</param>
+    /// <exception cref="InputException">It breaks a rule of the format; the message says which.</exception>
+    public static SafeTensorsFile Open(string name, UnmanagedMemoryStream memory)
+    {
+        RequireLittleEndian();
+        memory.Position = 0;
+        return new SafeTensorsFile(name, memory.PositionPointer, memory.Length, memory);
     }
 
     /// <summary>
@@ -131,13 +138,8 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     /// <summary>Unmaps the file. Spans taken from it are void from here on.</summary>
     public void Dispose()
     {
-        if (disposed)
-            return;
         disposed = true;
-        if (data is not null)
-            view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view?.Dispose();
-        map.Dispose();
+        memory.Dispose();
     }
 
     private void Read(TensorInfo tensor, long firstElement, Span<float> destination)
@@ -196,19 +198,17 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         return new(data + tensor.Begin + firstByte, length);
     }
 
-    private static int HeaderLength(string path, SafeFileHandle handle, long fileLength)
+    private static void RequireLittleEndian()
     {
-        Span<byte> prefix = stackalloc byte[LengthBytes];
+        if (!BitConverter.IsLittleEndian)
+            throw new PlatformNotSupportedException("safetensors files are little-endian and read as they are; this processor is big-endian.");
+    }
+
+    private static int HeaderLength(string path, ReadOnlySpan<byte> prefix, long fileLength)
+    {
         if (fileLength < LengthBytes)
             throw new InputException($"{path}: the file has {fileLength} bytes, a safetensors file begins with 8 bytes that give the length of "
                 + "its header. The file is empty or truncated; copy or download it again.");
-        for (var count = 0; count < LengthBytes;)
-        {
-            var read = RandomAccess.Read(handle, prefix[count..], count);
-            if (read == 0)
-                throw new InputException($"{path}: the file was cut while it was opened. Wait until it is written, then try again.");
-            count += read;
-        }
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > SafeTensorsHeader.LongestHeader)
             throw new InputException($"{path}: the header is too large: its first 8 bytes claim {length} bytes, the format allows "

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -37,6 +38,16 @@ internal static class BaseFingerprint
         }
         return (unknown, different);
     }
+
+    /// <summary>A sentence that says how to get the model that an adapter was trained on; empty where its config names none.</summary>
+    /// <param name="baseModel">base_model_name_or_path</param>
+    public static string Remedy(string? baseModel) => baseModel switch
+    {
+        null => "",
+        _ when baseModel == PretrainedBase.Name => $" It was trained on {PretrainedBase.Description}: leave --model out.",
+        _ when PretrainedBase.IsNamedBy(baseModel) => $" It was trained on '{baseModel}', and {PretrainedBase.Description} is {PretrainedBase.Name} now: train it anew, or use it with the version that it is from.",
+        _ => $" It was trained on '{baseModel}': name that model with --model.",
+    };
 
     private static string Hash(float[] weight) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weight.AsSpan())));
 }

@@ -55,7 +55,7 @@ public static class PeftAdapter
         var plan = targets.Plan();
         var warnings = config.Warnings.Concat(targets.Warnings).Concat(plan.Warnings).ToList();
         var values = new PeftReader(file, plan, config).Read(warnings);     // throws before anything is attached
-        CheckBase(file, plan, anyBase, warnings);
+        CheckBase(file, config, plan, anyBase, warnings);
 
         var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
         foreach (var (path, layer) in adapter.Layers)
@@ -117,7 +117,7 @@ public static class PeftAdapter
     }
 
     /// <summary>Refuses, or with <paramref name="anyBase"/> notes, weights that the adapter was not trained on.</summary>
-    private static void CheckBase(SafeTensorsFile file, AttachPlan plan, bool anyBase, List<string> warnings)
+    private static void CheckBase(SafeTensorsFile file, PeftConfig config, AttachPlan plan, bool anyBase, List<string> warnings)
     {
         var (unknown, different) = BaseFingerprint.Compare(file.Metadata, plan);
         if (different.Count > 0)
@@ -125,7 +125,7 @@ public static class PeftAdapter
             var what = $"{file.Path}: the adapter was trained on another base: the weights of {different.Count} of {plan.Layers.Count} adapted layers are not the ones it was trained on ({string.Join(", ", different.Take(3))}{(different.Count > 3 ? ", …" : "")})";
             if (!anyBase)
             {
-                throw new InputException($"{what}. Name the model that it was trained on, or give --any-base (in code: anyBase: true) to use it on this one all the same.");
+                throw new InputException($"{what}.{(config.BaseModel is null ? " Name the model that it was trained on." : BaseFingerprint.Remedy(config.BaseModel))} To use it on this one all the same, give --any-base (in code: anyBase: true).");
             }
             warnings.Add($"{what}; used all the same.");
         }

@@ -19,7 +19,7 @@ public sealed partial record PeftConfig
             json.WriteEndObject();
             json.WriteNull("auto_mapping");
             json.WriteString("base_model_name_or_path", BaseModel);
-            json.WriteString("bias", Name(Bias));
+            json.WriteString("bias", LoRASettings.Name(Bias));
             WriteNamesOrExpression(json, "exclude_modules", ExcludedNames, ExcludedExpression);
             json.WriteBoolean("fan_in_fan_out", false);
             json.WriteBoolean("inference_mode", true);
@@ -46,14 +46,6 @@ public sealed partial record PeftConfig
         }
         return System.Text.Encoding.UTF8.GetString(memory.ToArray()) + "\n";
     }
-
-    /// <summary>PEFT's word for a choice of biases.</summary>
-    internal static string Name(LoRABias bias) => bias switch
-    {
-        LoRABias.All => "all",
-        LoRABias.LoRAOnly => "lora_only",
-        _ => "none",
-    };
 
     private static void WriteNamesOrExpression(Utf8JsonWriter json, string key, IReadOnlyList<string> names, string? expression)
     {

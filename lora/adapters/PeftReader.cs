@@ -28,7 +28,7 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
         if (problems.Count > 0)
         {
             var listed = problems.Take(MostListed).Concat(problems.Count > MostListed ? [$"… and {problems.Count - MostListed} more; 'lora adapter check' lists all of them"] : []);
-            throw new InputException($"{file.Path}: the adapter does not fit the model; {problems.Count} problem{(problems.Count == 1 ? "" : "s")}, nothing was loaded:\n  {string.Join("\n  ", listed)}");
+            throw new InputException($"{file.Path}: the adapter does not fit the model; {problems.Count} problem{(problems.Count == 1 ? "" : "s")}, nothing was loaded:\n  {string.Join("\n  ", listed)}\n{BaseFingerprint.Remedy(config.BaseModel).TrimStart()}".TrimEnd());
         }
         return values;
     }
@@ -87,7 +87,7 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
             Take(key, bias.Parameter.Shape, "", plain);
             return;
         }
-        Take(key, bias.Parameter.Shape, $"bias is \"{PeftConfig.Name(config.Bias)}\", but the file lacks this one: save the adapter again, or set bias to \"none\" to keep the model's own");
+        Take(key, bias.Parameter.Shape, $"bias is \"{LoRASettings.Name(config.Bias)}\", but the file lacks this one: save the adapter again, or set bias to \"none\" to keep the model's own");
     }
 
     /// <summary>Reads a tensor, or notes why it cannot be taken.</summary>

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using LoraScratch.Kernels;
-using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Training;
 
@@ -75,8 +74,8 @@ internal sealed class ExperimentOptions
         var (first, dataset) = start.Load(parsed, options, backend);
         var data = ExperimentData.Prepare(dataset, first, split, options);
         Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, {Text.Count(data.Test.Examples.Count)} to test; {backend.Description}");
-        var folder = start.Model(parsed)!;
-        return (backend, new ExperimentInput(seed => new TextClassifier(ModelFolder.Load(folder, seed, dataset.Labels.Names, backend)), first, data));
+        var source = start.Source(parsed)!;
+        return (backend, new ExperimentInput(seed => new TextClassifier(source.Load(seed, dataset.Labels.Names, backend)), first, data));
     }
 
     /// <summary>Says on standard error every option by which an experiment differs from what it is named after.</summary>

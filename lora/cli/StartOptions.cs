@@ -8,31 +8,29 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli;
 
 /// <summary>The options that say what a training run starts from: --model, or --config and --vocab, perhaps --init-adapter; and the data, whose classes belong to the same question.</summary>
-/// <param name="split">Which half of the movie reviews is read; null: both, for an experiment, which starts from a model folder only.</param>
+/// <param name="split">Which half of the movie reviews is read; null: both, for an experiment, which does not start from freshly drawn weights.</param>
 internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
 {
-    private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "The model folder to start from: config.json, model.safetensors and vocab.txt.");
+    private readonly ModelOption model = new("The model folder to start from: config.json, model.safetensors and vocab.txt.");
     private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights, with --method full.");
     private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config.");
     private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", "DIR", "Goes on training this adapter; its rank, alpha and layers are kept.");
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
     private readonly DataOptions data = new();
 
-    /// <summary>The options that name a model or an adapter.</summary>
-    public IReadOnlyList<Option> All => split is null ? [model] : [model, config, vocabulary, initialAdapter, anyBase];
-
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
         data.AddTo(command);
-        foreach (var option in All)
+        model.AddTo(command);
+        foreach (Option option in split is null ? [] : (Option[])[config, vocabulary, initialAdapter, anyBase])
         {
             command.Add(option);
         }
     }
 
-    /// <summary>The model folder; null from scratch.</summary>
-    public string? Model(ParseResult parsed) => parsed.GetValue(model);
+    /// <summary>The model to start from; null from scratch.</summary>
+    public ModelSource? Source(ParseResult parsed) => parsed.GetValue(config) is null ? model.Source(parsed) : null;
 
     /// <summary>The adapter to go on from, or null.</summary>
     public string? InitialAdapter(ParseResult parsed) => parsed.GetValue(initialAdapter);
@@ -45,21 +43,17 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     public void Check(ParseResult parsed, TrainingOptions options, TrainingOptionsParser training)
     {
         var hasConfig = parsed.GetValue(config) is not null;
-        if (hasConfig && Model(parsed) is not null)
+        if (hasConfig && model.IsGiven(parsed))
         {
             throw new InputException("--model and --config are both given: start from a model folder, or from a config with freshly drawn weights.");
         }
         if (hasConfig != parsed.GetValue(vocabulary) is not null)
         {
-            throw new InputException($"{(hasConfig ? "--config needs --vocab" : "--vocab needs --config")}: a new model is made of both. To start from a model folder, use --model alone.");
-        }
-        if (!hasConfig && Model(parsed) is null)
-        {
-            throw new InputException(split is null ? "No model is given: use --model DIR." : "No model is given: use --model DIR, or --config FILE --vocab FILE to start from freshly drawn weights.");
+            throw new InputException($"{(hasConfig ? "--config needs --vocab" : "--vocab needs --config")}: a new model is made of both. To start from a trained model, leave both out.");
         }
         if (hasConfig && options.Method != TrainingMethod.Full)
         {
-            throw new InputException("--config draws the weights at random, and there is nothing to adapt in them: train them first (--method full), or name a trained model with --model.");
+            throw new InputException("--config draws the weights at random, and there is nothing to adapt in them: train them first (--method full), or leave --config out to adapt a trained model.");
         }
         if (options.InitialAdapter is not null)
         {
@@ -72,14 +66,15 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     /// <exception cref="InputException">A file is missing or wrong, or model and data do not fit.</exception>
     public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options, IBackend backend)
     {
-        if (Model(parsed) is { } folder)
+        if (Source(parsed) is { } source)
         {
-            var ofFolder = DistilBertConfig.Load(folder);
-            var fixedClasses = ModelFolder.HasHead(folder) ? ofFolder.Labels
-                : options.InitialAdapter is { } adapter ? ModelOptions.LabelsOf(adapter, folder) ?? ofFolder.Labels
+            var ofModel = source.ReadConfig();
+            Console.Error.WriteLine(Terminal.Printable($"starting from {source}: {ofModel.Layers} layers of width {ofModel.Hidden}, {Text.Count(ofModel.VocabularySize)} pieces in the vocabulary"));
+            var fixedClasses = source.HasHead() ? ofModel.Labels
+                : options.InitialAdapter is { } adapter ? ModelOptions.LabelsOf(adapter, source) ?? ofModel.Labels
                 : null;
-            var dataset = fixedClasses is null ? LoadWithClassesOf(parsed, ofFolder) : data.Load(parsed, split, new LabelSet(fixedClasses));
-            return (ModelOptions.LoadModel(folder, backend, options.Seed, dataset.Labels.Names), dataset);
+            var dataset = fixedClasses is null ? LoadWithClassesOf(parsed, ofModel) : data.Load(parsed, split, new LabelSet(fixedClasses));
+            return (ModelOptions.LoadModel(source, backend, options.Seed, dataset.Labels.Names), dataset);
         }
         var given = DistilBertConfig.Load(parsed.GetValue(config)!);
         ModelOptions.Notices(parsed.GetValue(config)!, given.Notices);

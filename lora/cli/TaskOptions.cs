@@ -14,7 +14,7 @@ internal sealed record ClassifierTask(string? Name, TextClassifier Classifier, A
 /// <summary>The options that name a model and any number of adapters on it: --model, --adapter, --active, --any-base.</summary>
 internal sealed class TaskOptions
 {
-    private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "A model folder: config.json, model.safetensors and vocab.txt.", required: true);
+    private readonly ModelOption model = new();
 
     private readonly Option<string[]> adapters = new("--adapter")
     {
@@ -30,7 +30,7 @@ internal sealed class TaskOptions
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        command.Add(model);
+        model.AddTo(command);
         command.Add(adapters);
         command.Add(active);
         command.Add(anyBase);
@@ -41,30 +41,30 @@ internal sealed class TaskOptions
     /// <returns>The adapters, and the tasks that are asked for, in the order of the command line.</returns>
     /// <exception cref="InputException">A file is missing or wrong, a name is unknown or taken, or a task has no trained head.</exception>
     public (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ParseResult parsed, IBackend backend) =>
-        Load(parsed.GetValue(model)!, parsed.GetValue(adapters) ?? [], parsed.GetValue(active), parsed.GetValue(anyBase), backend);
+        Load(model.Source(parsed), parsed.GetValue(adapters) ?? [], parsed.GetValue(active), parsed.GetValue(anyBase), backend);
 
     /// <summary>The same from the values of the options.</summary>
-    /// <param name="folder">The model folder.</param> <param name="given">DIR or NAME=DIR of each adapter.</param> <param name="chosen">The name of the one to use, "base", or null for each in turn.</param>
+    /// <param name="source">Where the model is from.</param> <param name="given">DIR or NAME=DIR of each adapter.</param> <param name="chosen">The name of the one to use, "base", or null for each in turn.</param>
     /// <param name="anyBase">Whether other weights than an adapter was trained on will do.</param> <param name="backend">Where to put the model.</param>
     /// <exception cref="InputException">As above.</exception>
-    public static (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(string folder, string[] given, string? chosen, bool anyBase, IBackend backend)
+    public static (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ModelSource source, string[] given, string? chosen, bool anyBase, IBackend backend)
     {
         var set = new AdapterSet();
         var named = given.Select(NameAndFolder).ToList();
         RequireKnown(chosen, named);
         // A base without a head takes the classes that the first adapter was trained for; each further adapter then has a head of its own on the same encoder.
-        var first = ModelOptions.LoadModel(folder, backend, labels: named.Count > 0 ? ModelOptions.LabelsOf(named[0].Folder, folder) : null);
+        var first = ModelOptions.LoadModel(source, backend, labels: named.Count > 0 ? ModelOptions.LabelsOf(named[0].Folder, source) : null);
         var tasks = new List<ClassifierTask>();
         foreach (var (name, adapterFolder) in named)
         {
             var classifier = tasks.Count == 0 || !first.IsHeadDrawn ? first
-                : new TextClassifier(first.Model.WithHead(ModelOptions.LabelsOf(adapterFolder, folder) ?? DistilBertConfig.Load(folder).Labels), first.Tokenizer, isHeadDrawn: true);
-            set.Add(name, () => ModelOptions.Attach(classifier, adapterFolder, folder, anyBase));
+                : new TextClassifier(first.Model.WithHead(ModelOptions.LabelsOf(adapterFolder, source) ?? source.ReadConfig().Labels), first.Tokenizer, isHeadDrawn: true);
+            set.Add(name, () => ModelOptions.Attach(classifier, adapterFolder, source, anyBase));
             tasks.Add(new ClassifierTask(named.Count > 1 ? name : null, classifier, () => set.Activate(name)));
         }
         if (named.Count == 0 || chosen == AdapterSet.Base)
         {
-            ModelOptions.RequireHead(first.IsHeadDrawn, folder, null);
+            ModelOptions.RequireHead(first.IsHeadDrawn, source, null);
             return (set, [new ClassifierTask(null, first, set.Disable)]);
         }
         return (set, chosen is null ? tasks : [tasks[set.Names.ToList().IndexOf(chosen)]]);

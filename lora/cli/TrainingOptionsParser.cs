@@ -16,6 +16,7 @@ internal sealed class TrainingOptionsParser
     private readonly Option<string> init = OptionKinds.Choice("--init", "Initial values of A: Kaiming-uniform with the layer's input as fan-in, the same with the rank as fan-in (the tutorial's literal call), or N(0, 1/rank).", [.. Enum.GetValues<LoRAInitialization>().Select(LoRASettings.Name)]);
     private readonly Option<string> scaling = OptionKinds.Choice("--scaling", "The factor on x·A·B.", [.. Enum.GetValues<LoRAScaling>().Select(LoRASettings.Name)]);
     private readonly Option<double> dropout = OptionKinds.Number("--dropout", "Probability of dropping an element of the input of A, in training.", Defaults.Lora.Dropout);
+    private readonly Option<string> bias = OptionKinds.Choice("--bias", "Which biases of the base are trained beside A and B: none, those of the targets, or all.", [.. Enum.GetValues<LoRABias>().Select(LoRASettings.Name)]);
     private readonly Option<string> targets = new("--targets")
     {
         Description = $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}.",
@@ -43,7 +44,7 @@ internal sealed class TrainingOptionsParser
     private readonly Option<string> shuffle = OptionKinds.Choice("--shuffle", "Whether every epoch has its own order of the texts.", "true", "false");
 
     /// <summary>The options that shape a new adapter: an adapter that is trained further has them decided.</summary>
-    public IReadOnlyList<Option> OfLoRA => [rank, alpha, init, scaling, dropout, targets];
+    public IReadOnlyList<Option> OfLoRA => [rank, alpha, init, scaling, dropout, bias, targets];
 
     /// <summary>What a comparison has several of, and the share for validation, for which an experiment has an option of its own.</summary>
     public IReadOnlyList<Option> DecidedByComparison => [method, learningRate, validation];
@@ -51,7 +52,7 @@ internal sealed class TrainingOptionsParser
     /// <summary>What a sweep has several of, and the share for validation.</summary>
     public IReadOnlyList<Option> DecidedBySweep => [method, rank, alpha, targets, validation];
 
-    private IReadOnlyList<Option> All => [method, rank, alpha, init, scaling, dropout, targets, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
+    private IReadOnlyList<Option> All => [method, rank, alpha, init, scaling, dropout, bias, targets, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
         accumulate, epochs, batchSize, maxLength, maxSteps, limit, validation, validateEvery, seed, shuffle];
 
     /// <summary>Adds the options to a command.</summary>
@@ -83,7 +84,10 @@ internal sealed class TrainingOptionsParser
         {
             Method = chosen,
             Lora = new LoRASettings(Chosen(rank, basis.Lora.Rank, value => value), Chosen(alpha, basis.Lora.Alpha, value => value), Chosen(scaling, basis.Lora.ScalingRule, text => LoRASettings.ParseScaling(text!)),
-                Chosen(init, basis.Lora.Initialization, text => LoRASettings.ParseInitialization(text!)), Chosen(dropout, basis.Lora.Dropout, value => (float)value)),
+                Chosen(init, basis.Lora.Initialization, text => LoRASettings.ParseInitialization(text!)), Chosen(dropout, basis.Lora.Dropout, value => (float)value))
+            {
+                Bias = Chosen(bias, basis.Lora.Bias, text => LoRASettings.ParseBias(text!)),
+            },
             Targets = Chosen(targets, basis.Targets, text => text!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)),
             TrainHead = Chosen(trainHead, basis.TrainHead, text => text == "true"),
             Optimizer = Chosen(optimizer, basis.Optimizer, text => text switch { "adamw" => OptimizerKind.AdamW, "adam" => OptimizerKind.Adam, _ => OptimizerKind.Sgd }),

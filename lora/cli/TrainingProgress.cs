@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
 
@@ -17,6 +18,18 @@ internal static class TrainingProgress
     /// <param name="loop">Its events are listened to.</param> <param name="train">Starts the training.</param>
     public static TrainingResult Show(TrainingLoop loop, Func<TrainingResult> train) =>
         Console.IsErrorRedirected ? ShowLines(loop, train) : ShowBar(loop, train);
+
+    /// <summary>Says about how long a run will take, before it begins.</summary>
+    /// <param name="loop">Is measured.</param> <param name="train">What it trains on.</param> <param name="resume">Whether the run goes on with one that is saved: its first line then says what is left.</param>
+    public static void SayEstimate(TrainingLoop loop, IReadOnlyList<EncodedExample> train, bool resume)
+    {
+        if (resume)
+        {
+            return;
+        }
+        var estimate = loop.Estimate(train);
+        Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps with {Text.Count((long)estimate.Tokens)} tokens, at the {Text.Count((long)estimate.TokensPerSecond)} tokens/s measured on a batch");
+    }
 
     private static TrainingResult ShowBar(TrainingLoop loop, Func<TrainingResult> train) =>
         Terminal.Error.Progress()

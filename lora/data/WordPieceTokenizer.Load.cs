@@ -31,7 +31,7 @@ public sealed partial class WordPieceTokenizer
             throw new InputException($"{path}: there is no such file. A vocab.txt, a tokenizer.json or a folder with one of them is expected.");
         try
         {
-            return path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? LoadJson(path, uncased) : LoadVocabulary(path, uncased);
+            return path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? LoadJson(path, uncased) : ParseVocabulary(path, File.ReadAllBytes(path), uncased ?? LowerCaseBeside(path) ?? true);
         }
         catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
         {
@@ -50,9 +50,12 @@ public sealed partial class WordPieceTokenizer
     public static WordPieceTokenizer FromVocabulary(IEnumerable<string> vocabulary, bool uncased = true) =>
         Create("vocabulary", [.. vocabulary], id => $"piece {id}", uncased);
 
-    private static WordPieceTokenizer LoadVocabulary(string path, bool? uncased)
+    /// <summary>Reads the text of a vocab.txt.</summary>
+    /// <param name="source">What messages call it.</param> <param name="bytes">UTF-8, one piece per line; the line number, from 0, is the id.</param>
+    /// <param name="uncased">Whether letters are lowered and accents stripped.</param>
+    /// <exception cref="InputException">It is not a WordPiece vocabulary; the message names the line.</exception>
+    public static WordPieceTokenizer ParseVocabulary(string source, ReadOnlySpan<byte> bytes, bool uncased = true)
     {
-        var bytes = File.ReadAllBytes(path).AsSpan();
         if (bytes.StartsWith("\uFEFF"u8))
             bytes = bytes[3..];
         var pieces = new List<string>();
@@ -69,12 +72,12 @@ public sealed partial class WordPieceTokenizer
             }
             catch (DecoderFallbackException)
             {
-                throw new InputException($"{path}, line {pieces.Count + 1}: these bytes are not UTF-8. A vocab.txt is UTF-8 text with one piece per line.");
+                throw new InputException($"{source}, line {pieces.Count + 1}: these bytes are not UTF-8. A vocab.txt is UTF-8 text with one piece per line.");
             }
         }
         while (pieces.Count > 0 && pieces[^1].Length == 0)
             pieces.RemoveAt(pieces.Count - 1);                          // blank lines at the end name no id
-        return Create(path, [.. pieces], id => $"line {id + 1}", uncased ?? LowerCaseBeside(path) ?? true);
+        return Create(source, [.. pieces], id => $"line {id + 1}", uncased);
     }
 
     private static WordPieceTokenizer Create(string source, string[] pieces, Func<int, string> place, bool uncased)

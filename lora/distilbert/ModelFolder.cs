@@ -6,22 +6,6 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.DistilBert;
 
-/// <summary>A model as it comes from a folder.</summary>
-/// <param name="Model">In evaluation mode.</param> <param name="Tokenizer">Of the same folder.</param> <param name="Report">What was ignored, drawn or renamed.</param>
-public sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer, LoadReport Report)
-{
-    /// <summary>What the user should know about the files.</summary>
-    public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
-}
-
-/// <summary>A masked language model as it comes from a folder.</summary>
-/// <param name="Model">In evaluation mode.</param> <param name="Tokenizer">Of the same folder.</param> <param name="Report">What was ignored, drawn or renamed.</param>
-public sealed record LoadedMaskedLM(DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
-{
-    /// <summary>What the user should know about the files.</summary>
-    public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
-}
-
 /// <summary>
 /// A folder as Hugging Face's transformers writes and reads it: config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json. What is written has all that
 /// AutoTokenizer and AutoModelForSequenceClassification look for.
@@ -35,46 +19,12 @@ public static class ModelFolder
     /// <param name="labels">Classes of a head that the checkpoint lacks; null: those of config.json. A checkpoint with a head keeps its own.</param>
     /// <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
-    public static LoadedModel Load(string folder, ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null)
-    {
-        var (config, tokenizer) = Read(folder);
-        using var files = Checkpoint.Open(folder);
-        CheckpointLoader.RequireSize(config, files);
-        if (labels is not null && !HasHead(files))
-            config = config with { Labels = labels };
-        var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
-        return new LoadedModel(model, tokenizer, CheckpointLoader.Load(model, files));
-    }
+    public static LoadedModel Load(string folder, ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null) => ModelSource.Folder(folder).Load(seed, labels, backend);
 
     /// <summary>Loads a masked language model to go on pretraining it, or an encoder or classifier that becomes one.</summary>
     /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param> <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
-    public static LoadedMaskedLM LoadMaskedLM(string folder, ulong seed = 0, IBackend? backend = null)
-    {
-        var (config, tokenizer) = Read(folder);
-        using var files = Checkpoint.Open(folder);
-        CheckpointLoader.RequireSize(config, files);
-        var model = new DistilBertForMaskedLM(config, seed, backend, draw: false);
-        return new LoadedMaskedLM(model, tokenizer, CheckpointLoader.Load(model, files));
-    }
-
-    private static (DistilBertConfig Config, WordPieceTokenizer Tokenizer) Read(string folder)
-    {
-        if (!Directory.Exists(folder))
-            throw new InputException($"{folder}: there is no such folder. A model folder with config.json, {Checkpoint.FileName} and vocab.txt is expected.");
-        var config = DistilBertConfig.Load(folder);
-        var tokenizer = WordPieceTokenizer.Load(folder);
-        RequireFit(folder, config, tokenizer);
-        return (config, tokenizer);
-    }
-
-    /// <summary>Whether the checkpoint of a folder has a classification head, whose classes are then those of its config.json.</summary>
-    /// <exception cref="InputException">There is no checkpoint, or it is malformed.</exception>
-    public static bool HasHead(string folder)
-    {
-        using var files = Checkpoint.Open(folder);
-        return HasHead(files);
-    }
+    public static LoadedMaskedLM LoadMaskedLM(string folder, ulong seed = 0, IBackend? backend = null) => ModelSource.Folder(folder).LoadMaskedLM(seed, backend);
 
     /// <summary>Writes a folder that <see cref="Load"/> and transformers read, whole or not at all.</summary>
     /// <param name="folder">A new or empty folder, or one that was written here before.</param> <param name="model">Without adapters, or detached from them.</param>
@@ -119,8 +69,6 @@ public static class ModelFolder
     /// <summary>Whether a file of that name is one that a run writes into a model folder.</summary>
     internal static bool IsOurs(string name) => Written.Contains(name);
 
-    private static bool HasHead(Checkpoint files) => DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
-
     private static void RequirePlain(DistilBertForSequenceClassification model)
     {
         if (!model.NamedParameters().Select(entry => entry.Path).SequenceEqual(model.CheckpointPaths))
@@ -130,10 +78,10 @@ public static class ModelFolder
         }
     }
 
-    internal static void RequireFit(string folder, DistilBertConfig config, WordPieceTokenizer tokenizer)
+    internal static void RequireFit(string source, DistilBertConfig config, WordPieceTokenizer tokenizer)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
-            throw new InputException($"{folder}: the vocabulary has {tokenizer.VocabularySize} pieces, config.json's vocab_size is {config.VocabularySize}: ids would lie outside the model. They belong to different models.");
+            throw new InputException($"{source}: the vocabulary has {tokenizer.VocabularySize} pieces, config.json's vocab_size is {config.VocabularySize}: ids would lie outside the model. They belong to different models.");
     }
 
     private const string SpecialTokens = """

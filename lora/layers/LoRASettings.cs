@@ -70,6 +70,14 @@ public sealed record LoRASettings(
         ["normal"] = LoRAInitialization.Normal,
     };
 
+    // PEFT's words.
+    private static readonly Dictionary<string, LoRABias> BiasNames = new()
+    {
+        ["none"] = LoRABias.None,
+        ["lora_only"] = LoRABias.LoRAOnly,
+        ["all"] = LoRABias.All,
+    };
+
     /// <summary>Ranks of some layers: a regular expression for the end of a module's path → rank. The first that matches counts. As PEFT's rank_pattern.</summary>
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 
@@ -98,6 +106,13 @@ public sealed record LoRASettings(
     /// <summary>The initial values of a name: kaiming, kaiming-of-rank or normal.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
     public static LoRAInitialization ParseInitialization(string name) => Parse(InitializationNames, "initialization", name);
+
+    /// <summary>The biases of a name: none, lora_only or all.</summary>
+    /// <exception cref="InputException">There is no such name.</exception>
+    public static LoRABias ParseBias(string name) => Parse(BiasNames, "bias", name);
+
+    /// <summary>The name of a choice of biases, as <see cref="ParseBias"/> reads it, and PEFT too.</summary>
+    public static string Name(LoRABias bias) => BiasNames.Single(entry => entry.Value == bias).Key;
 
     /// <summary>The name of a scaling rule, as <see cref="ParseScaling"/> reads it.</summary>
     public static string Name(LoRAScaling scaling) => ScalingNames.Single(entry => entry.Value == scaling).Key;

@@ -79,6 +79,7 @@ internal static class ResolvedOptions
         resolved["init"] = LoRASettings.Name(settings.Initialization);
         resolved["scaling"] = LoRASettings.Name(settings.ScalingRule);
         resolved["dropout"] = settings.Dropout;
+        resolved["bias"] = LoRASettings.Name(settings.Bias);
     }
 
     private static void AddCommon(Dictionary<string, object?> resolved, bool? trainHead, int? maxLength, TrainingOptions options)

@@ -6,9 +6,13 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>How long a run will take, measured on its first batches.</summary>
-/// <param name="Steps">Of the whole run.</param> <param name="TokensPerSecond">Forward and backward.</param> <param name="Seconds">Of all steps; validation not included.</param>
-public sealed record RunEstimate(int Steps, double TokensPerSecond, double Seconds);
+/// <summary>How long a run will take, measured before it begins.</summary>
+/// <param name="Steps">Of the whole run.</param> <param name="Tokens">Of all steps together.</param> <param name="TokensPerSecond">Forward and backward.</param>
+public sealed record RunEstimate(int Steps, double Tokens, double TokensPerSecond)
+{
+    /// <summary>Of all steps; validation not included.</summary>
+    public double Seconds => Tokens / TokensPerSecond;
+}
 
 /// <summary>
 /// What all kinds of training have in common: batches in an order drawn by seed, gradients added up over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and now
@@ -61,34 +65,53 @@ public abstract class TrainingLoop
     /// <summary>Every option that decides the result, by its name on the command line.</summary>
     internal abstract IReadOnlyDictionary<string, object?> IdentifyingOptions();
 
-    /// <summary>Measures the first batches and forgets what they did.</summary>
+    /// <summary>
+    /// Measures batches that double in size up to those of the run, and forgets what they did: the run's results stay the same, bit for bit. It ends as soon as it has taken a hundredth of the
+    /// time that it foretells, or a fifth of a second if that is more, so that a short run is not waited for.
+    /// </summary>
     /// <param name="train">At least one text.</param>
     public RunEstimate Estimate(IReadOnlyList<EncodedExample> train)
     {
-        const int batches = 3;
-        var sampler = new BatchSampler(train, Options.BatchSize, Options.Seed, Options.Shuffle);
-        var clock = new Stopwatch();
-        var measured = 0L;
+        const double share = 0.01, worthwhile = 0.2;
+        var (steps, stepsOfEpoch) = Length(new BatchSampler(train, Options.BatchSize), Options);
+        var estimate = new RunEstimate(steps, train.Sum(text => (double)text.TokenIds.Length) * steps / stepsOfEpoch, 0);
         var states = RandomStreams().Select(stream => (Stream: stream, stream.Seed, stream.Position)).ToArray();
         return InTrainingMode(() =>
         {
-            foreach (var (number, batch) in sampler.Epoch(0).Take(batches).Index())
+            Measure(train, 1);                                                  // not counted: the code is compiled here
+            var spent = 0.0;
+            foreach (var size in SizesToMeasure(Math.Min(Options.BatchSize, train.Count)))
             {
-                clock.Start();
-                AddGradients([batch], epoch: 1);
-                clock.Stop();
-                Model.ZeroGradient();
-                measured += batch.Tokens;
-                if (number == 0 && sampler.BatchesPerEpoch > 1)                 // the first one fills the memory pool
-                    (measured, clock) = (0, new Stopwatch());
+                var (tokens, seconds) = Measure(train, size);
+                estimate = estimate with { TokensPerSecond = tokens / seconds };
+                spent += seconds;
+                if (spent > Math.Max(worthwhile, share * estimate.Seconds))
+                    break;
             }
             foreach (var (stream, seed, position) in states)
                 stream.Restore(seed, position);
-            var speed = measured / Math.Max(clock.Elapsed.TotalSeconds, 1e-9);
-            var (steps, stepsOfEpoch) = Length(sampler, Options);
-            var tokens = train.Sum(text => (double)text.TokenIds.Length) * steps / stepsOfEpoch;
-            return new RunEstimate(steps, speed, tokens / speed);
+            return estimate;
         });
+    }
+
+    /// <summary>Forward and backward of the first batch that there would be with another batch size.</summary>
+    private (int Tokens, double Seconds) Measure(IReadOnlyList<EncodedExample> train, int size)
+    {
+        var batch = new BatchSampler(train, size, Options.Seed, Options.Shuffle).Epoch(0).First();
+        var clock = Stopwatch.StartNew();
+        AddGradients([batch], epoch: 1);
+        var seconds = Math.Max(clock.Elapsed.TotalSeconds, 1e-9);
+        Model.ZeroGradient();
+        return (batch.Tokens, seconds);
+    }
+
+    /// <summary>1, 2, 4, … and the full size three times: a first batch of any size fills the memory pool, and is slower than the others.</summary>
+    private static IEnumerable<int> SizesToMeasure(int full)
+    {
+        for (var size = 1; size < full; size *= 2)
+            yield return size;
+        for (var i = 0; i < 3; i++)
+            yield return full;
     }
 
     /// <summary>The steps of a run and of an epoch.</summary>

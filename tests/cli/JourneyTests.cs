@@ -14,6 +14,7 @@ public class JourneyTests
         var full = Run("train", "--config", "config.json", "--vocab", "vocab.txt", "--data", "train.csv", "--out", "base", "--method", "full", "--lr", "3e-3", "--epochs", "8");
         Assert.That(full.Output, Does.Contain("tokens/s; peak memory").And.Contain("lora predict --model base --text"));
         Assert.That(full.Errors, Does.Contain("train.csv: 80 examples (neg 40, pos 40)").And.Contain("loss").And.Contain("tokens/s").And.Contain("left"));
+        Assert.That(full.Errors, Does.Match(@"about .* for 40 steps with .* tokens, at the .* tokens/s measured on a batch\nstep 1/40"));
         Assert.That(full.Errors, Does.Not.Contain('\u001b'), "no bar where the output is piped");
         var adapted = Run("train", "--model", "base", "--data", "train.csv", "--out", "tuned", "--lr", "1e-2", "--rank", "4", "--alpha", "7");
         Assert.That(adapted.Output, Does.Contain("lora predict --model base --adapter tuned"));

@@ -73,11 +73,27 @@ public class ModelAndDataTests
     {
         var headless = Headless("bare");
         Run("train", "--model", task.Model, "--data", task.Data, "--out", task["no-head"], "--train-head", "false", "--max-steps", "1");
-        Refuse("the checkpoint has no classification head", "predict", "--model", headless, "--text", "film");
+        Refuse($"{headless}: it has no trained classification head, so its answers would be random. Train an adapter with one and name it with --adapter: lora train --model {headless} --data", "predict", "--model", headless, "--text", "film");
         Refuse("neither has the adapter", "predict", "--model", headless, "--adapter", task["no-head"], "--text", "film");
         Refuse("neither has the adapter", "merge", "--model", headless, "--adapter", task["no-head"], "--out", task["random"]);
         Refuse("--targets has head, but the model's checkpoint has no classification head", "train", "--model", headless, "--data", task.Data, "--targets", "query,head", "--out", task["random"]);
         Assert.That(Directory.Exists(task["random"]), Is.False);
+    }
+
+    [TestCase("none", 0)]
+    [TestCase("lora_only", 4)]
+    [TestCase("all", 2 * 8 + 1 + 2)]
+    public void Biases_of_the_base_are_trained_where_asked_for(string bias, int expected)
+    {
+        Run("train", "--model", task.Model, "--data", task.Data, "--out", task[bias], "--max-steps", "2", "--bias", bias, "--train-head", "false");
+        Assert.That(JsonDocument.Parse(File.ReadAllText(Path.Combine(task[bias], "adapter_config.json"))).RootElement.GetProperty("bias").GetString(), Is.EqualTo(bias));
+        Assert.That(JsonDocument.Parse(File.ReadAllText(Path.Combine(task[bias], "training.json"))).RootElement.GetProperty("options").GetProperty("bias").GetString(), Is.EqualTo(bias));
+        // Of each of two blocks q, k, v, out, lin1, lin2 and two norms; the norm of the embeddings; the head's two.
+        Assert.That(Run("inspect", task[bias]).Output, Does.Contain($"4 adapted layers, {expected} other tensors"));
+        var (adapted, plain) = (Run("predict", "--model", task.Model, "--adapter", task[bias], "--text", "the film", "--json"), Run("predict", "--model", task.Model, "--text", "the film", "--json"));
+        Assert.That(Logits(adapted), Is.Not.EqualTo(Logits(plain)));
+        Run("merge", "--model", task.Model, "--adapter", task[bias], "--out", task[$"{bias}-merged"]);
+        Assert.That(Logits(Run("predict", "--model", task[$"{bias}-merged"], "--text", "the film", "--json")), Is.EqualTo(Logits(adapted)).Within(1e-4));
     }
 
     [Test]
@@ -91,6 +107,8 @@ public class ModelAndDataTests
     [Test]
     public void Devices_are_listed_with_the_reason_where_one_cannot_be_used() =>
         Assert.That(Run("devices").Output, Does.Match(@"^cpu +usable +CPU, .* threads?\n(cuda(:\d+)? +(not )?usable +\w.*\n)+(opencl(:\d+)? +(not )?usable +\w.*\n)+$"));
+
+    private static float[] Logits(ProgramResult prediction) => [.. JsonDocument.Parse(prediction.Output).RootElement.GetProperty("logits").EnumerateArray().Select(value => value.GetSingle())];
 
     private string Label(params string[] model) =>
         JsonDocument.Parse(Run(["predict", .. model, "--text", "the film was superb", "--json"]).Output).RootElement.GetProperty("label").GetString()!;

@@ -45,7 +45,7 @@ public sealed class SeveralAdaptersTests
     {
         var alone = Run("predict", "--model", task.Model, "--text", "the film was superb", "--json").Output;
         Assert.That(Run("predict", "--model", task.Model, "--adapter", task["mood"], "--active", "base", "--text", "the film was superb", "--json").Output, Is.EqualTo(alone));
-        Refuse("the checkpoint has no classification head", "predict", "--model", task["encoder"], "--adapter", task["two"], "--active", "base", "--text", "film");
+        Refuse("it has no trained classification head", "predict", "--model", task["encoder"], "--adapter", task["two"], "--active", "base", "--text", "film");
     }
 
     [Test]

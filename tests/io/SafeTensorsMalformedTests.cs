@@ -106,7 +106,11 @@ public sealed class SafeTensorsMalformedTests
         var path = folder.File("broken.safetensors", bytes);
 
         var refusal = Assert.Throws<InputException>(() => SafeTensorsFile.Open(path).Dispose())!;
+        var memory = InMemory(bytes);
+        var inMemory = Assert.Throws<InputException>(() => SafeTensorsFile.Open(path, memory).Dispose())!;
 
+        Assert.That(inMemory.Message, Is.EqualTo(refusal.Message), "the same bytes in memory are refused for the same reason");
+        Assert.That(memory.CanRead, Is.False, "the memory was given back");
         Assert.That(refusal.Message, Does.StartWith(path));
         foreach (var part in expected)
             Assert.That(refusal.Message, Does.Contain(part));

@@ -216,6 +216,31 @@ public sealed class SafeTensorsRoundTripTests
     }
 
     [Test]
+    public void A_file_in_memory_is_read_in_place_as_from_the_disk()
+    {
+        using var folder = new TemporaryFolder();
+        SafeTensorsWriter.Write(folder.File("x"),
+        [
+            TensorToWrite.Floats("weight", [2, 3], new float[] { 1, -2, 3, 0.5f, 5, 6 }, DType.F16),
+            TensorToWrite.Integers("ids", [3], new long[] { 7, 8, 9 }, DType.U8),
+        ], new Dictionary<string, string> { ["format"] = "pt" });
+        var memory = InMemory(File.ReadAllBytes(folder.File("x")));
+        memory.Position = 5;
+        var file = SafeTensorsFile.Open("the name", memory);
+        var weight = new float[6];
+        file.Read("weight", weight);
+
+        Assert.That(weight, Is.EqualTo(new float[] { 1, -2, 3, 0.5f, 5, 6 }));
+        Assert.That(file.Bytes("ids").ToArray(), Is.EqualTo(new byte[] { 7, 8, 9 }));
+        Assert.That((file.Path, file.Metadata["format"], file.Tensors.Count), Is.EqualTo(("the name", "pt", 2)));
+        Assert.That(() => file.Read("bias", weight), Throws.TypeOf<InputException>().With.Message.StartsWith("the name: no tensor 'bias'"));
+        using (var checkpoint = Checkpoint.Of(file))
+            Assert.That(checkpoint.Tensors.Keys, Is.EquivalentTo(file.Tensors.Keys));
+        Assert.That(() => { file.Bytes("ids"); }, Throws.TypeOf<ObjectDisposedException>());
+        Assert.That(memory.CanRead, Is.False);
+    }
+
+    [Test]
     public void Reading_after_dispose_is_an_error_and_disposing_twice_is_none()
     {
         using var folder = new TemporaryFolder();

@@ -65,6 +65,30 @@ public class TrainerTests
     }
 
     [Test]
+    public void An_estimate_before_the_run_changes_no_bit_of_it([Values(1, 8, 64)] int batchSize)
+    {
+        Assert.That(Weights(estimated: true), Is.EqualTo(Weights(estimated: false)));
+
+        float[] Weights(bool estimated)
+        {
+            var classifier = TinyDistilBert.Classifier();           // dropout in the model, and LoRA's own
+            var options = Options with { BatchSize = batchSize, Lora = Options.Lora with { Dropout = 0.1f } };
+            var adapter = TrainingSetup.Prepare(classifier, options)!;
+            var (trainer, texts) = (new Trainer(classifier, options), TinyDistilBert.Sentences(50, 1));
+            if (estimated)
+            {
+                var estimate = trainer.Estimate(texts);
+                Assert.That(estimate.Steps, Is.EqualTo(2 * ((50 + batchSize - 1) / batchSize)));
+                Assert.That(estimate.Tokens, Is.EqualTo(2 * texts.Sum(text => text.TokenIds.Length)));
+                Assert.That(estimate.Seconds, Is.EqualTo(estimate.Tokens / estimate.TokensPerSecond).And.Positive);
+                Assert.That(classifier.Model.IsTraining, Is.False);
+            }
+            trainer.Train(texts);
+            return [.. adapter.Layers.SelectMany(layer => layer.Layer.Lora.A.ToArray().Concat(layer.Layer.Lora.B.ToArray())), .. classifier.Model.Parameters().SelectMany(parameter => parameter.ToArray())];
+        }
+    }
+
+    [Test]
     public void Frozen_weights_stay_bit_for_bit()
     {
         var classifier = TinyDistilBert.Classifier();

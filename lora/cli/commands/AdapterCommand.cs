@@ -1,6 +1,8 @@
 using System.CommandLine;
+using LoraScratch.Engine;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Cli;
 
@@ -17,7 +19,7 @@ internal static class AdapterCommand
     private static Command Check()
     {
         var folder = new Argument<string>("adapter") { Description = "An adapter folder in PEFT's format." };
-        var model = OptionKinds.Path("--model", "DIR", "The model that it belongs to: its layers, shapes and weights are compared, too.");
+        var model = OptionKinds.Path("--model", "DIR", $"The model that it belongs to: its layers, shapes and weights are compared, too. [default: {PretrainedBase.Description}, if that is the one that the adapter names]");
         var command = new ExampleCommand("check", "Lists everything that is wrong with an adapter folder: half a pair of A and B, shapes against r, NaN, an untrained B, names that nothing would be loaded from, "
             + "a missing head, another base; and says which scale its numbers mean. The exit code is 1 where there is an error.",
             "lora adapter check lora-demo/adapter", "lora adapter check my-adapter --model my-model") { folder, model };
@@ -25,7 +27,8 @@ internal static class AdapterCommand
         {
             using var backend = new CpuBackend();
             var path = parsed.GetValue(folder)!;
-            var findings = AdapterCheck.Run(path, parsed.GetValue(model) is { } given ? ModelOptions.LoadModel(given, backend, labels: ClassesOf(path, given)).Model : null);
+            var source = parsed.GetValue(model) is { } given ? ModelSource.Folder(given) : PretrainedBase.IsNamedBy(BaseOf(path)) ? ModelSource.BuiltIn : null;
+            var findings = AdapterCheck.Run(path, source is null ? null : ModelOptions.LoadModel(source, backend, labels: ClassesOf(path, source)).Model);
             foreach (var finding in findings)
             {
                 Console.WriteLine($"{finding.Kind.ToString().ToLowerInvariant()}: {Terminal.Printable(finding.Message)}");
@@ -59,13 +62,18 @@ internal static class AdapterCommand
     }
 
     /// <summary>The classes of a head that the model may lack; a folder that is too broken to say them is the check's business.</summary>
-    private static IReadOnlyList<string>? ClassesOf(string adapter, string model)
+    private static IReadOnlyList<string>? ClassesOf(string adapter, ModelSource model) => OrNull(() => ModelOptions.LabelsOf(adapter, model));
+
+    /// <summary>The name of the model that an adapter says it was trained on.</summary>
+    private static string? BaseOf(string adapter) => OrNull(() => PeftConfig.Read(Path.Combine(adapter, PeftAdapter.ConfigName)).BaseModel);
+
+    private static T? OrNull<T>(Func<T?> read) where T : class
     {
         try
         {
-            return ModelOptions.LabelsOf(adapter, model);
+            return read();
         }
-        catch (Engine.InputException)
+        catch (InputException)
         {
             return null;
         }

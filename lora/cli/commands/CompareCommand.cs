@@ -28,9 +28,9 @@ internal sealed class CompareCommand
         var compare = new CompareCommand();
         var command = new ExampleCommand("compare",
             "Trains with LoRA, the last two layers, and all layers: on the same texts, for as many steps, with the same learning rates to choose from by validation. The test texts are looked at once, when all is chosen.",
-            "lora compare --model my-model --data reviews.csv --out comparison --seeds 3",
+            "lora compare --data reviews.csv --out comparison --seeds 3",
             "lora compare --model distilbert-base-uncased --data aclImdb --out tutorial --preset tutorial",
-            "lora compare --model my-model --data reviews.csv --out comparison --seeds 3 --resume");
+            "lora compare --data reviews.csv --out comparison --seeds 3 --resume");
         foreach (Option option in (Option[])[compare.preset, compare.methods, compare.rates, compare.seeds, compare.rateSeeds])
         {
             command.Add(option);

@@ -22,7 +22,7 @@ internal static class EvaluateCommand
         var json = new Option<bool>("--json") { Description = "One JSON object on standard output; one per line where there are several adapters." };
         var device = new DeviceOptions();
         var command = new ExampleCommand("evaluate", "Accuracy, loss, confusion matrix and speed of a model on labelled texts.",
-            "lora evaluate --model my-model --data aclImdb", "lora evaluate --model my-model --adapter my-adapter --data test.csv --json");
+            "lora evaluate --adapter my-adapter --data test.csv", "lora evaluate --model my-model --adapter my-adapter --data test.csv --json");
         model.AddTo(command);
         data.AddTo(command);
         foreach (Option option in (Option[])[batchSize, maxLength, limit, seed, json])

@@ -2,6 +2,7 @@ using System.CommandLine;
 using LoraScratch.Engine;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -11,24 +12,31 @@ internal static class InspectCommand
 {
     public static Command Create()
     {
-        var path = new Argument<string>("path") { Description = "A model folder, an adapter folder, or a .safetensors file." };
+        var path = new Argument<string?>("path") { Description = $"A model folder, an adapter folder, or a .safetensors file. [default: {PretrainedBase.Description}]", Arity = ArgumentArity.ZeroOrOne };
         var adapters = new Option<string[]>("--adapter")
         {
-            Description = "With a model folder: adapters on it, with what each trains; may be given more than once.",
+            Description = "With a model: adapters on it, with what each trains; may be given more than once.",
             HelpName = "[NAME=]DIR",
         };
         var anyBase = ModelOptions.AnyBase();
         var command = new ExampleCommand("inspect", "Shows the modules, shapes, parameters and memory of a model, the layers of an adapter, or the tensors of a .safetensors file.",
-            "lora inspect lora-demo/model", "lora inspect lora-demo/adapter", "lora inspect lora-demo/adapter/adapter_model.safetensors", "lora inspect lora-demo/model --adapter lora-demo/adapter") { path, adapters, anyBase };
+            "lora inspect", "lora inspect lora-demo/model", "lora inspect lora-demo/adapter", "lora inspect lora-demo/adapter/adapter_model.safetensors", "lora inspect lora-demo/model --adapter lora-demo/adapter") { path, adapters, anyBase };
         command.SetAction(parsed =>
         {
+            var named = parsed.GetValue(path);
+            var source = named is null ? ModelSource.BuiltIn : ModelSource.Folder(named);
             if (parsed.GetValue(adapters) is { Length: > 0 } given)
             {
-                ShowAdapters(parsed.GetValue(path)!, given, parsed.GetValue(anyBase));
+                ShowAdapters(source, given, parsed.GetValue(anyBase));
+            }
+            else if (named is null)
+            {
+                Console.WriteLine($"{source}: {source.Reference}");
+                ShowModel(source);
             }
             else
             {
-                Show(parsed.GetValue(path)!);
+                Show(named);
             }
             return 0;
         });
@@ -47,7 +55,7 @@ internal static class InspectCommand
         }
         else if (File.Exists(Path.Combine(path, "config.json")))
         {
-            ShowModel(path);
+            ShowModel(ModelSource.Folder(path));
         }
         else
         {
@@ -57,10 +65,10 @@ internal static class InspectCommand
         }
     }
 
-    private static void ShowAdapters(string folder, string[] given, bool anyBase)
+    private static void ShowAdapters(ModelSource source, string[] given, bool anyBase)
     {
         using var backend = new CpuBackend();
-        var (adapters, tasks) = TaskOptions.Load(folder, given, null, anyBase, backend);
+        var (adapters, tasks) = TaskOptions.Load(source, given, null, anyBase, backend);
         Console.WriteLine(adapters);
         foreach (var (name, task) in adapters.Names.Zip(tasks))
         {
@@ -69,10 +77,10 @@ internal static class InspectCommand
         }
     }
 
-    private static void ShowModel(string folder)
+    private static void ShowModel(ModelSource source)
     {
         using var backend = new CpuBackend();
-        var classifier = ModelOptions.LoadModel(folder, backend);
+        var classifier = ModelOptions.LoadModel(source, backend);
         var model = classifier.Model;
         Console.WriteLine(model);
         Console.WriteLine();

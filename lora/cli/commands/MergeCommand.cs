@@ -13,7 +13,7 @@ internal static class MergeCommand
         var output = OptionKinds.Path("--out", "DIR", "Where the merged model folder goes: a new or empty folder.", required: true);
         var device = new DeviceOptions();
         var command = new ExampleCommand("merge", "Writes W + scaling·A·B into the weights: a model folder that needs no adapter.",
-            "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged");
+            "lora merge --adapter my-adapter --out merged", "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged");
         model.AddTo(command);
         command.Add(output);
         device.AddTo(command);

@@ -15,7 +15,7 @@ internal sealed class PretrainCommand
     private static readonly TrainingOptions Defaults = new() { Method = TrainingMethod.Full, LearningRate = 5e-4f, Epochs = 1, BatchSize = 32, MaxLength = 128, Validation = 0.01 };
 
     private readonly CorpusOptions corpus = new();
-    private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "Goes on with the weights and the vocabulary of this model folder.");
+    private readonly ModelOption model = new("The model folder to go on with, and its vocabulary.");
     private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights of these sizes.");
     private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config, from 'lora vocabulary' or of a BERT model.");
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the model folder goes: a new or empty folder, or one that a run wrote.", required: true);
@@ -45,7 +45,8 @@ internal sealed class PretrainCommand
             "lora pretrain --data reviews.jsonl.gz --config config.json --vocab vocab.txt --out base --whole-words --dtype f16 --checkpoint-every 500 --resume",
             "lora pretrain --data my-texts.jsonl --model base --out my-base --max-length 512 --lr 2e-4");
         pretrain.corpus.AddTo(command);
-        foreach (var option in (Option[])[pretrain.model, pretrain.config, pretrain.vocabulary, pretrain.output, pretrain.wholeWords, pretrain.maxLength, pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup,
+        pretrain.model.AddTo(command);
+        foreach (var option in (Option[])[pretrain.config, pretrain.vocabulary, pretrain.output, pretrain.wholeWords, pretrain.maxLength, pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup,
             pretrain.accumulate, pretrain.epochs, pretrain.batchSize, pretrain.maxSteps, pretrain.limit, pretrain.validation, pretrain.validateEvery, pretrain.seed, pretrain.type])
         {
             command.Add(option);
@@ -71,6 +72,7 @@ internal sealed class PretrainCommand
         cancellation.ThrowIfCancellationRequested();
         var data = PretrainingData.Prepare(texts.Texts, tokenizer, masking, options);
         Describe(pretrainer, data, backend);
+        TrainingProgress.SayEstimate(pretrainer, data.Train, checkpoint.Resume);
         if (cancellation.IsCancellationRequested)
         {
             throw new OperationCanceledException(cancellation);
@@ -81,7 +83,7 @@ internal sealed class PretrainCommand
             throw new OperationCanceledException(cancellation);
         }
         var about = new { texts = data.TrainTexts, validation_texts = data.ValidationTexts, pieces = data.Train.Count, tokens = data.Tokens, excluded = texts.Sources.Sum(source => source.Excluded), repeated = texts.Sources.Sum(source => source.Repeated) };
-        ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options, masking.WholeWords, about, result, parsed.GetValue(this.model)));
+        ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options, masking.WholeWords, about, result, Source(parsed)?.Reference));
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
@@ -117,16 +119,20 @@ internal sealed class PretrainCommand
 
     private (DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer) Start(ParseResult parsed, TrainingOptions options, IBackend backend)
     {
-        var (folder, configPath, vocabularyPath) = (parsed.GetValue(model), parsed.GetValue(config), parsed.GetValue(vocabulary));
-        if (folder is null ? configPath is null || vocabularyPath is null : configPath is not null || vocabularyPath is not null)
+        var (configPath, vocabularyPath) = (parsed.GetValue(config), parsed.GetValue(vocabulary));
+        if (configPath is null != vocabularyPath is null)
         {
-            throw new InputException("Name what to start from: --model DIR to go on with a model, or --config FILE and --vocab FILE for freshly drawn weights.");
+            throw new InputException($"{(configPath is null ? "--vocab needs --config" : "--config needs --vocab")}: a new model is made of both. To go on with a model, leave both out.");
         }
-        if (folder is not null)
+        if (configPath is not null && model.IsGiven(parsed))
         {
-            var loaded = ModelFolder.LoadMaskedLM(folder, options.Seed, backend);
-            ModelOptions.Notices(folder, loaded.Notices());
-            RequireLength(options, loaded.Model.Config, folder);
+            throw new InputException("--model and --config are both given: go on with a model, or start from a config with freshly drawn weights.");
+        }
+        if (Source(parsed) is { } source)
+        {
+            var loaded = source.LoadMaskedLM(options.Seed, backend);
+            ModelOptions.Notices(source.Name, source.Notices(loaded.Notices()));
+            RequireLength(options, loaded.Model.Config, source.Name);
             return (loaded.Model, loaded.Tokenizer);
         }
         var sizes = DistilBertConfig.Load(configPath!);
@@ -139,6 +145,9 @@ internal sealed class PretrainCommand
         RequireLength(options, sizes, configPath!);
         return (new DistilBertForMaskedLM(sizes, options.Seed, backend), tokenizer);
     }
+
+    /// <summary>The model to go on with; null from fresh weights.</summary>
+    private ModelSource? Source(ParseResult parsed) => parsed.GetValue(config) is null ? model.Source(parsed) : null;
 
     private static void RequireLength(TrainingOptions options, DistilBertConfig sizes, string source)
     {
@@ -154,8 +163,6 @@ internal sealed class PretrainCommand
     {
         Console.Error.WriteLine($"{Text.Count(pretrainer.TrainableParameters)} parameters; {Text.Count(data.TrainTexts)} texts in {Text.Count(data.Train.Count)} pieces with {Text.Count(data.Tokens)} tokens to train, "
             + $"{Text.Count(data.ValidationTexts)} texts to validate; {backend.Description}");
-        var estimate = pretrainer.Estimate(data.Train);
-        Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps, at the {Text.Count((long)estimate.TokensPerSecond)} tokens/s of the first batches");
     }
 
     private static void Report(TrainingResult result, string folder)

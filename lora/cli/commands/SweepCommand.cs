@@ -26,8 +26,8 @@ internal sealed class SweepCommand
         var command = new ExampleCommand("sweep",
             "Trains with every rank, alpha and choice of layers of a grid, or with some drawn from it: the tutorial's grid and settings, where nothing else is given. Each run appends its row to a table.",
             "lora sweep --model distilbert-base-uncased --data aclImdb --out sweep --dry-run",
-            "lora sweep --model my-model --data reviews.csv --out sweep --runs 20 --lr 5e-4",
-            "lora sweep --model my-model --data reviews.csv --out sweep --runs 40 --lr 5e-4 --resume");
+            "lora sweep --data reviews.csv --out sweep --runs 20 --lr 5e-4",
+            "lora sweep --data reviews.csv --out sweep --runs 40 --lr 5e-4 --resume");
         foreach (Option option in (Option[])[sweep.ranks, sweep.alphas, sweep.always, sweep.varied, sweep.runs, sweep.dryRun])
         {
             command.Add(option);

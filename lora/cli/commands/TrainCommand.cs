@@ -18,9 +18,9 @@ internal sealed class TrainCommand
     {
         var train = new TrainCommand();
         var command = new ExampleCommand("train", "Fine-tunes a text classifier: LoRA (an adapter folder results), the last layers, or everything (a model folder results).",
-            "lora train --model my-model --data reviews.csv --out my-adapter",
+            "lora train --data reviews.csv --out my-adapter",
             "lora train --model my-model --data aclImdb --method last-layers --lr 1e-3 --epochs 2 --out tuned",
-            "lora train --model my-model --data aclImdb --out my-adapter --checkpoint-every 200 --resume",
+            "lora train --data aclImdb --out my-adapter --checkpoint-every 200 --resume",
             "lora train --config config.json --vocab vocab.txt --data aclImdb_v1.tar.gz --method full --out my-model");
         train.start.AddTo(command);
         command.Add(train.output);
@@ -37,7 +37,7 @@ internal sealed class TrainCommand
         options.Check();
         start.Check(parsed, options, training);
         var folder = parsed.GetValue(output)!;
-        CheckOutput(folder, start.Model(parsed), options.Method);
+        CheckOutput(folder, start.Source(parsed)?.Path, options.Method);
         var checkpoint = saving.Parse(parsed, folder);
         checkpoint.Check();
         using var backend = device.Open(parsed);
@@ -52,13 +52,15 @@ internal sealed class TrainCommand
         var texts = TrainingData.Prepare(dataset, classifier, options);
         var trainer = new Trainer(classifier, options);
         Describe(trainer, texts, classifier, backend.Description);
+        TrainingProgress.SayEstimate(trainer, texts.Train.Examples, checkpoint.Resume);
+        cancellation.ThrowIfCancellationRequested();
 
         var result = TrainingProgress.Show(trainer, () => trainer.Train(texts.Train.Examples, texts.Validation?.Examples, cancellation, checkpoint));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
         }
-        ResultFolder.Save(folder, to => TrainingFolder.Save(to, classifier, adapter, options, result, start.Model(parsed)));
+        ResultFolder.Save(folder, to => TrainingFolder.Save(to, classifier, adapter, options, result, start.Source(parsed)?.Reference));
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
@@ -94,7 +96,7 @@ internal sealed class TrainCommand
         Console.WriteLine($"{result.Steps} steps in {Text.Duration(result.Seconds)}; {Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory {Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
             + $"{(result.Best is { } best ? $" (validation accuracy {Text.Percent(best.Accuracy)})" : "")}.");
         Console.WriteLine("Predict with it:");
-        Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. isAdapter ? ["--model", start.Model(parsed)!, "--adapter", folder] : (string[])["--model", folder], "--text"])} \"…\"");
+        Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. isAdapter ? [.. ModelOption.Words(start.Source(parsed)!), "--adapter", folder] : (string[])["--model", folder], "--text"])} \"…\"");
     }
 
     private static long PeakMemory()

@@ -1,0 +1,157 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>A classifier as it comes from its files.</summary>
+/// <param name="Model">In evaluation mode.</param> <param name="Tokenizer">Of the same files.</param> <param name="Report">What was ignored, drawn or renamed.</param>
+public sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer, LoadReport Report)
+{
+    /// <summary>What the user should know about the files.</summary>
+    public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
+}
+
+/// <summary>A masked language model as it comes from its files.</summary>
+/// <param name="Model">In evaluation mode.</param> <param name="Tokenizer">Of the same files.</param> <param name="Report">What was ignored, drawn or renamed.</param>
+public sealed record LoadedMaskedLM(DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
+{
+    /// <summary>What the user should know about the files.</summary>
+    public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
+}
+
+/// <summary>Where the files of a model are: in a folder, or in the program itself.</summary>
+public abstract class ModelSource
+{
+    private protected ModelSource()
+    {
+    }
+
+    /// <summary>What messages call it: the folder, or <see cref="PretrainedBase.Description"/>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>What an adapter calls the base that it was trained on: the folder, or <see cref="PretrainedBase.Name"/>.</summary>
+    public abstract string Reference { get; }
+
+    /// <summary>The folder; null where there is none.</summary>
+    public virtual string? Path => null;
+
+    /// <summary>A model folder.</summary>
+    /// <param name="path">With config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json; read when it is asked for.</param>
+    public static ModelSource Folder(string path) => new FolderSource(path);
+
+    /// <summary>The base inside the program; see <see cref="PretrainedBase"/>.</summary>
+    public static ModelSource BuiltIn { get; } = new EmbeddedSource();
+
+    /// <summary>Sizes, rates and classes.</summary>
+    /// <exception cref="InputException">The file is missing or wrong.</exception>
+    public abstract DistilBertConfig ReadConfig();
+
+    /// <summary>The tokenizer that the model was trained with.</summary>
+    /// <exception cref="InputException">The file is missing or wrong.</exception>
+    public abstract WordPieceTokenizer ReadTokenizer();
+
+    /// <summary>Opens the weights.</summary>
+    /// <exception cref="InputException">A file is missing or malformed.</exception>
+    public abstract Checkpoint OpenWeights();
+
+    /// <summary>Whether the checkpoint has a classification head, whose classes are then those of the config.</summary>
+    /// <exception cref="InputException">There is no checkpoint, or it is malformed.</exception>
+    public bool HasHead()
+    {
+        using var files = OpenWeights();
+        return HasHead(files);
+    }
+
+    /// <summary>Loads a classifier, or an encoder or masked language model that becomes one.</summary>
+    /// <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param>
+    /// <param name="labels">Classes of a head that the checkpoint lacks; null: those of the config. A checkpoint with a head keeps its own.</param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
+    public LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null)
+    {
+        var (config, tokenizer, files) = Read();
+        using (files)
+        {
+            if (labels is not null && !HasHead(files))
+                config = config with { Labels = labels };
+            var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
+            return new LoadedModel(model, tokenizer, CheckpointLoader.Load(model, files));
+        }
+    }
+
+    /// <summary>Loads a masked language model to go on pretraining it, or an encoder or classifier that becomes one.</summary>
+    /// <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param> <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
+    public LoadedMaskedLM LoadMaskedLM(ulong seed = 0, IBackend? backend = null)
+    {
+        var (config, tokenizer, files) = Read();
+        using (files)
+        {
+            var model = new DistilBertForMaskedLM(config, seed, backend, draw: false);
+            return new LoadedMaskedLM(model, tokenizer, CheckpointLoader.Load(model, files));
+        }
+    }
+
+    /// <summary>What a user should know about the files that a model was loaded from; nothing about the program's own, which are as they should be.</summary>
+    /// <param name="notices">Of the model that was loaded.</param>
+    public abstract IEnumerable<string> Notices(IEnumerable<string> notices);
+
+    /// <inheritdoc/>
+    public override string ToString() => Name;
+
+    private (DistilBertConfig Config, WordPieceTokenizer Tokenizer, Checkpoint Files) Read()
+    {
+        var config = ReadConfig();
+        var tokenizer = ReadTokenizer();
+        ModelFolder.RequireFit(Name, config, tokenizer);
+        var files = OpenWeights();
+        try
+        {
+            CheckpointLoader.RequireSize(config, files);
+            return (config, tokenizer, files);
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    private static bool HasHead(Checkpoint files) => DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
+
+    private sealed class FolderSource(string path) : ModelSource
+    {
+        public override string Name => path;
+
+        public override string Reference => path;
+
+        public override string Path => path;
+
+        public override DistilBertConfig ReadConfig() => Directory.Exists(path)
+            ? DistilBertConfig.Load(path)
+            : throw new InputException($"{path}: there is no such folder. A model folder with config.json, {Checkpoint.FileName} and vocab.txt is expected.");
+
+        public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.Load(path);
+
+        public override Checkpoint OpenWeights() => Checkpoint.Open(path);
+
+        public override IEnumerable<string> Notices(IEnumerable<string> notices) => notices;
+    }
+
+    private sealed class EmbeddedSource : ModelSource
+    {
+        public override string Name => PretrainedBase.Description;
+
+        public override string Reference => PretrainedBase.Name;
+
+        public override DistilBertConfig ReadConfig() => DistilBertConfig.Parse($"{Name}, config.json", PretrainedBase.Read("config.json"));
+
+        public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.ParseVocabulary($"{Name}, vocab.txt", PretrainedBase.Read("vocab.txt"));
+
+        public override Checkpoint OpenWeights() => Checkpoint.Of(SafeTensorsFile.Open(Name, PretrainedBase.Open(Checkpoint.FileName)));
+
+        public override IEnumerable<string> Notices(IEnumerable<string> notices) => [];
+    }
+}

@@ -1,0 +1,76 @@
+using System.Security.Cryptography;
+using LoraScratch.Engine;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Training;
+using LoraScratch.Tests.IO;
+
+namespace LoraScratch.Tests.Lora;
+
+/// <summary>The base inside the program: read from its resources, the same as from files.</summary>
+public class PretrainedBaseTests
+{
+    [Test]
+    public void It_is_what_its_files_are_in_a_folder()
+    {
+        using var folder = new TemporaryFolder();
+        Unpack(folder.Root);
+        var (inside, outside) = (PretrainedBase.Load(seed: 7, labels: ["a", "b", "c"]), ModelFolder.Load(folder.Root, seed: 7, labels: ["a", "b", "c"]));
+        Assert.That(inside.Model.Config.ToJson(), Is.EqualTo(outside.Model.Config.ToJson()));
+        foreach (var ((path, here), (_, there)) in inside.Model.NamedParameters().Zip(outside.Model.NamedParameters()))
+            Assert.That(here.ToArray().AsSpan().SequenceEqual(there.ToArray()), path);
+        const string text = "Not what I expected, but I like it.";
+        Assert.That(inside.Tokenizer.EncodeIds(text), Is.EqualTo(outside.Tokenizer.EncodeIds(text)));
+        Assert.That(inside.Report.Drawn, Is.EquivalentTo(DistilBertForSequenceClassification.HeadPaths), "it has no head of its own");
+        Assert.That(ModelSource.BuiltIn.HasHead(), Is.False);
+        Assert.That(ModelSource.BuiltIn.Notices(inside), Is.Empty);
+        Assert.That(ModelSource.Folder(folder.Root).Notices(outside), Is.Not.Empty);
+    }
+
+    [Test]
+    public void Its_name_changes_with_its_weights()
+    {
+        using var folder = new TemporaryFolder();
+        Unpack(folder.Root);
+        var hash = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(folder.File("model.safetensors"))));
+        Assert.That(PretrainedBase.Name, Is.EqualTo($"lorascratch-base:{hash[..12]}").And.EqualTo(ModelSource.BuiltIn.Reference));
+        Assert.That(PretrainedBase.IsNamedBy(PretrainedBase.Name) && PretrainedBase.IsNamedBy("lorascratch-base:000000000000"));
+        Assert.That(PretrainedBase.IsNamedBy("distilbert-base-uncased") || PretrainedBase.IsNamedBy(null), Is.False);
+    }
+
+    [Test]
+    public void It_is_small_enough_to_lie_in_the_program_and_fits_together()
+    {
+        using var folder = new TemporaryFolder();
+        Unpack(folder.Root);
+        Assert.That(Directory.GetFiles(folder.Root).Sum(path => new FileInfo(path).Length), Is.LessThanOrEqualTo(8_000_000));
+        var config = ModelSource.BuiltIn.ReadConfig();
+        Assert.That(ModelSource.BuiltIn.ReadTokenizer().VocabularySize, Is.EqualTo(config.VocabularySize));
+        Assert.That(config.Notices, Is.Empty);
+        Assert.That(config.HasClasses, Is.False, "the classes are those of the data");
+    }
+
+    [Test]
+    public void A_few_lines_adapt_it()
+    {
+        var classifier = new TextClassifier(PretrainedBase.Load(seed: 1, labels: ["negative", "positive"]));
+        var options = new TrainingOptions { MaxSteps = 2, BatchSize = 2, Validation = 0 };
+        TrainingSetup.Prepare(classifier, options);
+        var result = new Trainer(classifier, options).Train([new(classifier.Encode("A dull plot."), 0), new(classifier.Encode("A lovely film!"), 1)]);
+        Assert.That(result.Steps, Is.EqualTo(2));
+        Assert.That(classifier.Predict(["good"]).Single().Label, Is.AnyOf("negative", "positive"));
+    }
+
+    [Test]
+    public void A_folder_that_is_not_there_is_refused_by_name() =>
+        Assert.That(() => ModelSource.Folder("no-such-model").Load(), Throws.TypeOf<InputException>().With.Message.StartsWith("no-such-model: there is no such folder"));
+
+    internal static void Unpack(string folder)
+    {
+        foreach (var name in (string[])["config.json", "model.safetensors", "vocab.txt"])
+        {
+            using var resource = typeof(PretrainedBase).Assembly.GetManifestResourceStream($"base/{name}")!;
+            using var file = File.Create(Path.Combine(folder, name));
+            resource.CopyTo(file);
+        }
+    }
+}
