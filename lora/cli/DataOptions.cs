@@ -28,9 +28,13 @@ internal sealed class DataOptions
 
     /// <summary>Reads the texts and says on standard error how many of each class there are.</summary>
     /// <param name="parsed">The command line.</param> <param name="split">Which half of the movie reviews; null: both.</param> <param name="labels">The model's classes; null: those of the data.</param>
-    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null)
+    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null) => Load(parsed, parsed.GetValue(data)!, split, labels);
+
+    /// <summary>Reads another file or folder than --data, with the same columns, and says on standard error how many of each class there are.</summary>
+    /// <param name="parsed">The command line.</param> <param name="path">The file or folder.</param> <param name="split">Which half of the movie reviews; null: both.</param> <param name="labels">The model's classes; null: those of the data.</param>
+    public TextDataset Load(ParseResult parsed, string path, DatasetSplit? split, LabelSet? labels)
     {
-        var (path, options) = (parsed.GetValue(data)!, new DatasetOptions { TextColumn = parsed.GetValue(textColumn)!, LabelColumn = parsed.GetValue(labelColumn)!, Labels = labels });
+        var options = new DatasetOptions { TextColumn = parsed.GetValue(textColumn)!, LabelColumn = parsed.GetValue(labelColumn)!, Labels = labels };
         var dataset = split is { } half ? TextDataset.Load(path, half, options) : TextDataset.LoadAll(path, options);
         Console.Error.WriteLine($"{dataset.Source}: {dataset.Describe()}");
         return dataset;

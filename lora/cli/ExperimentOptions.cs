@@ -1,5 +1,7 @@
 using System.CommandLine;
+using LoraScratch.Engine;
 using LoraScratch.Kernels;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Training;
 
@@ -25,6 +27,8 @@ internal sealed class ExperimentOptions
     private readonly StartOptions start = new(split: null);
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where everything goes: a new or empty folder, or with --resume that of the experiment.", required: true);
     private readonly Option<double?> validation = OptionKinds.OptionalNumber("--validation", "Share of the texts that choose epochs and learning rates. [default: 0.1]");
+    private readonly Option<string> testData = OptionKinds.Path("--test-data", "PATH", "The test texts, where they are not a share of --data: a file like it, or the aclImdb folder or its .tar.gz, of which test/ is read, and train/ of --data. Texts of --data that stand among them are left out.");
+    private readonly Option<int?> trainTexts = OptionKinds.OptionalWhole("--train-texts", "Takes the accuracy on training texts on so many of them. [default: all]");
     private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the texts that are looked at when all is chosen. [default: 0.2]");
     private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the texts are parted: each part with the same shares of the classes, or as the tutorial's script shuffles and cuts them. [default: tutorial for a sweep and with a preset, else stratified]", "stratified", "tutorial")!;
     private readonly DeviceOptions device = new();
@@ -40,7 +44,7 @@ internal sealed class ExperimentOptions
     public void AddTo(Command command, IReadOnlyList<Option> decided)
     {
         start.AddTo(command);
-        foreach (Option option in (Option[])[output, validation, test, split])
+        foreach (Option option in (Option[])[output, testData, validation, test, split, trainTexts])
         {
             command.Add(option);
         }
@@ -52,10 +56,21 @@ internal sealed class ExperimentOptions
     /// <summary>The folder of the experiment.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(output)!;
 
+    /// <summary>How many training texts tell the accuracy on them; null: all.</summary>
+    public int? TrainTexts(ParseResult parsed) => parsed.GetValue(trainTexts) switch
+    {
+        < 1 and var given => throw new InputException($"--train-texts is {given}; expected at least 1."),
+        var given => given,
+    };
+
     /// <summary>How the texts are parted.</summary>
     /// <param name="parsed">The command line.</param> <param name="preset">Gives what was not typed.</param>
     public SplitOptions Split(ParseResult parsed, SplitOptions preset)
     {
+        if (parsed.GetValue(testData) is not null && (parsed.GetValue(test) ?? (object?)parsed.GetValue(split)) is not null)
+        {
+            throw new InputException("--test-data names the test texts; --test and --split, which part --data in three, have no meaning beside it. Leave them out.");
+        }
         var result = preset with
         {
             Rule = parsed.GetValue(split) switch { "stratified" => SplitRule.Stratified, "tutorial" => SplitRule.Tutorial, _ => preset.Rule },
@@ -71,8 +86,14 @@ internal sealed class ExperimentOptions
     {
         start.Check(parsed, options, Training);
         var backend = device.Open(parsed);
-        var (first, dataset) = start.Load(parsed, options, backend);
-        var data = ExperimentData.Prepare(dataset, first, split, options);
+        var testPath = parsed.GetValue(testData);
+        var (first, dataset) = start.Load(parsed, options, backend, half: testPath is null ? null : DatasetSplit.Train);
+        var data = testPath is null ? ExperimentData.Prepare(dataset, first, split, options)
+            : ExperimentData.Prepare(dataset, start.LoadTest(parsed, testPath, dataset.Labels), first, split, options);
+        if (data.Left > 0)
+        {
+            Console.Error.WriteLine($"left out of --data because they stand among the test texts: {Text.Count(data.Left)}");
+        }
         Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, {Text.Count(data.Test.Examples.Count)} to test; {backend.Description}");
         var source = start.Source(parsed)!;
         return (backend, new ExperimentInput(seed => new TextClassifier(source.Load(seed, dataset.Labels.Names, backend)), first, data));

@@ -64,7 +64,12 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     /// <summary>Loads or draws the model, and reads the data with its classes.</summary>
     /// <param name="parsed">The command line.</param> <param name="options">Seed and initial adapter.</param> <param name="backend">Where to put the model.</param>
     /// <exception cref="InputException">A file is missing or wrong, or model and data do not fit.</exception>
-    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options, IBackend backend)
+    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options, IBackend backend) => Load(parsed, options, backend, split);
+
+    /// <summary>Loads or draws the model, and reads the data with its classes; of the movie reviews another half than such commands read otherwise.</summary>
+    /// <param name="parsed">The command line.</param> <param name="options">Seed and initial adapter.</param> <param name="backend">Where to put the model.</param> <param name="half">Which half of the movie reviews; null: both.</param>
+    /// <exception cref="InputException">A file is missing or wrong, or model and data do not fit.</exception>
+    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options, IBackend backend, DatasetSplit? half)
     {
         if (Source(parsed) is { } source)
         {
@@ -73,7 +78,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
             var fixedClasses = source.HasHead() ? ofModel.Labels
                 : options.InitialAdapter is { } adapter ? ModelOptions.LabelsOf(adapter, source) ?? ofModel.Labels
                 : null;
-            var dataset = fixedClasses is null ? LoadWithClassesOf(parsed, ofModel) : data.Load(parsed, split, new LabelSet(fixedClasses));
+            var dataset = fixedClasses is null ? LoadWithClassesOf(parsed, ofModel, half) : data.Load(parsed, half, new LabelSet(fixedClasses));
             return (ModelOptions.LoadModel(source, backend, options.Seed, dataset.Labels.Names), dataset);
         }
         var given = DistilBertConfig.Load(parsed.GetValue(config)!);
@@ -83,25 +88,29 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         {
             throw new InputException($"{parsed.GetValue(vocabulary)}: {tokenizer.VocabularySize} pieces, but the vocab_size of {parsed.GetValue(config)} is {given.VocabularySize}. Set vocab_size to at least {tokenizer.VocabularySize}.");
         }
-        var texts = LoadWithClassesOf(parsed, given);
+        var texts = LoadWithClassesOf(parsed, given, half);
         return (new TextClassifier(new DistilBertForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend), tokenizer), texts);
     }
+
+    /// <summary>Reads test texts that are not a share of --data.</summary>
+    /// <param name="parsed">The command line.</param> <param name="path">The file or folder; of the movie reviews test/ is read.</param> <param name="labels">The classes of --data.</param>
+    public TextDataset LoadTest(ParseResult parsed, string path, LabelSet labels) => data.Load(parsed, path, DatasetSplit.Test, labels);
 
     /// <summary>
     /// Reads the data for a head that is to be drawn. Classes that config.json names hold; where it has none, or only numbers them (LABEL_0, …), those of the data hold, and at least as
     /// many as config.json has.
     /// </summary>
-    private TextDataset LoadWithClassesOf(ParseResult parsed, DistilBertConfig config)
+    private TextDataset LoadWithClassesOf(ParseResult parsed, DistilBertConfig config, DatasetSplit? half)
     {
         if (!config.HasClasses)
         {
-            return data.Load(parsed, split);
+            return data.Load(parsed, half);
         }
         if (config.Labels.Where((name, id) => name != $"LABEL_{id}").Any())
         {
-            return data.Load(parsed, split, new LabelSet(config.Labels));
+            return data.Load(parsed, half, new LabelSet(config.Labels));
         }
-        var dataset = data.Load(parsed, split);
+        var dataset = data.Load(parsed, half);
         var isNumbered = dataset.Labels.Names.Select((name, id) => name == $"{id}").All(holds => holds);
         return isNumbered && dataset.Labels.Count < config.Labels.Count ? new TextDataset(dataset.Examples, LabelSet.Numbered(config.Labels.Count), dataset.Source) : dataset;
     }

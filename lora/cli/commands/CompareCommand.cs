@@ -57,7 +57,7 @@ internal sealed class CompareCommand
             ExperimentOptions.SayOverrides($"--preset {parsed.GetValue(preset)}", new ComparisonPlan(basis.Options, AllMethods, basis.Rates, 1).Describe(basis.Split), plan.Describe(split));
         }
         var (path, resume) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed));
-        var every = experiment.Saving.Every(parsed);
+        var (every, trainTexts) = (experiment.Saving.Every(parsed), experiment.TrainTexts(parsed));
         ExperimentFolder.Check(path, resume);
 
         var (backend, input) = experiment.Load(parsed, plan.Base, split);
@@ -67,7 +67,7 @@ internal sealed class CompareCommand
             var progress = new ExperimentProgress(plan.Count) { Done = plan.CountDone(folder) };
             try
             {
-                var result = new Comparison(plan, folder, new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation)).Go();
+                var result = new Comparison(plan, folder, new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation, trainTexts)).Go();
                 new ComparisonReport(plan, result).Write(folder, MethodTable.Output());
                 return 0;
             }

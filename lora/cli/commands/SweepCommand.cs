@@ -69,7 +69,7 @@ internal sealed class SweepCommand
                 }
                 var folder = input.Open(path, resume, description);
                 var progress = new ExperimentProgress(points.Count);
-                var sweep = new Sweep(points, options, folder, new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation));
+                var sweep = new Sweep(points, options, folder, new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation, experiment.TrainTexts(parsed)));
                 progress.Done = sweep.CountDone;
                 new SweepReport(sweep.Go()).Write(folder, MethodTable.Output());
                 return 0;
