@@ -24,10 +24,11 @@ public class TrainerTests
     {
         var classifier = TinyDistilBert.Classifier();
         var before = classifier.Evaluate(TinyDistilBert.Sentences(200, 2));
-        var rate = method == TrainingMethod.LastLayers ? 0.05f : 0.01f;
-        var result = Train(classifier, Options with { Method = method, Epochs = 6, LearningRate = rate }, TinyDistilBert.Sentences(200, 1));
+        // The last layers read what a random encoder makes of the words, the positions mixed in: that takes longer.
+        var (rate, epochs) = method == TrainingMethod.LastLayers ? (0.05f, 20) : (0.01f, 6);
+        var result = Train(classifier, Options with { Method = method, Epochs = epochs, LearningRate = rate }, TinyDistilBert.Sentences(200, 1));
         var after = classifier.Evaluate(TinyDistilBert.Sentences(200, 2));
-        Assert.That(result.Metrics, Has.Count.EqualTo(6 * 25));
+        Assert.That(result.Metrics, Has.Count.EqualTo(epochs * 25));
         Assert.That(after.Loss, Is.LessThan(0.9 * before.Loss));
         Assert.That(after.Accuracy, Is.GreaterThan(method == TrainingMethod.LastLayers ? 0.7 : 0.9));
     }
