@@ -1,7 +1,6 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 
 namespace LoraScratch.Cli;
