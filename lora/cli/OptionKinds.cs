@@ -41,7 +41,7 @@ internal static class OptionKinds
             HelpName = "auto|cpu|cuda|opencl",
             DefaultValueFactory = _ => "auto",
             CustomParser = result => Parse(result, name, "expected auto, cpu, cuda or opencl, or a name that 'lora devices' lists, such as cuda:1",
-                text => Regex.IsMatch(text, "^(auto|cpu|(cuda|opencl)(:[0-9]{1,4})?)$") ? text : null),
+                text => Regex.IsMatch(text, @"\A(auto|cpu|(cuda|opencl)(:[0-9]{1,4})?)\z") ? text : null),
         };
         option.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
         return option;
