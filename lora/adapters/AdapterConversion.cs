@@ -34,7 +34,8 @@ public static class AdapterConversion
         return new ConvertedAdapter(adapter.Source, adapter.Layers.Count, Scale(adapter, convention), warnings);
     }
 
-    private static PeftContents Peft(PortableAdapter adapter)
+    /// <summary>The adapter in PEFT's format.</summary>
+    internal static PeftContents Peft(PortableAdapter adapter)
     {
         var rank = PeftLayers.Commonest(adapter.Layers.Select(layer => layer.Rank));
         var alpha = PeftLayers.Commonest(adapter.Layers.Select(layer => layer.Alpha(AdapterConvention.Peft)));
