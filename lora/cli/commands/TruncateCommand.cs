@@ -3,7 +3,6 @@ using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
