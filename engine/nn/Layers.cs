@@ -9,7 +9,7 @@ public sealed class Embedding : Module
     /// <param name="count">Number of vectors.</param> <param name="width">Elements of a vector.</param> <param name="random">Source of the initial values.</param>
     /// <param name="standardDeviation">Of the initial values: 1 as torch.nn.Embedding, 0.02 as BERT.</param> <param name="backend">Where to put it.</param>
     public Embedding(int count, int width, RandomStream random, float standardDeviation = 1, IBackend? backend = null)
-        : this(new Parameter("weight", random.Normal(count * width, standardDeviation), new Shape(count, width), backend))
+        : this(new Parameter("weight", random.Normal(new Shape(count, width).Count, standardDeviation), new Shape(count, width), backend))
     {
     }
 

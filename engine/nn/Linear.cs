@@ -8,7 +8,7 @@ public sealed class Linear : Layer
     /// <summary>A layer with torch.nn.Linear's initial values: W and b uniform in ±1/√in.</summary>
     /// <param name="inFeatures">in</param> <param name="outFeatures">out</param> <param name="random">Source of the initial values.</param> <param name="bias">False: no b.</param> <param name="backend">Where to put it.</param>
     public Linear(int inFeatures, int outFeatures, RandomStream random, bool bias = true, IBackend? backend = null)
-        : this(inFeatures, outFeatures, random.Uniform(inFeatures * outFeatures, Bound(inFeatures)), bias ? random.Uniform(outFeatures, Bound(inFeatures)) : null, backend)
+        : this(inFeatures, outFeatures, random.Uniform(new Shape(outFeatures, inFeatures).Count, Bound(inFeatures)), bias ? random.Uniform(outFeatures, Bound(inFeatures)) : null, backend)
     {
     }
 

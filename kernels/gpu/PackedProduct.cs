@@ -43,8 +43,9 @@ internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, 
 /// one depth of the 128 × 128 tile 64 · 32 multiply-adds, 16 cycles, and four loads: two of A (4 different Float4s, the same for 8 threads) and two of B
 /// (8 different ones): 4 cycles if equal addresses are served together, and no more than 16 if each quarter of a warp is served by itself. So the
 /// multipliers are the limit; two depths have 128 multiply-adds, 8 loads and, if the driver's compiler makes the addresses part of the loads, about ten
-/// other instructions. With the 64 × 64 tile it is 4 cycles against 2 to 8, so the limit may be shared memory. From the second-level cache come 2 · 128 · 4 bytes for 2 · 128 · 128 operations, 32 for each byte; 16 with the 64 × 64 tile, and
-/// less than 4 with 64 × 8, whose limit is reading the large factor.
+/// other instructions. With the 64 × 64 tile it is 4 cycles against 2 to 8, so the limit may be shared memory. From the second-level cache come
+/// 2 · 128 · 4 bytes for 2 · 128 · 128 operations, 32 for each byte; 16 with the 64 × 64 tile, and less than 4 with 64 × 8, whose limit is reading the
+/// large factor.
 /// </para>
 /// <para>
 /// Registers of a thread of the large tile: 64 for its elements, 32 for what it multiplies (two depths, of which ILGPU moves all loads to their first use,

@@ -24,7 +24,7 @@ internal enum ProductTile
 
 /// <summary>How a product is computed: a function of its shape alone, so that the same product has the same bits on every GPU.</summary>
 /// <param name="Tile">The tile of a group.</param>
-/// <param name="Mirrored">Yᵀ = Bᵀ·Aᵀ is computed: the tile's few columns are rows of Y.</param>
+/// <param name="Mirrored">Yᵀ = Bᵀ·Aᵀ is computed: the tile's few columns are rows of Y. Never of the large tile, which has not few.</param>
 /// <param name="Parts">Into how many parts the depth is cut; their sums are added afterwards.</param>
 /// <param name="DepthOfPart">The depth of a part.</param>
 internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int Parts, int DepthOfPart)

@@ -47,17 +47,11 @@ public static class AdapterCheck
         if (file is not null)
         {
             var isUsable = config.Config is not null && config.Faults!.Count == 0;
-            if (isUsable && model is not null)
-            {
-                WithModel(folder, file, config.Config!, model, Add);
-            }
-            else
-            {
-                new AdapterFileCheck(file, config.Config, Add).Run();
-            }
+            // An expression in the config may turn out to be none, or to take too long, wherever it is first compared with a path.
+            Try(isUsable && model is not null ? () => WithModel(folder, file, config.Config!, model, Add) : new AdapterFileCheck(file, config.Config, Add).Run, Add);
             if (isUsable)
             {
-                Scale(file, config.Config!, Add);
+                Try(() => Scale(file, config.Config!, Add), Add);
             }
         }
         return [.. findings.OrderBy(finding => finding.Kind)];
@@ -98,8 +92,9 @@ public static class AdapterCheck
     /// <summary>s, and what the same numbers would mean to programs that read alpha in another way: no file says which of them wrote it.</summary>
     private static void Scale(SafeTensorsFile file, PeftConfig config, Action<FindingKind, string> add)
     {
-        var layers = file.Tensors.Values.Where(tensor => AdapterConventions.TryParse(tensor.Name, out _, out _, out var isA) && isA && tensor.Shape is [> 0 and <= int.MaxValue, _])
-            .Select(tensor => (Rank: (int)tensor.Shape[0], Alpha: PeftLayers.AlphaOf(config, tensor.Name[..^".lora_A.weight".Length])));
+        var layers = file.Tensors.Values.Where(tensor => AdapterConventions.TryParse(tensor.Name, out _, out var convention, out var isA) && isA
+                && convention == AdapterConvention.Peft && tensor.Name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal) && tensor.Shape is [> 0 and <= int.MaxValue, _])
+            .Select(tensor => (Rank: (int)tensor.Shape[0], Alpha: PeftLayers.AlphaOf(config, AdapterConvention.Peft.PathOfA(tensor.Name))));
         foreach (var group in layers.GroupBy(layer => layer))
         {
             var (rank, alpha) = group.Key;
@@ -114,6 +109,12 @@ public static class AdapterCheck
             }
         }
     }
+
+    private static void Try(Action work, Action<FindingKind, string> add) => Try(() =>
+    {
+        work();
+        return true;
+    }, add);
 
     private static T? Try<T>(Func<T> work, Action<FindingKind, string> add)
     {

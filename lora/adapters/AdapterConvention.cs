@@ -47,6 +47,9 @@ internal static class AdapterConventions
 
     public static string KeyOfB(this AdapterConvention convention, string path) => Prefix(convention) + path + Table[(int)convention].SuffixB;
 
+    /// <summary>The layer's path, without the prefix, in the name of its A.</summary>
+    public static string PathOfA(this AdapterConvention convention, string keyOfA) => keyOfA[Prefix(convention).Length..^Table[(int)convention].SuffixA.Length];
+
     /// <summary>What every name begins with.</summary>
     public static string Prefix(this AdapterConvention convention) => convention == AdapterConvention.Peft ? PeftAdapter.Prefix : "";
 

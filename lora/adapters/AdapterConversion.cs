@@ -14,7 +14,7 @@ public static class AdapterConversion
 {
     /// <summary>Converts an adapter; no model is needed.</summary>
     /// <param name="source">PEFT's folder, or the .safetensors file of a state dict in loralib's or the tutorials' convention, which its names tell.</param>
-    /// <param name="target">A folder for PEFT's convention, a .safetensors file for the others; an older one of ours is replaced.</param> <param name="convention">What is wanted.</param>
+    /// <param name="target">A folder for PEFT's convention, of which an older one is replaced if it holds nothing but an adapter; a file for the others, of which an older one is replaced whatever it holds.</param> <param name="convention">What is wanted.</param>
     /// <param name="alpha">alpha of a state dict whose metadata does not say it.</param>
     /// <exception cref="InputException">The source is missing, malformed or incomplete, alpha is not known, or the target cannot be written.</exception>
     public static ConvertedAdapter Convert(string source, string target, AdapterConvention convention, double? alpha = null)
@@ -34,18 +34,19 @@ public static class AdapterConversion
         return new ConvertedAdapter(adapter.Source, adapter.Layers.Count, Scale(adapter, convention), warnings);
     }
 
-    private static PeftContents Peft(PortableAdapter adapter)
+    /// <summary>The adapter in PEFT's format.</summary>
+    internal static PeftContents Peft(PortableAdapter adapter)
     {
-        var ranks = PeftLayers.Commonest(adapter.Layers.Select(layer => layer.Rank));
-        var alphas = PeftLayers.Commonest(adapter.Layers.Select(layer => layer.Alpha(AdapterConvention.Peft)));
+        var rank = PeftLayers.Commonest(adapter.Layers.Select(layer => layer.Rank));
+        var alpha = PeftLayers.Commonest(adapter.Layers.Select(layer => layer.Alpha(AdapterConvention.Peft)));
         var paths = adapter.Layers.Select(layer => layer.Path).ToList();
         var config = adapter.Config with
         {
-            Rank = ranks,
-            Alpha = alphas,
+            Rank = rank,
+            Alpha = alpha,
             UseRsLora = false,
-            RankPattern = adapter.Layers.Where(layer => layer.Rank != ranks).ToDictionary(layer => PeftLayers.PatternFor(layer.Path, paths), layer => layer.Rank),
-            AlphaPattern = adapter.Layers.Where(layer => layer.Alpha(AdapterConvention.Peft) != alphas).ToDictionary(layer => PeftLayers.PatternFor(layer.Path, paths), layer => layer.Alpha(AdapterConvention.Peft)),
+            RankPattern = adapter.Layers.Where(layer => layer.Rank != rank).ToDictionary(layer => PeftLayers.PatternFor(layer.Path, paths), layer => layer.Rank),
+            AlphaPattern = adapter.Layers.Where(layer => layer.Alpha(AdapterConvention.Peft) != alpha).ToDictionary(layer => PeftLayers.PatternFor(layer.Path, paths), layer => layer.Alpha(AdapterConvention.Peft)),
         };
         var whole = adapter.Whole.Select(entry => TensorToWrite.Floats(
             PeftAdapter.Prefix + (entry.Key.EndsWith(".bias", StringComparison.Ordinal) && paths.Contains(StateDictExtras.ModuleOf(entry.Key)) ? $"{StateDictExtras.ModuleOf(entry.Key)}.base_layer.bias" : entry.Key),

@@ -108,7 +108,7 @@ internal sealed class AdapterFileCheck(SafeTensorsFile file, PeftConfig? config,
             return;
         }
         var rank = config is null ? (a.Shape is [var rows, _] ? rows : 0) : PeftLayers.RankOf(config, layer);
-        if (a.Shape is [var rankOfA, var inFeatures] && b.Shape is [var outFeatures, var rankOfB] && rankOfA == rank && rankOfB == rank)
+        if (a.Shape is [var rankOfA, > 0] && b.Shape is [> 0, var rankOfB] && rankOfA == rank && rankOfB == rank)
         {
             return;
         }

@@ -84,9 +84,9 @@ public static class PeftAdapter
         return file.Tensors.TryGetValue(Prefix + "classifier.weight", out var weight) && weight.Shape is [var classes and >= 2 and <= int.MaxValue, _] ? (int)classes : null;
     }
 
-    internal static string KeyOfA(string path) => $"{Prefix}{path}.lora_A.weight";
+    internal static string KeyOfA(string path) => AdapterConvention.Peft.KeyOfA(path);
 
-    internal static string KeyOfB(string path) => $"{Prefix}{path}.lora_B.weight";
+    internal static string KeyOfB(string path) => AdapterConvention.Peft.KeyOfB(path);
 
     /// <summary>The key of a trained bias: PEFT moves an adapted layer's own parameters under base_layer.</summary>
     internal static string KeyOfBias(KeptBias bias, AttachPlan plan) => Prefix + (plan.Layers.Any(layer => layer.Linear.Bias == bias.Parameter)

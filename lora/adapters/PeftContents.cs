@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -8,7 +7,6 @@ namespace LoraScratch.Lora.Adapters;
 /// <param name="Config">adapter_config.json</param> <param name="Tensors">adapter_model.safetensors</param> <param name="Fingerprint">Its metadata about the base.</param>
 internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWrite> Tensors, IReadOnlyList<KeyValuePair<string, string>> Fingerprint)
 {
-
     public static PeftContents Of(LoRAAdapter adapter, string? baseModel, string? revision)
     {
         if (!adapter.IsAttached)
@@ -35,8 +33,8 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
         return new PeftContents(config,
             [
                 .. adapter.Layers.SelectMany(LowRank),
-                .. whole.Select(entry => Plain(PeftAdapter.Prefix + entry.Path, entry.Parameter)),
-                .. biases.Select(bias => Plain(PeftAdapter.KeyOfBias(bias, adapter.Plan), bias.Parameter)),
+                .. whole.Select(entry => TensorToWrite.Of(PeftAdapter.Prefix + entry.Path, entry.Parameter)),
+                .. biases.Select(bias => TensorToWrite.Of(PeftAdapter.KeyOfBias(bias, adapter.Plan), bias.Parameter)),
             ], [.. BaseFingerprint.Of(adapter)]);
     }
 
@@ -101,7 +99,4 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
         yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path), [lora.Rank, lora.InFeatures], PeftAdapter.Transposed(lora.A.ToArray(), lora.InFeatures, lora.Rank));
         yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path), [lora.OutFeatures, lora.Rank], PeftAdapter.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
     }
-
-    private static TensorToWrite Plain(string key, Parameter parameter) =>
-        TensorToWrite.Floats(key, Array.ConvertAll(parameter.Shape.Sizes.ToArray(), size => (long)size), parameter.ToArray());
 }

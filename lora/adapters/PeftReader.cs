@@ -110,7 +110,15 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
             return;
         }
         var read = new float[shape.Count];
-        file.Read(tensor.Name, read);
+        try
+        {
+            file.Read(tensor.Name, read);
+        }
+        catch (InputException trouble)                                      // a double beyond the range of a float
+        {
+            problems.Add(trouble.Message);
+            return;
+        }
         values[key] = read;
         if (Array.FindIndex(read, value => !float.IsFinite(value)) is >= 0 and var wrong)
         {

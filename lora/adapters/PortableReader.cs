@@ -50,14 +50,14 @@ internal static class PortableReader
                     : $"{path}: the names are PEFT's. Name the folder with {PeftAdapter.ConfigName}, which says the scale, and not the file in it.");
         }
         var convention = only.Key;
-        var known = StateDictAlphas.Of(file, convention, alpha);
+        var known = StateDictNumbers.Alphas(file, convention, alpha);
         var layers = Layers(file, convention, (layer, rank) => LoRASettings.Factor(convention == AdapterConvention.Tutorial ? LoRAScaling.Alpha : LoRAScaling.AlphaOverRank, known(layer), rank));
         return StateDictExtras.Complete(file, new PortableAdapter
         {
             Source = convention,
             Layers = layers,
             Whole = new Dictionary<string, PortableTensor>(),
-            Config = new PeftConfig { TargetNames = [.. layers.Select(layer => layer.Path)], Dropout = StateDictAlphas.Number(file, DropoutKey) is { } dropout ? (float)dropout : 0 },
+            Config = new PeftConfig { TargetNames = [.. layers.Select(layer => layer.Path)], Dropout = StateDictNumbers.Dropout(file) },
             Fingerprint = [.. BaseFingerprint.In(file.Metadata)],
         });
     }

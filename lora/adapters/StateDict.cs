@@ -4,13 +4,14 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Adapters;
 
-/// <summary>The alpha of a state dict, which its tensors do not say.</summary>
-internal static class StateDictAlphas
+/// <summary>The numbers of a state dict that its tensors do not say.</summary>
+internal static class StateDictNumbers
 {
+    /// <summary>How each layer's alpha is found.</summary>
     /// <param name="file">The state dict.</param> <param name="convention">Whose.</param> <param name="given">As typed; null: what the metadata says.</param>
     /// <returns>Layer → alpha.</returns>
-    /// <exception cref="InputException">It is not known, or the file says another one than the user.</exception>
-    public static Func<string, double> Of(SafeTensorsFile file, AdapterConvention convention, double? given)
+    /// <exception cref="InputException">It is not known, is not above 0, or the file says another one than the user.</exception>
+    public static Func<string, double> Alphas(SafeTensorsFile file, AdapterConvention convention, double? given)
     {
         var stored = Number(file, PortableReader.AlphaKey);
         if (given is { } wanted && stored is { } other && wanted != other)
@@ -19,18 +20,38 @@ internal static class StateDictAlphas
         }
         var alpha = given ?? stored ?? throw new InputException(
             $"{file.Path}: does not say its alpha: the tensors of {convention.Name()}'s convention hold A and B only. Give the number that the program had with --alpha (s = {(convention == AdapterConvention.Tutorial ? "alpha" : "alpha/r")}).");
-        if (!(alpha > 0) || !double.IsFinite(alpha))
+        Require(alpha > 0 && double.IsFinite(alpha), file, "alpha", alpha, "a number above 0");
+        return path =>
         {
-            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"{file.Path}: alpha is {alpha}; a number above 0 was expected."));
-        }
-        return path => Number(file, $"{PortableReader.AlphaKey}.{path}") ?? alpha;
+            var key = $"{PortableReader.AlphaKey}.{path}";
+            var own = Number(file, key) ?? alpha;
+            Require(own > 0, file, $"{key} in the metadata", own, "a number above 0");
+            return own;
+        };
+    }
+
+    /// <summary>The dropout of the training; 0 where the metadata does not say it.</summary>
+    /// <exception cref="InputException">It is no probability below 1.</exception>
+    public static float Dropout(SafeTensorsFile file)
+    {
+        var dropout = Number(file, PortableReader.DropoutKey) ?? 0;
+        Require((float)dropout is >= 0 and < 1, file, $"{PortableReader.DropoutKey} in the metadata", dropout, "a probability in [0, 1)");
+        return (float)dropout;
     }
 
     /// <summary>A number in the metadata, or null.</summary>
     /// <exception cref="InputException">It is no number.</exception>
-    public static double? Number(SafeTensorsFile file, string key) => !file.Metadata.TryGetValue(key, out var text) ? null
+    private static double? Number(SafeTensorsFile file, string key) => !file.Metadata.TryGetValue(key, out var text) ? null
         : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number
         : throw new InputException($"{file.Path}: {key} in the metadata is '{text}'; a number was expected.");
+
+    private static void Require(bool holds, SafeTensorsFile file, string what, double found, string expected)
+    {
+        if (!holds)
+        {
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"{file.Path}: {what} is {found}; {expected} was expected."));
+        }
+    }
 }
 
 /// <summary>What a state dict holds besides A and B: a trained head, trained biases, or the whole base model.</summary>

@@ -81,6 +81,8 @@ internal static class CommandLine
         TokenizeCommand.Create(),
         InspectCommand.Create(),
         AdapterCommand.Create(),
+        ExtractCommand.Create(),
+        TruncateCommand.Create(),
         DevicesCommand.Create(),
     ];
 

@@ -4,10 +4,11 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Cli;
 
 /// <summary>The options that name labelled texts: --data, --text-column, --label-column.</summary>
-internal sealed class DataOptions
+/// <param name="required">Whether there must be texts.</param>
+internal sealed class DataOptions(bool required = true)
 {
     private readonly Option<string> data = OptionKinds.Path("--data", "PATH",
-        "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate, both for an experiment), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.", required: true);
+        "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate, both for an experiment), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.", required);
 
     private readonly Option<string> textColumn = OptionKinds.TextColumn();
 
@@ -17,6 +18,9 @@ internal sealed class DataOptions
         DefaultValueFactory = _ => "label",
         HelpName = "NAME",
     };
+
+    /// <summary>Whether texts are named.</summary>
+    public bool IsGiven(ParseResult parsed) => parsed.GetValue(data) is not null;
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)

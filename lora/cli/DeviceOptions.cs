@@ -33,9 +33,23 @@ internal sealed class DeviceOptions
         return Device.Default = name switch
         {
             "cpu" => new CpuBackend(count),
-            "auto" => GpuDevices.Find(GpuKind.Cuda).FirstOrDefault(gpu => gpu.IsUsable) is { } gpu ? GpuDevices.Open(gpu.Kind, gpu.Index!.Value) : new CpuBackend(count),
+            "auto" => OpenCuda() ?? new CpuBackend(count),
             _ => OpenGpu(name),
         };
+    }
+
+    /// <summary>The first CUDA device that is usable; null where there is none, or where it does not open: other programs may have taken it, or all its memory.</summary>
+    private static IBackend? OpenCuda()
+    {
+        try
+        {
+            return GpuDevices.Find(GpuKind.Cuda).FirstOrDefault(gpu => gpu.IsUsable) is { } gpu ? GpuDevices.Open(gpu.Kind, gpu.Index!.Value) : null;
+        }
+        catch (PlatformNotSupportedException e)
+        {
+            Console.Error.WriteLine(Terminal.Printable($"note: {e.Message} The CPU computes instead (--device cpu says so without this note)."));
+            return null;
+        }
     }
 
     private static IBackend OpenGpu(string name)

@@ -41,7 +41,7 @@ internal static class OptionKinds
             HelpName = "auto|cpu|cuda|opencl",
             DefaultValueFactory = _ => "auto",
             CustomParser = result => Parse(result, name, "expected auto, cpu, cuda or opencl, or a name that 'lora devices' lists, such as cuda:1",
-                text => Regex.IsMatch(text, "^(auto|cpu|(cuda|opencl)(:[0-9]{1,4})?)$") ? text : null),
+                text => Regex.IsMatch(text, @"\A(auto|cpu|(cuda|opencl)(:[0-9]{1,4})?)\z") ? text : null),
         };
         option.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
         return option;
@@ -111,6 +111,27 @@ internal static class OptionKinds
             text => text.Split(',', StringSplitOptions.TrimEntries).Select(Number).ToArray() is var numbers && numbers.All(number => number is not null) ? numbers.Select(number => number!.Value).ToArray() : null),
     };
 
+    /// <summary>Whole numbers separated by commas; null or none where it is not given.</summary>
+    public static Option<int[]?> OptionalWholes(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "N,N,…",
+        CustomParser = result => Parse(result, name, "expected whole numbers separated by commas, such as 2,4,8",
+            text => text.Split(',', StringSplitOptions.TrimEntries).Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : -1).ToArray() is var numbers && numbers.All(number => number >= 0) ? numbers : null),
+    };
+
+    /// <summary>A number of bytes, with or without KiB, MiB or GiB; null where it is not given.</summary>
+    public static Option<long?> OptionalBytes(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "N[KiB|MiB|GiB]",
+        CustomParser = result => Parse<long?>(result, name, "expected a number of bytes, such as 50000000 or 48MiB", Bytes),
+    };
+
+    /// <summary>The layers that a command works on, by the tutorials' names.</summary>
+    /// <param name="description">What becomes of them.</param> <param name="defaults">Where nothing is given.</param>
+    public static Option<WordList> Targets(string description, params string[] defaults) => Words("--targets", description, defaults, [.. Lora.Training.LoRATargets.Names]);
+
     /// <summary>Some of some words, separated by commas.</summary>
     public static Option<WordList> Words(string name, string description, string[] defaults, params string[] words) => new(name)
     {
@@ -135,6 +156,13 @@ internal static class OptionKinds
 
     private static double? Number(string text) =>
         double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value) ? value : null;
+
+    private static long? Bytes(string text)
+    {
+        (string Unit, int Bits)[] units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
+        var (unit, bits) = units.First(entry => text.EndsWith(entry.Unit, StringComparison.OrdinalIgnoreCase));
+        return decimal.TryParse(text[..^unit.Length].Trim(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number < 1L << 32 ? (long)(number * (1L << bits)) : null;
+    }
 
     private static T? Parse<T>(ArgumentResult result, string name, string expected, Func<string, T?> parse)
     {

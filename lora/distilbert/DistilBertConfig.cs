@@ -83,8 +83,8 @@ public sealed partial record DistilBertConfig
         }
         if (Hidden % Heads != 0)
             return $"n_heads is {Heads} and does not divide dim, {Hidden}: every head needs the same width";
-        if ((long)VocabularySize * Hidden > int.MaxValue || (long)FeedForward * Hidden > int.MaxValue || (long)MaxPositions * Hidden > int.MaxValue)
-            return $"dim {Hidden} with vocab_size {VocabularySize}, hidden_dim {FeedForward} and max_position_embeddings {MaxPositions} makes a matrix of more than {int.MaxValue} elements";
+        if ((long)Hidden * new[] { VocabularySize, MaxPositions, FeedForward, Hidden, Classes }.Max() > int.MaxValue)
+            return $"dim {Hidden} with vocab_size {VocabularySize}, hidden_dim {FeedForward}, max_position_embeddings {MaxPositions} and {Classes} classes makes a matrix of more than {int.MaxValue} elements";
         if (MaxPositions < 2)
             return "max_position_embeddings is 1: [CLS] and [SEP] need 2 positions";
         if (!(InitializerRange >= 0 && float.IsFinite(InitializerRange)))

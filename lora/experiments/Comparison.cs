@@ -103,13 +103,19 @@ public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, Run
         static (double Accuracy, double MinusLoss) Mean(IReadOnlyList<RunRecord> records) => (records.Average(record => record.Validation), -records.Average(record => record.ValidationLoss));
     }
 
-    private RunRecord Trained(ExperimentRun run) => folder.Has(RecordOf(run.Name))
-        ? folder.Read<RunRecord>(RecordOf(run.Name))
-        : executor.Train(run, (record, classifier) =>
+    private RunRecord Trained(ExperimentRun run)
+    {
+        if (folder.Has(RecordOf(run.Name)))
+        {
+            executor.Tidy(run);
+            return folder.Read<RunRecord>(RecordOf(run.Name));
+        }
+        return executor.Train(run, (record, classifier) =>
         {
             TrainedWeights.Save(Path.Combine(folder.Path, WeightsOf(run.Name)), classifier.Model);
             folder.Write(RecordOf(run.Name), record);               // last: from now on the run counts as done
         });
+    }
 
     private RunRecord Evaluated(ExperimentRun run, RunRecord record)
     {

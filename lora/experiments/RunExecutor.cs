@@ -28,7 +28,7 @@ public sealed class RunExecutor(
         cancellation.ThrowIfCancellationRequested();
         return With(run, classifier =>
         {
-            var path = Path.Combine(folder, $"{run.Name}.checkpoint.safetensors");
+            var path = CheckpointOf(run);
             var checkpoint = new CheckpointOptions(path, checkpointEvery, Resume: File.Exists(path));
             var trainer = new Trainer(classifier, run.Options);
             var result = progress.Show(run, trainer, () => trainer.Train(data.Train.Examples, data.Validation.Examples, cancellation, checkpoint));
@@ -41,6 +41,9 @@ public sealed class RunExecutor(
             return record;
         });
     }
+
+    /// <summary>Deletes the saved state of a run that has ended: a kill may have come between storing its result and that.</summary>
+    public void Tidy(ExperimentRun run) => File.Delete(CheckpointOf(run));
 
     /// <summary>The record with the accuracies on training and test texts, of the state that the run kept.</summary>
     /// <param name="run">A run that has ended.</param> <param name="record">Its record.</param> <param name="weights">Where its weights are.</param>
@@ -75,6 +78,8 @@ public sealed class RunExecutor(
             return (warm.Sum(step => (long)step.Tokens) / warm.Sum(step => step.StepSeconds), evaluation.TokensPerSecond);
         });
     }
+
+    private string CheckpointOf(ExperimentRun run) => Path.Combine(folder, $"{run.Name}.checkpoint.safetensors");
 
     /// <summary>A model for one run; its memory goes back at once, for the next run wants as much.</summary>
     private T With<T>(ExperimentRun run, Func<TextClassifier, T> work)

@@ -25,10 +25,18 @@ public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions opti
     /// <exception cref="OperationCanceledException">It was cancelled; what is done is stored.</exception>
     public SweepResult Go()
     {
-        foreach (var point in points.Where(point => !IsDone(point)))
-            executor.Train(point.Run(options), (record, classifier) => Store(point, record, classifier));
+        foreach (var point in points)
+        {
+            if (IsDone(point))
+                executor.Tidy(point.Run(options));
+            else
+                executor.Train(point.Run(options), (record, classifier) => Store(point, record, classifier));
+        }
         // Among equals the one that ended first, as in Store: its weights are there.
-        return Evaluated([.. table.Rows.OrderByDescending(row => row.Validation).ThenBy(row => row.ValidationLoss)]);
+        SweepRow[] rows = [.. table.Rows.OrderByDescending(row => row.Validation).ThenBy(row => row.ValidationLoss)];
+        foreach (var row in rows.Skip(1))
+            folder.Delete(WeightsOf(row.Point));                    // a kill may have come before Store did it
+        return Evaluated(rows);
     }
 
     private bool IsDone(SweepPoint point) => table.Rows.Any(row => row.Point.Name == point.Name);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Experiments;
 
@@ -41,7 +42,7 @@ public sealed class SweepTable
         var text = File.ReadAllText(path);
         var whole = text[..(text.LastIndexOf('\n') + 1)];
         if (whole.Length < text.Length)
-            File.WriteAllText(path, whole);
+            AtomicFile.WriteText(path, whole);
         var lines = whole.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         if (lines.Length == 0)
             table.AppendLine(Header);

@@ -115,11 +115,11 @@ public sealed class AttachPlan
         }
         foreach (var kept in Kept)
         {
-            text.Append(CultureInfo.InvariantCulture, $"stays trainable: {kept.Path}, {kept.Module.Parameters().Sum(parameter => parameter.Shape.Count):N0} parameters\n");
+            text.Append(CultureInfo.InvariantCulture, $"stays trainable: {kept.Path}, {kept.Module.Parameters().Sum(parameter => (long)parameter.Shape.Count):N0} parameters\n");
         }
         if (KeptBiases.Count > 0)
         {
-            text.Append(CultureInfo.InvariantCulture, $"stays trainable: {Counted(KeptBiases.Count, "bias", "biases")}, {KeptBiases.Sum(kept => kept.Parameter.Shape.Count):N0} parameters\n");
+            text.Append(CultureInfo.InvariantCulture, $"stays trainable: {Counted(KeptBiases.Count, "bias", "biases")}, {KeptBiases.Sum(kept => (long)kept.Parameter.Shape.Count):N0} parameters\n");
         }
         text.Append(CultureInfo.InvariantCulture, $"trainable: {TrainableParameters:N0} beside {ModelParameters - KeptParameters:N0} frozen parameters")
             .Append(CultureInfo.InvariantCulture, $" ({100.0 * TrainableParameters / (ModelParameters + LoRAParameters):0.###} %), {Bytes(sizeof(float) * TrainableParameters)}");

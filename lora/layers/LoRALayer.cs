@@ -82,9 +82,9 @@ public sealed class LoRALayer : Layer
 
     private static float[] Draw(LoRAInitialization initialization, int inFeatures, int rank, RandomStream random) => initialization switch
     {
-        LoRAInitialization.Kaiming => random.Uniform(inFeatures * rank, 1 / MathF.Sqrt(inFeatures)),
-        LoRAInitialization.KaimingOfRank => random.Uniform(inFeatures * rank, 1 / MathF.Sqrt(rank)),
-        LoRAInitialization.Normal => random.Normal(inFeatures * rank, 1 / MathF.Sqrt(rank)),
+        LoRAInitialization.Kaiming => random.Uniform(new Shape(inFeatures, rank).Count, 1 / MathF.Sqrt(inFeatures)),
+        LoRAInitialization.KaimingOfRank => random.Uniform(new Shape(inFeatures, rank).Count, 1 / MathF.Sqrt(rank)),
+        LoRAInitialization.Normal => random.Normal(new Shape(inFeatures, rank).Count, 1 / MathF.Sqrt(rank)),
         _ => throw new ArgumentOutOfRangeException(nameof(initialization), initialization, "Unknown initialization."),
     };
 }

@@ -51,6 +51,8 @@ public sealed class Pretrainer : TrainingLoop
         {
             model.Train(wasTraining);
         }
+        if (!double.IsFinite(loss))
+            throw new InputException(FormattableString.Invariant($"The loss on the texts laid aside is {loss}: the training has diverged. Lower --lr (now {Options.ResolvedLearningRate}), or clip the gradients (--clip 1)."));
         return new Score(count, correct, loss / count, tokens, clock.Elapsed.TotalSeconds);
     }
 

@@ -94,6 +94,7 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     }
 
     /// <summary>The logits of some texts, in evaluation mode.</summary>
+    /// <exception cref="InputException">One of them is not finite: nothing could be said about the text, and no measure of it be stored.</exception>
     private float[][] Logits(IReadOnlyList<int[]> texts)
     {
         using var scope = new TensorScope();
@@ -101,6 +102,9 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         using var tokens = PackedTokens.From(texts, Model.Backend);
         using var mode = new EvaluationMode(Model);
         var logits = Model.Forward(tokens).ToArray();
+        if (Array.FindIndex(logits, logit => !float.IsFinite(logit)) is >= 0 and var wrong)
+            throw new InputException(FormattableString.Invariant(
+                $"The model's logits are {logits[wrong]} where numbers are expected: its training has diverged, or its weights are damaged. Train with a lower --lr, or clip the gradients (--clip 1)."));
         return [.. logits.Chunk(Labels.Count)];
     }
 

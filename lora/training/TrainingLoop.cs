@@ -117,7 +117,7 @@ public abstract class TrainingLoop
     /// <summary>The steps of a run and of an epoch.</summary>
     internal static (int Steps, int StepsOfEpoch) Length(BatchSampler sampler, TrainingOptions options)
     {
-        var stepsOfEpoch = (sampler.BatchesPerEpoch + options.Accumulate - 1) / options.Accumulate;
+        var stepsOfEpoch = (int)(((long)sampler.BatchesPerEpoch + options.Accumulate - 1) / options.Accumulate);
         return ((int)Math.Min(options.MaxSteps ?? int.MaxValue, (long)stepsOfEpoch * options.Epochs), stepsOfEpoch);
     }
 

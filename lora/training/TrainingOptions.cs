@@ -149,7 +149,7 @@ public sealed record TrainingOptions
         Require(ResolvedLearningRate > 0 && float.IsFinite(ResolvedLearningRate), "lr", ResolvedLearningRate, "a number above 0");
         Require(ResolvedWeightDecay >= 0 && float.IsFinite(ResolvedWeightDecay), "weight-decay", ResolvedWeightDecay, "at least 0");
         Require(Momentum is >= 0 and < 1, "momentum", Momentum, "a number in [0, 1)");
-        Require(Clip >= 0 && !float.IsNaN(Clip), "clip", Clip, "a norm above 0, or 0 for no clipping");
+        Require(Clip >= 0 && float.IsFinite(Clip), "clip", Clip, "a norm above 0, or 0 for no clipping");
         if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
             throw new InputException($"--momentum {Momentum} has no effect with --optimizer {Optimizer.ToString().ToLowerInvariant()}, which has a momentum of its own (β₁ = 0.9). Leave it out, or take --optimizer sgd.");
         if (Method != TrainingMethod.LoRA && InitialAdapter is not null)

@@ -175,9 +175,21 @@ internal sealed class TrainingRun : IDisposable
             foreach (var (parameter, values) in trainable.Zip(bestState))
                 parameter.Set(values);
         }
+        RequireNumbers();
         var isWhole = metrics.Count == steps && (validation is null || looks is [.., { Validation: not null } last] && last.Step == steps);
         return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole, loop.TrainableParameters,
             secondsBefore + clock.Elapsed.TotalSeconds, metrics, looks);
+    }
+
+    /// <summary>The last step of all is followed by no loss that would show that it went astray.</summary>
+    private void RequireNumbers()
+    {
+        foreach (var (path, parameter) in loop.Trainable)
+        {
+            if (Array.Exists(parameter.ToArray(), value => !float.IsFinite(value)))
+                throw new InputException(FormattableString.Invariant(
+                    $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has diverged, and nothing is saved. Lower --lr (now {options.ResolvedLearningRate}), or clip the gradients (--clip 1)."));
+        }
     }
 
     private static LinearSchedule Schedule(int steps, TrainingOptions options)

@@ -79,6 +79,8 @@ public sealed class BadInputTests
         new("an adapter of three classes for a headless model that names two", f => { f.Headless(); f.Head(f.Adapter, 3); }, WithAdapter, AdapterWeights, "expected [2]"),
         new("an adapter with broken class names", f => f.Json(f.Adapter, "training.json", t => t["labels"] = 5), WithAdapter, "training.json", "a list of names"),
         new("an adapter with NaN", f => f.Patch(f.Adapter, AdapterWeights, -4, [0, 0, 0xC0, 0x7F]), WithAdapter, AdapterWeights, "is NaN"),
+        new("an adapter to inspect with empty matrices of a huge rank", f => f.Header(f.Adapter, AdapterWeights,
+            """{"a.lora_A.weight":{"dtype":"F32","shape":[2000000000,0],"data_offsets":[0,0]},"a.lora_B.weight":{"dtype":"F32","shape":[0,2000000000],"data_offsets":[0,0]}}"""), "inspect ADAPTER", AdapterWeights, "none of them 0"),
         new("an adapter to merge that is cut", f => f.Cut(f.Adapter, AdapterWeights, -10), "merge --model MODEL --adapter ADAPTER --out OUT", AdapterWeights),
         new("an adapter to go on from with another rank", f => f.Json(f.Adapter, AdapterConfig, c => c["r"] = 6), "train --model MODEL --init-adapter ADAPTER --data DATA --out OUT", AdapterWeights),
         new("an adapter to convert that is cut", f => f.Cut(f.Adapter, AdapterWeights, -10), "adapter convert ADAPTER --to tutorial --out OUT", AdapterWeights),

@@ -15,6 +15,6 @@ internal static class HeadlessModel
         File.WriteAllText(Path.Combine(folder, "config.json"), TinyTask.Config(24));
         SafeTensorsWriter.Write(Path.Combine(folder, "model.safetensors"), loaded.Model.NamedParameters()
             .Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal))
-            .Select(entry => TensorToWrite.Floats(entry.Path["distilbert.".Length..], [.. entry.Parameter.Shape.Sizes.ToArray().Select(size => (long)size)], entry.Parameter.ToArray())));
+            .Select(entry => TensorToWrite.Of(entry.Path["distilbert.".Length..], entry.Parameter)));
     }
 }

@@ -5,7 +5,12 @@ namespace LoraScratch.Tests.Cli;
 
 public class HelpTests
 {
-    private static IEnumerable<Command> Commands => CommandLine.Parse([]).RootCommandResult.Command.Subcommands;
+    /// <summary>Every command, those below others too.</summary>
+    private static IEnumerable<Command> Commands => Below(CommandLine.Parse([]).RootCommandResult.Command);
+
+    private static IEnumerable<Command> Below(Command command) => command.Subcommands.SelectMany(child => Below(child).Prepend(child));
+
+    private static IEnumerable<string> Path(Command command) => command is RootCommand ? [] : Path(command.Parents.OfType<Command>().Single()).Append(command.Name);
 
     [Test]
     public void Every_command_option_and_argument_is_described() => Assert.Multiple(() =>
@@ -36,9 +41,9 @@ public class HelpTests
     {
         foreach (var command in Commands)
         {
-            var help = LoraProgram.Call(command.Name, "--help");
+            var help = LoraProgram.Call([.. Path(command), "--help"]);
             Assert.That(help.Code, Is.Zero);
-            Assert.That(help.Output, Does.Contain("Examples:").And.Contain($"  lora {command.Name}"));
+            Assert.That(help.Output, Does.Contain("Examples:").And.Contain($"  lora {string.Join(' ', Path(command))}"));
             Assert.That(help.Errors, Is.Empty);
         }
     }

@@ -62,6 +62,7 @@ public class RefusalTests
             (Lora + "--momentum 0.9", "--momentum 0.9 has no effect with --optimizer adamw"),
             (Lora + "--optimizer sgd --momentum 1", "--momentum is 1"),
             (Lora + "--clip -1", "--clip is -1"),
+            (Lora + "--clip 1e300", "--clip is Infinity"),
             (Lora + "--warmup -1", "--warmup is -1"),
             (Lora + "--warmup 2.5", "--warmup is 2.5"),
             (Lora + "--max-steps 5 --warmup 5", "--warmup is 5 steps, and the run has 5"),
@@ -87,8 +88,10 @@ public class RefusalTests
             (Lora + "--init-adapter MODEL", "adapter_config.json"),
             (Lora + "--init-adapter OTHER", "the adapter does not fit the model"),
             (Lora + "--lr 1e30 --clip 0 --optimizer sgd", "the training has diverged"),
+            (Lora + "--lr 1e38 --clip 0 --optimizer sgd --max-steps 1", "The model's logits are NaN"),
             (Full + "--vocab ROOT/train.csv", "expects a single argument"),
             ("train --config VOCAB --vocab VOCAB --data DATA --out OUT --method full", "vocab.txt"),
+            ("train --config ROOT/vast.json --vocab VOCAB --data DATA --out OUT --method full", "makes a matrix of more than"),
             ("train --config ROOT/small.json --vocab VOCAB --data DATA --out OUT --method full", "Set vocab_size to at least"),
             ("train --model MODEL --data ROOT/unlabelled.csv --out OUT", "'label'"),
             ("train --model MODEL --data ROOT/unknown.csv --out OUT", "the label 'mixed' is unknown; the classes are: 0 = neg, 1 = pos."),
@@ -138,6 +141,7 @@ public class RefusalTests
     {
         task = new TinyTask();
         task.Write("small.json", TinyTask.Config(vocabularySize: 5));
+        task.Write("vast.json", TinyTask.Config(24).Replace("\"dim\": 16", "\"dim\": 60000"));
         task.Write("unlabelled.csv", "text\ngood\n");
         task.Write("unknown.csv", "text,label\nthe film,pos\nthe plot,mixed\n");
         task.Write("third.csv", "text,label\nthe film,1\nthe plot,2\n");

@@ -38,6 +38,9 @@ public sealed class AdapterCheckTests
             ("a pattern for no layer", folder => folder.Config["alpha_pattern"] = new JsonObject { ["k_lin"] = 5 }, "alpha_pattern has 'k_lin'", "the alpha pattern 'k_lin' meets none"),
             ("DoRA's magnitudes", folder => folder.Add($"{Q0}.lora_magnitude_vector", 12), "it belongs to DoRA", "it belongs to DoRA"),
             ("an alpha of 0", folder => folder.Config["lora_alpha"] = 0, "lora_alpha is 0", "lora_alpha is 0"),
+            ("matrices without columns", folder => folder.Empty($"{Q0}.lora_A.weight", $"{Q0}.lora_B.weight"), "do not fit r = 2", "mis-shaped"),
+            ("a pattern that is no expression", folder => folder.Config["rank_pattern"] = new JsonObject { ["("] = 5 }, "'(' is no regular expression", "'(' is no regular expression"),
+            ("a short name of loralib's", folder => folder.Rename($"{Q0}.lora_A.weight", "q.lora_A"), "is of loralib's convention", "the names in an adapter begin with"),
             ("an unsupported setting", folder => folder.Config["use_dora"] = true, "use_dora is true", "use_dora is true"),
             ("integers", folder => folder.Integers("base_model.model.classifier.bias"), "expected one of F32", "expected one of F32"),
             ("no config", folder => folder.Delete(PeftAdapter.ConfigName), "adapter_config.json: no such file", "adapter_config.json: no such file"),
@@ -151,6 +154,9 @@ public sealed class AdapterCheckTests
         public void Zero(string name) => tensors[name].Values.AsSpan().Clear();
 
         public void Add(string name, int size) => tensors.Add(name, ([size], new float[size]));
+
+        /// <summary>Makes a pair of matrices [r, 0] and [0, r].</summary>
+        public void Empty(string a, string b) => (tensors[a], tensors[b]) = (([TinyDistilBert.Rank, 0], []), ([0, TinyDistilBert.Rank], []));
 
         public void Integers(string name) => integers.Add(name);
 

@@ -107,6 +107,9 @@ public sealed class AdapterConversionTests
         SafeTensorsWriter.Write(folder.File("none"), [TensorToWrite.Floats("a.weight", [1, 3], new float[3])]);
         SafeTensorsWriter.Write(folder.File("mixed"), [TensorToWrite.Floats("a.b.lora_A", [1, 3], new float[3]), TensorToWrite.Floats("a.b.lora.A", [1, 3], new float[3])]);
         SafeTensorsWriter.Write(folder.File("word"), [TensorToWrite.Floats("a.b.lora_A", [1, 3], new float[3])], new Dictionary<string, string> { ["lora_alpha"] = "large" });
+        TensorToWrite[] pair = [TensorToWrite.Floats("a.b.lora_A", [1, 3], new float[3]), TensorToWrite.Floats("a.b.lora_B", [3, 1], new float[3])];
+        SafeTensorsWriter.Write(folder.File("negative"), pair, new Dictionary<string, string> { ["lora_alpha"] = "1", ["lora_alpha.a.b"] = "-3" });
+        SafeTensorsWriter.Write(folder.File("dropout"), pair, new Dictionary<string, string> { ["lora_alpha"] = "1", ["lora_dropout"] = "1" });
         Trained(folder, new LoRASettings(3, 5), withHead: false);
         var before = Directory.GetFileSystemEntries(folder.Root);
         void Refuse(string source, double? alpha, string message) =>
@@ -119,6 +122,8 @@ public sealed class AdapterConversionTests
         Refuse("none", 1, "no tensor is named as a low-rank matrix");
         Refuse("mixed", 1, "of several conventions");
         Refuse("word", null, "lora_alpha in the metadata is 'large'");
+        Refuse("negative", null, "lora_alpha.a.b in the metadata is -3; a number above 0");
+        Refuse("dropout", null, "lora_dropout in the metadata is 1; a probability in [0, 1)");
         Refuse("adapter", 2, "says its own lora_alpha");
         Refuse(Path.Combine("adapter", PeftAdapter.WeightsName), 2, "Name the folder");
         Refuse("missing", 2, "no such file");

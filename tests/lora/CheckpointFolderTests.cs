@@ -168,7 +168,7 @@ public sealed class CheckpointFolderTests
     }
 
     private static TensorToWrite Tensor((string Path, Parameter Parameter) entry, string name, DType type) =>
-        TensorToWrite.Floats(name, [.. entry.Parameter.Shape.Sizes.ToArray().Select(size => (long)size)], entry.Parameter.ToArray(), type);
+        TensorToWrite.Of(name, entry.Parameter, type);
 
     private static string Renamed(string path, Form form)
     {

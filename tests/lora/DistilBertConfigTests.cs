@@ -65,6 +65,8 @@ public class DistilBertConfigTests
     [TestCase("""{"n_layers": 0}""", "n_layers is 0, it must be at least 1")]
     [TestCase("""{"dropout": 1}""", "dropout is 1, a probability in [0, 1) is expected")]
     [TestCase("""{"vocab_size": 2000000000}""", "makes a matrix of more than")]
+    [TestCase("""{"dim": 60000, "hidden_dim": 1}""", "makes a matrix of more than")]
+    [TestCase("""{"dim": 3072, "num_labels": 1000000}""", "makes a matrix of more than")]
     [TestCase("""{"pad_token_id": 30522}""", "pad_token_id is 30522")]
     [TestCase("""{"model_type": "bert"}""", "model_type is \"bert\"")]
     [TestCase("""{"sinusoidal_pos_embds": true}""", "sinusoidal_pos_embds is true; expected false")]

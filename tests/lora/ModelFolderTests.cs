@@ -145,7 +145,7 @@ public class ModelFolderTests
         File.WriteAllText(Path.Combine(root, "config.json"), model.Config.ToJson());
         Tokenizer.SaveVocabulary(Path.Combine(root, "vocab.txt"));
         var tensors = model.NamedParameters().Where(entry => rename(entry.Path) is not null).Select(entry =>
-            TensorToWrite.Floats(rename(entry.Path)!, [.. entry.Parameter.Shape.Sizes.ToArray().Select(size => (long)size)], entry.Parameter.ToArray(), type));
+            TensorToWrite.Of(rename(entry.Path)!, entry.Parameter, type));
         SafeTensorsWriter.Write(Path.Combine(root, "model.safetensors"),
             tensors.Concat(more.Select(entry => TensorToWrite.Floats(entry.Name, entry.Shape, new float[entry.Shape.Aggregate(1L, (a, b) => a * b)]))));
     }

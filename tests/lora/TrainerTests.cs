@@ -143,6 +143,17 @@ public class TrainerTests
     }
 
     [Test]
+    public void A_last_step_that_goes_astray_is_an_error_and_not_a_model()
+    {
+        var options = Options with { Method = TrainingMethod.Full, Optimizer = OptimizerKind.Sgd, LearningRate = 1e38f, Clip = 0, MaxSteps = 1, Warmup = 0, Schedule = ScheduleKind.Constant };
+        Assert.That(() => Train(TinyDistilBert.Classifier(), options, TinyDistilBert.Sentences(20, 1)), Throws.TypeOf<InputException>().With.Message.Contains("After step 1").And.Message.Contains("no numbers").And.Message.Contains("--lr"));
+    }
+
+    [Test]
+    public void More_batches_a_step_than_there_are_make_one_step_an_epoch() =>
+        Assert.That(Train(TinyDistilBert.Classifier(), Options with { Accumulate = int.MaxValue, Epochs = 2 }, TinyDistilBert.Sentences(20, 1)).Steps, Is.EqualTo(2));
+
+    [Test]
     public void Without_validation_the_last_state_is_kept()
     {
         var result = Train(TinyDistilBert.Classifier(), Options, TinyDistilBert.Sentences(20, 1));

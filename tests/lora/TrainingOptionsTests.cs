@@ -24,6 +24,7 @@ public class TrainingOptionsTests
             (options with { BatchSize = -1 }, "--batch-size is -1"),
             (options with { LearningRate = 0 }, "--lr is 0"),
             (options with { LearningRate = float.NaN }, "--lr is NaN"),
+            (options with { Clip = float.PositiveInfinity }, "--clip is Infinity"),
             (options with { Validation = 1 }, "--validation is 1"),
             (options with { Warmup = 2.5 }, "--warmup is 2.5; expected a whole number of steps"),
             (options with { MaxLength = 2 }, "--max-length is 2"),

@@ -44,7 +44,7 @@ internal static class AdapterCommand
     {
         var source = new Argument<string>("adapter") { Description = "A folder in PEFT's format, or the .safetensors file of a state dict in loralib's or the tutorials' convention; its names tell which." };
         var to = new Option<string>("--to") { Description = "The convention that is wanted: peft writes a folder, the others a .safetensors file.", HelpName = string.Join('|', AdapterConventions.Names), Required = true };
-        var output = OptionKinds.Path("--out", "PATH", "Where it goes.", required: true);
+        var output = OptionKinds.Path("--out", "PATH", "Where it goes; an old file, or a folder with an adapter and nothing else, is replaced.", required: true);
         var alpha = OptionKinds.OptionalNumber("--alpha", "alpha of a state dict whose metadata does not say it: raw for the tutorials' (s = alpha), divided by r for loralib's (s = alpha/r).");
         var command = new ExampleCommand("convert", "Rewrites an adapter in PEFT's, loralib's or the tutorials' convention: names, orientation of A and B, and the alpha that means the same scale there.",
             "lora adapter convert my-adapter --to tutorial --out tutorial.safetensors", "lora adapter convert studio.safetensors --alpha 16 --to peft --out my-adapter",

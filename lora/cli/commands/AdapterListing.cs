@@ -1,7 +1,6 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 
 namespace LoraScratch.Cli;
@@ -16,16 +15,17 @@ internal static class AdapterListing
     {
         var config = PeftConfig.Read(Path.Combine(folder, PeftAdapter.ConfigName));
         ModelOptions.Notices(folder, config.Warnings);
-        using var file = SafeTensorsFile.Open(Path.Combine(folder, PeftAdapter.WeightsName));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"rank {config.Rank}, lora_alpha {config.Alpha}, scaling {config.Settings.Scaling:G5} = {(config.UseRsLora ? "alpha/√rank" : "alpha/rank")}, dropout {config.Dropout}, task {config.TaskType ?? "none"}, base {config.BaseModel ?? "not named"}"));
+        using var file = PeftAdapter.OpenWeights(folder);
         var layers = file.Tensors.Keys.Where(name => name.EndsWith(SuffixA, StringComparison.Ordinal)).Select(name => name[..^SuffixA.Length]).ToArray();
         var others = file.Tensors.Values.Where(tensor => !layers.Any(layer => tensor.Name == layer + SuffixA || tensor.Name == layer + SuffixB)).ToArray();
         var width = layers.Concat(others.Select(tensor => tensor.Name)).Select(name => Short(name).Length).DefaultIfEmpty(5).Max();
+        var lines = layers.Select(layer => Line(file, layer, width, config)).ToArray();           // nothing is printed of an adapter that has a fault
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"rank {config.Rank}, lora_alpha {config.Alpha}, scaling {config.Settings.Scaling:G5} = {(config.UseRsLora ? "alpha/√rank" : "alpha/rank")}, dropout {config.Dropout}, task {config.TaskType ?? "none"}, base {config.BaseModel ?? "not named"}"));
         Console.WriteLine($"{"layer".PadRight(width)}  {"A",-12} {"B",-12} {"scaling",8} {"|A|",10} {"|B|",10} {"|scaling·AB|",14}");
-        foreach (var layer in layers)
+        foreach (var line in lines)
         {
-            Console.WriteLine(Line(file, layer, width, config));
+            Console.WriteLine(line);
         }
         foreach (var tensor in others)
         {
@@ -44,22 +44,18 @@ internal static class AdapterListing
         {
             throw new InputException($"{file.Path}: tensor '{infoA.Name}' has no partner '{layer}{SuffixB}'; the adapter is incomplete.");
         }
-        if (infoA.Shape is not [var rank, var inFeatures] || infoB.Shape is not [var outFeatures, var rankOfB] || rank != rankOfB || infoA.ElementCount > Array.MaxLength || infoB.ElementCount > Array.MaxLength)
+        if (infoA.Shape is not [var rank, var inFeatures] || infoB.Shape is not [var outFeatures, var rankOfB] || rank != rankOfB
+            || infoA.ElementCount is 0 || infoB.ElementCount is 0 || infoA.ElementCount > Array.MaxLength || infoB.ElementCount > Array.MaxLength)
         {
-            throw new InputException($"{file.Path}: {infoA} and {infoB} are no pair: [r, in] and [out, r] with the same r are expected.");
+            throw new InputException($"{file.Path}: {infoA} and {infoB} are no pair: [r, in] and [out, r] with the same r, none of them 0, are expected.");
         }
-        var settings = config.Settings;
-        settings = settings with
-        {
-            Rank = (int)rank,
-            Alpha = ModulePattern.FirstKey(settings.AlphaPattern.Keys, Short(layer)) is { } key ? settings.AlphaPattern[key] : settings.Alpha,
-        };
+        var scaling = (config.Settings with { Rank = (int)rank, Alpha = PeftLayers.AlphaOf(config, Short(layer)) }).Scaling;
         var a = new float[infoA.ElementCount];
         var b = new float[infoB.ElementCount];
         file.Read(infoA.Name, a);
         file.Read(infoB.Name, b);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{Short(layer).PadRight(width)}  {$"[{inFeatures}, {rank}]",-12} {$"[{rank}, {outFeatures}]",-12} {settings.Scaling,8:G5} {Norm(a),10:G5} {Norm(b),10:G5} {settings.Scaling * NormOfProduct(a, b, (int)rank, (int)inFeatures, (int)outFeatures),14:G5}");
+            $"{Short(layer).PadRight(width)}  {$"[{inFeatures}, {rank}]",-12} {$"[{rank}, {outFeatures}]",-12} {scaling,8:G5} {Norm(a),10:G5} {Norm(b),10:G5} {scaling * NormOfProduct(a, b, (int)rank, (int)inFeatures, (int)outFeatures),14:G5}");
     }
 
     private static double Norm(float[] values) => Math.Sqrt(values.Sum(value => (double)value * value));

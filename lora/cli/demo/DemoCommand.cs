@@ -28,9 +28,10 @@ internal static class DemoCommand
 
     public static Command Create()
     {
-        var seed = new Option<int>("--seed") { Description = "Names every random number: the same seed gives the same table.", DefaultValueFactory = _ => 1 };
-        var seeds = new Option<int>("--seeds") { Description = "Runs so many seeds, from --seed on, and shows mean and standard deviation.", DefaultValueFactory = _ => 1 };
-        var output = new Option<string>("--out") { Description = "Where adapter, loss curves and reviews go.", DefaultValueFactory = _ => "lora-demo", HelpName = "DIR" };
+        var seed = OptionKinds.Seed("Names every random number: the same seed gives the same table.", 1);
+        var seeds = OptionKinds.Whole("--seeds", "Runs so many seeds, from --seed on, and shows mean and standard deviation.", 1);
+        var output = OptionKinds.Path("--out", "DIR", "Where adapter, loss curves and reviews go.");
+        output.DefaultValueFactory = _ => "lora-demo";
         var device = new DeviceOptions();
         var command = new ExampleCommand("demo",
             "Adapts the base inside the program to generated reviews of thrillers in three ways: LoRA, the last two layers, everything. No file and no download is needed.",
@@ -43,7 +44,7 @@ internal static class DemoCommand
         command.SetAction((parsed, cancellation) =>
         {
             using var backend = device.Open(parsed);
-            var options = new DemoOptions { Output = parsed.GetValue(output)!, Seed = NotNegative(parsed.GetValue(seed)), Seeds = parsed.GetValue(seeds) };
+            var options = new DemoOptions { Output = parsed.GetValue(output)!, Seed = parsed.GetValue(seed), Seeds = parsed.GetValue(seeds) };
             return Task.FromResult(Run(options, MethodTable.Output(), cancellation));
         });
         return command;
@@ -82,6 +83,4 @@ internal static class DemoCommand
         report.SayWhatToDoNext(options.Output);
         return 0;
     }
-
-    private static ulong NotNegative(int seed) => seed >= 0 ? (ulong)seed : throw new InputException($"--seed {seed}: expected 0 or more.");
 }

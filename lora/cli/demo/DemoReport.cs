@@ -56,14 +56,14 @@ internal sealed class DemoReport(IAnsiConsole console)
     /// <summary>The commands that use what the demo left.</summary>
     public void SayWhatToDoNext(string folder)
     {
-        var adapter = Quoted(Path.Combine(folder, DemoFolder.Adapter));
+        var adapter = ShellWords.Quote(Path.Combine(folder, DemoFolder.Adapter));
         console.WriteLine();
         Line($"In {Markup.Escape(folder)}: the adapter, {DemoFolder.Curves}, and the reviews. Use them:");
         // Not through the console's word wrap: a command must be copied in one piece.
         foreach (var command in new[]
         {
             $"predict --adapter {adapter} --text \"The villain is unpredictable.\"",
-            $"evaluate --adapter {adapter} --data {Quoted(Path.Combine(folder, DemoFolder.TestReviews))}",
+            $"evaluate --adapter {adapter} --data {ShellWords.Quote(Path.Combine(folder, DemoFolder.TestReviews))}",
             $"inspect {adapter}",
         })
             console.Profile.Out.Writer.WriteLine($"  {Program} {command}");
@@ -96,8 +96,6 @@ internal sealed class DemoReport(IAnsiConsole console)
 
     private static string Leads(MethodOverSeeds method) =>
         method.Leads.Count == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{method.Leads.Min():F1} to {method.Leads.Max():F1}");
-
-    private static string Quoted(string path) => path.Contains(' ') ? $"\"{path}\"" : path;
 
     private void Line(string markup) => console.MarkupLine(markup);
 }

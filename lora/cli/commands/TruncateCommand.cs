@@ -1,0 +1,130 @@
+using System.CommandLine;
+using System.Globalization;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Compression;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora truncate: a trained adapter at smaller ranks.</summary>
+internal sealed class TruncateCommand
+{
+    private readonly Option<string> adapter = OptionKinds.Path("--adapter", "DIR", "An adapter folder in PEFT's format.", required: true);
+    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the smaller adapter goes: a new or empty folder. With --rank or --energy.");
+    private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of the smaller adapter.");
+    private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer gets the smallest rank that keeps this share of its update's squared norm, such as 0.95.");
+    private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "The model that the adapter belongs to: with --data, the accuracy at every rank is measured.");
+    private readonly DataOptions data = new(required: false);
+    private readonly Option<int[]?> ranks = OptionKinds.OptionalWholes("--ranks", "The ranks in the table; 0 is the adapter without its updates. [default: every one]");
+    private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
+    private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+    private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Measures on so many texts only, balanced over the classes. [default: all]");
+    private readonly Option<ulong> seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
+    private readonly Option<bool> anyBase = ModelOptions.AnyBase();
+    private readonly DeviceOptions device = new();
+
+    public static Command Create()
+    {
+        var truncate = new TruncateCommand();
+        var command = new ExampleCommand("truncate", "A trained adapter at every smaller rank, without training: what each rank drops and, with --model and --data, its accuracy; --rank or --energy writes one of them.",
+            "lora truncate --adapter my-adapter", "lora truncate --adapter my-adapter --model my-model --data test.csv",
+            "lora truncate --adapter my-adapter --rank 4 --out smaller", "lora truncate --adapter my-adapter --energy 0.95 --out smaller");
+        foreach (var option in (Option[])[truncate.adapter, truncate.output, truncate.rank, truncate.energy, truncate.model])
+        {
+            command.Add(option);
+        }
+        truncate.data.AddTo(command);
+        foreach (var option in (Option[])[truncate.ranks, truncate.batchSize, truncate.maxLength, truncate.limit, truncate.seed, truncate.anyBase])
+        {
+            command.Add(option);
+        }
+        truncate.device.AddTo(command);
+        command.SetAction((parsed, cancellation) => Task.Run(() => truncate.Run(parsed, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult parsed, CancellationToken cancellation)
+    {
+        var (folder, wanted, share) = (parsed.GetValue(output), parsed.GetValue(rank), parsed.GetValue(energy));
+        if (folder is null != (wanted is null && share is null))
+        {
+            throw new InputException(folder is null ? "--rank and --energy say what is written to --out, which is missing. Give --out DIR." : "--out needs --rank or --energy, which say what is written.");
+        }
+        if (wanted is not null && share is not null)
+        {
+            throw new InputException("--rank and --energy are both given; take one of the two.");
+        }
+        if (parsed.GetValue(model) is null == data.IsGiven(parsed))
+        {
+            throw new InputException(data.IsGiven(parsed) ? "--data needs --model, the model that the adapter belongs to." : "--model needs --data, the texts to measure on.");
+        }
+        EvaluateCommand.Positive("--batch-size", parsed.GetValue(batchSize));
+        if (folder is not null)
+        {
+            AtomicFolder.Check(folder);                                     // before the work, not after it
+        }
+        var truncation = AdapterTruncation.Read(parsed.GetValue(adapter)!);
+        ModelOptions.Notices(parsed.GetValue(adapter)!, truncation.Warnings);
+        var chosen = wanted is { } k ? truncation.RanksUpTo(k) : share is { } part ? truncation.RanksForEnergy(part) : null;
+        var listed = parsed.GetValue(ranks) is { Length: > 0 } given ? given : [.. Enumerable.Range(0, truncation.Rank + 1).Reverse()];
+        if (listed.Any(row => row > truncation.Rank))
+        {
+            throw new InputException($"--ranks has {listed.Max()}; the adapter has rank {truncation.Rank}, and more cannot come of it.");
+        }
+        using var backend = device.Open(parsed);
+        PrintTable(truncation, listed, parsed.GetValue(model) is { } modelFolder ? Measure(parsed, truncation, modelFolder, backend, cancellation) : null);
+        if (chosen is not null)
+        {
+            truncation.Save(folder!, chosen);
+            PrintLayers(truncation, chosen, folder!);
+        }
+        return 0;
+    }
+
+    /// <summary>What tells the accuracy and loss at a rank.</summary>
+    private Func<int, Evaluation> Measure(ParseResult parsed, AdapterTruncation truncation, string modelFolder, IBackend backend, CancellationToken cancellation)
+    {
+        var adapterFolder = parsed.GetValue(adapter)!;
+        var classifier = ModelOptions.LoadModel(modelFolder, backend, labels: ModelOptions.LabelsOf(adapterFolder, modelFolder));
+        var attached = ModelOptions.Attach(classifier, adapterFolder, modelFolder, parsed.GetValue(anyBase));
+        var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
+        if (parsed.GetValue(limit) is { } count)
+        {
+            dataset = dataset.Limit(count, parsed.GetValue(seed));
+        }
+        TrainingData.RequireLabels(dataset, classifier);
+        var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
+        return row =>
+        {
+            truncation.ApplyTo(attached, row);
+            return classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation);
+        };
+    }
+
+    private static void PrintTable(AdapterTruncation truncation, int[] ranks, Func<int, Evaluation>? measure)
+    {
+        Console.WriteLine($"{"rank",5} {"dropped",10} {"dropped energy",15} {"bytes of A, B",14}{(measure is null ? "" : $" {"accuracy",10} {"loss",8}")}");
+        foreach (var rank in ranks)
+        {
+            var bytes = sizeof(float) * truncation.Layers.Sum(layer => Math.Min(rank, layer.Decomposition.Values.Count) * (long)(layer.Decomposition.U.Rows + layer.Decomposition.V.Rows));
+            var result = measure?.Invoke(rank);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rank,5} {truncation.DroppedNorm(rank),10:G5} {Text.Percent(truncation.DroppedEnergy(rank)),15} {Text.Bytes(bytes),14}")
+                + (result is null ? "" : string.Create(CultureInfo.InvariantCulture, $" {Text.Percent(result.Accuracy),10} {result.Loss,8:F4}")));
+        }
+    }
+
+    private static void PrintLayers(AdapterTruncation truncation, IReadOnlyList<int> ranks, string folder)
+    {
+        var width = Math.Max(5, truncation.Layers.Max(layer => layer.Path.Length));
+        Console.WriteLine($"\n{"layer".PadRight(width)}  {"rank",9} {"|s·AB|",10} {"dropped",10} {"energy kept",12}");
+        foreach (var (layer, rank) in truncation.Layers.Zip(ranks))
+        {
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{layer.Path.PadRight(width)}  {$"{layer.Rank} → {rank}",9} {Math.Sqrt(layer.Decomposition.SquaredNorm),10:G5} {layer.Decomposition.ErrorOf(rank),10:G4} {Text.Percent(layer.Decomposition.EnergyOf(rank)),12}"));
+        }
+        Console.WriteLine($"The smaller adapter is in {folder}.");
+    }
+}

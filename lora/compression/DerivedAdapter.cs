@@ -1,0 +1,48 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Lora.Compression;
+
+/// <summary>An adapter folder that no training run left, but a computation on weights.</summary>
+public static class DerivedAdapter
+{
+    private static readonly JsonSerializerOptions Indented = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
+
+    /// <summary>Writes an extracted adapter as a new folder in PEFT's format, with the classes and the errors in training.json.</summary>
+    /// <param name="folder">A new or empty folder; its parent must exist.</param> <param name="extraction">The adapter, attached to its base.</param> <param name="baseModel">The base's folder or name.</param>
+    /// <param name="tunedModel">The tuned model's.</param> <param name="labels">Names of the classes.</param>
+    /// <exception cref="InputException">The folder cannot be written.</exception>
+    public static void Save(string folder, LoRAExtraction extraction, string baseModel, string tunedModel, IReadOnlyList<string> labels) => AtomicFolder.Write(folder, temporary =>
+    {
+        PeftAdapter.SaveInto(temporary, extraction.Adapter, baseModel);
+        WriteAbout(temporary, labels, new()
+        {
+            ["base_model"] = baseModel,
+            ["extracted_from"] = tunedModel,
+            ["held_share"] = extraction.HeldShare,
+            ["layers"] = extraction.Layers.Select(layer => new Dictionary<string, object>
+            {
+                ["path"] = layer.Path,
+                ["rank"] = layer.Rank,
+                ["change"] = layer.ChangeNorm,
+                ["error"] = layer.Error,
+                ["energy"] = layer.Energy,
+            }),
+            ["not_held"] = extraction.Lost.ToDictionary(entry => entry.Path, entry => entry.ChangeNorm),
+        });
+    });
+
+    /// <summary>Writes training.json, where the commands that load an adapter look for the names of its classes.</summary>
+    internal static void WriteAbout(string folder, IReadOnlyList<string>? labels, Dictionary<string, object?> about)
+    {
+        if (labels is not null)
+        {
+            about["labels"] = labels;
+        }
+        AtomicFile.WriteText(Path.Combine(folder, TrainingFolder.OptionsName), JsonSerializer.Serialize(about, Indented) + "\n");
+    }
+}
