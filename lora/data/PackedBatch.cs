@@ -4,7 +4,7 @@ namespace LoraScratch.Lora.Data;
 /// Examples side by side without padding: the tokens of all rows are one sequence, and attention stays within the bounds of each row.
 /// </summary>
 /// <param name="TokenIds">[tokens] The rows, concatenated.</param>
-/// <param name="Positions">[tokens] The position of each token in its row, from 0.</param>
+/// <param name="Positions">[tokens] The position of each token in its text, from 0.</param>
 /// <param name="Offsets">[rows + 1] Row r is tokens Offsets[r] to Offsets[r + 1] − 1.</param>
 /// <param name="Labels">[rows] The index of the class of each row, or <see cref="TextExample.NoLabel"/>.</param>
 public sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets, int[] Labels)
@@ -30,7 +30,7 @@ public sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets,
         {
             examples[row].TokenIds.CopyTo(batch.TokenIds, offsets[row]);
             for (var i = offsets[row]; i < offsets[row + 1]; i++)
-                batch.Positions[i] = i - offsets[row];
+                batch.Positions[i] = i == offsets[row] ? 0 : i - offsets[row] + examples[row].Place;
             batch.Labels[row] = examples[row].Label;
         }
         return batch;

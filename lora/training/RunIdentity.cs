@@ -64,7 +64,7 @@ internal sealed record TextsIdentity(int Count, string Hash)
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var text in texts)
         {
-            int[] head = [text.TokenIds.Length, text.Label];        // the length first: no two lists of texts have the same bytes
+            int[] head = [text.TokenIds.Length, text.Label, text.Place];        // the length first: no two lists of texts have the same bytes
             hash.AppendData(MemoryMarshal.AsBytes<int>(head));
             hash.AppendData(MemoryMarshal.AsBytes<int>(text.TokenIds));
         }

@@ -69,7 +69,7 @@ public class PretrainerTests
         var random = new RandomStream(1);
         EncodedExample[] sentences = [.. Enumerable.Range(0, 500).Select(_ => new EncodedExample([2, .. Enumerable.Repeat(5 + random.NextBelow(25), 6), 3], TextExample.NoLabel))];
         var data = new PretrainingData(sentences[..400], sentences[400..], 400, 100);
-        var pretrainer = new Pretrainer(Model(), new TokenMasking(Tokenizer), Options with { Epochs = 8, BatchSize = 32, Accumulate = 1, LearningRate = 1e-2f });
+        var pretrainer = new Pretrainer(Model(), new TokenMasking(Tokenizer), 24, Options with { Epochs = 8, BatchSize = 32, Accumulate = 1, LearningRate = 1e-2f });
         var before = pretrainer.Evaluate(data.Validation);
         var result = pretrainer.Train(data);
         Assert.That(before.Loss, Is.GreaterThan(3));
@@ -82,7 +82,7 @@ public class PretrainerTests
     {
         var losses = new List<float>();
         foreach (var (size, accumulate) in ((int, int)[])[(26, 1), (5, 6)])
-            losses.Add(new Pretrainer(Model(dropout: 0), new TokenMasking(Tokenizer), Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Train(Data).Metrics[0].Loss);
+            losses.Add(new Pretrainer(Model(dropout: 0), new TokenMasking(Tokenizer), 24, Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Train(Data).Metrics[0].Loss);
         Assert.That(losses[1], Is.EqualTo(losses[0]).Within(1e-5));
     }
 
@@ -125,23 +125,34 @@ public class PretrainerTests
         {
             var text = string.Join(' ', Enumerable.Range(0, 1 + random.NextBelow(40)).Select(_ => "ab"[random.NextBelow(2)] + new string('c', random.NextBelow(4))));
             var ids = tokenizer.EncodeIds(text, int.MaxValue);
-            var pieces = PretrainingData.Cut(ids, tokenizer, 8);
+            const int positions = 20;
+            var cut = PretrainingData.Cut(ids, tokenizer, 8, positions);
+            int[][] pieces = [.. cut.Select(piece => piece.TokenIds)];
             Assert.That(pieces, Has.All.Length.LessThanOrEqualTo(8).And.All.Length.GreaterThan(2));
             Assert.That(pieces.SelectMany(piece => piece[1..^1]), Is.EqualTo(ids[1..^1]));
             Assert.That(pieces.Any(piece => tokenizer.Continues(piece[1])), Is.False);
+            var before = 0;
+            foreach (var piece in cut)
+            {
+                var batch = PackedBatch.Of([piece]);
+                Assert.That(batch.Positions[0], Is.Zero, "[CLS]");
+                Assert.That(batch.Positions[1..], Is.EqualTo(Enumerable.Range(before % (positions - 7) + 1, piece.TokenIds.Length - 1)), "places in the text, which begin anew before they end");
+                Assert.That(batch.Positions, Has.All.LessThan(positions));
+                before += piece.TokenIds.Length - 2;
+            }
         }
-        Assert.That(PretrainingData.Cut(tokenizer.EncodeIds("accccccccc b", int.MaxValue), tokenizer, 8).Select(piece => piece.Length), Is.EqualTo(new[] { 8, 7 }), "a word longer than a piece");
+        Assert.That(PretrainingData.Cut(tokenizer.EncodeIds("accccccccc b", int.MaxValue), tokenizer, 8, 20).Select(piece => piece.TokenIds.Length), Is.EqualTo(new[] { 8, 7 }), "a word longer than a piece");
     }
 
     [Test]
     public void Texts_are_laid_aside_whole_and_pieces_that_nobody_can_mask_left_out()
     {
         string[] texts = [.. Enumerable.Range(0, 40).Select(i => string.Join(' ', Enumerable.Repeat($"w{(char)('a' + i % 25)}", 5 + i))), "unknown words only"];
-        var data = PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), Options with { Validation = 0.25 });
+        var data = PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), 24, Options with { Validation = 0.25 });
         Assert.That((data.TrainTexts, data.ValidationTexts), Is.EqualTo((31, 10)));
         Assert.That(data.Train.Concat(data.Validation).Sum(piece => piece.TokenIds.Length - 2), Is.EqualTo(Enumerable.Range(0, 40).Sum(i => 5 + i)));
-        Assert.That(PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), Options with { Validation = 0.25, Limit = 3 }).TrainTexts, Is.EqualTo(3));
-        Assert.That(() => PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), Options with { Validation = 0.001 }), Throws.TypeOf<InputException>().With.Message.Contains("--validation 0.001"));
+        Assert.That(PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), 24, Options with { Validation = 0.25, Limit = 3 }).TrainTexts, Is.EqualTo(3));
+        Assert.That(() => PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), 24, Options with { Validation = 0.001 }), Throws.TypeOf<InputException>().With.Message.Contains("--validation 0.001"));
     }
 
     private static DistilBertForMaskedLM Model(float dropout = 0.1f) =>

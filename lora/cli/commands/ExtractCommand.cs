@@ -5,6 +5,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Compression;
+using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -16,7 +17,7 @@ internal static class ExtractCommand
 
     public static Command Create()
     {
-        var before = OptionKinds.Path("--base", "DIR", "The model folder before the fine-tune: with or without a classification head.", required: true);
+        var before = OptionKinds.Path("--base", "DIR", $"The model folder before the fine-tune: with or without a classification head. [default: {PretrainedBase.Description}]");
         var after = OptionKinds.Path("--tuned", "DIR", "The model folder after it, of the same sizes.", required: true);
         var output = OptionKinds.Path("--out", "DIR", "Where the adapter goes: a new or empty folder.", required: true);
         var rank = OptionKinds.OptionalWhole("--rank", "Rank of every update.");
@@ -29,7 +30,7 @@ internal static class ExtractCommand
             "lora extract --base my-base --tuned my-model --energy 0.9 --targets query,key,value,projection,mlp --bias all --out my-adapter") { before, after, output, rank, energy, targets, bias, seed };
         command.SetAction(parsed =>
         {
-            var (baseFolder, tunedFolder, folder) = (parsed.GetValue(before)!, parsed.GetValue(after)!, parsed.GetValue(output)!);
+            var (baseSource, tunedSource, folder) = (parsed.GetValue(before) is { } given ? ModelSource.Folder(given) : ModelSource.BuiltIn, ModelSource.Folder(parsed.GetValue(after)!), parsed.GetValue(output)!);
             var names = parsed.GetValue(targets)!.Words;
             var options = new ExtractionOptions
             {
@@ -43,29 +44,29 @@ internal static class ExtractCommand
             options.Check();
             AtomicFolder.Check(folder);
             using var backend = new CpuBackend();
-            var tuned = ModelOptions.LoadModel(tunedFolder, backend);
-            var start = ModelOptions.LoadModel(baseFolder, backend, labels: tuned.Labels);
-            RequireHeads(start, tuned, baseFolder, tunedFolder, names);
+            var tuned = ModelOptions.LoadModel(tunedSource, backend);
+            var start = ModelOptions.LoadModel(baseSource, backend, labels: tuned.Labels);
+            RequireHeads(start, tuned, baseSource, tunedSource, names);
             var extraction = LoRAExtraction.Run(start.Model, tuned.Model, options with { AlwaysWhole = start.IsHeadDrawn && !tuned.IsHeadDrawn },
                 layer => Console.Error.WriteLine($"{layer.Path}: rank {layer.Rank}, {Text.Percent(layer.Energy)} of the energy"));
-            DerivedAdapter.Save(folder, extraction, baseFolder, tunedFolder, tuned.Labels);
+            DerivedAdapter.Save(folder, extraction, baseSource.Reference, tunedSource.Reference, tuned.Labels);
             Print(extraction, names, options.Bias);
             Console.WriteLine($"The adapter is in {folder}. Predict with it:");
-            Console.WriteLine($"  {ShellWords.Join(["lora", "predict", "--model", baseFolder, "--adapter", folder, "--text"])} \"…\"");
+            Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. ModelOption.Words(baseSource), "--adapter", folder, "--text"])} \"…\"");
             return 0;
         });
         return command;
     }
 
-    private static void RequireHeads(TextClassifier start, TextClassifier tuned, string baseFolder, string tunedFolder, string[] targets)
+    private static void RequireHeads(TextClassifier start, TextClassifier tuned, ModelSource before, ModelSource after, string[] targets)
     {
         if (tuned.IsHeadDrawn && !start.IsHeadDrawn)
         {
-            throw new InputException($"{tunedFolder}: has no classification head, but {baseFolder} has one. Are --base and --tuned exchanged?");
+            throw new InputException($"{after}: has no classification head, but {before} has one. Are --base and --tuned exchanged?");
         }
         if (start.IsHeadDrawn && targets.Contains(LoRATargets.Head))
         {
-            throw new InputException($"--targets has {LoRATargets.Head}, but {baseFolder} has no classification head from which the change could be taken. Leave {LoRATargets.Head} out, and it goes along whole.");
+            throw new InputException($"--targets has {LoRATargets.Head}, but {before} has no classification head from which the change could be taken. Leave {LoRATargets.Head} out, and it goes along whole.");
         }
     }
 

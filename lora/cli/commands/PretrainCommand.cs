@@ -70,7 +70,7 @@ internal sealed class PretrainCommand
         var pretrainer = new Pretrainer(model, masking, options);
         var texts = corpus.Load(parsed);
         cancellation.ThrowIfCancellationRequested();
-        var data = PretrainingData.Prepare(texts.Texts, tokenizer, masking, options);
+        var data = PretrainingData.Prepare(texts.Texts, tokenizer, masking, model.Config.MaxPositions, options);
         Describe(pretrainer, data, backend);
         TrainingProgress.SayEstimate(pretrainer, data.Train, checkpoint.Resume);
         if (cancellation.IsCancellationRequested)

@@ -5,6 +5,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -75,7 +76,7 @@ internal sealed class TruncateCommand
             throw new InputException($"--ranks has {listed.Max()}; the adapter has rank {truncation.Rank}, and more cannot come of it.");
         }
         using var backend = device.Open(parsed);
-        PrintTable(truncation, listed, parsed.GetValue(model) is { } modelFolder ? Measure(parsed, truncation, modelFolder, backend, cancellation) : null);
+        PrintTable(truncation, listed, parsed.GetValue(model) is { } modelFolder ? Measure(parsed, truncation, ModelSource.Folder(modelFolder), backend, cancellation) : null);
         if (chosen is not null)
         {
             truncation.Save(folder!, chosen);
@@ -85,11 +86,11 @@ internal sealed class TruncateCommand
     }
 
     /// <summary>What tells the accuracy and loss at a rank.</summary>
-    private Func<int, Evaluation> Measure(ParseResult parsed, AdapterTruncation truncation, string modelFolder, IBackend backend, CancellationToken cancellation)
+    private Func<int, Evaluation> Measure(ParseResult parsed, AdapterTruncation truncation, ModelSource source, IBackend backend, CancellationToken cancellation)
     {
         var adapterFolder = parsed.GetValue(adapter)!;
-        var classifier = ModelOptions.LoadModel(modelFolder, backend, labels: ModelOptions.LabelsOf(adapterFolder, modelFolder));
-        var attached = ModelOptions.Attach(classifier, adapterFolder, modelFolder, parsed.GetValue(anyBase));
+        var classifier = ModelOptions.LoadModel(source, backend, labels: ModelOptions.LabelsOf(adapterFolder, source));
+        var attached = ModelOptions.Attach(classifier, adapterFolder, source, parsed.GetValue(anyBase));
         var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
         if (parsed.GetValue(limit) is { } count)
         {
