@@ -69,7 +69,7 @@ public class PretrainerTests
         var random = new RandomStream(1);
         EncodedExample[] sentences = [.. Enumerable.Range(0, 500).Select(_ => new EncodedExample([2, .. Enumerable.Repeat(5 + random.NextBelow(25), 6), 3], TextExample.NoLabel))];
         var data = new PretrainingData(sentences[..400], sentences[400..], 400, 100);
-        var pretrainer = new Pretrainer(Model(), new TokenMasking(Tokenizer), 24, Options with { Epochs = 8, BatchSize = 32, Accumulate = 1, LearningRate = 1e-2f });
+        var pretrainer = new Pretrainer(Model(), new TokenMasking(Tokenizer), Options with { Epochs = 8, BatchSize = 32, Accumulate = 1, LearningRate = 1e-2f });
         var before = pretrainer.Evaluate(data.Validation);
         var result = pretrainer.Train(data);
         Assert.That(before.Loss, Is.GreaterThan(3));
@@ -82,7 +82,7 @@ public class PretrainerTests
     {
         var losses = new List<float>();
         foreach (var (size, accumulate) in ((int, int)[])[(26, 1), (5, 6)])
-            losses.Add(new Pretrainer(Model(dropout: 0), new TokenMasking(Tokenizer), 24, Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Train(Data).Metrics[0].Loss);
+            losses.Add(new Pretrainer(Model(dropout: 0), new TokenMasking(Tokenizer), Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Train(Data).Metrics[0].Loss);
         Assert.That(losses[1], Is.EqualTo(losses[0]).Within(1e-5));
     }
 
