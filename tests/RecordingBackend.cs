@@ -54,6 +54,10 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
 
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Noting(nameof(AddProduct)).AddProduct(y, a, b, scale);
 
+    public void Product(Matrix y, Matrix a, QuantizedMatrix b) => Noting(nameof(Product)).Product(y, a, b);
+
+    public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b) => Noting(nameof(AddProduct)).AddProduct(y, a, b);
+
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns) => Noting(nameof(Transpose)).Transpose(y, x, rows, columns);
 
     public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula => Noting(nameof(Map)).Map<TFormula>(y, x);
@@ -83,6 +87,10 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
     public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) => Noting(nameof(Sum)).Sum(y, alpha, x);
 
     public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x) => Noting(nameof(AddSumOfSquares)).AddSumOfSquares(y, x);
+
+    public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) => Noting(nameof(GroupSums)).GroupSums(y, alpha, x);
+
+    public void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) => Noting(nameof(AddGroupBroadcast)).AddGroupBroadcast(y, alpha, x);
 
     public void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns) => Noting(nameof(Softmax)).Softmax(y, x, columns);
 

@@ -25,8 +25,12 @@ public static partial class GpuDevices
             : [.. devices.Select((device, index) => new GpuDevice(kind, index, device.Name, Problem(device)))];
     }
 
-    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct) =>
-        new GpuBackend(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1) { PlanProduct = planProduct ?? ProductPlan.For };
+    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct, int? decodedAtATime) =>
+        new GpuBackend(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1)
+        {
+            PlanProduct = planProduct ?? ProductPlan.For,
+            DecodedAtATime = decodedAtATime ?? GpuBackend.MostDecoded,
+        };
 
     internal static partial IReadOnlyList<KernelText> CompileKernels(GpuKind kind, GpuOptimization optimization) => KernelCompiler.Compile(kind, optimization);
 

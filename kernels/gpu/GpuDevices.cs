@@ -32,8 +32,9 @@ public static partial class GpuDevices
     /// <param name="optimization">ILGPU's part of the optimisation.</param>
     /// <param name="groupThreads">Threads of a group where the kernel leaves the choice: few make barriers cheap, 256 are what GPUs get.</param>
     /// <param name="planProduct">How matrix products are cut (rows, columns, depth, batch); null as on a GPU.</param>
+    /// <param name="decodedAtATime">Elements of a packed weight that are decoded at a time; null as on a GPU.</param>
     /// <exception cref="PlatformNotSupportedException">ILGPU is not compiled in.</exception>
-    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct = null);
+    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct = null, int? decodedAtATime = null);
 
     /// <summary>Compiles every kernel without a device, PTX for sm_80 or OpenCL C 2.0: what tests and a kernel's author read.</summary>
     /// <param name="kind">The driver interface.</param> <param name="optimization">ILGPU's part of the optimisation.</param>

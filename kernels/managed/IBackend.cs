@@ -57,6 +57,14 @@ public interface IBackend : IDisposable
     /// <param name="scale">A factor on the product.</param>
     void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1);
 
+    /// <summary>Y = A·B with a packed weight B: X·Ŵᵀ of a quantised layer with b = w.T, dY·Ŵ with b = w.</summary>
+    /// <param name="y">[M, N], not transposed, one matrix</param> <param name="a">[M, K], not transposed, one matrix</param> <param name="b">[K, N]</param>
+    void Product(Matrix y, Matrix a, QuantizedMatrix b);
+
+    /// <summary>Y += A·B with a packed weight B.</summary>
+    /// <param name="y">[M, N], not transposed, one matrix</param> <param name="a">[M, K], not transposed, one matrix</param> <param name="b">[K, N]</param>
+    void AddProduct(Matrix y, Matrix a, QuantizedMatrix b);
+
     /// <summary>Y = Xᵀ</summary>
     /// <param name="y">[columns, rows]</param> <param name="x">[rows, columns]</param> <param name="rows">Rows of x.</param> <param name="columns">Columns of x.</param>
     void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns);
@@ -114,6 +122,14 @@ public interface IBackend : IDisposable
     /// <summary>y₀ += Σᵢ xᵢ², summed in fixed blocks: a step of a gradient norm.</summary>
     /// <param name="y">[1]</param> <param name="x">Any length.</param>
     void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x);
+
+    /// <summary>yᵢ = α·Σⱼ x[i·g + j] over groups of g neighbours.</summary>
+    /// <param name="y">[n]</param> <param name="alpha">A factor (1/g gives the mean).</param> <param name="x">[n·g]</param>
+    void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
+
+    /// <summary>y[i·g + j] += α·xᵢ: the gradient of <see cref="GroupSums"/> spread over its terms.</summary>
+    /// <param name="y">[n·g]</param> <param name="alpha">A factor.</param> <param name="x">[n]</param>
+    void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>y[i, :] = softmax(x[i, :]) = exp(x − max) / Σ exp(x − max)</summary>
     /// <param name="y">[rows, columns]</param> <param name="x">[rows, columns]</param> <param name="columns">Length of a row.</param>

@@ -77,6 +77,12 @@ public sealed class RecordingBackend : IBackend
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) =>
         Kernel(nameof(AddProduct), [y.Buffer]).AddProduct(y, a, b, scale);
 
+    public void Product(Matrix y, Matrix a, QuantizedMatrix b) =>
+        Kernel(nameof(Product), [y.Buffer]).Product(y, a, b);
+
+    public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b) =>
+        Kernel(nameof(AddProduct), [y.Buffer]).AddProduct(y, a, b);
+
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns) =>
         Kernel(nameof(Transpose), [y]).Transpose(y, x, rows, columns);
 
@@ -121,6 +127,12 @@ public sealed class RecordingBackend : IBackend
 
     public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x) =>
         Kernel(nameof(AddSumOfSquares), [y]).AddSumOfSquares(y, x);
+
+    public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
+        Kernel(nameof(GroupSums), [y]).GroupSums(y, alpha, x);
+
+    public void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
+        Kernel(nameof(AddGroupBroadcast), [y]).AddGroupBroadcast(y, alpha, x);
 
     public void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns) =>
         Kernel(nameof(Softmax), [y]).Softmax(y, x, columns);

@@ -21,18 +21,22 @@ internal static unsafe class PackedProduct
     private const int FewBlocks = 16, FewestBlockColumns = 128;
 
     /// <summary>Computes one product, on the workers, or on this thread where there are none.</summary>
-    public static void Run<TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers) where TTile : ITile
+    public static void Run<TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers) where TTile : ITile =>
+        Run<TTile, FloatFactor>(task, new(task.B), scratch, workers);
+
+    /// <summary>The same with another kind of B in place of the task's.</summary>
+    public static void Run<TTile, TB>(in ProductTask task, in TB b, Scratch scratch, WorkerPool? workers) where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        var depth = EvenPart(task.K, MostDepth, 4);
-        var columns = EvenPart(task.N, MostSlabFloats / depth, TTile.Columns);
+        var depth = EvenPart(task.K, MostDepth, Math.Max(4, TB.Multiple));
+        var columns = EvenPart(task.N, MostSlabFloats / depth, Math.Max(TTile.Columns, TB.Multiple));
         var packedB = scratch.ForProduct(Panels.Length(columns, TTile.Columns, depth));
         for (var column = 0; column < task.N; column += columns)
         {
             for (var k = 0; k < task.K; k += depth)
             {
-                var slab = new Slab<TTile>(task, packedB, column, Math.Min(columns, task.N - column), k, Math.Min(depth, task.K - k));
-                WorkerPool.Run(workers, slab.PackBlocks, new PackJob<TTile>(slab), scratch);
-                WorkerPool.Run(workers, slab.Blocks, new MultiplyJob<TTile>(slab), scratch);
+                var slab = new Slab<TTile, TB>(task, b, packedB, column, Math.Min(columns, task.N - column), k, Math.Min(depth, task.K - k));
+                WorkerPool.Run(workers, slab.PackBlocks, new PackJob<TTile, TB>(slab), scratch);
+                WorkerPool.Run(workers, slab.Blocks, new MultiplyJob<TTile, TB>(slab), scratch);
             }
         }
     }
@@ -47,17 +51,19 @@ internal static unsafe class PackedProduct
     private static int Parts(int total, int part) => (total + part - 1) / part;
 
     /// <summary>One step: [M, Depth] of A times [Depth, Columns] of B.</summary>
-    private readonly struct Slab<TTile> where TTile : ITile
+    private readonly struct Slab<TTile, TB> where TTile : ITile where TB : unmanaged, IRightFactor
     {
         private const int DepthsToPack = 32;   // by one piece of work
 
         private readonly ProductTask _task;
+        private readonly TB _b;
         private readonly float* _packedB;
         private readonly int _column, _columns, _k, _depth, _blockRows, _blockColumns;
 
-        public Slab(in ProductTask task, float* packedB, int column, int columns, int k, int depth)
+        public Slab(in ProductTask task, in TB b, float* packedB, int column, int columns, int k, int depth)
         {
             _task = task;
+            _b = b;
             _packedB = packedB;
             _column = column;
             _columns = columns;
@@ -69,9 +75,7 @@ internal static unsafe class PackedProduct
         }
 
         // A piece of work packs a few rows of B, or, where they are its columns that lie whole in memory, one panel.
-        public int PackBlocks => RowsOfBLieWhole ? Parts(_depth, DepthsToPack) : Parts(_columns, TTile.Columns);
-
-        private bool RowsOfBLieWhole => _task.B.ColumnStride == 1;
+        public int PackBlocks => _b.RowsLieWhole ? Parts(_depth, DepthsToPack) : Parts(_columns, TTile.Columns);
 
         public int Blocks => RowBlocks * ColumnBlocks;
 
@@ -81,7 +85,7 @@ internal static unsafe class PackedProduct
 
         public void PackB(int block)
         {
-            if (RowsOfBLieWhole)
+            if (_b.RowsLieWhole)
             {
                 var k = block * DepthsToPack;
                 Pack(k, 0, Math.Min(DepthsToPack, _depth - k), _columns);
@@ -112,8 +116,7 @@ internal static unsafe class PackedProduct
         }
 
         private void Pack(int k, int column, int depth, int columns) =>
-            Panels.Pack(_packedB + ((nint)column * _depth) + (k * TTile.Columns), (nint)TTile.Columns * _depth, _task.B.At(_k + k, _column + column),
-                _task.B.ColumnStride, _task.B.RowStride, columns, TTile.Columns, depth);
+            _b.Pack(_packedB + ((nint)column * _depth) + (k * TTile.Columns), (nint)TTile.Columns * _depth, _k + k, _column + column, depth, columns, TTile.Columns);
 
         private void MultiplyTile(float* y, float* a, float* b, int rows, int columns)
         {
@@ -145,16 +148,16 @@ internal static unsafe class PackedProduct
         }
     }
 
-    private readonly struct PackJob<TTile>(Slab<TTile> slab) : IJob where TTile : ITile
+    private readonly struct PackJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        private readonly Slab<TTile> _slab = slab;
+        private readonly Slab<TTile, TB> _slab = slab;
 
         public void Run(int block, Scratch scratch) => _slab.PackB(block);
     }
 
-    private readonly struct MultiplyJob<TTile>(Slab<TTile> slab) : IJob where TTile : ITile
+    private readonly struct MultiplyJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        private readonly Slab<TTile> _slab = slab;
+        private readonly Slab<TTile, TB> _slab = slab;
 
         public void Run(int block, Scratch scratch) => _slab.Multiply(block, scratch);
     }

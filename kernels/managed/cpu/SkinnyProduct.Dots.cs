@@ -119,10 +119,7 @@ internal static unsafe partial class SkinnyProduct
             }
             else
             {
-                var columns = stackalloc float[Lines * Lines];
-                Panels.TransposeFour(Fold(registers, 0), Fold(registers, 1), Fold(registers, 2), Fold(registers, 3), columns, Lines);
-                var sum = Vector128.Load(columns) + Vector128.Load(columns + 4) + (Vector128.Load(columns + 8) + Vector128.Load(columns + 12));
-                sum.Store(sums);
+                SumFour(sums, registers, R.Width);
             }
             for (var k = depth / R.Width * R.Width; k < depth; k++)
             {
@@ -132,18 +129,28 @@ internal static unsafe partial class SkinnyProduct
                 }
             }
         }
+    }
 
-        /// <summary>A stored register, its quarters (or halves) added up.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector128<float> Fold(float* registers, int index)
+    /// <summary>The sums over each of four stored registers.</summary>
+    /// <param name="sums">[4]</param> <param name="registers">[4, width]</param> <param name="width">A multiple of 4.</param>
+    internal static void SumFour(float* sums, float* registers, int width)
+    {
+        var columns = stackalloc float[Lines * Lines];
+        Panels.TransposeFour(Fold(registers, 0, width), Fold(registers, 1, width), Fold(registers, 2, width), Fold(registers, 3, width), columns, Lines);
+        var sum = Vector128.Load(columns) + Vector128.Load(columns + 4) + (Vector128.Load(columns + 8) + Vector128.Load(columns + 12));
+        sum.Store(sums);
+    }
+
+    /// <summary>A stored register, its quarters (or halves) added up.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Fold(float* registers, int index, int width)
+    {
+        var register = registers + (index * width);
+        var sum = Vector128.Load(register);
+        for (var i = Vector128<float>.Count; i < width; i += Vector128<float>.Count)
         {
-            var register = registers + (index * R.Width);
-            var sum = Vector128.Load(register);
-            for (var i = Vector128<float>.Count; i < R.Width; i += Vector128<float>.Count)
-            {
-                sum += Vector128.Load(register + i);
-            }
-            return sum;
+            sum += Vector128.Load(register + i);
         }
+        return sum;
     }
 }

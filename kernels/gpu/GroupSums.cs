@@ -1,0 +1,39 @@
+using System.Diagnostics;
+using ILGPU;
+
+namespace LoraScratch.Kernels.Gpu;
+
+public sealed partial class GpuBackend
+{
+    /// <inheritdoc/>
+    public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        Debug.Assert(y.Length == 0 ? x.Length == 0 : x.Length % y.Length == 0);
+        ForEach(y.Length, new GroupSumKernel(View(y), alpha, View(x), x.Length / Math.Max(1, y.Length)));
+    }
+
+    /// <inheritdoc/>
+    public void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        Debug.Assert(x.Length == 0 ? y.Length == 0 : y.Length % x.Length == 0);
+        ForEach(y.Length, new GroupBroadcastKernel(View(y), alpha, View(x), y.Length / Math.Max(1, x.Length)));
+    }
+
+    internal readonly struct GroupSumKernel(ArrayView<float> y, float alpha, ArrayView<float> x, int size) : IElementKernel
+    {
+        public void At(int i)
+        {
+            var sum = 0f;
+            for (var j = i * size; j < (i + 1) * size; j++)
+            {
+                sum += x[j];
+            }
+            y[i] = alpha * sum;
+        }
+    }
+
+    internal readonly struct GroupBroadcastKernel(ArrayView<float> y, float alpha, ArrayView<float> x, int size) : IElementKernel
+    {
+        public void At(int i) => y[i] += alpha * x[i / size];
+    }
+}

@@ -1,0 +1,57 @@
+using System.Runtime.CompilerServices;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>The memory of a <see cref="QuantizedMatrix"/>, rows and columns as stored: [out, in].</summary>
+internal readonly unsafe struct PackedWeight
+{
+    private readonly byte* _codes;
+    private readonly GroupGrid* _grids;
+    private readonly int _bits;
+
+    public PackedWeight(in QuantizedMatrix weight)
+    {
+        _codes = CpuBackend.Pointer(weight.Codes);
+        _grids = CpuBackend.Pointer(weight.Grids);
+        _bits = weight.Bits;
+        RowBytes = (nint)PackedCodes.Bytes(weight.StoredColumns, weight.Bits);
+        (Rows, Columns, GroupSize) = (weight.StoredRows, weight.StoredColumns, weight.GroupSize);
+    }
+
+    public readonly int Rows, Columns, GroupSize;
+
+    /// <summary>Bytes from a row to the next.</summary>
+    public readonly nint RowBytes;
+
+    /// <summary>Groups of a row.</summary>
+    public int Groups => Columns / GroupSize;
+
+    /// <summary>The block of codes that starts at a column, a multiple of 16.</summary>
+    public byte* Block(int row, int column) => _codes + (row * RowBytes) + (column / 8 * _bits);
+
+    /// <summary>The grids of a row's groups.</summary>
+    public GroupGrid* Grids(int row) => _grids + ((nint)row * Groups);
+
+    /// <summary>to[i] = ŵ[row, column + i] for whole blocks.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Decode<V, R, TCodes>(float* to, int row, int column, int count)
+        where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
+    {
+        var block = Block(row, column);
+        var grid = Grids(row) + (column / GroupSize);
+        var left = GroupSize - (column % GroupSize);
+        for (var end = to + count; to < end; left = GroupSize, grid++)
+        {
+            V scale = R.Of(grid->Scale), minusZero = R.Of(-grid->Zero);
+            for (; left > 0 && to < end; left -= PackedCodes.BlockSize)
+            {
+                for (var part = 0; part < PackedCodes.BlockSize / R.Width; part++)
+                {
+                    R.Store(to, R.Multiply(R.Add(TCodes.Load(block, part), minusZero), scale));
+                    to += R.Width;
+                }
+                block += TCodes.BlockBytes;
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.Runtime.CompilerServices;
+
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>
+/// dX = dY·Ŵ for few rows of dY: each piece of work owns a strip of columns and walks down the rows of Ŵ, which are decoded in registers and meet four rows of
+/// dY there. A strip is as wide as a cache line of codes of four bits, so that no line is read for two of them.
+/// </summary>
+internal static unsafe class QuantizedColumns
+{
+    /// <summary>Up to so many rows of dY this way is the faster one.</summary>
+    public const int MostLines = 16;
+
+    private const int Lines = 4;                     // of dY in registers, with two registers of columns: 8 sums hide the latency of the multiply-adds
+    private const int Strip = 128;                   // columns of one piece of work
+    private const int DepthAtATime = 128;            // rows of Ŵ: what a strip reads of them stays in the first-level cache
+    private const long SmallProduct = 1 << 15;       // multiply-adds that one thread has done before another one is awake
+
+    /// <summary>Computes one product.</summary>
+    /// <param name="task">B is not looked at.</param> <param name="weight">Ŵ [K, N]</param> <param name="scratch">Of the thread that calls.</param> <param name="workers">The threads.</param>
+    public static void Run<V, R, TCodes>(in ProductTask task, in PackedWeight weight, Scratch scratch, WorkerPool workers)
+        where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
+    {
+        var q = scratch.ForProduct(Panels.Length(task.M, Lines, task.K));       // dY: [lines / 4, K, 4], zeros beside the last
+        Panels.Pack(q, (nint)Lines * task.K, task.A.First, task.A.RowStride, task.A.ColumnStride, task.M, Lines, task.K);
+        var isSmall = (long)task.M * task.N * task.K <= SmallProduct;
+        WorkerPool.Run(isSmall ? null : workers, (task.N + Strip - 1) / Strip, new Job<V, R, TCodes>(task, weight, q), scratch);
+    }
+
+    private readonly struct Job<V, R, TCodes>(in ProductTask task, in PackedWeight weight, float* q) : IJob
+        where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
+    {
+        private readonly ProductTask _task = task;
+        private readonly PackedWeight _weight = weight;
+        private readonly float* _q = q;
+
+        public void Run(int block, Scratch scratch)
+        {
+            var sums = stackalloc float[MostLines * Strip];
+            var first = block * Strip;
+            var columns = Math.Min(Strip, _task.N - first);
+            for (var k = 0; k < _task.K; k += DepthAtATime)
+            {
+                for (var column = 0; column < columns; column += 2 * R.Width)
+                {
+                    for (var line = 0; line < _task.M; line += Lines)
+                    {
+                        AddRows(sums + (line * Strip) + column, first + column, _q + ((nint)line * _task.K) + (k * Lines), k, Math.Min(DepthAtATime, _task.K - k));
+                    }
+                }
+            }
+            for (var line = 0; line < _task.M; line++)
+            {
+                var y = _task.Y.At(line, first);
+                for (var i = 0; i < columns; i += R.Width)
+                {
+                    var sum = R.Load(sums + (line * Strip) + i);
+                    R.Store(y + i, _task.Accumulate ? R.Add(R.Load(y + i), sum) : sum);
+                }
+            }
+        }
+
+        /// <summary>sums[j, :] += Σ q[o, j]·ŵ[row + o, column …] over so many rows and two registers of columns, where the first row overwrites.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void AddRows(float* sums, int column, float* q, int row, int depth)
+        {
+            V y00 = default, y01 = default, y10 = default, y11 = default;
+            V y20 = default, y21 = default, y30 = default, y31 = default;
+            var column1 = Math.Min(column + R.Width, _weight.Columns - R.Width);        // past the end the last columns again; their sums are not stored
+            var (part0, part1) = (column % PackedCodes.BlockSize / R.Width, column1 % PackedCodes.BlockSize / R.Width);
+            byte* codes0 = _weight.Block(row, column / PackedCodes.BlockSize * PackedCodes.BlockSize), codes1 = _weight.Block(row, column1 / PackedCodes.BlockSize * PackedCodes.BlockSize);
+            GroupGrid* grid0 = _weight.Grids(row) + (column / _weight.GroupSize), grid1 = _weight.Grids(row) + (column1 / _weight.GroupSize);
+            var (rowBytes, groups) = (_weight.RowBytes, _weight.Groups);
+            for (var end = q + (depth * Lines); q < end; q += Lines)
+            {
+                var w0 = R.Multiply(R.Add(TCodes.Load(codes0, part0), R.Of(-grid0->Zero)), R.Of(grid0->Scale));
+                var w1 = R.Multiply(R.Add(TCodes.Load(codes1, part1), R.Of(-grid1->Zero)), R.Of(grid1->Scale));
+                var number = R.Of(q[0]);
+                y00 = R.MultiplyAdd(number, w0, y00);
+                y01 = R.MultiplyAdd(number, w1, y01);
+                number = R.Of(q[1]);
+                y10 = R.MultiplyAdd(number, w0, y10);
+                y11 = R.MultiplyAdd(number, w1, y11);
+                number = R.Of(q[2]);
+                y20 = R.MultiplyAdd(number, w0, y20);
+                y21 = R.MultiplyAdd(number, w1, y21);
+                number = R.Of(q[3]);
+                y30 = R.MultiplyAdd(number, w0, y30);
+                y31 = R.MultiplyAdd(number, w1, y31);
+                codes0 += rowBytes;
+                codes1 += rowBytes;
+                grid0 += groups;
+                grid1 += groups;
+            }
+            var accumulate = row > 0;
+            Save(sums, y00, y01, accumulate);
+            Save(sums + Strip, y10, y11, accumulate);
+            Save(sums + (2 * Strip), y20, y21, accumulate);
+            Save(sums + (3 * Strip), y30, y31, accumulate);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Save(float* sums, V y0, V y1, bool accumulate)
+        {
+            R.Store(sums, accumulate ? R.Add(R.Load(sums), y0) : y0);
+            R.Store(sums + R.Width, accumulate ? R.Add(R.Load(sums + R.Width), y1) : y1);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+namespace LoraScratch.Kernels.Cpu;
+
+/// <summary>The factor B [K, N] of a <see cref="PackedProduct"/>: it can be packed into panels, piece by piece.</summary>
+internal unsafe interface IRightFactor
+{
+    /// <summary>Whether the rows of B lie whole in memory; otherwise its columns do.</summary>
+    bool RowsLieWhole { get; }
+
+    /// <summary>Pieces start at multiples of this, in the direction that lies whole.</summary>
+    static abstract int Multiple { get; }
+
+    /// <summary>Packs B[k … k + depth, column … column + columns]; see <see cref="Panels.Pack"/>.</summary>
+    /// <param name="panels">Where depth <paramref name="k"/> of the first panel goes.</param> <param name="panelLength">Elements from one panel to the next.</param>
+    /// <param name="k">First row.</param> <param name="column">First column.</param> <param name="depth">Rows.</param> <param name="columns">Columns.</param>
+    /// <param name="width">Columns of a panel.</param>
+    void Pack(float* panels, nint panelLength, int k, int column, int depth, int columns, int width);
+}
+
+/// <summary>A matrix of floats.</summary>
+internal readonly unsafe struct FloatFactor(Operand b) : IRightFactor
+{
+    private readonly Operand _b = b;
+
+    public static int Multiple => 1;
+
+    public bool RowsLieWhole => _b.ColumnStride == 1;
+
+    public void Pack(float* panels, nint panelLength, int k, int column, int depth, int columns, int width) =>
+        Panels.Pack(panels, panelLength, _b.At(k, column), _b.ColumnStride, _b.RowStride, columns, width, depth);
+}
+
+/// <summary>A packed weight Ŵ, or Ŵᵀ: a few rows of it at a time are decoded into the first-level cache, and from there into the panels.</summary>
+internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(in PackedWeight weight, bool transposed) : IRightFactor
+    where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
+{
+    private const int MostWidth = 32;                               // of a panel
+    private const int DepthsAtOnce = 32;                            // of a panel's columns, where those are stored rows
+    private const int RowsAtOnce = 8, ColumnsAtOnce = 128;          // of stored rows
+
+    private readonly PackedWeight _weight = weight;
+    private readonly bool _transposed = transposed;
+
+    public static int Multiple => PackedCodes.BlockSize;
+
+    public bool RowsLieWhole => !_transposed;
+
+    public void Pack(float* panels, nint panelLength, int k, int column, int depth, int columns, int width)
+    {
+        if (_transposed)
+        {
+            PackStoredRowsAsColumns(panels, panelLength, k, column, depth, columns, width);
+        }
+        else
+        {
+            PackStoredRowsAsRows(panels, panelLength, k, column, depth, columns, width);
+        }
+    }
+
+    private void PackStoredRowsAsColumns(float* panels, nint panelLength, int k, int column, int depth, int columns, int width)
+    {
+        var values = stackalloc float[MostWidth * DepthsAtOnce];
+        for (var first = 0; first < columns; first += width)
+        {
+            var count = Math.Min(width, columns - first);
+            for (var at = 0; at < depth; at += DepthsAtOnce)
+            {
+                var depths = Math.Min(DepthsAtOnce, depth - at);
+                for (var i = 0; i < count; i++)
+                {
+                    _weight.Decode<V, R, TCodes>(values + (i * DepthsAtOnce), column + first + i, k + at, depths);
+                }
+                Panels.Pack(panels + (first / width * panelLength) + (at * width), panelLength, values, DepthsAtOnce, 1, count, width, depths);
+            }
+        }
+    }
+
+    private void PackStoredRowsAsRows(float* panels, nint panelLength, int k, int column, int depth, int columns, int width)
+    {
+        var values = stackalloc float[RowsAtOnce * ColumnsAtOnce];
+        for (var at = 0; at < depth; at += RowsAtOnce)
+        {
+            var rows = Math.Min(RowsAtOnce, depth - at);
+            for (var first = 0; first < columns; first += ColumnsAtOnce)
+            {
+                var count = Math.Min(ColumnsAtOnce, columns - first);
+                for (var i = 0; i < rows; i++)
+                {
+                    _weight.Decode<V, R, TCodes>(values + (i * ColumnsAtOnce), k + at + i, column + first, count);
+                }
+                Panels.Pack(panels + (first / width * panelLength) + (at * width), panelLength, values, 1, ColumnsAtOnce, count, width, rows);
+            }
+        }
+    }
+}
