@@ -45,6 +45,25 @@ public readonly struct GradientSum(Tensor tensor)
         }
     }
 
+    /// <summary>dX += A·Ŵ with a packed weight.</summary>
+    /// <exception cref="ShapeMismatchException">The product does not have the shape of x.</exception>
+    public void AddProduct(Matrix a, QuantizedMatrix b)
+    {
+        if (a.Columns != b.Rows || a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns || a.Batch != 1)
+        {
+            throw new ShapeMismatchException($"The gradient of {tensor.Description} cannot take the product {a} · {b}: it needs a [{tensor.Shape.Rows}, {tensor.Shape.Columns}] matrix.");
+        }
+        if (tensor.Gradient is null)
+        {
+            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
+            tensor.Backend.Product(tensor.Gradient.Matrix, a, b);
+        }
+        else
+        {
+            tensor.Backend.AddProduct(OwnGradient().Matrix, a, b);
+        }
+    }
+
     /// <summary>dX += scale · dY, elementwise in row-major order.</summary>
     /// <exception cref="ShapeMismatchException">dY does not have as many elements as x.</exception>
     public void Add(Tensor dY, float scale = 1)
