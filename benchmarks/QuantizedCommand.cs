@@ -1,0 +1,171 @@
+using System.Diagnostics;
+using System.Text.Json;
+using LoraScratch.Engine;
+using LoraScratch.Kernels;
+using LoraScratch.Kernels.Cpu;
+
+namespace LoraScratch.Benchmarks;
+
+/// <summary>
+/// Products with packed weights beside the same products with float weights: X·Wᵀ, and dY·W of its backward pass. Every call takes another weight out of 128 MiB and more of them, packed or not: a packed
+/// one would stay in a cache otherwise. In each round both are measured one after the other, and so is reading memory alone (a sum over the float weights); the ratio of a case is the
+/// median over the rounds, so that both see the same moods of the machine.
+/// </summary>
+internal static class QuantizedCommand
+{
+    private const long LeastBytes = 128L << 20;
+    private const int Rounds = 9;
+    private const double WindowSeconds = 0.1;
+
+    private static readonly int[] s_rows = [1, 2, 4, 8, 16, 32, 128, 512];
+
+    public static int Run(string[] args)
+    {
+        try
+        {
+            var options = new Arguments(args);
+            var json = options.Flag("json");
+            Backends.Threads = options.Has("threads") ? options.Number("threads", 2) : 0;
+            using var backend = Backends.Open(options.Text("device", Backends.Cpu));
+            var format = new QuantizationFormat(options.Number("bits", 4), options.Number("group-size", 32));
+            var width = options.Number("width", 4096);
+            options.RequireAllUsed();
+            format.CheckInput($"a layer of --width {width}", width);
+            Measure(backend, format, width, json);
+            return 0;
+        }
+        catch (InputException trouble)
+        {
+            Console.Error.WriteLine(trouble.Message);
+            return 1;
+        }
+    }
+
+    private static void Measure(IBackend backend, QuantizationFormat format, int width, bool json)
+    {
+        var weights = new Weights(backend, format, width);
+        if (!json)
+        {
+            Console.WriteLine($"{backend.Description}; W [{width}, {width}], {format}: {format.BitsPerWeight / 32:P1} of float32; medians of {Rounds} rounds");
+        }
+        foreach (var forward in new[] { true, false })
+        {
+            foreach (var rows in s_rows)
+            {
+                var (floats, packed, reading) = (new List<double>(), new List<double>(), new List<double>());
+                using var y = backend.Allocate<float>(rows * width);
+                using var x = backend.Allocate<float>(rows * width);
+                backend.Fill(x, 0.5f);
+                Matrix matrixY = new(y, rows, width), matrixX = new(x, rows, width);
+                void Float() => backend.Product(matrixY, matrixX, forward ? weights.NextFloat().T : weights.NextFloat());
+                void Packed() => backend.Product(matrixY, matrixX, forward ? weights.NextPacked().T : weights.NextPacked());
+                for (var round = -2; round < Rounds; round++)                       // the first two warm up
+                {
+                    var times = (Seconds(backend, Float), Seconds(backend, Packed), Seconds(backend, weights.Read));
+                    if (round >= 0)
+                    {
+                        floats.Add(times.Item1);
+                        packed.Add(times.Item2);
+                        reading.Add(times.Item3);
+                    }
+                }
+                var result = new Result(forward ? "x·Wᵀ" : "dY·W", rows, width, format, Median(floats), Median(packed), Median(floats.Zip(packed, (f, p) => f / p)),
+                    weights.FloatBytes / Median(reading) * 1e-9);
+                Console.WriteLine(json ? result.Json(backend) : result.ToString());
+            }
+        }
+    }
+
+    private static double Seconds(IBackend backend, Action run)
+    {
+        var watch = Stopwatch.StartNew();
+        var count = 0;
+        do
+        {
+            run();
+            backend.Synchronize();
+            count++;
+        }
+        while (watch.Elapsed.TotalSeconds < WindowSeconds);
+        return watch.Elapsed.TotalSeconds / count;
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted[sorted.Length / 2];
+    }
+
+    /// <summary>Weights in rotation.</summary>
+    private sealed class Weights
+    {
+        private readonly IBackend _backend;
+        private readonly List<Matrix> _floats = [];
+        private readonly List<QuantizedMatrix> _packed = [];
+        private readonly DeviceBuffer<float> _sum;
+        private int _nextFloat, _nextPacked, _nextRead;
+
+        public Weights(IBackend backend, QuantizationFormat format, int width)
+        {
+            _backend = backend;
+            _sum = backend.Allocate<float>(1);
+            var random = new Random(1);
+            var (count, bytes) = (width * width, PackedCodes.Bytes((long)width * width, format.Bits));
+            var values = new float[count];
+            for (var i = 0; i < count; i++)
+            {
+                values[i] = random.NextSingle() - 0.5f;
+            }
+            var codes = new byte[bytes];
+            random.NextBytes(codes);
+            var grids = new GroupGrid[count / format.GroupSize];
+            Array.Fill(grids, new GroupGrid(1f / format.LargestCode, 0.5f * format.LargestCode));
+            for (var floatBytes = 0L; floatBytes < LeastBytes; floatBytes += 4L * count)
+            {
+                var buffer = backend.Allocate<float>(count);
+                backend.Upload<float>(buffer, values);
+                _floats.Add(new Matrix(buffer, width, width));
+            }
+            for (var packedBytes = 0L; packedBytes < LeastBytes; packedBytes += (long)(format.BitsPerWeight * count / 8))
+            {
+                var (codeBuffer, gridBuffer) = (backend.Allocate<byte>(codes.Length), backend.Allocate<GroupGrid>(grids.Length));
+                backend.Upload<byte>(codeBuffer, codes);
+                backend.Upload<GroupGrid>(gridBuffer, grids);
+                _packed.Add(new QuantizedMatrix(codeBuffer, gridBuffer, width, width, format.Bits, format.GroupSize));
+            }
+        }
+
+        public double FloatBytes => 4.0 * _floats[0].Rows * _floats[0].Columns;
+
+        public Matrix NextFloat() => _floats[_nextFloat++ % _floats.Count];
+
+        public QuantizedMatrix NextPacked() => _packed[_nextPacked++ % _packed.Count];
+
+        public void Read() => _backend.Sum(_sum, 1, _floats[_nextRead++ % _floats.Count].Buffer);
+    }
+
+    private sealed record Result(string Product, int Rows, int Width, QuantizationFormat Format, double FloatSeconds, double PackedSeconds, double Ratio, double ReadingRate)
+    {
+        private double FloatRate => 4e-9 * Width * Width / FloatSeconds;
+
+        public override string ToString() =>
+            $"{Product,-5} N = {Rows,3}: float {1e3 * FloatSeconds,8:F3} ms (W at {FloatRate,5:F1} GB/s, reading alone {ReadingRate,5:F1}), packed {1e3 * PackedSeconds,8:F3} ms, {Ratio,5:F2} × as fast";
+
+        public string Json(IBackend backend) => JsonSerializer.Serialize(new Dictionary<string, object>
+        {
+            ["product"] = Product,
+            ["rows"] = Rows,
+            ["width"] = Width,
+            ["bits"] = Format.Bits,
+            ["group_size"] = Format.GroupSize,
+            ["bytes_of_float32"] = Math.Round(Format.BitsPerWeight / 32, 5),
+            ["float_ms"] = Math.Round(1e3 * FloatSeconds, 4),
+            ["packed_ms"] = Math.Round(1e3 * PackedSeconds, 4),
+            ["speedup"] = Math.Round(Ratio, 3),
+            ["float_gb_per_s"] = Math.Round(FloatRate, 2),
+            ["reading_gb_per_s"] = Math.Round(ReadingRate, 2),
+            ["device"] = backend.Description,
+            ["threads"] = backend is CpuBackend cpu ? cpu.Workers.Threads : 0,
+        });
+    }
+}
