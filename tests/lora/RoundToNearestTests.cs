@@ -1,5 +1,4 @@
 using LoraScratch.Engine;
-using LoraScratch.Kernels;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Tests.Engine;
 
