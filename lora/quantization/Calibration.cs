@@ -1,0 +1,75 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+
+namespace LoraScratch.Lora.Quantization;
+
+/// <summary>
+/// Listens to the inputs of linear layers while the model runs over calibration texts, and keeps a <see cref="CalibrationHessian"/> for each. The inputs are those of the float model: every
+/// layer is calibrated in one pass, not each behind the quantised ones before it.
+/// </summary>
+public sealed class Calibration : IDisposable
+{
+    private readonly Dictionary<string, Listener> listeners = [];
+    private readonly List<Slot> places = [];
+
+    /// <summary>Begins to listen.</summary>
+    /// <param name="layers">From <see cref="ModelQuantizer.Find"/>.</param>
+    public Calibration(IReadOnlyList<QuantizableLayer> layers)
+    {
+        foreach (var layer in layers)
+        {
+            var listener = new Listener(layer.Linear);
+            listeners.Add(layer.Path, listener);
+            places.Add(layer.Slot);
+            layer.Slot.Replace(listener);
+        }
+    }
+
+    /// <summary>True until <see cref="Stop"/>.</summary>
+    public bool IsListening => places.Count > 0;
+
+    /// <summary>What a layer's inputs look like.</summary>
+    /// <param name="path">The layer's path.</param>
+    public CalibrationHessian this[string path] => listeners[path].Hessian;
+
+    /// <summary>Puts the layers back as they were; what was heard stays.</summary>
+    public void Stop()
+    {
+        foreach (var place in places)
+        {
+            place.Replace(((Listener)place.Current).Linear);
+        }
+        places.Clear();
+    }
+
+    /// <summary>Stops, and gives the memory back.</summary>
+    public void Dispose()
+    {
+        Stop();
+        foreach (var listener in listeners.Values)
+        {
+            listener.Hessian.Dispose();
+        }
+    }
+
+    private sealed class Listener : Layer
+    {
+        private readonly Slot<Linear> linear;
+
+        public Listener(Linear linear)
+        {
+            this.linear = Add("linear", linear);
+            Hessian = new CalibrationHessian(linear.InFeatures, linear.Weight.Backend);
+        }
+
+        public Linear Linear => linear.Value;
+
+        public CalibrationHessian Hessian { get; }
+
+        public override Tensor Forward(Tensor x)
+        {
+            Hessian.Add(x);
+            return Linear.Forward(x);
+        }
+    }
+}
