@@ -64,7 +64,12 @@ public sealed class CompressibleLayer
         return Values.Count;
     }
 
-    internal void Replace(int rank) => slot.Replace(LowRankLinear.Of(linear, largest!.Truncate(rank)));
+    /// <summary>The factors of a rank.</summary>
+    /// <param name="rank">k, <see cref="LargestSavingRank"/> at most.</param>
+    public LowRankFactors Factors(int rank) => rank > 0 && rank <= LargestSavingRank ? largest!.Truncate(rank)
+        : throw new ArgumentOutOfRangeException(nameof(rank), rank, $"{Path}: factors are kept for ranks from 1 to {LargestSavingRank}; from there on they are no smaller than the weight.");
+
+    internal void Replace(int rank) => slot.Replace(LowRankLinear.Of(linear, Factors(rank)));
 }
 
 /// <summary>
