@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
