@@ -83,6 +83,7 @@ internal static class CommandLine
         AdapterCommand.Create(),
         ExtractCommand.Create(),
         TruncateCommand.Create(),
+        CompressCommand.Create(),
         DevicesCommand.Create(),
     ];
 

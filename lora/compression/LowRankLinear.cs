@@ -10,6 +10,7 @@ namespace LoraScratch.Lora.Compression;
 /// <para>
 /// Gradients, with h = x·Dᵀ [N, k] and dH = dY·U: dU += dYᵀ·h, db += Σ rows of dY, dD += dHᵀ·x, dX += dH·D. W, [out, in], is never formed.
 /// </para>
+/// <para>LoRA on such a layer is LoRA on both factors, for W's own update has no place in them: y = (x·(Dᵀ + s·A₁B₁))·(Uᵀ + s·A₂B₂) + b.</para>
 /// </summary>
 public sealed class LowRankLinear : Layer
 {

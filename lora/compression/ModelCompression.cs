@@ -64,7 +64,12 @@ public sealed class CompressibleLayer
         return Values.Count;
     }
 
-    internal void Replace(int rank) => slot.Replace(LowRankLinear.Of(linear, largest!.Truncate(rank)));
+    /// <summary>The factors of a rank.</summary>
+    /// <param name="rank">k, <see cref="LargestSavingRank"/> at most.</param>
+    public LowRankFactors Factors(int rank) => rank > 0 && rank <= LargestSavingRank ? largest!.Truncate(rank)
+        : throw new ArgumentOutOfRangeException(nameof(rank), rank, $"{Path}: factors are kept for ranks from 1 to {LargestSavingRank}; from there on they are no smaller than the weight.");
+
+    internal void Replace(int rank) => slot.Replace(LowRankLinear.Of(linear, Factors(rank)));
 }
 
 /// <summary>
@@ -86,10 +91,14 @@ public sealed class ModelCompression
 
     /// <summary>Decomposes the weights of the chosen layers; the model is not changed yet.</summary>
     /// <param name="model">The model, without LoRA.</param> <param name="targets">Which linear layers.</param> <param name="progress">Is told each layer when it is done; may be null.</param>
-    /// <exception cref="InputException">A pattern meets no linear layer.</exception>
+    /// <exception cref="InputException">A pattern meets no linear layer, or one that is in low-rank form already.</exception>
     public static ModelCompression Of(Module model, IReadOnlyList<ModulePattern> targets, Action<CompressibleLayer>? progress = null)
     {
         var layers = new List<CompressibleLayer>();
+        if (model.NamedModules().FirstOrDefault(entry => entry.Module is LowRankLinear && targets.Any(target => target.Matches(entry.Path))) is { Module: LowRankLinear } done)
+        {
+            throw new InputException($"{done.Path} is a low-rank layer already, {done.Module}. Compress the model that this one was made of: its weights say which rank is the best, their factors do not.");
+        }
         foreach (var planned in AttachPlan.For(model, new LoRASettings(1, 1), targets).Layers)
         {
             layers.Add(new CompressibleLayer(planned));

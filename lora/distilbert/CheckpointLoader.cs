@@ -69,7 +69,7 @@ internal static class CheckpointLoader
         const int slack = 1_000_000;
         double hidden = config.Hidden, inner = config.FeedForward;
         var block = 4 * (hidden * hidden + hidden) + 2 * hidden * inner + inner + hidden + 4 * hidden;
-        var asked = ((double)config.VocabularySize + config.MaxPositions + 2) * hidden + config.Layers * block;
+        var asked = ((double)config.VocabularySize + config.MaxPositions + 2) * hidden + config.Layers * block - LowRankLayers.Saved(config);
         var found = files.Tensors.Values.Sum(tensor => (double)tensor.ElementCount);
         if (asked > 2 * found + slack)
             throw new InputException($"{files.Path}: holds {found:N0} numbers in {files.Tensors.Count} tensors, but the sizes in config.json (vocab_size {config.VocabularySize}, dim {config.Hidden}, hidden_dim {config.FeedForward}, "

@@ -12,6 +12,9 @@ public sealed partial record DistilBertConfig
     /// <summary>What transformers calls the model with a classification head, and the one that guesses masked tokens.</summary>
     public const string ClassifierArchitecture = "DistilBertForSequenceClassification", MaskedLanguageArchitecture = "DistilBertForMaskedLM";
 
+    /// <summary>The model_type of a model with low-rank layers: no other program knows it, so that none reads the folder and draws the weights at random that it does not find there.</summary>
+    public const string LowRankModelType = "lorascratch-distilbert-low-rank";
+
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
     private static readonly JsonWriterOptions Indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -65,7 +68,7 @@ public sealed partial record DistilBertConfig
         var entries = new SortedDictionary<string, Action<Utf8JsonWriter>>(StringComparer.Ordinal);
         foreach (var (key, value) in OtherKeys)
             entries[key] = value.WriteTo;
-        entries["model_type"] = json => json.WriteStringValue("distilbert");
+        entries["model_type"] = json => json.WriteStringValue(LowRank.Count > 0 ? LowRankModelType : "distilbert");
         entries["architectures"] = json =>
         {
             json.WriteStartArray();
@@ -87,6 +90,16 @@ public sealed partial record DistilBertConfig
         entries["seq_classif_dropout"] = json => json.WriteNumberValue(ClassifierDropout);
         entries["initializer_range"] = json => json.WriteNumberValue(InitializerRange);
         entries["pad_token_id"] = json => json.WriteNumberValue(PadTokenId);
+        if (LowRank.Count > 0)
+        {
+            entries["low_rank"] = json =>
+            {
+                json.WriteStartObject();
+                foreach (var (path, rank) in LowRank.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+                    json.WriteNumber(path, rank);
+                json.WriteEndObject();
+            };
+        }
         if (architecture == ClassifierArchitecture)
         {
             entries["problem_type"] = json => json.WriteStringValue("single_label_classification");
@@ -125,7 +138,8 @@ public sealed partial record DistilBertConfig
         {
             if (root.ValueKind != JsonValueKind.Object)
                 throw new InputException($"{source}: a JSON object is expected, found {Kind(root)}.");
-            if (Find("model_type") is { } type && (type.ValueKind != JsonValueKind.String || type.GetString() != "distilbert"))
+            var isLowRank = Find("model_type") is { ValueKind: JsonValueKind.String } name && name.GetString() == LowRankModelType;
+            if (!isLowRank && Find("model_type") is { } type && (type.ValueKind != JsonValueKind.String || type.GetString() != "distilbert"))
                 throw Wrong("model_type", type, "\"distilbert\"; other architectures are not supported");
             RequireIfPresent("sinusoidal_pos_embds", "false", value => value.ValueKind == JsonValueKind.False);
             RequireIfPresent("problem_type", "null or \"single_label_classification\"",
@@ -145,6 +159,7 @@ public sealed partial record DistilBertConfig
                 ClassifierDropout = Number("seq_classif_dropout", standard.ClassifierDropout),
                 InitializerRange = Number("initializer_range", standard.InitializerRange),
                 PadTokenId = Integer("pad_token_id", standard.PadTokenId),
+                LowRank = isLowRank ? ReadLowRank() : standard.LowRank,
                 Labels = ReadLabels(),
                 HasClasses = new[] { "id2label", "label2id", "num_labels" }.Any(key => Find(key) is not null),
             };
@@ -155,6 +170,16 @@ public sealed partial record DistilBertConfig
                 OtherKeys = others,
                 Notices = unknown.Length == 0 ? [] : [$"{source}: these keys are kept but have no effect here: {string.Join(", ", unknown)}."],
             };
+        }
+
+        private Dictionary<string, int> ReadLowRank()
+        {
+            if (Find("low_rank") is not { } entries)
+                throw new InputException($"{source}: low_rank is missing; a model of type {LowRankModelType} names its low-rank layers there.");
+            if (entries.ValueKind != JsonValueKind.Object)
+                throw Wrong("low_rank", entries, "an object of layers and ranks, such as {\"distilbert.transformer.layer.0.ffn.lin1\": 96}");
+            return entries.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.ValueKind == JsonValueKind.Number && entry.Value.TryGetInt32(out var rank) ? rank
+                : throw Wrong($"low_rank of '{entry.Name}'", entry.Value, "a rank, a whole number"));
         }
 
         private IReadOnlyList<string> ReadLabels()

@@ -50,6 +50,9 @@ public sealed partial record DistilBertConfig
     /// <summary>Whether <see cref="Load"/> found the classes in the file (id2label, label2id or num_labels), and did not fall back on the default two.</summary>
     public bool HasClasses { get; init; }
 
+    /// <summary>Linear layers in low-rank form: path → rank (low_rank, in files of model_type <see cref="LowRankModelType"/>). Empty in a model as it was trained.</summary>
+    public IReadOnlyDictionary<string, int> LowRank { get; init; } = new Dictionary<string, int>();
+
     /// <summary>Keys of the file that this class does not read; <see cref="ToJson"/> writes them back.</summary>
     public IReadOnlyDictionary<string, JsonElement> OtherKeys { get; init; } = new Dictionary<string, JsonElement>();
 
@@ -91,6 +94,8 @@ public sealed partial record DistilBertConfig
             return FormattableString.Invariant($"initializer_range is {InitializerRange}, a standard deviation of at least 0 is expected");
         if (PadTokenId < 0 || PadTokenId >= VocabularySize)
             return $"pad_token_id is {PadTokenId}, ids of vocab_size {VocabularySize} go from 0 to {VocabularySize - 1}";
+        if (LowRank.FirstOrDefault(entry => entry.Value < 1) is { Key: { } path, Value: var rank })
+            return $"low_rank gives '{path}' the rank {rank}, at least 1 is expected";
         if (!Activations.Contains(Activation))
             return $"activation is '{Activation}', supported are {string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
         if (Labels.Count < 2)

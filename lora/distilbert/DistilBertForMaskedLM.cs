@@ -37,6 +37,7 @@ public sealed class DistilBertForMaskedLM : Module
         transform = Add<Layer>("vocab_transform", parts.Linear(config.Hidden, config.Hidden));
         norm = Add("vocab_layer_norm", parts.LayerNorm());
         projector = Add("vocab_projector", new OutputBias(parts));
+        LowRankLayers.Apply(this, config, draw ? random : null);
     }
 
     /// <summary>The paths of the head's parameters; the output weight is the encoder's.</summary>

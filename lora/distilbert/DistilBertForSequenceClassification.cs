@@ -77,12 +77,14 @@ public sealed class DistilBertForSequenceClassification : Module
         var root = new RandomStream(seed);
         var headSeed = root.NextSeed();                 // drawn first: the head of a loaded encoder depends on the seed alone
         DropoutStream = new RandomStream(root.NextSeed());
-        var encoderParts = new PartFactory(config, draw ? new RandomStream(root.NextSeed()) : null, DropoutStream, Backend);
+        var random = draw ? new RandomStream(root.NextSeed()) : null;
+        var encoderParts = new PartFactory(config, random, DropoutStream, Backend);
         encoder = Add("distilbert", new DistilBertModel(encoderParts));
         var headParts = new PartFactory(config, new RandomStream(headSeed), DropoutStream, Backend);
         preClassifier = Add<Layer>("pre_classifier", headParts.Linear(config.Hidden, config.Hidden));
         classifier = Add<Layer>("classifier", headParts.Linear(config.Hidden, config.Classes));
         dropout = Add("dropout", headParts.Dropout(config.ClassifierDropout));
+        LowRankLayers.Apply(this, config, random);
         CheckpointPaths = [.. NamedParameters().Select(entry => entry.Path)];
     }
 

@@ -28,17 +28,17 @@ public static class ModelFolder
 
     /// <summary>Writes a folder that <see cref="Load"/> and transformers read, whole or not at all.</summary>
     /// <param name="folder">A new or empty folder, or one that was written here before.</param> <param name="model">Without adapters, or detached from them.</param>
-    /// <param name="tokenizer">Its vocabulary goes along.</param>
+    /// <param name="tokenizer">Its vocabulary goes along.</param> <param name="withHead">False: the encoder alone, where nobody has trained the head.</param>
     /// <exception cref="InputException">An adapter is attached, the vocabulary does not fit, or the folder cannot be written.</exception>
-    public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer) =>
-        AtomicFolder.Write(folder, temporary => SaveInto(temporary, model, tokenizer), IsOurs);
+    public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, bool withHead = true) =>
+        AtomicFolder.Write(folder, temporary => SaveInto(temporary, model, tokenizer, withHead), IsOurs);
 
     /// <summary>Writes the files into a folder that exists, beside whatever else is in it.</summary>
     /// <inheritdoc cref="Save"/>
-    public static void SaveInto(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer)
+    public static void SaveInto(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, bool withHead = true)
     {
         RequirePlain(model);
-        SaveInto(folder, model.Config, DistilBertConfig.ClassifierArchitecture, model, tokenizer, DType.F32);
+        SaveInto(folder, model.Config, DistilBertConfig.ClassifierArchitecture, model, tokenizer, DType.F32, withHead ? [] : DistilBertForSequenceClassification.HeadPaths);
     }
 
     /// <summary>
@@ -50,7 +50,7 @@ public static class ModelFolder
     public static void SaveInto(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer, DType dtype = DType.F32) =>
         SaveInto(folder, model.Config, DistilBertConfig.MaskedLanguageArchitecture, model, tokenizer, dtype);
 
-    private static void SaveInto(string folder, DistilBertConfig config, string architecture, Module model, WordPieceTokenizer tokenizer, DType dtype)
+    private static void SaveInto(string folder, DistilBertConfig config, string architecture, Module model, WordPieceTokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)
     {
         RequireFit(folder, config, tokenizer);
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJson(architecture, dtype));
@@ -58,7 +58,7 @@ public static class ModelFolder
         AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);
         tokenizer.SaveJson(Path.Combine(folder, "tokenizer.json"));
         tokenizer.SaveVocabulary(Path.Combine(folder, "vocab.txt"));
-        SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), model.NamedParameters().Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype)),
+        SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), model.NamedParameters().Where(entry => leftOut?.Contains(entry.Path) != true).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype)),
             new Dictionary<string, string> { ["format"] = "pt" });
     }
 

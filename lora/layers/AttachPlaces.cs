@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Compression;
 
 namespace LoraScratch.Lora;
 
@@ -7,6 +8,7 @@ namespace LoraScratch.Lora;
 internal sealed class AttachPlaces
 {
     private readonly List<(string Path, Module Module, Slot? Slot)> modules = [];
+    private readonly Dictionary<string, string> wholeLayers = [];           // path of a factor of a low-rank layer → path of that layer
 
     /// <exception cref="InputException">The model has LoRA layers already.</exception>
     public AttachPlaces(Module model)
@@ -28,7 +30,8 @@ internal sealed class AttachPlaces
         var layers = new List<PlannedLayer>();
         foreach (var (path, module, slot) in modules)
         {
-            var patterns = targets.Where(pattern => pattern.Matches(path)).ToList();
+            // What means a low-rank layer means its two factors: each of them is a linear layer and gets an update.
+            var patterns = targets.Where(pattern => pattern.Matches(path) || wholeLayers.TryGetValue(path, out var whole) && pattern.Matches(whole)).ToList();
             if (module is Linear linear && patterns.Count > 0)
             {
                 met.UnionWith(patterns);
@@ -67,7 +70,12 @@ internal sealed class AttachPlaces
         }
         foreach (var child in module.Children)
         {
-            Collect(path.Length == 0 ? child.Name : $"{path}.{child.Name}", child.Current, child);
+            var below = path.Length == 0 ? child.Name : $"{path}.{child.Name}";
+            if (module is LowRankLinear)
+            {
+                wholeLayers[below] = path;
+            }
+            Collect(below, child.Current, child);
         }
     }
 

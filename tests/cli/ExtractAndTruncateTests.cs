@@ -100,7 +100,6 @@ public sealed class ExtractAndTruncateTests
     [TestCase("truncate --adapter LORA --ranks 1,9", "--ranks has 9")]
     [TestCase("truncate --adapter LORA --ranks 1,x", "--ranks is '1,x'; expected whole numbers")]
     [TestCase("truncate --adapter LORA --model MODEL", "--model needs --data")]
-    [TestCase("truncate --adapter LORA --data DATA", "--data needs --model")]
     [TestCase("truncate --adapter MODEL", "adapter_config.json")]
     [TestCase("truncate --adapter ROOT/none", "there is no such folder")]
     public void What_makes_no_sense_is_refused(string args, string message) => Refused(message, args.Replace("MODEL", task.Model).Replace("TUNED", task["tuned"]).Replace("LORA", task["lora"])

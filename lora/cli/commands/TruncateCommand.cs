@@ -4,8 +4,6 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Compression;
-using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -17,13 +15,9 @@ internal sealed class TruncateCommand
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the smaller adapter goes: a new or empty folder. With --rank or --energy.");
     private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of the smaller adapter.");
     private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer gets the smallest rank that keeps this share of its update's squared norm, such as 0.95.");
-    private readonly Option<string> model = OptionKinds.Path("--model", "DIR", "The model that the adapter belongs to: with --data, the accuracy at every rank is measured.");
-    private readonly DataOptions data = new(required: false);
+    private readonly ModelOption model = new("The model that the adapter belongs to, for --data, with which the accuracy at every rank is measured.");
+    private readonly MeasurementOptions measurement = new();
     private readonly Option<int[]?> ranks = OptionKinds.OptionalWholes("--ranks", "The ranks in the table; 0 is the adapter without its updates. [default: every one]");
-    private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
-    private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
-    private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Measures on so many texts only, balanced over the classes. [default: all]");
-    private readonly Option<ulong> seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
     private readonly DeviceOptions device = new();
 
@@ -33,15 +27,13 @@ internal sealed class TruncateCommand
         var command = new ExampleCommand("truncate", "A trained adapter at every smaller rank, without training: what each rank drops and, with --model and --data, its accuracy; --rank or --energy writes one of them.",
             "lora truncate --adapter my-adapter", "lora truncate --adapter my-adapter --model my-model --data test.csv",
             "lora truncate --adapter my-adapter --rank 4 --out smaller", "lora truncate --adapter my-adapter --energy 0.95 --out smaller");
-        foreach (var option in (Option[])[truncate.adapter, truncate.output, truncate.rank, truncate.energy, truncate.model])
+        foreach (var option in (Option[])[truncate.adapter, truncate.output, truncate.rank, truncate.energy, truncate.ranks])
         {
             command.Add(option);
         }
-        truncate.data.AddTo(command);
-        foreach (var option in (Option[])[truncate.ranks, truncate.batchSize, truncate.maxLength, truncate.limit, truncate.seed, truncate.anyBase])
-        {
-            command.Add(option);
-        }
+        truncate.model.AddTo(command);
+        command.Add(truncate.anyBase);
+        truncate.measurement.AddTo(command);
         truncate.device.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(() => truncate.Run(parsed, cancellation)));
         return command;
@@ -58,11 +50,10 @@ internal sealed class TruncateCommand
         {
             throw new InputException("--rank and --energy are both given; take one of the two.");
         }
-        if (parsed.GetValue(model) is null == data.IsGiven(parsed))
+        if (model.IsGiven(parsed) && !measurement.IsGiven(parsed))
         {
-            throw new InputException(data.IsGiven(parsed) ? "--data needs --model, the model that the adapter belongs to." : "--model needs --data, the texts to measure on.");
+            throw new InputException("--model needs --data, the texts to measure on.");
         }
-        EvaluateCommand.Positive("--batch-size", parsed.GetValue(batchSize));
         if (folder is not null)
         {
             AtomicFolder.Check(folder);                                     // before the work, not after it
@@ -76,7 +67,7 @@ internal sealed class TruncateCommand
             throw new InputException($"--ranks has {listed.Max()}; the adapter has rank {truncation.Rank}, and more cannot come of it.");
         }
         using var backend = device.Open(parsed);
-        PrintTable(truncation, listed, parsed.GetValue(model) is { } modelFolder ? Measure(parsed, truncation, ModelSource.Folder(modelFolder), backend, cancellation) : null);
+        PrintTable(truncation, listed, measurement.IsGiven(parsed) ? Measure(parsed, truncation, backend, cancellation) : null);
         if (chosen is not null)
         {
             truncation.Save(folder!, chosen);
@@ -86,22 +77,16 @@ internal sealed class TruncateCommand
     }
 
     /// <summary>What tells the accuracy and loss at a rank.</summary>
-    private Func<int, Evaluation> Measure(ParseResult parsed, AdapterTruncation truncation, ModelSource source, IBackend backend, CancellationToken cancellation)
+    private Func<int, Evaluation> Measure(ParseResult parsed, AdapterTruncation truncation, IBackend backend, CancellationToken cancellation)
     {
-        var adapterFolder = parsed.GetValue(adapter)!;
-        var classifier = ModelOptions.LoadModel(source, backend, labels: ModelOptions.LabelsOf(adapterFolder, source));
-        var attached = ModelOptions.Attach(classifier, adapterFolder, source, parsed.GetValue(anyBase));
-        var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
-        if (parsed.GetValue(limit) is { } count)
-        {
-            dataset = dataset.Limit(count, parsed.GetValue(seed));
-        }
-        TrainingData.RequireLabels(dataset, classifier);
-        var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
+        var (folder, source) = (parsed.GetValue(adapter)!, model.Source(parsed));
+        var classifier = ModelOptions.LoadModel(source, backend, labels: ModelOptions.LabelsOf(folder, source));
+        var attached = ModelOptions.Attach(classifier, folder, source, parsed.GetValue(anyBase));
+        var measure = measurement.Prepare(parsed, classifier, cancellation);
         return row =>
         {
             truncation.ApplyTo(attached, row);
-            return classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation);
+            return measure();
         };
     }
 

@@ -1,0 +1,43 @@
+using System.CommandLine;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>The options of a command that can measure accuracies beside its work: --data with its columns, --batch-size, --max-length, --limit, --seed.</summary>
+internal sealed class MeasurementOptions
+{
+    private readonly DataOptions data = new(required: false);
+    private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
+    private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+    private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Measures on so many texts only, balanced over the classes. [default: all]");
+    private readonly Option<ulong> seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        data.AddTo(command);
+        foreach (Option option in (Option[])[batchSize, maxLength, limit, seed])
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <summary>Whether texts are named.</summary>
+    public bool IsGiven(ParseResult parsed) => data.IsGiven(parsed);
+
+    /// <summary>Reads the texts for a model.</summary>
+    /// <returns>What measures the model, as it then is, on them.</returns>
+    public Func<Evaluation> Prepare(ParseResult parsed, TextClassifier classifier, CancellationToken cancellation)
+    {
+        EvaluateCommand.Positive("--batch-size", parsed.GetValue(batchSize));
+        var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
+        if (parsed.GetValue(limit) is { } count)
+        {
+            dataset = dataset.Limit(count, parsed.GetValue(seed));
+        }
+        TrainingData.RequireLabels(dataset, classifier);
+        var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
+        return () => classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation);
+    }
+}
