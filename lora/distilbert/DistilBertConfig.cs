@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Text.Json;
 
 namespace LoraScratch.Lora.DistilBert;
@@ -51,7 +52,7 @@ public sealed partial record DistilBertConfig
     public bool HasClasses { get; init; }
 
     /// <summary>Linear layers in low-rank form: path → rank (low_rank, in files of model_type <see cref="LowRankModelType"/>). Empty in a model as it was trained.</summary>
-    public IReadOnlyDictionary<string, int> LowRank { get; init; } = new Dictionary<string, int>();
+    public IReadOnlyDictionary<string, int> LowRank { get; init; } = ReadOnlyDictionary<string, int>.Empty;
 
     /// <summary>Keys of the file that this class does not read; <see cref="ToJson"/> writes them back.</summary>
     public IReadOnlyDictionary<string, JsonElement> OtherKeys { get; init; } = new Dictionary<string, JsonElement>();

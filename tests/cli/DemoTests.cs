@@ -39,7 +39,7 @@ public class DemoTests
         PeftAdapter.Load(Path.Combine(output, "adapter"), loaded.Model);
         var after = classifier.Predict(texts).ToArray();
         Assert.That(after.Select(prediction => prediction.Logits[0]), Is.Not.EqualTo(before.Select(prediction => prediction.Logits[0])), "the adapter has learned something");
-        Assert.That(after.Select(prediction => prediction.Label), Is.SubsetOf(ReviewTask.Labels));
+        Assert.That(after.Select(prediction => prediction.Label).Distinct(), Is.SubsetOf(ReviewTask.Labels));
     }
 
     [Test]

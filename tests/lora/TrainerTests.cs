@@ -145,7 +145,7 @@ public class TrainerTests
     [Test]
     public void A_last_step_that_goes_astray_is_an_error_and_not_a_model()
     {
-        var options = Options with { Method = TrainingMethod.Full, Optimizer = OptimizerKind.Sgd, LearningRate = 1e38f, Clip = 0, MaxSteps = 1, Warmup = 0, Schedule = ScheduleKind.Constant };
+        var options = Options with { Method = TrainingMethod.Full, Optimizer = OptimizerKind.Sgd, LearningRate = 1e38f, WeightDecay = 1e3f, Clip = 0, MaxSteps = 1, Warmup = 0, Schedule = ScheduleKind.Constant };
         Assert.That(() => Train(TinyDistilBert.Classifier(), options, TinyDistilBert.Sentences(20, 1)), Throws.TypeOf<InputException>().With.Message.Contains("After step 1").And.Message.Contains("no numbers").And.Message.Contains("--lr"));
     }
 

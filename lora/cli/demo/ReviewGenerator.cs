@@ -11,7 +11,7 @@ internal sealed record Review(string Text, int Label);
 internal sealed record ReviewStyle
 {
     /// <summary>Share of the clauses that judge with an adjective of <see cref="ReviewDomain.Judgements"/>; the others use plain words.</summary>
-    public float Contextual { get; init; } = 0.5f;
+    public float Contextual { get; init; } = 0.35f;
 
     /// <summary>Probability that the opinion says what the label says. Some buyers press the wrong star, so no model can reach 100 %.</summary>
     public float Agreement { get; init; } = 0.97f;
