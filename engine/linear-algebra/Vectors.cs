@@ -4,10 +4,10 @@ using System.Runtime.Intrinsics;
 namespace LoraScratch.Engine.LinearAlgebra;
 
 /// <summary>
-/// The loops over rows that every decomposition here is made of. They always add up in four lanes, with one rounding for a product and its addition, on every processor: hardware that lacks
+/// The loops over rows of doubles that decompositions are made of; vectors of one call have the same length. They always add up in four lanes, with one rounding for a product and its addition, on every processor: hardware that lacks
 /// either is slower and gives the same bits.
 /// </summary>
-internal static class Vectors
+public static class Vectors
 {
     /// <summary>⟨x, y⟩</summary>
     public static double Dot(ReadOnlySpan<double> x, ReadOnlySpan<double> y)

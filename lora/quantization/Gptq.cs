@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Kernels;
 
 namespace LoraScratch.Lora.Quantization;
@@ -117,7 +118,7 @@ public static class Gptq
             var rowOfU = u.AsSpan(i * inFeatures + from, to - from);
             for (var row = 0; row < count; row++)
             {
-                DoubleVectors.AddScaled(w.AsSpan(row * inFeatures + from, to - from), -errors[row * MostBlock + i - blockStart], rowOfU);
+                Vectors.AddScaled(w.AsSpan(row * inFeatures + from, to - from), -errors[row * MostBlock + i - blockStart], rowOfU);
             }
         }
 

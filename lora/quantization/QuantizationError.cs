@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Engine.LinearAlgebra;
 
 namespace LoraScratch.Lora.Quantization;
 
@@ -43,8 +44,8 @@ public static class QuantizationError
             for (var i = 0; i < n; i++)
             {
                 var rowOfH = hessian.AsSpan(i * n, n);
-                errors[row] += m[i] * DoubleVectors.Dot(rowOfH, m);
-                squares[row] += w[i] * DoubleVectors.Dot(rowOfH, w);
+                errors[row] += m[i] * Vectors.Dot(rowOfH, m);
+                squares[row] += w[i] * Vectors.Dot(rowOfH, w);
             }
         });
         return squares.Sum() == 0 ? 0 : Math.Sqrt(errors.Sum() / squares.Sum());

@@ -1,3 +1,5 @@
+using LoraScratch.Engine.LinearAlgebra;
+
 namespace LoraScratch.Lora.Quantization;
 
 /// <summary>Triangular factors of a symmetric positive definite matrix, in double.</summary>
@@ -24,14 +26,14 @@ internal static class TriangularFactor
         {
             var row = k * n;
             var rest = h.AsMemory(row + k + 1, n - k - 1);
-            var square = h[row + k] - DoubleVectors.Dot(rest.Span, rest.Span);
+            var square = h[row + k] - Vectors.Dot(rest.Span, rest.Span);
             if (!(square > 0))
             {
                 throw new ArgumentException($"The matrix is not positive definite: pivot {k} is {square}.", nameof(h));
             }
             var pivot = Math.Sqrt(square);
             h[row + k] = pivot;
-            ForEach(k, (long)k * rest.Length, i => h[i * n + k] = (h[i * n + k] - DoubleVectors.Dot(h.AsSpan(i * n + k + 1, rest.Length), rest.Span)) / pivot);
+            ForEach(k, (long)k * rest.Length, i => h[i * n + k] = (h[i * n + k] - Vectors.Dot(h.AsSpan(i * n + k + 1, rest.Length), rest.Span)) / pivot);
         }
     }
 
@@ -52,7 +54,7 @@ internal static class TriangularFactor
                 }
                 for (var k = i + 1; k < end; k++)
                 {
-                    DoubleVectors.AddScaled(columns, -r[i * n + k], u.AsSpan(k * n + start, end - start));
+                    Vectors.AddScaled(columns, -r[i * n + k], u.AsSpan(k * n + start, end - start));
                 }
                 foreach (ref var value in columns)
                 {
