@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 
@@ -45,21 +44,13 @@ internal static class MatMulCommand
 
     public static int Run(string[] args)
     {
-        try
-        {
-            var options = new Arguments(args);
-            var json = options.Flag("json");
-            Backends.Threads = options.Has("threads") ? options.Number("threads", 2) : 0;
-            using var backend = Backends.Open(options.Text("device", Backends.Cpu));
-            options.RequireAllUsed();
-            Measure(backend, json);
-            return 0;
-        }
-        catch (InputException trouble)
-        {
-            Console.Error.WriteLine(trouble.Message);
-            return 1;
-        }
+        var options = new Arguments(args);
+        var json = options.Flag("json");
+        Backends.Threads = options.Has("threads") ? options.Number("threads", 2) : 0;
+        using var backend = Backends.Open(options.Text("device", Backends.Cpu));
+        options.RequireAllUsed();
+        Measure(backend, json);
+        return 0;
     }
 
     private static void Measure(IBackend backend, bool json)

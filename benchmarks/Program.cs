@@ -17,43 +17,43 @@ const string usage = """
                                        one training step of a DistilBERT-shaped classifier: seconds and peak memory
     """;
 
-switch (args.FirstOrDefault())
+try
 {
-    case "matmul":
-        return MatMulCommand.Run(args[1..]);
-    case "quantized":
-        return QuantizedCommand.Run(args[1..]);
-    case "step":
-        return StepCommand.Run(args[1..]);
-    case null or "help" or "-h" or "--help":
-        Console.WriteLine(usage);
-        return 0;
-    case ['-', ..]:
-        return RunBenchmarks();
-    default:
-        Console.Error.WriteLine($"There is no benchmark '{args[0]}'.{Environment.NewLine}{usage}");
-        return 1;
+    switch (args.FirstOrDefault())
+    {
+        case "matmul":
+            return MatMulCommand.Run(args[1..]);
+        case "quantized":
+            return QuantizedCommand.Run(args[1..]);
+        case "step":
+            return StepCommand.Run(args[1..]);
+        case null or "help" or "-h" or "--help":
+            Console.WriteLine(usage);
+            return 0;
+        case ['-', ..]:
+            return RunBenchmarks();
+        default:
+            Console.Error.WriteLine($"There is no benchmark '{args[0]}'.{Environment.NewLine}{usage}");
+            return 1;
+    }
+}
+catch (InputException trouble)
+{
+    Console.Error.WriteLine(trouble.Message);
+    return 1;
 }
 
 int RunBenchmarks()
 {
-    try
+    var options = new Arguments(args);
+    if (options.Has("device"))
     {
-        var options = new Arguments(args);
-        if (options.Has("device"))
-        {
-            Backends.Choose(options.Text("device", "cpu"));
-        }
-        if (options.Has("threads"))
-        {
-            Backends.Threads = options.Number("threads", 2);
-        }
-        var summaries = BenchmarkSwitcher.FromAssembly(typeof(Backends).Assembly).Run(options.Unused(), new BenchmarkSettings());
-        return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
+        Backends.Choose(options.Text("device", "cpu"));
     }
-    catch (InputException trouble)
+    if (options.Has("threads"))
     {
-        Console.Error.WriteLine(trouble.Message);
-        return 1;
+        Backends.Threads = options.Number("threads", 2);
     }
+    var summaries = BenchmarkSwitcher.FromAssembly(typeof(Backends).Assembly).Run(options.Unused(), new BenchmarkSettings());
+    return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
 }

@@ -21,24 +21,16 @@ internal static class QuantizedCommand
 
     public static int Run(string[] args)
     {
-        try
-        {
-            var options = new Arguments(args);
-            var json = options.Flag("json");
-            Backends.Threads = options.Has("threads") ? options.Number("threads", 2) : 0;
-            using var backend = Backends.Open(options.Text("device", Backends.Cpu));
-            var format = new QuantizationFormat(options.Number("bits", 4), options.Number("group-size", 32));
-            var width = options.Number("width", 4096);
-            options.RequireAllUsed();
-            format.CheckInput($"a layer of --width {width}", width);
-            Measure(backend, format, width, json);
-            return 0;
-        }
-        catch (InputException trouble)
-        {
-            Console.Error.WriteLine(trouble.Message);
-            return 1;
-        }
+        var options = new Arguments(args);
+        var json = options.Flag("json");
+        Backends.Threads = options.Has("threads") ? options.Number("threads", 2) : 0;
+        using var backend = Backends.Open(options.Text("device", Backends.Cpu));
+        var format = new QuantizationFormat(options.Number("bits", 4), options.Number("group-size", 32));
+        var width = options.Number("width", 4096);
+        options.RequireAllUsed();
+        format.CheckInput($"a layer of --width {width}", width);
+        Measure(backend, format, width, json);
+        return 0;
     }
 
     private static void Measure(IBackend backend, QuantizationFormat format, int width, bool json)

@@ -29,44 +29,36 @@ internal static class StepCommand
 
     public static int Run(string[] args)
     {
-        try
+        var options = new Arguments(args);
+        Backends.Threads = options.Number("threads", 2);
+        using var backend = Backends.Open(options.Text("device", Backends.Cpu));
+        Device.Default = backend;
+        var mode = options.Text("mode", "lora");
+        var method = Modes.TryGetValue(mode, out var known) ? known : throw new InputException($"--mode {mode}: the modes are {string.Join(", ", Modes.Keys)}.");
+        var config = new DistilBertConfig
         {
-            var options = new Arguments(args);
-            Backends.Threads = options.Number("threads", 2);
-            using var backend = Backends.Open(options.Text("device", Backends.Cpu));
-            Device.Default = backend;
-            var mode = options.Text("mode", "lora");
-            var method = Modes.TryGetValue(mode, out var known) ? known : throw new InputException($"--mode {mode}: the modes are {string.Join(", ", Modes.Keys)}.");
-            var config = new DistilBertConfig
-            {
-                Layers = options.Number("layers", 6),
-                Hidden = options.Number("d", 768),
-                Heads = options.Number("heads", 12),
-                FeedForward = options.Number("ffn", 3072),
-                Dropout = 0,
-                AttentionDropout = 0,
-                ClassifierDropout = 0,
-            };
-            var training = new TrainingOptions
-            {
-                Method = method,
-                Lora = new LoRASettings(options.Number("rank", 8), Alpha: 16),
-                Targets = options.Text("targets", "query,value").Split(','),
-                TrainHead = method == TrainingMethod.LoRA ? false : null,           // the tutorial's frozen head
-                Optimizer = OptimizerKind.Sgd,
-                LearningRate = 1e-3f,
-            };
-            var (batch, length, repetitions) = (options.Number("batch", 8), options.Number("seq", 128), options.Number("reps", 5));
-            var json = options.Flag("json");
-            options.RequireAllUsed();
-            Measure(config, training, mode, batch, length, repetitions, json, backend);
-            return 0;
-        }
-        catch (InputException trouble)
+            Layers = options.Number("layers", 6),
+            Hidden = options.Number("d", 768),
+            Heads = options.Number("heads", 12),
+            FeedForward = options.Number("ffn", 3072),
+            Dropout = 0,
+            AttentionDropout = 0,
+            ClassifierDropout = 0,
+        };
+        var training = new TrainingOptions
         {
-            Console.Error.WriteLine(trouble.Message);
-            return 1;
-        }
+            Method = method,
+            Lora = new LoRASettings(options.Number("rank", 8), Alpha: 16),
+            Targets = options.Text("targets", "query,value").Split(','),
+            TrainHead = method == TrainingMethod.LoRA ? false : null,           // the tutorial's frozen head
+            Optimizer = OptimizerKind.Sgd,
+            LearningRate = 1e-3f,
+        };
+        var (batch, length, repetitions) = (options.Number("batch", 8), options.Number("seq", 128), options.Number("reps", 5));
+        var json = options.Flag("json");
+        options.RequireAllUsed();
+        Measure(config, training, mode, batch, length, repetitions, json, backend);
+        return 0;
     }
 
     private static void Measure(DistilBertConfig config, TrainingOptions training, string mode, int batch, int length, int repetitions, bool json, IBackend backend)

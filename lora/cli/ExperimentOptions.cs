@@ -90,9 +90,9 @@ internal sealed class ExperimentOptions
         var (first, dataset) = start.Load(parsed, options, backend, half: testPath is null ? null : DatasetSplit.Train);
         var data = testPath is null ? ExperimentData.Prepare(dataset, first, split, options)
             : ExperimentData.Prepare(dataset, start.LoadTest(parsed, testPath, dataset.Labels), first, split, options);
-        if (data.Left > 0)
+        if (data.LeftOut > 0)
         {
-            Console.Error.WriteLine($"left out of --data because they stand among the test texts: {Text.Count(data.Left)}");
+            Console.Error.WriteLine($"left out of --data because they stand among the test texts: {Text.Count(data.LeftOut)}");
         }
         Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, {Text.Count(data.Test.Examples.Count)} to test; {backend.Description}");
         var source = start.Source(parsed)!;

@@ -52,8 +52,8 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
 
 /// <summary>The encoded texts of an experiment.</summary>
 /// <param name="Train">Trained on.</param> <param name="Validation">Choose epochs and learning rates.</param> <param name="Test">Looked at when all is chosen.</param>
-/// <param name="Left">Texts left out of the first two because they stand among the test texts as well.</param>
-public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test, int Left = 0)
+/// <param name="LeftOut">Texts left out of the first two because they stand among the test texts as well.</param>
+public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test, int LeftOut = 0)
 {
     /// <summary>The parts and what they are for.</summary>
     internal (string Use, IReadOnlyList<EncodedExample> Texts)[] Parts => [("to train on", Train.Examples), ("laid aside for validation", Validation.Examples), ("to test on", Test.Examples)];
@@ -66,7 +66,7 @@ public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validat
     {
         TrainingData.RequireLabels(dataset, classifier);
         var (train, validation, test) = split.Part(Limited(dataset, split, options));
-        return Encode(classifier, options, train, validation, test, left: 0);
+        return Encode(classifier, options, train, validation, test, leftOut: 0);
     }
 
     /// <summary>
@@ -82,14 +82,14 @@ public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validat
         var tested = test.Examples.Select(example => TextCorpus.Fingerprint(example.Text)).ToHashSet();
         var rest = dataset.Where(example => !tested.Contains(TextCorpus.Fingerprint(example.Text)));
         var (train, validation) = Limited(rest, split, options).Split(split.Validation, split.Seed);
-        return Encode(classifier, options, train, validation, test, left: dataset.Examples.Count - rest.Examples.Count);
+        return Encode(classifier, options, train, validation, test, leftOut: dataset.Examples.Count - rest.Examples.Count);
     }
 
     private static TextDataset Limited(TextDataset dataset, SplitOptions split, TrainingOptions options) => options.Limit is { } limit ? dataset.Limit(limit, split.Seed) : dataset;
 
-    private static ExperimentData Encode(TextClassifier classifier, TrainingOptions options, TextDataset train, TextDataset validation, TextDataset test, int left)
+    private static ExperimentData Encode(TextClassifier classifier, TrainingOptions options, TextDataset train, TextDataset validation, TextDataset test, int leftOut)
     {
         EncodedDataset Encoded(TextDataset part) => part.Encode(classifier.Tokenizer, classifier.LongestText(options.MaxLength));
-        return new ExperimentData(Encoded(train), Encoded(validation), Encoded(test), left);
+        return new ExperimentData(Encoded(train), Encoded(validation), Encoded(test), leftOut);
     }
 }

@@ -78,17 +78,7 @@ public sealed class QALoRATests
 
         double Loss() => Reference(inputs[0], layer, zeros, inputs[1], inputs[2], factor).Zip(upstream, (y, u) => y * u).Sum();
 
-        double[] Numeric(int input) => [.. Enumerable.Range(0, inputs[input].Length).Select(e =>
-        {
-            const double step = 1e-3;                                       // the loss is at most quadratic in one element: no truncation error
-            var value = inputs[input][e];
-            inputs[input][e] = value + step;
-            var above = Loss();
-            inputs[input][e] = value - step;
-            var below = Loss();
-            inputs[input][e] = value;
-            return (above - below) / (2 * step);
-        })];
+        double[] Numeric(int input) => Maths.CentralDifferences(inputs[input], Loss);
     }
 
     [Test]

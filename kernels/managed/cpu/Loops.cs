@@ -55,7 +55,7 @@ public sealed unsafe partial class CpuBackend
         Workers.Run(BlocksOf(strip, columns), new ColumnJob<TTerm>(y, term, rows, columns, strip, Wide));
     }
 
-    // NoInlining: the compiler inlines so much into one method and no more. Within a caller that holds this loop for every register, a long formula would be left as calls (GELU: 7 × slower).
+    // NoInlining: the compiler inlines so much into one method and no more. Within a caller that holds this loop for every register, a long formula such as GELU's derivative is left as calls, one for every operation.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void RunElements<T, TKernel>(TKernel kernel, int start, int end) where T : struct, ILanes<T> where TKernel : unmanaged, IElementKernel
     {
