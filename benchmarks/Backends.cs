@@ -11,11 +11,11 @@ internal static class Backends
     /// <summary>The name of the CPU.</summary>
     public const string Cpu = "cpu";
 
-    private static readonly string[] s_known = [Cpu, "cuda", "opencl"];
+    private static readonly string[] Known = [Cpu, "cuda", "opencl"];
 
     /// <summary>Those to measure: all that are usable here, unless <see cref="Choose"/> named one.</summary>
     public static IReadOnlyList<string> Names { get; private set; } =
-        [.. s_known.Where(name => name == Cpu || GpuDevices.Find(Kind(name)).Any(device => device.Index == 0 && device.IsUsable))];
+        [.. Known.Where(name => name == Cpu || GpuDevices.Find(Kind(name)).Any(device => device.Index == 0 && device.IsUsable))];
 
     /// <summary>Threads of the CPU; 0: one per core.</summary>
     public static int Threads { get; set; }
@@ -39,9 +39,9 @@ internal static class Backends
         }
     }
 
-    private static string RequireKnown(string name) => s_known.Contains(name)
+    private static string RequireKnown(string name) => Known.Contains(name)
         ? name
-        : throw new InputException($"--device {name}: the devices are {string.Join(", ", s_known)}.");
+        : throw new InputException($"--device {name}: the devices are {string.Join(", ", Known)}.");
 
     private static GpuKind Kind(string name) => name == "cuda" ? GpuKind.Cuda : GpuKind.OpenCL;
 }

@@ -50,7 +50,7 @@ internal sealed class BenchmarkSettings : ManualConfig
     /// </summary>
     private sealed class BySize : IOrderer
     {
-        private static readonly string[] s_keys = [nameof(LoRACost.Device), nameof(LoRACost.Width), nameof(LoRACost.Tokens)];
+        private static readonly string[] Keys = [nameof(LoRACost.Device), nameof(LoRACost.Width), nameof(LoRACost.Tokens)];
 
         public bool SeparateLogicalGroups => true;
 
@@ -66,7 +66,7 @@ internal sealed class BenchmarkSettings : ManualConfig
         public string? GetHighlightGroupKey(BenchmarkCase benchmark) => null;
 
         public string GetLogicalGroupKey(ImmutableArray<BenchmarkCase> all, BenchmarkCase benchmark) =>
-            $"{benchmark.Descriptor.Type.Name} {string.Join(' ', s_keys.Select(key => benchmark.Parameters[key]))}";
+            $"{benchmark.Descriptor.Type.Name} {string.Join(' ', Keys.Select(key => benchmark.Parameters[key]))}";
 
         public IEnumerable<IGrouping<string, BenchmarkCase>> GetLogicalGroupOrder(
             IEnumerable<IGrouping<string, BenchmarkCase>> groups, IEnumerable<BenchmarkLogicalGroupRule>? order = null) => groups;

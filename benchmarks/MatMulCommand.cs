@@ -17,7 +17,7 @@ internal static class MatMulCommand
 
     private sealed record Case(string Name, int M, int N, int K, bool TransposeA = false, bool TransposeB = false);
 
-    private static readonly Case[] s_cases =
+    private static readonly Case[] Cases =
     [
         new("square", 512, 512, 512),
         new("square", 2048, 2048, 2048),
@@ -55,7 +55,7 @@ internal static class MatMulCommand
 
     private static void Measure(IBackend backend, bool json)
     {
-        var products = s_cases.Select(shape => new Measured(backend, shape)).ToList();
+        var products = Cases.Select(shape => new Measured(backend, shape)).ToList();
         const int peakIterations = 2_000;
         var peak = backend is CpuBackend cpu ? new Windows(() => PeakLoop.Run(cpu, peakIterations)) : null;
         peak?.WarmUp();
@@ -83,21 +83,21 @@ internal static class MatMulCommand
         /// <summary>Products that a GPU is given before it is waited for: fewer would measure the way to the device.</summary>
         private const int ProductsPerWait = 10;
 
-        private readonly Case _case;
-        private readonly Matrix _y, _a, _b;
+        private readonly Case shape;
+        private readonly Matrix y, a, b;
 
         public Measured(IBackend backend, Case shape)
         {
-            _case = shape;
-            _y = new(backend.Allocate<float>(shape.M * shape.N), shape.M, shape.N);
-            _a = Random(backend, shape.M, shape.K, shape.TransposeA);
-            _b = Random(backend, shape.K, shape.N, shape.TransposeB);
+            this.shape = shape;
+            y = new(backend.Allocate<float>(shape.M * shape.N), shape.M, shape.N);
+            a = Random(backend, shape.M, shape.K, shape.TransposeA);
+            b = Random(backend, shape.K, shape.N, shape.TransposeB);
             var count = backend is CpuBackend ? 1 : ProductsPerWait;
             Windows = new(() =>
             {
                 for (var i = 0; i < count; i++)
                 {
-                    backend.Product(_y, _a, _b);
+                    backend.Product(y, a, b);
                 }
                 backend.Synchronize();
                 return 2.0 * count * shape.M * shape.N * shape.K;
@@ -106,18 +106,18 @@ internal static class MatMulCommand
 
         public Windows Windows { get; }
 
-        private double Microseconds => 2e-3 * _case.M * _case.N * _case.K / Windows.Best;
+        private double Microseconds => 2e-3 * shape.M * shape.N * shape.K / Windows.Best;
 
-        public string Line(double? peak) => $"{_case.Name,-12} {_case.M,5} × {_case.N,5} × {_case.K,5} {Figure(Windows.Median, peak)}, best {Figure(Windows.Best, peak)} {Microseconds,9:F1} µs";
+        public string Line(double? peak) => $"{shape.Name,-12} {shape.M,5} × {shape.N,5} × {shape.K,5} {Figure(Windows.Median, peak)}, best {Figure(Windows.Best, peak)} {Microseconds,9:F1} µs";
 
         public string Json(IBackend backend, Windows? peak)
         {
             var values = new Dictionary<string, object>
             {
-                ["name"] = _case.Name,
-                ["m"] = _case.M,
-                ["n"] = _case.N,
-                ["k"] = _case.K,
+                ["name"] = shape.Name,
+                ["m"] = shape.M,
+                ["n"] = shape.N,
+                ["k"] = shape.K,
                 ["gflops"] = Math.Round(Windows.Median, 2),
                 ["gflops_best"] = Math.Round(Windows.Best, 2),
                 ["device"] = backend.Description,
@@ -148,11 +148,11 @@ internal static class MatMulCommand
     /// <summary>Repeats an action and keeps the GFLOP/s of each window of time.</summary>
     private sealed class Windows(Func<double> run)
     {
-        private readonly List<double> _gflops = [];
+        private readonly List<double> gflops = [];
 
-        public double Best => _gflops.Max();
+        public double Best => gflops.Max();
 
-        public double Median => _gflops.Order().ElementAt(_gflops.Count / 2);
+        public double Median => gflops.Order().ElementAt(gflops.Count / 2);
 
         /// <summary>Long enough for the JIT's last tier to arrive.</summary>
         public void WarmUp()
@@ -162,7 +162,7 @@ internal static class MatMulCommand
                 Measure(0.01);
                 Thread.Sleep(10);
             }
-            _gflops.Clear();
+            gflops.Clear();
         }
 
         public void Measure(double seconds)
@@ -174,7 +174,7 @@ internal static class MatMulCommand
                 operations += run();
             }
             while (watch.Elapsed.TotalSeconds < seconds);
-            _gflops.Add(operations / watch.Elapsed.TotalSeconds * 1e-9);
+            gflops.Add(operations / watch.Elapsed.TotalSeconds * 1e-9);
         }
     }
 }

@@ -35,10 +35,7 @@ internal static unsafe class PeakLoop
 
     private readonly struct Job<T>(float* sums, int iterations) : IJob where T : struct, ILanes<T>
     {
-        private readonly float* _sums = sums;
-        private readonly int _iterations = iterations;
-
-        public void Run(int block, Scratch scratch) => _sums[block] = Chain(_iterations, 0.5f + block);
+        public void Run(int block, Scratch scratch) => sums[block] = Chain(iterations, 0.5f + block);
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static float Chain(int iterations, float seed)

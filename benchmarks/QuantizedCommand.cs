@@ -17,7 +17,7 @@ internal static class QuantizedCommand
     private const int Rounds = 9;
     private const double WindowSeconds = 0.1;
 
-    private static readonly int[] s_rows = [1, 2, 4, 8, 16, 32, 128, 512];
+    private static readonly int[] Rows = [1, 2, 4, 8, 16, 32, 128, 512];
 
     public static int Run(string[] args)
     {
@@ -42,7 +42,7 @@ internal static class QuantizedCommand
         }
         foreach (var forward in new[] { true, false })
         {
-            foreach (var rows in s_rows)
+            foreach (var rows in Rows)
             {
                 var (floats, packed, reading) = (new List<double>(), new List<double>(), new List<double>());
                 using var y = backend.Allocate<float>(rows * width);
@@ -91,16 +91,16 @@ internal static class QuantizedCommand
     /// <summary>Weights in rotation.</summary>
     private sealed class Weights
     {
-        private readonly IBackend _backend;
-        private readonly List<Matrix> _floats = [];
-        private readonly List<QuantizedMatrix> _packed = [];
-        private readonly DeviceBuffer<float> _sum;
-        private int _nextFloat, _nextPacked, _nextRead;
+        private readonly IBackend backend;
+        private readonly List<Matrix> floats = [];
+        private readonly List<QuantizedMatrix> packed = [];
+        private readonly DeviceBuffer<float> sum;
+        private int nextFloat, nextPacked, nextRead;
 
         public Weights(IBackend backend, QuantizationFormat format, int width)
         {
-            _backend = backend;
-            _sum = backend.Allocate<float>(1);
+            this.backend = backend;
+            sum = backend.Allocate<float>(1);
             var random = new Random(1);
             var (count, bytes) = (width * width, PackedCodes.Bytes((long)width * width, format.Bits));
             var values = new float[count];
@@ -116,24 +116,24 @@ internal static class QuantizedCommand
             {
                 var buffer = backend.Allocate<float>(count);
                 backend.Upload<float>(buffer, values);
-                _floats.Add(new Matrix(buffer, width, width));
+                floats.Add(new Matrix(buffer, width, width));
             }
             for (var packedBytes = 0L; packedBytes < LeastBytes; packedBytes += (long)(format.BitsPerWeight * count / 8))
             {
                 var (codeBuffer, gridBuffer) = (backend.Allocate<byte>(codes.Length), backend.Allocate<GroupGrid>(grids.Length));
                 backend.Upload<byte>(codeBuffer, codes);
                 backend.Upload<GroupGrid>(gridBuffer, grids);
-                _packed.Add(new QuantizedMatrix(codeBuffer, gridBuffer, width, width, format.Bits, format.GroupSize));
+                packed.Add(new QuantizedMatrix(codeBuffer, gridBuffer, width, width, format.Bits, format.GroupSize));
             }
         }
 
-        public double FloatBytes => 4.0 * _floats[0].Rows * _floats[0].Columns;
+        public double FloatBytes => 4.0 * floats[0].Rows * floats[0].Columns;
 
-        public Matrix NextFloat() => _floats[_nextFloat++ % _floats.Count];
+        public Matrix NextFloat() => floats[nextFloat++ % floats.Count];
 
-        public QuantizedMatrix NextPacked() => _packed[_nextPacked++ % _packed.Count];
+        public QuantizedMatrix NextPacked() => packed[nextPacked++ % packed.Count];
 
-        public void Read() => _backend.Sum(_sum, 1, _floats[_nextRead++ % _floats.Count].Buffer);
+        public void Read() => backend.Sum(sum, 1, floats[nextRead++ % floats.Count].Buffer);
     }
 
     private sealed record Result(string Product, int Rows, int Width, QuantizationFormat Format, double FloatSeconds, double PackedSeconds, double Ratio, double ReadingRate)

@@ -26,7 +26,7 @@ public sealed partial class GpuBackend
         int blocks = Pieces(shape.LongestSequence, AttentionTiles.Own), strips = Pieces(width, AttentionTiles.Strip);
         var tiles = new AttentionTiles(
             View(offsets), blocks, strips, shape.Heads, width, new DropoutMask(shape.Dropout, shape.Seed), shape.Dropout > 0 ? 1 : 0);
-        ForEachGroup((offsets.Length - 1) * shape.Heads * strips * blocks, Math.Min(_groupThreads, AttentionTiles.Threads), kernel(tiles));
+        ForEachGroup((offsets.Length - 1) * shape.Heads * strips * blocks, Math.Min(groupThreads, AttentionTiles.Threads), kernel(tiles));
         static int Pieces(int count, int piece) => (count + piece - 1) / piece;
     }
 

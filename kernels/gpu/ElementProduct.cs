@@ -29,7 +29,7 @@ internal readonly struct MatrixView(ArrayView<float> elements, Matrix matrix)
     /// <summary>Elements from one row to the next, and from one column to the next.</summary>
     public readonly int RowStep = matrix.Transposed ? 1 : matrix.RowStride, ColumnStep = matrix.Transposed ? matrix.RowStride : 1;
 
-    private readonly int _offset = matrix.Offset, _batchStride = matrix.BatchStride;
+    private readonly int offset = matrix.Offset, batchStride = matrix.BatchStride;
 
-    public int At(int batch, int row, int column) => _offset + batch * _batchStride + row * RowStep + column * ColumnStep;
+    public int At(int batch, int row, int column) => offset + batch * batchStride + row * RowStep + column * ColumnStep;
 }

@@ -17,7 +17,7 @@ public sealed partial class GpuBackend
         AssertOneThread();
         if (x.Length > 0)
         {
-            View(x).CopyTo(_stream, View(y));
+            View(x).CopyTo(stream, View(y));
         }
     }
 

@@ -14,34 +14,33 @@ namespace LoraScratch.Kernels.Gpu;
 /// </summary>
 public sealed partial class GpuBackend : IBackend
 {
-    private readonly Context _context;
-    private readonly Accelerator _accelerator;
-    private readonly AcceleratorStream _stream;
-    private readonly Staging _staging;
-    private readonly BufferPool<MemoryBuffer1D<byte, Stride1D.Dense>> _memory;
-    private readonly int _thread = Environment.CurrentManagedThreadId;
-    private bool _disposed;
+    private readonly Context context;
+    private readonly Accelerator accelerator;
+    private readonly AcceleratorStream stream;
+    private readonly Staging staging;
+    private readonly BufferPool<MemoryBuffer1D<byte, Stride1D.Dense>> memory;
+    private readonly int thread = Environment.CurrentManagedThreadId;
+    private bool disposed;
 
     static GpuBackend() => DeviceMath.Register();
 
     internal GpuBackend(Device device, GpuOptimization optimization, int groupThreads, int elementThreads)
     {
-        _groupThreads = groupThreads;
-        _elementThreads = elementThreads;
-        _context = NewContext(optimization);
+        (this.groupThreads, this.elementThreads) = (groupThreads, elementThreads);
+        context = NewContext(optimization);
         try
         {
-            _accelerator = device.CreateAccelerator(_context);
-            _stream = _accelerator.DefaultStream;
-            _staging = new Staging(_accelerator, _stream);
+            accelerator = device.CreateAccelerator(context);
+            stream = accelerator.DefaultStream;
+            staging = new Staging(accelerator, stream);
         }
         catch
         {
-            _accelerator?.Dispose();
-            _context.Dispose();
+            accelerator?.Dispose();
+            context.Dispose();
             throw;
         }
-        _memory = new(typeof(GpuBackend), Take, segment => segment.Dispose());
+        memory = new(typeof(GpuBackend), Take, segment => segment.Dispose());
         Description = device switch
         {
             CudaDevice => $"CUDA, {device.Name}",
@@ -54,7 +53,7 @@ public sealed partial class GpuBackend : IBackend
     public string Description { get; }
 
     /// <summary>What the pool holds and what is lent out of it.</summary>
-    public MemoryUse Memory => _memory.Use;
+    public MemoryUse Memory => memory.Use;
 
     /// <summary>Lends a buffer from the pool; its contents are undefined.</summary>
     /// <exception cref="OutOfMemoryException">The device has no more memory.</exception>
@@ -62,7 +61,7 @@ public sealed partial class GpuBackend : IBackend
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         AssertOneThread();
-        return new PooledBuffer<T, MemoryBuffer1D<byte, Stride1D.Dense>>(_memory, length);
+        return new PooledBuffer<T, MemoryBuffer1D<byte, Stride1D.Dense>>(memory, length);
     }
 
     /// <summary>Copies host memory to the start of a buffer, in order with the kernels; the host memory may be changed after the call.</summary>
@@ -70,7 +69,7 @@ public sealed partial class GpuBackend : IBackend
     {
         Debug.Assert(source.Length <= destination.Length);
         AssertOneThread();
-        _staging.Upload(Bytes(destination), MemoryMarshal.AsBytes(source));
+        staging.Upload(Bytes(destination), MemoryMarshal.AsBytes(source));
     }
 
     /// <summary>Waits for the kernels before it and copies the start of a buffer to host memory.</summary>
@@ -78,23 +77,23 @@ public sealed partial class GpuBackend : IBackend
     {
         Debug.Assert(destination.Length <= source.Length);
         AssertOneThread();
-        _staging.Download(MemoryMarshal.AsBytes(destination), Bytes(source));
+        staging.Download(MemoryMarshal.AsBytes(destination), Bytes(source));
     }
 
     /// <summary>Waits until every kernel issued so far has ended.</summary>
-    public void Synchronize() => _stream.Synchronize();
+    public void Synchronize() => stream.Synchronize();
 
     /// <summary>Waits for the device and frees its memory; buffers still lent become unusable.</summary>
     public void Dispose()
     {
-        if (!_disposed)
+        if (!disposed)
         {
-            _disposed = true;
-            _stream.Synchronize();
-            _memory.Dispose();
-            _staging.Dispose();
-            _accelerator.Dispose();
-            _context.Dispose();
+            disposed = true;
+            stream.Synchronize();
+            memory.Dispose();
+            staging.Dispose();
+            accelerator.Dispose();
+            context.Dispose();
         }
     }
 
@@ -116,7 +115,7 @@ public sealed partial class GpuBackend : IBackend
     {
         try
         {
-            return _accelerator.Allocate1D<byte>(bytes);
+            return accelerator.Allocate1D<byte>(bytes);
         }
         catch (CudaException e) when (e.Error == nameof(CudaError.CUDA_ERROR_OUT_OF_MEMORY))
         {
@@ -130,5 +129,5 @@ public sealed partial class GpuBackend : IBackend
 
     [Conditional("DEBUG")]
     private void AssertOneThread() => Debug.Assert(
-        Environment.CurrentManagedThreadId == _thread, "the thread that opened the backend issues its kernels: drivers bind a device to a thread");
+        Environment.CurrentManagedThreadId == thread, "the thread that opened the backend issues its kernels: drivers bind a device to a thread");
 }

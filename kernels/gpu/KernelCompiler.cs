@@ -17,7 +17,7 @@ internal static class KernelCompiler
 {
     private const BindingFlags Bodies = BindingFlags.Static | BindingFlags.NonPublic;
 
-    private static readonly Type[] s_structs =
+    private static readonly Type[] Structs =
         [.. new[] { typeof(GpuBackend).Assembly, typeof(IBackend).Assembly }.SelectMany(assembly => assembly.GetTypes()).Where(type => type.IsValueType)];
 
     /// <summary>The text of every kernel.</summary>
@@ -46,7 +46,7 @@ internal static class KernelCompiler
     }
 
     private static IEnumerable<Type> Kernels() =>
-        s_structs.Where(type => type.IsAssignableTo(typeof(IElementKernel)) || type.IsAssignableTo(typeof(IGroupKernel))).SelectMany(Closed);
+        Structs.Where(type => type.IsAssignableTo(typeof(IElementKernel)) || type.IsAssignableTo(typeof(IGroupKernel))).SelectMany(Closed);
 
     /// <summary>A type, or a generic type with arguments: every pair of the first two, and each with one of the third.</summary>
     private static IEnumerable<Type> Closed(Type type)
@@ -66,7 +66,7 @@ internal static class KernelCompiler
     private static Type[] Choices(Type parameter)
     {
         var interfaces = parameter.GetGenericParameterConstraints().Where(constraint => constraint.IsInterface).ToArray();
-        var choices = s_structs.Where(type => interfaces.All(type.IsAssignableTo)).SelectMany(Closed).ToArray();
+        var choices = Structs.Where(type => interfaces.All(type.IsAssignableTo)).SelectMany(Closed).ToArray();
         return interfaces.Length > 0 && choices.Length > 0
             ? choices
             : throw new NotSupportedException($"Nothing is known that fits {parameter} of {parameter.DeclaringType}.");

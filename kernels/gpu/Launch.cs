@@ -22,8 +22,8 @@ internal interface IGroupKernel
 
 public sealed partial class GpuBackend
 {
-    private readonly int _groupThreads, _elementThreads;
-    private readonly Dictionary<Type, Delegate> _launchers = [];
+    private readonly int groupThreads, elementThreads;
+    private readonly Dictionary<Type, Delegate> launchers = [];
 
     /// <summary>Kernels issued so far.</summary>
     internal long Launches { get; private set; }
@@ -34,16 +34,16 @@ public sealed partial class GpuBackend
         AssertOneThread();
         if (count > 0)                                      // drivers refuse an empty grid
         {
-            var launcher = _launchers.TryGetValue(typeof(TKernel), out var known)
+            var launcher = launchers.TryGetValue(typeof(TKernel), out var known)
                 ? (Action<Index1D, TKernel>)known
-                : Keep(_accelerator.LoadImplicitlyGroupedStreamKernel<Index1D, TKernel>(ElementBody, _elementThreads));
+                : Keep(accelerator.LoadImplicitlyGroupedStreamKernel<Index1D, TKernel>(ElementBody, elementThreads));
             launcher(count, kernel);
             Launches++;
         }
     }
 
     /// <summary>Runs a kernel in groups of as many threads as this backend gives.</summary>
-    private void ForEachGroup<TKernel>(int groups, in TKernel kernel) where TKernel : struct, IGroupKernel => ForEachGroup(groups, _groupThreads, kernel);
+    private void ForEachGroup<TKernel>(int groups, in TKernel kernel) where TKernel : struct, IGroupKernel => ForEachGroup(groups, groupThreads, kernel);
 
     /// <summary>Runs a kernel in groups of a number of threads.</summary>
     /// <param name="groups">How many groups.</param> <param name="threads">Threads of a group, the same in every call.</param> <param name="kernel">The kernel.</param>
@@ -53,9 +53,9 @@ public sealed partial class GpuBackend
         AssertOneThread();
         if (groups > 0)
         {
-            var launcher = _launchers.TryGetValue(typeof(TKernel), out var known)
+            var launcher = launchers.TryGetValue(typeof(TKernel), out var known)
                 ? (Action<KernelConfig, TKernel>)known
-                : Keep(_accelerator.LoadStreamKernel<TKernel>(GroupBody, new KernelSpecialization(threads, atATime)));
+                : Keep(accelerator.LoadStreamKernel<TKernel>(GroupBody, new KernelSpecialization(threads, atATime)));
             launcher(new KernelConfig(groups, threads), kernel);
             Launches++;
         }
@@ -68,7 +68,7 @@ public sealed partial class GpuBackend
     /// <summary>Compiling takes milliseconds, so a launcher is kept; ILGPU itself would forget it.</summary>
     private Action<TFirst, TKernel> Keep<TFirst, TKernel>(Action<TFirst, TKernel> launcher)
     {
-        _launchers.Add(typeof(TKernel), launcher);
+        launchers.Add(typeof(TKernel), launcher);
         return launcher;
     }
 }

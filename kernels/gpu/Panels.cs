@@ -103,9 +103,9 @@ internal struct PanelCarrier<TSource> where TSource : struct, IPanelSource
     /// <summary>Floats between the two places that a panel has in shared memory in turn: one bit, so that the other place is found by one instruction.</summary>
     public const int OtherPlace = 4096;
 
-    private readonly TSource _source;
-    private readonly int _panelLines, _panelDepth, _lines;
-    private int _index, _depth, _place;
+    private readonly TSource source;
+    private readonly int panelLines, panelDepth, lines;
+    private int index, depth, place;
 
     /// <summary>A thread's share; a small panel leaves threads without one.</summary>
     /// <param name="source">The factor.</param> <param name="thread">Which thread of the group.</param>
@@ -117,12 +117,11 @@ internal struct PanelCarrier<TSource> where TSource : struct, IPanelSource
     {
         var lineInPanel = TSource.AlongDepth ? thread / 2 % panelLines : thread % (panelLines / 4) * 4;
         var k = TSource.AlongDepth ? (thread / (2 * panelLines) * 2 + thread % 2) * 4 : thread / (panelLines / 4);
-        _source = source;
-        (_panelLines, _panelDepth) = (panelLines, panelDepth);
-        _index = source.Index(batch, line + lineInPanel, start + k);
-        _lines = source.Lines - line - lineInPanel;
-        _depth = k < panelDepth && _lines > 0 ? end - start - k : 0;
-        _place = k < panelDepth ? place + k * Pitch(panelLines) + lineInPanel : int.MinValue;
+        (this.source, this.panelLines, this.panelDepth) = (source, panelLines, panelDepth);
+        index = source.Index(batch, line + lineInPanel, start + k);
+        lines = source.Lines - line - lineInPanel;
+        depth = k < panelDepth && lines > 0 ? end - start - k : 0;
+        this.place = k < panelDepth ? place + k * Pitch(panelLines) + lineInPanel : int.MinValue;
     }
 
     /// <summary>Floats from one depth of a panel to the next.</summary>
@@ -131,30 +130,30 @@ internal struct PanelCarrier<TSource> where TSource : struct, IPanelSource
     /// <summary>Reads the four elements of the next panel.</summary>
     public Float4 Read()
     {
-        var four = _source.Read(_index, _lines, _depth);
-        _index += _source.Step(_panelDepth);
-        _depth -= _panelDepth;
+        var four = source.Read(index, lines, depth);
+        index += source.Step(panelDepth);
+        depth -= panelDepth;
         return four;
     }
 
     /// <summary>Writes them to shared memory, to the two places in turn.</summary>
     public void Write(ArrayView<Float4> panels, Float4 four)
     {
-        if (_place >= 0)
+        if (place >= 0)
         {
             if (TSource.AlongDepth)
             {
                 var floats = panels.Cast<float>();
-                floats[_place] = four.X;
-                floats[_place + Pitch(_panelLines)] = four.Y;
-                floats[_place + 2 * Pitch(_panelLines)] = four.Z;
-                floats[_place + 3 * Pitch(_panelLines)] = four.W;
+                floats[place] = four.X;
+                floats[place + Pitch(panelLines)] = four.Y;
+                floats[place + 2 * Pitch(panelLines)] = four.Z;
+                floats[place + 3 * Pitch(panelLines)] = four.W;
             }
             else
             {
-                panels[_place / 4] = four;
+                panels[place / 4] = four;
             }
         }
-        _place ^= OtherPlace;
+        place ^= OtherPlace;
     }
 }

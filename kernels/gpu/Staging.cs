@@ -11,8 +11,8 @@ internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream)
 {
     private const int Size = 4 << 20;
 
-    private readonly PageLockedArray1D<byte> _memory = accelerator.AllocatePageLocked1D<byte>(Size, uninitialized: true);
-    private int _used;
+    private readonly PageLockedArray1D<byte> memory = accelerator.AllocatePageLocked1D<byte>(Size, uninitialized: true);
+    private int used;
 
     /// <summary>Copies to the start of a view, after what the stream was given before; the source may be changed after the call.</summary>
     public void Upload(ArrayView<byte> destination, ReadOnlySpan<byte> source)
@@ -20,15 +20,15 @@ internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream)
         for (var done = 0; done < source.Length;)
         {
             var count = Math.Min(source.Length - done, Size);
-            if (_used + count > Size)
+            if (used + count > Size)
             {
                 stream.Synchronize();                       // the copies before have left
-                _used = 0;
+                used = 0;
             }
-            var piece = _memory.Span.Slice(_used, count);
+            var piece = memory.Span.Slice(used, count);
             source.Slice(done, count).CopyTo(piece);
             destination.SubView(done, count).CopyFromCPUUnsafeAsync(stream, ref piece[0], count);
-            _used += (count + 63) / 64 * 64;                // whole cache lines
+            used += (count + 63) / 64 * 64;                // whole cache lines
             done += count;
         }
     }
@@ -37,8 +37,8 @@ internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream)
     public void Download(Span<byte> destination, ArrayView<byte> source)
     {
         stream.Synchronize();
-        _used = 0;
-        var piece = _memory.Span;
+        used = 0;
+        var piece = memory.Span;
         for (var done = 0; done < destination.Length;)
         {
             var count = Math.Min(destination.Length - done, Size);
@@ -49,5 +49,5 @@ internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream)
         }
     }
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose() => memory.Dispose();
 }

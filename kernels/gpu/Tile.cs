@@ -44,7 +44,7 @@ internal interface ITile
 /// <summary>128 × 128 elements: each thread has four blocks, 64 rows and columns apart.</summary>
 internal struct LargeTile : ITile
 {
-    private Block _topLeft, _topRight, _bottomLeft, _bottomRight;
+    private Block topLeft, topRight, bottomLeft, bottomRight;
 
     public static int Rows => 128;
     public static int Columns => 128;
@@ -58,20 +58,20 @@ internal struct LargeTile : ITile
     {
         Float4 top = panels[a], bottom = panels[a + 16];            // 64 floats on
         Float4 left = panels[b], right = panels[b + 16];
-        _topLeft.MultiplyAdd(top, left);
-        _topRight.MultiplyAdd(top, right);
-        _bottomLeft.MultiplyAdd(bottom, left);
-        _bottomRight.MultiplyAdd(bottom, right);
+        topLeft.MultiplyAdd(top, left);
+        topRight.MultiplyAdd(top, right);
+        bottomLeft.MultiplyAdd(bottom, left);
+        bottomRight.MultiplyAdd(bottom, right);
     }
 
     public readonly void SumSlices(ArrayView<Float4> panels, int thread) { }
 
     public readonly void Write(in ProductOutput y, int first, int row, int column)
     {
-        _topLeft.Write(y, first, row, column);
-        _topRight.Write(y, first, row, column + 64);
-        _bottomLeft.Write(y, first, row + 64, column);
-        _bottomRight.Write(y, first, row + 64, column + 64);
+        topLeft.Write(y, first, row, column);
+        topRight.Write(y, first, row, column + 64);
+        bottomLeft.Write(y, first, row + 64, column);
+        bottomRight.Write(y, first, row + 64, column + 64);
     }
 }
 
@@ -95,7 +95,7 @@ internal readonly struct Width8 : IWidth { public static int Columns => 8; }
 /// </summary>
 internal struct SmallTile<TWidth> : ITile where TWidth : struct, IWidth
 {
-    private Block _block;
+    private Block block;
 
     public static int Rows => 64;
     public static int Columns => TWidth.Columns;
@@ -111,7 +111,7 @@ internal struct SmallTile<TWidth> : ITile where TWidth : struct, IWidth
     private static int ThreadsOfSlice => 16 * BlocksAcross;
     private static int InSlice(int thread) => thread % ThreadsOfSlice;
 
-    public void MultiplyAdd(ArrayView<Float4> panels, int a, int b) => _block.MultiplyAdd(panels[a], panels[b]);
+    public void MultiplyAdd(ArrayView<Float4> panels, int a, int b) => block.MultiplyAdd(panels[a], panels[b]);
 
     /// <summary>By halves; each slice saves its block once, in a place of its own.</summary>
     public void SumSlices(ArrayView<Float4> panels, int thread)
@@ -121,12 +121,12 @@ internal struct SmallTile<TWidth> : ITile where TWidth : struct, IWidth
         {
             if (slice >= half && slice < 2 * half)
             {
-                _block.Save(panels, thread);
+                block.Save(panels, thread);
             }
             Group.Barrier();
             if (slice < half)
             {
-                _block.AddSaved(panels, thread + half * ThreadsOfSlice);
+                block.AddSaved(panels, thread + half * ThreadsOfSlice);
             }
         }
     }
@@ -135,11 +135,11 @@ internal struct SmallTile<TWidth> : ITile where TWidth : struct, IWidth
     {
         if (y.IsMirrored)
         {
-            _block.Transposed.Write(y, first, column, row);
+            block.Transposed.Write(y, first, column, row);
         }
         else
         {
-            _block.Write(y, first, row, column);
+            block.Write(y, first, row, column);
         }
     }
 }

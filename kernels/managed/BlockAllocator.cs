@@ -28,7 +28,7 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     /// <summary>Segments have multiples of this as sizes, so that nearly equal large requests can use the same one.</summary>
     public const long SegmentGranularity = 32L << 20;
 
-    private readonly List<Segment> _segments = [];
+    private readonly List<Segment> segments = [];
 
     /// <summary>What is reserved, lent, and was lent at most.</summary>
     public MemoryUse Use { get; private set; }
@@ -40,7 +40,7 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     public bool TryAllocate(long bytes, out Block block)
     {
         var size = RoundUp(Math.Max(bytes, 1), Granularity);
-        foreach (var segment in _segments)
+        foreach (var segment in segments)
         {
             if (segment.TryTake(size, out var offset))
             {
@@ -76,29 +76,29 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     /// <summary>Gives every segment back to the device, lent or not.</summary>
     public void ReleaseAll()
     {
-        foreach (var segment in _segments)
+        foreach (var segment in segments)
         {
             release(segment.Memory);
         }
-        _segments.Clear();
+        segments.Clear();
         Use = Use with { Reserved = 0, InUse = 0 };
     }
 
     private void AddSegment(long size)
     {
         var released = 0L;
-        for (var i = _segments.Count - 1; i >= 0 && released < size; i--)
+        for (var i = segments.Count - 1; i >= 0 && released < size; i--)
         {
-            var segment = _segments[i];
+            var segment = segments[i];
             if (segment.IsFree)
             {
-                _segments.RemoveAt(i);
+                segments.RemoveAt(i);
                 Use = Use with { Reserved = Use.Reserved - segment.Size };
                 released += segment.Size;
                 release(segment.Memory);
             }
         }
-        _segments.Add(new Segment(take(size), size));
+        segments.Add(new Segment(take(size), size));
         Use = Use with { Reserved = Use.Reserved + size };
     }
 
@@ -111,13 +111,13 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     /// <summary>One piece of device memory with its free ranges in the order of addresses, no two of which touch.</summary>
     public sealed class Segment
     {
-        private readonly List<(long Offset, long Size)> _free;
+        private readonly List<(long Offset, long Size)> free;
 
         internal Segment(TMemory memory, long size)
         {
             Memory = memory;
             Size = size;
-            _free = [(0, size)];
+            free = [(0, size)];
         }
 
         /// <summary>The device's memory.</summary>
@@ -127,13 +127,13 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
         public long Size { get; }
 
         /// <summary>True when no block of it is lent.</summary>
-        public bool IsFree => _free.Count == 1 && _free[0].Size == Size;
+        public bool IsFree => free.Count == 1 && free[0].Size == Size;
 
         internal bool TryTake(long size, out long offset)
         {
-            for (var i = 0; i < _free.Count; i++)
+            for (var i = 0; i < free.Count; i++)
             {
-                var range = _free[i];
+                var range = free[i];
                 if (range.Size < size)
                 {
                     continue;
@@ -141,11 +141,11 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
                 offset = range.Offset;
                 if (range.Size == size)
                 {
-                    _free.RemoveAt(i);
+                    free.RemoveAt(i);
                 }
                 else
                 {
-                    _free[i] = (range.Offset + size, range.Size - size);
+                    free[i] = (range.Offset + size, range.Size - size);
                 }
                 return true;
             }
@@ -156,36 +156,36 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
         internal void Return(long offset, long size)
         {
             var next = FirstFreeAfter(offset);
-            var joinsNext = next < _free.Count && offset + size == _free[next].Offset;
-            var joinsPrevious = next > 0 && _free[next - 1].Offset + _free[next - 1].Size == offset;
-            Debug.Assert(next == _free.Count || offset + size <= _free[next].Offset, "a block was freed twice");
-            Debug.Assert(next == 0 || _free[next - 1].Offset + _free[next - 1].Size <= offset, "a block was freed twice");
+            var joinsNext = next < free.Count && offset + size == free[next].Offset;
+            var joinsPrevious = next > 0 && free[next - 1].Offset + free[next - 1].Size == offset;
+            Debug.Assert(next == free.Count || offset + size <= free[next].Offset, "a block was freed twice");
+            Debug.Assert(next == 0 || free[next - 1].Offset + free[next - 1].Size <= offset, "a block was freed twice");
             if (joinsPrevious && joinsNext)
             {
-                _free[next - 1] = (_free[next - 1].Offset, _free[next - 1].Size + size + _free[next].Size);
-                _free.RemoveAt(next);
+                free[next - 1] = (free[next - 1].Offset, free[next - 1].Size + size + free[next].Size);
+                free.RemoveAt(next);
             }
             else if (joinsPrevious)
             {
-                _free[next - 1] = (_free[next - 1].Offset, _free[next - 1].Size + size);
+                free[next - 1] = (free[next - 1].Offset, free[next - 1].Size + size);
             }
             else if (joinsNext)
             {
-                _free[next] = (offset, size + _free[next].Size);
+                free[next] = (offset, size + free[next].Size);
             }
             else
             {
-                _free.Insert(next, (offset, size));
+                free.Insert(next, (offset, size));
             }
         }
 
         private int FirstFreeAfter(long offset)
         {
-            int low = 0, high = _free.Count;
+            int low = 0, high = free.Count;
             while (low < high)
             {
                 var middle = (low + high) / 2;
-                if (_free[middle].Offset < offset)
+                if (free[middle].Offset < offset)
                 {
                     low = middle + 1;
                 }

@@ -14,38 +14,38 @@ internal sealed class BufferPool<TMemory>(Type owner, Func<long, TMemory> take, 
     /// <summary>Below this the pool grows without looking for forgotten buffers first.</summary>
     private const long FirstCollection = 256L << 20;
 
-    private readonly Lock _lock = new();
-    private readonly BlockAllocator<TMemory> _blocks = new(take, release);
+    private readonly Lock gate = new();
+    private readonly BlockAllocator<TMemory> blocks = new(take, release);
 
-    private long _collectAbove = FirstCollection;
-    private volatile bool _disposed;
+    private long collectAbove = FirstCollection;
+    private volatile bool disposed;
 
     public MemoryUse Use
     {
         get
         {
-            lock (_lock)
+            lock (gate)
             {
-                return _blocks.Use;
+                return blocks.Use;
             }
         }
     }
 
-    public bool IsDisposed => _disposed;
+    public bool IsDisposed => disposed;
 
     /// <summary>Lends a block.</summary>
     /// <exception cref="OutOfMemoryException">The device has no more memory, even after forgotten buffers were collected.</exception>
     public BlockAllocator<TMemory>.Block Allocate(long bytes)
     {
-        lock (_lock)
+        lock (gate)
         {
-            ObjectDisposedException.ThrowIf(_disposed, owner);
-            if (_blocks.TryAllocate(bytes, out var block))
+            ObjectDisposedException.ThrowIf(disposed, owner);
+            if (blocks.TryAllocate(bytes, out var block))
             {
                 return block;
             }
         }
-        if (Use.Reserved + BlockAllocator<TMemory>.SegmentSize(bytes) > _collectAbove)
+        if (Use.Reserved + BlockAllocator<TMemory>.SegmentSize(bytes) > collectAbove)
         {
             CollectForgottenBuffers();
         }
@@ -70,32 +70,32 @@ internal sealed class BufferPool<TMemory>(Type owner, Func<long, TMemory> take, 
 
     public void Free(BlockAllocator<TMemory>.Block block)
     {
-        lock (_lock)
+        lock (gate)
         {
-            if (!_disposed)
+            if (!disposed)
             {
-                _blocks.Free(block);
+                blocks.Free(block);
             }
         }
     }
 
     public void Dispose()
     {
-        lock (_lock)
+        lock (gate)
         {
-            if (!_disposed)
+            if (!disposed)
             {
-                _disposed = true;
-                _blocks.ReleaseAll();
+                disposed = true;
+                blocks.ReleaseAll();
             }
         }
     }
 
     private BlockAllocator<TMemory>.Block AllocateGrowing(long bytes)
     {
-        lock (_lock)
+        lock (gate)
         {
-            return _blocks.Allocate(bytes);
+            return blocks.Allocate(bytes);
         }
     }
 
@@ -107,6 +107,6 @@ internal sealed class BufferPool<TMemory>(Type owner, Func<long, TMemory> take, 
     {
         GC.Collect();
         GC.WaitForPendingFinalizers();   // outside the lock, which the finalizers take
-        _collectAbove = Math.Max(FirstCollection, 2 * Use.InUse);
+        collectAbove = Math.Max(FirstCollection, 2 * Use.InUse);
     }
 }

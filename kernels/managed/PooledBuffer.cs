@@ -3,16 +3,16 @@ namespace LoraScratch.Kernels;
 /// <summary>A buffer that is a block of a <see cref="BufferPool{TMemory}"/>.</summary>
 internal sealed class PooledBuffer<T, TMemory> : DeviceBuffer<T> where T : unmanaged
 {
-    private readonly BufferPool<TMemory> _pool;
-    private readonly BlockAllocator<TMemory>.Block _block;
-    private int _disposed;
+    private readonly BufferPool<TMemory> pool;
+    private readonly BlockAllocator<TMemory>.Block block;
+    private int disposed;
 
     internal unsafe PooledBuffer(BufferPool<TMemory> pool, int length) : base(length)
     {
-        _disposed = 1;                                   // nothing to give back if the pool throws
-        _pool = pool;
-        _block = pool.Allocate((long)length * sizeof(T));
-        _disposed = 0;
+        disposed = 1;                                   // nothing to give back if the pool throws
+        this.pool = pool;
+        block = pool.Allocate((long)length * sizeof(T));
+        disposed = 0;
     }
 
     /// <summary>Gives the block of a forgotten buffer back.</summary>
@@ -24,8 +24,8 @@ internal sealed class PooledBuffer<T, TMemory> : DeviceBuffer<T> where T : unman
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed != 0 || _pool.IsDisposed, this);
-            return _block;
+            ObjectDisposedException.ThrowIf(disposed != 0 || pool.IsDisposed, this);
+            return block;
         }
     }
 
@@ -38,9 +38,9 @@ internal sealed class PooledBuffer<T, TMemory> : DeviceBuffer<T> where T : unman
 
     private void GiveBack()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        if (Interlocked.Exchange(ref disposed, 1) == 0)
         {
-            _pool.Free(_block);
+            pool.Free(block);
         }
     }
 }

@@ -13,19 +13,19 @@ namespace LoraScratch.Tests.Compression;
 /// <summary>A full fine-tune as a LoRA adapter.</summary>
 public sealed class LoRAExtractionTests
 {
-    private static readonly ModulePattern[] head = ["pre_classifier", "classifier"];
-    private static readonly ModulePattern[] attention = ["q_lin", "v_lin"];
+    private static readonly ModulePattern[] Head = ["pre_classifier", "classifier"];
+    private static readonly ModulePattern[] Attention = ["q_lin", "v_lin"];
 
     [Test]
     public void An_adapter_that_was_merged_comes_back_with_its_rank_and_its_logits([Values(2, 3)] int rank)
     {
         var tuned = new Classifier(new RandomStream(1));
-        var trained = LoRAAdapter.Attach(tuned, new LoRASettings(rank, 7), attention, new RandomStream(4));
+        var trained = LoRAAdapter.Attach(tuned, new LoRASettings(rank, 7), Attention, new RandomStream(4));
         Randomize(trained);
         trained.MergeAndDetach();
         var start = new Classifier(new RandomStream(1));
 
-        var extraction = LoRAExtraction.Run(start, tuned, new ExtractionOptions { Energy = 0.9999999, Targets = attention });
+        var extraction = LoRAExtraction.Run(start, tuned, new ExtractionOptions { Energy = 0.9999999, Targets = Attention });
 
         Assert.That(extraction.Layers.Select(layer => layer.Rank), Is.All.EqualTo(rank), "W + s·AB differs from W by rank r");
         Assert.That(extraction.Layers.Select(layer => layer.RelativeError), Is.All.LessThan(1e-6));
@@ -41,7 +41,7 @@ public sealed class LoRAExtractionTests
     {
         var (start, tuned) = (new Classifier(new RandomStream(1)), Tuned());
         var before = start.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter.Doubles());
-        var extraction = LoRAExtraction.Run(start, tuned, new ExtractionOptions { Rank = rank, Targets = attention });
+        var extraction = LoRAExtraction.Run(start, tuned, new ExtractionOptions { Rank = rank, Targets = Attention });
         foreach (var (layer, adapted) in extraction.Layers.Zip(extraction.Adapter.Layers))
         {
             var (w, lora) = (before[$"{layer.Path}.weight"], adapted.Layer.Lora);
@@ -60,7 +60,7 @@ public sealed class LoRAExtractionTests
     {
         using var folder = new TemporaryFolder();
         var start = new Classifier(new RandomStream(1));
-        var extraction = LoRAExtraction.Run(start, Tuned(), new ExtractionOptions { Energy = 0.8, Targets = [.. attention, "k_lin"], WholeModules = head });
+        var extraction = LoRAExtraction.Run(start, Tuned(), new ExtractionOptions { Energy = 0.8, Targets = [.. Attention, "k_lin"], WholeModules = Head });
         Assert.That(extraction.Layers.Select(layer => layer.Energy), Is.All.GreaterThanOrEqualTo(0.8));
         Assert.That(extraction.Layers.Select(layer => layer.Rank).Distinct().Count(), Is.GreaterThan(1), "or the patterns of ranks and alphas are not tested");
         using var scope = new TensorScope();
@@ -77,7 +77,7 @@ public sealed class LoRAExtractionTests
     public void With_every_layer_at_full_rank_the_head_whole_and_all_biases_the_model_is_the_tuned_one()
     {
         var (start, tuned) = (new Classifier(new RandomStream(1)), Tuned());
-        var extraction = LoRAExtraction.Run(start, tuned, new ExtractionOptions { Rank = 6, Targets = [.. attention, "k_lin"], WholeModules = head, Bias = LoRABias.All });
+        var extraction = LoRAExtraction.Run(start, tuned, new ExtractionOptions { Rank = 6, Targets = [.. Attention, "k_lin"], WholeModules = Head, Bias = LoRABias.All });
         Assert.That((extraction.Lost.Count, extraction.Adapter.Plan.Kept.Count, extraction.Adapter.Plan.KeptBiases.Count), Is.EqualTo((0, 2, 3)));
         Assert.That(extraction.HeldShare, Is.GreaterThan(1 - 1e-9));
         using var scope = new TensorScope();
@@ -91,7 +91,7 @@ public sealed class LoRAExtractionTests
         Change(tuned, "block.q_lin.weight", 0.5f);
         Change(tuned, "block.q_lin.bias", 0.3f);
         Change(tuned, "block.k_lin.weight", 0.2f);
-        var extraction = LoRAExtraction.Run(start, tuned, new ExtractionOptions { Rank = 6, Targets = attention, WholeModules = head });
+        var extraction = LoRAExtraction.Run(start, tuned, new ExtractionOptions { Rank = 6, Targets = Attention, WholeModules = Head });
         Assert.That(extraction.Lost.Select(entry => (entry.Path, entry.Shape.ToString(), Math.Round(entry.ChangeNorm, 5))), Is.EqualTo(new[]
         {
             ("block.k_lin.weight", "[6, 6]", 1.2),                              // 36 elements, moved by 0.2 each
@@ -109,13 +109,13 @@ public sealed class LoRAExtractionTests
         var start = new Classifier(new RandomStream(1));
         void Refused(string message, Module tuned, ExtractionOptions options) =>
             Assert.That(() => LoRAExtraction.Run(start, tuned, options), Throws.InstanceOf<InputException>().With.Message.Contains(message));
-        Refused("None of the 2 layers", new Classifier(new RandomStream(1)), new ExtractionOptions { Rank = 2, Targets = attention });
-        Refused("classifier.weight is [2, 6] in the base and [3, 6] in the tuned model", new Classifier(new RandomStream(1), classes: 3), new ExtractionOptions { Rank = 2, Targets = attention });
+        Refused("None of the 2 layers", new Classifier(new RandomStream(1)), new ExtractionOptions { Rank = 2, Targets = Attention });
+        Refused("classifier.weight is [2, 6] in the base and [3, 6] in the tuned model", new Classifier(new RandomStream(1), classes: 3), new ExtractionOptions { Rank = 2, Targets = Attention });
         Refused("the target 'q_linn' meets no layer", Tuned(), new ExtractionOptions { Rank = 2, Targets = ["q_linn"] });
-        Refused("Neither --rank nor --energy", Tuned(), new ExtractionOptions { Targets = attention });
-        Refused("both given", Tuned(), new ExtractionOptions { Rank = 1, Energy = 0.5, Targets = attention });
-        Refused("--energy is 1.5", Tuned(), new ExtractionOptions { Energy = 1.5, Targets = attention });
-        Refused("--rank is 0", Tuned(), new ExtractionOptions { Rank = 0, Targets = attention });
+        Refused("Neither --rank nor --energy", Tuned(), new ExtractionOptions { Targets = Attention });
+        Refused("both given", Tuned(), new ExtractionOptions { Rank = 1, Energy = 0.5, Targets = Attention });
+        Refused("--energy is 1.5", Tuned(), new ExtractionOptions { Energy = 1.5, Targets = Attention });
+        Refused("--rank is 0", Tuned(), new ExtractionOptions { Rank = 0, Targets = Attention });
     }
 
     internal static void Randomize(LoRAAdapter adapter)

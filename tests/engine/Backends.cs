@@ -42,7 +42,7 @@ public static class Backends
     ];
 
     /// <summary>Where tests run whose subject is the same on every device: the graph, lifetimes, messages.</summary>
-    public static IBackend Any => any.Value;
+    public static IBackend Any => Shared.Value;
 
-    private static readonly Lazy<IBackend> any = new(() => new CpuBackend(threads: 1));
+    private static readonly Lazy<IBackend> Shared = new(() => new CpuBackend(threads: 1));
 }

@@ -12,7 +12,7 @@ public class ErrorMessageTests
 
     private static Tensor Of(params ReadOnlySpan<int> sizes) => Tensor.Zeros(new Shape(sizes), Backend);
 
-    private static readonly (string Case, Action Misuse, string[] Words)[] shapeErrors =
+    private static readonly (string Case, Action Misuse, string[] Words)[] ShapeMisuses =
     [
         ("Add", () => Of(2, 3).Add(Of(3, 2)), ["Add:", "a [2, 3]", "b [3, 2]", "does not broadcast"]),
         ("Add of a row", () => Of(2, 3).Add(Of(3)), ["Add:", "a [2, 3]", "b [3]", "does not broadcast"]),
@@ -44,7 +44,7 @@ public class ErrorMessageTests
         ("Parameter", () => _ = new Parameter("weight", [1, 2], new Shape(3), Backend), ["parameter weight [3]", "got 2"]),
     ];
 
-    private static IEnumerable<TestCaseData> ShapeErrors => shapeErrors.Select(error => new TestCaseData(error.Misuse, error.Words).SetArgDisplayNames(error.Case));
+    private static IEnumerable<TestCaseData> ShapeErrors => ShapeMisuses.Select(error => new TestCaseData(error.Misuse, error.Words).SetArgDisplayNames(error.Case));
 
     [TestCaseSource(nameof(ShapeErrors))]
     public void A_shape_that_does_not_fit_is_refused_in_words(Action misuse, string[] words)

@@ -5,7 +5,7 @@ namespace LoraScratch.Tests.Engine;
 /// <summary>Laws that hold for any shape and any numbers, tried on shapes drawn at random from fixed seeds.</summary>
 public class PropertyTests
 {
-    private static readonly int[] seeds = [.. Enumerable.Range(1, 12)];
+    private static readonly int[] Seeds = [.. Enumerable.Range(1, 12)];
 
     private TensorScope scope = null!;
 
@@ -23,7 +23,7 @@ public class PropertyTests
         return [.. Enumerable.Range(0, count).Select(_ => 1 + draw.Next(largest))];
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void Products_are_associative(int seed)
     {
         var n = Sizes(seed, 4);
@@ -31,7 +31,7 @@ public class PropertyTests
         Values.AssertClose(a.MatMul(b).MatMul(c).ToArray(), a.MatMul(b.MatMul(c)).ToArray(), 1e-5, "(AB)C = A(BC)");
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void A_transposed_product_is_the_product_of_the_transposed_in_reverse(int seed)
     {
         var n = Sizes(seed, 3);
@@ -39,7 +39,7 @@ public class PropertyTests
         Values.AssertClose(a.MatMul(b).Transpose().ToArray(), b.Transpose().MatMul(a.Transpose()).ToArray(), 1e-5, "(AB)ᵀ = BᵀAᵀ");
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void Linear_is_a_product_with_the_transposed_weight_plus_the_bias_and_so_are_its_gradients(int seed)
     {
         var n = Sizes(seed, 3);
@@ -58,7 +58,7 @@ public class PropertyTests
         }
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void AddMatMul_is_a_product_scaled_and_added(int seed)
     {
         var n = Sizes(seed, 3);
@@ -66,7 +66,7 @@ public class PropertyTests
         Values.AssertClose(z.AddMatMul(x, w, -0.75f).ToArray(), z.Add(x.MatMul(w).Scale(-0.75f)).ToArray(), 1e-5, "y");
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void A_batched_product_is_the_product_of_each_pair(int seed)
     {
         var n = Sizes(seed, 4, largest: 12);
@@ -80,7 +80,7 @@ public class PropertyTests
         }
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void Softmax_rows_are_positive_sum_to_1_and_do_not_see_a_shift(int seed)
     {
         var n = Sizes(seed, 2);
@@ -92,7 +92,7 @@ public class PropertyTests
         Values.AssertClose(x.Add(shift).Softmax().ToArray(), y, 1e-5, "softmax(x + c)");
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void The_gradient_of_softmax_sums_to_0_in_each_row(int seed)
     {
         var n = Sizes(seed, 2);
@@ -101,7 +101,7 @@ public class PropertyTests
         Assert.That(x.Gradient!.ToArray().Chunk(n[1]).Select(row => row.Sum(value => (double)value)), Is.All.EqualTo(0).Within(1e-6));
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void Cross_entropy_is_minus_the_logarithm_of_softmax(int seed)
     {
         var n = Sizes(seed, 2);
@@ -112,7 +112,7 @@ public class PropertyTests
         Values.AssertClose(x.CrossEntropyPerRow(indices).ToArray(), [.. labels.Select((label, row) => -Math.Log(p[row * n[1] + label]))], 1e-5, "losses");
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void LayerNorm_rows_have_mean_0_and_variance_1_and_do_not_see_shift_or_scale(int seed)
     {
         var rows = Sizes(seed, 1)[0];
@@ -130,7 +130,7 @@ public class PropertyTests
         Values.AssertClose(x.Scale(3).Add(shift).LayerNorm(gamma, beta, 1e-12f).ToArray(), y, 1e-5, "LayerNorm(3x + 2)");
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void Attention_over_a_packed_batch_is_attention_over_each_sequence_alone_with_its_gradients(int seed)
     {
         var draw = new Random(seed);
@@ -158,7 +158,7 @@ public class PropertyTests
         }
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void Reshape_and_transpose_there_and_back_change_no_bit(int seed)
     {
         var n = Sizes(seed, 2);
@@ -167,7 +167,7 @@ public class PropertyTests
         Values.AssertSameBits(x.Reshape(new Shape(n[1], n[0])).Reshape(new Shape(1, n[0] * n[1])).ToArray(), x.ToArray(), "reshaped");
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void Gathering_every_row_in_order_is_the_table_and_its_gradient_the_upstream(int seed)
     {
         var n = Sizes(seed, 2);
@@ -180,7 +180,7 @@ public class PropertyTests
         Values.AssertSameBits(table.Gradient!.ToArray(), upstream.ToArray(), "dTable");
     }
 
-    [TestCaseSource(nameof(seeds))]
+    [TestCaseSource(nameof(Seeds))]
     public void Dropout_keeps_its_share_scales_the_rest_and_masks_the_gradient_alike(int seed)
     {
         const float p = 0.25f;

@@ -88,7 +88,7 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
 
     private sealed class Problem
     {
-        private AttentionReference? _expected;
+        private AttentionReference? expected;
 
         public Problem(int[] lengths, int heads, int width, float dropout)
         {
@@ -115,6 +115,6 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
 
         public AttentionShape Shape { get; }
 
-        public AttentionReference Expected => _expected ??= new AttentionReference(Q, K, V, DY, Offsets, Columns, Shape);
+        public AttentionReference Expected => expected ??= new AttentionReference(Q, K, V, DY, Offsets, Columns, Shape);
     }
 }

@@ -6,30 +6,30 @@ namespace LoraScratch.Tests.Kernels;
 public class BlockAllocatorTests
 {
     private const long Segment = BlockAllocator<int>.SegmentGranularity;
-    private readonly Dictionary<int, long> _taken = [];
-    private int _number, _takes;
-    private BlockAllocator<int> _allocator = null!;
+    private readonly Dictionary<int, long> taken = [];
+    private int number, takes;
+    private BlockAllocator<int> allocator = null!;
 
     [SetUp]
     public void NewDevice()
     {
-        _taken.Clear();
-        _number = _takes = 0;
-        _allocator = new(Take, number => Assert.That(_taken.Remove(number), "a segment is given back once"));
+        taken.Clear();
+        number = takes = 0;
+        allocator = new(Take, number => Assert.That(taken.Remove(number), "a segment is given back once"));
     }
 
     [Test]
     public void Blocks_are_rounded_up_and_lie_side_by_side()
     {
-        var first = _allocator.Allocate(1);
-        var second = _allocator.Allocate(257);
-        var third = _allocator.Allocate(0);
+        var first = allocator.Allocate(1);
+        var second = allocator.Allocate(257);
+        var third = allocator.Allocate(0);
         Assert.Multiple(() =>
         {
             Assert.That((first.Offset, first.Size), Is.EqualTo((0L, 256L)));
             Assert.That((second.Offset, second.Size), Is.EqualTo((256L, 512L)));
             Assert.That((third.Offset, third.Size), Is.EqualTo((768L, 256L)));
-            Assert.That(_allocator.Use, Is.EqualTo(new MemoryUse(Segment, 1024, 1024)));
+            Assert.That(allocator.Use, Is.EqualTo(new MemoryUse(Segment, 1024, 1024)));
         });
     }
 
@@ -39,58 +39,58 @@ public class BlockAllocatorTests
     [TestCase(1, 0, 2)]
     public void Freed_neighbours_join_in_whatever_order_they_come(int first, int second, int third)
     {
-        BlockAllocator<int>.Block[] blocks = [_allocator.Allocate(Segment / 4), _allocator.Allocate(Segment / 4), _allocator.Allocate(Segment / 4)];
-        var last = _allocator.Allocate(Segment / 4);
+        BlockAllocator<int>.Block[] blocks = [allocator.Allocate(Segment / 4), allocator.Allocate(Segment / 4), allocator.Allocate(Segment / 4)];
+        var last = allocator.Allocate(Segment / 4);
         foreach (var i in new[] { first, second, third })
         {
-            _allocator.Free(blocks[i]);
+            allocator.Free(blocks[i]);
         }
-        var joined = _allocator.Allocate(Segment / 4 * 3);
+        var joined = allocator.Allocate(Segment / 4 * 3);
         Assert.Multiple(() =>
         {
             Assert.That(joined.Offset, Is.Zero);
             Assert.That(last.Segment, Is.SameAs(joined.Segment));
-            Assert.That(_takes, Is.EqualTo(1));
+            Assert.That(takes, Is.EqualTo(1));
         });
     }
 
     [Test]
     public void A_request_larger_than_a_segment_gets_one_of_its_own()
     {
-        var block = _allocator.Allocate((3 * Segment) + 1);
+        var block = allocator.Allocate((3 * Segment) + 1);
         Assert.That(block.Segment.Size, Is.EqualTo(4 * Segment));
     }
 
     [Test]
     public void A_free_segment_is_given_back_before_a_larger_one_is_taken()
     {
-        _allocator.Free(_allocator.Allocate(Segment));
-        _allocator.Allocate(2 * Segment);
+        allocator.Free(allocator.Allocate(Segment));
+        allocator.Allocate(2 * Segment);
         Assert.Multiple(() =>
         {
-            Assert.That(_taken.Values, Is.EqualTo(new[] { 2 * Segment }));
-            Assert.That(_allocator.Use.Reserved, Is.EqualTo(2 * Segment));
+            Assert.That(taken.Values, Is.EqualTo(new[] { 2 * Segment }));
+            Assert.That(allocator.Use.Reserved, Is.EqualTo(2 * Segment));
         });
     }
 
     [Test]
     public void A_segment_in_use_is_kept()
     {
-        var small = _allocator.Allocate(1);
-        _allocator.Allocate(2 * Segment);
-        Assert.That(_taken, Does.ContainKey(small.Segment.Memory));
+        var small = allocator.Allocate(1);
+        allocator.Allocate(2 * Segment);
+        Assert.That(taken, Does.ContainKey(small.Segment.Memory));
     }
 
     [Test]
     public void ReleaseAll_gives_everything_back()
     {
-        _allocator.Allocate(1);
-        _allocator.Allocate(2 * Segment);
-        _allocator.ReleaseAll();
+        allocator.Allocate(1);
+        allocator.Allocate(2 * Segment);
+        allocator.ReleaseAll();
         Assert.Multiple(() =>
         {
-            Assert.That(_taken, Is.Empty);
-            Assert.That((_allocator.Use.Reserved, _allocator.Use.InUse), Is.EqualTo((0L, 0L)));
+            Assert.That(taken, Is.Empty);
+            Assert.That((allocator.Use.Reserved, allocator.Use.InUse), Is.EqualTo((0L, 0L)));
         });
     }
 
@@ -104,12 +104,12 @@ public class BlockAllocatorTests
             if (live.Count > 0 && random.Next(100) < (i / 500 % 2 == 0 ? 40 : 60))   // growing and shrinking in turn
             {
                 var victim = random.Next(live.Count);
-                _allocator.Free(live[victim]);
+                allocator.Free(live[victim]);
                 live.RemoveAt(victim);
             }
             else
             {
-                live.Add(_allocator.Allocate((long)Math.Pow(2, random.NextDouble() * 26)));
+                live.Add(allocator.Allocate((long)Math.Pow(2, random.NextDouble() * 26)));
             }
             if (i % 100 == 0)
             {
@@ -118,26 +118,26 @@ public class BlockAllocatorTests
         }
         foreach (var block in live)
         {
-            _allocator.Free(block);
+            allocator.Free(block);
         }
         Assert.Multiple(() =>
         {
-            Assert.That(_allocator.Use.InUse, Is.Zero);
-            Assert.That(live.Select(block => block.Segment).Where(segment => _taken.ContainsKey(segment.Memory)), Has.All.Property("IsFree").True);
+            Assert.That(allocator.Use.InUse, Is.Zero);
+            Assert.That(live.Select(block => block.Segment).Where(segment => taken.ContainsKey(segment.Memory)), Has.All.Property("IsFree").True);
         });
     }
 
     [Test]
     public void A_sequence_run_again_finds_every_block_where_it_was([NUnit.Framework.Range(1, 8)] int seed)
     {
-        var kept = Enumerable.Range(0, 5).Select(_ => _allocator.Allocate(Segment / 7)).ToList();   // parameters that outlive the steps
+        var kept = Enumerable.Range(0, 5).Select(_ => allocator.Allocate(Segment / 7)).ToList();   // parameters that outlive the steps
         var first = Step(seed, scale: 1);
-        var takes = _takes;
+        var before = takes;
         for (var step = 0; step < 3; step++)
         {
             Assert.That(Step(seed, scale: 1), Is.EqualTo(first));
         }
-        Assert.That(_takes, Is.EqualTo(takes), "a step in steady state takes nothing from the device");
+        Assert.That(takes, Is.EqualTo(before), "a step in steady state takes nothing from the device");
         Assert.That(kept, Has.Count.EqualTo(5));
     }
 
@@ -145,12 +145,12 @@ public class BlockAllocatorTests
     public void Ragged_steps_stay_bounded_by_the_largest()
     {
         Step(seed: 3, scale: 1);
-        var largest = _allocator.Use.Reserved;
+        var largest = allocator.Use.Reserved;
         var random = new Random(5);
         for (var step = 0; step < 300; step++)
         {
             Step(seed: 3, scale: 0.05 + (0.95 * random.NextDouble()));
-            Assert.That(_allocator.Use.Reserved, Is.LessThanOrEqualTo(largest * 5 / 4));
+            Assert.That(allocator.Use.Reserved, Is.LessThanOrEqualTo(largest * 5 / 4));
         }
     }
 
@@ -162,7 +162,7 @@ public class BlockAllocatorTests
         var kept = new Stack<BlockAllocator<int>.Block>();
         BlockAllocator<int>.Block Lend()
         {
-            var block = _allocator.Allocate((long)(scale * random.Next(1, 12_000_000)));
+            var block = allocator.Allocate((long)(scale * random.Next(1, 12_000_000)));
             places.Add((block.Segment.Memory, block.Offset));
             return block;
         }
@@ -170,22 +170,22 @@ public class BlockAllocatorTests
         {
             var temporary = Lend();
             kept.Push(Lend());
-            _allocator.Free(temporary);
+            allocator.Free(temporary);
         }
         while (kept.TryPop(out var block))
         {
             var gradient = Lend();
-            _allocator.Free(block);
-            _allocator.Free(gradient);
+            allocator.Free(block);
+            allocator.Free(gradient);
         }
         return places;
     }
 
     private int Take(long bytes)
     {
-        _takes++;
-        _taken.Add(++_number, bytes);
-        return _number;
+        takes++;
+        taken.Add(++number, bytes);
+        return number;
     }
 
     private static void AssertDisjoint(List<BlockAllocator<int>.Block> blocks)

@@ -27,7 +27,7 @@ public abstract class KernelTests(BackendCase backendCase)
     protected static readonly (int Rows, int Columns)[] Shapes =
         [(1, 1), (3, 1), (1, 2), (5, 7), (7, 8), (2, 9), (33, 15), (4, 16), (6, 17), (13, 31), (70, 33), (101, 64), (37, 131), (61, 768), (5, 9001)];
 
-    private readonly List<IDisposable> _lent = [];
+    private readonly List<IDisposable> lent = [];
 
     protected IBackend Backend { get; private set; } = null!;
 
@@ -50,14 +50,14 @@ public abstract class KernelTests(BackendCase backendCase)
     [TearDown]
     public void GiveBuffersBack()
     {
-        _lent.ForEach(buffer => buffer.Dispose());
-        _lent.Clear();
+        lent.ForEach(buffer => buffer.Dispose());
+        lent.Clear();
     }
 
     protected DeviceBuffer<T> Lend<T>(params T[] values) where T : unmanaged
     {
         var buffer = Backend.Allocate<T>(values.Length);
-        _lent.Add(buffer);
+        lent.Add(buffer);
         Backend.Upload<T>(buffer, values);
         return buffer;
     }

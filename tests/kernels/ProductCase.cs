@@ -22,93 +22,93 @@ public enum Layout
 /// </summary>
 internal sealed class ProductCase
 {
-    private readonly IBackend _backend;
-    private readonly int _m, _n, _k, _batch;
-    private readonly Matrix _y, _a, _b;
-    private readonly float[] _aValues, _bValues, _yBefore;
+    private readonly IBackend backend;
+    private readonly int m, n, k, batch;
+    private readonly Matrix y, a, b;
+    private readonly float[] aValues, bValues, yBefore;
 
     public ProductCase(IBackend backend, int m, int n, int k, bool transposeA, bool transposeB, int batch, Layout layout, bool sharedB = false)
     {
-        (_backend, _m, _n, _k, _batch) = (backend, m, n, k, batch);
+        (this.backend, this.m, this.n, this.k, this.batch) = (backend, m, n, k, batch);
         var random = new Random(HashCode.Combine(m, n, k));
-        (_a, _aValues) = Create(m, k, transposeA, batch, layout, random, float.NaN);
-        (_b, _bValues) = Create(k, n, transposeB, batch, layout, random, float.NaN);
-        (_y, _yBefore) = Create(m, n, false, batch, layout, random, 0.5f);
+        (a, aValues) = Create(m, k, transposeA, batch, layout, random, float.NaN);
+        (b, bValues) = Create(k, n, transposeB, batch, layout, random, float.NaN);
+        (y, yBefore) = Create(m, n, false, batch, layout, random, 0.5f);
         if (sharedB)
         {
-            _b = _b with { BatchStride = 0 };
+            b = b with { BatchStride = 0 };
         }
     }
 
     public void Run(float scale, bool accumulate)
     {
-        _backend.Upload<float>(_y.Buffer, _yBefore);
+        backend.Upload<float>(y.Buffer, yBefore);
         if (accumulate)
         {
-            _backend.AddProduct(_y, _a, _b, scale);
+            backend.AddProduct(y, a, b, scale);
         }
         else
         {
-            _backend.Product(_y, _a, _b, scale);
+            backend.Product(y, a, b, scale);
         }
     }
 
     /// <summary>Runs a product in another way.</summary>
     public void Run(Action<Matrix, Matrix, Matrix> product)
     {
-        _backend.Upload<float>(_y.Buffer, _yBefore);
-        product(_y, _a, _b);
+        backend.Upload<float>(y.Buffer, yBefore);
+        product(y, a, b);
     }
 
-    public void RunAgain() => _backend.Product(_y, _a, _b);
+    public void RunAgain() => backend.Product(y, a, b);
 
     public unsafe void RunOnOneThread(float scale, bool accumulate, Scratch scratch)
     {
-        _backend.Upload<float>(_y.Buffer, _yBefore);
+        backend.Upload<float>(y.Buffer, yBefore);
         static float* First(Matrix matrix) => CpuBackend.Pointer(matrix.Buffer) + matrix.Offset;
-        CpuBackend.SingleThreadProduct(((CpuBackend)_backend).InstructionSet, First(_y), _y.RowStride, First(_a), _a.RowStride, _a.Transposed,
-            First(_b), _b.RowStride, _b.Transposed, _m, _n, _k, scale, accumulate, scratch);
+        CpuBackend.SingleThreadProduct(((CpuBackend)backend).InstructionSet, First(y), y.RowStride, First(a), a.RowStride, a.Transposed,
+            First(b), b.RowStride, b.Transposed, m, n, k, scale, accumulate, scratch);
     }
 
     /// <summary>The whole buffer of Y.</summary>
     public float[] Y()
     {
-        var y = new float[_yBefore.Length];
-        _backend.Download(y, _y.Buffer);
-        return y;
+        var values = new float[yBefore.Length];
+        backend.Download(values, y.Buffer);
+        return values;
     }
 
     public void AssertEqualsReference(float scale, bool accumulate)
     {
-        var expected = _yBefore.Select(value => (double)value).ToArray();
+        var expected = yBefore.Select(value => (double)value).ToArray();
         var tolerance = new double[expected.Length];   // 0 outside of the matrices
-        for (var batch = 0; batch < _batch; batch++)
+        for (var matrix = 0; matrix < batch; matrix++)
         {
-            for (var i = 0; i < _m; i++)
+            for (var i = 0; i < m; i++)
             {
-                for (var j = 0; j < _n; j++)
+                for (var j = 0; j < n; j++)
                 {
                     double sum = 0, magnitude = 0;
-                    for (var k = 0; k < _k; k++)
+                    for (var depth = 0; depth < k; depth++)
                     {
-                        var term = (double)_aValues[Index(_a, batch, i, k)] * _bValues[Index(_b, batch, k, j)];
+                        var term = (double)aValues[Index(a, matrix, i, depth)] * bValues[Index(b, matrix, depth, j)];
                         sum += term;
                         magnitude += Math.Abs(term);
                     }
-                    var index = Index(_y, batch, i, j);
+                    var index = Index(y, matrix, i, j);
                     expected[index] = (accumulate ? expected[index] : 0) + (scale * sum);
                     // Rounding errors of k additions rarely pass √k units of the last place.
-                    tolerance[index] = (1e-7 * Math.Abs(expected[index])) + (6e-8 * Math.Abs(scale) * magnitude * (2 + Math.Sqrt(_k)));
-                    tolerance[index] += accumulate ? 1e-7 * Math.Abs(_yBefore[index]) : 0;
+                    tolerance[index] = (1e-7 * Math.Abs(expected[index])) + (6e-8 * Math.Abs(scale) * magnitude * (2 + Math.Sqrt(k)));
+                    tolerance[index] += accumulate ? 1e-7 * Math.Abs(yBefore[index]) : 0;
                 }
             }
         }
-        var y = Y();
-        for (var i = 0; i < y.Length; i++)
+        var found = Y();
+        for (var i = 0; i < found.Length; i++)
         {
-            if (!(Math.Abs(y[i] - expected[i]) <= tolerance[i]))
+            if (!(Math.Abs(found[i] - expected[i]) <= tolerance[i]))
             {
-                Assert.Fail($"{_y} = {scale} · {_a} · {_b}, accumulate {accumulate}: element {i} of the buffer is {y[i]}, expected {expected[i]} ± {tolerance[i]}");
+                Assert.Fail($"{y} = {scale} · {a} · {b}, accumulate {accumulate}: element {i} of the buffer is {found[i]}, expected {expected[i]} ± {tolerance[i]}");
             }
         }
     }
@@ -123,7 +123,7 @@ internal sealed class ProductCase
             _ => (0, batch * storedColumns, storedColumns),
         };
         var length = offset + (batch * storedRows * Math.Max(rowStride, storedColumns)) + (2 * batch);
-        var buffer = _backend.Allocate<float>(length);
+        var buffer = backend.Allocate<float>(length);
         var matrix = new Matrix(buffer, rows, columns, rowStride, offset, transposed, batch, batchStride);
         var values = new float[length];
         Array.Fill(values, around);
@@ -137,7 +137,7 @@ internal sealed class ProductCase
                 }
             }
         }
-        _backend.Upload<float>(buffer, values);
+        backend.Upload<float>(buffer, values);
         return (matrix, values);
     }
 

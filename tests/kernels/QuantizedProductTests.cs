@@ -6,10 +6,10 @@ namespace LoraScratch.Tests.Kernels;
 /// <summary>Products with packed weights against a triple loop in double, on every code path that this machine has.</summary>
 public class QuantizedProductTests
 {
-    private static readonly int[] s_bits = [2, 3, 4, 8];
+    private static readonly int[] Bits = [2, 3, 4, 8];
 
     // Rows about 4 (decoded in registers together) and 16 (the most that are), outputs about 2, 32 and the tiles, inputs that cut the slabs of the inner dimension (384) within and between groups.
-    private static readonly (int Rows, int Outputs, int Inputs, int GroupSize)[] s_sizes =
+    private static readonly (int Rows, int Outputs, int Inputs, int GroupSize)[] Sizes =
     [
         (1, 1, 16, 16), (1, 5, 48, 16), (2, 3, 64, 32), (3, 33, 32, 32), (4, 2, 96, 48), (5, 31, 128, 128), (8, 65, 256, 64), (15, 33, 80, 16), (16, 40, 64, 64),
         (17, 1, 16, 16), (17, 13, 112, 16), (19, 50, 400, 16), (40, 66, 416, 32), (30, 70, 1152, 128), (24, 32, 64, 32), (17, 800, 48, 16),
@@ -17,8 +17,8 @@ public class QuantizedProductTests
 
     private static IEnumerable<TestCaseData> Cases() =>
         from set in InstructionSets.Supported
-        from bits in s_bits
-        from size in s_sizes
+        from bits in Bits
+        from size in Sizes
         select new TestCaseData(set, bits, size.Rows, size.Outputs, size.Inputs, size.GroupSize)
             .SetName($"Product of {size.Rows} rows with INT{bits} [{size.Outputs}, {size.Inputs}], groups of {size.GroupSize}, on {set}");
 
@@ -42,7 +42,7 @@ public class QuantizedProductTests
 
     [Test]
     public void Any_number_of_threads_gives_the_same_bits([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
-        [ValueSource(nameof(s_bits))] int bits, [Values] bool forward)
+        [ValueSource(nameof(Bits))] int bits, [Values] bool forward)
     {
         var weight = new RandomWeight(300, 448, bits, 64);
         foreach (var rows in new[] { 1, 7, 130 })
@@ -60,7 +60,7 @@ public class QuantizedProductTests
 
     /// <summary>A row of X with a single one picks a column of Ŵ, without any rounding: every path decodes to the floats of <see cref="GroupGrid.Value"/>.</summary>
     [Test]
-    public void Every_path_decodes_the_same_floats([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set, [ValueSource(nameof(s_bits))] int bits)
+    public void Every_path_decodes_the_same_floats([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set, [ValueSource(nameof(Bits))] int bits)
     {
         using var backend = new CpuBackend(threads: 1, set);
         const int Outputs = 37, Inputs = 96, GroupSize = 48;
@@ -115,7 +115,7 @@ public class QuantizedProductTests
 
     /// <summary>The layout of the documentation, read with shifts of whole blocks.</summary>
     [Test]
-    public void Codes_lie_where_the_page_says([ValueSource(nameof(s_bits))] int bits)
+    public void Codes_lie_where_the_page_says([ValueSource(nameof(Bits))] int bits)
     {
         var random = new Random(bits);
         var codes = new byte[5 * PackedCodes.BlockSize];

@@ -83,42 +83,34 @@ public unsafe class WorkerPoolTests
 
     private readonly struct CountJob(int* counts) : IJob
     {
-        private readonly int* _counts = counts;
-
-        public void Run(int block, Scratch scratch) => Interlocked.Increment(ref _counts[block]);
+        public void Run(int block, Scratch scratch) => Interlocked.Increment(ref counts[block]);
     }
 
     private readonly struct SlowJob(int* counts) : IJob
     {
-        private readonly int* _counts = counts;
-
         public void Run(int block, Scratch scratch)
         {
             Thread.Sleep(block % 2);
-            Interlocked.Increment(ref _counts[block]);
+            Interlocked.Increment(ref counts[block]);
         }
     }
 
     private readonly struct FailingJob(int* counts) : IJob
     {
-        private readonly int* _counts = counts;
-
         public void Run(int block, Scratch scratch)
         {
             if (block == 5)
             {
                 throw new InvalidOperationException("block 5");
             }
-            Interlocked.Increment(ref _counts[block]);
+            Interlocked.Increment(ref counts[block]);
         }
     }
 
     private readonly struct NestedJob(int* counts) : IJob
     {
-        private readonly int* _counts = counts;
-
         public static WorkerPool Pool { get; set; } = null!;
 
-        public void Run(int block, Scratch scratch) => Pool.Run(8, new CountJob(_counts));
+        public void Run(int block, Scratch scratch) => Pool.Run(8, new CountJob(counts));
     }
 }

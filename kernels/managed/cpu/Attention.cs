@@ -41,7 +41,7 @@ internal readonly unsafe struct AttentionHeads(
     private const int MostQueries = 128;
     private const int MostScores = 128 * 1024;           // in one matrix: two of them are 1 MiB of scratch memory
 
-    private readonly DropoutMask _mask = new(shape.Dropout, shape.Seed, set);
+    private readonly DropoutMask mask = new(shape.Dropout, shape.Seed, set);
 
     public int Columns => columns;
 
@@ -83,7 +83,7 @@ internal readonly unsafe struct AttentionHeads(
 
     /// <summary>The dropout factors of the probabilities of one query.</summary>
     public void DropoutFactors(float* factors, int token, int length, int head) =>
-        _mask.Fill(factors, ((ulong)token * (ulong)shape.Heads + (ulong)head) << 16, length);
+        mask.Fill(factors, ((ulong)token * (ulong)shape.Heads + (ulong)head) << 16, length);
 
     public void Product(float* y, int yStride, float* a, int aStride, bool aTransposed, float* b, int bStride, bool bTransposed, int m, int n, int inner,
         float scale, bool accumulate, Scratch scratch) =>

@@ -7,7 +7,7 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 public sealed unsafe partial class CpuBackend : IBackend
 {
-    private readonly BufferPool<nint> _memory = new(
+    private readonly BufferPool<nint> memory = new(
         typeof(CpuBackend), bytes => (nint)NativePages.Allocate(bytes), pages => NativePages.Free((void*)pages));
 
     /// <summary>A backend with its own memory and threads.</summary>
@@ -38,7 +38,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     public string Arithmetic => $"CPU, {InstructionSet.Name()}{(InstructionSet == InstructionSet.Portable ? $", {System.Numerics.Vector<byte>.Count} bytes" : "")}";
 
     /// <summary>What the pool holds and what is lent out of it.</summary>
-    public MemoryUse Memory => _memory.Use;
+    public MemoryUse Memory => memory.Use;
 
     /// <summary>The threads that kernels run on.</summary>
     internal WorkerPool Workers { get; }
@@ -48,7 +48,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        return new PooledBuffer<T, nint>(_memory, length);
+        return new PooledBuffer<T, nint>(memory, length);
     }
 
     /// <summary>Copies host memory to the start of a buffer.</summary>
@@ -74,7 +74,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     public void Dispose()
     {
         Workers.Dispose();
-        _memory.Dispose();
+        memory.Dispose();
     }
 
     /// <summary>The first element of a buffer of this backend, on a boundary of <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.</summary>

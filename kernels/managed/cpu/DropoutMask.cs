@@ -11,8 +11,8 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
     /// <summary>Factors are written in whole groups of so many.</summary>
     public const int Group = 16;
 
-    private readonly uint _threshold = Philox.Threshold(probability);
-    private readonly float _kept = 1 / (1 - probability);
+    private readonly uint threshold = Philox.Threshold(probability);
+    private readonly float kept = 1 / (1 - probability);
 
     /// <summary>factors[i] of the elements first + i, for i below <paramref name="count"/> and up to the end of its group of <see cref="Group"/>.</summary>
     /// <param name="factors">Where to.</param> <param name="first">Index in the stream, a multiple of 4.</param> <param name="count">How many.</param>
@@ -35,7 +35,7 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
         }
     }
 
-    private float Factor(uint word) => word < _threshold ? 0f : _kept;
+    private float Factor(uint word) => word < threshold ? 0f : kept;
 
     /// <summary>
     /// A register holds two counters. Of each, <c>xz</c> has the words x and z in the lower halves of its two 64-bit places, which is where the 32-bit
@@ -77,7 +77,7 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
     private void Store(float* factors, Vector256<ulong> xz, Vector256<ulong> yw)
     {
         var words = ((xz & Vector256.Create((ulong)uint.MaxValue)) | (yw << 32)).AsUInt32();
-        var dropped = Vector256.LessThan(words, Vector256.Create(_threshold)).AsSingle();
-        Vector256.AndNot(Vector256.Create(_kept), dropped).Store(factors);
+        var dropped = Vector256.LessThan(words, Vector256.Create(threshold)).AsSingle();
+        Vector256.AndNot(Vector256.Create(kept), dropped).Store(factors);
     }
 }

@@ -110,15 +110,14 @@ public sealed unsafe partial class CpuBackend
     private readonly struct BatchJob(
         InstructionSet set, float* firstY, float* firstA, float* firstB, in Matrix y, in Matrix a, in Matrix b, float scale, bool accumulate) : IJob
     {
-        private readonly InstructionSet _set = set;
-        private readonly nint _strideY = y.BatchStride, _strideA = a.BatchStride, _strideB = b.BatchStride;
-        private readonly ProductTask _first = new(Operand.RowMajor(firstY, y.RowStride, false), Operand.RowMajor(firstA, a.RowStride, a.Transposed),
+        private readonly nint strideY = y.BatchStride, strideA = a.BatchStride, strideB = b.BatchStride;
+        private readonly ProductTask first = new(Operand.RowMajor(firstY, y.RowStride, false), Operand.RowMajor(firstA, a.RowStride, a.Transposed),
             Operand.RowMajor(firstB, b.RowStride, b.Transposed), y.Rows, y.Columns, a.Columns, scale, accumulate);
 
-        public ProductTask Task(int i) => new(Shift(_first.Y, i * _strideY), Shift(_first.A, i * _strideA), Shift(_first.B, i * _strideB),
-            _first.M, _first.N, _first.K, _first.Scale, _first.Accumulate);
+        public ProductTask Task(int i) => new(Shift(first.Y, i * strideY), Shift(first.A, i * strideA), Shift(first.B, i * strideB),
+            first.M, first.N, first.K, first.Scale, first.Accumulate);
 
-        public void Run(int block, Scratch scratch) => CpuBackend.Run(_set, Task(block), scratch, workers: null);
+        public void Run(int block, Scratch scratch) => CpuBackend.Run(set, Task(block), scratch, workers: null);
 
         private static Operand Shift(Operand operand, nint offset) => new(operand.First + offset, operand.RowStride, operand.ColumnStride);
     }

@@ -55,75 +55,71 @@ internal static unsafe class PackedProduct
     {
         private const int DepthsToPack = 32;   // by one piece of work
 
-        private readonly ProductTask _task;
-        private readonly TB _b;
-        private readonly float* _packedB;
-        private readonly int _column, _columns, _k, _depth, _blockRows, _blockColumns;
+        private readonly ProductTask task;
+        private readonly TB b;
+        private readonly float* packedB;
+        private readonly int column, columns, k, depth, blockRows, blockColumns;
 
         public Slab(in ProductTask task, in TB b, float* packedB, int column, int columns, int k, int depth)
         {
-            _task = task;
-            _b = b;
-            _packedB = packedB;
-            _column = column;
-            _columns = columns;
-            _k = k;
-            _depth = depth;
-            _blockRows = EvenPart(task.M, MostBlockRows, TTile.Rows);
+            (this.task, this.b) = (task, b);
+            this.packedB = packedB;
+            (this.column, this.columns, this.k, this.depth) = (column, columns, k, depth);
+            blockRows = EvenPart(task.M, MostBlockRows, TTile.Rows);
             var columnBlocks = Math.Clamp(FewBlocks / RowBlocks, 1, Parts(columns, FewestBlockColumns));
-            _blockColumns = EvenPart(columns, Parts(columns, columnBlocks), TTile.Columns);
+            blockColumns = EvenPart(columns, Parts(columns, columnBlocks), TTile.Columns);
         }
 
         // A piece of work packs a few rows of B, or, where they are its columns that lie whole in memory, one panel.
-        public int PackBlocks => _b.RowsLieWhole ? Parts(_depth, DepthsToPack) : Parts(_columns, TTile.Columns);
+        public int PackBlocks => b.RowsLieWhole ? Parts(depth, DepthsToPack) : Parts(columns, TTile.Columns);
 
         public int Blocks => RowBlocks * ColumnBlocks;
 
-        private int RowBlocks => Parts(_task.M, _blockRows);
+        private int RowBlocks => Parts(task.M, blockRows);
 
-        private int ColumnBlocks => Parts(_columns, _blockColumns);
+        private int ColumnBlocks => Parts(columns, blockColumns);
 
         public void PackB(int block)
         {
-            if (_b.RowsLieWhole)
+            if (b.RowsLieWhole)
             {
-                var k = block * DepthsToPack;
-                Pack(k, 0, Math.Min(DepthsToPack, _depth - k), _columns);
+                var first = block * DepthsToPack;
+                Pack(first, 0, Math.Min(DepthsToPack, depth - first), columns);
             }
             else
             {
                 var first = block * TTile.Columns;
-                Pack(0, first, _depth, Math.Min(TTile.Columns, _columns - first));
+                Pack(0, first, depth, Math.Min(TTile.Columns, columns - first));
             }
         }
 
         public void Multiply(int block, Scratch scratch)
         {
-            var firstRow = block / ColumnBlocks * _blockRows;
-            var firstColumn = block % ColumnBlocks * _blockColumns;
-            var rows = Math.Min(_blockRows, _task.M - firstRow);
-            var endColumn = Math.Min(firstColumn + _blockColumns, _columns);
-            var packedA = scratch.ForPanels(Panels.Length(_blockRows, TTile.Rows, _depth));
-            Panels.Pack(packedA, (nint)TTile.Rows * _depth, _task.A.At(firstRow, _k), _task.A.RowStride, _task.A.ColumnStride, rows, TTile.Rows, _depth);
-            for (var column = firstColumn; column < endColumn; column += TTile.Columns)
+            var firstRow = block / ColumnBlocks * blockRows;
+            var firstColumn = block % ColumnBlocks * blockColumns;
+            var rows = Math.Min(blockRows, task.M - firstRow);
+            var endColumn = Math.Min(firstColumn + blockColumns, columns);
+            var packedA = scratch.ForPanels(Panels.Length(blockRows, TTile.Rows, depth));
+            Panels.Pack(packedA, (nint)TTile.Rows * depth, task.A.At(firstRow, k), task.A.RowStride, task.A.ColumnStride, rows, TTile.Rows, depth);
+            for (var at = firstColumn; at < endColumn; at += TTile.Columns)
             {
                 for (var row = 0; row < rows; row += TTile.Rows)
                 {
-                    MultiplyTile(_task.Y.At(firstRow + row, _column + column), packedA + ((nint)row * _depth), _packedB + ((nint)column * _depth),
-                        Math.Min(TTile.Rows, rows - row), Math.Min(TTile.Columns, _columns - column));
+                    MultiplyTile(task.Y.At(firstRow + row, column + at), packedA + ((nint)row * depth), packedB + ((nint)at * depth),
+                        Math.Min(TTile.Rows, rows - row), Math.Min(TTile.Columns, columns - at));
                 }
             }
         }
 
-        private void Pack(int k, int column, int depth, int columns) =>
-            _b.Pack(_packedB + ((nint)column * _depth) + (k * TTile.Columns), (nint)TTile.Columns * _depth, _k + k, _column + column, depth, columns, TTile.Columns);
+        private void Pack(int firstDepth, int firstColumn, int depths, int width) =>
+            b.Pack(packedB + ((nint)firstColumn * depth) + (firstDepth * TTile.Columns), (nint)TTile.Columns * depth, k + firstDepth, column + firstColumn, depths, width, TTile.Columns);
 
         private void MultiplyTile(float* y, float* a, float* b, int rows, int columns)
         {
-            var accumulate = _task.Accumulate || _k > 0;
+            var accumulate = task.Accumulate || k > 0;
             if (rows == TTile.Rows && columns == TTile.Columns)
             {
-                TTile.Multiply(y, _task.Y.RowStride, a, b, _depth, _task.Scale, accumulate);
+                TTile.Multiply(y, task.Y.RowStride, a, b, depth, task.Scale, accumulate);
             }
             else
             {
@@ -135,14 +131,14 @@ internal static unsafe class PackedProduct
         private void MultiplyEdge(float* y, float* a, float* b, int rows, int columns, bool accumulate)
         {
             var tile = stackalloc float[TTile.Rows * TTile.Columns];
-            TTile.Multiply(tile, TTile.Columns, a, b, _depth, _task.Scale, accumulate: false);
+            TTile.Multiply(tile, TTile.Columns, a, b, depth, task.Scale, accumulate: false);
             for (var i = 0; i < rows; i++)
             {
                 for (var j = 0; j < columns; j++)
                 {
                     y[j] = accumulate ? y[j] + tile[j] : tile[j];
                 }
-                y += _task.Y.RowStride;
+                y += task.Y.RowStride;
                 tile += TTile.Columns;
             }
         }
@@ -150,15 +146,11 @@ internal static unsafe class PackedProduct
 
     private readonly struct PackJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        private readonly Slab<TTile, TB> _slab = slab;
-
-        public void Run(int block, Scratch scratch) => _slab.PackB(block);
+        public void Run(int block, Scratch scratch) => slab.PackB(block);
     }
 
     private readonly struct MultiplyJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        private readonly Slab<TTile, TB> _slab = slab;
-
-        public void Run(int block, Scratch scratch) => _slab.Multiply(block, scratch);
+        public void Run(int block, Scratch scratch) => slab.Multiply(block, scratch);
     }
 }

@@ -5,15 +5,15 @@ namespace LoraScratch.Kernels.Cpu;
 /// <summary>The memory of a <see cref="QuantizedMatrix"/>, rows and columns as stored: [out, in].</summary>
 internal readonly unsafe struct PackedWeight
 {
-    private readonly byte* _codes;
-    private readonly GroupGrid* _grids;
-    private readonly int _bits;
+    private readonly byte* codes;
+    private readonly GroupGrid* grids;
+    private readonly int bits;
 
     public PackedWeight(in QuantizedMatrix weight)
     {
-        _codes = CpuBackend.Pointer(weight.Codes);
-        _grids = CpuBackend.Pointer(weight.Grids);
-        _bits = weight.Bits;
+        codes = CpuBackend.Pointer(weight.Codes);
+        grids = CpuBackend.Pointer(weight.Grids);
+        bits = weight.Bits;
         RowBytes = (nint)PackedCodes.Bytes(weight.StoredColumns, weight.Bits);
         (Rows, Columns, GroupSize) = (weight.StoredRows, weight.StoredColumns, weight.GroupSize);
     }
@@ -27,10 +27,10 @@ internal readonly unsafe struct PackedWeight
     public int Groups => Columns / GroupSize;
 
     /// <summary>The block of codes that starts at a column, a multiple of 16.</summary>
-    public byte* Block(int row, int column) => _codes + (row * RowBytes) + (column / 8 * _bits);
+    public byte* Block(int row, int column) => codes + (row * RowBytes) + (column / 8 * bits);
 
     /// <summary>The grids of a row's groups.</summary>
-    public GroupGrid* Grids(int row) => _grids + ((nint)row * Groups);
+    public GroupGrid* Grids(int row) => grids + ((nint)row * Groups);
 
     /// <summary>to[i] = ŵ[row, column + i] for whole blocks.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

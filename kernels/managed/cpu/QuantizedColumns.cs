@@ -27,35 +27,31 @@ internal static unsafe class QuantizedColumns
         WorkerPool.Run(isSmall ? null : workers, (task.N + Strip - 1) / Strip, new Job<V, R, TCodes>(task, weight, q), scratch);
     }
 
-    private readonly struct Job<V, R, TCodes>(in ProductTask task, in PackedWeight weight, float* q) : IJob
+    private readonly struct Job<V, R, TCodes>(ProductTask task, PackedWeight weight, float* q) : IJob
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
-        private readonly ProductTask _task = task;
-        private readonly PackedWeight _weight = weight;
-        private readonly float* _q = q;
-
         public void Run(int block, Scratch scratch)
         {
             var sums = stackalloc float[MostLines * Strip];
             var first = block * Strip;
-            var columns = Math.Min(Strip, _task.N - first);
-            for (var k = 0; k < _task.K; k += DepthAtATime)
+            var columns = Math.Min(Strip, task.N - first);
+            for (var k = 0; k < task.K; k += DepthAtATime)
             {
                 for (var column = 0; column < columns; column += 2 * R.Width)
                 {
-                    for (var line = 0; line < _task.M; line += Lines)
+                    for (var line = 0; line < task.M; line += Lines)
                     {
-                        AddRows(sums + (line * Strip) + column, first + column, _q + ((nint)line * _task.K) + (k * Lines), k, Math.Min(DepthAtATime, _task.K - k));
+                        AddRows(sums + (line * Strip) + column, first + column, q + ((nint)line * task.K) + (k * Lines), k, Math.Min(DepthAtATime, task.K - k));
                     }
                 }
             }
-            for (var line = 0; line < _task.M; line++)
+            for (var line = 0; line < task.M; line++)
             {
-                var y = _task.Y.At(line, first);
+                var y = task.Y.At(line, first);
                 for (var i = 0; i < columns; i += R.Width)
                 {
                     var sum = R.Load(sums + (line * Strip) + i);
-                    R.Store(y + i, _task.Accumulate ? R.Add(R.Load(y + i), sum) : sum);
+                    R.Store(y + i, task.Accumulate ? R.Add(R.Load(y + i), sum) : sum);
                 }
             }
         }
@@ -66,11 +62,11 @@ internal static unsafe class QuantizedColumns
         {
             V y00 = default, y01 = default, y10 = default, y11 = default;
             V y20 = default, y21 = default, y30 = default, y31 = default;
-            var column1 = Math.Min(column + R.Width, _weight.Columns - R.Width);        // past the end the last columns again; their sums are not stored
+            var column1 = Math.Min(column + R.Width, weight.Columns - R.Width);        // past the end the last columns again; their sums are not stored
             var (part0, part1) = (column % PackedCodes.BlockSize / R.Width, column1 % PackedCodes.BlockSize / R.Width);
-            byte* codes0 = _weight.Block(row, column / PackedCodes.BlockSize * PackedCodes.BlockSize), codes1 = _weight.Block(row, column1 / PackedCodes.BlockSize * PackedCodes.BlockSize);
-            GroupGrid* grid0 = _weight.Grids(row) + (column / _weight.GroupSize), grid1 = _weight.Grids(row) + (column1 / _weight.GroupSize);
-            var (rowBytes, groups) = (_weight.RowBytes, _weight.Groups);
+            byte* codes0 = weight.Block(row, column / PackedCodes.BlockSize * PackedCodes.BlockSize), codes1 = weight.Block(row, column1 / PackedCodes.BlockSize * PackedCodes.BlockSize);
+            GroupGrid* grid0 = weight.Grids(row) + (column / weight.GroupSize), grid1 = weight.Grids(row) + (column1 / weight.GroupSize);
+            var (rowBytes, groups) = (weight.RowBytes, weight.Groups);
             for (var end = q + (depth * Lines); q < end; q += Lines)
             {
                 var w0 = R.Multiply(R.Add(TCodes.Load(codes0, part0), R.Of(-grid0->Zero)), R.Of(grid0->Scale));

@@ -31,32 +31,28 @@ internal static unsafe class QuantizedDots
         WorkerPool.Run(isSmall ? null : workers, (task.N + RowsOfBlock - 1) / RowsOfBlock, new Job<V, R, TCodes>(task, weight, x), scratch);
     }
 
-    private readonly struct Job<V, R, TCodes>(in ProductTask task, in PackedWeight weight, float* x) : IJob
+    private readonly struct Job<V, R, TCodes>(ProductTask task, PackedWeight weight, float* x) : IJob
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
-        private readonly ProductTask _task = task;
-        private readonly PackedWeight _weight = weight;
-        private readonly float* _x = x;
-
         public void Run(int block, Scratch scratch)
         {
             var registers = stackalloc float[WeightRows * Lines * R.Width];
             var sums = stackalloc float[WeightRows * Lines];
-            var end = Math.Min((block + 1) * RowsOfBlock, _task.N);
+            var end = Math.Min((block + 1) * RowsOfBlock, task.N);
             for (var row = block * RowsOfBlock; row < end; row += WeightRows)
             {
                 var next = Math.Min(row + 1, end - 1);      // past the end the last row again; its sums are not stored
-                for (var line = 0; line < _task.M; line += Lines)
+                for (var line = 0; line < task.M; line += Lines)
                 {
-                    Dots(registers, row, next, _x + ((nint)line * _task.K));
+                    Dots(registers, row, next, x + ((nint)line * task.K));
                     Sum(sums, registers);
                     Sum(sums + Lines, registers + (Lines * R.Width));
                     for (var i = 0; i < WeightRows && row + i < end; i++)
                     {
-                        for (var j = 0; j < Lines && line + j < _task.M; j++)
+                        for (var j = 0; j < Lines && line + j < task.M; j++)
                         {
-                            var y = _task.Y.At(line + j, row + i);
-                            *y = _task.Accumulate ? *y + sums[(i * Lines) + j] : sums[(i * Lines) + j];
+                            var y = task.Y.At(line + j, row + i);
+                            *y = task.Accumulate ? *y + sums[(i * Lines) + j] : sums[(i * Lines) + j];
                         }
                     }
                 }
@@ -80,15 +76,15 @@ internal static unsafe class QuantizedDots
         {
             V y00 = default, y01 = default, y02 = default, y03 = default;
             V y10 = default, y11 = default, y12 = default, y13 = default;
-            byte* codes0 = _weight.Block(row0, 0), codes1 = _weight.Block(row1, 0);
-            GroupGrid* grid0 = _weight.Grids(row0), grid1 = _weight.Grids(row1);
-            var depth = _weight.Columns;
+            byte* codes0 = weight.Block(row0, 0), codes1 = weight.Block(row1, 0);
+            GroupGrid* grid0 = weight.Grids(row0), grid1 = weight.Grids(row1);
+            var depth = weight.Columns;
             float* x1 = x0 + depth, x2 = x1 + depth, x3 = x2 + depth;
             for (var k = 0; k < depth; grid0++, grid1++)
             {
                 V scale0 = R.Of(grid0->Scale), minusZero0 = R.Of(-grid0->Zero);
                 V scale1 = R.Of(grid1->Scale), minusZero1 = R.Of(-grid1->Zero);
-                for (var end = k + _weight.GroupSize; k < end;)
+                for (var end = k + weight.GroupSize; k < end;)
                 {
                     for (var part = 0; part < PackedCodes.BlockSize / R.Width; part++)
                     {

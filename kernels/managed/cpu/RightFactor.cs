@@ -19,34 +19,29 @@ internal unsafe interface IRightFactor
 /// <summary>A matrix of floats.</summary>
 internal readonly unsafe struct FloatFactor(Operand b) : IRightFactor
 {
-    private readonly Operand _b = b;
-
     public static int Multiple => 1;
 
-    public bool RowsLieWhole => _b.ColumnStride == 1;
+    public bool RowsLieWhole => b.ColumnStride == 1;
 
     public void Pack(float* panels, nint panelLength, int k, int column, int depth, int columns, int width) =>
-        Panels.Pack(panels, panelLength, _b.At(k, column), _b.ColumnStride, _b.RowStride, columns, width, depth);
+        Panels.Pack(panels, panelLength, b.At(k, column), b.ColumnStride, b.RowStride, columns, width, depth);
 }
 
 /// <summary>A packed weight Ŵ, or Ŵᵀ: a few rows of it at a time are decoded into the first-level cache, and from there into the panels.</summary>
-internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(in PackedWeight weight, bool transposed) : IRightFactor
+internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(PackedWeight weight, bool transposed) : IRightFactor
     where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
 {
     private const int MostWidth = 32;                               // of a panel
     private const int DepthsAtOnce = 32;                            // of a panel's columns, where those are stored rows
     private const int RowsAtOnce = 8, ColumnsAtOnce = 128;          // of stored rows
 
-    private readonly PackedWeight _weight = weight;
-    private readonly bool _transposed = transposed;
-
     public static int Multiple => PackedCodes.BlockSize;
 
-    public bool RowsLieWhole => !_transposed;
+    public bool RowsLieWhole => !transposed;
 
     public void Pack(float* panels, nint panelLength, int k, int column, int depth, int columns, int width)
     {
-        if (_transposed)
+        if (transposed)
         {
             PackStoredRowsAsColumns(panels, panelLength, k, column, depth, columns, width);
         }
@@ -67,7 +62,7 @@ internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(in PackedWeight we
                 var depths = Math.Min(DepthsAtOnce, depth - at);
                 for (var i = 0; i < count; i++)
                 {
-                    _weight.Decode<V, R, TCodes>(values + (i * DepthsAtOnce), column + first + i, k + at, depths);
+                    weight.Decode<V, R, TCodes>(values + (i * DepthsAtOnce), column + first + i, k + at, depths);
                 }
                 Panels.Pack(panels + (first / width * panelLength) + (at * width), panelLength, values, DepthsAtOnce, 1, count, width, depths);
             }
@@ -85,7 +80,7 @@ internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(in PackedWeight we
                 var count = Math.Min(ColumnsAtOnce, columns - first);
                 for (var i = 0; i < rows; i++)
                 {
-                    _weight.Decode<V, R, TCodes>(values + (i * ColumnsAtOnce), k + at + i, column + first, count);
+                    weight.Decode<V, R, TCodes>(values + (i * ColumnsAtOnce), k + at + i, column + first, count);
                 }
                 Panels.Pack(panels + (first / width * panelLength) + (at * width), panelLength, values, 1, ColumnsAtOnce, count, width, rows);
             }

@@ -6,23 +6,23 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 internal sealed unsafe class Scratch : IDisposable
 {
-    private float* _kernel, _product, _panels;
-    private long _kernelLength, _productLength, _panelsLength;
+    private float* kernel, product, panels;
+    private long kernelLength, productLength, panelsLength;
 
     /// <summary>Room for <paramref name="count"/> floats, 64-byte aligned, contents undefined: attention scores and the like.</summary>
-    public float* ForKernel(long count) => Grow(ref _kernel, ref _kernelLength, count);
+    public float* ForKernel(long count) => Grow(ref kernel, ref kernelLength, count);
 
     /// <summary>The area of matrix products for what all blocks of a product read: the packed slab of B.</summary>
-    public float* ForProduct(long count) => Grow(ref _product, ref _productLength, count);
+    public float* ForProduct(long count) => Grow(ref product, ref productLength, count);
 
     /// <summary>The area of matrix products for what one block packs for itself: panels of A.</summary>
-    public float* ForPanels(long count) => Grow(ref _panels, ref _panelsLength, count);
+    public float* ForPanels(long count) => Grow(ref panels, ref panelsLength, count);
 
     public void Dispose()
     {
-        Release(ref _kernel, ref _kernelLength);
-        Release(ref _product, ref _productLength);
-        Release(ref _panels, ref _panelsLength);
+        Release(ref kernel, ref kernelLength);
+        Release(ref product, ref productLength);
+        Release(ref panels, ref panelsLength);
     }
 
     private static float* Grow(ref float* area, ref long length, long count)

@@ -32,25 +32,22 @@ internal static unsafe partial class SkinnyProduct
     }
 
     /// <summary>Each block: three registers of rows of P, all k, all columns of Q.</summary>
-    private readonly struct ColumnsJob<V, R>(in ProductTask task, float* q) : IJob where V : struct where R : struct, IRegister<V>
+    private readonly struct ColumnsJob<V, R>(ProductTask task, float* q) : IJob where V : struct where R : struct, IRegister<V>
     {
-        private readonly ProductTask _task = task;
-        private readonly float* _q = q;
-
         private static int Width => 3 * R.Width;
 
         public void Run(int block, Scratch scratch)
         {
             var firstRow = block * Width;
-            var rows = Math.Min(Width, _task.M - firstRow);
+            var rows = Math.Min(Width, task.M - firstRow);
             var inPlace = DepthInPlace(rows);
-            var packed = _task.K - inPlace;
+            var packed = task.K - inPlace;
             var sums = stackalloc float[MostLines * Width];   // [columns of Q, Width]
-            Add(sums, _task.A.At(firstRow, 0), _task.A.ColumnStride, 0, inPlace);
+            Add(sums, task.A.At(firstRow, 0), task.A.ColumnStride, 0, inPlace);
             if (packed > 0)
             {
                 var panel = scratch.ForPanels((long)Width * packed);
-                Panels.Pack(panel, (nint)Width * packed, _task.A.At(firstRow, inPlace), _task.A.RowStride, _task.A.ColumnStride, rows, Width, packed);
+                Panels.Pack(panel, (nint)Width * packed, task.A.At(firstRow, inPlace), task.A.RowStride, task.A.ColumnStride, rows, Width, packed);
                 Add(sums, panel, Width, inPlace, packed);
             }
             Store(sums, firstRow, rows);
@@ -62,12 +59,12 @@ internal static unsafe partial class SkinnyProduct
         /// </summary>
         private int DepthInPlace(int rows)
         {
-            if (_task.A.RowStride != 1)
+            if (task.A.RowStride != 1)
             {
                 return 0;
             }
-            var columnsPast = (Width - rows + _task.A.ColumnStride - 1) / _task.A.ColumnStride;
-            return (int)Math.Max(0, _task.K - columnsPast);
+            var columnsPast = (Width - rows + task.A.ColumnStride - 1) / task.A.ColumnStride;
+            return (int)Math.Max(0, task.K - columnsPast);
         }
 
         /// <summary>sums += P[:, k … k + depth) · Q[k … k + depth, :], where k = 0 overwrites.</summary>
@@ -75,9 +72,9 @@ internal static unsafe partial class SkinnyProduct
         {
             for (var end = k + depth; k < end; k += DepthAtATime)
             {
-                for (var s = 0; s < _task.N; s += Lines)
+                for (var s = 0; s < task.N; s += Lines)
                 {
-                    Columns(sums + (s * Width), p, stride, _q + ((nint)s * _task.K) + (k * Lines), Math.Min(DepthAtATime, end - k), accumulate: k > 0);
+                    Columns(sums + (s * Width), p, stride, q + ((nint)s * task.K) + (k * Lines), Math.Min(DepthAtATime, end - k), accumulate: k > 0);
                 }
                 p += DepthAtATime * stride;
             }
@@ -86,19 +83,19 @@ internal static unsafe partial class SkinnyProduct
         /// <summary>Brings the sums to Y, along whichever of its lines lies in one piece.</summary>
         private void Store(float* sums, int firstRow, int rows)
         {
-            if (_task.Y.RowStride == 1)
+            if (task.Y.RowStride == 1)
             {
-                for (var s = 0; s < _task.N; s++)
+                for (var s = 0; s < task.N; s++)
                 {
-                    StoreLine(_task, _task.Y.At(firstRow, s), sums + (s * Width), rows);
+                    StoreLine(task, task.Y.At(firstRow, s), sums + (s * Width), rows);
                 }
                 return;
             }
             var transposed = stackalloc float[Width * MostLines];
-            Panels.Transpose(transposed, MostLines, sums, Width, _task.N, rows);
+            Panels.Transpose(transposed, MostLines, sums, Width, task.N, rows);
             for (var i = 0; i < rows; i++)
             {
-                StoreLine(_task, _task.Y.At(firstRow + i, 0), transposed + (i * MostLines), _task.N);
+                StoreLine(task, task.Y.At(firstRow + i, 0), transposed + (i * MostLines), task.N);
             }
         }
 

@@ -30,33 +30,30 @@ internal static unsafe partial class SkinnyProduct
     }
 
     /// <summary>Dot products of the rows of P with the packed columns of Q.</summary>
-    private readonly struct DotJob<V, R>(in ProductTask task, float* q) : IJob where V : struct where R : struct, IRegister<V>
+    private readonly struct DotJob<V, R>(ProductTask task, float* q) : IJob where V : struct where R : struct, IRegister<V>
     {
-        private readonly ProductTask _task = task;
-        private readonly float* _q = q;
-
         public void Run(int block, Scratch scratch)
         {
             var registers = stackalloc float[DotRows * Lines * R.Width];
             var sums = stackalloc float[DotRows * Lines];
-            var end = Math.Min((block + 1) * RowsOfDotBlock, _task.M);
+            var end = Math.Min((block + 1) * RowsOfDotBlock, task.M);
             for (var row = block * RowsOfDotBlock; row < end; row += DotRows)
             {
-                var p0 = _task.A.At(row, 0);
-                var p1 = _task.A.At(Math.Min(row + 1, end - 1), 0);   // past the end the last row again; its sums are not stored
-                var p2 = _task.A.At(Math.Min(row + 2, end - 1), 0);
-                for (var s = 0; s < _task.N; s += Lines)
+                var p0 = task.A.At(row, 0);
+                var p1 = task.A.At(Math.Min(row + 1, end - 1), 0);   // past the end the last row again; its sums are not stored
+                var p2 = task.A.At(Math.Min(row + 2, end - 1), 0);
+                for (var s = 0; s < task.N; s += Lines)
                 {
-                    var q = _q + ((nint)s * _task.K);
-                    Dots(registers, p0, p1, p2, q, _task.K);
-                    SumRow(sums, registers, p0, q, _task.K);
-                    SumRow(sums + Lines, registers + (Lines * R.Width), p1, q, _task.K);
-                    SumRow(sums + (2 * Lines), registers + (2 * Lines * R.Width), p2, q, _task.K);
+                    var lines = q + ((nint)s * task.K);
+                    Dots(registers, p0, p1, p2, lines, task.K);
+                    SumRow(sums, registers, p0, lines, task.K);
+                    SumRow(sums + Lines, registers + (Lines * R.Width), p1, lines, task.K);
+                    SumRow(sums + (2 * Lines), registers + (2 * Lines * R.Width), p2, lines, task.K);
                     for (var i = 0; i < DotRows && row + i < end; i++)
                     {
-                        for (var j = 0; j < Lines && s + j < _task.N; j++)
+                        for (var j = 0; j < Lines && s + j < task.N; j++)
                         {
-                            Store(_task, row + i, s + j, sums[(i * Lines) + j]);
+                            Store(task, row + i, s + j, sums[(i * Lines) + j]);
                         }
                     }
                 }

@@ -18,16 +18,13 @@ public sealed unsafe partial class CpuBackend
     {
         public const int Side = 64;
 
-        private readonly float* _y = y, _x = x;
-        private readonly int _rows = rows, _columns = columns;
-
         public void Run(int block, Scratch scratch)
         {
             var column = block * Side;
-            for (var row = 0; row < _rows; row += Side)
+            for (var row = 0; row < rows; row += Side)
             {
-                Panels.Transpose(_y + ((nint)column * _rows) + row, _rows, _x + ((nint)row * _columns) + column, _columns,
-                    Math.Min(Side, _rows - row), Math.Min(Side, _columns - column));
+                Panels.Transpose(y + ((nint)column * rows) + row, rows, x + ((nint)row * columns) + column, columns,
+                    Math.Min(Side, rows - row), Math.Min(Side, columns - column));
             }
         }
     }

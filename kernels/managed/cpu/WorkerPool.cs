@@ -24,40 +24,40 @@ internal sealed unsafe class WorkerPool : IDisposable
     private static readonly long SpinTicks = Stopwatch.Frequency * 30 / 1_000_000;   // 30 µs
 
     [ThreadStatic]
-    private static Scratch? s_running;   // the scratch of this thread while it runs a block, of whatever pool
+    private static Scratch? running;   // the scratch of this thread while it runs a block, of whatever pool
 
-    private readonly Thread[] _workers;
-    private readonly Scratch[] _scratch;
-    private readonly SemaphoreSlim _wake = new(0);
-    private readonly SemaphoreSlim _done = new(0);
-    private int _sleepers;
-    private volatile bool _stopping;
+    private readonly Thread[] workers;
+    private readonly Scratch[] scratch;
+    private readonly SemaphoreSlim wake = new(0);
+    private readonly SemaphoreSlim done = new(0);
+    private int sleepers;
+    private volatile bool stopping;
 
-    // The job. _ticket holds its number in the upper half and the blocks not yet claimed in the lower: a claim (compare and swap) that succeeds
+    // The job. The ticket holds its number in the upper half and the blocks not yet claimed in the lower: a claim (compare and swap) that succeeds
     // belongs to the job of that number, which cannot end before the claimed block has, so the other fields may be read after the claim.
-    private long _ticket;
-    private void* _job;
-    private delegate*<void*, int, Scratch, void> _run;
-    private int _blocks;
-    private int _unfinished;
-    private int _callerSleeps;
-    private ExceptionDispatchInfo? _failure;
+    private long ticket;
+    private void* job;
+    private delegate*<void*, int, Scratch, void> run;
+    private int blocks;
+    private int unfinished;
+    private int callerSleeps;
+    private ExceptionDispatchInfo? failure;
 
     /// <summary>A pool of so many threads, the caller among them.</summary>
     public WorkerPool(int threads)
     {
         Threads = threads;
-        _scratch = new Scratch[threads];
+        scratch = new Scratch[threads];
         for (var i = 0; i < threads; i++)
         {
-            _scratch[i] = new Scratch();
+            scratch[i] = new Scratch();
         }
-        _workers = new Thread[threads - 1];
-        for (var i = 0; i < _workers.Length; i++)
+        workers = new Thread[threads - 1];
+        for (var i = 0; i < workers.Length; i++)
         {
-            var scratch = _scratch[i + 1];
-            _workers[i] = new Thread(() => Work(scratch)) { IsBackground = true, Name = $"LoraScratch worker {i + 1}" };
-            _workers[i].Start();
+            var own = scratch[i + 1];
+            workers[i] = new Thread(() => Work(own)) { IsBackground = true, Name = $"LoraScratch worker {i + 1}" };
+            workers[i].Start();
         }
     }
 
@@ -65,7 +65,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     public int Threads { get; }
 
     /// <summary>Working memory for kernels between their jobs; in a job it belongs to the blocks that the caller runs.</summary>
-    public Scratch CallerScratch => _scratch[0];
+    public Scratch CallerScratch => scratch[0];
 
     /// <summary>
     /// Runs every block of a job and returns when all have ended. One block, one thread, or a call from inside a job: the blocks run here, in order.
@@ -73,7 +73,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     /// </summary>
     public void Run<TJob>(int blocks, in TJob job) where TJob : unmanaged, IJob
     {
-        if (blocks <= 1 || Threads == 1 || s_running != null)
+        if (blocks <= 1 || Threads == 1 || running != null)
         {
             RunHere(blocks, job);
             return;
@@ -99,25 +99,25 @@ internal sealed unsafe class WorkerPool : IDisposable
     /// <summary>Ends the workers and frees their scratch memory.</summary>
     public void Dispose()
     {
-        if (_stopping)
+        if (stopping)
         {
             return;
         }
-        _stopping = true;
-        if (_workers.Length > 0)
+        stopping = true;
+        if (workers.Length > 0)
         {
-            _wake.Release(_workers.Length);
+            wake.Release(workers.Length);
         }
-        foreach (var worker in _workers)
+        foreach (var worker in workers)
         {
             worker.Join();
         }
-        foreach (var scratch in _scratch)
+        foreach (var each in scratch)
         {
-            scratch.Dispose();
+            each.Dispose();
         }
-        _wake.Dispose();
-        _done.Dispose();
+        wake.Dispose();
+        done.Dispose();
     }
 
     private static void Invoke<TJob>(void* job, int block, Scratch scratch) where TJob : unmanaged, IJob =>
@@ -125,75 +125,75 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private void RunHere<TJob>(int blocks, in TJob job) where TJob : unmanaged, IJob
     {
-        var outer = s_running;
-        s_running = outer ?? _scratch[0];
+        var outer = running;
+        running = outer ?? scratch[0];
         try
         {
             for (var block = 0; block < blocks; block++)
             {
-                Unsafe.AsRef(in job).Run(block, s_running);
+                Unsafe.AsRef(in job).Run(block, running);
             }
         }
         finally
         {
-            s_running = outer;
+            running = outer;
         }
     }
 
     private void Dispatch(int blocks, void* job, delegate*<void*, int, Scratch, void> run)
     {
-        Debug.Assert(_unfinished == 0, "one thread at a time may issue kernels");
-        _job = job;
-        _run = run;
-        _blocks = blocks;
-        _failure = null;
-        Volatile.Write(ref _unfinished, blocks);
-        var number = (_ticket >> 32) + 1;
-        Interlocked.Exchange(ref _ticket, (number << 32) | (uint)blocks);   // a full fence: what stands above is seen with the ticket
+        Debug.Assert(unfinished == 0, "one thread at a time may issue kernels");
+        this.job = job;
+        this.run = run;
+        this.blocks = blocks;
+        failure = null;
+        Volatile.Write(ref unfinished, blocks);
+        var number = (ticket >> 32) + 1;
+        Interlocked.Exchange(ref ticket, (number << 32) | (uint)blocks);   // a full fence: what stands above is seen with the ticket
         WakeSleepers(blocks - 1);
 
-        RunClaimedBlocks(_scratch[0]);
+        RunClaimedBlocks(scratch[0]);
         WaitForLastBlock();
-        _job = null;
-        _failure?.Throw();
+        this.job = null;
+        failure?.Throw();
     }
 
     private void RunClaimedBlocks(Scratch scratch)
     {
-        s_running = scratch;
+        running = scratch;
         while (TryClaim(out var block))
         {
             try
             {
-                _run(_job, block, scratch);
+                run(job, block, scratch);
             }
             catch (Exception e)
             {
-                Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(e), null);
+                Interlocked.CompareExchange(ref failure, ExceptionDispatchInfo.Capture(e), null);
             }
             // The last block wakes the caller if that has left a note; it leaves one before it looks at the count a last time.
-            if (Interlocked.Decrement(ref _unfinished) == 0 && Interlocked.Exchange(ref _callerSleeps, 0) == 1)
+            if (Interlocked.Decrement(ref unfinished) == 0 && Interlocked.Exchange(ref callerSleeps, 0) == 1)
             {
-                _done.Release();
+                done.Release();
             }
         }
-        s_running = null;
+        running = null;
     }
 
     private bool TryClaim(out int block)
     {
         while (true)
         {
-            var ticket = Volatile.Read(ref _ticket);
+            var ticket = Volatile.Read(ref this.ticket);
             var unclaimed = (int)(uint)ticket;
             if (unclaimed == 0)
             {
                 block = -1;
                 return false;
             }
-            if (Interlocked.CompareExchange(ref _ticket, ticket - 1, ticket) == ticket)
+            if (Interlocked.CompareExchange(ref this.ticket, ticket - 1, ticket) == ticket)
             {
-                block = _blocks - unclaimed;
+                block = blocks - unclaimed;
                 return true;
             }
         }
@@ -201,27 +201,27 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private void WaitForLastBlock()
     {
-        if (SpinUntil(static pool => Volatile.Read(ref pool._unfinished) == 0))
+        if (SpinUntil(static pool => Volatile.Read(ref pool.unfinished) == 0))
         {
             return;
         }
-        while (Volatile.Read(ref _unfinished) > 0)
+        while (Volatile.Read(ref unfinished) > 0)
         {
-            Interlocked.Exchange(ref _callerSleeps, 1);
+            Interlocked.Exchange(ref callerSleeps, 1);
             // A note that is gone when it is no longer needed was taken by a worker, whose release must not be left for a later job.
-            if (Volatile.Read(ref _unfinished) > 0 || Interlocked.Exchange(ref _callerSleeps, 0) == 0)
+            if (Volatile.Read(ref unfinished) > 0 || Interlocked.Exchange(ref callerSleeps, 0) == 0)
             {
-                _done.Wait();
+                done.Wait();
             }
         }
     }
 
     private void Work(Scratch scratch)
     {
-        while (!_stopping)
+        while (!stopping)
         {
             RunClaimedBlocks(scratch);
-            if (!SpinUntil(static pool => (uint)Volatile.Read(ref pool._ticket) != 0 || pool._stopping))
+            if (!SpinUntil(static pool => (uint)Volatile.Read(ref pool.ticket) != 0 || pool.stopping))
             {
                 Sleep();
             }
@@ -230,13 +230,13 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private void Sleep()
     {
-        Interlocked.Increment(ref _sleepers);
-        var workCame = (uint)Volatile.Read(ref _ticket) != 0;
+        Interlocked.Increment(ref sleepers);
+        var workCame = (uint)Volatile.Read(ref ticket) != 0;
         if (workCame && TryTakeSleeper())
         {
             return;
         }
-        _wake.Wait();
+        wake.Wait();
     }
 
     private void WakeSleepers(int atMost)
@@ -248,7 +248,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         }
         if (woken > 0)
         {
-            _wake.Release(woken);
+            wake.Release(woken);
         }
     }
 
@@ -257,12 +257,12 @@ internal sealed unsafe class WorkerPool : IDisposable
     {
         while (true)
         {
-            var sleepers = Volatile.Read(ref _sleepers);
+            var sleepers = Volatile.Read(ref this.sleepers);
             if (sleepers == 0)
             {
                 return false;
             }
-            if (Interlocked.CompareExchange(ref _sleepers, sleepers - 1, sleepers) == sleepers)
+            if (Interlocked.CompareExchange(ref this.sleepers, sleepers - 1, sleepers) == sleepers)
             {
                 return true;
             }

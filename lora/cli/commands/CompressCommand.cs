@@ -11,14 +11,14 @@ namespace LoraScratch.Cli;
 /// <summary>lora compress: a model with low-rank layers.</summary>
 internal sealed class CompressCommand
 {
-    private static readonly string[] targetNames = [.. LoRATargets.Names.Where(name => name != LoRATargets.Head)];
+    private static readonly string[] TargetNames = [.. LoRATargets.Names.Where(name => name != LoRATargets.Head)];
 
     private readonly ModelOption model = new();
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the smaller model goes: a new or empty folder. With --rank, --energy or --bytes.");
     private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of every layer that it makes smaller.");
     private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer gets the smallest rank that keeps this share of its weight's squared norm, such as 0.9.");
     private readonly Option<long?> bytes = OptionKinds.OptionalBytes("--bytes", "Instead of --rank: the ranks with the smallest error for which all weights of the model fit so many bytes as float32.");
-    private readonly Option<WordList> targets = OptionKinds.Words("--targets", "Layers that are replaced", targetNames, targetNames);
+    private readonly Option<WordList> targets = OptionKinds.Words("--targets", "Layers that are replaced", TargetNames, TargetNames);
     private readonly MeasurementOptions measurement = new();
     private readonly DeviceOptions device = new();
 
