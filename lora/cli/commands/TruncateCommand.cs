@@ -24,7 +24,7 @@ internal sealed class TruncateCommand
     public static Command Create()
     {
         var truncate = new TruncateCommand();
-        var command = new ExampleCommand("truncate", "A trained adapter at every smaller rank, without training: what each rank drops and, with --model and --data, its accuracy; --rank or --energy writes one of them.",
+        var command = new ExampleCommand("truncate", "A trained adapter at every smaller rank, without training: what each rank drops and, with --data, its accuracy; --rank or --energy writes one of them.",
             "lora truncate --adapter my-adapter", "lora truncate --adapter my-adapter --model my-model --data test.csv",
             "lora truncate --adapter my-adapter --rank 4 --out smaller", "lora truncate --adapter my-adapter --energy 0.95 --out smaller");
         foreach (var option in (Option[])[truncate.adapter, truncate.output, truncate.rank, truncate.energy, truncate.ranks])
