@@ -83,6 +83,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         }
         var given = DistilBertConfig.Load(parsed.GetValue(config)!);
         ModelOptions.Notices(parsed.GetValue(config)!, given.Notices);
+        TrainingMemory.Require(parsed.GetValue(config)!, given, options, backend);
         var tokenizer = WordPieceTokenizer.Load(parsed.GetValue(vocabulary)!);
         if (tokenizer.VocabularySize > given.VocabularySize)
         {

@@ -92,6 +92,9 @@ public class RefusalTests
             (Full + "--vocab ROOT/train.csv", "expects a single argument"),
             ("train --config VOCAB --vocab VOCAB --data DATA --out OUT --method full", "vocab.txt"),
             ("train --config ROOT/vast.json --vocab VOCAB --data DATA --out OUT --method full", "makes a matrix of more than"),
+            ("train --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --method full", "deep.json: vocab_size 24, max_position_embeddings 24, dim 16, hidden_dim 32 and n_layers 100000000 ask for 222,400,000,800 parameters. Weights, gradients and what adamw keeps take 3,314.0 GiB, and this machine has"),
+            ("train --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --method full --optimizer sgd", "Weights, gradients and what sgd keeps take 1,657.0 GiB"),
+            ("pretrain --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --max-length 16", "deep.json: vocab_size 24"),
             ("train --config ROOT/small.json --vocab VOCAB --data DATA --out OUT --method full", "Set vocab_size to at least"),
             ("train --model MODEL --data ROOT/unlabelled.csv --out OUT", "'label'"),
             ("train --model MODEL --data ROOT/unknown.csv --out OUT", "the label 'mixed' is unknown; the classes are: 0 = neg, 1 = pos."),
@@ -142,6 +145,7 @@ public class RefusalTests
         task = new TinyTask();
         task.Write("small.json", TinyTask.Config(vocabularySize: 5));
         task.Write("vast.json", TinyTask.Config(24).Replace("\"dim\": 16", "\"dim\": 60000"));
+        task.Write("deep.json", TinyTask.Config(24).Replace("\"n_layers\": 2", "\"n_layers\": 100000000"));
         task.Write("unlabelled.csv", "text\ngood\n");
         task.Write("unknown.csv", "text,label\nthe film,pos\nthe plot,mixed\n");
         task.Write("third.csv", "text,label\nthe film,1\nthe plot,2\n");

@@ -137,6 +137,7 @@ internal sealed class PretrainCommand
         }
         var sizes = DistilBertConfig.Load(configPath!);
         ModelOptions.Notices(configPath!, sizes.Notices);
+        TrainingMemory.Require(configPath!, sizes, options, backend);
         var tokenizer = WordPieceTokenizer.Load(vocabularyPath!);
         if (tokenizer.VocabularySize > sizes.VocabularySize)
         {
