@@ -58,6 +58,12 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
 
     public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b) => Noting(nameof(AddProduct)).AddProduct(y, a, b);
 
+    public void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x) => Noting(nameof(QuantizeRows)).QuantizeRows(codes, grids, x);
+
+    public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b) => Noting(nameof(Product)).Product(s, a, b);
+
+    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b, DeviceBuffer<float>? bias) => Noting(nameof(Dequantize)).Dequantize(y, s, grids, b, bias);
+
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns) => Noting(nameof(Transpose)).Transpose(y, x, rows, columns);
 
     public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula => Noting(nameof(Map)).Map<TFormula>(y, x);

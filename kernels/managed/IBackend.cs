@@ -65,6 +65,25 @@ public interface IBackend : IDisposable
     /// <param name="y">[M, N], not transposed, one matrix</param> <param name="a">[M, K], not transposed, one matrix</param> <param name="b">[K, N]</param>
     void AddProduct(Matrix y, Matrix a, QuantizedMatrix b);
 
+    /// <summary>
+    /// Chooses codes of 8 bits for every row of X. With lo = min(0, minⱼ x[i, j]), hi = max(0, maxⱼ x[i, j]):
+    /// β = (hi − lo)/255, or the smallest normal float where that is smaller; ζ = round(−lo/β); code = round(x/β) + ζ, cut to 0 … 255. So β·(code − ζ) is x to within β·(1/2 + 2⁻¹²), and exactly 0 for 0.
+    /// A row with a number that is not finite gets a β that is not a number, and passes it on to its row of Y.
+    /// </summary>
+    /// <param name="codes">[rows, columns rounded up to a multiple of 4], written; what fills a row up is undefined</param> <param name="grids">β and ζ of each row, [rows], written</param> <param name="x">[rows, columns]</param>
+    void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x);
+
+    /// <summary>S = A·Bᵀ in whole numbers: S[i, j] = Σₖ a[i, k]·b[j, k], exact.</summary>
+    /// <param name="s">[M, out]</param> <param name="a">[M, <see cref="Int8Matrix.RowStride"/>], from <see cref="QuantizeRows"/></param> <param name="b">[out, in]</param>
+    void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b);
+
+    /// <summary>
+    /// Y[i, j] = (βᵢ·αⱼ)·(S[i, j] − ζᵢ·Σₖ b[j, k]) + bias[j]: what the sums of <see cref="Product(DeviceBuffer{int}, DeviceBuffer{byte}, Int8Matrix)"/> stand for. The bracket is a whole number;
+    /// it is rounded to float32, multiplied with the rounded product of the scales, and the bias is added, in that order.
+    /// </summary>
+    /// <param name="y">[M, out]</param> <param name="s">[M, out]</param> <param name="grids">[M]</param> <param name="b">[out, in]</param> <param name="bias">[out], or null for none</param>
+    void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b, DeviceBuffer<float>? bias);
+
     /// <summary>Y = Xᵀ</summary>
     /// <param name="y">[columns, rows]</param> <param name="x">[rows, columns]</param> <param name="rows">Rows of x.</param> <param name="columns">Columns of x.</param>
     void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns);

@@ -9,9 +9,12 @@ public static class QuantizationError
     /// <summary>‖Ŵ − W‖/‖W‖, over all weights; 0 where W is 0.</summary>
     /// <param name="weight">W [out, in]</param> <param name="quantized">Ŵ</param>
     /// <exception cref="ShapeMismatchException">The sizes differ.</exception>
-    public static double OfWeight(ReadOnlySpan<float> weight, GroupQuantizedWeight quantized)
+    public static double OfWeight(ReadOnlySpan<float> weight, GroupQuantizedWeight quantized) => OfWeight(weight, Near(weight, quantized));
+
+    /// <summary>‖Ŵ − W‖/‖W‖, over all weights; 0 where W is 0.</summary>
+    /// <param name="weight">W</param> <param name="near">Ŵ, as many numbers</param>
+    internal static double OfWeight(ReadOnlySpan<float> weight, ReadOnlySpan<float> near)
     {
-        var near = Near(weight, quantized);
         double errors = 0, squares = 0;
         for (var i = 0; i < weight.Length; i++)
         {

@@ -23,6 +23,11 @@ public static partial class OpCases
             yield return new("QuantizedLinear", [S(rows, inFeatures), S(outFeatures)], x => x[0].QuantizedLinear(On(x[0]), x[1]),
                 x => Reference.AddBias(Reference.Product(x[0], w, rows, inFeatures, outFeatures), x[1]), note);
         }
+        foreach (var (rows, inFeatures, outFeatures) in new[] { (1, 1, 1), (1, 30, 17), (3, 16, 5), (7, 65, 33) })
+        {
+            var layer = new DynamicInt8Reference(rows, inFeatures, outFeatures);
+            yield return new("DynamicInt8Linear", [S(outFeatures)], bias => layer.Compute(bias[0]), bias => Reference.AddBias(layer.Product, bias[0]), $"x [{rows}, {inFeatures}] without a gradient");
+        }
         foreach (var (rows, columns, size, scale) in new[] { (1, 16, 16, 1f), (3, 6, 1, 2f), (2, 33, 11, 0.5f), (5, 64, 32, 1f / 32), (1, 7, 7, -1f), (4, 96, 48, 1f) })
         {
             yield return new("GroupSum", [S(rows, columns)], x => x[0].GroupSum(size, scale),

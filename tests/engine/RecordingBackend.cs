@@ -83,6 +83,15 @@ public sealed class RecordingBackend : IBackend
     public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b) =>
         Kernel(nameof(AddProduct), [y.Buffer]).AddProduct(y, a, b);
 
+    public void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x) =>
+        Kernel(nameof(QuantizeRows), []).QuantizeRows(codes, grids, x);
+
+    public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b) =>
+        Kernel(nameof(Product), []).Product(s, a, b);
+
+    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b, DeviceBuffer<float>? bias) =>
+        Kernel(nameof(Dequantize), [y]).Dequantize(y, s, grids, b, bias);
+
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns) =>
         Kernel(nameof(Transpose), [y]).Transpose(y, x, rows, columns);
 

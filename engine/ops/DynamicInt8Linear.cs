@@ -1,0 +1,48 @@
+using LoraScratch.Kernels;
+
+namespace LoraScratch.Engine;
+
+public static partial class Ops
+{
+    /// <summary>
+    /// Y ≈ X·Wᵀ + b on whole numbers: a fully connected layer with a weight of signed bytes, for prediction. The rows of X get codes of 8 bits on the way; <see cref="NN.DynamicInt8Linear"/> has the equations.
+    /// <para>
+    /// There is a gradient for b and none for x. Y is a staircase of x, whose derivative is 0 wherever there is one. dY·Ŵ would be the gradient of another function, the one before rounding, and a training
+    /// that asks for it has a better way: LoRA on the float layers, or <c>QALoRALayer</c> on group-quantised ones, and dynamic quantisation afterwards.
+    /// </para>
+    /// </summary>
+    /// <param name="x">[…, in], which needs no gradient</param> <param name="weight">Ŵ [out, in]</param> <param name="bias">b [out], or null</param> <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">The input widths differ, or the bias does not fit.</exception>
+    /// <exception cref="InvalidOperationException">A gradient for x is asked for.</exception>
+    public static Tensor DynamicInt8Linear(this Tensor x, ChannelQuantizedWeight weight, Tensor? bias = null)
+    {
+        if (x.Shape.Rank == 0 || x.Shape.Columns != weight.InFeatures)
+        {
+            throw new ShapeMismatchException($"DynamicInt8Linear: x {x.Shape} · weight {weight.Shape}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
+        }
+        Device.RequireSame(nameof(DynamicInt8Linear), "x", x.Backend, "weight", weight.Backend);
+        Device.RequireSame(nameof(DynamicInt8Linear), "x", x.Backend, "bias", bias?.Backend ?? x.Backend);
+        if (bias is not null && (bias.Shape.Rank != 1 || bias.Shape.Count != weight.OutFeatures))
+        {
+            throw new ShapeMismatchException($"DynamicInt8Linear: weight {weight.Shape} needs a bias of shape [{weight.OutFeatures}], got {bias.Shape}.");
+        }
+        if (x.RequiresGradient && !NoGradient.IsActive)
+        {
+            throw new InvalidOperationException("DynamicInt8Linear: x requires a gradient, and there is none through numbers that are rounded on the way. This layer is for prediction: use it inside of "
+                + "'using (new NoGradient())', or freeze what comes before it. To train, take the model of float layers, or QA-LoRA on group-quantised ones, and quantise dynamically afterwards.");
+        }
+        var (backend, rows, matrix) = (x.Backend, x.Shape.Rows, weight.Matrix);
+        using var codes = backend.Allocate<byte>(rows * matrix.RowStride);
+        using var grids = backend.Allocate<RowGrid>(rows);
+        using var sums = backend.Allocate<int>(rows * weight.OutFeatures);
+        var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), backend);
+        backend.QuantizeRows(codes, grids, x.Data);                             // x ≈ β·(q − ζ)
+        backend.Product(sums, codes, matrix);                                   // S = Σ q·q_w
+        backend.Dequantize(y.Data, sums, grids, matrix, bias?.Data);            // y = β·α·(S − ζ·Σ q_w) + b
+        if (bias is not null)
+        {
+            y.GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
+        }
+        return y;
+    }
+}

@@ -1,0 +1,42 @@
+using LoraScratch.Kernels;
+using LoraScratch.Kernels.Gpu;
+
+namespace LoraScratch.Tests.Kernels;
+
+/// <summary>The kernels of dynamic quantisation of the GPU backend, on ILGPU's simulator at tiny shapes.</summary>
+public class GpuInt8Tests
+{
+    private IBackend backend = null!;
+
+    [OneTimeSetUp]
+    public void Open()
+    {
+        try
+        {
+            backend = GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8);
+        }
+        catch (PlatformNotSupportedException e)
+        {
+            Assert.Ignore(e.Message);
+        }
+    }
+
+    [OneTimeTearDown]
+    public void Close() => backend?.Dispose();
+
+    [Test]
+    public void Sums_are_exact()
+    {
+        foreach (var (rows, outputs, inputs) in new[] { (1, 1, 1), (2, 17, 5), (3, 33, 12), (5, 4, 31) })
+        {
+            Int8Case.Random(rows, outputs, inputs).AssertSumsAreExact(backend);
+        }
+        Int8Case.Of(1, 2, 600, (_, _) => 255, (j, _) => j == 0 ? 127 : -127).AssertSumsAreExact(backend);
+    }
+
+    [Test]
+    public void Codes_are_those_of_the_page() => RowCodes.AssertFollowTheRule(backend, 3, 18);
+
+    [Test]
+    public void Sums_become_floats_as_the_page_says() => Int8Case.Random(3, 19, 6).AssertDequantizes(backend);
+}
