@@ -19,15 +19,18 @@ public sealed record QuantizationFormat(int Bits, int GroupSize)
     /// <exception cref="InputException">They are none that there are.</exception>
     public void Check()
     {
-        if (Bits is not (2 or 3 or 4 or 8))
+        if (Problem() is { } problem)
         {
-            throw new InputException($"Quantisation: weights of {Bits} bits are not known; choose 2, 3, 4 or 8.");
-        }
-        if (GroupSize < PackedCodes.BlockSize || GroupSize > LargestGroup || GroupSize % PackedCodes.BlockSize != 0)
-        {
-            throw new InputException($"Quantisation: a group of {GroupSize} weights is not possible; choose a multiple of {PackedCodes.BlockSize} from {PackedCodes.BlockSize} to {LargestGroup}.");
+            throw new InputException($"Quantisation: {problem}.");
         }
     }
+
+    /// <summary>What is wrong with the bits or the group size, and which there are; null when all is well.</summary>
+    public string? Problem() =>
+        Bits is not (2 or 3 or 4 or 8) ? $"weights of {Bits} bits are not known; choose 2, 3, 4 or 8"
+        : GroupSize < PackedCodes.BlockSize || GroupSize > LargestGroup || GroupSize % PackedCodes.BlockSize != 0
+            ? $"a group of {GroupSize} weights is not possible; choose a multiple of {PackedCodes.BlockSize} from {PackedCodes.BlockSize} to {LargestGroup}"
+        : null;
 
     /// <summary>Checks that a layer can be quantised so. A last group that is shorter than the others is not offered: the layer that pools its input over the groups would need one, too.</summary>
     /// <param name="layer">The layer's name, for the message.</param> <param name="inFeatures">Width of its input.</param>

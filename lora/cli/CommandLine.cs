@@ -84,6 +84,7 @@ internal static class CommandLine
         ExtractCommand.Create(),
         TruncateCommand.Create(),
         CompressCommand.Create(),
+        QuantizeCommand.Create(),
         DevicesCommand.Create(),
     ];
 

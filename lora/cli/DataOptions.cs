@@ -22,6 +22,9 @@ internal sealed class DataOptions(bool required = true)
     /// <summary>Whether texts are named.</summary>
     public bool IsGiven(ParseResult parsed) => parsed.GetValue(data) is not null;
 
+    /// <summary>--text-column</summary>
+    public string TextColumn(ParseResult parsed) => parsed.GetValue(textColumn)!;
+
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
@@ -38,7 +41,7 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="parsed">The command line.</param> <param name="path">The file or folder.</param> <param name="split">Which half of the movie reviews; null: both.</param> <param name="labels">The model's classes; null: those of the data.</param>
     public TextDataset Load(ParseResult parsed, string path, DatasetSplit? split, LabelSet? labels)
     {
-        var options = new DatasetOptions { TextColumn = parsed.GetValue(textColumn)!, LabelColumn = parsed.GetValue(labelColumn)!, Labels = labels };
+        var options = new DatasetOptions { TextColumn = TextColumn(parsed), LabelColumn = parsed.GetValue(labelColumn)!, Labels = labels };
         var dataset = split is { } half ? TextDataset.Load(path, half, options) : TextDataset.LoadAll(path, options);
         Console.Error.WriteLine($"{dataset.Source}: {dataset.Describe()}");
         return dataset;

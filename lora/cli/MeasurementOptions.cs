@@ -5,13 +5,14 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli;
 
 /// <summary>The options of a command that can measure accuracies beside its work: --data with its columns, --batch-size, --max-length, --limit, --seed.</summary>
-internal sealed class MeasurementOptions
+/// <param name="chosenBySeed">What --seed chooses.</param>
+internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --limit")
 {
     private readonly DataOptions data = new(required: false);
     private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
     private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
     private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Measures on so many texts only, balanced over the classes. [default: all]");
-    private readonly Option<ulong> seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
+    private readonly Option<ulong> seed = OptionKinds.Seed($"Chooses {chosenBySeed}.", 1);
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -25,6 +26,15 @@ internal sealed class MeasurementOptions
 
     /// <summary>Whether texts are named.</summary>
     public bool IsGiven(ParseResult parsed) => data.IsGiven(parsed);
+
+    /// <summary>--max-length</summary>
+    public int? MaxLength(ParseResult parsed) => parsed.GetValue(maxLength);
+
+    /// <summary>--seed</summary>
+    public ulong Seed(ParseResult parsed) => parsed.GetValue(seed);
+
+    /// <summary>--text-column</summary>
+    public string TextColumn(ParseResult parsed) => data.TextColumn(parsed);
 
     /// <summary>Reads the texts for a model.</summary>
     /// <returns>What measures the model, as it then is, on them.</returns>

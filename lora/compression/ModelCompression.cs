@@ -99,6 +99,10 @@ public sealed class ModelCompression
         {
             throw new InputException($"{done.Path} is a low-rank layer already, {done.Module}. Compress the model that this one was made of: its weights say which rank is the best, their factors do not.");
         }
+        if (model.NamedModules().FirstOrDefault(entry => entry.Module is QuantizedLinear) is { Module: QuantizedLinear } quantized)
+        {
+            throw new InputException($"{quantized.Path} is quantised, {quantized.Module}. Compress the model that this one was made of, and quantise the factors then.");
+        }
         foreach (var planned in AttachPlan.For(model, new LoRASettings(1, 1), targets).Layers)
         {
             layers.Add(new CompressibleLayer(planned));

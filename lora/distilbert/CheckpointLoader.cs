@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.DistilBert;
 
@@ -70,25 +71,32 @@ internal static class CheckpointLoader
         double hidden = config.Hidden, inner = config.FeedForward;
         var block = 4 * (hidden * hidden + hidden) + 2 * hidden * inner + inner + hidden + 4 * hidden;
         var asked = ((double)config.VocabularySize + config.MaxPositions + 2) * hidden + config.Layers * block - LowRankLayers.Saved(config);
-        var found = files.Tensors.Values.Sum(tensor => (double)tensor.ElementCount);
+        var found = files.Tensors.Values.Sum(tensor => QuantizedLayers.Numbers(config, tensor));
         if (asked > 2 * found + slack)
             throw new InputException($"{files.Path}: holds {found:N0} numbers in {files.Tensors.Count} tensors, but the sizes in config.json (vocab_size {config.VocabularySize}, dim {config.Hidden}, hidden_dim {config.FeedForward}, "
                 + $"n_layers {config.Layers}) ask for {asked:N0}. Nothing was loaded; do config.json and weights belong together?");
     }
 
     /// <exception cref="InputException">Tensors are missing, unexpected, of another shape or no floats; all of them are listed.</exception>
-    public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files) => Load(model, ModelKind.Classifier, files);
+    public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files)
+    {
+        QuantizedLayers.Read(model, model.Config, files);
+        return Load(model, ModelKind.Classifier, files, model.Config.Quantized.ContainsKey);
+    }
 
     /// <inheritdoc cref="Load(DistilBertForSequenceClassification, Checkpoint)"/>
-    public static LoadReport Load(DistilBertForMaskedLM model, Checkpoint files) => Load(model, ModelKind.MaskedLanguageModel, files);
+    public static LoadReport Load(DistilBertForMaskedLM model, Checkpoint files) => Load(model, ModelKind.MaskedLanguageModel, files, _ => false);
 
-    private static LoadReport Load(Module model, ModelKind kind, Checkpoint files)
+    /// <param name="model">Takes the values.</param> <param name="kind">What it is.</param> <param name="files">Have them.</param> <param name="isQuantized">Whether the weight of a layer is quantised, and read already.</param>
+    private static LoadReport Load(Module model, ModelKind kind, Checkpoint files, Func<string, bool> isQuantized)
     {
         var parameters = model.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter, StringComparer.Ordinal);
         var found = new Dictionary<string, string>(StringComparer.Ordinal);                 // path in the model → name in the file
         List<string> ignored = [], unexpected = [], clashing = [];
         foreach (var name in files.Tensors.Keys.Order(StringComparer.Ordinal))
         {
+            if (QuantizedTensors.TryParse(name, out var layer) && isQuantized(layer))
+                continue;
             var path = ModelPath(name);
             if (!parameters.ContainsKey(path))
                 (IsUseless(name, kind) ? ignored : unexpected).Add(name);

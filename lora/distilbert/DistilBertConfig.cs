@@ -1,5 +1,6 @@
 using System.Collections.ObjectModel;
 using System.Text.Json;
+using LoraScratch.Engine;
 
 namespace LoraScratch.Lora.DistilBert;
 
@@ -51,8 +52,14 @@ public sealed partial record DistilBertConfig
     /// <summary>Whether <see cref="Load"/> found the classes in the file (id2label, label2id or num_labels), and did not fall back on the default two.</summary>
     public bool HasClasses { get; init; }
 
-    /// <summary>Linear layers in low-rank form: path → rank (low_rank, in files of model_type <see cref="LowRankModelType"/>). Empty in a model as it was trained.</summary>
+    /// <summary>Linear layers in low-rank form: path → rank (low_rank, in files of model_type <see cref="OwnModelType"/>). Empty in a model as it was trained.</summary>
     public IReadOnlyDictionary<string, int> LowRank { get; init; } = ReadOnlyDictionary<string, int>.Empty;
+
+    /// <summary>Linear layers, or factors of low-rank ones, whose weights are quantised: path → bits and group size (quantized, in files of model_type <see cref="OwnModelType"/>).</summary>
+    public IReadOnlyDictionary<string, QuantizationFormat> Quantized { get; init; } = ReadOnlyDictionary<string, QuantizationFormat>.Empty;
+
+    /// <summary>Whether every layer is as transformers has it.</summary>
+    public bool IsPlain => LowRank.Count == 0 && Quantized.Count == 0;
 
     /// <summary>Keys of the file that this class does not read; <see cref="ToJson"/> writes them back.</summary>
     public IReadOnlyDictionary<string, JsonElement> OtherKeys { get; init; } = new Dictionary<string, JsonElement>();
@@ -97,6 +104,8 @@ public sealed partial record DistilBertConfig
             return $"pad_token_id is {PadTokenId}, ids of vocab_size {VocabularySize} go from 0 to {VocabularySize - 1}";
         if (LowRank.FirstOrDefault(entry => entry.Value < 1) is { Key: { } path, Value: var rank })
             return $"low_rank gives '{path}' the rank {rank}, at least 1 is expected";
+        if (Quantized.Select(entry => (entry.Key, Problem: entry.Value.Problem())).FirstOrDefault(entry => entry.Problem is not null) is { Problem: { } wrong } format)
+            return $"quantized gives '{format.Key}' a form that there is not: {wrong}";
         if (!Activations.Contains(Activation))
             return $"activation is '{Activation}', supported are {string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
         if (Labels.Count < 2)

@@ -53,12 +53,14 @@ public static class ModelFolder
     private static void SaveInto(string folder, DistilBertConfig config, string architecture, Module model, WordPieceTokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)
     {
         RequireFit(folder, config, tokenizer);
+        config = config with { Quantized = QuantizedLayers.Of(model) };     // as it is now: it may have been quantised since it was loaded
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJson(architecture, dtype));
         AtomicFile.WriteText(Path.Combine(folder, "tokenizer_config.json"), TokenizerConfig(config, tokenizer));
         AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);
         tokenizer.SaveJson(Path.Combine(folder, "tokenizer.json"));
         tokenizer.SaveVocabulary(Path.Combine(folder, "vocab.txt"));
-        SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), model.NamedParameters().Where(entry => leftOut?.Contains(entry.Path) != true).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype)),
+        var tensors = model.NamedParameters().Where(entry => leftOut?.Contains(entry.Path) != true).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype)).Concat(QuantizedLayers.Tensors(model));
+        SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), tensors,
             new Dictionary<string, string> { ["format"] = "pt" });
     }
 
@@ -71,9 +73,8 @@ public static class ModelFolder
 
     private static void RequirePlain(DistilBertForSequenceClassification model)
     {
-        if (!model.NamedParameters().Select(entry => entry.Path).SequenceEqual(model.CheckpointPaths))
+        if (model.NamedParameters().Select(entry => entry.Path).FirstOrDefault(path => !model.CheckpointPaths.Contains(path)) is { } foreign)
         {
-            var foreign = model.NamedParameters().Select(entry => entry.Path).First(path => !model.CheckpointPaths.Contains(path));
             throw new InputException($"The model cannot be saved as a plain model while an adapter is attached ('{foreign}'). Merge or detach the adapter first, or save the adapter alone.");
         }
     }

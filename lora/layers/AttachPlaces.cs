@@ -8,12 +8,13 @@ namespace LoraScratch.Lora;
 internal sealed class AttachPlaces
 {
     private readonly List<(string Path, Module Module, Slot? Slot)> modules = [];
-    private readonly Dictionary<string, string> wholeLayers = [];           // path of a factor of a low-rank layer → path of that layer
+    private readonly IReadOnlyDictionary<string, string> wholeLayers;
 
     /// <exception cref="InputException">The model has LoRA layers already.</exception>
     public AttachPlaces(Module model)
     {
         Collect("", model, null);
+        wholeLayers = LowRankLinear.Factors(model);
         var adapted = modules.Where(entry => entry.Module is LinearWithLoRA).Select(entry => AttachPlan.Shown(entry.Path)).ToList();
         if (adapted.Count > 0)
         {
@@ -70,12 +71,7 @@ internal sealed class AttachPlaces
         }
         foreach (var child in module.Children)
         {
-            var below = path.Length == 0 ? child.Name : $"{path}.{child.Name}";
-            if (module is LowRankLinear)
-            {
-                wholeLayers[below] = path;
-            }
-            Collect(below, child.Current, child);
+            Collect(path.Length == 0 ? child.Name : $"{path}.{child.Name}", child.Current, child);
         }
     }
 

@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Quantization;
 
@@ -22,6 +23,26 @@ public sealed class Calibration : IDisposable
             listeners.Add(layer.Path, listener);
             places.Add(layer.Slot);
             layer.Slot.Replace(listener);
+        }
+    }
+
+    /// <summary>Listens while a classifier runs over texts.</summary>
+    /// <param name="classifier">Runs.</param> <param name="layers">Layers of its model, from <see cref="ModelQuantizer.Find"/>.</param> <param name="texts">Token ids of each text; at least one.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the layers are as they were.</exception>
+    public static Calibration Of(TextClassifier classifier, IReadOnlyList<QuantizableLayer> layers, IReadOnlyList<int[]> texts, CancellationToken cancellation = default)
+    {
+        var calibration = new Calibration(layers);
+        try
+        {
+            classifier.Run(texts, cancellation: cancellation);
+            calibration.Stop();
+            return calibration;
+        }
+        catch
+        {
+            calibration.Dispose();
+            throw;
         }
     }
 

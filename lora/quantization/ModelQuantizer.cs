@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Compression;
 
 namespace LoraScratch.Lora.Quantization;
 
@@ -29,27 +30,35 @@ public static class ModelQuantizer
 {
     private static readonly Dictionary<string, QuantizationMethod> MethodNames = new() { ["rtn"] = QuantizationMethod.RoundToNearest, ["gptq"] = QuantizationMethod.Gptq };
 
-    /// <summary>The linear layers that are meant and that stand where another layer can, in the model's order.</summary>
+    /// <summary>The linear layers that are meant and that stand where another layer can, in the model's order. What means a low-rank layer means its two factors.</summary>
     /// <param name="model">A model of float layers.</param> <param name="targets">Which; <see cref="ModulePattern.AllLinear"/> for all.</param>
     /// <exception cref="InputException">A pattern meets none.</exception>
     public static IReadOnlyList<QuantizableLayer> Find(Module model, IReadOnlyList<ModulePattern> targets)
     {
+        if (model.NamedModules().FirstOrDefault(entry => entry.Module is QuantizedLinear) is { Module: QuantizedLinear } done)
+        {
+            throw new InputException($"Quantisation: {done.Path} is quantised already, {done.Module}. Quantise the model that this one was made of: its weights are not rounded yet.");
+        }
+        var wholeLayers = LowRankLinear.Factors(model);
         var all = model.NamedSlots().Where(entry => entry.Slot.Current is Linear && entry.Slot.Accepts(typeof(QuantizedLinear)))
             .Select(entry => new QuantizableLayer(entry.Path, entry.Slot, (Linear)entry.Slot.Current)).ToList();
-        foreach (var target in targets.Where(target => !all.Exists(layer => target.Matches(layer.Path))))
+        bool IsMeant(QuantizableLayer layer, ModulePattern target) => target.Matches(layer.Path) || wholeLayers.TryGetValue(layer.Path, out var whole) && target.Matches(whole);
+        foreach (var target in targets.Where(target => !all.Exists(layer => IsMeant(layer, target))))
         {
             throw new InputException($"Quantisation: '{target}' meets no linear layer that can be replaced. The model has {NearMisses.Census([.. all.Select(layer => layer.Path)])}.");
         }
-        return [.. all.Where(layer => targets.Any(target => target.Matches(layer.Path)))];
+        return [.. all.Where(layer => targets.Any(target => IsMeant(layer, target)))];
     }
 
     /// <summary>Replaces layers, one after the other; biases stay as they are. All are looked at before the first is changed, so that a model is not left half quantised by a format that does not fit.</summary>
     /// <param name="layers">From <see cref="Find"/>.</param> <param name="format">Bits and group size.</param> <param name="method">How codes are chosen.</param>
     /// <param name="calibration">What was heard over calibration texts; null where there are none. It is stopped.</param>
+    /// <param name="progress">Is told each layer when it is done; may be null.</param>
     /// <returns>What it did to each layer.</returns>
     /// <exception cref="InputException">The groups do not divide the input of a layer, a weight is not finite, or GPTQ has no calibration texts.</exception>
     public static IReadOnlyList<QuantizedLayer> Quantize(
-        IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format, QuantizationMethod method = QuantizationMethod.RoundToNearest, Calibration? calibration = null)
+        IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format, QuantizationMethod method = QuantizationMethod.RoundToNearest, Calibration? calibration = null,
+        Action<QuantizedLayer>? progress = null)
     {
         if (method == QuantizationMethod.Gptq && calibration is null)
         {
@@ -60,7 +69,13 @@ public static class ModelQuantizer
             format.CheckInput(layer.Path, layer.Linear.InFeatures);
         }
         calibration?.Stop();
-        return [.. layers.Select(layer => Quantize(layer, format, method, calibration?[layer.Path].ToArray()))];
+        var done = new List<QuantizedLayer>();
+        foreach (var layer in layers)
+        {
+            done.Add(Quantize(layer, format, method, calibration?[layer.Path].ToArray()));
+            progress?.Invoke(done[^1]);
+        }
+        return done;
     }
 
     /// <summary>The method of a name: rtn or gptq.</summary>

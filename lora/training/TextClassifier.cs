@@ -71,6 +71,18 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         return new Evaluation(confusion, loss / texts.Count, texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
     }
 
+    /// <summary>Runs the model, in evaluation mode, over encoded texts: for those that listen to its layers (<see cref="Quantization.Calibration"/>).</summary>
+    /// <param name="texts">Token ids of each.</param> <param name="batchSize">Texts at a time.</param> <param name="cancellation">Ends the work between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public void Run(IEnumerable<int[]> texts, int batchSize = 32, CancellationToken cancellation = default)
+    {
+        foreach (var batch in Batches(texts, ids => ids.Length, batchSize))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            _ = Logits(batch);
+        }
+    }
+
     internal void RequireLabels(IReadOnlyList<EncodedExample> texts)
     {
         if (texts.Count == 0)

@@ -34,7 +34,7 @@ public sealed class CompressTests
             $"'{Query}.down.weight' F32 [5, 16]", $"'{Query}.up.weight' F32 [16, 5]", $"'{Query}.up.bias' F32 [16]",
         }));
         var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["small"], "config.json"))).RootElement;
-        Assert.That(config.GetProperty("model_type").GetString(), Is.EqualTo(DistilBertConfig.LowRankModelType), "no other program must take the folder for a whole model");
+        Assert.That(config.GetProperty("model_type").GetString(), Is.EqualTo(DistilBertConfig.OwnModelType), "no other program must take the folder for a whole model");
         Assert.That(config.GetProperty("low_rank").GetProperty(Query).GetInt32(), Is.EqualTo(5));
         Assert.That(config.GetProperty("low_rank").EnumerateObject().Count(), Is.EqualTo(12));
     }
@@ -91,8 +91,8 @@ public sealed class CompressTests
             ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 17", "the rank 17, the layer is [16, 16]"),
             ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 0", "the rank 0, at least 1 is expected"),
             ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": \"five\"", "a whole number"),
-            ("\"low_rank\"", "\"low_ranks\"", "low_rank is missing"),
-            (DistilBertConfig.LowRankModelType, "distilbert", "unexpected"),
+            ("\"low_rank\"", "\"low_ranks\"", "low_rank and quantized are missing"),
+            (DistilBertConfig.OwnModelType, "distilbert", "unexpected"),
         ];
         Directory.CreateDirectory(task["faulty"]);
         foreach (var name in (string[])["model.safetensors", "vocab.txt"])

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.DistilBert;
@@ -84,14 +85,19 @@ internal static class InspectCommand
         var model = classifier.Model;
         Console.WriteLine(model);
         Console.WriteLine();
-        var parameters = model.NamedParameters().ToArray();
-        var width = parameters.Max(entry => entry.Path.Length);
-        foreach (var (path, parameter) in parameters)
+        (string Path, Shape Shape, string Form, long Bytes)[] tensors =
+        [
+            .. model.NamedParameters().Select(entry => (entry.Path, entry.Parameter.Shape, "", sizeof(float) * (long)entry.Parameter.Shape.Count)),
+            .. model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => ($"{entry.Path}.weight", Weight: ((QuantizedLinear)entry.Module).Weight))
+                .Select(entry => (entry.Item1, entry.Weight.Shape, entry.Weight.Format.ToString(), entry.Weight.Bytes)),
+        ];
+        var width = tensors.Max(tensor => tensor.Path.Length);
+        foreach (var (path, shape, form, _) in tensors)
         {
-            Console.WriteLine($"{path.PadRight(width)}  {parameter.Shape,-14}  {Text.Count(parameter.Shape.Count),12}");
+            Console.WriteLine($"{path.PadRight(width)}  {shape,-14}  {Text.Count(shape.Count),12}{(form.Length > 0 ? $"  {form}" : "")}");
         }
-        var count = parameters.Sum(entry => (long)entry.Parameter.Shape.Count);
-        Console.WriteLine($"\n{Text.Count(count)} parameters, {Text.Bytes(count * sizeof(float))} as float32 in memory");
+        var quantized = tensors.Where(tensor => tensor.Form.Length > 0).Sum(tensor => (long)tensor.Shape.Count);
+        Console.WriteLine($"\n{Text.Count(tensors.Sum(tensor => (long)tensor.Shape.Count))} parameters{(quantized > 0 ? $", {Text.Count(quantized)} of them quantised" : "")}, {Text.Bytes(tensors.Sum(tensor => tensor.Bytes))} in memory");
         Console.WriteLine("Trainable with:");
         foreach (var (name, options) in Methods())
         {

@@ -1,0 +1,94 @@
+using System.CommandLine;
+using System.Globalization;
+using LoraScratch.Cli.Tables;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Quantization;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora quantize: a model with weights of a few bits.</summary>
+internal sealed class QuantizeCommand
+{
+    private static readonly string[] targetNames = [.. LoRATargets.Names.Where(name => name != LoRATargets.Head)];
+
+    private readonly ModelOption model = new();
+    private readonly QuantizationOptions quantization = new();
+    private readonly Option<string[]> calibration = OptionKinds.Paths("--calibration", "Texts that show what the inputs of each layer look like, in the same formats as --data; labels are not needed. "
+        + "gptq needs them; with rtn they give the error of each layer's output.");
+
+    private readonly Option<int> calibrationTexts = OptionKinds.Whole("--calibration-texts", "How many of them are used, drawn by seed.", 128);
+    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the quantised model goes: a new or empty folder.", required: true);
+    private readonly Option<WordList> targets = OptionKinds.Words("--targets", "Layers that are quantised", targetNames, targetNames);
+    private readonly MeasurementOptions measurement = new("the texts of --limit and of --calibration");
+    private readonly DeviceOptions device = new();
+
+    public static Command Create()
+    {
+        var quantize = new QuantizeCommand();
+        var command = new ExampleCommand("quantize", "Rounds the weights of linear layers to a few bits, in groups that share a scale and a zero: the error of every layer, and a smaller model folder. "
+            + "With --data, its accuracy before and after. 'lora train --method qa-lora' trains on it.",
+            "lora quantize --bits 4 --group-size 32 --out base-int4", "lora quantize --model my-model --method gptq --calibration train.csv --out my-int4 --data test.csv");
+        quantize.model.AddTo(command);
+        quantize.quantization.AddTo(command);
+        foreach (Option option in (Option[])[quantize.calibration, quantize.calibrationTexts, quantize.output, quantize.targets])
+        {
+            command.Add(option);
+        }
+        quantize.measurement.AddTo(command);
+        quantize.device.AddTo(command);
+        command.SetAction((parsed, cancellation) => Task.Run(() => quantize.Run(parsed, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult parsed, CancellationToken cancellation)
+    {
+        var settings = quantization.Parse(parsed);
+        var folder = parsed.GetValue(output)!;
+        EvaluateCommand.Positive("--calibration-texts", parsed.GetValue(calibrationTexts));
+        if (settings.Method == QuantizationMethod.Gptq && parsed.GetValue(calibration) is not { Length: > 0 })
+        {
+            throw new InputException("--method gptq needs texts that show what the inputs of each layer look like. Give --calibration DATA (a hundred texts will do), or take --method rtn.");
+        }
+        AtomicFolder.Check(folder);                                         // before the work, not after it
+        using var backend = device.Open(parsed);
+        var source = model.Source(parsed);
+        var classifier = ModelOptions.LoadModel(source, backend);
+        if (measurement.IsGiven(parsed))
+        {
+            ModelOptions.RequireHead(classifier.IsHeadDrawn, source, null);
+        }
+        var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words));
+        var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
+        var before = measure?.Invoke();
+        using var heard = parsed.GetValue(calibration) is { Length: > 0 } paths ? Calibration.Of(classifier, layers, CalibrationTexts(parsed, paths, classifier), cancellation) : null;
+        var bytesBefore = QuantizationReport.Bytes(classifier.Model);
+        var quantized = ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard, layer =>
+        {
+            cancellation.ThrowIfCancellationRequested();
+            Console.Error.WriteLine($"{layer.Path}: quantised");
+        });
+        ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer, withHead: !classifier.IsHeadDrawn);
+        QuantizationReport.Print(quantized, settings.Format);
+        var bytesAfter = QuantizationReport.Bytes(classifier.Model);
+        Console.WriteLine($"whole model in memory: {Text.Bytes(bytesBefore)} → {Text.Bytes(bytesAfter)} ({Text.Percent((double)bytesAfter / bytesBefore)}), in {folder}");
+        if (before is not null)
+        {
+            var after = measure!();
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy {Text.Percent(before.Accuracy)} → {Text.Percent(after.Accuracy)}, loss {before.Loss:F4} → {after.Loss:F4}"));
+        }
+        return 0;
+    }
+
+    private IReadOnlyList<int[]> CalibrationTexts(ParseResult parsed, string[] paths, TextClassifier classifier)
+    {
+        var corpus = TextCorpus.Load(paths, [], new DatasetOptions { TextColumn = measurement.TextColumn(parsed) });
+        var chosen = Permutation.Random(corpus.Texts.Count, measurement.Seed(parsed), Permutation.LimitStream).Take(parsed.GetValue(calibrationTexts)).Order();
+        int[][] texts = [.. chosen.Select(text => classifier.Encode(corpus.Texts[text], measurement.MaxLength(parsed)))];
+        Console.Error.WriteLine($"calibration: {Text.Count(texts.Length)} of {Text.Count(corpus.Texts.Count)} texts, {Text.Count(texts.Sum(text => (long)text.Length))} tokens");
+        return texts;
+    }
+}

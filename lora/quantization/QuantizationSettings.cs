@@ -1,0 +1,17 @@
+using LoraScratch.Engine;
+
+namespace LoraScratch.Lora.Quantization;
+
+/// <summary>How a model is quantised.</summary>
+public sealed record QuantizationSettings
+{
+    /// <summary>Bits and group size.</summary>
+    public QuantizationFormat Format { get; init; } = new(4, 32);
+
+    /// <summary>How codes are chosen.</summary>
+    public QuantizationMethod Method { get; init; }
+
+    /// <summary>Checks the values.</summary>
+    /// <exception cref="InputException">The format is none that there is.</exception>
+    public void Check() => Format.Check();
+}
