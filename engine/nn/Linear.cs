@@ -3,7 +3,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Engine.NN;
 
 /// <summary>A fully connected layer, y = xWᵀ + b, with W [out, in] and b [out] as PyTorch stores them.</summary>
-public sealed class Linear : Layer
+public sealed class Linear : Layer, ILinear
 {
     /// <summary>A layer with torch.nn.Linear's initial values: W and b uniform in ±1/√in.</summary>
     /// <param name="inFeatures">in</param> <param name="outFeatures">out</param> <param name="random">Source of the initial values.</param> <param name="bias">False: no b.</param> <param name="backend">Where to put it.</param>

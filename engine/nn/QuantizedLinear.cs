@@ -1,7 +1,7 @@
 namespace LoraScratch.Engine.NN;
 
 /// <summary>A fully connected layer on a packed weight, y = xŴᵀ + b. The weight is a constant and not among the <see cref="Module.OwnParameters"/>; the bias stays float32.</summary>
-public sealed class QuantizedLinear : Layer, IDisposable
+public sealed class QuantizedLinear : Layer, ILinear, IDisposable
 {
     /// <summary>A layer on a given weight, which it owns from now on.</summary>
     /// <param name="weight">Ŵ [out, in]</param> <param name="bias">b [out], or null for none.</param>

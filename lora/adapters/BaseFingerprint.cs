@@ -1,12 +1,15 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
 using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>
 /// The base weights that an adapter was trained on, as hashes in the metadata of its tensor file: for each adapted layer base_sha256.PATH = SHA-256 of W, as the bytes of its float32 values,
-/// row-major [out, in], little-endian. An update A·B means nothing on another W.
+/// row-major [out, in], little-endian; of a quantised W, as its packed codes and then scale and zero of every group. An update A·B means nothing on another W.
 /// </summary>
 internal static class BaseFingerprint
 {
@@ -14,7 +17,7 @@ internal static class BaseFingerprint
 
     /// <summary>The entries for an attached adapter; W is taken without the update, merged or not.</summary>
     public static IEnumerable<KeyValuePair<string, string>> Of(LoRAAdapter adapter) =>
-        adapter.Layers.Select(layer => KeyValuePair.Create(Key + layer.Path, Hash(layer.Layer.BaseWeight())));
+        adapter.Layers.Select(layer => KeyValuePair.Create(Key + layer.Path, Hash(layer.Layer)));
 
     /// <summary>The entries of a file's metadata.</summary>
     public static IEnumerable<KeyValuePair<string, string>> In(IReadOnlyDictionary<string, string> metadata) =>
@@ -31,7 +34,7 @@ internal static class BaseFingerprint
             {
                 unknown.Add(layer.Path);
             }
-            else if (hash != Hash(layer.Linear.Weight.ToArray()))
+            else if (hash != Hash(layer.Linear))
             {
                 different.Add(layer.Path);
             }
@@ -49,5 +52,11 @@ internal static class BaseFingerprint
         _ => $" It was trained on '{baseModel}': name that model with --model.",
     };
 
+    private static string Hash(AdaptedLinear layer) => layer is LinearWithQALoRA quantized ? Hash(quantized.Linear.Weight, quantized.BaseGrids()) : Hash(((LinearWithLoRA)layer).BaseWeight());
+
+    private static string Hash(ILinear layer) => layer is QuantizedLinear quantized ? Hash(quantized.Weight, quantized.Weight.Grids()) : Hash(((Linear)layer).Weight.ToArray());
+
     private static string Hash(float[] weight) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weight.AsSpan())));
+
+    private static string Hash(GroupQuantizedWeight weight, GroupGrid[] grids) => Convert.ToHexStringLower(SHA256.HashData([.. weight.Packed(), .. MemoryMarshal.AsBytes(grids.AsSpan())]));
 }

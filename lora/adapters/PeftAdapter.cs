@@ -11,7 +11,8 @@ public sealed record LoadedAdapter(LoRAAdapter Adapter, PeftConfig Config, IRead
 /// <summary>
 /// An adapter alone, in the folder format of the PEFT library: adapter_config.json and adapter_model.safetensors. A module's path there is base_model.model.PATH, and both matrices are
 /// the transposes of ours: PATH.lora_A.weight [r, in] = Aᵀ, PATH.lora_B.weight [out, r] = Bᵀ, as in the paper. The factor is lora_alpha/r there, or lora_alpha/√r with use_rslora; the
-/// tutorials' raw alpha is written as lora_alpha = alpha·r.
+/// tutorials' raw alpha is written as lora_alpha = alpha·r. An adapter of quantised layers has use_qalora and qalora_group_size; its alphas are written in PEFT's convention
+/// (<see cref="QALoRAPooling.Peft"/>), which is another number for another width.
 /// </summary>
 public static class PeftAdapter
 {
@@ -60,7 +61,7 @@ public static class PeftAdapter
         var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
         foreach (var (path, layer) in adapter.Layers)
         {
-            layer.Lora.A.Set(Transposed(values[KeyOfA(path)], layer.Lora.Rank, layer.Lora.InFeatures));
+            layer.Lora.A.Set(Transposed(values[KeyOfA(path)], layer.Lora.Rank, layer.Lora.A.Shape[0]));
             layer.Lora.B.Set(Transposed(values[KeyOfB(path)], layer.Lora.OutFeatures, layer.Lora.Rank));
         }
         foreach (var (path, parameter) in SavedParameters(plan.Kept))

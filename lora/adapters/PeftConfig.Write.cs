@@ -30,6 +30,10 @@ public sealed partial record PeftConfig
             json.WriteNumber("lora_dropout", Dropout);
             WriteNames(json, "modules_to_save", ModulesToSave);
             json.WriteString("peft_type", "LORA");
+            if (PooledInputs is { } groupSize)
+            {
+                json.WriteNumber("qalora_group_size", groupSize);
+            }
             json.WriteNumber("r", Rank);
             json.WriteStartObject("rank_pattern");
             foreach (var (key, rank) in RankPattern.OrderBy(entry => entry.Key, StringComparer.Ordinal))
@@ -41,6 +45,10 @@ public sealed partial record PeftConfig
             WriteNamesOrExpression(json, "target_modules", TargetNames, TargetExpression);
             json.WriteString("task_type", TaskType);
             json.WriteBoolean("use_dora", false);
+            if (PooledInputs is not null)
+            {
+                json.WriteBoolean("use_qalora", true);
+            }
             json.WriteBoolean("use_rslora", UseRsLora);
             json.WriteEndObject();
         }

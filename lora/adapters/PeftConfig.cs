@@ -23,6 +23,9 @@ public sealed partial record PeftConfig
     /// <summary>True: the factor is alpha/√r, not alpha/r.</summary>
     public bool UseRsLora { get; init; }
 
+    /// <summary>qalora_group_size where use_qalora is true: inputs of a quantised layer that are pooled into one, in PEFT's convention (<see cref="QALoRAPooling.Peft"/>). Null: plain LoRA.</summary>
+    public int? PooledInputs { get; init; }
+
     /// <summary>The names in a list of target_modules; empty where it is one regular expression.</summary>
     public IReadOnlyList<string> TargetNames { get; init; } = [];
 
@@ -71,6 +74,7 @@ public sealed partial record PeftConfig
         RankPattern = RankPattern,
         AlphaPattern = AlphaPattern,
         Bias = Bias,
+        Pooling = PooledInputs is null ? QALoRAPooling.Repository : QALoRAPooling.Peft,
     };
 
     /// <summary>True where target_modules is "all-linear": every linear layer but the task's head.</summary>

@@ -11,7 +11,7 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     private static readonly HashSet<string> Followed =
     [
         "peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "use_rslora", "bias", "fan_in_fan_out", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
-        "modules_to_save", "base_model_name_or_path", "revision", "rank_pattern", "alpha_pattern", "init_lora_weights",
+        "modules_to_save", "base_model_name_or_path", "revision", "rank_pattern", "alpha_pattern", "init_lora_weights", "use_qalora",
     ];
 
     /// <summary>Keys that say where the adapter comes from or how it was trained; what it computes does not depend on them.</summary>
@@ -24,7 +24,6 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     private static readonly Dictionary<string, (string[] Supported, string Meaning)> Restricted = new()
     {
         ["use_dora"] = (["false"], "DoRA, which scales each row of the merged weight by a learned magnitude"),
-        ["use_qalora"] = (["false"], "QA-LoRA in PEFT's form"),
         ["use_bdlora"] = (["false"], "block-diagonal LoRA"),
         ["lora_bias"] = (["false"], "a bias beside B"),
         ["target_parameters"] = (["null", "[]"], "adapting parameters that belong to no linear layer"),
@@ -59,6 +58,7 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
             Alpha = Number("lora_alpha", 8),
             Dropout = Probability("lora_dropout"),
             UseRsLora = Flag("use_rslora"),
+            PooledInputs = Flag("use_qalora") ? WholeNumber("qalora_group_size", 16) : null,
             Bias = Bias(),
             TargetNames = NamesOrText("target_modules").Names,
             TargetExpression = NamesOrText("target_modules").Text,

@@ -21,6 +21,7 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
         var config = Alphas(adapter) with
         {
             Dropout = adapter.Plan.Settings.Dropout,
+            PooledInputs = PooledInputs(adapter),
             TargetNames = Targets(adapter),
             TaskType = tasks,
             ModulesToSave = saved.Count > 0 ? [.. saved.Select(kept => kept.Path)] : null,
@@ -66,7 +67,7 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
     /// <summary>Rank and lora_alpha of the most layers, and patterns for the others.</summary>
     private static PeftConfig Alphas(LoRAAdapter adapter)
     {
-        var layers = adapter.Layers.Select(layer => (layer.Path, layer.Layer.Lora.Rank, Alpha: PeftAlpha(layer.Layer.Lora.Settings))).ToList();
+        var layers = adapter.Layers.Select(layer => (layer.Path, layer.Layer.Lora.Rank, Alpha: PeftAlpha(layer.Layer.Lora))).ToList();
         var rank = PeftLayers.Commonest(layers.Select(layer => layer.Rank));
         var alpha = PeftLayers.Commonest(layers.Select(layer => layer.Alpha));
         return new PeftConfig
@@ -81,8 +82,22 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
         string Key(string path) => PeftLayers.PatternFor(path, layers.Select(layer => layer.Path));
     }
 
-    /// <summary>lora_alpha, which is divided by r (or √r with use_rslora) when it is read: raw alpha is alpha·r there.</summary>
-    private static double PeftAlpha(LoRASettings settings) => settings.ScalingRule == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
+    /// <summary>lora_alpha, which is divided by r (or √r with use_rslora) when it is read: raw alpha is alpha·r there. PEFT's pooling has a factor of its own.</summary>
+    private static double PeftAlpha(ILoRALayer lora)
+    {
+        var settings = lora is QALoRALayer pooled ? pooled.Settings.In(QALoRAPooling.Peft, pooled.InFeatures, pooled.GroupSize) : lora.Settings;
+        return settings.ScalingRule == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
+    }
+
+    /// <summary>qalora_group_size, of which the format has one for all layers; null where no layer is quantised.</summary>
+    private static int? PooledInputs(LoRAAdapter adapter)
+    {
+        var sizes = adapter.Layers.Select(layer => (layer.Path, Size: (layer.Layer.Lora as QALoRALayer)?.GroupSize)).DistinctBy(layer => layer.Size).ToList();
+        return sizes.Count == 1 ? sizes[0].Size : throw new InputException(
+            $"PeftAdapter: {sizes[0].Path} is {Form(sizes[0].Size)}, {sizes[1].Path} {Form(sizes[1].Size)}, and the format has one qalora_group_size for all layers. Train an adapter for each kind.");
+
+        static string Form(int? size) => size is null ? "not quantised" : $"quantised in groups of {size}";
+    }
 
     /// <summary>The last part of a path where it means adapted layers only, else the whole path.</summary>
     private static IReadOnlyList<string> Targets(LoRAAdapter adapter)
@@ -96,7 +111,8 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
     private static IEnumerable<TensorToWrite> LowRank(AdaptedLayer adapted)
     {
         var lora = adapted.Layer.Lora;
-        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path), [lora.Rank, lora.InFeatures], PeftAdapter.Transposed(lora.A.ToArray(), lora.InFeatures, lora.Rank));
+        var rows = lora.A.Shape[0];
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path), [lora.Rank, rows], PeftAdapter.Transposed(lora.A.ToArray(), rows, lora.Rank));
         yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path), [lora.OutFeatures, lora.Rank], PeftAdapter.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
     }
 }

@@ -69,7 +69,7 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
         var hint = hasA != hasB
             ? $"the layer's other matrix is there; the file is incomplete, save the adapter again"
             : $"target_modules means {layer.Path}, but the file has nothing for it; was it saved with other targets?";
-        Take(keyA, new Shape(rank, layer.Linear.InFeatures), hint);
+        Take(keyA, new Shape(rank, layer.UpdateInputs), hint);
         Take(keyB, new Shape(layer.Linear.OutFeatures, rank), hint);
         if (values.TryGetValue(keyB, out var b) && b.Length > 0 && b.All(value => value == 0))
         {

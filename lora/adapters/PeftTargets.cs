@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Adapters;
 /// <param name="path">The config's path, for messages.</param> <param name="config">The config.</param> <param name="model">The base model, without LoRA.</param>
 internal sealed class PeftTargets(string path, PeftConfig config, Module model)
 {
-    private readonly string[] linear = [.. model.NamedModules().Where(entry => entry.Module is Linear).Select(entry => entry.Path)];
+    private readonly string[] linear = [.. model.NamedModules().Where(entry => entry.Module is ILinear).Select(entry => entry.Path)];
     private readonly List<string> warnings = [];
 
     /// <summary>What is odd but allowed, after <see cref="Plan"/>.</summary>
@@ -28,11 +28,28 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
         }
         try
         {
-            return AttachPlan.For(model, config.Settings, Targets(saved), [.. saved.Select(kept => ModulePattern.Named(kept.Path))]);
+            var plan = AttachPlan.For(model, config.Settings, Targets(saved), [.. saved.Select(kept => ModulePattern.Named(kept.Path))]);
+            RequireForm(plan);
+            return plan;
         }
         catch (InputException trouble)
         {
             throw new InputException($"{path}: the adapter does not fit the model. {trouble.Message}");
+        }
+    }
+
+    /// <summary>Refuses an update of quantised weights for float ones, the other way about, and other groups.</summary>
+    private void RequireForm(AttachPlan plan)
+    {
+        foreach (var layer in plan.Layers)
+        {
+            var found = (layer.Linear as QuantizedLinear)?.Weight.Format;
+            if (found?.GroupSize == config.PooledInputs)
+            {
+                continue;
+            }
+            var wanted = config.PooledInputs is { } groupSize ? $"a layer that is quantised in groups of {groupSize} (use_qalora)" : "a layer with float weights (use_qalora is not set)";
+            throw new InputException($"It is for {wanted}, and {AttachPlan.Shown(layer.Path)} is {(found is null ? "not quantised" : $"quantised, {found}")}.{BaseFingerprint.Remedy(config.BaseModel)}");
         }
     }
 

@@ -29,6 +29,10 @@ internal static class PortableReader
             throw new InputException($"{folder}: the adapter has {errors.Count} {(errors.Count == 1 ? "fault" : "faults")}; mend {(errors.Count == 1 ? "it" : "them")} first:\n  {string.Join("\n  ", errors)}");
         }
         var config = PeftConfig.Read(Path.Combine(folder, PeftAdapter.ConfigName));
+        if (config.PooledInputs is { } groupSize)
+        {
+            throw new InputException($"{folder}: it is an adapter of quantised layers (use_qalora), whose A sees the input pooled over groups of {groupSize}; only PEFT's format knows such adapters.");
+        }
         using var file = PeftAdapter.OpenWeights(folder);
         var rule = config.UseRsLora ? LoRAScaling.AlphaOverSqrtRank : LoRAScaling.AlphaOverRank;
         var layers = Layers(file, AdapterConvention.Peft, (layer, rank) => LoRASettings.Factor(rule, PeftLayers.AlphaOf(config, layer), rank));

@@ -138,7 +138,7 @@ public sealed class LoRAExtraction
 
     private static (ExtractedLayer Layer, LowRankFactors Factors) Extract(PlannedLayer target, Parameter tuned, ExtractionOptions options)
     {
-        var weight = DenseMatrix.From(target.Linear.Weight);
+        var weight = DenseMatrix.From(target.Float("Extraction").Weight);
         var change = DenseMatrix.From(tuned) - weight;
         var most = Math.Min(change.Rows, change.Columns);
         var svd = options.Rank is { } wanted ? SingularValueDecomposition.Largest(change, Math.Min(wanted, most), options.Seed) : SingularValueDecomposition.Jacobi(change);

@@ -14,7 +14,7 @@ public sealed class CompressibleLayer
 
     internal CompressibleLayer(PlannedLayer planned)
     {
-        (Path, linear, slot) = (planned.Path, planned.Linear, planned.Slot ?? throw new InputException("The model itself is a linear layer, which has no place in which it could be replaced. Put it into a Sequential."));
+        (Path, linear, slot) = (planned.Path, planned.Float("Compression"), planned.Slot ?? throw new InputException("The model itself is a linear layer, which has no place in which it could be replaced. Put it into a Sequential."));
         var svd = SingularValueDecomposition.Jacobi(DenseMatrix.From(linear.Weight));
         Values = svd.Values;
         LargestSavingRank = LowRankLinear.LargestSavingRank(InFeatures, OutFeatures);
@@ -98,10 +98,6 @@ public sealed class ModelCompression
         if (model.NamedModules().FirstOrDefault(entry => entry.Module is LowRankLinear && targets.Any(target => target.Matches(entry.Path))) is { Module: LowRankLinear } done)
         {
             throw new InputException($"{done.Path} is a low-rank layer already, {done.Module}. Compress the model that this one was made of: its weights say which rank is the best, their factors do not.");
-        }
-        if (model.NamedModules().FirstOrDefault(entry => entry.Module is QuantizedLinear) is { Module: QuantizedLinear } quantized)
-        {
-            throw new InputException($"{quantized.Path} is quantised, {quantized.Module}. Compress the model that this one was made of, and quantise the factors then.");
         }
         foreach (var planned in AttachPlan.For(model, new LoRASettings(1, 1), targets).Layers)
         {

@@ -15,14 +15,14 @@ internal sealed class AttachPlaces
     {
         Collect("", model, null);
         wholeLayers = LowRankLinear.Factors(model);
-        var adapted = modules.Where(entry => entry.Module is LinearWithLoRA).Select(entry => AttachPlan.Shown(entry.Path)).ToList();
+        var adapted = modules.Where(entry => entry.Module is AdaptedLinear).Select(entry => AttachPlan.Shown(entry.Path)).ToList();
         if (adapted.Count > 0)
         {
             throw new InputException($"LoRA: {adapted[0]}{(adapted.Count > 1 ? $" (and {adapted.Count - 1} more)" : "")} has a LoRA layer already; adapters are not nested. Detach the adapter first.");
         }
     }
 
-    private IEnumerable<string> LinearPaths => modules.Where(entry => entry.Module is Linear).Select(entry => entry.Path);
+    private IEnumerable<string> LinearPaths => modules.Where(entry => entry.Module is ILinear).Select(entry => entry.Path);
 
     /// <summary>The layers that the patterns meet, with the rank and alpha that hold for each.</summary>
     public IReadOnlyList<PlannedLayer> Layers(LoRASettings settings, IReadOnlyList<ModulePattern> targets)
@@ -33,7 +33,7 @@ internal sealed class AttachPlaces
         {
             // What means a low-rank layer means its two factors: each of them is a linear layer and gets an update.
             var patterns = targets.Where(pattern => pattern.Matches(path) || wholeLayers.TryGetValue(path, out var whole) && pattern.Matches(whole)).ToList();
-            if (module is Linear linear && patterns.Count > 0)
+            if (module is ILinear linear && patterns.Count > 0)
             {
                 met.UnionWith(patterns);
                 RequireReplaceable(path, slot);
@@ -65,7 +65,7 @@ internal sealed class AttachPlaces
     private void Collect(string path, Module module, Slot? slot)
     {
         modules.Add((path, module, slot));
-        if (module is LinearWithLoRA)
+        if (module is AdaptedLinear)
         {
             return;                             // its own Linear is not a place for another
         }
@@ -88,7 +88,7 @@ internal sealed class AttachPlaces
 
     private static void RequireReplaceable(string path, Slot? slot)
     {
-        if (slot is not null && !slot.Accepts(typeof(LinearWithLoRA)))
+        if (slot is not null && !slot.Accepts(typeof(AdaptedLinear)))
         {
             throw new InputException($"LoRA: {path} stands in a place that takes nothing but a Linear. Let its module hold it as a Layer: Add<Layer>(\"{slot.Name}\", …).");
         }
@@ -116,7 +116,7 @@ internal sealed class AttachPlaces
         {
             return new InputException("LoRA: the model has no Linear layer that could be adapted.");
         }
-        var others = modules.Where(entry => entry.Module is not Linear && entry.Path.Length > 0 && pattern.Matches(entry.Path)).ToList();
+        var others = modules.Where(entry => entry.Module is not ILinear && entry.Path.Length > 0 && pattern.Matches(entry.Path)).ToList();
         if (others.Count > 0)
         {
             var (path, module, _) = others[0];

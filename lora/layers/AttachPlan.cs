@@ -7,14 +7,26 @@ namespace LoraScratch.Lora;
 
 /// <summary>One linear layer that gets an update.</summary>
 /// <param name="Pattern">The first pattern that matched it.</param> <param name="Path">Its path in the model; "" where the model itself is the layer.</param>
-/// <param name="Linear">The layer.</param> <param name="Settings">What holds for it: the rank and alpha after the rank and alpha patterns.</param>
-public sealed record PlannedLayer(ModulePattern Pattern, string Path, Linear Linear, LoRASettings Settings)
+/// <param name="Linear">The layer, a <see cref="Engine.NN.Linear"/> or a <see cref="QuantizedLinear"/>.</param> <param name="Settings">What holds for it: the rank and alpha after the rank and alpha patterns.</param>
+public sealed record PlannedLayer(ModulePattern Pattern, string Path, ILinear Linear, LoRASettings Settings)
 {
     /// <summary>Elements of A and B.</summary>
-    public long Parameters => (long)Settings.Rank * (Linear.InFeatures + Linear.OutFeatures);
+    public long Parameters => (long)Settings.Rank * (UpdateInputs + Linear.OutFeatures);
+
+    /// <summary>Rows of A: the layer's inputs, or as many as they have groups where the weight is quantised.</summary>
+    public int UpdateInputs => Linear is QuantizedLinear quantized ? quantized.Weight.Groups : Linear.InFeatures;
 
     /// <summary>The place in its owner; null where the model itself is the layer.</summary>
     internal Slot? Slot { get; init; }
+
+    /// <summary>The layer with a new update beside it.</summary>
+    /// <param name="random">Draws A and the dropout masks.</param>
+    internal AdaptedLinear Adapt(RandomStream random) => Linear is QuantizedLinear quantized ? new LinearWithQALoRA(quantized, Settings, random) : new LinearWithLoRA((Linear)Linear, Settings, random);
+
+    /// <summary>The layer where a float weight is asked for.</summary>
+    /// <param name="purpose">What for, as the beginning of a sentence.</param>
+    /// <exception cref="InputException">It is quantised.</exception>
+    internal Linear Float(string purpose) => Linear as Linear ?? throw new InputException($"{purpose} needs float weights, and {Path} is quantised, {Linear}. Name the model that this one was made of.");
 }
 
 /// <summary>One module that stays trainable beside the adapter, such as a classifier's head.</summary>
@@ -89,12 +101,12 @@ public sealed class AttachPlan
         var layers = places.Layers(settings, targets);
         var kept = (keepTrainable ?? []).SelectMany(places.Kept).DistinctBy(entry => entry.Path).ToList();
         RequireApart(layers, kept);
-        if (layers.FirstOrDefault(layer => (long)layer.Settings.Rank * Math.Max(layer.Linear.InFeatures, layer.Linear.OutFeatures) > int.MaxValue) is { } huge)
+        if (layers.FirstOrDefault(layer => (long)layer.Settings.Rank * Math.Max(layer.UpdateInputs, layer.Linear.OutFeatures) > int.MaxValue) is { } huge)
         {
-            throw new InputException($"{Shown(huge.Path)}: rank {huge.Settings.Rank} would make a matrix of more than {int.MaxValue} elements; from min(in, out) = {Math.Min(huge.Linear.InFeatures, huge.Linear.OutFeatures)} on, a higher rank adds nothing.");
+            throw new InputException($"{Shown(huge.Path)}: rank {huge.Settings.Rank} would make a matrix of more than {int.MaxValue} elements; from {LargestRank(huge)} on, a higher rank adds nothing.");
         }
         return new AttachPlan(model, settings, layers, kept, [.. layers.Where(TooWide).Select(layer =>
-            $"{Shown(layer.Path)}: rank {layer.Settings.Rank} is more than min(in, out) = {Math.Min(layer.Linear.InFeatures, layer.Linear.OutFeatures)}, with which A·B already reaches every "
+            $"{Shown(layer.Path)}: rank {layer.Settings.Rank} is more than {LargestRank(layer)}, with which A·B already reaches every "
             + "change of W: the further columns of A cost parameters and add nothing.")]);
     }
 
@@ -109,7 +121,7 @@ public sealed class AttachPlan
             foreach (var layer in group)
             {
                 var settings = layer.Settings;
-                text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  W {layer.Linear.Weight.Shape}  A [{layer.Linear.InFeatures}, {settings.Rank}]  B [{settings.Rank}, {layer.Linear.OutFeatures}]")
+                text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  W [{layer.Linear.OutFeatures}, {layer.Linear.InFeatures}]{Form(layer)}  A [{layer.UpdateInputs}, {settings.Rank}]  B [{settings.Rank}, {layer.Linear.OutFeatures}]")
                     .Append(CultureInfo.InvariantCulture, $"  rank {settings.Rank}  alpha {settings.Alpha}  s = {LoRASettings.Name(settings.ScalingRule)} = {settings.Scaling}  {layer.Parameters:N0} parameters\n");
             }
         }
@@ -133,7 +145,12 @@ public sealed class AttachPlan
     /// <summary>How a path appears in messages: the model itself has none.</summary>
     internal static string Shown(string path) => path.Length == 0 ? "(the model itself)" : path;
 
-    private static bool TooWide(PlannedLayer layer) => layer.Settings.Rank > Math.Min(layer.Linear.InFeatures, layer.Linear.OutFeatures);
+    private static bool TooWide(PlannedLayer layer) => layer.Settings.Rank > Math.Min(layer.UpdateInputs, layer.Linear.OutFeatures);
+
+    /// <summary>"min(in, out) = 768", or with a pooled input "min(in/g, out) = 24": the rank with which A·B reaches every change that the update can make.</summary>
+    private static string LargestRank(PlannedLayer layer) => $"min({(layer.Linear is QuantizedLinear ? "in/g" : "in")}, out) = {Math.Min(layer.UpdateInputs, layer.Linear.OutFeatures)}";
+
+    private static string Form(PlannedLayer layer) => layer.Linear is QuantizedLinear quantized ? $" {quantized.Weight.Format}, pooling {LoRASettings.Name(layer.Settings.Pooling)}" : "";
 
     private static string Counted(int count, string what, string? many = null) => $"{count} {(count == 1 ? what : many ?? $"{what}s")}";
 
@@ -157,8 +174,8 @@ public sealed class AttachPlan
     {
         foreach (var entry in kept)
         {
-            var parameters = entry.Module.Parameters().ToHashSet();
-            if (layers.FirstOrDefault(layer => parameters.Contains(layer.Linear.Weight)) is { } both)
+            var modules = entry.Module.NamedModules().Select(below => below.Module).ToHashSet();
+            if (layers.FirstOrDefault(layer => modules.Contains((Module)layer.Linear)) is { } both)
             {
                 throw new InputException($"LoRA: {Shown(both.Path)} would be adapted (by '{both.Pattern}') and be trained itself (by '{entry.Path}'). Take one of the two.");
             }

@@ -5,11 +5,11 @@ namespace LoraScratch.Lora;
 
 /// <summary>One adapted layer of an adapter.</summary>
 /// <param name="Path">The linear layer's path in the base model; "" where the model itself is the layer.</param> <param name="Layer">The layer with its update.</param>
-public sealed record AdaptedLayer(string Path, LinearWithLoRA Layer);
+public sealed record AdaptedLayer(string Path, AdaptedLinear Layer);
 
 /// <summary>
 /// The LoRA layers of one task on a base model, together with the modules that are trained beside them (a classifier's head). Attaching puts a <see cref="LinearWithLoRA"/> around each
-/// target and freezes all else; <see cref="Detach"/> puts the very same <see cref="Linear"/> objects back. Several adapters take turns on one base: W is never copied, and what a
+/// target, or a <see cref="LinearWithQALoRA"/> where it is quantised, and freezes all else; <see cref="Detach"/> puts the very same layers back. Several adapters take turns on one base: W is never copied, and what a
 /// task's head learned goes and comes with its adapter.
 /// </summary>
 public sealed class LoRAAdapter
@@ -107,7 +107,7 @@ public sealed class LoRAAdapter
         {
             if (places[i] is { } place && place.Current != Layers[i].Layer.Linear)
             {
-                throw new InvalidOperationException($"LoRAAdapter: {Layers[i].Path} is no longer the Linear that this adapter was made for, but a {place.Current.GetType().Name}. Detach the other adapter first.");
+                throw new InvalidOperationException($"LoRAAdapter: {Layers[i].Path} is no longer the layer that this adapter was made for, but a {place.Current.GetType().Name}. Detach the other adapter first.");
             }
         }
         foreach (var parameter in baseModel.Parameters().Distinct())
@@ -144,7 +144,7 @@ public sealed class LoRAAdapter
         PutBack();
     }
 
-    /// <summary>W ← W + s·(AB)ᵀ in every layer; see <see cref="LinearWithLoRA.Merge"/>.</summary>
+    /// <summary>Writes the update of every layer into its weight; see <see cref="AdaptedLinear.Merge"/>.</summary>
     /// <exception cref="InvalidOperationException">It is not attached, or merged already.</exception>
     public void Merge()
     {
@@ -231,11 +231,12 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>The layer with its update; whether W was trainable is recorded only when the adapter is attached, so it must not change here.</summary>
-    private static LinearWithLoRA WithoutFreezing(PlannedLayer planned, RandomStream random)
+    private static AdaptedLinear WithoutFreezing(PlannedLayer planned, RandomStream random)
     {
-        var before = planned.Linear.Parameters().Select(parameter => parameter.IsTrainable).ToList();
-        var layer = new LinearWithLoRA(planned.Linear, planned.Settings, random);
-        foreach (var (parameter, wasTrainable) in planned.Linear.Parameters().Zip(before))
+        var parameters = ((Module)planned.Linear).Parameters().ToList();
+        var before = parameters.Select(parameter => parameter.IsTrainable).ToList();
+        var layer = planned.Adapt(random);
+        foreach (var (parameter, wasTrainable) in parameters.Zip(before))
         {
             parameter.IsTrainable = wasTrainable;
         }

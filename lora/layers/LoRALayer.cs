@@ -11,7 +11,7 @@ namespace LoraScratch.Lora;
 /// PEFT's format hold the paper's matrices, both transposed.
 /// <para>The product is always taken through the rank, first x̃A [N, rank], then ·B: A·B [in, out] is as large as W itself and is never formed here.</para>
 /// </summary>
-public sealed class LoRALayer : Layer
+public sealed class LoRALayer : Layer, ILoRALayer
 {
     private readonly Slot<Dropout>? dropout;
 

@@ -70,6 +70,13 @@ public sealed record LoRASettings(
         ["normal"] = LoRAInitialization.Normal,
     };
 
+    private static readonly Dictionary<string, QALoRAPooling> PoolingNames = new()
+    {
+        ["repository"] = QALoRAPooling.Repository,
+        ["paper"] = QALoRAPooling.Paper,
+        ["peft"] = QALoRAPooling.Peft,
+    };
+
     // PEFT's words.
     private static readonly Dictionary<string, LoRABias> BiasNames = new()
     {
@@ -86,6 +93,9 @@ public sealed record LoRASettings(
 
     /// <summary>Which biases of the base are trained too.</summary>
     public LoRABias Bias { get; init; }
+
+    /// <summary>The factor on the group sums of a quantised layer's input (QA-LoRA); without effect on float layers. As for the initial values, those of <see cref="QALoRALayer"/> have a rule of their own.</summary>
+    public QALoRAPooling Pooling { get; init; }
 
     /// <summary>The factor s on (x·A)·B.</summary>
     public float Scaling => (float)Factor(ScalingRule, Alpha, Rank);
@@ -110,6 +120,13 @@ public sealed record LoRASettings(
     /// <summary>The biases of a name: none, lora_only or all.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
     public static LoRABias ParseBias(string name) => Parse(BiasNames, "bias", name);
+
+    /// <summary>The convention of a name: repository, paper or peft.</summary>
+    /// <exception cref="InputException">There is no such name.</exception>
+    public static QALoRAPooling ParsePooling(string name) => Parse(PoolingNames, "pooling", name);
+
+    /// <summary>The name of a convention, as <see cref="ParsePooling"/> reads it.</summary>
+    public static string Name(QALoRAPooling pooling) => PoolingNames.Single(entry => entry.Value == pooling).Key;
 
     /// <summary>The name of a choice of biases, as <see cref="ParseBias"/> reads it, and PEFT too.</summary>
     public static string Name(LoRABias bias) => BiasNames.Single(entry => entry.Value == bias).Key;

@@ -8,18 +8,18 @@ namespace LoraScratch.Lora;
 /// <summary>
 /// The update of a quantised linear layer, y = s·(P(x̃)A)B with P(x)[l] = κ·Σᵢ x[l·g + i], the input pooled over each group of g, A [in/g, rank] and B [rank, out]
 /// (Xu et al. 2023, arXiv 2309.14717). All inputs of a group share a row of A: the update of a weight is the same for the whole group, and so it goes into the group's zero
-/// (<see cref="QALoRAMerge"/>) without leaving the whole numbers. κ and s: <see cref="QALoRASettings"/>; gradients: <see cref="QALoRAGradients"/>.
+/// (<see cref="QALoRAMerge"/>) without leaving the whole numbers. κ: <see cref="QALoRAPooling"/>; gradients: <see cref="QALoRAGradients"/>.
 /// <para>A is drawn uniform in ±√(6/(in/g + rank)) (Xavier's rule, as the authors'), B is zero: a new layer adds nothing.</para>
 /// </summary>
-public sealed class QALoRALayer : Layer
+public sealed class QALoRALayer : Layer, ILoRALayer
 {
     private readonly Slot<Dropout>? dropout;
 
     /// <summary>A layer that as yet adds nothing.</summary>
-    /// <param name="inFeatures">in, a multiple of g</param> <param name="outFeatures">out</param> <param name="groupSize">g</param> <param name="settings">Rank, alpha, pooling, …</param>
+    /// <param name="inFeatures">in, a multiple of g</param> <param name="outFeatures">out</param> <param name="groupSize">g</param> <param name="settings">Rank, alpha, scaling, pooling and dropout; its initial values and patterns are not looked at here.</param>
     /// <param name="random">Draws A and, in training, the dropout masks.</param> <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">A setting is out of range, or the groups do not divide the input.</exception>
-    public QALoRALayer(int inFeatures, int outFeatures, int groupSize, QALoRASettings settings, RandomStream random, IBackend? backend = null)
+    public QALoRALayer(int inFeatures, int outFeatures, int groupSize, LoRASettings settings, RandomStream random, IBackend? backend = null)
     {
         settings.Check($"QALoRALayer [{inFeatures} → {outFeatures}]");
         if (groupSize < 1 || inFeatures < 1 || inFeatures % groupSize != 0)
@@ -40,7 +40,7 @@ public sealed class QALoRALayer : Layer
     public Parameter B { get; }
 
     /// <summary>What the layer was created with.</summary>
-    public QALoRASettings Settings { get; }
+    public LoRASettings Settings { get; }
 
     /// <summary>g: inputs that are pooled into one.</summary>
     public int GroupSize { get; }
@@ -61,7 +61,7 @@ public sealed class QALoRALayer : Layer
     public float Scaling => Settings.Scaling;
 
     /// <summary>κ</summary>
-    public double PoolingFactor => QALoRASettings.PoolingFactor(Settings.Pooling, InFeatures, GroupSize);
+    public double PoolingFactor => Settings.Pooling.Factor( InFeatures, GroupSize);
 
     /// <summary>s·(P(x̃)A)B</summary>
     /// <param name="x">[…, in]</param> <returns>[…, out]</returns>
@@ -81,7 +81,7 @@ public sealed class QALoRALayer : Layer
 
     /// <inheritdoc/>
     protected override string Details => string.Create(CultureInfo.InvariantCulture,
-        $"in_features={InFeatures}, out_features={OutFeatures}, group_size={GroupSize}, rank={Rank}, alpha={Settings.Alpha}, scaling={Scaling}, pooling={QALoRASettings.Name(Settings.Pooling)}");
+        $"in_features={InFeatures}, out_features={OutFeatures}, group_size={GroupSize}, rank={Rank}, alpha={Settings.Alpha}, scaling={Scaling}, pooling={LoRASettings.Name(Settings.Pooling)}");
 
     private Tensor Pool(Tensor x) => (dropout is null ? x : dropout.Value.Forward(x)).GroupSum(GroupSize, (float)PoolingFactor);
 }

@@ -82,7 +82,7 @@ public sealed class ModelQuantizerTests
         {
             if (slot.Current is QuantizedLinear linear)
             {
-                adapted.Add(new LinearWithQALoRA(linear, new QALoRASettings(Rank: 4, Alpha: 64), random));
+                adapted.Add(new LinearWithQALoRA(linear, new LoRASettings(Rank: 4, Alpha: 64), random));
                 slot.Replace(adapted[^1]);
             }
         }

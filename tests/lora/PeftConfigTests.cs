@@ -36,7 +36,6 @@ public sealed class PeftConfigTests
     }
 
     [TestCase("use_dora", "true", "DoRA")]
-    [TestCase("use_qalora", "true", "QA-LoRA")]
     [TestCase("lora_bias", "true", "a bias beside B")]
     [TestCase("target_parameters", "[\"experts\"]", "no linear layer")]
     [TestCase("layer_replication", "[[0, 4]]", "repeated layers")]

@@ -19,7 +19,7 @@ public sealed class QALoRATests
         var linear = new QuantizedLinear(
             new GroupQuantizedWeight(new(size[5], groupSize), outFeatures, inFeatures, weight.Codes, weight.Grids, backend),
             bias ? new Parameter("bias", random.Normal(outFeatures, 1), new Shape(outFeatures), backend) : null);
-        var layer = new LinearWithQALoRA(linear, new QALoRASettings(rank, 1.5 * rank + 1, pooling), random);
+        var layer = new LinearWithQALoRA(linear, new LoRASettings(rank, 1.5 * rank + 1) { Pooling = pooling }, random);
         layer.Lora.B.Set(random.Normal(rank * outFeatures, 0.3f));
         return layer;
     }
@@ -105,7 +105,7 @@ public sealed class QALoRATests
     public void A_new_layer_changes_nothing_and_draws_A_after_Xavier()
     {
         var random = new RandomStream(5);
-        var layer = new QALoRALayer(768, 768, 32, new QALoRASettings(Rank: 8), random);
+        var layer = new QALoRALayer(768, 768, 32, new LoRASettings(Rank: 8), random);
         Assert.That(layer.B.ToArray(), Is.All.Zero);
         var bound = Math.Sqrt(6.0 / (24 + 8));
         Assert.That(layer.A.Shape, Is.EqualTo(new Shape(24, 8)));
@@ -136,14 +136,14 @@ public sealed class QALoRATests
     [Test]
     public void Alpha_converts_by_the_documented_factors()
     {
-        Assert.That(QALoRASettings.ConvertAlpha(16, QALoRAPooling.Repository, QALoRAPooling.Paper, 768, 32), Is.EqualTo(0.5));
-        Assert.That(QALoRASettings.ConvertAlpha(16, QALoRAPooling.Repository, QALoRAPooling.Peft, 768, 32), Is.EqualTo(16.0 / 24).Within(1e-15));
-        Assert.That(QALoRASettings.ConvertAlpha(16, QALoRAPooling.Peft, QALoRAPooling.Paper, 768, 32), Is.EqualTo(12).Within(1e-14));
+        Assert.That(QALoRAPoolings.ConvertAlpha(16, QALoRAPooling.Repository, QALoRAPooling.Paper, 768, 32), Is.EqualTo(0.5));
+        Assert.That(QALoRAPoolings.ConvertAlpha(16, QALoRAPooling.Repository, QALoRAPooling.Peft, 768, 32), Is.EqualTo(16.0 / 24).Within(1e-15));
+        Assert.That(QALoRAPoolings.ConvertAlpha(16, QALoRAPooling.Peft, QALoRAPooling.Paper, 768, 32), Is.EqualTo(12).Within(1e-14));
         foreach (var pooling in Enum.GetValues<QALoRAPooling>())
         {
-            Assert.That(QALoRASettings.ParsePooling(QALoRASettings.Name(pooling)), Is.EqualTo(pooling));
+            Assert.That(LoRASettings.ParsePooling(LoRASettings.Name(pooling)), Is.EqualTo(pooling));
         }
-        Assert.That(() => QALoRASettings.ParsePooling("mean"), Throws.InstanceOf<InputException>().With.Message.Contains("repository, paper, peft"));
+        Assert.That(() => LoRASettings.ParsePooling("mean"), Throws.InstanceOf<InputException>().With.Message.Contains("repository, paper, peft"));
     }
 
     /// <summary>In double nothing but the last digits moves: the update is the same for a whole group.</summary>
@@ -225,11 +225,11 @@ public sealed class QALoRATests
     {
         var random = new RandomStream(13);
         var layer = Trained([1, 64, 3, 16, 2, 4], QALoRAPooling.Paper, random);
-        var other = new QALoRALayer(64, 3, 32, new QALoRASettings(), random);
+        var other = new QALoRALayer(64, 3, 32, new LoRASettings(), random);
         Assert.That(() => new LinearWithQALoRA(layer.Linear, other), Throws.InstanceOf<ShapeMismatchException>().With.Message.Contains("groups of 16").And.Message.Contains("groups of 32"));
         Assert.That(() => QALoRAMerge.Merge(layer.Linear.Weight, other), Throws.InstanceOf<ShapeMismatchException>());
-        Assert.That(() => new QALoRALayer(60, 3, 16, new QALoRASettings(), random), Throws.InstanceOf<InputException>().With.Message.Contains("do not divide the 60 inputs"));
-        Assert.That(() => new QALoRALayer(64, 3, 16, new QALoRASettings(Rank: 0), random), Throws.InstanceOf<InputException>().With.Message.Contains("rank"));
+        Assert.That(() => new QALoRALayer(60, 3, 16, new LoRASettings(), random), Throws.InstanceOf<InputException>().With.Message.Contains("do not divide the 60 inputs"));
+        Assert.That(() => new QALoRALayer(64, 3, 16, new LoRASettings(Rank: 0), random), Throws.InstanceOf<InputException>().With.Message.Contains("rank"));
         layer.Lora.B.Set(Enumerable.Repeat(float.MaxValue, 6).ToArray());
         layer.Lora.A.Set(Enumerable.Repeat(float.MaxValue, 8).ToArray());
         Assert.That(layer.Merge, Throws.InstanceOf<InputException>().With.Message.Contains("not finite"));
@@ -240,7 +240,7 @@ public sealed class QALoRATests
     public void Dropout_is_drawn_before_pooling_in_training_only()
     {
         var random = new RandomStream(14);
-        var lora = new QALoRALayer(64, 3, 16, new QALoRASettings(2, 5, Dropout: 0.5f), random);
+        var lora = new QALoRALayer(64, 3, 16, new LoRASettings(2, 5, Dropout: 0.5f), random);
         lora.B.Set(random.Normal(6, 1));
         using var scope = new TensorScope();
         using var x = Tensor.From(random.Normal(4 * 64, 1), new Shape(4, 64));
