@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LoraScratch.Engine;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -10,13 +11,15 @@ internal sealed class TrainingOptionsParser
 {
     private static readonly TrainingOptions Defaults = new();
 
-    private readonly Option<string> method = OptionKinds.Choice("--method", "What is trained: low-rank updates of the targets, pre_classifier and classifier alone, or every parameter.", "lora", "last-layers", "full");
+    private readonly Option<string> method = OptionKinds.Choice("--method", "What is trained: low-rank updates of the targets, the same on quantised weights (a float model is quantised first, and the result is the merged model), pre_classifier and classifier alone, or every parameter.", "lora", "qa-lora", "last-layers", "full");
     private readonly Option<int> rank = OptionKinds.Whole("--rank", "Rank r of the update A·B.", Defaults.Lora.Rank);
     private readonly Option<double> alpha = OptionKinds.Number("--alpha", "alpha of the scaling.", Defaults.Lora.Alpha);
     private readonly Option<string> init = OptionKinds.Choice("--init", "Initial values of A: Kaiming-uniform with the layer's input as fan-in, the same with the rank as fan-in (the tutorial's literal call), or N(0, 1/rank).", [.. Enum.GetValues<LoRAInitialization>().Select(LoRASettings.Name)]);
     private readonly Option<string> scaling = OptionKinds.Choice("--scaling", "The factor on x·A·B.", [.. Enum.GetValues<LoRAScaling>().Select(LoRASettings.Name)]);
     private readonly Option<double> dropout = OptionKinds.Number("--dropout", "Probability of dropping an element of the input of A, in training.", Defaults.Lora.Dropout);
     private readonly Option<string> bias = OptionKinds.Choice("--bias", "Which biases of the base are trained beside A and B: none, those of the targets, or all.", [.. Enum.GetValues<LoRABias>().Select(LoRASettings.Name)]);
+    private readonly Option<string> pooling = OptionKinds.Choice("--pooling", "With qa-lora, the factor on the sums of groups: 1/g as the authors' code, 1 as the paper, groups/g as PEFT.", [.. Enum.GetValues<QALoRAPooling>().Select(LoRASettings.Name)]);
+    private readonly QuantizationOptions quantization = new("--quantization");
     private readonly Option<string> targets = new("--targets")
     {
         Description = $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}.",
@@ -26,7 +29,7 @@ internal sealed class TrainingOptionsParser
 
     private readonly Option<string> trainHead = OptionKinds.OptionalChoice("--train-head", "Whether pre_classifier and classifier are trained beside LoRA. [default: true, unless --targets has head]", "true", "false");
     private readonly Option<string> optimizer = OptionKinds.Choice("--optimizer", "The rule for steps.", "adamw", "adam", "sgd");
-    private readonly Option<double?> learningRate = OptionKinds.OptionalNumber("--lr", "Largest learning rate. [default: 5e-4 lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]");
+    private readonly Option<double?> learningRate = OptionKinds.OptionalNumber("--lr", "Largest learning rate. [default: 5e-4 lora and qa-lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]");
     private readonly Option<double?> weightDecay = OptionKinds.OptionalNumber("--weight-decay", "Weight decay. [default: 0.01 with adamw, else 0]");
     private readonly Option<double> momentum = OptionKinds.Number("--momentum", "Momentum of sgd.", Defaults.Momentum);
     private readonly Option<double> clip = OptionKinds.Number("--clip", "Largest norm of all gradients together; 0: no clipping.", Defaults.Clip);
@@ -44,7 +47,7 @@ internal sealed class TrainingOptionsParser
     private readonly Option<string> shuffle = OptionKinds.Choice("--shuffle", "Whether every epoch has its own order of the texts.", "true", "false");
 
     /// <summary>The options that shape a new adapter: an adapter that is trained further has them decided.</summary>
-    public IReadOnlyList<Option> OfLoRA => [rank, alpha, init, scaling, dropout, bias, targets];
+    private IReadOnlyList<Option> OfAdapters => [rank, alpha, init, scaling, dropout, bias, targets, pooling];
 
     /// <summary>What a comparison has several of, and the share for validation, for which an experiment has an option of its own.</summary>
     public IReadOnlyList<Option> DecidedByComparison => [method, learningRate, validation];
@@ -52,7 +55,7 @@ internal sealed class TrainingOptionsParser
     /// <summary>What a sweep has several of, and the share for validation.</summary>
     public IReadOnlyList<Option> DecidedBySweep => [method, rank, alpha, targets, validation];
 
-    private IReadOnlyList<Option> All => [method, rank, alpha, init, scaling, dropout, bias, targets, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
+    private IReadOnlyList<Option> All => [method, rank, alpha, init, scaling, dropout, bias, targets, pooling, .. quantization.All, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
         accumulate, epochs, batchSize, maxLength, maxSteps, limit, validation, validateEvery, seed, shuffle];
 
     /// <summary>Adds the options to a command.</summary>
@@ -71,22 +74,17 @@ internal sealed class TrainingOptionsParser
 
     /// <summary>What was typed, with defaults for the rest.</summary>
     /// <param name="parsed">The command line.</param> <param name="preset">Gives what was not typed; null: the options' own defaults.</param>
-    /// <exception cref="InputException">An option of LoRA is given to another method, with no effect there.</exception>
     public TrainingOptions Parse(ParseResult parsed, TrainingOptions? preset = null)
     {
         var basis = preset ?? Defaults;
-        var chosen = Chosen(method, basis.Method, text => text switch { "lora" => TrainingMethod.LoRA, "last-layers" => TrainingMethod.LastLayers, _ => TrainingMethod.Full });
-        if (chosen != TrainingMethod.LoRA && FirstGiven(parsed, OfLoRA) is { } ofLoRA)
-        {
-            throw new InputException($"{ofLoRA.Name} belongs to --method lora and has no effect with --method {parsed.GetValue(method)}. Leave it out, or take --method lora.");
-        }
         return basis with
         {
-            Method = chosen,
+            Method = Chosen(method, basis.Method, text => Enum.GetValues<TrainingMethod>().Single(value => ResolvedOptions.Name(value) == text)),
             Lora = new LoRASettings(Chosen(rank, basis.Lora.Rank, value => value), Chosen(alpha, basis.Lora.Alpha, value => value), Chosen(scaling, basis.Lora.ScalingRule, text => LoRASettings.ParseScaling(text!)),
                 Chosen(init, basis.Lora.Initialization, text => LoRASettings.ParseInitialization(text!)), Chosen(dropout, basis.Lora.Dropout, value => (float)value))
             {
                 Bias = Chosen(bias, basis.Lora.Bias, text => LoRASettings.ParseBias(text!)),
+                Pooling = Chosen(pooling, basis.Lora.Pooling, text => LoRASettings.ParsePooling(text!)),
             },
             Targets = Chosen(targets, basis.Targets, text => text!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)),
             TrainHead = Chosen(trainHead, basis.TrainHead, text => text == "true"),
@@ -112,13 +110,46 @@ internal sealed class TrainingOptionsParser
         T Chosen<TOption, T>(Option<TOption> option, T otherwise, Func<TOption?, T> read) => IsGiven(parsed, option) ? read(parsed.GetValue(option)) : otherwise;
     }
 
+    /// <summary>How --bits, --group-size and --quantization want a float model quantised.</summary>
+    public QuantizationSettings Quantization(ParseResult parsed) => quantization.Parse(parsed);
+
+    /// <summary>Refuses options that have no effect with any of the methods.</summary>
+    /// <exception cref="InputException">One of them is given.</exception>
+    public void RequireEffect(ParseResult parsed, params IReadOnlyList<TrainingMethod> methods)
+    {
+        (IReadOnlyList<Option> Options, TrainingMethod[] Of)[] rules =
+        [
+            (OfAdapters.Except([init, pooling]).ToList(), [TrainingMethod.LoRA, TrainingMethod.QALoRA]),
+            ([init], [TrainingMethod.LoRA]),
+            ([pooling, .. quantization.All], [TrainingMethod.QALoRA]),
+        ];
+        foreach (var (options, of) in rules)
+        {
+            if (!methods.Any(of.Contains) && FirstGiven(parsed, options) is { } without)
+            {
+                var names = string.Join(" and ", of.Select(ResolvedOptions.Name));
+                throw new InputException($"{without.Name} belongs to --method {names} and has no effect with {string.Join(", ", methods.Select(ResolvedOptions.Name))}. Leave it out, or take {names}.");
+            }
+        }
+    }
+
     /// <summary>Refuses options that an adapter to go on with has decided already.</summary>
     /// <exception cref="InputException">One of them is given.</exception>
     public void RequireDefaultAdapter(ParseResult parsed)
     {
-        if (FirstGiven(parsed, OfLoRA) is { } decided)
+        if (FirstGiven(parsed, OfAdapters) is { } decided)
         {
             throw new InputException($"{decided.Name} is decided by the adapter of --init-adapter. Leave it out.");
+        }
+    }
+
+    /// <summary>Refuses options that say how to quantise a model which is quantised.</summary>
+    /// <exception cref="InputException">One of them is given.</exception>
+    public void RequireDefaultQuantization(ParseResult parsed, string model)
+    {
+        if (FirstGiven(parsed, quantization.All) is { } decided)
+        {
+            throw new InputException($"{decided.Name} says how to quantise a float model, and {model} is quantised already. Leave it out, or name the model that it was made of.");
         }
     }
 

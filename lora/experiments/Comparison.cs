@@ -1,5 +1,6 @@
 using System.Globalization;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Experiments;
@@ -15,13 +16,16 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
 
     internal int ChoosingSeeds => RateSeeds ?? Seeds;
 
+    /// <summary>How the merged weights of LoRA are quantised, to be compared with QA-LoRA; null where that is not compared.</summary>
+    public QuantizationSettings? QuantizationAfter => Methods.Contains(TrainingMethod.QALoRA) ? Base.Quantization ?? new() : null;
+
     /// <summary>The runs of one method and learning rate, by seed.</summary>
     public IReadOnlyList<ExperimentRun> Runs(TrainingMethod method, float learningRate) =>
     [
         .. Enumerable.Range(0, Seeds).Select(i => Base.Seed + (ulong)i).Select(seed => new ExperimentRun(
             string.Create(CultureInfo.InvariantCulture, $"{ResolvedOptions.Name(method)}-lr{learningRate:0.######e0}-seed{seed}"),
-            // The head's training is the method itself for the others: what is asked for concerns LoRA alone.
-            Base with { Method = method, LearningRate = learningRate, Seed = seed, TrainHead = method == TrainingMethod.LoRA ? Base.TrainHead : null })),
+            // The head's training is the method itself for the others: what is asked for concerns adapters alone.
+            Base with { Method = method, LearningRate = learningRate, Seed = seed, TrainHead = method is TrainingMethod.LoRA or TrainingMethod.QALoRA ? Base.TrainHead : null })),
     ];
 
     /// <summary>How many of the trainings have ended.</summary>
@@ -33,7 +37,7 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
     public void Check()
     {
         if (Methods.Count == 0 || Methods.Distinct().Count() != Methods.Count)
-            throw new InputException("--methods: expected some of lora, last-layers, full, each once.");
+            throw new InputException("--methods: expected some of lora, qa-lora, last-layers, full, each once.");
         if (LearningRates.Count == 0 || LearningRates.Distinct().Count() != LearningRates.Count)
             throw new InputException("--lr: expected one or more learning rates, each once.");
         if (Seeds < 1)
@@ -121,7 +125,7 @@ public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, Run
     {
         if (record.Test is not null)
             return record;
-        var evaluated = executor.Evaluate(run, record, Path.Combine(folder.Path, WeightsOf(run.Name)));
+        var evaluated = executor.Evaluate(run, record, Path.Combine(folder.Path, WeightsOf(run.Name)), plan.QuantizationAfter);
         folder.Write(RecordOf(run.Name), evaluated);
         return evaluated;
     }

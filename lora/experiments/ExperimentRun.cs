@@ -13,7 +13,20 @@ public sealed record ExperimentRun(string Name, TrainingOptions Options);
 /// <param name="KeptStep">The step after which the validation was best.</param> <param name="Validation">Accuracy then.</param> <param name="ValidationLoss">Mean cross-entropy then.</param>
 /// <param name="Seconds">Training, validation included.</param> <param name="Losses">Of every step.</param> <param name="Train">Accuracy; null: not taken.</param> <param name="Test">Accuracy; null: not taken.</param>
 public sealed record RunRecord(
-    string Name, long TrainableParameters, int Steps, int KeptStep, double Validation, double ValidationLoss, double Seconds, IReadOnlyList<float> Losses, double? Train = null, double? Test = null);
+    string Name, long TrainableParameters, int Steps, int KeptStep, double Validation, double ValidationLoss, double Seconds, IReadOnlyList<float> Losses, double? Train = null, double? Test = null)
+{
+    /// <summary>Of the steps alone.</summary>
+    public double TokensPerSecond { get; init; }
+
+    /// <summary>Bytes of the weights while they are trained, A and B included.</summary>
+    public long TrainingBytes { get; init; }
+
+    /// <summary>Bytes of the weights that are needed in the end: with an adapter, when it is merged.</summary>
+    public long DeployedBytes { get; init; }
+
+    /// <summary>Accuracy on the test texts of a LoRA run whose merged weights are then quantised; null: not taken.</summary>
+    public double? TestQuantized { get; init; }
+}
 
 /// <summary>The weights that a run trained, alone: with model, options and seed they make the trained model again.</summary>
 internal static class TrainedWeights

@@ -1,4 +1,6 @@
+using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Experiments;
@@ -26,7 +28,7 @@ public sealed class RunExecutor(
     public RunRecord Train(ExperimentRun run, Action<RunRecord, TextClassifier> store)
     {
         cancellation.ThrowIfCancellationRequested();
-        return With(run, classifier =>
+        return With(run, (classifier, adapter) =>
         {
             var path = CheckpointOf(run);
             var checkpoint = new CheckpointOptions(path, checkpointEvery, Resume: File.Exists(path));
@@ -34,8 +36,14 @@ public sealed class RunExecutor(
             var result = progress.Show(run, trainer, () => trainer.Train(data.Train.Examples, data.Validation.Examples, cancellation, checkpoint));
             if (result.WasCancelled)
                 throw new OperationCanceledException(cancellation);
+            var bytes = ModelQuantizer.Bytes(classifier.Model);
             var record = new RunRecord(run.Name, trainer.TrainableParameters, result.Steps, result.KeptStep, result.Best!.Accuracy, result.Best.Loss, result.Seconds,
-                [.. result.Metrics.Select(step => step.Loss)]);
+                [.. result.Metrics.Select(step => step.Loss)])
+            {
+                TokensPerSecond = result.Metrics.Sum(step => (long)step.Tokens) / result.Metrics.Sum(step => step.StepSeconds),
+                TrainingBytes = bytes,
+                DeployedBytes = bytes - sizeof(float) * (adapter?.Layers.Sum(layer => (long)layer.Layer.Lora.A.Shape.Count + layer.Layer.Lora.B.Shape.Count) ?? 0),
+            };
             store(record, classifier);
             checkpoint.Delete();
             return record;
@@ -47,13 +55,20 @@ public sealed class RunExecutor(
 
     /// <summary>The record with the accuracies on training and test texts, of the state that the run kept.</summary>
     /// <param name="run">A run that has ended.</param> <param name="record">Its record.</param> <param name="weights">Where its weights are.</param>
+    /// <param name="quantization">Of a LoRA run: the accuracy on test texts is taken once more when the adapter is merged and the result quantised so; null: it is not.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public RunRecord Evaluate(ExperimentRun run, RunRecord record, string weights) => With(run, classifier =>
+    public RunRecord Evaluate(ExperimentRun run, RunRecord record, string weights, QuantizationSettings? quantization = null) => With(run, (classifier, adapter) =>
     {
         TrainedWeights.Load(weights, classifier.Model);
+        var evaluated = record with { Train = Accuracy(trainTexts is { } count ? Sample(count) : data.Train.Examples, "training"), Test = Accuracy(data.Test.Examples, "test") };
+        if (quantization is null || run.Options.Method != TrainingMethod.LoRA)
+            return evaluated;
+        adapter!.MergeAndDetach();
+        TrainingSetup.Quantize(classifier, run.Options with { Method = TrainingMethod.QALoRA, Quantization = quantization }, data.Train.Examples, cancellation);
+        return evaluated with { TestQuantized = Accuracy(data.Test.Examples, "test, quantised") };
+
         double Accuracy(IReadOnlyList<EncodedExample> texts, string name) => classifier.Evaluate(texts, cancellation: cancellation,
             progress: done => progress.Evaluating(run, name, done, texts.Count)).Accuracy;
-        return record with { Train = Accuracy(trainTexts is { } count ? Sample(count) : data.Train.Examples, "training"), Test = Accuracy(data.Test.Examples, "test") };
     });
 
     /// <summary>Training texts, the same for every run: every n-th one, so that each class has its share of data that are sorted by class.</summary>
@@ -69,7 +84,7 @@ public sealed class RunExecutor(
     {
         const int steps = 3, texts = 64;
         var options = run.Options with { MaxSteps = steps, Warmup = 0 };
-        return With(run with { Options = options }, classifier =>
+        return With(run with { Options = options }, (classifier, _) =>
         {
             var measured = new Trainer(classifier, options).Train(data.Train.Examples, cancellation: cancellation).Metrics;
             cancellation.ThrowIfCancellationRequested();
@@ -82,13 +97,13 @@ public sealed class RunExecutor(
     private string CheckpointOf(ExperimentRun run) => Path.Combine(folder, $"{run.Name}.checkpoint.safetensors");
 
     /// <summary>A model for one run; its memory goes back at once, for the next run wants as much.</summary>
-    private T With<T>(ExperimentRun run, Func<TextClassifier, T> work)
+    private T With<T>(ExperimentRun run, Func<TextClassifier, LoRAAdapter?, T> work)
     {
         var classifier = load(run.Options.Seed);
         try
         {
-            TrainingSetup.Prepare(classifier, run.Options);
-            return work(classifier);
+            TrainingSetup.Quantize(classifier, run.Options, data.Train.Examples, cancellation);
+            return work(classifier, TrainingSetup.Prepare(classifier, run.Options));
         }
         finally
         {
@@ -101,5 +116,7 @@ public sealed class RunExecutor(
     {
         foreach (var parameter in classifier.Model.Parameters())
             parameter.Dispose();
+        foreach (var layer in classifier.Model.NamedModules().Select(entry => entry.Module).OfType<QuantizedLinear>())
+            layer.Dispose();
     }
 }

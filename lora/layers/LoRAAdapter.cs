@@ -57,6 +57,9 @@ public sealed class LoRAAdapter
     /// <summary>Whether any element of A and B is trained.</summary>
     public bool IsLoRATrained => Layers.Any(layer => layer.Layer.Lora.A.IsTrainable || layer.Layer.Lora.B.IsTrainable);
 
+    /// <summary>Whether any element of the modules that go with the adapter (a classifier's head) is trained. Known while it is detached, too.</summary>
+    public bool TrainsModules => Plan.Kept.SelectMany(kept => kept.Module.Parameters()).Any(IsTrained);
+
     /// <summary>Freezes or unfreezes everything that belongs to the adapter, attached or not; the base is not touched.</summary>
     /// <exception cref="InvalidOperationException">It is merged: A and B are frozen until it is unmerged.</exception>
     public void SetTrainable(bool isTrainable)

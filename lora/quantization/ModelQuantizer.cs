@@ -87,6 +87,11 @@ public static class ModelQuantizer
     /// <summary>The name of a method, as <see cref="ParseMethod"/> reads it.</summary>
     public static string Name(QuantizationMethod method) => MethodNames.Single(entry => entry.Value == method).Key;
 
+    /// <summary>Bytes of a model's weights in memory: float32, and quantised ones as they are packed.</summary>
+    /// <param name="model">Any model.</param>
+    public static long Bytes(Module model) =>
+        sizeof(float) * model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count) + model.NamedModules().Select(entry => entry.Module).OfType<QuantizedLinear>().Sum(layer => layer.Weight.Bytes);
+
     private static QuantizedLayer Quantize(QuantizableLayer layer, QuantizationFormat format, QuantizationMethod method, double[]? hessian)
     {
         var linear = layer.Linear;

@@ -14,4 +14,7 @@ public sealed record QuantizationSettings
     /// <summary>Checks the values.</summary>
     /// <exception cref="InputException">The format is none that there is.</exception>
     public void Check() => Format.Check();
+
+    /// <summary>"INT4, groups of 32, rtn"</summary>
+    public override string ToString() => $"{Format}, {ModelQuantizer.Name(Method)}";
 }

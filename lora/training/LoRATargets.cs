@@ -21,6 +21,9 @@ public static class LoRATargets
     /// <summary>Every name.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. Table.Select(entry => entry.Name)];
 
+    /// <summary>Every name but <see cref="Head"/>: the linear layers of the encoder.</summary>
+    public static IReadOnlyList<string> OfEncoder { get; } = [.. Names.Where(name => name != Head)];
+
     /// <summary>The modules of the head.</summary>
     public static IReadOnlyList<ModulePattern> HeadModules { get; } = [.. Table[^1].Modules.Select(ModulePattern.Named)];
 

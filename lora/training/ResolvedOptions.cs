@@ -1,4 +1,7 @@
 using System.Globalization;
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;
 
@@ -13,11 +16,12 @@ internal static class ResolvedOptions
         var resolved = new Dictionary<string, object?> { ["method"] = Name(options.Method) };
         if (adapter is not null)
         {
-            Add(resolved, adapter.Plan.Settings);
+            Add(resolved, adapter.Plan.Settings, options.Method);
+            AddQuantization(resolved, options, adapter.Layers.Select(layer => (layer.Layer.Linear as QuantizedLinear)?.Weight.Format).FirstOrDefault());
             resolved["targets"] = options.InitialAdapter is null ? options.Targets : adapter.Layers.Select(layer => layer.Path);
             resolved["init-adapter"] = options.InitialAdapter;
         }
-        AddCommon(resolved, TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength), options);
+        AddCommon(resolved, adapter?.TrainsModules ?? TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength), options);
         return resolved;
     }
 
@@ -27,9 +31,10 @@ internal static class ResolvedOptions
     public static Dictionary<string, object?> ForComparison(TextClassifier classifier, TrainingOptions options)
     {
         var resolved = new Dictionary<string, object?> { ["method"] = Name(options.Method) };
-        if (options.Method == TrainingMethod.LoRA && options.InitialAdapter is null)
+        if (options.IsLowRank && options.InitialAdapter is null)
         {
-            Add(resolved, options.Lora);
+            Add(resolved, options.Lora, options.Method);
+            AddQuantization(resolved, options, null);
             resolved["targets"] = string.Join(',', options.Targets);
         }
         AddCommon(resolved, TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength), options);
@@ -40,7 +45,8 @@ internal static class ResolvedOptions
     public static Dictionary<string, object?> Of(TrainingOptions options)
     {
         var resolved = new Dictionary<string, object?>();
-        Add(resolved, options.Lora);
+        Add(resolved, options.Lora, TrainingMethod.LoRA);
+        AddQuantization(resolved, options, null);
         resolved["targets"] = string.Join(',', options.Targets);
         AddCommon(resolved, options.TrainHead, options.MaxLength, options);
         return resolved;
@@ -68,18 +74,32 @@ internal static class ResolvedOptions
     public static string Name(TrainingMethod method) => method switch
     {
         TrainingMethod.LoRA => "lora",
+        TrainingMethod.QALoRA => "qa-lora",
         TrainingMethod.LastLayers => "last-layers",
         _ => "full",
     };
 
-    private static void Add(Dictionary<string, object?> resolved, LoRASettings settings)
+    private static void Add(Dictionary<string, object?> resolved, LoRASettings settings, TrainingMethod method)
     {
         resolved["rank"] = settings.Rank;
         resolved["alpha"] = settings.Alpha;
-        resolved["init"] = LoRASettings.Name(settings.Initialization);
+        if (method == TrainingMethod.QALoRA)
+            resolved["pooling"] = LoRASettings.Name(settings.Pooling);
+        else
+            resolved["init"] = LoRASettings.Name(settings.Initialization);
         resolved["scaling"] = LoRASettings.Name(settings.ScalingRule);
         resolved["dropout"] = settings.Dropout;
         resolved["bias"] = LoRASettings.Name(settings.Bias);
+    }
+
+    /// <summary>How weights are quantised, and by which format they are known to be.</summary>
+    private static void AddQuantization(Dictionary<string, object?> resolved, TrainingOptions options, QuantizationFormat? format)
+    {
+        if ((format ?? options.Quantization?.Format) is not { } known)
+            return;
+        (resolved["bits"], resolved["group-size"]) = (known.Bits, known.GroupSize);
+        if (options.Quantization is { } settings)
+            resolved["quantization"] = ModelQuantizer.Name(settings.Method);
     }
 
     private static void AddCommon(Dictionary<string, object?> resolved, bool? trainHead, int? maxLength, TrainingOptions options)

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Training;
 
 /// <summary>What the result of a run is a function of. Two runs that agree in all of it end with the same weights, bit for bit.</summary>
 /// <param name="Options">By their names on the command line.</param> <param name="Arithmetic">See <see cref="IBackend.Arithmetic"/>.</param>
-/// <param name="Weights">SHA-256 of every parameter, frozen ones too, before the first step.</param>
+/// <param name="Weights">SHA-256 of every parameter and quantised weight, frozen ones too, before the first step.</param>
 /// <param name="Texts">Number and SHA-256 of the encoded texts, by what they are for ("to train on").</param>
 internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights, IReadOnlyDictionary<string, TextsIdentity> Texts)
 {
@@ -49,6 +49,12 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{path} {parameter.Shape} {parameter.IsTrainable}\n"));
             hash.AppendData(MemoryMarshal.AsBytes<float>(parameter.ToArray()));
+        }
+        foreach (var (path, layer) in model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => (entry.Path, (QuantizedLinear)entry.Module)))
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{path} {layer.Weight}\n"));
+            hash.AppendData(layer.Weight.Packed());
+            hash.AppendData(MemoryMarshal.AsBytes<GroupGrid>(layer.Weight.Grids()));
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

@@ -10,7 +10,7 @@ using LoraScratch.Lora.DistilBert;
 namespace LoraScratch.Lora.Training;
 
 /// <summary>
-/// What a run leaves: for LoRA an adapter folder in PEFT's format, for the other methods a model folder; in both training.json with the resolved options, the
+/// What a run leaves: an adapter folder in PEFT's format where an adapter was trained, else, and where it has been merged, a model folder; in both training.json with the resolved options, the
 /// classes and the outcome, and metrics.jsonl with a line for every step.
 /// </summary>
 public static class TrainingFolder
@@ -35,14 +35,14 @@ public static class TrainingFolder
     }
 
     /// <summary>Writes the folder whole or not at all; that of an earlier run is replaced.</summary>
-    /// <param name="folder">The folder; its parent must exist.</param> <param name="classifier">The trained model.</param> <param name="adapter">What <see cref="TrainingSetup.Prepare"/> returned.</param>
+    /// <param name="folder">The folder; its parent must exist.</param> <param name="classifier">The trained model.</param> <param name="adapter">What <see cref="TrainingSetup.Prepare"/> returned; detached where it has been merged for good.</param>
     /// <param name="options">What the run was asked for.</param> <param name="result">What became of it.</param> <param name="baseModel">Folder or name of the model that the run started from; null from scratch.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options, TrainingResult result, string? baseModel)
     {
         Write(folder, temporary =>
         {
-            if (adapter is null)
+            if (adapter is not { IsAttached: true })
                 ModelFolder.SaveInto(temporary, classifier.Model, classifier.Tokenizer);
             else
                 PeftAdapter.SaveInto(temporary, adapter, baseModel);

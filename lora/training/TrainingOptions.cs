@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;
 
@@ -7,6 +8,9 @@ public enum TrainingMethod
 {
     /// <summary>A low-rank update of chosen layers; everything else is frozen, the head perhaps excepted.</summary>
     LoRA,
+
+    /// <summary>A low-rank update of chosen quantised layers, which merges into their zeros; everything else is frozen, the head perhaps excepted. A float model is quantised first.</summary>
+    QALoRA,
 
     /// <summary>pre_classifier and classifier alone.</summary>
     LastLayers,
@@ -44,11 +48,14 @@ public sealed record TrainingOptions
     /// <summary>What is trained.</summary>
     public TrainingMethod Method { get; init; } = TrainingMethod.LoRA;
 
-    /// <summary>Rank, alpha, scaling, initial values and dropout of the LoRA layers; without effect for other methods.</summary>
+    /// <summary>Rank, alpha, scaling, initial values, pooling and dropout of the LoRA layers; without effect for other methods.</summary>
     public LoRASettings Lora { get; init; } = new();
 
     /// <summary>The layers that get LoRA: names of <see cref="LoRATargets"/>.</summary>
     public IReadOnlyList<string> Targets { get; init; } = ["query", "value"];
+
+    /// <summary>How <see cref="TrainingSetup.Quantize"/> quantises a float model for <see cref="TrainingMethod.QALoRA"/>; null: as the defaults are.</summary>
+    public QuantizationSettings? Quantization { get; init; }
 
     /// <summary>Folder of an adapter to go on from; its rank, alpha and targets hold then instead of those given here. Null: a new adapter.</summary>
     public string? InitialAdapter { get; init; }
@@ -116,13 +123,16 @@ public sealed record TrainingOptions
     public bool Shuffle { get; init; } = true;
 
     /// <summary>Whether the head's own weights are to be trained.</summary>
-    internal bool WantsHead => Method != TrainingMethod.LoRA || (TrainHead ?? !Targets.Contains(LoRATargets.Head));
+    internal bool WantsHead => !IsLowRank || (TrainHead ?? !Targets.Contains(LoRATargets.Head));
 
-    /// <summary>The learning rate, or its default: 5e-4 for LoRA, 1e-3 for the last layers, 5e-5 for all; 0.01 with SGD, whose steps have no size of their own.</summary>
+    /// <summary>Whether an adapter is trained.</summary>
+    internal bool IsLowRank => Method is TrainingMethod.LoRA or TrainingMethod.QALoRA;
+
+    /// <summary>The learning rate, or its default: 5e-4 for LoRA and QA-LoRA, 1e-3 for the last layers, 5e-5 for all; 0.01 with SGD, whose steps have no size of their own.</summary>
     public float ResolvedLearningRate => LearningRate ?? (Optimizer, Method) switch
     {
         (OptimizerKind.Sgd, _) => 1e-2f,
-        (_, TrainingMethod.LoRA) => 5e-4f,
+        (_, TrainingMethod.LoRA or TrainingMethod.QALoRA) => 5e-4f,
         (_, TrainingMethod.LastLayers) => 1e-3f,
         _ => 5e-5f,
     };
@@ -152,13 +162,13 @@ public sealed record TrainingOptions
         Require(Clip >= 0 && float.IsFinite(Clip), "clip", Clip, "a norm above 0, or 0 for no clipping");
         if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
             throw new InputException($"--momentum {Momentum} has no effect with --optimizer {Optimizer.ToString().ToLowerInvariant()}, which has a momentum of its own (β₁ = 0.9). Leave it out, or take --optimizer sgd.");
-        if (Method != TrainingMethod.LoRA && InitialAdapter is not null)
-            throw new InputException("--init-adapter goes on from a LoRA adapter; only --method lora trains one. Merge the adapter first to train the model itself.");
-        if (Method != TrainingMethod.LoRA && TrainHead == false)
+        if (!IsLowRank && InitialAdapter is not null)
+            throw new InputException("--init-adapter goes on from a LoRA adapter; only --method lora and qa-lora train one. Merge the adapter first to train the model itself.");
+        if (!IsLowRank && TrainHead == false)
             throw new InputException(Method == TrainingMethod.LastLayers
                 ? "--train-head false leaves --method last-layers nothing to train: the last layers are the head. Leave it out."
                 : "--train-head false contradicts --method full, which trains everything. Leave it out, or take --method lora.");
-        if (Method == TrainingMethod.LoRA)
+        if (IsLowRank)
         {
             Require(Lora.Rank >= 1, "rank", Lora.Rank, "at least 1");
             Require(Lora.Alpha > 0 && double.IsFinite(Lora.Alpha), "alpha", Lora.Alpha, "a number above 0: with 0 the adapter would never change anything");
@@ -166,6 +176,9 @@ public sealed record TrainingOptions
             LoRATargets.Check(Targets);
             if (InitialAdapter is null && TrainHead == true && Targets.Contains(LoRATargets.Head))
                 throw new InputException("--targets has head and --train-head is true: the head would be adapted and trained itself. Take one of the two.");
+            if (Method == TrainingMethod.QALoRA && Targets.Contains(LoRATargets.Head))
+                throw new InputException("--targets has head, which is not quantised, and --method qa-lora adapts quantised layers. Leave head out: it is trained itself.");
+            Quantization?.Check();
         }
     }
 

@@ -2,13 +2,36 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;
 
 /// <summary>Makes a model ready for a method: what is frozen, where LoRA stands, which optimizer moves the rest.</summary>
 public static class TrainingSetup
 {
+    private const int CalibrationTexts = 128;
+
+    /// <summary>
+    /// Quantises the encoder's linear layers of a float model for <see cref="TrainingMethod.QALoRA"/>, as <see cref="TrainingOptions.Quantization"/> says; GPTQ learns from training texts. The same
+    /// model, options and texts give the same codes.
+    /// </summary>
+    /// <param name="classifier">Its model.</param> <param name="options">Method, quantisation and seed.</param> <param name="train">The training texts.</param> <param name="cancellation">Ends the calibration.</param>
+    /// <returns>What it did to each layer; none for other methods, and where the model is quantised already.</returns>
+    /// <exception cref="InputException">The groups do not divide a layer's input, or a weight is not finite.</exception>
+    public static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier, TrainingOptions options, IReadOnlyList<EncodedExample> train, CancellationToken cancellation = default)
+    {
+        if (options.Method != TrainingMethod.QALoRA || QuantizedLinearOf(classifier.Model) is not null)
+            return [];
+        var settings = options.Quantization ?? new();
+        var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(LoRATargets.OfEncoder));
+        using var heard = settings.Method == QuantizationMethod.Gptq
+            ? Calibration.Of(classifier, layers, [.. Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts).Select(text => train[text].TokenIds)], cancellation)
+            : null;
+        return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard);
+    }
+
     /// <summary>Freezes and attaches what the method asks for.</summary>
     /// <param name="classifier">Its model; no adapter may be attached.</param> <param name="options">Method, LoRA settings, targets, head, seed.</param>
     /// <returns>The adapter, attached; null for the other methods.</returns>
@@ -20,6 +43,8 @@ public static class TrainingSetup
         switch (options.Method)
         {
             case TrainingMethod.Full:
+                if (QuantizedLinearOf(model) is { } quantized)
+                    throw new InputException($"--method full trains every weight, and {quantized} is quantised: its codes stand still. Take --method qa-lora, or name the model that this one was made of.");
                 model.Unfreeze();
                 return null;
             case TrainingMethod.LastLayers:
@@ -54,7 +79,9 @@ public static class TrainingSetup
             throw new InputException("--targets has head, but the model's checkpoint has no classification head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is trained itself.");
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
-        var adapter = LoRAAdapter.Attach(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), new RandomStream(Seeds.Adapter(options.Seed)), keep);
+        var plan = AttachPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
+        RequireForm(plan, options.Method);
+        var adapter = LoRAAdapter.Attach(plan, new RandomStream(Seeds.Adapter(options.Seed)));
         if (keep is not null)
             SetHeadTrainable(classifier.Model, options.WantsHead);
         return adapter;
@@ -63,6 +90,15 @@ public static class TrainingSetup
     private static LoRAAdapter LoadLoRA(TextClassifier classifier, TrainingOptions options, string folder)
     {
         var adapter = PeftAdapter.Load(folder, classifier.Model, new RandomStream(Seeds.Adapter(options.Seed)), options.AnyBase).Adapter;
+        try
+        {
+            RequireForm(adapter.Plan, options.Method);
+        }
+        catch (InputException)
+        {
+            adapter.Detach();
+            throw;
+        }
         var hasHead = adapter.Plan.Kept.Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
         if (!hasHead && (options.TrainHead == true || classifier.IsHeadDrawn))
         {
@@ -74,6 +110,19 @@ public static class TrainingSetup
             SetHeadTrainable(classifier.Model, options.TrainHead ?? true);
         return adapter;
     }
+
+    /// <summary>Refuses LoRA on quantised layers, and QA-LoRA on float ones.</summary>
+    private static void RequireForm(AttachPlan plan, TrainingMethod method)
+    {
+        if (plan.Layers.FirstOrDefault(layer => layer.Linear is QuantizedLinear != (method == TrainingMethod.QALoRA)) is not { } other)
+            return;
+        throw new InputException(method == TrainingMethod.QALoRA
+            ? $"--method qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of --targets, or quantise it as well (lora quantize --targets)."
+            : $"--method lora adapts float layers, and {other.Path} is quantised, {other.Linear}. Take --method qa-lora, whose update can be merged into such a layer.");
+    }
+
+    /// <summary>The path of the first quantised layer, or null.</summary>
+    private static string? QuantizedLinearOf(Module model) => model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => entry.Path).FirstOrDefault();
 
     private static void SetHeadTrainable(DistilBertForSequenceClassification model, bool trainable)
     {

@@ -176,7 +176,7 @@ public class CompareTests : ExperimentTests
     }
 
     private string WithoutTimes(string folder) => string.Join('\n', Results(folder).EnumerateArray().Select(method =>
-        string.Join(' ', method.EnumerateObject().Where(property => property.Name != "seconds").Select(property => property.Value.GetRawText()))));
+        string.Join(' ', method.EnumerateObject().Where(property => property.Name is not ("seconds" or "tokens_per_second")).Select(property => property.Value.GetRawText()))));
 
     private JsonElement Results(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(Task[folder], "results.json"))).RootElement.GetProperty("methods");
 

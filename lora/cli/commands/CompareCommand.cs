@@ -9,12 +9,13 @@ namespace LoraScratch.Cli;
 internal sealed class CompareCommand
 {
     private static readonly float[] DefaultRates = [5e-5f, 2e-4f, 1e-3f];
-    private static readonly TrainingMethod[] AllMethods = [TrainingMethod.LoRA, TrainingMethod.LastLayers, TrainingMethod.Full];
+    private static readonly TrainingMethod[] AllMethods = [TrainingMethod.LoRA, TrainingMethod.QALoRA, TrainingMethod.LastLayers, TrainingMethod.Full];
+    private static readonly TrainingMethod[] DefaultMethods = [TrainingMethod.LoRA, TrainingMethod.LastLayers, TrainingMethod.Full];
 
     private readonly Option<string?> preset = OptionKinds.OptionalChoice("--preset",
         "The tutorial's experiment as its script runs it, or with the settings of its best LoRA run; options that are given besides hold instead.", "tutorial", "tutorial-best")!;
 
-    private readonly Option<WordList> methods = OptionKinds.Words("--methods", "What is compared", [.. AllMethods.Select(ResolvedOptions.Name)], [.. AllMethods.Select(ResolvedOptions.Name)]);
+    private readonly Option<WordList> methods = OptionKinds.Words("--methods", "What is compared", [.. DefaultMethods.Select(ResolvedOptions.Name)], [.. AllMethods.Select(ResolvedOptions.Name)]);
 
     private readonly Option<double[]?> rates = OptionKinds.OptionalNumbers("--lr",
         "Learning rates, separated by commas: each method tries all of them, and its best on the validation texts counts. [default: 5e-5,2e-4,1e-3; with a preset 5e-5]");
@@ -27,9 +28,10 @@ internal sealed class CompareCommand
     {
         var compare = new CompareCommand();
         var command = new ExampleCommand("compare",
-            "Trains with LoRA, the last two layers, and all layers: on the same texts, for as many steps, with the same learning rates to choose from by validation. The test texts are looked at once, when all is chosen.",
+            "Trains with LoRA, the last two layers, and all layers, or other methods: on the same texts, for as many steps, with the same learning rates to choose from by validation. The test texts are looked at once, when all is chosen.",
             "lora compare --data reviews.csv --out comparison --seeds 3",
             "lora compare --model distilbert-base-uncased --data aclImdb --out tutorial --preset tutorial",
+            "lora compare --data reviews.csv --out comparison --methods lora,qa-lora,full --bits 4 --group-size 32",
             "lora compare --data reviews.csv --out comparison --seeds 3 --resume");
         foreach (Option option in (Option[])[compare.preset, compare.methods, compare.rates, compare.seeds, compare.rateSeeds])
         {
@@ -48,13 +50,16 @@ internal sealed class CompareCommand
             "tutorial-best" => (Tutorial.Best, Tutorial.Split, [Tutorial.LearningRate]),
             _ => (null, new SplitOptions(), DefaultRates),
         };
-        var plan = new ComparisonPlan(experiment.Training.Parse(parsed, basis.Options), [.. AllMethods.Where(method => parsed.GetValue(methods)!.Words.Contains(ResolvedOptions.Name(method)))],
+        TrainingMethod[] chosen = [.. AllMethods.Where(method => parsed.GetValue(methods)!.Words.Contains(ResolvedOptions.Name(method)))];
+        experiment.Training.RequireEffect(parsed, chosen);
+        var options = experiment.Training.Parse(parsed, basis.Options) with { Quantization = chosen.Contains(TrainingMethod.QALoRA) ? experiment.Training.Quantization(parsed) : null };
+        var plan = new ComparisonPlan(options, chosen,
             parsed.GetValue(rates) is { Length: > 0 } given ? [.. given.Select(rate => (float)rate)] : basis.Rates, parsed.GetValue(seeds), parsed.GetValue(rateSeeds));
         var split = experiment.Split(parsed, basis.Split);
         plan.Check();
         if (basis.Options is not null)
         {
-            ExperimentOptions.SayOverrides($"--preset {parsed.GetValue(preset)}", new ComparisonPlan(basis.Options, AllMethods, basis.Rates, 1).Describe(basis.Split), plan.Describe(split));
+            ExperimentOptions.SayOverrides($"--preset {parsed.GetValue(preset)}", new ComparisonPlan(basis.Options, DefaultMethods, basis.Rates, 1).Describe(basis.Split), plan.Describe(split));
         }
         var (path, resume) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed));
         var (every, trainTexts) = (experiment.Saving.Every(parsed), experiment.TrainTexts(parsed));

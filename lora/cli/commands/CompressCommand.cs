@@ -11,7 +11,7 @@ namespace LoraScratch.Cli;
 /// <summary>lora compress: a model with low-rank layers.</summary>
 internal sealed class CompressCommand
 {
-    private static readonly string[] TargetNames = [.. LoRATargets.Names.Where(name => name != LoRATargets.Head)];
+    private static readonly string[] TargetNames = [.. LoRATargets.OfEncoder];
 
     private readonly ModelOption model = new();
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the smaller model goes: a new or empty folder. With --rank, --energy or --bytes.");

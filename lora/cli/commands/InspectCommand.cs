@@ -99,19 +99,24 @@ internal static class InspectCommand
         var quantized = tensors.Where(tensor => tensor.Form.Length > 0).Sum(tensor => (long)tensor.Shape.Count);
         Console.WriteLine($"\n{Text.Count(tensors.Sum(tensor => (long)tensor.Shape.Count))} parameters{(quantized > 0 ? $", {Text.Count(quantized)} of them quantised" : "")}, {Text.Bytes(tensors.Sum(tensor => tensor.Bytes))} in memory");
         Console.WriteLine("Trainable with:");
-        foreach (var (name, options) in Methods())
+        foreach (var (name, options) in Methods(source.ReadConfig().Quantized.Count > 0))
         {
             Console.WriteLine($"  {name,-62} {Text.Count(TrainableWith(classifier, options)),12}");
         }
     }
 
-    private static IEnumerable<(string Name, TrainingOptions Options)> Methods() =>
-    [
-        ("--method full", new TrainingOptions { Method = TrainingMethod.Full }),
-        ("--method last-layers", new TrainingOptions { Method = TrainingMethod.LastLayers }),
-        ("--method lora --rank 8 --targets query,value", new TrainingOptions()),
-        ("--method lora --rank 8 --targets query,value --train-head false", new TrainingOptions { TrainHead = false }),
-    ];
+    private static IEnumerable<(string Name, TrainingOptions Options)> Methods(bool isQuantized)
+    {
+        if (!isQuantized)
+        {
+            yield return ("--method full", new TrainingOptions { Method = TrainingMethod.Full });
+        }
+        yield return ("--method last-layers", new TrainingOptions { Method = TrainingMethod.LastLayers });
+        var lowRank = new TrainingOptions { Method = isQuantized ? TrainingMethod.QALoRA : TrainingMethod.LoRA };
+        var name = $"--method {ResolvedOptions.Name(lowRank.Method)} --rank {lowRank.Lora.Rank} --targets {string.Join(',', lowRank.Targets)}";
+        yield return (name, lowRank);
+        yield return ($"{name} --train-head false", lowRank with { TrainHead = false });
+    }
 
     private static long TrainableWith(TextClassifier classifier, TrainingOptions options)
     {

@@ -13,7 +13,7 @@ namespace LoraScratch.Cli;
 /// <summary>lora quantize: a model with weights of a few bits.</summary>
 internal sealed class QuantizeCommand
 {
-    private static readonly string[] targetNames = [.. LoRATargets.Names.Where(name => name != LoRATargets.Head)];
+    private static readonly string[] targetNames = [.. LoRATargets.OfEncoder];
 
     private readonly ModelOption model = new();
     private readonly QuantizationOptions quantization = new();
@@ -65,15 +65,15 @@ internal sealed class QuantizeCommand
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
         var before = measure?.Invoke();
         using var heard = parsed.GetValue(calibration) is { Length: > 0 } paths ? Calibration.Of(classifier, layers, CalibrationTexts(parsed, paths, classifier), cancellation) : null;
-        var bytesBefore = QuantizationReport.Bytes(classifier.Model);
+        var bytesBefore = ModelQuantizer.Bytes(classifier.Model);
         var quantized = ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard, layer =>
         {
             cancellation.ThrowIfCancellationRequested();
             Console.Error.WriteLine($"{layer.Path}: quantised");
         });
         ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer, withHead: !classifier.IsHeadDrawn);
-        QuantizationReport.Print(quantized, settings.Format);
-        var bytesAfter = QuantizationReport.Bytes(classifier.Model);
+        QuantizationReport.Print(quantized, settings.Format, Console.Out);
+        var bytesAfter = ModelQuantizer.Bytes(classifier.Model);
         Console.WriteLine($"whole model in memory: {Text.Bytes(bytesBefore)} → {Text.Bytes(bytesAfter)} ({Text.Percent((double)bytesAfter / bytesBefore)}), in {folder}");
         if (before is not null)
         {

@@ -40,6 +40,7 @@ internal sealed class SweepCommand
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
         var grid = ParseGrid(parsed);
+        experiment.Training.RequireEffect(parsed, TrainingMethod.LoRA);
         var options = experiment.Training.Parse(parsed, Tutorial.Default);
         var split = experiment.Split(parsed, Tutorial.Split);
         grid.Check();

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Training;
 
@@ -9,7 +10,7 @@ namespace LoraScratch.Cli;
 internal sealed class TrainCommand
 {
     private readonly StartOptions start = new();
-    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the result goes: an adapter folder with --method lora, else a model folder. A new or empty folder, or one that 'lora train' wrote.", required: true);
+    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the result goes: an adapter folder with --method lora, and with qa-lora on a quantised model; else a model folder. A new or empty folder, or one that 'lora train' wrote.", required: true);
     private readonly TrainingOptionsParser training = new();
     private readonly CheckpointCommandOptions saving = new();
     private readonly DeviceOptions device = new();
@@ -17,9 +18,10 @@ internal sealed class TrainCommand
     public static Command Create()
     {
         var train = new TrainCommand();
-        var command = new ExampleCommand("train", "Fine-tunes a text classifier: LoRA (an adapter folder results), the last layers, or everything (a model folder results).",
+        var command = new ExampleCommand("train", "Fine-tunes a text classifier: LoRA (an adapter folder results), QA-LoRA (a quantised model), the last layers, or everything (a model folder results).",
             "lora train --data reviews.csv --out my-adapter",
             "lora train --model my-model --data aclImdb --method last-layers --lr 1e-3 --epochs 2 --out tuned",
+            "lora train --data reviews.csv --method qa-lora --bits 4 --group-size 32 --out my-int4-model",
             "lora train --data aclImdb --out my-adapter --checkpoint-every 200 --resume",
             "lora train --config config.json --vocab vocab.txt --data aclImdb_v1.tar.gz --method full --out my-model");
         train.start.AddTo(command);
@@ -36,6 +38,18 @@ internal sealed class TrainCommand
         var options = training.Parse(parsed) with { InitialAdapter = start.InitialAdapter(parsed), AnyBase = start.AnyBase(parsed) };
         options.Check();
         start.Check(parsed, options, training);
+        training.RequireEffect(parsed, options.Method);
+        if (options.Method == TrainingMethod.QALoRA && start.Source(parsed) is { } source)
+        {
+            if (source.ReadConfig().Quantized.Count == 0)
+            {
+                options = options with { Quantization = training.Quantization(parsed) };
+            }
+            else
+            {
+                training.RequireDefaultQuantization(parsed, source.Name);
+            }
+        }
         var folder = parsed.GetValue(output)!;
         CheckOutput(folder, start.Source(parsed)?.Path, options.Method);
         var checkpoint = saving.Parse(parsed, folder);
@@ -44,12 +58,17 @@ internal sealed class TrainCommand
 
         var (classifier, dataset) = start.Load(parsed, options, backend);
         cancellation.ThrowIfCancellationRequested();
+        var texts = TrainingData.Prepare(dataset, classifier, options);
+        var quantized = TrainingSetup.Quantize(classifier, options, texts.Train.Examples, cancellation);
+        if (quantized.Count > 0)
+        {
+            QuantizationReport.Print(quantized, options.Quantization!.Format, Console.Error);
+        }
         var adapter = TrainingSetup.Prepare(classifier, options);
         if (adapter is not null)
         {
             Console.Error.WriteLine(adapter.Plan);
         }
-        var texts = TrainingData.Prepare(dataset, classifier, options);
         var trainer = new Trainer(classifier, options);
         Describe(trainer, texts, classifier, backend.Description);
         TrainingProgress.SayEstimate(trainer, texts.Train.Examples, checkpoint.Resume);
@@ -60,6 +79,10 @@ internal sealed class TrainCommand
         {
             throw new OperationCanceledException(cancellation);
         }
+        if (quantized.Count > 0)
+        {
+            adapter!.MergeAndDetach();                                      // no folder has the quantised model: the result is that model, with the update in its zeros
+        }
         ResultFolder.Save(folder, to => TrainingFolder.Save(to, classifier, adapter, options, result, start.Source(parsed)?.Reference));
         if (result.WasCancelled)
         {
@@ -68,7 +91,7 @@ internal sealed class TrainCommand
             return 130;
         }
         checkpoint.Delete();
-        Report(result, folder, parsed, isAdapter: adapter is not null);
+        Report(result, folder, parsed, isAdapter: adapter is { IsAttached: true });
         return 0;
     }
 
@@ -76,7 +99,7 @@ internal sealed class TrainCommand
     private static void CheckOutput(string folder, string? model, TrainingMethod method)
     {
         TrainingFolder.CheckWritable(folder);
-        if (method == TrainingMethod.LoRA && model is not null && Path.GetFullPath(folder).TrimEnd('/', '\\') == Path.GetFullPath(model).TrimEnd('/', '\\'))
+        if (method is TrainingMethod.LoRA or TrainingMethod.QALoRA && model is not null && Path.GetFullPath(folder).TrimEnd('/', '\\') == Path.GetFullPath(model).TrimEnd('/', '\\'))
         {
             throw new InputException($"--out and --model are both {folder}: the adapter would replace the model that it needs. Give the adapter a folder of its own.");
         }

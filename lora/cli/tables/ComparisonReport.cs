@@ -23,9 +23,15 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
         folder.Write(CurvesName, SvgChart.Draw($"Training loss, seed {plan.Base.Seed}", curves));
 
         console.WriteLine();
+        (string, Func<Outcome, string>)[] bytes = plan.QuantizationAfter is null ? [] : [("bytes in training", outcome => Text.Bytes(outcome.First.TrainingBytes)), ("deployed", outcome => Text.Bytes(outcome.First.DeployedBytes))];
         console.Write(MethodTable.Create(plan.Seeds > 1 ? $"{plan.Seeds} seeds: mean ± standard deviation" : $"Seed {plan.Base.Seed}", outcomes,
-            ("learning rate", outcome => Rate(outcome.Method.LearningRate)), ("LoRA trains", outcome => Ratio(outcome))));
+            [("tokens/s", outcome => Text.Count((long)outcome.TokensPerSecond)), ("learning rate", outcome => Rate(outcome.Method.LearningRate)), ("LoRA trains", outcome => Ratio(outcome)), .. bytes]));
         console.WriteLine();
+        if (LoRA is { TestQuantized.Count: > 0 } lora)
+        {
+            console.Profile.Out.Writer.WriteLine($"{lora.Name}, merged and then quantised ({plan.QuantizationAfter}): test {Spread.Percent(lora.TestQuantized)}");
+            console.WriteLine();
+        }
         TerminalChart.Write(console, curves);
         console.WriteLine();
         console.Profile.Out.Writer.WriteLine($"In {folder.Path}: {JsonName}, {CsvName}, {CurvesName}; every run in {Path.GetFileName(folder.Runs)}.");
@@ -47,7 +53,11 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
         train = Summary(outcome.Train),
         validation = Summary(outcome.Validation),
         test = Summary(outcome.Test),
+        test_quantized = outcome.TestQuantized.Count > 0 ? Summary(outcome.TestQuantized) : null,
         seconds = Summary(outcome.Seconds),
+        tokens_per_second = outcome.TokensPerSecond,
+        training_bytes = outcome.First.TrainingBytes,
+        deployed_bytes = outcome.First.DeployedBytes,
         runs = outcome.Method.Runs.Select(run => run.Name),
     };
 
@@ -59,12 +69,12 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
 
     private string Csv()
     {
-        var csv = new StringBuilder("method,trainable_parameters,lora_trains,learning_rate,seeds,train,train_deviation,validation,validation_deviation,test,test_deviation,seconds\n");
+        var csv = new StringBuilder("method,trainable_parameters,lora_trains,learning_rate,seeds,train,train_deviation,validation,validation_deviation,test,test_deviation,seconds,tokens_per_second,training_bytes,deployed_bytes\n");
         foreach (var outcome in outcomes)
         {
             var (train, validation, test) = (Spread.Of(outcome.Train), Spread.Of(outcome.Validation), Spread.Of(outcome.Test));
             csv.Append(CultureInfo.InvariantCulture, $"{ResolvedOptions.Name(outcome.Method.Method)},{outcome.TrainableParameters},{Ratio(outcome)},{Rate(outcome.Method.LearningRate)},{plan.Seeds},")
-                .Append(CultureInfo.InvariantCulture, $"{train.Mean},{train.Deviation},{validation.Mean},{validation.Deviation},{test.Mean},{test.Deviation},{Spread.Of(outcome.Seconds).Mean:F1}\n");
+                .Append(CultureInfo.InvariantCulture, $"{train.Mean},{train.Deviation},{validation.Mean},{validation.Deviation},{test.Mean},{test.Deviation},{Spread.Of(outcome.Seconds).Mean:F1},{outcome.TokensPerSecond:F0},{outcome.First.TrainingBytes},{outcome.First.DeployedBytes}\n");
         }
         return csv.ToString();
     }
@@ -82,5 +92,12 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
         public IReadOnlyList<double> Test => [.. Method.Runs.Select(run => run.Test!.Value)];
 
         public IReadOnlyList<double> Seconds => [.. Method.Runs.Select(run => run.Seconds)];
+
+        public RunRecord First => Method.Runs[0];
+
+        public double TokensPerSecond => Method.Runs.Average(run => run.TokensPerSecond);
+
+        /// <summary>Of LoRA beside QA-LoRA: accuracies on the test texts when the merged weights are quantised.</summary>
+        public IReadOnlyList<double> TestQuantized => [.. Method.Runs.Select(run => run.TestQuantized).OfType<double>()];
     }
 }

@@ -11,6 +11,7 @@ internal static class MethodNames
     public static string Of(TrainingMethod method, IReadOnlyList<string> targets) => method switch
     {
         TrainingMethod.LoRA => $"LoRA ({string.Join(", ", targets)})",
+        TrainingMethod.QALoRA => $"QA-LoRA ({string.Join(", ", targets)})",
         TrainingMethod.LastLayers => "last two layers",
         _ => "all layers",
     };

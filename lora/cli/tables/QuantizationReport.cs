@@ -1,6 +1,5 @@
 using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Cli.Tables;
@@ -9,21 +8,17 @@ namespace LoraScratch.Cli.Tables;
 internal static class QuantizationReport
 {
     /// <summary>Prints a row for every layer and their sum.</summary>
-    public static void Print(IReadOnlyList<QuantizedLayer> layers, QuantizationFormat format)
+    public static void Print(IReadOnlyList<QuantizedLayer> layers, QuantizationFormat format, TextWriter output)
     {
         var width = Math.Max(5, layers.Max(layer => layer.Path.Length));
         var hasOutputs = layers.All(layer => layer.OutputError is not null);
-        Console.WriteLine($"{"layer".PadRight(width)}  {"error/|W|",9} {(hasOutputs ? $"{"error/|XW|",11} " : "")}{"bytes before",13} {"after",10}");
+        output.WriteLine($"{"layer".PadRight(width)}  {"error/|W|",9} {(hasOutputs ? $"{"error/|XW|",11} " : "")}{"bytes before",13} {"after",10}");
         foreach (var layer in layers)
         {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{layer.Path.PadRight(width)}  {layer.WeightError,9:F4} {(hasOutputs ? string.Create(CultureInfo.InvariantCulture, $"{layer.OutputError,11:F4} ") : "")}")
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{layer.Path.PadRight(width)}  {layer.WeightError,9:F4} {(hasOutputs ? string.Create(CultureInfo.InvariantCulture, $"{layer.OutputError,11:F4} ") : "")}")
                 + $"{Text.Bytes(layer.BytesBefore),13} {Text.Bytes(layer.BytesAfter),10}");
         }
         var (before, after) = (layers.Sum(layer => layer.BytesBefore), layers.Sum(layer => layer.BytesAfter));
-        Console.WriteLine($"{layers.Count} layers, {format}: {Text.Bytes(before)} → {Text.Bytes(after)} ({Text.Percent((double)after / before)})");
+        output.WriteLine($"{layers.Count} layers, {format}: {Text.Bytes(before)} → {Text.Bytes(after)} ({Text.Percent((double)after / before)})");
     }
-
-    /// <summary>Bytes of a model's weights in memory, quantised ones as they are packed.</summary>
-    public static long Bytes(Module model) =>
-        sizeof(float) * model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count) + model.NamedModules().Select(entry => entry.Module).OfType<QuantizedLinear>().Sum(layer => layer.Weight.Bytes);
 }
