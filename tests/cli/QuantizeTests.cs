@@ -124,7 +124,12 @@ public sealed class QuantizeTests
     {
         Dictionary<string, string> names = new()
         {
-            ["INT4"] = task["int4"], ["MODEL"] = task.Model, ["DATA"] = task.Data, ["OUT"] = task["out"], ["ADAPTER"] = task["pooled"], ["FLOAT"] = args.Contains("FLOAT") ? task.Adapter : "",
+            ["INT4"] = task["int4"],
+            ["MODEL"] = task.Model,
+            ["DATA"] = task.Data,
+            ["OUT"] = task["out"],
+            ["ADAPTER"] = task["pooled"],
+            ["FLOAT"] = args.Contains("FLOAT") ? task.Adapter : "",
         };
         var result = LoraProgram.Call([.. args.Split(' ').Select(word => names.GetValueOrDefault(word, word))]);
         Assert.That(result.Code, Is.EqualTo(1), result.Output);
