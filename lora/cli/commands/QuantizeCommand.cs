@@ -13,7 +13,7 @@ namespace LoraScratch.Cli;
 /// <summary>lora quantize: a model with weights of a few bits.</summary>
 internal sealed class QuantizeCommand
 {
-    private static readonly string[] targetNames = [.. LoRATargets.OfEncoder];
+    private static readonly string[] TargetNames = [.. LoRATargets.OfEncoder];
 
     private readonly ModelOption model = new();
     private readonly QuantizationOptions quantization = new();
@@ -22,7 +22,7 @@ internal sealed class QuantizeCommand
 
     private readonly Option<int> calibrationTexts = OptionKinds.Whole("--calibration-texts", "How many of them are used, drawn by seed.", 128);
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the quantised model goes: a new or empty folder.", required: true);
-    private readonly Option<WordList> targets = OptionKinds.Words("--targets", "Layers that are quantised", targetNames, targetNames);
+    private readonly Option<WordList> targets = OptionKinds.Words("--targets", "Layers that are quantised", TargetNames, TargetNames);
     private readonly MeasurementOptions measurement = new("the texts of --limit and of --calibration");
     private readonly DeviceOptions device = new();
 
