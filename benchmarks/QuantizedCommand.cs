@@ -7,9 +7,9 @@ using LoraScratch.Kernels.Cpu;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// Products with packed weights beside the same products with float weights: X·Wᵀ, and dY·W of its backward pass. Every call takes another weight out of 128 MiB and more of them, packed or not: a packed
-/// one would stay in a cache otherwise. In each round both are measured one after the other, and so is reading memory alone (a sum over the float weights); the ratio of a case is the
-/// median over the rounds, so that both see the same moods of the machine.
+/// Products with packed weights beside the same products with float weights: X·Wᵀ, and dY·W of its backward pass; and X·Wᵀ on whole numbers of 8 bits, with the rounding of X and the way back to floats. Every
+/// call takes another weight out of 128 MiB and more of them, whatever its form: a small one would stay in a cache otherwise. In each round all are measured one after the other, and so is reading memory alone
+/// (a sum over the float weights); the ratio of a case is the median over the rounds, so that all see the same moods of the machine.
 /// </summary>
 internal static class QuantizedCommand
 {
@@ -44,25 +44,36 @@ internal static class QuantizedCommand
         {
             foreach (var rows in Rows)
             {
-                var (floats, packed, reading) = (new List<double>(), new List<double>(), new List<double>());
+                var (floats, packed, bytes, reading) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
                 using var y = backend.Allocate<float>(rows * width);
                 using var x = backend.Allocate<float>(rows * width);
                 backend.Fill(x, 0.5f);
                 Matrix matrixY = new(y, rows, width), matrixX = new(x, rows, width);
                 void Float() => backend.Product(matrixY, matrixX, forward ? weights.NextFloat().T : weights.NextFloat());
+                using var codes = backend.Allocate<byte>(rows * Int8Matrix.StrideOf(width));
+                using var grids = backend.Allocate<RowGrid>(rows);
+                using var sums = backend.Allocate<int>(rows * width);
+                void Bytes()
+                {
+                    var weight = weights.NextBytes();
+                    backend.QuantizeRows(codes, grids, x);
+                    backend.Product(sums, codes, weight);
+                    backend.Dequantize(y, sums, grids, weight, null);
+                }
                 void Packed() => backend.Product(matrixY, matrixX, forward ? weights.NextPacked().T : weights.NextPacked());
                 for (var round = -2; round < Rounds; round++)                       // the first two warm up
                 {
-                    var times = (Seconds(backend, Float), Seconds(backend, Packed), Seconds(backend, weights.Read));
+                    var times = (Float: Seconds(backend, Float), Packed: Seconds(backend, Packed), Bytes: forward ? Seconds(backend, Bytes) : double.NaN, Reading: Seconds(backend, weights.Read));
                     if (round >= 0)
                     {
-                        floats.Add(times.Item1);
-                        packed.Add(times.Item2);
-                        reading.Add(times.Item3);
+                        floats.Add(times.Float);
+                        packed.Add(times.Packed);
+                        bytes.Add(times.Bytes);
+                        reading.Add(times.Reading);
                     }
                 }
                 var result = new Result(forward ? "x·Wᵀ" : "dY·W", rows, width, format, Median(floats), Median(packed), Median(floats.Zip(packed, (f, p) => f / p)),
-                    weights.FloatBytes / Median(reading) * 1e-9);
+                    forward ? Median(bytes) : null, Median(floats.Zip(bytes, (f, b) => f / b)), weights.FloatBytes / Median(reading) * 1e-9);
                 Console.WriteLine(json ? result.Json(backend) : result.ToString());
             }
         }
@@ -94,21 +105,22 @@ internal static class QuantizedCommand
         private readonly IBackend backend;
         private readonly List<Matrix> floats = [];
         private readonly List<QuantizedMatrix> packed = [];
+        private readonly List<ChannelQuantizedWeight> bytes = [];
         private readonly DeviceBuffer<float> sum;
-        private int nextFloat, nextPacked, nextRead;
+        private int nextFloat, nextPacked, nextBytes, nextRead;
 
         public Weights(IBackend backend, QuantizationFormat format, int width)
         {
             this.backend = backend;
             sum = backend.Allocate<float>(1);
             var random = new Random(1);
-            var (count, bytes) = (width * width, PackedCodes.Bytes((long)width * width, format.Bits));
+            var count = width * width;
             var values = new float[count];
             for (var i = 0; i < count; i++)
             {
                 values[i] = random.NextSingle() - 0.5f;
             }
-            var codes = new byte[bytes];
+            var codes = new byte[PackedCodes.Bytes(count, format.Bits)];
             random.NextBytes(codes);
             var grids = new GroupGrid[count / format.GroupSize];
             Array.Fill(grids, new GroupGrid(1f / format.LargestCode, 0.5f * format.LargestCode));
@@ -125,6 +137,12 @@ internal static class QuantizedCommand
                 backend.Upload<GroupGrid>(gridBuffer, grids);
                 packed.Add(new QuantizedMatrix(codeBuffer, gridBuffer, width, width, format.Bits, format.GroupSize));
             }
+            var channels = ChannelQuantizedWeight.Quantize(values, width, width, backend);
+            var (signed, scales) = (channels.Codes(), channels.Scales());
+            for (bytes.Add(channels); bytes.Count * channels.Bytes < LeastBytes;)
+            {
+                bytes.Add(new ChannelQuantizedWeight(width, width, signed, scales, backend));
+            }
         }
 
         public double FloatBytes => 4.0 * floats[0].Rows * floats[0].Columns;
@@ -133,17 +151,20 @@ internal static class QuantizedCommand
 
         public QuantizedMatrix NextPacked() => packed[nextPacked++ % packed.Count];
 
+        public Int8Matrix NextBytes() => bytes[nextBytes++ % bytes.Count].Matrix;
+
         public void Read() => backend.Sum(sum, 1, floats[nextRead++ % floats.Count].Buffer);
     }
 
-    private sealed record Result(string Product, int Rows, int Width, QuantizationFormat Format, double FloatSeconds, double PackedSeconds, double Ratio, double ReadingRate)
+    private sealed record Result(string Product, int Rows, int Width, QuantizationFormat Format, double FloatSeconds, double PackedSeconds, double Ratio, double? Int8Seconds, double Int8Ratio, double ReadingRate)
     {
         private double FloatRate => 4e-9 * Width * Width / FloatSeconds;
 
         public override string ToString() =>
-            $"{Product,-5} N = {Rows,3}: float {1e3 * FloatSeconds,8:F3} ms (W at {FloatRate,5:F1} GB/s, reading alone {ReadingRate,5:F1}), packed {1e3 * PackedSeconds,8:F3} ms, {Ratio,5:F2} × as fast";
+            $"{Product,-5} N = {Rows,3}: float {1e3 * FloatSeconds,8:F3} ms (W at {FloatRate,5:F1} GB/s, reading alone {ReadingRate,5:F1}), packed {1e3 * PackedSeconds,8:F3} ms, {Ratio,5:F2} × as fast"
+            + (Int8Seconds is { } seconds ? $", dynamic INT8 {1e3 * seconds,8:F3} ms, {Int8Ratio,5:F2} ×" : "");
 
-        public string Json(IBackend backend) => JsonSerializer.Serialize(new Dictionary<string, object>
+        public string Json(IBackend backend) => JsonSerializer.Serialize(new Dictionary<string, object?>
         {
             ["product"] = Product,
             ["rows"] = Rows,
@@ -154,6 +175,8 @@ internal static class QuantizedCommand
             ["float_ms"] = Math.Round(1e3 * FloatSeconds, 4),
             ["packed_ms"] = Math.Round(1e3 * PackedSeconds, 4),
             ["speedup"] = Math.Round(Ratio, 3),
+            ["int8_ms"] = Int8Seconds is { } seconds ? Math.Round(1e3 * seconds, 4) : null,
+            ["int8_speedup"] = Int8Seconds is null ? null : Math.Round(Int8Ratio, 3),
             ["float_gb_per_s"] = Math.Round(FloatRate, 2),
             ["reading_gb_per_s"] = Math.Round(ReadingRate, 2),
             ["device"] = backend.Description,

@@ -50,9 +50,12 @@ public readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer
     {
         Debug.Assert(codes.Length % inputs == 0 && panels.Length == CodesLength(codes.Length / inputs, inputs));
         panels.Clear();
-        for (var i = 0; i < codes.Length; i++)
+        for (var output = 0; output < codes.Length / inputs; output++)
         {
-            panels[Place(i / inputs, i % inputs, inputs)] = codes[i];
+            for (var input = 0; input < inputs; input++)
+            {
+                panels[First(output, inputs) + AfterFirst(input)] = codes[output * inputs + input];
+            }
         }
     }
 
@@ -61,15 +64,20 @@ public readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer
     public static void Unpack(Span<sbyte> codes, ReadOnlySpan<sbyte> panels, int inputs)
     {
         Debug.Assert(codes.Length % inputs == 0 && panels.Length == CodesLength(codes.Length / inputs, inputs));
-        for (var i = 0; i < codes.Length; i++)
+        for (var output = 0; output < codes.Length / inputs; output++)
         {
-            codes[i] = panels[Place(i / inputs, i % inputs, inputs)];
+            for (var input = 0; input < inputs; input++)
+            {
+                codes[output * inputs + input] = panels[First(output, inputs) + AfterFirst(input)];
+            }
         }
     }
 
-    /// <summary>Where the code of an output and an input lies.</summary>
-    public static int Place(int output, int input, int inputs) =>
-        output / PanelOutputs * PanelOutputs * StrideOf(inputs) + input / Quad * PanelOutputs * Quad + output % PanelOutputs * Quad + input % Quad;
+    /// <summary>Where an output's first code lies.</summary>
+    private static int First(int output, int inputs) => output / PanelOutputs * PanelOutputs * StrideOf(inputs) + output % PanelOutputs * Quad;
+
+    /// <summary>How far behind it another one.</summary>
+    private static int AfterFirst(int input) => input / Quad * PanelOutputs * Quad + input % Quad;
 
     /// <summary>The shape for error messages, such as "INT8 [768, 3072]".</summary>
     public override string ToString() => $"INT8 [{Outputs}, {Inputs}]";
