@@ -27,6 +27,9 @@ internal sealed class QuantizationOptions(string methodName = "--method")
         }
     }
 
+    /// <summary>The first of the options that was typed; null where none was.</summary>
+    public Option? FirstGiven(ParseResult parsed) => All.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false });
+
     /// <summary>What was typed.</summary>
     /// <exception cref="InputException">A value is none that there is.</exception>
     public QuantizationSettings Parse(ParseResult parsed)

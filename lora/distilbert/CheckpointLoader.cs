@@ -1,7 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.DistilBert;
 
@@ -81,21 +80,21 @@ internal static class CheckpointLoader
     public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files)
     {
         QuantizedLayers.Read(model, model.Config, files);
-        return Load(model, ModelKind.Classifier, files, model.Config.Quantized.ContainsKey);
+        return Load(model, ModelKind.Classifier, files, name => QuantizedLayers.Hold(model.Config, name));
     }
 
     /// <inheritdoc cref="Load(DistilBertForSequenceClassification, Checkpoint)"/>
     public static LoadReport Load(DistilBertForMaskedLM model, Checkpoint files) => Load(model, ModelKind.MaskedLanguageModel, files, _ => false);
 
-    /// <param name="model">Takes the values.</param> <param name="kind">What it is.</param> <param name="files">Have them.</param> <param name="isQuantized">Whether the weight of a layer is quantised, and read already.</param>
-    private static LoadReport Load(Module model, ModelKind kind, Checkpoint files, Func<string, bool> isQuantized)
+    /// <param name="model">Takes the values.</param> <param name="kind">What it is.</param> <param name="files">Have them.</param> <param name="isRead">Whether a tensor has been read already: that of a quantised layer.</param>
+    private static LoadReport Load(Module model, ModelKind kind, Checkpoint files, Func<string, bool> isRead)
     {
         var parameters = model.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter, StringComparer.Ordinal);
         var found = new Dictionary<string, string>(StringComparer.Ordinal);                 // path in the model → name in the file
         List<string> ignored = [], unexpected = [], clashing = [];
         foreach (var name in files.Tensors.Keys.Order(StringComparer.Ordinal))
         {
-            if (QuantizedTensors.TryParse(name, out var layer) && isQuantized(layer))
+            if (isRead(name))
                 continue;
             var path = ModelPath(name);
             if (!parameters.ContainsKey(path))

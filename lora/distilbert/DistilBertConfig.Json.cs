@@ -104,6 +104,16 @@ public sealed partial record DistilBertConfig
                 json.WriteEndObject();
             });
         }
+        if (DynamicInt8.Count > 0)
+        {
+            entries["dynamic_int8"] = json =>
+            {
+                json.WriteStartArray();
+                foreach (var path in DynamicInt8)
+                    json.WriteStringValue(path);
+                json.WriteEndArray();
+            };
+        }
         if (architecture == ClassifierArchitecture)
         {
             entries["problem_type"] = json => json.WriteStringValue("single_label_classification");

@@ -38,11 +38,12 @@ public sealed partial record DistilBertConfig
                 PadTokenId = Integer("pad_token_id", standard.PadTokenId),
                 LowRank = isOwn ? ReadLayers("low_rank", Rank) : standard.LowRank,
                 Quantized = isOwn ? ReadLayers("quantized", Format) : standard.Quantized,
+                DynamicInt8 = isOwn ? Paths("dynamic_int8") : standard.DynamicInt8,
                 Labels = ReadLabels(),
                 HasClasses = new[] { "id2label", "label2id", "num_labels" }.Any(key => Find(key) is not null),
             };
             if (isOwn && config.IsPlain)
-                throw new InputException($"{source}: low_rank and quantized are missing or empty; a model of type {OwnModelType} names its low-rank or quantised layers there.");
+                throw new InputException($"{source}: low_rank, quantized and dynamic_int8 are missing or empty; a model of type {OwnModelType} names its low-rank or quantised layers there.");
             var others = root.EnumerateObject().Where(entry => !asked.Contains(entry.Name)).ToDictionary(entry => entry.Name, entry => entry.Value.Clone());
             var unknown = others.Keys.Except(KnownButUnused).Order(StringComparer.Ordinal).ToArray();
             return config with
@@ -58,6 +59,14 @@ public sealed partial record DistilBertConfig
             null => [],
             { ValueKind: JsonValueKind.Object } entries => entries.EnumerateObject().ToDictionary(entry => entry.Name, entry => readForm($"{key} of '{entry.Name}'", entry.Value)),
             { } other => throw Wrong(key, other, "an object with a layer's path for each key"),
+        };
+
+        /// <summary>A list of layers.</summary>
+        private string[] Paths(string key) => Find(key) switch
+        {
+            null => [],
+            { ValueKind: JsonValueKind.Array } entries when entries.EnumerateArray().All(entry => entry.ValueKind == JsonValueKind.String) => [.. entries.EnumerateArray().Select(entry => entry.GetString()!)],
+            { } other => throw Wrong(key, other, "a list of layers' paths"),
         };
 
         private int Rank(string key, JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var rank) ? rank : throw Wrong(key, value, "a rank, a whole number");

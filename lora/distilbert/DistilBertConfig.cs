@@ -58,8 +58,14 @@ public sealed partial record DistilBertConfig
     /// <summary>Linear layers, or factors of low-rank ones, whose weights are quantised: path → bits and group size (quantized, in files of model_type <see cref="OwnModelType"/>).</summary>
     public IReadOnlyDictionary<string, QuantizationFormat> Quantized { get; init; } = ReadOnlyDictionary<string, QuantizationFormat>.Empty;
 
+    /// <summary>Paths of linear layers, or of factors of low-rank ones, that compute on whole numbers of 8 bits, for prediction (dynamic_int8, in files of model_type <see cref="OwnModelType"/>).</summary>
+    public IReadOnlyList<string> DynamicInt8 { get; init; } = [];
+
     /// <summary>Whether every layer is as transformers has it.</summary>
-    public bool IsPlain => LowRank.Count == 0 && Quantized.Count == 0;
+    public bool IsPlain => LowRank.Count == 0 && !HasQuantized;
+
+    /// <summary>Whether any weights are rounded.</summary>
+    internal bool HasQuantized => Quantized.Count > 0 || DynamicInt8.Count > 0;
 
     /// <summary>Keys of the file that this class does not read; <see cref="ToJson"/> writes them back.</summary>
     public IReadOnlyDictionary<string, JsonElement> OtherKeys { get; init; } = new Dictionary<string, JsonElement>();
@@ -106,6 +112,8 @@ public sealed partial record DistilBertConfig
             return $"low_rank gives '{path}' the rank {rank}, at least 1 is expected";
         if (Quantized.Select(entry => (entry.Key, Problem: entry.Value.Problem())).FirstOrDefault(entry => entry.Problem is not null) is { Problem: { } wrong } format)
             return $"quantized gives '{format.Key}' a form that there is not: {wrong}";
+        if (DynamicInt8.FirstOrDefault(path => Quantized.ContainsKey(path) || DynamicInt8.Count(other => other == path) > 1) is { } twice)
+            return $"dynamic_int8 names '{twice}', which {(Quantized.ContainsKey(twice) ? "quantized names too" : "it names before")}: a layer has one form";
         if (!Activations.Contains(Activation))
             return $"activation is '{Activation}', supported are {string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
         if (Labels.Count < 2)

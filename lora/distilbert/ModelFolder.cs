@@ -53,7 +53,7 @@ public static class ModelFolder
     private static void SaveInto(string folder, DistilBertConfig config, string architecture, Module model, WordPieceTokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)
     {
         RequireFit(folder, config, tokenizer);
-        config = config with { Quantized = QuantizedLayers.Of(model) };     // as it is now: it may have been quantised since it was loaded
+        config = QuantizedLayers.Named(config, model);                      // as it is now: it may have been quantised since it was loaded
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJson(architecture, dtype));
         AtomicFile.WriteText(Path.Combine(folder, "tokenizer_config.json"), TokenizerConfig(config, tokenizer));
         AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);

@@ -89,8 +89,8 @@ public abstract class ModelSource
         var (config, tokenizer, files) = Read();
         using (files)
         {
-            if (config.Quantized.Count > 0)
-                throw new InputException($"{Name}: {config.Quantized.Count} of its layers are quantised, and pretraining changes every weight. Name the model that it was made of.");
+            if (config.HasQuantized)
+                throw new InputException($"{Name}: {config.Quantized.Count + config.DynamicInt8.Count} of its layers are quantised, and pretraining changes every weight. Name the model that it was made of.");
             var model = new DistilBertForMaskedLM(config, seed, backend, draw: false);
             return new LoadedMaskedLM(model, tokenizer, CheckpointLoader.Load(model, files));
         }

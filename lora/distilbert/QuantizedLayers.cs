@@ -5,36 +5,58 @@ using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.DistilBert;
 
-/// <summary>The quantised layers of a model as its files have them: config.json names them (<see cref="DistilBertConfig.Quantized"/>), <see cref="QuantizedTensors"/> holds their weights.</summary>
+/// <summary>
+/// The quantised layers of a model as its files have them. Those of groups are named by <see cref="DistilBertConfig.Quantized"/> in config.json, and <see cref="QuantizedTensors"/> holds their weights; those that compute
+/// on whole numbers, by <see cref="DistilBertConfig.DynamicInt8"/> and <see cref="Int8Tensors"/>.
+/// </summary>
 internal static class QuantizedLayers
 {
-    /// <summary>The quantised layers that a model has now.</summary>
-    public static Dictionary<string, QuantizationFormat> Of(Module model) => All(model).ToDictionary(entry => entry.Path, entry => entry.Layer.Weight.Format);
+    /// <summary>A config that names the quantised layers which a model has now.</summary>
+    public static DistilBertConfig Named(DistilBertConfig config, Module model) => config with
+    {
+        Quantized = All<QuantizedLinear>(model).ToDictionary(entry => entry.Path, entry => entry.Layer.Weight.Format),
+        DynamicInt8 = [.. All<DynamicInt8Linear>(model).Select(entry => entry.Path)],
+    };
 
     /// <summary>Their weights, to be written.</summary>
-    public static IEnumerable<TensorToWrite> Tensors(Module model) => All(model).SelectMany(entry => QuantizedTensors.Of(entry.Path, entry.Layer.Weight));
+    public static IEnumerable<TensorToWrite> Tensors(Module model) =>
+        All<QuantizedLinear>(model).SelectMany(entry => QuantizedTensors.Of(entry.Path, entry.Layer.Weight)).Concat(All<DynamicInt8Linear>(model).SelectMany(entry => Int8Tensors.Of(entry.Path, entry.Layer.Weight)));
+
+    /// <summary>Whether a tensor of a checkpoint belongs to the weight of a quantised layer.</summary>
+    public static bool Hold(DistilBertConfig config, string tensor) =>
+        QuantizedTensors.TryParse(tensor, out var path) && config.Quantized.ContainsKey(path) || Int8Tensors.TryParse(tensor, out path) && config.DynamicInt8.Contains(path);
 
     /// <summary>Replaces the linear layers that a config names by quantised ones with the weights of a checkpoint; biases stay.</summary>
     /// <exception cref="InputException">A name is none of a linear layer, or its tensors are missing or wrong.</exception>
     public static void Read(Module model, DistilBertConfig config, Checkpoint files)
     {
-        var left = config.Quantized.ToDictionary();
+        var (groups, bytes) = (config.Quantized.ToDictionary(), config.DynamicInt8.ToHashSet());
         foreach (var (path, slot) in model.NamedSlots())
         {
-            if (slot.Current is Linear linear && slot.Accepts(typeof(QuantizedLinear)) && left.Remove(path, out var format))
-            {
-                slot.Replace(new QuantizedLinear(QuantizedTensors.Read(files, path, format, linear.OutFeatures, linear.InFeatures, linear.Weight.Backend), linear.Bias));
-                linear.Weight.Dispose();
-            }
+            if (slot.Current is not Linear linear || !slot.Accepts(typeof(QuantizedLinear)))
+                continue;
+            var (outFeatures, inFeatures, backend) = (linear.OutFeatures, linear.InFeatures, linear.Weight.Backend);
+            if (groups.Remove(path, out var format))
+                slot.Replace(new QuantizedLinear(QuantizedTensors.Read(files, path, format, outFeatures, inFeatures, backend), linear.Bias));
+            else if (bytes.Remove(path))
+                slot.Replace(new DynamicInt8Linear(Int8Tensors.Read(files, path, outFeatures, inFeatures, backend), linear.Bias));
+            else
+                continue;
+            linear.Weight.Dispose();
         }
-        if (left.Keys.FirstOrDefault() is { } unknown)
-            throw new InputException($"{files.Path}: quantized in config.json names '{unknown}', which is no linear layer of this model. Do config.json and weights belong together?");
+        if (groups.Keys.FirstOrDefault() is { } unknown)
+            throw NotThere(files, "quantized", unknown);
+        if (bytes.FirstOrDefault() is { } unknownToo)
+            throw NotThere(files, "dynamic_int8", unknownToo);
     }
 
     /// <summary>How many weights a tensor of a checkpoint stands for: more than it has elements where they are packed codes.</summary>
     public static double Numbers(DistilBertConfig config, TensorInfo tensor) =>
         QuantizedTensors.TryParse(tensor.Name, out var path) && config.Quantized.TryGetValue(path, out var format) ? tensor.ElementCount * 8.0 / format.Bits : tensor.ElementCount;
 
-    private static IEnumerable<(string Path, QuantizedLinear Layer)> All(Module model) =>
-        model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => (entry.Path, (QuantizedLinear)entry.Module));
+    private static InputException NotThere(Checkpoint files, string key, string path) =>
+        new($"{files.Path}: {key} in config.json names '{path}', which is no linear layer of this model. Do config.json and weights belong together?");
+
+    private static IEnumerable<(string Path, T Layer)> All<T>(Module model) where T : Module =>
+        model.NamedModules().Where(entry => entry.Module is T).Select(entry => (entry.Path, (T)entry.Module));
 }

@@ -116,7 +116,7 @@ public sealed class RunExecutor(
     {
         foreach (var parameter in classifier.Model.Parameters())
             parameter.Dispose();
-        foreach (var layer in classifier.Model.NamedModules().Select(entry => entry.Module).OfType<QuantizedLinear>())
+        foreach (var layer in classifier.Model.NamedModules().Select(entry => entry.Module).Where(module => module is QuantizedLinear or DynamicInt8Linear).Cast<IDisposable>())
             layer.Dispose();
     }
 }

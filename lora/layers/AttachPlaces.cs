@@ -33,6 +33,10 @@ internal sealed class AttachPlaces
         {
             // What means a low-rank layer means its two factors: each of them is a linear layer and gets an update.
             var patterns = targets.Where(pattern => pattern.Matches(path) || wholeLayers.TryGetValue(path, out var whole) && pattern.Matches(whole)).ToList();
+            if (module is DynamicInt8Linear && patterns.Count > 0)
+            {
+                throw new InputException($"{AttachPlan.Shown(path)} is quantised dynamically, which is for prediction: there is no gradient through it, and no weight to merge into. Name the model that this one was made of, and quantise the result.");
+            }
             if (module is ILinear linear && patterns.Count > 0)
             {
                 met.UnionWith(patterns);

@@ -23,10 +23,10 @@ public sealed class DynamicQuantization : IDisposable
 
     /// <summary>Rounds the weights of the chosen layers; the model is not changed yet.</summary>
     /// <param name="model">A model of float layers, without LoRA.</param> <param name="targets">Which; <see cref="ModulePattern.AllLinear"/> for all.</param>
-    /// <exception cref="InputException">A pattern meets no layer, a weight is not finite, or a layer has more inputs than an integer sum has room for.</exception>
+    /// <exception cref="InputException">A pattern meets no layer, the model has quantised layers already, a weight is not finite, or a layer has more inputs than an integer sum has room for.</exception>
     public static DynamicQuantization Of(Module model, IReadOnlyList<ModulePattern> targets)
     {
-        var layers = Find(model, targets);
+        var layers = ModelQuantizer.Find(model, targets);
         var places = new List<Place>();
         try
         {
@@ -42,26 +42,6 @@ public sealed class DynamicQuantization : IDisposable
             throw;
         }
         return new DynamicQuantization(places);
-    }
-
-    /// <summary>The linear layers that are meant and that stand where another layer can, in the model's order. Whole layers and the factors of low-rank ones.</summary>
-    /// <param name="model">A model of float layers.</param> <param name="targets">Which.</param>
-    /// <exception cref="InputException">A pattern meets none.</exception>
-    public static IReadOnlyList<QuantizableLayer> Find(Module model, IReadOnlyList<ModulePattern> targets)
-    {
-        var lowRank = model.NamedModules().Where(entry => entry.Module is LowRankLinear).Select(entry => entry.Path).ToHashSet();
-        var all = model.NamedSlots().Where(entry => entry.Slot.Current is Linear && entry.Slot.Accepts(typeof(DynamicInt8Linear)))
-            .Select(entry => new QuantizableLayer(entry.Path, entry.Slot, (Linear)entry.Slot.Current)).ToList();
-        foreach (var target in targets.Where(target => !all.Exists(layer => IsMeant(target, layer.Path))))
-        {
-            throw new InputException($"Dynamic quantisation: '{target}' meets no float linear layer that can be replaced. The model has {NearMisses.Census([.. all.Select(layer => Whole(layer.Path)).Distinct()])}.");
-        }
-        return [.. all.Where(layer => targets.Any(target => IsMeant(target, layer.Path)))];
-
-        bool IsMeant(ModulePattern target, string path) => target.Matches(path) || target.Matches(Whole(path));
-
-        // 'ffn.lin1' of its factor 'ffn.lin1.down'; any other layer's own path.
-        string Whole(string path) => path.LastIndexOf('.') is var dot and > 0 && lowRank.Contains(path[..dot]) ? path[..dot] : path;
     }
 
     /// <summary>

@@ -25,9 +25,14 @@ public static class Int8Tensors
         TensorToWrite.Floats(path + Scales, [weight.OutFeatures], weight.Scales()),
     ];
 
-    /// <summary>The names of the tensors of a layer.</summary>
-    /// <param name="path">The layer's path.</param>
-    public static IReadOnlyList<string> Names(string path) => [path + Codes, path + Scales];
+    /// <summary>Whether a tensor's name is one of the two of such a weight, and whose.</summary>
+    /// <param name="name">A tensor's name.</param> <param name="path">The layer's path.</param>
+    public static bool TryParse(string name, out string path)
+    {
+        var end = new[] { Codes, Scales }.FirstOrDefault(end => name.EndsWith(end, StringComparison.Ordinal));
+        path = end is null ? "" : name[..^end.Length];
+        return end is not null;
+    }
 
     /// <summary>Reads a weight.</summary>
     /// <param name="files">The checkpoint.</param> <param name="path">The layer's path.</param> <param name="outFeatures">out</param> <param name="inFeatures">in</param> <param name="backend">Where to put it.</param>

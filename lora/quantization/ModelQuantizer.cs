@@ -35,7 +35,7 @@ public static class ModelQuantizer
     /// <exception cref="InputException">A pattern meets none.</exception>
     public static IReadOnlyList<QuantizableLayer> Find(Module model, IReadOnlyList<ModulePattern> targets)
     {
-        if (model.NamedModules().FirstOrDefault(entry => entry.Module is QuantizedLinear) is { Module: QuantizedLinear } done)
+        if (model.NamedModules().FirstOrDefault(entry => entry.Module is QuantizedLinear or DynamicInt8Linear) is { Module: not null } done)
         {
             throw new InputException($"Quantisation: {done.Path} is quantised already, {done.Module}. Quantise the model that this one was made of: its weights are not rounded yet.");
         }
@@ -90,7 +90,12 @@ public static class ModelQuantizer
     /// <summary>Bytes of a model's weights in memory: float32, and quantised ones as they are packed.</summary>
     /// <param name="model">Any model.</param>
     public static long Bytes(Module model) =>
-        sizeof(float) * model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count) + model.NamedModules().Select(entry => entry.Module).OfType<QuantizedLinear>().Sum(layer => layer.Weight.Bytes);
+        sizeof(float) * model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count) + model.NamedModules().Sum(entry => entry.Module switch
+        {
+            QuantizedLinear layer => layer.Weight.Bytes,
+            DynamicInt8Linear layer => layer.Weight.Bytes,
+            _ => 0,
+        });
 
     private static QuantizedLayer Quantize(QuantizableLayer layer, QuantizationFormat format, QuantizationMethod method, double[]? hessian)
     {

@@ -56,6 +56,12 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
             hash.AppendData(layer.Weight.Packed());
             hash.AppendData(MemoryMarshal.AsBytes<GroupGrid>(layer.Weight.Grids()));
         }
+        foreach (var (path, layer) in model.NamedModules().Where(entry => entry.Module is DynamicInt8Linear).Select(entry => (entry.Path, (DynamicInt8Linear)entry.Module)))
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{path} {layer.Weight}\n"));
+            hash.AppendData(MemoryMarshal.AsBytes<sbyte>(layer.Weight.Codes()));
+            hash.AppendData(MemoryMarshal.AsBytes<float>(layer.Weight.Scales()));
+        }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

@@ -43,6 +43,8 @@ public static class TrainingSetup
         switch (options.Method)
         {
             case TrainingMethod.Full:
+                if (model.NamedModules().FirstOrDefault(entry => entry.Module is DynamicInt8Linear) is { Module: not null } rounded)
+                    throw new InputException($"--method full trains every weight, and {rounded.Path} is quantised dynamically, for prediction. Name the model that this one was made of.");
                 if (QuantizedLinearOf(model) is { } quantized)
                     throw new InputException($"--method full trains every weight, and {quantized} is quantised: its codes stand still. Take --method qa-lora, or name the model that this one was made of.");
                 model.Unfreeze();

@@ -91,7 +91,7 @@ public sealed class CompressTests
             ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 17", "the rank 17, the layer is [16, 16]"),
             ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 0", "the rank 0, at least 1 is expected"),
             ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": \"five\"", "a whole number"),
-            ("\"low_rank\"", "\"low_ranks\"", "low_rank and quantized are missing"),
+            ("\"low_rank\"", "\"low_ranks\"", "low_rank, quantized and dynamic_int8 are missing"),
             (DistilBertConfig.OwnModelType, "distilbert", "unexpected"),
         ];
         Directory.CreateDirectory(task["faulty"]);

@@ -141,7 +141,7 @@ public sealed class QuantizeTests
     [TestCase("\"bits\": 4", "\"bits\": 5", "weights of 5 bits are not known")]
     [TestCase("\"bits\": 4", "\"bits\": \"four\"", "bits and group_size, such as")]
     [TestCase("layer.0.attention.q_lin\"", "layer.9.attention.q_lin\"", "layer.9.attention.q_lin', which is no linear layer")]
-    [TestCase("\"quantized\"", "\"quantised\"", "low_rank and quantized are missing")]
+    [TestCase("\"quantized\"", "\"quantised\"", "low_rank, quantized and dynamic_int8 are missing")]
     [TestCase(DistilBertConfig.OwnModelType, "distilbert", "unexpected")]
     public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message)
     {

@@ -90,6 +90,8 @@ internal static class InspectCommand
             .. model.NamedParameters().Select(entry => (entry.Path, entry.Parameter.Shape, "", sizeof(float) * (long)entry.Parameter.Shape.Count)),
             .. model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => ($"{entry.Path}.weight", Weight: ((QuantizedLinear)entry.Module).Weight))
                 .Select(entry => (entry.Item1, entry.Weight.Shape, entry.Weight.Format.ToString(), entry.Weight.Bytes)),
+            .. model.NamedModules().Where(entry => entry.Module is DynamicInt8Linear).Select(entry => ($"{entry.Path}.weight", Weight: ((DynamicInt8Linear)entry.Module).Weight))
+                .Select(entry => (entry.Item1, entry.Weight.Shape, "dynamic INT8", entry.Weight.Bytes)),
         ];
         var width = tensors.Max(tensor => tensor.Path.Length);
         foreach (var (path, shape, form, _) in tensors)
@@ -99,20 +101,24 @@ internal static class InspectCommand
         var quantized = tensors.Where(tensor => tensor.Form.Length > 0).Sum(tensor => (long)tensor.Shape.Count);
         Console.WriteLine($"\n{Text.Count(tensors.Sum(tensor => (long)tensor.Shape.Count))} parameters{(quantized > 0 ? $", {Text.Count(quantized)} of them quantised" : "")}, {Text.Bytes(tensors.Sum(tensor => tensor.Bytes))} in memory");
         Console.WriteLine("Trainable with:");
-        foreach (var (name, options) in Methods(source.ReadConfig().Quantized.Count > 0))
+        foreach (var (name, options) in Methods(source.ReadConfig()))
         {
             Console.WriteLine($"  {name,-62} {Text.Count(TrainableWith(classifier, options)),12}");
         }
     }
 
-    private static IEnumerable<(string Name, TrainingOptions Options)> Methods(bool isQuantized)
+    private static IEnumerable<(string Name, TrainingOptions Options)> Methods(DistilBertConfig config)
     {
-        if (!isQuantized)
+        if (!config.HasQuantized)
         {
             yield return ("--method full", new TrainingOptions { Method = TrainingMethod.Full });
         }
         yield return ("--method last-layers", new TrainingOptions { Method = TrainingMethod.LastLayers });
-        var lowRank = new TrainingOptions { Method = isQuantized ? TrainingMethod.QALoRA : TrainingMethod.LoRA };
+        if (config.DynamicInt8.Count > 0)
+        {
+            yield break;                                                    // no update has a place in such a layer
+        }
+        var lowRank = new TrainingOptions { Method = config.HasQuantized ? TrainingMethod.QALoRA : TrainingMethod.LoRA };
         var name = $"--method {ResolvedOptions.Name(lowRank.Method)} --rank {lowRank.Lora.Rank} --targets {string.Join(',', lowRank.Targets)}";
         yield return (name, lowRank);
         yield return ($"{name} --train-head false", lowRank with { TrainHead = false });

@@ -3,6 +3,7 @@ using System.Globalization;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Quantization;
@@ -10,15 +11,20 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
-/// <summary>lora quantize: a model with weights of a few bits.</summary>
+/// <summary>lora quantize: a model with weights of a few bits, or one that computes on whole numbers.</summary>
 internal sealed class QuantizeCommand
 {
     private static readonly string[] TargetNames = [.. LoRATargets.OfEncoder];
 
     private readonly ModelOption model = new();
     private readonly QuantizationOptions quantization = new();
+    private readonly Option<bool> dynamic = new("--dynamic")
+    {
+        Description = "Instead of --bits: weights of 8 bits with a scale for each output, and inputs that are rounded to 8 bits on the fly, so that products are sums of whole numbers. Faster than float32, for prediction only.",
+    };
+
     private readonly Option<string[]> calibration = OptionKinds.Paths("--calibration", "Texts that show what the inputs of each layer look like, in the same formats as --data; labels are not needed. "
-        + "gptq needs them; with rtn they give the error of each layer's output.");
+        + "gptq needs them; with rtn and --dynamic they give the error of each layer's output.");
 
     private readonly Option<int> calibrationTexts = OptionKinds.Whole("--calibration-texts", "How many of them are used, drawn by seed.", 128);
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the quantised model goes: a new or empty folder.", required: true);
@@ -31,9 +37,11 @@ internal sealed class QuantizeCommand
         var quantize = new QuantizeCommand();
         var command = new ExampleCommand("quantize", "Rounds the weights of linear layers to a few bits, in groups that share a scale and a zero: the error of every layer, and a smaller model folder. "
             + "With --data, its accuracy before and after. 'lora train --method qa-lora' trains on it.",
-            "lora quantize --bits 4 --group-size 32 --out base-int4", "lora quantize --model my-model --method gptq --calibration train.csv --out my-int4 --data test.csv");
+            "lora quantize --bits 4 --group-size 32 --out base-int4", "lora quantize --model my-model --method gptq --calibration train.csv --out my-int4 --data test.csv",
+            "lora quantize --dynamic --model my-model --out my-int8 --data test.csv");
         quantize.model.AddTo(command);
         quantize.quantization.AddTo(command);
+        command.Add(quantize.dynamic);
         foreach (Option option in (Option[])[quantize.calibration, quantize.calibrationTexts, quantize.output, quantize.targets])
         {
             command.Add(option);
@@ -46,6 +54,11 @@ internal sealed class QuantizeCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
+        var isDynamic = parsed.GetValue(dynamic);
+        if (isDynamic && quantization.FirstGiven(parsed) is { } other)
+        {
+            throw new InputException($"{other.Name} has no effect with --dynamic, which has 8 bits and a scale for each output. Leave one of the two out.");
+        }
         var settings = quantization.Parse(parsed);
         var folder = parsed.GetValue(output)!;
         EvaluateCommand.Positive("--calibration-texts", parsed.GetValue(calibrationTexts));
@@ -61,18 +74,15 @@ internal sealed class QuantizeCommand
         {
             ModelOptions.RequireHead(classifier.IsHeadDrawn, source, null);
         }
-        var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words));
+        var meant = LoRATargets.Patterns(parsed.GetValue(targets)!.Words);
+        var layers = ModelQuantizer.Find(classifier.Model, meant);
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
         var before = measure?.Invoke();
-        using var heard = parsed.GetValue(calibration) is { Length: > 0 } paths ? Calibration.Of(classifier, layers, CalibrationTexts(parsed, paths, classifier), cancellation) : null;
+        var texts = parsed.GetValue(calibration) is { Length: > 0 } paths ? CalibrationTexts(parsed, paths, classifier) : null;
         var bytesBefore = ModelQuantizer.Bytes(classifier.Model);
-        var quantized = ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard, layer =>
-        {
-            cancellation.ThrowIfCancellationRequested();
-            Console.Error.WriteLine($"{layer.Path}: quantised");
-        });
+        var quantized = isDynamic ? QuantizeDynamically(classifier, meant, texts, cancellation) : Quantize(classifier, layers, settings, texts, cancellation);
         ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer, withHead: !classifier.IsHeadDrawn);
-        QuantizationReport.Print(quantized, settings.Format, Console.Out);
+        QuantizationReport.Print(quantized, isDynamic ? "dynamic INT8" : settings.Format.ToString(), Console.Out);
         var bytesAfter = ModelQuantizer.Bytes(classifier.Model);
         Console.WriteLine($"whole model in memory: {Text.Bytes(bytesBefore)} → {Text.Bytes(bytesAfter)} ({Text.Percent((double)bytesAfter / bytesBefore)}), in {folder}");
         if (before is not null)
@@ -81,6 +91,30 @@ internal sealed class QuantizeCommand
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy {Text.Percent(before.Accuracy)} → {Text.Percent(after.Accuracy)}, loss {before.Loss:F4} → {after.Loss:F4}"));
         }
         return 0;
+    }
+
+    private static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier, IReadOnlyList<QuantizableLayer> layers, QuantizationSettings settings, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
+    {
+        using var heard = texts is null ? null : Calibration.Of(classifier, layers, texts, cancellation);
+        return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard, layer =>
+        {
+            cancellation.ThrowIfCancellationRequested();
+            Console.Error.WriteLine($"{layer.Path}: quantised");
+        });
+    }
+
+    private static IReadOnlyList<QuantizedLayer> QuantizeDynamically(TextClassifier classifier, IReadOnlyList<ModulePattern> meant, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
+    {
+        using var quantization = DynamicQuantization.Of(classifier.Model, meant);
+        if (texts is not null)
+        {
+            using (quantization.Listen())
+            {
+                classifier.Run(texts, cancellation: cancellation);
+            }
+        }
+        cancellation.ThrowIfCancellationRequested();
+        return quantization.Apply();
     }
 
     private IReadOnlyList<int[]> CalibrationTexts(ParseResult parsed, string[] paths, TextClassifier classifier)

@@ -62,7 +62,7 @@ internal sealed class TrainCommand
         var quantized = TrainingSetup.Quantize(classifier, options, texts.Train.Examples, cancellation);
         if (quantized.Count > 0)
         {
-            QuantizationReport.Print(quantized, options.Quantization!.Format, Console.Error);
+            QuantizationReport.Print(quantized, options.Quantization!.Format.ToString(), Console.Error);
         }
         var adapter = TrainingSetup.Prepare(classifier, options);
         if (adapter is not null)

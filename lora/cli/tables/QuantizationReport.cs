@@ -8,7 +8,8 @@ namespace LoraScratch.Cli.Tables;
 internal static class QuantizationReport
 {
     /// <summary>Prints a row for every layer and their sum.</summary>
-    public static void Print(IReadOnlyList<QuantizedLayer> layers, QuantizationFormat format, TextWriter output)
+    /// <param name="layers">At least one.</param> <param name="form">What their weights are now, such as "INT4, groups of 32".</param> <param name="output">Where to.</param>
+    public static void Print(IReadOnlyList<QuantizedLayer> layers, string form, TextWriter output)
     {
         var width = Math.Max(5, layers.Max(layer => layer.Path.Length));
         var hasOutputs = layers.All(layer => layer.OutputError is not null);
@@ -19,6 +20,6 @@ internal static class QuantizationReport
                 + $"{Text.Bytes(layer.BytesBefore),13} {Text.Bytes(layer.BytesAfter),10}");
         }
         var (before, after) = (layers.Sum(layer => layer.BytesBefore), layers.Sum(layer => layer.BytesAfter));
-        output.WriteLine($"{layers.Count} layers, {format}: {Text.Bytes(before)} → {Text.Bytes(after)} ({Text.Percent((double)after / before)})");
+        output.WriteLine($"{layers.Count} layers, {form}: {Text.Bytes(before)} → {Text.Bytes(after)} ({Text.Percent((double)after / before)})");
     }
 }
