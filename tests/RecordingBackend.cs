@@ -68,7 +68,7 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
 
     public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula => Noting(nameof(Map)).Map<TFormula>(y, x);
 
-    public void AddMapGradient<TFormula>(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula => Noting(nameof(AddMapGradient)).AddMapGradient<TFormula>(dX, dY, x, y);
+    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula => Noting(nameof(AddMapGradient)).AddMapGradient<TFormula>(dX, dY, x, y);
 
     public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b) => Noting(nameof(WeightedSum)).WeightedSum(y, alpha, a, beta, b);
 
@@ -78,17 +78,17 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
 
     public void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b) => Noting(nameof(Multiply)).Multiply(y, a, b);
 
-    public void AddMultiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b) => Noting(nameof(AddMultiply)).AddMultiply(y, a, b);
+    public void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b) => Noting(nameof(AddMultiply)).AddMultiply(y, a, b);
 
-    public void AddBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) => Noting(nameof(AddBroadcast)).AddBroadcast(y, alpha, x);
+    public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x) => Noting(nameof(AddBroadcast)).AddBroadcast(y, alpha, x);
 
     public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed) => Noting(nameof(Dropout)).Dropout(y, x, probability, seed);
 
-    public void AddDropoutGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, float probability, ulong seed) => Noting(nameof(AddDropoutGradient)).AddDropoutGradient(dX, dY, probability, seed);
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed) => Noting(nameof(AddDropoutGradient)).AddDropoutGradient(dX, dY, probability, seed);
 
     public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias) => Noting(nameof(AddBias)).AddBias(y, x, bias);
 
-    public void AddColumnSums(DeviceBuffer<float> y, DeviceBuffer<float> x) => Noting(nameof(AddColumnSums)).AddColumnSums(y, x);
+    public void AddColumnSums(Accumulator y, DeviceBuffer<float> x) => Noting(nameof(AddColumnSums)).AddColumnSums(y, x);
 
     public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) => Noting(nameof(Sum)).Sum(y, alpha, x);
 
@@ -96,29 +96,29 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
 
     public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) => Noting(nameof(GroupSums)).GroupSums(y, alpha, x);
 
-    public void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) => Noting(nameof(AddGroupBroadcast)).AddGroupBroadcast(y, alpha, x);
+    public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x) => Noting(nameof(AddGroupBroadcast)).AddGroupBroadcast(y, alpha, x);
 
     public void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns) => Noting(nameof(Softmax)).Softmax(y, x, columns);
 
-    public void AddSoftmaxGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns) => Noting(nameof(AddSoftmaxGradient)).AddSoftmaxGradient(dX, dY, y, columns);
+    public void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns) => Noting(nameof(AddSoftmaxGradient)).AddSoftmaxGradient(dX, dY, y, columns);
 
     public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) => Noting(nameof(CrossEntropy)).CrossEntropy(losses, logits, labels);
 
-    public void AddCrossEntropyGradient(DeviceBuffer<float> dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) => Noting(nameof(AddCrossEntropyGradient)).AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
+    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) => Noting(nameof(AddCrossEntropyGradient)).AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
 
     public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon) => Noting(nameof(LayerNorm)).LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
 
-    public void AddLayerNormGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) => Noting(nameof(AddLayerNormGradient)).AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
+    public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) => Noting(nameof(AddLayerNormGradient)).AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
 
-    public void AddLayerNormGammaGradient(DeviceBuffer<float> dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd) => Noting(nameof(AddLayerNormGammaGradient)).AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
+    public void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd) => Noting(nameof(AddLayerNormGammaGradient)).AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
 
     public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns) => Noting(nameof(Gather)).Gather(y, table, indices, columns);
 
-    public void AddScatter(DeviceBuffer<float> dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns) => Noting(nameof(AddScatter)).AddScatter(dTable, dY, indices, columns);
+    public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns) => Noting(nameof(AddScatter)).AddScatter(dTable, dY, indices, columns);
 
     public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) => Noting(nameof(Attention)).Attention(y, logSumExp, q, k, v, offsets, shape);
 
-    public void AddAttentionGradient(DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) => Noting(nameof(AddAttentionGradient)).AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) => Noting(nameof(AddAttentionGradient)).AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
 
     public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step) => Noting(nameof(SgdStep)).SgdStep(w, gradient, velocity, step);
 

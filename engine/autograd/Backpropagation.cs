@@ -122,7 +122,7 @@ internal static class Backpropagation
         var sum = new GradientSum(root);
         if (upstream is null)
         {
-            root.Backend.Fill(sum.Data, 1);
+            root.Backend.Fill(sum.Data.Buffer, 1);
         }
         else
         {

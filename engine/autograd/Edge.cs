@@ -7,41 +7,43 @@ namespace LoraScratch.Engine;
 public delegate void GradientFunction(Tensor dY, GradientSum dX);
 
 /// <summary>
-/// The gradient of a tensor while it is being summed. It comes into being with the first share: a product writes it, a dY that is passed on unchanged
-/// lends it its memory, everything else adds to zeros.
+/// The gradient of a tensor while it is being summed. It comes into being with the first share, which its kernel writes; the later ones are added. A dY that is passed on unchanged lends it
+/// its memory.
 /// </summary>
 /// <param name="tensor">The tensor x whose gradient dX this is.</param>
 public readonly struct GradientSum(Tensor tensor)
 {
-    /// <summary>dX, ready to be added to: zero-filled when this is the first share.</summary>
-    public DeviceBuffer<float> Data
+    /// <summary>dX for a kernel that adds to it: empty before the first share. It counts as written once it was asked for, so hand it to the kernel at once.</summary>
+    public Accumulator Data
     {
         get
         {
-            if (tensor.Gradient is null)
+            if (tensor.Gradient is not null)
             {
-                tensor.Gradient = Tensor.Zeros(tensor.Shape, tensor.Backend);
+                return OwnGradient().Data;
             }
-            return OwnGradient().Data;
+            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
+            return new Accumulator(tensor.Gradient.Data, IsEmpty: true);
         }
     }
 
-    /// <summary>dX += scale · A·B, where dX is a [Rows, Columns] matrix.</summary>
+    /// <summary>dX += scale · A·B, where dX is a [Rows, Columns] matrix, or a batch of them one after the other.</summary>
     /// <exception cref="ShapeMismatchException">The product does not have the shape of x.</exception>
     public void AddProduct(Matrix a, Matrix b, float scale = 1)
     {
-        if (a.Columns != b.Rows || a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns || a.Batch != 1 || b.Batch != 1)
+        if (a.Columns != b.Rows || a.Batch * a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns || a.Batch != b.Batch)
         {
-            throw new ShapeMismatchException($"The gradient of {tensor.Description} cannot take the product {a} · {b}: it needs a [{tensor.Shape.Rows}, {tensor.Shape.Columns}] matrix.");
+            throw CannotTake(a, b);
         }
-        if (tensor.Gradient is null)
+        var dX = Data;
+        var matrix = new Matrix(dX.Buffer, a.Rows, b.Columns, b.Columns, Batch: a.Batch, BatchStride: a.Rows * b.Columns);
+        if (dX.IsEmpty)
         {
-            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
-            tensor.Backend.Product(tensor.Gradient.Matrix, a, b, scale);
+            tensor.Backend.Product(matrix, a, b, scale);
         }
         else
         {
-            tensor.Backend.AddProduct(OwnGradient().Matrix, a, b, scale);
+            tensor.Backend.AddProduct(matrix, a, b, scale);
         }
     }
 
@@ -51,16 +53,17 @@ public readonly struct GradientSum(Tensor tensor)
     {
         if (a.Columns != b.Rows || a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns || a.Batch != 1)
         {
-            throw new ShapeMismatchException($"The gradient of {tensor.Description} cannot take the product {a} · {b}: it needs a [{tensor.Shape.Rows}, {tensor.Shape.Columns}] matrix.");
+            throw CannotTake(a, b);
         }
-        if (tensor.Gradient is null)
+        var dX = Data;
+        var matrix = new Matrix(dX.Buffer, a.Rows, b.Columns);
+        if (dX.IsEmpty)
         {
-            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
-            tensor.Backend.Product(tensor.Gradient.Matrix, a, b);
+            tensor.Backend.Product(matrix, a, b);
         }
         else
         {
-            tensor.Backend.AddProduct(OwnGradient().Matrix, a, b);
+            tensor.Backend.AddProduct(matrix, a, b);
         }
     }
 
@@ -86,6 +89,9 @@ public readonly struct GradientSum(Tensor tensor)
             tensor.Backend.Scale(tensor.Gradient.Data, scale, dY.Data);
         }
     }
+
+    private ShapeMismatchException CannotTake(object a, object b) =>
+        new($"The gradient of {tensor.Description} cannot take the product {a} · {b}: it needs a [{tensor.Shape.Rows}, {tensor.Shape.Columns}] matrix.");
 
     /// <summary>dX in memory of its own: a dY that lent its memory may have to be read yet.</summary>
     private Tensor OwnGradient()

@@ -85,9 +85,9 @@ public static partial class Ops
         }
         Device.RequireSame(nameof(BatchedMatMul), "a", a.Backend, "b", b.Backend);
         var y = Tensor.Result(new Shape(a.Shape[0], a.Shape[1], b.Shape[2]), a.Backend);
-        y.Backend.Product(Batch(y.Data, y.Shape), Batch(a.Data, a.Shape), Batch(b.Data, b.Shape));
-        return y.GradientFor(a, "dA[b] += dY[b]·B[b]ᵀ", (dY, dA) => dY.Backend.AddProduct(Batch(dA.Data, a.Shape), Batch(dY.Data, dY.Shape), Batch(b.Data, b.Shape).T), needs: b)
-                .GradientFor(b, "dB[b] += A[b]ᵀ·dY[b]", (dY, dB) => dY.Backend.AddProduct(Batch(dB.Data, b.Shape), Batch(a.Data, a.Shape).T, Batch(dY.Data, dY.Shape)), needs: a);
+        y.Backend.Product(Batch(y), Batch(a), Batch(b));
+        return y.GradientFor(a, "dA[b] += dY[b]·B[b]ᵀ", (dY, dA) => dA.AddProduct(Batch(dY), Batch(b).T), needs: b)
+                .GradientFor(b, "dB[b] += A[b]ᵀ·dY[b]", (dY, dB) => dB.AddProduct(Batch(a).T, Batch(dY)), needs: a);
     }
 
     /// <summary>Y = Xᵀ, copied.</summary>
@@ -121,8 +121,7 @@ public static partial class Ops
         return x.View(shape).GradientFor(x, "dX += dY", (dY, dX) => dX.Add(dY));
     }
 
-    private static Matrix Batch(DeviceBuffer<float> data, Shape shape) =>
-        new(data, shape[1], shape[2], shape[2], Batch: shape[0], BatchStride: shape[1] * shape[2]);
+    private static Matrix Batch(Tensor x) => new(x.Data, x.Shape[1], x.Shape[2], x.Shape[2], Batch: x.Shape[0], BatchStride: x.Shape[1] * x.Shape[2]);
 
     private static void RequireProduct(string op, Tensor x, Tensor w)
     {

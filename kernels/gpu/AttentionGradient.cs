@@ -6,7 +6,7 @@ namespace LoraScratch.Kernels.Gpu;
 public sealed partial class GpuBackend
 {
     /// <inheritdoc/>
-    public void AddAttentionGradient(DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
+    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
         DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
     {
         Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length && logSumExp.Length % shape.Heads == 0);
@@ -15,23 +15,23 @@ public sealed partial class GpuBackend
         {
             ForEach(corrections.Length, new CorrectionKernel(View(corrections), View(dY), View(y), q.Length / corrections.Length));
         }
-        if (dQ != null)                                                                                 // dQ += scale·dS·K
+        if (dQ is { } sumQ)                                                                             // dQ += scale·dS·K
         {
-            Run<GradientOfQueries>(dQ, shape.Scale, q, k, dY, v, source: k);
+            Run<GradientOfQueries>(sumQ, shape.Scale, q, k, dY, v, source: k);
         }
-        if (dK != null)                                                                                 // dK += scale·dSᵀ·Q
+        if (dK is { } sumK)                                                                             // dK += scale·dSᵀ·Q
         {
-            Run<GradientOfKeys>(dK, shape.Scale, k, q, v, dY, source: q);
+            Run<GradientOfKeys>(sumK, shape.Scale, k, q, v, dY, source: q);
         }
-        if (dV != null)                                                                                 // dV += (D ⊙ P)ᵀ·dY
+        if (dV is { } sumV)                                                                             // dV += (D ⊙ P)ᵀ·dY
         {
-            Run<GradientOfValues>(dV, 1, k, q, v, dY, source: dY);
+            Run<GradientOfValues>(sumV, 1, k, q, v, dY, source: dY);
         }
 
-        void Run<TGradient>(DeviceBuffer<float> destination, float factor, DeviceBuffer<float> own, DeviceBuffer<float> other, DeviceBuffer<float> dOwn,
+        void Run<TGradient>(Accumulator destination, float factor, DeviceBuffer<float> own, DeviceBuffer<float> other, DeviceBuffer<float> dOwn,
             DeviceBuffer<float> dOther, DeviceBuffer<float> source) where TGradient : struct, IAttentionGradient =>
             ForEachAttentionTile(q.Length, logSumExp.Length, offsets, shape, tiles => new AttentionGradientKernel<TGradient>(
-                View(destination), factor, View(own), View(other), View(dOwn), View(dOther), View(source), View(logSumExp), View(corrections), tiles, shape.Scale));
+                View(destination.Buffer), Keep(destination), factor, View(own), View(other), View(dOwn), View(dOther), View(source), View(logSumExp), View(corrections), tiles, shape.Scale));
     }
 
     /// <summary>Of which input a kernel computes the gradient.</summary>
@@ -80,7 +80,7 @@ public sealed partial class GpuBackend
     /// destination += factor·T·source for one of the three gradients, where T is dS = P ⊙ (D ⊙ dY·Vᵀ − corrections) or D ⊙ P, or its transpose where
     /// the group owns keys. P = exp(scale·Q·Kᵀ − logSumExp) is computed again in each: keeping it would take [tokens, heads, length] floats.
     /// </summary>
-    internal readonly struct AttentionGradientKernel<TGradient>(ArrayView<float> destination, float factor, ArrayView<float> own, ArrayView<float> other,
+    internal readonly struct AttentionGradientKernel<TGradient>(ArrayView<float> destination, int keep, float factor, ArrayView<float> own, ArrayView<float> other,
         ArrayView<float> dOwn, ArrayView<float> dOther, ArrayView<float> source, ArrayView<float> logSumExp, ArrayView<float> corrections,
         AttentionTiles tiles, float scale) : IGroupKernel where TGradient : struct, IAttentionGradient
     {
@@ -117,7 +117,8 @@ public sealed partial class GpuBackend
                 int i = at / AttentionTiles.Strip, c = at % AttentionTiles.Strip;
                 if (c < columns)
                 {
-                    destination[tiles.At(place) + i * tiles.RowLength + c] += factor * sums[i * AttentionTiles.Stride + c];
+                    var to = tiles.At(place) + i * tiles.RowLength + c;
+                    destination[to] = (keep != 0 ? destination[to] : 0) + factor * sums[i * AttentionTiles.Stride + c];
                 }
             }
         }

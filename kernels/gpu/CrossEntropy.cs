@@ -19,7 +19,7 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddCrossEntropyGradient(DeviceBuffer<float> dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
+    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
         Debug.Assert(dLosses.Length == labels.Length && logits.Length == dLogits.Length);
         if (labels.Length == 0)
@@ -28,7 +28,7 @@ public sealed partial class GpuBackend
         }
         Debug.Assert(logits.Length % labels.Length == 0);
         var classes = logits.Length / labels.Length;
-        ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(View(dLogits), View(dLosses), View(logits), View(labels), classes));
+        ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(View(dLogits.Buffer), Keep(dLogits), View(dLosses), View(logits), View(labels), classes));
     }
 
     internal readonly struct CrossEntropyKernel(ArrayView<float> losses, ArrayView<float> logits, ArrayView<int> labels, int classes) : IRowKernel
@@ -47,7 +47,7 @@ public sealed partial class GpuBackend
     }
 
     internal readonly struct CrossEntropyGradientKernel(
-        ArrayView<float> dLogits, ArrayView<float> dLosses, ArrayView<float> logits, ArrayView<int> labels, int classes) : IRowKernel
+        ArrayView<float> dLogits, int keep, ArrayView<float> dLosses, ArrayView<float> logits, ArrayView<int> labels, int classes) : IRowKernel
     {
         public void Row<TTeam>(int row) where TTeam : struct, ITeam
         {
@@ -56,7 +56,7 @@ public sealed partial class GpuBackend
             var factor = dLosses[row] / SumOfExponentials<TTeam>(logits, start, classes, largest);
             for (var j = TTeam.Thread; j < classes; j += TTeam.Threads)
             {
-                var gradient = dLogits[start + j] + Exp(logits[start + j] - largest) * factor;
+                var gradient = (keep != 0 ? dLogits[start + j] : 0) + Exp(logits[start + j] - largest) * factor;
                 dLogits[start + j] = j == labels[row] ? gradient - dLosses[row] : gradient;
             }
         }

@@ -13,10 +13,10 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddDropoutGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, float probability, ulong seed)
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
     {
         Debug.Assert(dX.Length == dY.Length && probability is >= 0 and < 1);
-        ForEach((dX.Length + 3) / 4, new DropoutKernel(View(dX), View(dY), 1, new DropoutMask(probability, seed), dX.Length));
+        ForEach((dX.Length + 3) / 4, new DropoutKernel(View(dX.Buffer), View(dY), Keep(dX), new DropoutMask(probability, seed), dX.Length));
     }
 
     /// <summary>y = keep·y + D ⊙ x for keep 0 or 1; a thread takes the four elements of one draw.</summary>

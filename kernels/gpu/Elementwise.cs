@@ -29,13 +29,13 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddMapGradient<TFormula>(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y)
+    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y)
         where TFormula : struct, IFormula
     {
         Debug.Assert(dX.Length == dY.Length && (x == null || x.Length == dX.Length) && (y == null || y.Length == dX.Length));
         Debug.Assert(x != null || (TFormula.DerivativeReads & Reads.Input) == 0);
         Debug.Assert(y != null || (TFormula.DerivativeReads & Reads.Output) == 0);
-        ForEach(dX.Length, new MapGradientKernel<TFormula>(View(dX), View(dY), View(x ?? dY), View(y ?? dY)));      // what is not read may be any buffer
+        ForEach(dX.Length, new MapGradientKernel<TFormula>(View(dX.Buffer), Keep(dX), View(dY), View(x ?? dY), View(y ?? dY)));      // what is not read may be any buffer
     }
 
     /// <inheritdoc/>
@@ -67,17 +67,22 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddMultiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b)
+    public void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b)
     {
         Debug.Assert(y.Length == a.Length && y.Length == b.Length);
-        ForEach(y.Length, new AddMultiplyKernel(View(y), View(a), View(b)));
+        if (y.IsEmpty)
+        {
+            Multiply(y.Buffer, a, b);
+            return;
+        }
+        ForEach(y.Length, new AddMultiplyKernel(View(y.Buffer), View(a), View(b)));
     }
 
     /// <inheritdoc/>
-    public void AddBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(x.Length == 1);
-        ForEach(y.Length, new AddBroadcastKernel(View(y), alpha, View(x)));
+        ForEach(y.Length, new AddBroadcastKernel(View(y.Buffer), Keep(y), alpha, View(x)));
     }
 
     internal readonly struct FillKernel(ArrayView<float> y, float value) : IElementKernel
@@ -90,14 +95,14 @@ public sealed partial class GpuBackend
         public void At(int i) => y[i] = TFormula.Value(new Scalar(x[i])).Value;
     }
 
-    internal readonly struct MapGradientKernel<TFormula>(ArrayView<float> dX, ArrayView<float> dY, ArrayView<float> x, ArrayView<float> y) : IElementKernel
+    internal readonly struct MapGradientKernel<TFormula>(ArrayView<float> dX, int keep, ArrayView<float> dY, ArrayView<float> x, ArrayView<float> y) : IElementKernel
         where TFormula : struct, IFormula
     {
         public void At(int i)
         {
             var input = (TFormula.DerivativeReads & Reads.Input) != 0 ? x[i] : 1;
             var output = (TFormula.DerivativeReads & Reads.Output) != 0 ? y[i] : 1;
-            dX[i] += dY[i] * TFormula.Derivative(new Scalar(input), new Scalar(output)).Value;
+            dX[i] = (keep != 0 ? dX[i] : 0) + dY[i] * TFormula.Derivative(new Scalar(input), new Scalar(output)).Value;
         }
     }
 
@@ -126,8 +131,8 @@ public sealed partial class GpuBackend
         public void At(int i) => y[i] += a[i] * b[i];
     }
 
-    internal readonly struct AddBroadcastKernel(ArrayView<float> y, float alpha, ArrayView<float> x) : IElementKernel
+    internal readonly struct AddBroadcastKernel(ArrayView<float> y, int keep, float alpha, ArrayView<float> x) : IElementKernel
     {
-        public void At(int i) => y[i] += alpha * x[0];
+        public void At(int i) => y[i] = (keep != 0 ? y[i] : 0) + alpha * x[0];
     }
 }

@@ -13,9 +13,13 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddScatter(DeviceBuffer<float> dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
+    public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
     {
         Debug.Assert(dY.Length == (long)indices.Length * columns && dTable.Length % columns == 0);
+        if (dTable.IsEmpty)
+        {
+            Fill(dTable.Buffer, 0);                         // most rows have no share
+        }
         // Atomic additions would come in any order. So the rows of dY are first listed table row by table row, each list in their own order, by comparing
         // every index with all others (n² of them, whatever the size of the table, by n threads); then a thread adds up one column of one list.
         var rows = indices.Length;
@@ -23,7 +27,7 @@ public sealed partial class GpuBackend
         using var start = Allocate<int>(rows);
         using var count = Allocate<int>(rows);
         ForEach(rows, new ListRowsKernel(View(order), View(start), View(count), View(indices), rows));
-        ForEach(dY.Length, new ScatterKernel(View(dTable), View(dY), View(indices), View(order), View(start), View(count), columns));
+        ForEach(dY.Length, new ScatterKernel(View(dTable.Buffer), View(dY), View(indices), View(order), View(start), View(count), columns));
     }
 
     internal readonly struct GatherKernel(ArrayView<float> y, ArrayView<float> table, ArrayView<int> indices, int columns) : IElementKernel

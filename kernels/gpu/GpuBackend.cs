@@ -102,6 +102,9 @@ public sealed partial class GpuBackend : IBackend
         builder.EnableAlgorithms().Optimize(optimization == GpuOptimization.O2 ? OptimizationLevel.O2 : OptimizationLevel.O1));
 
     /// <summary>The elements of a buffer of this backend; they start on a boundary of <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.</summary>
+    /// <summary>What a kernel is to keep of a sum: 1, or 0 where nothing is defined in it yet.</summary>
+    private static int Keep(Accumulator sum) => sum.IsEmpty ? 0 : 1;
+
     private static ArrayView<T> View<T>(DeviceBuffer<T> buffer) where T : unmanaged => Bytes(buffer).Cast<T>();
 
     private static ArrayView<byte> Bytes<T>(DeviceBuffer<T> buffer) where T : unmanaged

@@ -13,10 +13,10 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(x.Length == 0 ? y.Length == 0 : y.Length % x.Length == 0);
-        ForEach(y.Length, new GroupBroadcastKernel(View(y), alpha, View(x), y.Length / Math.Max(1, x.Length)));
+        ForEach(y.Length, new GroupBroadcastKernel(View(y.Buffer), Keep(y), alpha, View(x), y.Length / Math.Max(1, x.Length)));
     }
 
     internal readonly struct GroupSumKernel(ArrayView<float> y, float alpha, ArrayView<float> x, int size) : IElementKernel
@@ -32,8 +32,8 @@ public sealed partial class GpuBackend
         }
     }
 
-    internal readonly struct GroupBroadcastKernel(ArrayView<float> y, float alpha, ArrayView<float> x, int size) : IElementKernel
+    internal readonly struct GroupBroadcastKernel(ArrayView<float> y, int keep, float alpha, ArrayView<float> x, int size) : IElementKernel
     {
-        public void At(int i) => y[i] += alpha * x[i / size];
+        public void At(int i) => y[i] = (keep != 0 ? y[i] : 0) + alpha * x[i / size];
     }
 }

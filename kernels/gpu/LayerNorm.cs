@@ -16,17 +16,17 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddLayerNormGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+    public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
         DeviceBuffer<float> rstd, DeviceBuffer<float> gamma)
     {
         var columns = gamma.Length;
         Debug.Assert(dX.Length == dY.Length && x.Length == dX.Length && mean.Length * columns == x.Length && rstd.Length == mean.Length);
         ForEachRow(mean.Length, columns,
-            new LayerNormGradientKernel(View(dX), View(dY), View(x), View(mean), View(rstd), View(gamma), columns));
+            new LayerNormGradientKernel(View(dX.Buffer), Keep(dX), View(dY), View(x), View(mean), View(rstd), View(gamma), columns));
     }
 
     /// <inheritdoc/>
-    public void AddLayerNormGammaGradient(DeviceBuffer<float> dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+    public void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
         DeviceBuffer<float> rstd)
     {
         var columns = dGamma.Length;
@@ -71,7 +71,7 @@ public sealed partial class GpuBackend
         }
     }
 
-    internal readonly struct LayerNormGradientKernel(ArrayView<float> dX, ArrayView<float> dY, ArrayView<float> x, ArrayView<float> mean,
+    internal readonly struct LayerNormGradientKernel(ArrayView<float> dX, int keep, ArrayView<float> dY, ArrayView<float> x, ArrayView<float> mean,
         ArrayView<float> rstd, ArrayView<float> gamma, int columns) : IRowKernel
     {
         public void Row<TTeam>(int row) where TTeam : struct, ITeam
@@ -89,7 +89,7 @@ public sealed partial class GpuBackend
             for (var j = TTeam.Thread; j < columns; j += TTeam.Threads)
             {
                 var normalized = (x[start + j] - center) * scale;
-                dX[start + j] += scale * (dY[start + j] * gamma[j] - meanOfG - normalized * meanOfProduct);
+                dX[start + j] = (keep != 0 ? dX[start + j] : 0) + scale * (dY[start + j] * gamma[j] - meanOfG - normalized * meanOfProduct);
             }
         }
     }

@@ -20,7 +20,7 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddColumnSums(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    public void AddColumnSums(Accumulator y, DeviceBuffer<float> x)
     {
         Debug.Assert(x.Length % y.Length == 0);
         AddDownColumns(y, x.Length / y.Length, new ElementTerm(View(x), y.Length));
@@ -54,12 +54,12 @@ public sealed partial class GpuBackend
     }
 
     /// <summary>y[j] += Σᵢ term(i, j): a thread for each column of a block of rows, then one for each column.</summary>
-    private void AddDownColumns<TTerm>(DeviceBuffer<float> y, int rows, in TTerm term) where TTerm : struct, IColumnTerm
+    private void AddDownColumns<TTerm>(Accumulator y, int rows, in TTerm term) where TTerm : struct, IColumnTerm
     {
         var blocks = (rows + RowBlock - 1) / RowBlock;
         if (blocks <= 1)
         {
-            ForEach(y.Length, new ColumnSumKernel<TTerm>(View(y), 1, term, rows, y.Length));
+            ForEach(y.Length, new ColumnSumKernel<TTerm>(View(y.Buffer), Keep(y), term, rows, y.Length));
             return;
         }
         using var partials = Allocate<float>(blocks * y.Length);

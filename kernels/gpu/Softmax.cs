@@ -13,10 +13,10 @@ public sealed partial class GpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddSoftmaxGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns)
+    public void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns)
     {
         Debug.Assert(dX.Length == dY.Length && dX.Length == y.Length && y.Length % columns == 0);
-        ForEachRow(y.Length / columns, columns, new SoftmaxGradientKernel(View(dX), View(dY), View(y), columns));
+        ForEachRow(y.Length / columns, columns, new SoftmaxGradientKernel(View(dX.Buffer), Keep(dX), View(dY), View(y), columns));
     }
 
     internal readonly struct SoftmaxKernel(ArrayView<float> y, ArrayView<float> x, int columns) : IRowKernel
@@ -33,7 +33,7 @@ public sealed partial class GpuBackend
         }
     }
 
-    internal readonly struct SoftmaxGradientKernel(ArrayView<float> dX, ArrayView<float> dY, ArrayView<float> y, int columns) : IRowKernel
+    internal readonly struct SoftmaxGradientKernel(ArrayView<float> dX, int keep, ArrayView<float> dY, ArrayView<float> y, int columns) : IRowKernel
     {
         public void Row<TTeam>(int row) where TTeam : struct, ITeam
         {
@@ -46,7 +46,7 @@ public sealed partial class GpuBackend
             var mean = TTeam.Sum(product);                                      // ⟨dY, y⟩
             for (var j = TTeam.Thread; j < columns; j += TTeam.Threads)
             {
-                dX[start + j] += y[start + j] * (dY[start + j] - mean);
+                dX[start + j] = (keep != 0 ? dX[start + j] : 0) + y[start + j] * (dY[start + j] - mean);
             }
         }
     }

@@ -6,7 +6,7 @@ namespace LoraScratch.Kernels;
 /// Everything the engine asks of a device, one method per kernel: the SIMD backend on the CPU and the ILGPU backend implement the same contract and
 /// stand the same tests.
 /// <list type="bullet">
-/// <item>The destination comes first. Kernels named Add… add to it; all others overwrite it. No kernel may be given a destination that is also an
+/// <item>The destination comes first. Kernels named Add… add to it, or, where it is an <see cref="Accumulator"/> that is empty, write it; all others overwrite it. No kernel may be given a destination that is also an
 /// input, except where its page says "in place".</item>
 /// <item>Matrices are row-major; a parameter documented [rows, columns] is a dense buffer of exactly that many elements.</item>
 /// <item>The caller (the engine's ops) has checked every shape; kernels only Debug.Assert.</item>
@@ -94,7 +94,7 @@ public interface IBackend : IDisposable
     void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula;
 
     /// <summary>dXᵢ += dYᵢ · f′(xᵢ, yᵢ). A buffer that the derivative does not read (see <see cref="IFormula.DerivativeReads"/>) may be null.</summary>
-    void AddMapGradient<TFormula>(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula;
+    void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula;
 
     /// <summary>yᵢ = α·aᵢ + β·bᵢ; in place allowed.</summary>
     void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b);
@@ -109,11 +109,11 @@ public interface IBackend : IDisposable
     void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b);
 
     /// <summary>yᵢ += aᵢ·bᵢ</summary>
-    void AddMultiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b);
+    void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b);
 
     /// <summary>yᵢ += α·x₀: the gradient of a sum spread over its terms.</summary>
     /// <param name="y">Any length.</param> <param name="alpha">A factor.</param> <param name="x">[1]</param>
-    void AddBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
+    void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>
     /// yᵢ = xᵢ/(1−p) where the i-th draw of stream <paramref name="seed"/> keeps the element (probability 1−p), else 0. The draw is
@@ -122,7 +122,7 @@ public interface IBackend : IDisposable
     void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed);
 
     /// <summary>dXᵢ += dYᵢ/(1−p) where <see cref="Dropout"/> with the same seed kept element i: the mask is drawn again, not stored.</summary>
-    void AddDropoutGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, float probability, ulong seed);
+    void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed);
 
     // ---------------------------------------------------------------- rows and columns
 
@@ -132,7 +132,7 @@ public interface IBackend : IDisposable
 
     /// <summary>y[j] += Σᵢ x[i, j], the rows summed in fixed blocks.</summary>
     /// <param name="y">[columns]</param> <param name="x">[rows, columns]</param>
-    void AddColumnSums(DeviceBuffer<float> y, DeviceBuffer<float> x);
+    void AddColumnSums(Accumulator y, DeviceBuffer<float> x);
 
     /// <summary>y₀ = α·Σᵢ xᵢ, summed in fixed blocks.</summary>
     /// <param name="y">[1]</param> <param name="alpha">A factor (1/n gives the mean).</param> <param name="x">Any length.</param>
@@ -148,7 +148,7 @@ public interface IBackend : IDisposable
 
     /// <summary>y[i·g + j] += α·xᵢ: the gradient of <see cref="GroupSums"/> spread over its terms.</summary>
     /// <param name="y">[n·g]</param> <param name="alpha">A factor.</param> <param name="x">[n]</param>
-    void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
+    void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>y[i, :] = softmax(x[i, :]) = exp(x − max) / Σ exp(x − max)</summary>
     /// <param name="y">[rows, columns]</param> <param name="x">[rows, columns]</param> <param name="columns">Length of a row.</param>
@@ -156,7 +156,7 @@ public interface IBackend : IDisposable
 
     /// <summary>dX[i, :] += y ⊙ (dY − ⟨dY, y⟩) row by row, for y = softmax(x).</summary>
     /// <param name="dX">[rows, columns]</param> <param name="dY">[rows, columns]</param> <param name="y">[rows, columns]</param> <param name="columns">Length of a row.</param>
-    void AddSoftmaxGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns);
+    void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns);
 
     /// <summary>losses[i] = log Σⱼ exp(logits[i, j]) − logits[i, labels[i]], with the row's maximum taken out first.</summary>
     /// <param name="losses">[rows]</param> <param name="logits">[rows, classes]</param> <param name="labels">[rows], each in [0, classes)</param>
@@ -164,7 +164,7 @@ public interface IBackend : IDisposable
 
     /// <summary>dLogits[i, j] += dLosses[i] · (softmax(logits[i, :])[j] − [j = labels[i]])</summary>
     /// <param name="dLogits">[rows, classes]</param> <param name="dLosses">[rows]</param> <param name="logits">[rows, classes]</param> <param name="labels">[rows]</param>
-    void AddCrossEntropyGradient(DeviceBuffer<float> dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels);
+    void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels);
 
     /// <summary>
     /// x̂ = (x − mean)·rstd with mean and rstd = 1/√(variance + ε) of each row (biased variance), y = γ ⊙ x̂ + β.
@@ -176,11 +176,11 @@ public interface IBackend : IDisposable
     /// <summary>dX += rstd · (g − mean(g) − x̂·mean(g ⊙ x̂)) row by row, with g = dY ⊙ γ.</summary>
     /// <param name="dX">[rows, columns]</param> <param name="dY">[rows, columns]</param> <param name="x">[rows, columns]</param>
     /// <param name="mean">[rows]</param> <param name="rstd">[rows]</param> <param name="gamma">[columns]</param>
-    void AddLayerNormGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma);
+    void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma);
 
     /// <summary>dγ[j] += Σᵢ dY[i, j]·x̂[i, j], the rows summed in fixed blocks (dβ is <see cref="AddColumnSums"/>).</summary>
     /// <param name="dGamma">[columns]</param> <param name="dY">[rows, columns]</param> <param name="x">[rows, columns]</param> <param name="mean">[rows]</param> <param name="rstd">[rows]</param>
-    void AddLayerNormGammaGradient(DeviceBuffer<float> dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd);
+    void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd);
 
     /// <summary>y[i, :] = table[indices[i], :]</summary>
     /// <param name="y">[n, columns]</param> <param name="table">[rows, columns]</param> <param name="indices">[n], each in [0, rows)</param> <param name="columns">Length of a row.</param>
@@ -188,7 +188,7 @@ public interface IBackend : IDisposable
 
     /// <summary>dTable[indices[i], :] += dY[i, :], in the order of i where an index comes twice.</summary>
     /// <param name="dTable">[rows, columns]</param> <param name="dY">[n, columns]</param> <param name="indices">[n]</param> <param name="columns">Length of a row.</param>
-    void AddScatter(DeviceBuffer<float> dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns);
+    void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns);
 
     // ---------------------------------------------------------------- attention
 
@@ -212,7 +212,7 @@ public interface IBackend : IDisposable
     /// <param name="dY">[tokens, heads·width]</param> <param name="y">The forward result.</param> <param name="logSumExp">Of the forward pass.</param>
     /// <param name="q">As in the forward pass.</param> <param name="k">As in the forward pass.</param> <param name="v">As in the forward pass.</param>
     /// <param name="offsets">[sequences + 1]</param> <param name="shape">As in the forward pass.</param>
-    void AddAttentionGradient(DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp,
+    void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp,
         DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape);
 
     // ---------------------------------------------------------------- optimizer updates

@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
+using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Tests.Engine;
@@ -27,6 +28,21 @@ public class MemoryTests
                 model.Step(optimizer, batch);
             }
         }
+    }
+
+    [Test]
+    public void The_first_share_of_a_gradient_is_written_and_no_buffer_is_filled_with_zeros_for_it()
+    {
+        using var backend = new Tests.RecordingBackend(new CpuBackend(threads: 1));
+        var model = new SmallBlock(backend, hidden: 16, heads: 2);
+        model.Train();
+        using var batch = new SmallBlock.Batch(backend, seed: 1, 5, 3);
+        using var scope = new TensorScope();
+        var loss = model.Loss(batch);
+        backend.Forget();
+        loss.Backward();
+        Assert.That(backend.Kernels.Count(kernel => kernel == nameof(IBackend.Fill)), Is.EqualTo(1), "d(loss)/d(loss) = 1");
+        Assert.That(backend.Kernels, Does.Contain(nameof(IBackend.AddAttentionGradient)).And.Contain(nameof(IBackend.AddDropoutGradient)).And.Contain(nameof(IBackend.AddScatter)));
     }
 
     [Test]

@@ -98,8 +98,8 @@ public sealed class RecordingBackend : IBackend
     public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula =>
         Kernel(nameof(Map), [y]).Map<TFormula>(y, x);
 
-    public void AddMapGradient<TFormula>(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula =>
-        Kernel(nameof(AddMapGradient), [dX]).AddMapGradient<TFormula>(dX, dY, x, y);
+    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula =>
+        Kernel(nameof(AddMapGradient), [dX.Buffer]).AddMapGradient<TFormula>(dX, dY, x, y);
 
     public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b) =>
         Kernel(nameof(WeightedSum), [y]).WeightedSum(y, alpha, a, beta, b);
@@ -113,23 +113,23 @@ public sealed class RecordingBackend : IBackend
     public void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b) =>
         Kernel(nameof(Multiply), [y]).Multiply(y, a, b);
 
-    public void AddMultiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b) =>
-        Kernel(nameof(AddMultiply), [y]).AddMultiply(y, a, b);
+    public void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b) =>
+        Kernel(nameof(AddMultiply), [y.Buffer]).AddMultiply(y, a, b);
 
-    public void AddBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
-        Kernel(nameof(AddBroadcast), [y]).AddBroadcast(y, alpha, x);
+    public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x) =>
+        Kernel(nameof(AddBroadcast), [y.Buffer]).AddBroadcast(y, alpha, x);
 
     public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed) =>
         Kernel(nameof(Dropout), [y]).Dropout(y, x, probability, seed);
 
-    public void AddDropoutGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, float probability, ulong seed) =>
-        Kernel(nameof(AddDropoutGradient), [dX]).AddDropoutGradient(dX, dY, probability, seed);
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed) =>
+        Kernel(nameof(AddDropoutGradient), [dX.Buffer]).AddDropoutGradient(dX, dY, probability, seed);
 
     public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias) =>
         Kernel(nameof(AddBias), [y]).AddBias(y, x, bias);
 
-    public void AddColumnSums(DeviceBuffer<float> y, DeviceBuffer<float> x) =>
-        Kernel(nameof(AddColumnSums), [y]).AddColumnSums(y, x);
+    public void AddColumnSums(Accumulator y, DeviceBuffer<float> x) =>
+        Kernel(nameof(AddColumnSums), [y.Buffer]).AddColumnSums(y, x);
 
     public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(Sum), [y]).Sum(y, alpha, x);
@@ -140,41 +140,41 @@ public sealed class RecordingBackend : IBackend
     public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(GroupSums), [y]).GroupSums(y, alpha, x);
 
-    public void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
-        Kernel(nameof(AddGroupBroadcast), [y]).AddGroupBroadcast(y, alpha, x);
+    public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x) =>
+        Kernel(nameof(AddGroupBroadcast), [y.Buffer]).AddGroupBroadcast(y, alpha, x);
 
     public void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns) =>
         Kernel(nameof(Softmax), [y]).Softmax(y, x, columns);
 
-    public void AddSoftmaxGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns) =>
-        Kernel(nameof(AddSoftmaxGradient), [dX]).AddSoftmaxGradient(dX, dY, y, columns);
+    public void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns) =>
+        Kernel(nameof(AddSoftmaxGradient), [dX.Buffer]).AddSoftmaxGradient(dX, dY, y, columns);
 
     public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) =>
         Kernel(nameof(CrossEntropy), [losses]).CrossEntropy(losses, logits, labels);
 
-    public void AddCrossEntropyGradient(DeviceBuffer<float> dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) =>
-        Kernel(nameof(AddCrossEntropyGradient), [dLogits]).AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
+    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) =>
+        Kernel(nameof(AddCrossEntropyGradient), [dLogits.Buffer]).AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
 
     public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon) =>
         Kernel(nameof(LayerNorm), [y, mean, rstd]).LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
 
-    public void AddLayerNormGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) =>
-        Kernel(nameof(AddLayerNormGradient), [dX]).AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
+    public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) =>
+        Kernel(nameof(AddLayerNormGradient), [dX.Buffer]).AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
 
-    public void AddLayerNormGammaGradient(DeviceBuffer<float> dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd) =>
-        Kernel(nameof(AddLayerNormGammaGradient), [dGamma]).AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
+    public void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd) =>
+        Kernel(nameof(AddLayerNormGammaGradient), [dGamma.Buffer]).AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
 
     public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns) =>
         Kernel(nameof(Gather), [y]).Gather(y, table, indices, columns);
 
-    public void AddScatter(DeviceBuffer<float> dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns) =>
-        Kernel(nameof(AddScatter), [dTable]).AddScatter(dTable, dY, indices, columns);
+    public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns) =>
+        Kernel(nameof(AddScatter), [dTable.Buffer]).AddScatter(dTable, dY, indices, columns);
 
     public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
         Kernel(nameof(Attention), [y, logSumExp]).Attention(y, logSumExp, q, k, v, offsets, shape);
 
-    public void AddAttentionGradient(DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
-        Kernel(nameof(AddAttentionGradient), [dQ, dK, dV]).AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
+        Kernel(nameof(AddAttentionGradient), [dQ?.Buffer, dK?.Buffer, dV?.Buffer]).AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
 
     public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step) =>
         Kernel(nameof(SgdStep), [w]).SgdStep(w, gradient, velocity, step);

@@ -84,7 +84,9 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
     }
 
     private void Backward(Problem p, DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp) =>
-        Backend.AddAttentionGradient(dQ, dK, dV, Lend(p.DY), y, logSumExp, Lend(p.Q), Lend(p.K), Lend(p.V), Lend(p.Offsets), p.Shape);
+        Backend.AddAttentionGradient(Sum(dQ), Sum(dK), Sum(dV), Lend(p.DY), y, logSumExp, Lend(p.Q), Lend(p.K), Lend(p.V), Lend(p.Offsets), p.Shape);
+
+    private static Accumulator? Sum(DeviceBuffer<float>? buffer) => buffer is null ? default(Accumulator?) : new Accumulator(buffer);
 
     private sealed class Problem
     {

@@ -16,14 +16,14 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddAttentionGradient(DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
+    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
         DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
     {
         Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length && logSumExp.Length % shape.Heads == 0);
         if (logSumExp.Length == 0 || (dQ == null && dK == null && dV == null)) return;
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionGradientJob(heads,
-            dQ == null ? null : Pointer(dQ), dK == null ? null : Pointer(dK), dV == null ? null : Pointer(dV), Pointer(dY), Pointer(y)));
+            new(dQ), new(dK), new(dV), Pointer(dY), Pointer(y)));
     }
 
     private AttentionHeads AttentionHeads(DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<float> logSumExp,

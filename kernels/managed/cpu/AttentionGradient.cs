@@ -3,11 +3,21 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
+/// <summary>The gradient of one input of attention: where its elements lie, and whether they are added to. A default one is not computed.</summary>
+internal readonly unsafe struct AttentionGradient(Accumulator? sum)
+{
+    public bool IsNeeded => First != null;
+
+    public float* First { get; } = sum is { } dX ? CpuBackend.Pointer(dX.Buffer) : null;
+
+    public bool Accumulate { get; } = sum is { IsEmpty: false };
+}
+
 /// <summary>
 /// dQ, dK and dV of one sequence and head. The probabilities are computed again from the scores and the log-sum-exp of the forward pass: keeping
 /// them would take [tokens, heads, length] floats.
 /// </summary>
-internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, float* dQ, float* dK, float* dV, float* dY, float* y) : IJob
+internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, AttentionGradient dQ, AttentionGradient dK, AttentionGradient dV, float* dY, float* y) : IJob
 {
     public void Run(int block, Scratch scratch)
     {
@@ -21,7 +31,7 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, float
         if (length == 0) return;
         int stride = AttentionHeads.Stride(length), columns = heads.Columns, width = heads.Width;
         var step = AttentionHeads.Queries(length);
-        var needsScoreGradients = dQ != null || dK != null;
+        var needsScoreGradients = dQ.IsNeeded || dK.IsNeeded;
         var dropped = scratch.ForKernel((2L * step + 1) * stride);              // scale·Q·Kᵀ, then D ⊙ P
         var dScores = dropped + (long)step * stride;                            // dY·Vᵀ, then dS
         var factors = dScores + (long)step * stride;
@@ -50,19 +60,21 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, float
                     Probabilities<T>(scores, factors, length, logSumExp);
                 }
             }
-            if (dV != null)                                                     // dV += (D ⊙ P)ᵀ·dY
+            var laterQueries = token > first;                                   // keys and values have shares of every query
+            if (dV.IsNeeded)                                                    // dV += (D ⊙ P)ᵀ·dY
             {
-                heads.Product(dV + atKeys, columns, dropped, stride, true, dY + atQueries, columns, false, length, width, queries, 1, true, scratch);
+                heads.Product(dV.First + atKeys, columns, dropped, stride, true, dY + atQueries, columns, false,
+                    length, width, queries, 1, dV.Accumulate || laterQueries, scratch);
             }
-            if (dQ != null)                                                     // dQ += scale·dS·K
+            if (dQ.IsNeeded)                                                    // dQ += scale·dS·K
             {
-                heads.Product(dQ + atQueries, columns, dScores, stride, false, heads.K(first, head), columns, false,
-                    queries, width, length, heads.Scale, true, scratch);
+                heads.Product(dQ.First + atQueries, columns, dScores, stride, false, heads.K(first, head), columns, false,
+                    queries, width, length, heads.Scale, dQ.Accumulate, scratch);
             }
-            if (dK != null)                                                     // dK += scale·dSᵀ·Q
+            if (dK.IsNeeded)                                                    // dK += scale·dSᵀ·Q
             {
-                heads.Product(dK + atKeys, columns, dScores, stride, true, heads.Q(token, head), columns, false,
-                    length, width, queries, heads.Scale, true, scratch);
+                heads.Product(dK.First + atKeys, columns, dScores, stride, true, heads.Q(token, head), columns, false,
+                    length, width, queries, heads.Scale, dK.Accumulate || laterQueries, scratch);
             }
         }
     }

@@ -17,13 +17,13 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddCrossEntropyGradient(DeviceBuffer<float> dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
+    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
         Debug.Assert(dLosses.Length == labels.Length && logits.Length == dLogits.Length);
         if (labels.Length == 0) return;
         Debug.Assert(logits.Length % labels.Length == 0);
         var classes = logits.Length / labels.Length;
-        ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(Pointer(dLogits), Pointer(dLosses), Pointer(logits), Pointer(labels), classes));
+        ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(Pointer(dLogits.Buffer), !dLogits.IsEmpty, Pointer(dLosses), Pointer(logits), Pointer(labels), classes));
     }
 
     /// <summary>Σⱼ exp(xⱼ − max), nothing stored.</summary>
@@ -50,7 +50,7 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private readonly struct CrossEntropyGradientKernel(float* dLogits, float* dLosses, float* logits, int* labels, int classes) : IRowKernel
+    private readonly struct CrossEntropyGradientKernel(float* dLogits, bool accumulate, float* dLosses, float* logits, int* labels, int classes) : IRowKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
@@ -61,7 +61,8 @@ public sealed unsafe partial class CpuBackend
             for (var j = 0; j < classes; j += T.Width)
             {
                 var e = Exponential.Value(Cpu.Row.Load<T>(x, j, classes, float.NegativeInfinity) - T.Of(largest));
-                Cpu.Row.Store(dX, j, classes, T.MultiplyAdd(e, T.Of(factor), Cpu.Row.Load<T>(dX, j, classes, 0)));
+                var sum = accumulate ? Cpu.Row.Load<T>(dX, j, classes, 0) : T.Of(0f);
+                Cpu.Row.Store(dX, j, classes, T.MultiplyAdd(e, T.Of(factor), sum));
             }
             dX[labels[row]] -= dLosses[row];
         }

@@ -14,11 +14,11 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddDropoutGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, float probability, ulong seed)
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
     {
         Debug.Assert(dX.Length == dY.Length && probability is >= 0 and < 1);
         Workers.Run(BlocksOf(BlockElements, dX.Length),
-            new DropoutJob(Pointer(dX), Pointer(dY), dX.Length, new DropoutMask(probability, seed, InstructionSet), Wide, accumulate: true));
+            new DropoutJob(Pointer(dX.Buffer), Pointer(dY), dX.Length, new DropoutMask(probability, seed, InstructionSet), Wide, accumulate: !dX.IsEmpty));
     }
 
     private readonly struct DropoutJob(float* y, float* x, int count, DropoutMask mask, bool wide, bool accumulate) : IJob

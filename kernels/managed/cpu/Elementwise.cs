@@ -24,13 +24,13 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddMapGradient<TFormula>(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y)
+    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y)
         where TFormula : struct, IFormula
     {
         Debug.Assert(dX.Length == dY.Length && (x == null || x.Length == dX.Length) && (y == null || y.Length == dX.Length));
         Debug.Assert(x != null || (TFormula.DerivativeReads & Reads.Input) == 0);
         Debug.Assert(y != null || (TFormula.DerivativeReads & Reads.Output) == 0);
-        ForEach(dX.Length, new MapGradientKernel<TFormula>(Pointer(dX), Pointer(dY), x == null ? null : Pointer(x), y == null ? null : Pointer(y)));
+        ForEach(dX.Length, new MapGradientKernel<TFormula>(Pointer(dX.Buffer), !dX.IsEmpty, Pointer(dY), x == null ? null : Pointer(x), y == null ? null : Pointer(y)));
     }
 
     /// <inheritdoc/>
@@ -62,17 +62,20 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddMultiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b)
+    public void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b)
     {
         Debug.Assert(y.Length == a.Length && y.Length == b.Length);
-        ForEach(y.Length, new AddMultiplyKernel(Pointer(y), Pointer(a), Pointer(b)));
+        if (y.IsEmpty) Multiply(y.Buffer, a, b);
+        else ForEach(y.Length, new AddMultiplyKernel(Pointer(y.Buffer), Pointer(a), Pointer(b)));
     }
 
     /// <inheritdoc/>
-    public void AddBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(x.Length == 1);
-        ForEach(y.Length, new AddConstantKernel(Pointer(y), alpha * *Pointer(x)));
+        var share = alpha * *Pointer(x);
+        if (y.IsEmpty) Fill(y.Buffer, share);
+        else ForEach(y.Length, new AddConstantKernel(Pointer(y.Buffer), share));
     }
 
     private readonly struct FillKernel(float* y, float value) : IElementKernel
@@ -87,7 +90,7 @@ public sealed unsafe partial class CpuBackend
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, TFormula.Value(T.Load(x + i)));
     }
 
-    private readonly struct MapGradientKernel<TFormula>(float* dX, float* dY, float* x, float* y) : IElementKernel where TFormula : struct, IFormula
+    private readonly struct MapGradientKernel<TFormula>(float* dX, bool accumulate, float* dY, float* x, float* y) : IElementKernel where TFormula : struct, IFormula
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
@@ -95,7 +98,8 @@ public sealed unsafe partial class CpuBackend
             // What the derivative does not read may be a null pointer here.
             var input = (TFormula.DerivativeReads & Reads.Input) != 0 ? T.Load(x + i) : T.One;
             var output = (TFormula.DerivativeReads & Reads.Output) != 0 ? T.Load(y + i) : T.One;
-            T.Store(dX + i, T.MultiplyAdd(T.Load(dY + i), TFormula.Derivative(input, output), T.Load(dX + i)));
+            var sum = accumulate ? T.Load(dX + i) : T.Of(0f);
+            T.Store(dX + i, T.MultiplyAdd(T.Load(dY + i), TFormula.Derivative(input, output), sum));
         }
     }
 

@@ -14,14 +14,15 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddScatter(DeviceBuffer<float> dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
+    public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
     {
         Debug.Assert(dY.Length == (long)indices.Length * columns && dTable.Length % columns == 0);
         // Each block owns a strip of columns and walks through all rows in their order: no two threads meet, and a token that comes twice
         // is always added in the same order.
         const int NarrowStrip = 128;
+        if (dTable.IsEmpty) Fill(dTable.Buffer, 0);         // most rows have no share
         var strip = dY.Length <= BlockElements ? columns : NarrowStrip;
-        Workers.Run(BlocksOf(strip, columns), new ScatterJob(Pointer(dTable), Pointer(dY), Pointer(indices), indices.Length, columns, strip, Wide));
+        Workers.Run(BlocksOf(strip, columns), new ScatterJob(Pointer(dTable.Buffer), Pointer(dY), Pointer(indices), indices.Length, columns, strip, Wide));
     }
 
     private readonly struct GatherKernel(float* y, float* table, int* indices, int columns) : IRowKernel

@@ -15,11 +15,11 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddGroupBroadcast(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(x.Length == 0 ? y.Length == 0 : y.Length % x.Length == 0);
         var size = y.Length / Math.Max(1, x.Length);
-        ForEachRow(x.Length, size, new GroupBroadcastKernel(Pointer(y), alpha, Pointer(x), size));
+        ForEachRow(x.Length, size, new GroupBroadcastKernel(Pointer(y.Buffer), !y.IsEmpty, alpha, Pointer(x), size));
     }
 
     private readonly struct GroupSumKernel(float* y, float alpha, float* x, int size) : IRowKernel
@@ -34,14 +34,17 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private readonly struct GroupBroadcastKernel(float* y, float alpha, float* x, int size) : IRowKernel
+    private readonly struct GroupBroadcastKernel(float* y, bool accumulate, float alpha, float* x, int size) : IRowKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
         {
             var group = y + (nint)row * size;
             var share = T.Of(alpha * x[row]);
-            for (var j = 0; j < size; j += T.Width) Cpu.Row.Store(group, j, size, Cpu.Row.Load<T>(group, j, size, 0) + share);
+            for (var j = 0; j < size; j += T.Width)
+            {
+                Cpu.Row.Store(group, j, size, accumulate ? Cpu.Row.Load<T>(group, j, size, 0) + share : share);
+            }
         }
     }
 }

@@ -17,22 +17,22 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddLayerNormGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+    public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
         DeviceBuffer<float> rstd, DeviceBuffer<float> gamma)
     {
         var columns = gamma.Length;
         Debug.Assert(dX.Length == dY.Length && x.Length == dX.Length && mean.Length * columns == x.Length && rstd.Length == mean.Length);
         ForEachRow(mean.Length, columns,
-            new LayerNormGradientKernel(Pointer(dX), Pointer(dY), Pointer(x), Pointer(mean), Pointer(rstd), Pointer(gamma), columns));
+            new LayerNormGradientKernel(Pointer(dX.Buffer), !dX.IsEmpty, Pointer(dY), Pointer(x), Pointer(mean), Pointer(rstd), Pointer(gamma), columns));
     }
 
     /// <inheritdoc/>
-    public void AddLayerNormGammaGradient(DeviceBuffer<float> dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+    public void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
         DeviceBuffer<float> rstd)
     {
         var columns = dGamma.Length;
         Debug.Assert(dY.Length == x.Length && mean.Length * columns == x.Length && rstd.Length == mean.Length);
-        AddDownColumns(Pointer(dGamma), mean.Length, columns, new GammaTerm(Pointer(dY), Pointer(x), Pointer(mean), Pointer(rstd), columns));
+        AddDownColumns(dGamma, mean.Length, new GammaTerm(Pointer(dY), Pointer(x), Pointer(mean), Pointer(rstd), columns));
     }
 
     private readonly struct LayerNormKernel(float* y, float* mean, float* rstd, float* x, float* gamma, float* beta, int columns, float epsilon) : IRowKernel
@@ -66,7 +66,7 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private readonly struct LayerNormGradientKernel(float* dX, float* dY, float* x, float* mean, float* rstd, float* gamma, int columns) : IRowKernel
+    private readonly struct LayerNormGradientKernel(float* dX, bool accumulate, float* dY, float* x, float* mean, float* rstd, float* gamma, int columns) : IRowKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
@@ -85,8 +85,8 @@ public sealed unsafe partial class CpuBackend
             {
                 var g = Cpu.Row.Load<T>(upstream, j, columns, 0) * Cpu.Row.Load<T>(gamma, j, columns, 0);
                 var normalized = (Cpu.Row.Load<T>(input, j, columns, 0) - center) * scale;
-                Cpu.Row.Store(gradient, j, columns,
-                    T.MultiplyAdd(scale, g - meanOfG - normalized * meanOfProduct, Cpu.Row.Load<T>(gradient, j, columns, 0)));
+                var before = accumulate ? Cpu.Row.Load<T>(gradient, j, columns, 0) : T.Of(0f);
+                Cpu.Row.Store(gradient, j, columns, T.MultiplyAdd(scale, g - meanOfG - normalized * meanOfProduct, before));
             }
         }
     }

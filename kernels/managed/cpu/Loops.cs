@@ -48,11 +48,12 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <summary>y[j] += Σᵢ term[i, j]. Each block owns a strip of columns and walks down all rows.</summary>
-    private void AddDownColumns<TTerm>(float* y, int rows, int columns, TTerm term) where TTerm : unmanaged, IColumnTerm
+    private void AddDownColumns<TTerm>(Accumulator y, int rows, TTerm term) where TTerm : unmanaged, IColumnTerm
     {
         const int NarrowStrip = 64;
+        var columns = y.Length;
         var strip = (long)rows * columns <= BlockElements ? Math.Max(1, columns) : NarrowStrip;
-        Workers.Run(BlocksOf(strip, columns), new ColumnJob<TTerm>(y, term, rows, columns, strip, Wide));
+        Workers.Run(BlocksOf(strip, columns), new ColumnJob<TTerm>(Pointer(y.Buffer), !y.IsEmpty, term, rows, columns, strip, Wide));
     }
 
     // NoInlining: the compiler inlines so much into one method and no more. Within a caller that holds this loop for every register, a long formula such as GELU's derivative is left as calls, one for every operation.
@@ -99,7 +100,7 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private readonly struct ColumnJob<TTerm>(float* y, TTerm term, int rows, int columns, int strip, bool wide) : IJob where TTerm : unmanaged, IColumnTerm
+    private readonly struct ColumnJob<TTerm>(float* y, bool accumulate, TTerm term, int rows, int columns, int strip, bool wide) : IJob where TTerm : unmanaged, IColumnTerm
     {
         // Partial sums of so many rows: a long column loses less to rounding, and a tile of the strip stays in the first cache.
         private const int RowsPerPartial = 32;
@@ -108,12 +109,15 @@ public sealed unsafe partial class CpuBackend
         {
             var start = block * strip;
             var end = (int)Math.Min((long)start + strip, columns);
-            for (var row = 0; row < rows; row += RowsPerPartial)
+            var row = 0;
+            do                                                                  // once where there are no rows: their sum is 0
             {
                 var rowEnd = Math.Min(row + RowsPerPartial, rows);
                 if (wide) AddTile<Lanes512>(start, end, row, rowEnd);
                 else AddTile<Lanes>(start, end, row, rowEnd);
+                row += RowsPerPartial;
             }
+            while (row < rows);
         }
 
         private void AddTile<T>(int start, int end, int row, int rowEnd) where T : struct, ILanes<T>
@@ -126,9 +130,10 @@ public sealed unsafe partial class CpuBackend
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void AddColumn<T>(int column, int row, int rowEnd) where T : struct, ILanes<T>
         {
+            var before = accumulate || row > 0 ? T.Load(y + column) : T.Of(0f);
             var sum = T.Of(0f);
             for (; row < rowEnd; row++) sum += term.At<T>(row, column);
-            T.Store(y + column, T.Load(y + column) + sum);
+            T.Store(y + column, before + sum);
         }
     }
 }

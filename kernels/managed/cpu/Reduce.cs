@@ -17,11 +17,11 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddColumnSums(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    public void AddColumnSums(Accumulator y, DeviceBuffer<float> x)
     {
         var columns = y.Length;
         Debug.Assert(x.Length % columns == 0);
-        AddDownColumns(Pointer(y), x.Length / columns, columns, new ElementTerm(Pointer(x), columns));
+        AddDownColumns(y, x.Length / columns, new ElementTerm(Pointer(x), columns));
     }
 
     /// <inheritdoc/>

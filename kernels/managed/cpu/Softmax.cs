@@ -14,10 +14,10 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public void AddSoftmaxGradient(DeviceBuffer<float> dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns)
+    public void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns)
     {
         Debug.Assert(dX.Length == dY.Length && dX.Length == y.Length && y.Length % columns == 0);
-        ForEachRow(y.Length / columns, columns, new SoftmaxGradientKernel(Pointer(dX), Pointer(dY), Pointer(y), columns));
+        ForEachRow(y.Length / columns, columns, new SoftmaxGradientKernel(Pointer(dX.Buffer), !dX.IsEmpty, Pointer(dY), Pointer(y), columns));
     }
 
     private readonly struct SoftmaxKernel(float* y, float* x, int columns) : IRowKernel
@@ -32,7 +32,7 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private readonly struct SoftmaxGradientKernel(float* dX, float* dY, float* y, int columns) : IRowKernel
+    private readonly struct SoftmaxGradientKernel(float* dX, bool accumulate, float* dY, float* y, int columns) : IRowKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>
@@ -42,7 +42,8 @@ public sealed unsafe partial class CpuBackend
             for (var j = 0; j < columns; j += T.Width)
             {
                 var difference = Cpu.Row.Load<T>(upstream, j, columns, 0) - mean;
-                Cpu.Row.Store(gradient, j, columns, T.MultiplyAdd(Cpu.Row.Load<T>(output, j, columns, 0), difference, Cpu.Row.Load<T>(gradient, j, columns, 0)));
+                var sum = accumulate ? Cpu.Row.Load<T>(gradient, j, columns, 0) : T.Of(0f);
+                Cpu.Row.Store(gradient, j, columns, T.MultiplyAdd(Cpu.Row.Load<T>(output, j, columns, 0), difference, sum));
             }
         }
     }
