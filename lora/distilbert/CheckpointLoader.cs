@@ -67,9 +67,7 @@ internal static class CheckpointLoader
     public static void RequireSize(DistilBertConfig config, Checkpoint files)
     {
         const int slack = 1_000_000;
-        double hidden = config.Hidden, inner = config.FeedForward;
-        var block = 4 * (hidden * hidden + hidden) + 2 * hidden * inner + inner + hidden + 4 * hidden;
-        var asked = ((double)config.VocabularySize + config.MaxPositions + 2) * hidden + config.Layers * block - LowRankLayers.Saved(config);
+        var asked = ModelSize.EncoderParameters(config);
         var found = files.Tensors.Values.Sum(tensor => QuantizedLayers.Numbers(config, tensor));
         if (asked > 2 * found + slack)
             throw new InputException($"{files.Path}: holds {found:N0} numbers in {files.Tensors.Count} tensors, but the sizes in config.json (vocab_size {config.VocabularySize}, dim {config.Hidden}, hidden_dim {config.FeedForward}, "
