@@ -8,10 +8,13 @@ namespace LoraScratch.Tests.Kernels;
 /// </summary>
 public class InstructionSetTests
 {
+    /// <summary>0: the runtime does without AVX-VNNI.</summary>
+    internal const string BytesSwitch = "DOTNET_EnableAVXVNNI";
+
     private const string ExpectedPath = "LORASCRATCH_EXPECTED_PATH";
 
     // The tests of kernels, all of which ask for the path by name or take the best one; a GPU's simulator has no part in it, and is slow.
-    private const string KernelTests = "(FullyQualifiedName~MatMulTests|FullyQualifiedName~KernelTests|FullyQualifiedName~FormulaTests"
+    private const string KernelTests = "(FullyQualifiedName~MatMulTests|FullyQualifiedName~.QuantizedProductTests|FullyQualifiedName~KernelTests|FullyQualifiedName~FormulaTests"
         + "|FullyQualifiedName~InstructionSetTests.The_backend_takes_the_best_path)&FullyQualifiedName!~simulator";
 
     [Test]
@@ -33,5 +36,16 @@ public class InstructionSetTests
             Assert.Ignore("this machine has no AVX-512 to switch off");
         }
         ChildProcess.RunTests(KernelTests, (switchedOff, "0"), (ExpectedPath, expectedPath));
+    }
+
+    /// <summary>As on a processor that has AVX-512 or AVX2, and no instruction for products of bytes.</summary>
+    [Test]
+    public void Integer_products_are_right_without_the_instruction_for_bytes()
+    {
+        if (!AvxVnni.IsSupported)
+        {
+            Assert.Ignore("this machine has no AVX-VNNI to switch off");
+        }
+        ChildProcess.RunTests("FullyQualifiedName~Int8KernelTests", (BytesSwitch, "0"));
     }
 }

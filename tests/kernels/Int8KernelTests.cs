@@ -7,8 +7,6 @@ namespace LoraScratch.Tests.Kernels;
 /// <summary>The kernels of dynamic quantisation on every code path that this machine has: sums to the bit, codes and floats against the rule on their page.</summary>
 public class Int8KernelTests
 {
-    private const string SwitchedOff = "DOTNET_EnableAVXVNNI";
-
     // Rows about 1, 2, 3 (from where they go together), 6 (a tile) and 48 (a block), outputs about 16 (a panel), inputs about fours, fours of fours and the registers.
     private static readonly (int Rows, int Outputs, int Inputs)[] Sizes =
     [
@@ -153,17 +151,6 @@ public class Int8KernelTests
     public void A_processor_with_the_instruction_for_bytes_uses_it()
     {
         using var backend = new CpuBackend(threads: 1);
-        Assert.That(backend.UsesVnni, Is.EqualTo(Environment.GetEnvironmentVariable(SwitchedOff) is null && AvxVnni.IsSupported));
-    }
-
-    /// <summary>As on a processor that has AVX-512 or AVX2 and not the instruction.</summary>
-    [Test]
-    public void Products_are_right_where_the_runtime_has_no_instruction_for_bytes()
-    {
-        if (!AvxVnni.IsSupported)
-        {
-            Assert.Ignore("this machine has no AVX-VNNI to switch off");
-        }
-        ChildProcess.RunTests("FullyQualifiedName~Int8KernelTests&FullyQualifiedName!~runtime", (SwitchedOff, "0"));
+        Assert.That(backend.UsesVnni, Is.EqualTo(Environment.GetEnvironmentVariable(InstructionSetTests.BytesSwitch) is null && AvxVnni.IsSupported));
     }
 }
