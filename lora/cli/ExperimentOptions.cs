@@ -85,6 +85,10 @@ internal sealed class ExperimentOptions
     public (IBackend Backend, ExperimentInput Input) Load(ParseResult parsed, TrainingOptions options, SplitOptions split)
     {
         start.Check(parsed, options, Training);
+        if (start.Source(parsed) is { } model && model.ReadConfig().Quantized.Count > 0)
+        {
+            Training.RequireDefaultQuantization(parsed, model.Name);
+        }
         var backend = device.Open(parsed);
         var testPath = parsed.GetValue(testData);
         var (first, dataset) = start.Load(parsed, options, backend, half: testPath is null ? null : DatasetSplit.Train);

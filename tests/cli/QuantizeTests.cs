@@ -117,6 +117,7 @@ public sealed class QuantizeTests
     [TestCase("train --model INT4 --data DATA --method qa-lora --targets head --out OUT", "--targets has head, which is not quantised")]
     [TestCase("train --model MODEL --data DATA --method lora --group-size 16 --out OUT", "--group-size belongs to --method qa-lora")]
     [TestCase("compare --model MODEL --data DATA --pooling paper --out OUT", "--pooling belongs to --method qa-lora")]
+    [TestCase("compare --model INT4 --data DATA --methods qa-lora,last-layers --bits 8 --out OUT", "--bits says how to quantise a float model")]
     [TestCase("predict --model MODEL --adapter ADAPTER --text film", "It is for a layer that is quantised in groups of 16 (use_qalora)")]
     [TestCase("predict --model INT4 --adapter FLOAT --text film", "It is for a layer with float weights")]
     [TestCase("adapter convert ADAPTER --to loralib --out OUT", "adapter of quantised layers")]
