@@ -61,7 +61,7 @@ public sealed class QALoRALayer : Layer, ILoRALayer
     public float Scaling => Settings.Scaling;
 
     /// <summary>κ</summary>
-    public double PoolingFactor => Settings.Pooling.Factor( InFeatures, GroupSize);
+    public double PoolingFactor => Settings.Pooling.Factor(InFeatures, GroupSize);
 
     /// <summary>s·(P(x̃)A)B</summary>
     /// <param name="x">[…, in]</param> <returns>[…, out]</returns>
