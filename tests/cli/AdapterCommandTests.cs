@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LoraScratch.Lora.Adapters;
 
 namespace LoraScratch.Tests.Cli;
@@ -12,7 +11,7 @@ public sealed class AdapterCommandTests
     public void TrainModelAndAdapter()
     {
         task = new TinyTask();
-        Run("train", "--model", task.Model, "--data", task.Data, "--out", task["tuned"], "--rank", "3", "--alpha", "7", "--max-steps", "8", "--lr", "1e-2");
+        LoraProgram.Succeed("train", "--model", task.Model, "--data", task.Data, "--out", task["tuned"], "--rank", "3", "--alpha", "7", "--max-steps", "8", "--lr", "1e-2");
     }
 
     [OneTimeTearDown]
@@ -21,8 +20,8 @@ public sealed class AdapterCommandTests
     [Test]
     public void A_sound_adapter_passes_alone_and_with_its_model()
     {
-        Assert.That(Run("adapter", "check", task["tuned"]).Output, Does.Contain("note: scale of 4 layers: s = alpha-over-rank = 2.33333 with lora_alpha 7 and r 3; alpha would be 7").And.EndWith("tuned: 0 errors, 0 warnings\n"));
-        Assert.That(Run("adapter", "check", task["tuned"], "--model", task.Model).Output, Does.Contain("4 hashes agree").And.EndWith("tuned: 0 errors, 0 warnings\n"));
+        Assert.That(LoraProgram.Succeed("adapter", "check", task["tuned"]).Output, Does.Contain("note: scale of 4 layers: s = alpha-over-rank = 2.33333 with lora_alpha 7 and r 3; alpha would be 7").And.EndWith("tuned: 0 errors, 0 warnings\n"));
+        Assert.That(LoraProgram.Succeed("adapter", "check", task["tuned"], "--model", task.Model).Output, Does.Contain("4 hashes agree").And.EndWith("tuned: 0 errors, 0 warnings\n"));
     }
 
     [Test]
@@ -42,20 +41,12 @@ public sealed class AdapterCommandTests
     [Test]
     public void Converted_there_and_back_it_predicts_the_same()
     {
-        Assert.That(Run("adapter", "convert", task["tuned"], "--to", "tutorial", "--out", task["t.safetensors"]).Output, Does.Contain("Converted 4 layers from peft to tutorial").And.Contain("alpha 2.3333333333333335"));
-        Run("adapter", "convert", task["t.safetensors"], "--to", "loralib", "--out", task["l.safetensors"]);
-        Assert.That(Run("adapter", "convert", task["l.safetensors"], "--to", "peft", "--out", task["again"]).Output, Does.Contain("lora_alpha 7, divided by r"));
+        Assert.That(LoraProgram.Succeed("adapter", "convert", task["tuned"], "--to", "tutorial", "--out", task["t.safetensors"]).Output, Does.Contain("Converted 4 layers from peft to tutorial").And.Contain("alpha 2.3333333333333335"));
+        LoraProgram.Succeed("adapter", "convert", task["t.safetensors"], "--to", "loralib", "--out", task["l.safetensors"]);
+        Assert.That(LoraProgram.Succeed("adapter", "convert", task["l.safetensors"], "--to", "peft", "--out", task["again"]).Output, Does.Contain("lora_alpha 7, divided by r"));
         Assert.That(Logits("again"), Is.EqualTo(Logits("tuned")).Within(1e-6f));
-        Assert.That(Run("inspect", task["t.safetensors"]).Output, Does.Contain("q_lin.lora.A").And.Contain("metadata lora_alpha = 2.3333333333333335"));
+        Assert.That(LoraProgram.Succeed("inspect", task["t.safetensors"]).Output, Does.Contain("q_lin.lora.A").And.Contain("metadata lora_alpha = 2.3333333333333335"));
     }
 
-    private float[] Logits(string adapter) => [.. Run("predict", "--model", task.Model, "--adapter", task[adapter], "--input", task.Data, "--json").Lines
-        .SelectMany(line => JsonDocument.Parse(line).RootElement.GetProperty("logits").EnumerateArray().Select(value => value.GetSingle()))];
-
-    private static ProgramResult Run(params string[] args)
-    {
-        var result = LoraProgram.Call(args);
-        Assert.That(result.Code, Is.Zero, $"lora {string.Join(' ', args)}: {result.Output}{result.Errors}");
-        return result;
-    }
+    private float[] Logits(string adapter) => LoraProgram.Succeed("predict", "--model", task.Model, "--adapter", task[adapter], "--input", task.Data, "--json").Logits;
 }

@@ -14,7 +14,7 @@ public sealed class CompressTests
     public void TrainAndCompress()
     {
         task = new TinyTask();
-        Run("compress", "--model", task.Model, "--rank", "5", "--out", task["small"]);
+        LoraProgram.Succeed("compress", "--model", task.Model, "--rank", "5", "--out", task["small"]);
     }
 
     [OneTimeTearDown]
@@ -23,9 +23,9 @@ public sealed class CompressTests
     [Test]
     public void The_table_has_the_error_of_every_rank_and_the_folder_the_factors_and_the_ranks()
     {
-        var result = Run("compress", "--model", task.Model, "--energy", "0.7", "--out", task["energy"], "--data", task.Data);
+        var result = LoraProgram.Succeed("compress", "--model", task.Model, "--energy", "0.7", "--out", task["energy"], "--data", task.Data);
         Assert.That(result.Output, Does.Contain("8 layers [16, 16]: from rank 8 on, two factors are no smaller than the weight").And.Contain("[32, 16]: from rank 11 on").And.Match(@"accuracy \d+\.\d\d % → \d+\.\d\d %"));
-        Assert.That(Run("compress", "--model", task.Model).Output, Does.Not.Contain("all together"), "without a choice there is the table alone");
+        Assert.That(LoraProgram.Succeed("compress", "--model", task.Model).Output, Does.Not.Contain("all together"), "without a choice there is the table alone");
 
         using var file = SafeTensorsFile.Open(Path.Combine(task["small"], "model.safetensors"));
         const string Query = "distilbert.transformer.layer.0.attention.q_lin";
@@ -43,7 +43,7 @@ public sealed class CompressTests
     public void A_budget_of_bytes_is_kept_by_the_file()
     {
         var whole = Bytes(task.Model);
-        var result = Run("compress", "--model", task.Model, "--bytes", (whole - 6000).ToString(CultureInfo.InvariantCulture), "--out", task["bytes"]);
+        var result = LoraProgram.Succeed("compress", "--model", task.Model, "--bytes", (whole - 6000).ToString(CultureInfo.InvariantCulture), "--out", task["bytes"]);
         Assert.That(Bytes(task["bytes"]), Is.LessThanOrEqualTo(whole - 6000).And.GreaterThan(whole - 6000 - 48 * 4), "and used but for less than one more rank");
         Assert.That(result.Output, Does.Contain("weights ").And.Contain("all together: error/|W| 0."));
     }
@@ -51,19 +51,19 @@ public sealed class CompressTests
     [Test]
     public void Every_command_takes_the_compressed_model()
     {
-        Assert.That(Run("predict", "--model", task["small"], "--text", "the film was superb").Output, Does.Match("neg|pos"));
-        Assert.That(Run("inspect", task["small"]).Output, Does.Contain("LowRankLinear").And.Contain("q_lin.down.weight").And.Contain("--method lora --rank 8"));
+        Assert.That(LoraProgram.Succeed("predict", "--model", task["small"], "--text", "the film was superb").Output, Does.Match("neg|pos"));
+        Assert.That(LoraProgram.Succeed("inspect", task["small"]).Output, Does.Contain("LowRankLinear").And.Contain("q_lin.down.weight").And.Contain("--method lora --rank 8"));
         var before = Accuracy(task["small"]);
-        Run("train", "--model", task["small"], "--data", task.Data, "--out", task["again"], "--method", "full", "--lr", "3e-3", "--epochs", "2", "--threads", "1");
+        LoraProgram.Succeed("train", "--model", task["small"], "--data", task.Data, "--out", task["again"], "--method", "full", "--lr", "3e-3", "--epochs", "2", "--threads", "1");
         Assert.That(Accuracy(task["again"]), Is.GreaterThanOrEqualTo(before), "factors can be trained");
         Assert.That(Ranks(task["again"]), Is.EqualTo(Ranks(task["small"])));
 
-        Run("train", "--model", task["small"], "--data", task.Data, "--out", task["adapter"], "--rank", "2", "--max-steps", "8", "--lr", "1e-2", "--threads", "1");
-        Run("merge", "--model", task["small"], "--adapter", task["adapter"], "--out", task["merged"]);
+        LoraProgram.Succeed("train", "--model", task["small"], "--data", task.Data, "--out", task["adapter"], "--rank", "2", "--max-steps", "8", "--lr", "1e-2", "--threads", "1");
+        LoraProgram.Succeed("merge", "--model", task["small"], "--adapter", task["adapter"], "--out", task["merged"]);
         Assert.That(Logits("--model", task["merged"]), Is.EqualTo(Logits("--model", task["small"], "--adapter", task["adapter"])).Within(1e-4f), "LoRA on both factors merges into both factors");
         Assert.That(Logits("--model", task["merged"]), Is.Not.EqualTo(Logits("--model", task["small"])).Within(1e-4f));
 
-        var again = Refused("compress", "--model", task["small"], "--rank", "2", "--out", task["never"]);
+        var again = LoraProgram.Refuse("compress", "--model", task["small"], "--rank", "2", "--out", task["never"]);
         Assert.That(again.Errors, Does.Contain("distilbert.transformer.layer.0.attention.q_lin is a low-rank layer already"));
     }
 
@@ -71,12 +71,12 @@ public sealed class CompressTests
     public void The_largest_saving_rank_hardly_changes_an_encoder_and_a_head_that_nobody_trained_is_not_written()
     {
         HeadlessModel.Write(task, task["encoder"]);
-        Run("compress", "--model", task["encoder"], "--rank", "7", "--targets", "query,value", "--out", task["small-encoder"]);
+        LoraProgram.Succeed("compress", "--model", task["encoder"], "--rank", "7", "--targets", "query,value", "--out", task["small-encoder"]);
         using (var file = SafeTensorsFile.Open(Path.Combine(task["small-encoder"], "model.safetensors")))
         {
             Assert.That(file.Tensors.Keys, Has.None.StartsWith("classifier").And.None.StartsWith("pre_classifier"));
         }
-        Run("train", "--model", task["small-encoder"], "--data", task.Data, "--out", task["of-encoder"], "--max-steps", "4", "--threads", "1");
+        LoraProgram.Succeed("train", "--model", task["small-encoder"], "--data", task.Data, "--out", task["of-encoder"], "--max-steps", "4", "--threads", "1");
         Assert.That(LoraProgram.Call("predict", "--model", task["small-encoder"], "--text", "film").Errors, Does.Contain("no trained classification head"));
     }
 
@@ -103,7 +103,7 @@ public sealed class CompressTests
         {
             Assert.That(text, Does.Contain(from));
             File.WriteAllText(Path.Combine(task["faulty"], "config.json"), text.Replace(from, to));
-            Assert.That(Refused("predict", "--model", task["faulty"], "--text", "film").Errors, Does.Contain(message));
+            Assert.That(LoraProgram.Refuse("predict", "--model", task["faulty"], "--text", "film").Errors, Does.Contain(message));
         }
     }
 
@@ -134,19 +134,7 @@ public sealed class CompressTests
 
     private static IReadOnlyDictionary<string, int> Ranks(string folder) => DistilBertConfig.Load(folder).LowRank;
 
-    private double Accuracy(string model) => JsonDocument.Parse(Run("evaluate", "--model", model, "--data", task.Data, "--json").Output).RootElement.GetProperty("accuracy").GetDouble();
+    private double Accuracy(string model) => JsonDocument.Parse(LoraProgram.Succeed("evaluate", "--model", model, "--data", task.Data, "--json").Output).RootElement.GetProperty("accuracy").GetDouble();
 
-    private float[] Logits(params string[] model) => [.. Run(["predict", .. model, "--input", task.Data, "--json"]).Lines
-        .SelectMany(line => JsonDocument.Parse(line).RootElement.GetProperty("logits").EnumerateArray().Select(value => value.GetSingle()))];
-
-    private static ProgramResult Run(params string[] args) => Checked(args, 0);
-
-    private static ProgramResult Refused(params string[] args) => Checked(args, 1);
-
-    private static ProgramResult Checked(string[] args, int expected)
-    {
-        var result = LoraProgram.Call(args);
-        Assert.That(result.Code, Is.EqualTo(expected), $"lora {string.Join(' ', args)}: {result.Output}{result.Errors}");
-        return result;
-    }
+    private float[] Logits(params string[] model) => LoraProgram.Succeed(["predict", .. model, "--input", task.Data, "--json"]).Logits;
 }

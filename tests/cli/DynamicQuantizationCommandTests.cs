@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.DistilBert;
 
@@ -16,7 +15,7 @@ public sealed class DynamicQuantizationCommandTests
     public void TrainAndQuantize()
     {
         task = new TinyTask();
-        said = Run("quantize", "--dynamic", "--model", task.Model, "--calibration", task.Data, "--data", task.Data, "--out", task["dynamic"]).Output;
+        said = LoraProgram.Succeed("quantize", "--dynamic", "--model", task.Model, "--calibration", task.Data, "--data", task.Data, "--out", task["dynamic"]).Output;
     }
 
     [OneTimeTearDown]
@@ -53,8 +52,8 @@ public sealed class DynamicQuantizationCommandTests
         Assert.That(File.ReadAllText(Path.Combine(task["dynamic"], "config.json")), Does.Contain(DistilBertConfig.OwnModelType), "no other program must take the folder for a float model");
         var (exact, rounded) = (Logits(task.Model), Logits(task["dynamic"]));
         Assert.That(Distance(exact, rounded), Is.GreaterThan(0).And.LessThan(0.05));
-        Assert.That(Run("inspect", task["dynamic"]).Output, Does.Contain("DynamicInt8Linear").And.Contain("dynamic INT8").And.Contain("--method last-layers").And.Not.Contain("--method full").And.Not.Contain("lora --rank"));
-        Assert.That(Run("evaluate", "--model", task["dynamic"], "--data", task.Data, "--batch-size", "7").Output, Is.Not.Empty);
+        Assert.That(LoraProgram.Succeed("inspect", task["dynamic"]).Output, Does.Contain("DynamicInt8Linear").And.Contain("dynamic INT8").And.Contain("--method last-layers").And.Not.Contain("--method full").And.Not.Contain("lora --rank"));
+        Assert.That(LoraProgram.Succeed("evaluate", "--model", task["dynamic"], "--data", task.Data, "--batch-size", "7").Output, Is.Not.Empty);
     }
 
     [Test]
@@ -64,14 +63,14 @@ public sealed class DynamicQuantizationCommandTests
         var texts = File.ReadLines(task.Data).Skip(1).Take(3).Select(line => line[..line.LastIndexOf(',')]).ToArray();
         for (var i = 0; i < texts.Length; i++)
         {
-            Assert.That(LogitsIn(Run("predict", "--model", task["dynamic"], "--text", texts[i], "--json")), Is.EqualTo(together[(2 * i)..(2 * i + 2)]).Within(1e-5f));
+            Assert.That(LoraProgram.Succeed("predict", "--model", task["dynamic"], "--text", texts[i], "--json").Logits, Is.EqualTo(together[(2 * i)..(2 * i + 2)]).Within(1e-5f));
         }
     }
 
     [Test]
     public void Only_the_targets_are_quantised()
     {
-        Run("quantize", "--dynamic", "--model", task.Model, "--targets", "mlp", "--out", task["mlp"]);
+        LoraProgram.Succeed("quantize", "--dynamic", "--model", task.Model, "--targets", "mlp", "--out", task["mlp"]);
         Assert.That(DistilBertConfig.Load(task["mlp"]).DynamicInt8, Is.EqualTo(new[]
         {
             "distilbert.transformer.layer.0.ffn.lin1", "distilbert.transformer.layer.0.ffn.lin2", "distilbert.transformer.layer.1.ffn.lin1", "distilbert.transformer.layer.1.ffn.lin2",
@@ -82,8 +81,8 @@ public sealed class DynamicQuantizationCommandTests
     [Test]
     public void A_compressed_model_is_quantised_on_top_and_loads_back()
     {
-        Run("compress", "--model", task.Model, "--rank", "5", "--out", task["small"]);
-        var result = Run("quantize", "--dynamic", "--model", task["small"], "--calibration", task.Data, "--out", task["small-dynamic"]);
+        LoraProgram.Succeed("compress", "--model", task.Model, "--rank", "5", "--out", task["small"]);
+        var result = LoraProgram.Succeed("quantize", "--dynamic", "--model", task["small"], "--calibration", task.Data, "--out", task["small-dynamic"]);
         Assert.That(result.Output, Does.Contain($"{Query}.down ").And.Contain($"{Query}.up ").And.Contain("24 layers, dynamic INT8"));
         var config = DistilBertConfig.Load(task["small-dynamic"]);
         Assert.That((config.LowRank[Query], config.DynamicInt8.Contains($"{Query}.down"), config.DynamicInt8.Contains($"{Query}.up")), Is.EqualTo((5, true, true)));
@@ -95,7 +94,7 @@ public sealed class DynamicQuantizationCommandTests
     [Test]
     public void The_head_can_be_trained_on_a_quantised_encoder()
     {
-        Run("train", "--model", task["dynamic"], "--data", task.Data, "--method", "last-layers", "--max-steps", "4", "--threads", "1", "--out", task["head"]);
+        LoraProgram.Succeed("train", "--model", task["dynamic"], "--data", task.Data, "--method", "last-layers", "--max-steps", "4", "--threads", "1", "--out", task["head"]);
         Assert.That(DistilBertConfig.Load(task["head"]).DynamicInt8, Has.Count.EqualTo(12));
         Assert.That(Codes(task["head"]), Is.EqualTo(Codes(task["dynamic"])), "the codes stand still");
         Assert.That(Logits(task["head"]), Is.Not.EqualTo(Logits(task["dynamic"])));
@@ -169,15 +168,5 @@ public sealed class DynamicQuantizationCommandTests
     /// <summary>The largest difference, as a share of the largest logit.</summary>
     private static double Distance(float[] left, float[] right) => left.Zip(right, (a, b) => Math.Abs(a - b)).Max() / left.Max(Math.Abs);
 
-    private float[] Logits(string model) => LogitsIn(Run("predict", "--model", model, "--input", task.Data, "--json"));
-
-    private static float[] LogitsIn(ProgramResult result) => [.. result.Lines
-        .SelectMany(line => JsonDocument.Parse(line).RootElement.GetProperty("logits").EnumerateArray().Select(value => value.GetSingle()))];
-
-    private static ProgramResult Run(params string[] args)
-    {
-        var result = LoraProgram.Call(args);
-        Assert.That(result.Code, Is.Zero, $"lora {string.Join(' ', args)}: {result.Output}{result.Errors}");
-        return result;
-    }
+    private float[] Logits(string model) => LoraProgram.Succeed("predict", "--model", model, "--input", task.Data, "--json").Logits;
 }

@@ -13,8 +13,8 @@ public sealed class ExtractAndTruncateTests
     public void TrainModelAndAdapters()
     {
         task = new TinyTask();
-        Run("train", "--model", task.Model, "--data", task.Data, "--out", task["tuned"], "--method", "full", "--max-steps", "10", "--lr", "3e-3", "--threads", "1");
-        Run("train", "--model", task.Model, "--data", task.Data, "--out", task["lora"], "--rank", "4", "--alpha", "7", "--max-steps", "8", "--lr", "1e-2", "--train-head", "false", "--threads", "1");
+        LoraProgram.Succeed("train", "--model", task.Model, "--data", task.Data, "--out", task["tuned"], "--method", "full", "--max-steps", "10", "--lr", "3e-3", "--threads", "1");
+        LoraProgram.Succeed("train", "--model", task.Model, "--data", task.Data, "--out", task["lora"], "--rank", "4", "--alpha", "7", "--max-steps", "8", "--lr", "1e-2", "--train-head", "false", "--threads", "1");
     }
 
     [OneTimeTearDown]
@@ -23,27 +23,27 @@ public sealed class ExtractAndTruncateTests
     [Test]
     public void A_merged_adapter_comes_out_again_and_predicts_as_the_merged_model_does()
     {
-        Run("merge", "--model", task.Model, "--adapter", task["lora"], "--out", task["merged"]);
-        var result = Run("extract", "--base", task.Model, "--tuned", task["merged"], "--energy", "0.999999", "--out", task["extracted"]);
+        LoraProgram.Succeed("merge", "--model", task.Model, "--adapter", task["lora"], "--out", task["merged"]);
+        var result = LoraProgram.Succeed("extract", "--base", task.Model, "--tuned", task["merged"], "--energy", "0.999999", "--out", task["extracted"]);
         Assert.That(result.Output, Does.Contain("4 updates: ").And.Contain("The adapter has 100.00 % of the squared change of all parameters.").And.Contain($"lora predict --model {task.Model} --adapter {task["extracted"]}"));
         Assert.That(result.Errors, Does.Not.Contain("warning"));
         Assert.That(Logits("--model", task.Model, "--adapter", task["extracted"]), Is.EqualTo(Logits("--model", task["merged"])).Within(1e-4f));
-        Assert.That(Run("adapter", "check", task["extracted"], "--model", task.Model).Output, Does.Contain("4 hashes agree").And.Contain("0 errors"));
+        Assert.That(LoraProgram.Succeed("adapter", "check", task["extracted"], "--model", task.Model).Output, Does.Contain("4 hashes agree").And.Contain("0 errors"));
     }
 
     [Test]
     public void What_a_full_fine_tune_changed_elsewhere_is_told_loudly_and_the_head_goes_along()
     {
-        var result = Run("extract", "--base", task.Model, "--tuned", task["tuned"], "--rank", "2", "--out", task["full"]);
+        var result = LoraProgram.Succeed("extract", "--base", task.Model, "--tuned", task["tuned"], "--rank", "2", "--out", task["full"]);
         Assert.That(result.Output, Does.Contain("4 updates and pre_classifier, classifier whole").And.Match(@"q_lin +\[16, 16\] +2 "));
         Assert.That(result.Errors, Does.Match(@"warning: \d+ parameters were tuned and are NOT in the adapter").And.Contain("distilbert.embeddings.word_embeddings.weight [24, 16]: |Δ| = ")
             .And.Contain("--targets query,value,key,projection,mlp would take in").And.Contain("--bias all would take in every bias, exactly"));
-        Run("evaluate", "--model", task.Model, "--adapter", task["full"], "--data", task.Data);
+        LoraProgram.Succeed("evaluate", "--model", task.Model, "--adapter", task["full"], "--data", task.Data);
         var about = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["full"], "training.json"))).RootElement;
         Assert.That(about.GetProperty("labels").EnumerateArray().Select(label => label.GetString()), Is.EqualTo(new[] { "neg", "pos" }));
         Assert.That(about.GetProperty("not_held").TryGetProperty("distilbert.embeddings.LayerNorm.weight", out _), Is.True);
 
-        var more = Run("extract", "--base", task.Model, "--tuned", task["tuned"], "--rank", "16", "--targets", "query,key,value,projection,mlp", "--bias", "all", "--out", task["more"]);
+        var more = LoraProgram.Succeed("extract", "--base", task.Model, "--tuned", task["tuned"], "--rank", "16", "--targets", "query,key,value,projection,mlp", "--bias", "all", "--out", task["more"]);
         Assert.That(more.Errors, Does.Contain("warning").And.Not.Contain(".bias").And.Not.Contain("q_lin.weight ["));
         Assert.That(Share(more), Is.GreaterThan(Share(result)));
     }
@@ -52,9 +52,9 @@ public sealed class ExtractAndTruncateTests
     public void An_encoder_without_a_head_takes_the_tuned_one_whole()
     {
         HeadlessModel.Write(task, task["encoder"]);
-        var result = Run("extract", "--base", task["encoder"], "--tuned", task["tuned"], "--rank", "2", "--out", task["of-encoder"]);
+        var result = LoraProgram.Succeed("extract", "--base", task["encoder"], "--tuned", task["tuned"], "--rank", "2", "--out", task["of-encoder"]);
         Assert.That(result.Output, Does.Contain("pre_classifier, classifier whole"));
-        Assert.That(Run("predict", "--model", task["encoder"], "--adapter", task["of-encoder"], "--text", "the film").Output, Does.Match("neg|pos"));
+        Assert.That(LoraProgram.Succeed("predict", "--model", task["encoder"], "--adapter", task["of-encoder"], "--text", "the film").Output, Does.Match("neg|pos"));
         Refused("has no classification head from which", "extract", "--base", task["encoder"], "--tuned", task["tuned"], "--rank", "2", "--targets", "query,head", "--out", task["never"]);
         Refused("Are --base and --tuned exchanged?", "extract", "--base", task["tuned"], "--tuned", task["encoder"], "--rank", "2", "--out", task["never"]);
     }
@@ -62,7 +62,7 @@ public sealed class ExtractAndTruncateTests
     [Test]
     public void The_table_has_every_rank_with_accuracy_and_a_smaller_adapter_predicts()
     {
-        var table = Run("truncate", "--adapter", task["lora"], "--model", task.Model, "--data", task.Data, "--rank", "2", "--out", task["smaller"]);
+        var table = LoraProgram.Succeed("truncate", "--adapter", task["lora"], "--model", task.Model, "--data", task.Data, "--rank", "2", "--out", task["smaller"]);
         var rows = table.Lines.Skip(1).Take(5).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).ToList();
         Assert.That(rows.Select(row => row[0]), Is.EqualTo(new[] { "4", "3", "2", "1", "0" }));
         Assert.That(rows.Select(row => double.Parse(row[1], CultureInfo.InvariantCulture)), Is.Ordered.Ascending, "less rank drops more");
@@ -71,17 +71,17 @@ public sealed class ExtractAndTruncateTests
         Assert.That(ShownAccuracy(rows[2]), Is.EqualTo(Accuracy("evaluate", "--model", task.Model, "--adapter", task["smaller"], "--data", task.Data)));
         Assert.That(ShownAccuracy(rows[4]), Is.EqualTo(Accuracy("evaluate", "--model", task.Model, "--data", task.Data)), "the head was not trained: rank 0 is the base");
         Assert.That(table.Output, Does.Match(@"q_lin +4 → 2 "));
-        Assert.That(Run("inspect", task["smaller"]).Output, Does.Contain("[16, 2]").And.Contain("rank 2"));
-        Assert.That(Run("adapter", "check", task["smaller"], "--model", task.Model).Output, Does.Contain("4 hashes agree").And.Contain("0 errors, 0 warnings"));
+        Assert.That(LoraProgram.Succeed("inspect", task["smaller"]).Output, Does.Contain("[16, 2]").And.Contain("rank 2"));
+        Assert.That(LoraProgram.Succeed("adapter", "check", task["smaller"], "--model", task.Model).Output, Does.Contain("4 hashes agree").And.Contain("0 errors, 0 warnings"));
     }
 
     [Test]
     public void Without_a_model_the_table_tells_what_each_rank_drops()
     {
-        var result = Run("truncate", "--adapter", task["lora"], "--ranks", "1,3");
+        var result = LoraProgram.Succeed("truncate", "--adapter", task["lora"], "--ranks", "1,3");
         Assert.That(result.Lines, Has.Length.EqualTo(3));
         Assert.That(result.Output, Does.Not.Contain("accuracy"));
-        Run("truncate", "--adapter", task["lora"], "--energy", "0.5", "--out", task["half"]);
+        LoraProgram.Succeed("truncate", "--adapter", task["lora"], "--energy", "0.5", "--out", task["half"]);
         Assert.That(PeftConfig.Read(Path.Combine(task["half"], PeftAdapter.ConfigName)).Rank, Is.LessThan(4));
     }
 
@@ -118,19 +118,11 @@ public sealed class ExtractAndTruncateTests
     private static double Accuracy(params ReadOnlySpan<string> args)
     {
         string[] words = [.. args, "--json"];
-        return Math.Round(100 * JsonDocument.Parse(Run(words).Output).RootElement.GetProperty("accuracy").GetDouble(), 2);
+        return Math.Round(100 * JsonDocument.Parse(LoraProgram.Succeed(words).Output).RootElement.GetProperty("accuracy").GetDouble(), 2);
     }
 
     private static double Share(ProgramResult result) =>
         double.Parse(result.Output.Split("The adapter has ")[1].Split(' ')[0], CultureInfo.InvariantCulture);
 
-    private float[] Logits(params string[] model) => [.. Run(["predict", .. model, "--input", task.Data, "--json"]).Lines
-        .SelectMany(line => JsonDocument.Parse(line).RootElement.GetProperty("logits").EnumerateArray().Select(value => value.GetSingle()))];
-
-    private static ProgramResult Run(params string[] args)
-    {
-        var result = LoraProgram.Call(args);
-        Assert.That(result.Code, Is.Zero, $"lora {string.Join(' ', args)}: {result.Output}{result.Errors}");
-        return result;
-    }
+    private float[] Logits(params string[] model) => LoraProgram.Succeed(["predict", .. model, "--input", task.Data, "--json"]).Logits;
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using LoraScratch.Cli;
 using LoraScratch.Engine;
 
@@ -8,6 +9,9 @@ namespace LoraScratch.Tests.Cli;
 internal sealed record ProgramResult(int Code, string Output, string Errors)
 {
     public string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Of every text of 'predict --json'.</summary>
+    public float[] Logits => [.. Lines.SelectMany(line => JsonDocument.Parse(line).RootElement.GetProperty("logits").EnumerateArray().Select(value => value.GetSingle()))];
 }
 
 /// <summary>The program lora: as a process of its own, or, where a test needs many runs, as a call in this one.</summary>
@@ -50,6 +54,19 @@ internal static class LoraProgram
             Assert.Fail($"the program did not end within {Patience}");
         }
         return new ProgramResult(process.ExitCode, output.Result, errors.Result);
+    }
+
+    /// <summary>Runs a command within this process, which must do what is asked.</summary>
+    public static ProgramResult Succeed(params string[] args) => Expect(0, args);
+
+    /// <summary>Runs a command within this process, which must refuse what is asked.</summary>
+    public static ProgramResult Refuse(params string[] args) => Expect(1, args);
+
+    private static ProgramResult Expect(int code, string[] args)
+    {
+        var result = Call(args);
+        Assert.That(result.Code, Is.EqualTo(code), $"lora {string.Join(' ', args)}: {result.Output}{result.Errors}");
+        return result;
     }
 
     /// <summary>Runs a command within this process, whose console and device are as before afterwards.</summary>

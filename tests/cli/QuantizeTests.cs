@@ -14,8 +14,8 @@ public sealed class QuantizeTests
     public void TrainAndQuantize()
     {
         task = new TinyTask();
-        Run("quantize", "--model", task.Model, "--bits", "4", "--group-size", "16", "--out", task["int4"]);
-        Run("train", "--model", task["int4"], "--data", task.Data, "--method", "qa-lora", "--rank", "2", "--lr", "2e-2", "--max-steps", "12", "--threads", "1", "--out", task["pooled"]);
+        LoraProgram.Succeed("quantize", "--model", task.Model, "--bits", "4", "--group-size", "16", "--out", task["int4"]);
+        LoraProgram.Succeed("train", "--model", task["int4"], "--data", task.Data, "--method", "qa-lora", "--rank", "2", "--lr", "2e-2", "--max-steps", "12", "--threads", "1", "--out", task["pooled"]);
     }
 
     [OneTimeTearDown]
@@ -32,9 +32,9 @@ public sealed class QuantizeTests
         var config = DistilBertConfig.Load(task["int4"]);
         Assert.That(config.Quantized, Has.Count.EqualTo(12).And.All.Matches<KeyValuePair<string, LoraScratch.Engine.QuantizationFormat>>(entry => entry.Value is { Bits: 4, GroupSize: 16 }));
         Assert.That(File.ReadAllText(Path.Combine(task["int4"], "config.json")), Does.Contain(DistilBertConfig.OwnModelType), "no other program must take the folder for a float model");
-        Assert.That(Run("inspect", task["int4"]).Output, Does.Contain("INT4, groups of 16").And.Contain("--method qa-lora --rank 8").And.Not.Contain("--method full"));
+        Assert.That(LoraProgram.Succeed("inspect", task["int4"]).Output, Does.Contain("INT4, groups of 16").And.Contain("--method qa-lora --rank 8").And.Not.Contain("--method full"));
 
-        Run("quantize", "--model", task.Model, "--bits", "8", "--group-size", "16", "--out", task["int8"]);
+        LoraProgram.Succeed("quantize", "--model", task.Model, "--bits", "8", "--group-size", "16", "--out", task["int8"]);
         var (exact, fine, coarse) = (Logits("--model", task.Model), Logits("--model", task["int8"]), Logits("--model", task["int4"]));
         Assert.That(Distance(exact, fine), Is.LessThan(0.05).And.GreaterThan(0));
         Assert.That(Distance(exact, coarse), Is.GreaterThan(Distance(exact, fine)), "fewer bits, larger error");
@@ -43,8 +43,8 @@ public sealed class QuantizeTests
     [Test]
     public void Calibration_texts_give_the_error_of_the_output_and_gptq_makes_it_smaller()
     {
-        var nearest = Run("quantize", "--model", task.Model, "--bits", "3", "--group-size", "16", "--calibration", task.Data, "--out", task["rtn3"], "--data", task.Data).Output;
-        var gptq = Run("quantize", "--model", task.Model, "--bits", "3", "--group-size", "16", "--method", "gptq", "--calibration", task.Data, "--calibration-texts", "60", "--out", task["gptq3"]).Output;
+        var nearest = LoraProgram.Succeed("quantize", "--model", task.Model, "--bits", "3", "--group-size", "16", "--calibration", task.Data, "--out", task["rtn3"], "--data", task.Data).Output;
+        var gptq = LoraProgram.Succeed("quantize", "--model", task.Model, "--bits", "3", "--group-size", "16", "--method", "gptq", "--calibration", task.Data, "--calibration-texts", "60", "--out", task["gptq3"]).Output;
         Assert.That(nearest, Does.Contain("error/|XW|").And.Match(@"accuracy \d+\.\d\d % → \d+\.\d\d %").And.Match(@"12 layers, INT3, groups of 16: \S+ KiB → \S+ KiB \(21.88 %\)"));
         Assert.That(OutputErrors(gptq).Sum(), Is.LessThan(OutputErrors(nearest).Sum()));
     }
@@ -58,7 +58,7 @@ public sealed class QuantizeTests
         {
             Assert.That(file.Tensors[$"base_model.model.{Query}.lora_A.weight"].Shape, Is.EqualTo(new long[] { 2, 1 }), "one column for each group");
         }
-        var merge = Run("merge", "--model", task["int4"], "--adapter", task["pooled"], "--out", task["merged"]);
+        var merge = LoraProgram.Succeed("merge", "--model", task["int4"], "--adapter", task["pooled"], "--out", task["merged"]);
         Assert.That(merge.Output, Does.Contain("Merged 4 layers"));
         var (with, merged, without) = (Logits("--model", task["int4"], "--adapter", task["pooled"]), Logits("--model", task["merged"]), Logits("--model", task["int4"]));
         Assert.That(Distance(with, merged), Is.LessThan(1e-5), "of the largest logit");
@@ -70,9 +70,9 @@ public sealed class QuantizeTests
     [Test]
     public void Training_goes_on_from_such_an_adapter()
     {
-        Run("train", "--model", task["int4"], "--data", task.Data, "--method", "qa-lora", "--init-adapter", task["pooled"], "--lr", "1e-2", "--max-steps", "4", "--threads", "1", "--out", task["further"]);
+        LoraProgram.Succeed("train", "--model", task["int4"], "--data", task.Data, "--method", "qa-lora", "--init-adapter", task["pooled"], "--lr", "1e-2", "--max-steps", "4", "--threads", "1", "--out", task["further"]);
         Assert.That(Distance(Logits("--model", task["int4"], "--adapter", task["pooled"]), Logits("--model", task["int4"], "--adapter", task["further"])), Is.GreaterThan(1e-3));
-        Assert.That(Refused("train", "--model", task["int4"], "--data", task.Data, "--init-adapter", task["pooled"], "--out", task["never"]).Errors, Does.Contain("Take --method qa-lora"));
+        Assert.That(LoraProgram.Refuse("train", "--model", task["int4"], "--data", task.Data, "--init-adapter", task["pooled"], "--out", task["never"]).Errors, Does.Contain("Take --method qa-lora"));
     }
 
     [TestCase("rtn")]
@@ -80,7 +80,7 @@ public sealed class QuantizeTests
     public void A_float_model_is_quantised_first_and_the_result_is_the_merged_model(string method)
     {
         string[] common = ["train", "--model", task.Model, "--data", task.Data, "--method", "qa-lora", "--bits", "4", "--group-size", "16", "--quantization", method, "--rank", "2", "--lr", "1e-2", "--max-steps", "8", "--threads", "1"];
-        var result = Run([.. common, "--out", task[$"whole-{method}"]]);
+        var result = LoraProgram.Succeed([.. common, "--out", task[$"whole-{method}"]]);
         Assert.That(result.Errors, Does.Contain("12 layers, INT4, groups of 16").And.Contain("q_lin → "));
         Assert.That(result.Output, Does.Contain($"lora predict --model {task[$"whole-{method}"]}"));
         Assert.That(DistilBertConfig.Load(task[$"whole-{method}"]).Quantized, Has.Count.EqualTo(12));
@@ -88,14 +88,14 @@ public sealed class QuantizeTests
         Assert.That((options.GetProperty("method").GetString(), options.GetProperty("quantization").GetString(), options.GetProperty("bits").GetInt32(), options.GetProperty("train-head").GetBoolean()),
             Is.EqualTo(("qa-lora", method, 4, true)));
 
-        Run([.. common, "--out", task[$"again-{method}"]]);
+        LoraProgram.Succeed([.. common, "--out", task[$"again-{method}"]]);
         Assert.That(Weights(task[$"again-{method}"]), Is.EqualTo(Weights(task[$"whole-{method}"])), "the same codes and the same training, bit for bit");
     }
 
     [Test]
     public void Methods_are_compared_with_their_bytes()
     {
-        var result = Run("compare", "--model", task.Model, "--data", task.Data, "--methods", "lora,qa-lora", "--bits", "4", "--group-size", "16", "--lr", "1e-2", "--epochs", "1", "--threads", "1", "--out", task["comparison"]);
+        var result = LoraProgram.Succeed("compare", "--model", task.Model, "--data", task.Data, "--methods", "lora,qa-lora", "--bits", "4", "--group-size", "16", "--lr", "1e-2", "--epochs", "1", "--threads", "1", "--out", task["comparison"]);
         Assert.That(result.Output, Does.Contain("QA-LoRA (query, value)").And.Contain("deployed").And.Match(@"merged and then quantised \(INT4, groups of 16, rtn\): test \d+\.\d\d %"));
         var methods = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["comparison"], "results.json"))).RootElement.GetProperty("methods").EnumerateArray().ToList();
         Assert.That(methods[1].GetProperty("deployed_bytes").GetInt64(), Is.LessThan(methods[1].GetProperty("training_bytes").GetInt64()).And.LessThan(methods[0].GetProperty("deployed_bytes").GetInt64()));
@@ -155,7 +155,7 @@ public sealed class QuantizeTests
         var text = File.ReadAllText(Path.Combine(task["int4"], "config.json"));
         Assert.That(text, Does.Contain(from));
         File.WriteAllText(Path.Combine(folder, "config.json"), text.Replace(from, to));
-        Assert.That(Refused("predict", "--model", folder, "--text", "film").Errors, Does.Contain(message));
+        Assert.That(LoraProgram.Refuse("predict", "--model", folder, "--text", "film").Errors, Does.Contain(message));
     }
 
     private static double[] OutputErrors(string table) => [.. table.Split('\n').Where(line => line.StartsWith("distilbert.", StringComparison.Ordinal))
@@ -172,17 +172,5 @@ public sealed class QuantizeTests
     /// <summary>The largest difference, as a share of the largest logit.</summary>
     private static double Distance(float[] left, float[] right) => left.Zip(right, (a, b) => Math.Abs(a - b)).Max() / left.Max(Math.Abs);
 
-    private float[] Logits(params string[] model) => [.. Run(["predict", .. model, "--input", task.Data, "--json"]).Lines
-        .SelectMany(line => JsonDocument.Parse(line).RootElement.GetProperty("logits").EnumerateArray().Select(value => value.GetSingle()))];
-
-    private static ProgramResult Run(params string[] args) => Checked(args, 0);
-
-    private static ProgramResult Refused(params string[] args) => Checked(args, 1);
-
-    private static ProgramResult Checked(string[] args, int expected)
-    {
-        var result = LoraProgram.Call(args);
-        Assert.That(result.Code, Is.EqualTo(expected), $"lora {string.Join(' ', args)}: {result.Output}{result.Errors}");
-        return result;
-    }
+    private float[] Logits(params string[] model) => LoraProgram.Succeed(["predict", .. model, "--input", task.Data, "--json"]).Logits;
 }

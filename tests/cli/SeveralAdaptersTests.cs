@@ -12,12 +12,12 @@ public sealed class SeveralAdaptersTests
     {
         task = new TinyTask();
         task.Write("topics.csv", TinyTask.Reviews(60, seed: 4, negative: "business", positive: "art") + "the plot was plot,story\nthe story was story,story\n");
-        Run("train", "--model", task.Model, "--data", task.Data, "--out", task["mood"], "--max-steps", "3", "--rank", "2");
-        Run("train", "--model", task.Model, "--data", task.Data, "--out", task["other"], "--max-steps", "8", "--rank", "3", "--lr", "1e-2", "--seed", "9");
+        LoraProgram.Succeed("train", "--model", task.Model, "--data", task.Data, "--out", task["mood"], "--max-steps", "3", "--rank", "2");
+        LoraProgram.Succeed("train", "--model", task.Model, "--data", task.Data, "--out", task["other"], "--max-steps", "8", "--rank", "3", "--lr", "1e-2", "--seed", "9");
         // An encoder without a head, and two tasks with different classes on it.
         HeadlessModel.Write(task, task["encoder"]);
-        Run("train", "--model", task["encoder"], "--data", task.Data, "--out", task["two"], "--max-steps", "2");
-        Run("train", "--model", task["encoder"], "--data", task["topics.csv"], "--out", task["three"], "--max-steps", "2", "--seed", "5");
+        LoraProgram.Succeed("train", "--model", task["encoder"], "--data", task.Data, "--out", task["two"], "--max-steps", "2");
+        LoraProgram.Succeed("train", "--model", task["encoder"], "--data", task["topics.csv"], "--out", task["three"], "--max-steps", "2", "--seed", "5");
     }
 
     [OneTimeTearDown]
@@ -28,38 +28,38 @@ public sealed class SeveralAdaptersTests
     public void Predictions_of_several_adapters_are_those_of_each_alone(string model, string first, string second)
     {
         model = model == "MODEL" ? task.Model : task[model];
-        var lines = Run("predict", "--model", model, "--adapter", $"a={task[first]}", "--adapter", task[second], "--input", task.Data, "--json").Lines;
-        var alone = new[] { first, second }.Select(adapter => Run("predict", "--model", model, "--adapter", task[adapter], "--input", task.Data, "--json").Lines).ToArray();
+        var lines = LoraProgram.Succeed("predict", "--model", model, "--adapter", $"a={task[first]}", "--adapter", task[second], "--input", task.Data, "--json").Lines;
+        var alone = new[] { first, second }.Select(adapter => LoraProgram.Succeed("predict", "--model", model, "--adapter", task[adapter], "--input", task.Data, "--json").Lines).ToArray();
         Assert.That(lines, Has.Length.EqualTo(160));
         for (var i = 0; i < 80; i++)
         {
             Assert.That(lines[2 * i], Is.EqualTo("{\"adapter\":\"a\"," + alone[0][i][1..]));
             Assert.That(lines[2 * i + 1], Is.EqualTo($"{{\"adapter\":\"{second}\"," + alone[1][i][1..]));
         }
-        var chosen = Run("predict", "--model", model, "--adapter", $"a={task[first]}", "--adapter", $"b={task[second]}", "--active", "b", "--text", "the film was superb").Output;
+        var chosen = LoraProgram.Succeed("predict", "--model", model, "--adapter", $"a={task[first]}", "--adapter", $"b={task[second]}", "--active", "b", "--text", "the film was superb").Output;
         Assert.That(chosen, Does.StartWith("b: "));
     }
 
     [Test]
     public void Base_means_the_model_without_any()
     {
-        var alone = Run("predict", "--model", task.Model, "--text", "the film was superb", "--json").Output;
-        Assert.That(Run("predict", "--model", task.Model, "--adapter", task["mood"], "--active", "base", "--text", "the film was superb", "--json").Output, Is.EqualTo(alone));
+        var alone = LoraProgram.Succeed("predict", "--model", task.Model, "--text", "the film was superb", "--json").Output;
+        Assert.That(LoraProgram.Succeed("predict", "--model", task.Model, "--adapter", task["mood"], "--active", "base", "--text", "the film was superb", "--json").Output, Is.EqualTo(alone));
         Refuse("it has no trained classification head", "predict", "--model", task["encoder"], "--adapter", task["two"], "--active", "base", "--text", "film");
     }
 
     [Test]
     public void Evaluation_gives_an_object_for_each()
     {
-        var lines = Run("evaluate", "--model", task.Model, "--adapter", task["mood"], "--adapter", task["other"], "--data", task.Data, "--json").Lines;
+        var lines = LoraProgram.Succeed("evaluate", "--model", task.Model, "--adapter", task["mood"], "--adapter", task["other"], "--data", task.Data, "--json").Lines;
         Assert.That(lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("adapter").GetString()), Is.EqualTo(new[] { "mood", "other" }));
-        Assert.That(Run("evaluate", "--model", task.Model, "--adapter", task["mood"], "--adapter", task["other"], "--data", task.Data).Output, Does.Match("^mood:\naccuracy").And.Contain("\nother:\naccuracy"));
+        Assert.That(LoraProgram.Succeed("evaluate", "--model", task.Model, "--adapter", task["mood"], "--adapter", task["other"], "--data", task.Data).Output, Does.Match("^mood:\naccuracy").And.Contain("\nother:\naccuracy"));
     }
 
     [Test]
     public void Inspect_shows_what_each_adapter_trains()
     {
-        var shown = Run("inspect", task["encoder"], "--adapter", task["two"], "--adapter", task["three"]).Output;
+        var shown = LoraProgram.Succeed("inspect", task["encoder"], "--adapter", task["two"], "--adapter", task["three"]).Output;
         Assert.That(shown, Does.Match(@"\* base +frozen\n").And.Match(@"  two +4 layers, rank 8, s = 2; 1,330 parameters, 1,330 of them trainable\n"));
         Assert.That(shown, Does.Contain("three: art, business, story\n").And.Contain("stays trainable: classifier, 51 parameters"));
     }
@@ -77,7 +77,7 @@ public sealed class SeveralAdaptersTests
     [Test]
     public void An_adapter_on_another_model_is_refused_unless_asked_for()
     {
-        Run("train", "--config", task["config.json"], "--vocab", task["vocab.txt"], "--data", task.Data, "--method", "full", "--max-steps", "1", "--seed", "77", "--out", task["stranger"]);
+        LoraProgram.Succeed("train", "--config", task["config.json"], "--vocab", task["vocab.txt"], "--data", task.Data, "--method", "full", "--max-steps", "1", "--seed", "77", "--out", task["stranger"]);
         string[] trained = ["--model", task["stranger"], "--adapter", task["mood"]];
         Refuse("give --any-base", ["predict", .. trained, "--text", "film"]);
         Refuse("give --any-base", ["evaluate", .. trained, "--data", task.Data]);
@@ -85,16 +85,9 @@ public sealed class SeveralAdaptersTests
         Refuse("give --any-base", "train", "--model", task["stranger"], "--init-adapter", task["mood"], "--data", task.Data, "--out", task["further"]);
         Refuse("give --any-base", "inspect", task["stranger"], "--adapter", task["mood"]);
         Assert.That(Directory.Exists(task["merged"]) || Directory.Exists(task["further"]), Is.False);
-        Assert.That(Run(["merge", .. trained, "--out", task["merged"], "--any-base"]).Errors, Does.Contain("note: ").And.Contain("used all the same"));
-        Run("train", "--model", task["stranger"], "--init-adapter", task["mood"], "--data", task.Data, "--max-steps", "1", "--any-base", "--out", task["further"]);
-        Assert.That(Run("predict", "--model", task["stranger"], "--adapter", task["further"], "--text", "film").Errors, Is.Empty, "it belongs to the new base now");
-    }
-
-    private static ProgramResult Run(params string[] args)
-    {
-        var result = LoraProgram.Call(args);
-        Assert.That(result.Code, Is.Zero, $"lora {string.Join(' ', args)}: {result.Errors}");
-        return result;
+        Assert.That(LoraProgram.Succeed(["merge", .. trained, "--out", task["merged"], "--any-base"]).Errors, Does.Contain("note: ").And.Contain("used all the same"));
+        LoraProgram.Succeed("train", "--model", task["stranger"], "--init-adapter", task["mood"], "--data", task.Data, "--max-steps", "1", "--any-base", "--out", task["further"]);
+        Assert.That(LoraProgram.Succeed("predict", "--model", task["stranger"], "--adapter", task["further"], "--text", "film").Errors, Is.Empty, "it belongs to the new base now");
     }
 
     private static void Refuse(string message, params string[] args)
