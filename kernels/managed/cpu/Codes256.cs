@@ -17,16 +17,25 @@ internal readonly unsafe struct Codes256<TBits> : ICodes<Vector<float>> where TB
     private static Vector256<uint> EachFourBitsOfTwoWords => Vector256.Create(0u, 0, 4, 4, 8, 8, 12, 12);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Load(byte* block, int part)
+    public static Vector<float> First(GroupGrid* grid) => new(grid->Scale);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Second(GroupGrid* grid) => new(-grid->Zero);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Weights(byte* block, int part, Vector<float> scale, Vector<float> minusZero) => (Codes(block, part).AsVector() + minusZero) * scale;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Codes(byte* block, int part)
     {
         if (TBits.Bits == 8)
         {
-            return Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(block + (8 * part))).AsVector();
+            return Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(block + (8 * part)));
         }
         if (TBits.Bits == 4)
         {
             var words = Vector256.Create(*(ulong*)block >> (16 * part)).AsUInt32();     // what comes from one word into the other lies above the mask
-            return Vector256.ConvertToSingle((Avx2.ShiftRightLogicalVariable(words, EachFourBitsOfTwoWords) & Vector256.Create(15u)).AsInt32()).AsVector();
+            return Vector256.ConvertToSingle((Avx2.ShiftRightLogicalVariable(words, EachFourBitsOfTwoWords) & Vector256.Create(15u)).AsInt32());
         }
         var codes = Avx2.ShiftRightLogicalVariable(Vector256.Create(*(uint*)block >> (16 * part)), EachTwoBits) & Vector256.Create(3u);
         if (TBits.Bits == 3)
@@ -34,6 +43,6 @@ internal readonly unsafe struct Codes256<TBits> : ICodes<Vector<float>> where TB
             var high = Avx2.ShiftRightLogicalVariable(Vector256.Create((uint)*(ushort*)(block + 4) >> (8 * part)), EachBit) & Vector256.Create(1u);
             codes |= high << 2;
         }
-        return Vector256.ConvertToSingle(codes.AsInt32()).AsVector();
+        return Vector256.ConvertToSingle(codes.AsInt32());
     }
 }

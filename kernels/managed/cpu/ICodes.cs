@@ -2,15 +2,25 @@ using System.Runtime.CompilerServices;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>Codes of one width in bits on their way from memory to a register of floats; how they lie says <see cref="PackedCodes"/>.</summary>
+/// <summary>
+/// Codes of one width in bits on their way from memory to a register of weights, α·(q − ζ); how they lie says <see cref="PackedCodes"/>. What is needed of a group stands in two registers: scale and
+/// zero for arithmetic, or a table of all the weights that the group can have, from which a processor with such an instruction takes 16 at once.
+/// </summary>
 /// <typeparam name="V">The register.</typeparam>
 internal unsafe interface ICodes<V> where V : struct
 {
     /// <summary>Bytes of a block of 16 codes.</summary>
     static abstract int BlockBytes { get; }
 
-    /// <summary>Codes part·Width … of a block, as floats.</summary>
-    static abstract V Load(byte* block, int part);
+    /// <summary>The first register of a group.</summary>
+    static abstract V First(GroupGrid* grid);
+
+    /// <summary>The second one.</summary>
+    static abstract V Second(GroupGrid* grid);
+
+    /// <summary>Weights part·Width … of a block.</summary>
+    /// <param name="block">16 codes.</param> <param name="part">Which of the registers that they make.</param> <param name="first">Of their group.</param> <param name="second">Of their group.</param>
+    static abstract V Weights(byte* block, int part, V first, V second);
 }
 
 /// <summary>A number that types can tell apart: the bits of a code.</summary>
@@ -32,8 +42,12 @@ internal readonly unsafe struct ScalarCodes<V, R, TBits> : ICodes<V> where V : s
 {
     public static int BlockBytes => 2 * TBits.Bits;
 
+    public static V First(GroupGrid* grid) => R.Of(grid->Scale);
+
+    public static V Second(GroupGrid* grid) => R.Of(-grid->Zero);
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static V Load(byte* block, int part)
+    public static V Weights(byte* block, int part, V scale, V minusZero)
     {
         var lanes = stackalloc float[R.Width];
         for (var lane = 0; lane < R.Width; lane++)
@@ -48,6 +62,6 @@ internal readonly unsafe struct ScalarCodes<V, R, TBits> : ICodes<V> where V : s
             }
             lanes[lane] = code;
         }
-        return R.Load(lanes);
+        return R.Multiply(R.Add(R.Load(lanes), minusZero), scale);
     }
 }

@@ -42,12 +42,12 @@ internal readonly unsafe struct PackedWeight
         var left = GroupSize - (column % GroupSize);
         for (var end = to + count; to < end; left = GroupSize, grid++)
         {
-            V scale = R.Of(grid->Scale), minusZero = R.Of(-grid->Zero);
+            V first = TCodes.First(grid), second = TCodes.Second(grid);
             for (; left > 0 && to < end; left -= PackedCodes.BlockSize)
             {
                 for (var part = 0; part < PackedCodes.BlockSize / R.Width; part++)
                 {
-                    R.Store(to, R.Multiply(R.Add(TCodes.Load(block, part), minusZero), scale));
+                    R.Store(to, TCodes.Weights(block, part, first, second));
                     to += R.Width;
                 }
                 block += TCodes.BlockBytes;

@@ -69,8 +69,8 @@ internal static unsafe class QuantizedColumns
             var (rowBytes, groups) = (weight.RowBytes, weight.Groups);
             for (var end = q + (depth * Lines); q < end; q += Lines)
             {
-                var w0 = R.Multiply(R.Add(TCodes.Load(codes0, part0), R.Of(-grid0->Zero)), R.Of(grid0->Scale));
-                var w1 = R.Multiply(R.Add(TCodes.Load(codes1, part1), R.Of(-grid1->Zero)), R.Of(grid1->Scale));
+                var w0 = TCodes.Weights(codes0, part0, TCodes.First(grid0), TCodes.Second(grid0));
+                var w1 = TCodes.Weights(codes1, part1, TCodes.First(grid1), TCodes.Second(grid1));
                 var number = R.Of(q[0]);
                 y00 = R.MultiplyAdd(number, w0, y00);
                 y01 = R.MultiplyAdd(number, w1, y01);
