@@ -4,7 +4,7 @@ namespace LoraScratch.Engine;
 
 /// <summary>
 /// The weight of a linear layer in signed bytes with one scale for each output channel, on a device:
-/// <code>ŵ[j, i] = α[j] · q[j, i],   α[j] = maxᵢ |w[j, i]| / 127,   q[j, i] = round(w[j, i] / α[j])</code>
+/// <code>ŵ[j, i] = α[j] · c[j, i],   α[j] = maxᵢ |w[j, i]| / 127,   c[j, i] = round(w[j, i] / α[j])</code>
 /// so that ŵ is w to within α/2, 0 stays 0, and a factor can be taken out of every sum over i: products are sums of whole numbers (<see cref="Ops.DynamicInt8Linear"/>). With 8 bits there is nothing to gain from
 /// clipping the largest weight, or from groups: the error of a layer is a few tenths of a percent.
 /// <para>
@@ -20,9 +20,10 @@ public sealed class ChannelQuantizedWeight : IDisposable
 
     /// <summary>A weight of given codes.</summary>
     /// <param name="outFeatures">out</param> <param name="inFeatures">in, at most <see cref="Int8Matrix.MostInputs"/></param>
-    /// <param name="codes">q [out, in], −127 to 127</param> <param name="scales">α [out], positive</param> <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <param name="codes">c [out, in], −127 to 127</param> <param name="scales">α [out], positive</param> <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A code or scale is out of range, or there are more inputs than an integer sum has room for.</exception>
     /// <exception cref="ShapeMismatchException">There are too many or too few codes or scales.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no outputs or no inputs.</exception>
     public ChannelQuantizedWeight(int outFeatures, int inFeatures, ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, IBackend? backend = null)
     {
         CheckInput($"a weight [{outFeatures}, {inFeatures}]", inFeatures);
@@ -60,6 +61,7 @@ public sealed class ChannelQuantizedWeight : IDisposable
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param> <param name="layer">The layer's name, for messages.</param>
     /// <exception cref="InputException">A weight is not finite, or there are too many inputs.</exception>
     /// <exception cref="ShapeMismatchException">There are too many or too few numbers.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no outputs or no inputs.</exception>
     public static ChannelQuantizedWeight Quantize(ReadOnlySpan<float> weight, int outFeatures, int inFeatures, IBackend? backend = null, string layer = "the layer")
     {
         CheckInput(layer, inFeatures);
@@ -84,6 +86,7 @@ public sealed class ChannelQuantizedWeight : IDisposable
     /// <summary>Checks that a layer can be quantised so.</summary>
     /// <param name="layer">The layer's name, for the message.</param> <param name="inFeatures">Width of its input.</param>
     /// <exception cref="InputException">A sum of so many products might leave 32 bits.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are no inputs.</exception>
     public static void CheckInput(string layer, int inFeatures)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(inFeatures);
@@ -134,10 +137,9 @@ public sealed class ChannelQuantizedWeight : IDisposable
         sums.Dispose();
     }
 
-    /// <summary>max |w| / 127, or, where that is none, the smallest normal float, in steps of which any smaller weight is 0.</summary>
+    /// <summary>max |w| / 127, but at least <see cref="Int8Matrix.SmallestScale"/>.</summary>
     private static float ScaleOf(ReadOnlySpan<float> row, int j, string layer)
     {
-        const float SmallestNormal = 1.17549435e-38f;
         var largest = 0f;
         for (var i = 0; i < row.Length; i++)
         {
@@ -148,7 +150,7 @@ public sealed class ChannelQuantizedWeight : IDisposable
             }
             largest = Math.Max(largest, Math.Abs(row[i]));
         }
-        return Math.Max(largest / Int8Matrix.LargestCode, SmallestNormal);
+        return Math.Max(largest / Int8Matrix.LargestCode, Int8Matrix.SmallestScale);
     }
 
     private void Check(ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine;
@@ -13,7 +14,11 @@ public delegate void GradientFunction(Tensor dY, GradientSum dX);
 /// <param name="tensor">The tensor x whose gradient dX this is.</param>
 public readonly struct GradientSum(Tensor tensor)
 {
-    /// <summary>dX for a kernel that adds to it: empty before the first share. It counts as written once it was asked for, so hand it to the kernel at once.</summary>
+    /// <summary>
+    /// dX for a kernel that adds to it: before the first share an empty one, whose memory is undefined and is written by that kernel. It counts as written once it was asked for, so hand it to
+    /// the kernel at once.
+    /// </summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     public Accumulator Data
     {
         get

@@ -27,7 +27,7 @@ namespace LoraScratch.Engine.NN;
 /// </para>
 /// <code>|y[n, j] − (xWᵀ + b)[n, j]| ≤ β[n]/2 · Σᵢ |w[j, i]| + α[j]/2 · Σᵢ |x̂[n, i]|</code>
 /// <para>
-/// and, as the roundings of different inputs have different signs, about √in of that bound instead of in of its terms.
+/// and, as the roundings of different inputs have different signs, usually no more than about 1/√in of that bound.
 /// </para>
 /// <para>
 /// <b>Why a zero.</b> A symmetric code of a row has steps of max|x|/127, twice as wide as (hi − lo)/255 where all numbers have one sign. The outputs of GELU, which the widest product of a transformer reads,

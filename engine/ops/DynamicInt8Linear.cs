@@ -16,29 +16,20 @@ public static partial class Ops
     /// <exception cref="InvalidOperationException">A gradient for x is asked for.</exception>
     public static Tensor DynamicInt8Linear(this Tensor x, ChannelQuantizedWeight weight, Tensor? bias = null)
     {
-        if (x.Shape.Rank == 0 || x.Shape.Columns != weight.InFeatures)
-        {
-            throw new ShapeMismatchException($"DynamicInt8Linear: x {x.Shape} · weight {weight.Shape}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
-        }
-        Device.RequireSame(nameof(DynamicInt8Linear), "x", x.Backend, "weight", weight.Backend);
-        Device.RequireSame(nameof(DynamicInt8Linear), "x", x.Backend, "bias", bias?.Backend ?? x.Backend);
-        if (bias is not null && (bias.Shape.Rank != 1 || bias.Shape.Count != weight.OutFeatures))
-        {
-            throw new ShapeMismatchException($"DynamicInt8Linear: weight {weight.Shape} needs a bias of shape [{weight.OutFeatures}], got {bias.Shape}.");
-        }
+        RequireLinear(nameof(DynamicInt8Linear), x, weight.Shape, weight.Backend, bias);
         if (x.RequiresGradient && !NoGradient.IsActive)
         {
             throw new InvalidOperationException("DynamicInt8Linear: x requires a gradient, and there is none through numbers that are rounded on the way. This layer is for prediction: use it inside of "
                 + "'using (new NoGradient())', or freeze what comes before it. To train, take the model of float layers, or QA-LoRA on group-quantised ones, and quantise dynamically afterwards.");
         }
         var (backend, rows, matrix) = (x.Backend, x.Shape.Rows, weight.Matrix);
-        using var codes = backend.Allocate<byte>(rows * matrix.RowStride);
-        using var grids = backend.Allocate<RowGrid>(rows);
-        using var sums = backend.Allocate<int>(rows * weight.OutFeatures);
         var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), backend);
+        using var codes = backend.Allocate<byte>(checked(rows * matrix.RowStride));
+        using var grids = backend.Allocate<RowGrid>(rows);
+        using var sums = backend.Allocate<int>(y.Shape.Count);
         backend.QuantizeRows(codes, grids, x.Data);                             // x ≈ β·(q − ζ)
-        backend.Product(sums, codes, matrix);                                   // S = Σ q·q_w
-        backend.Dequantize(y.Data, sums, grids, matrix, bias?.Data);            // y = β·α·(S − ζ·Σ q_w) + b
+        backend.Product(sums, codes, matrix);                                   // S = Σ q·c
+        backend.Dequantize(y.Data, sums, grids, matrix, bias?.Data);            // y = β·α·(S − ζ·C) + b, C = Σ c
         if (bias is not null)
         {
             y.GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));

@@ -40,16 +40,7 @@ public static partial class Ops
     /// <exception cref="ShapeMismatchException">The input widths differ, or the bias does not fit.</exception>
     public static Tensor Linear(this Tensor x, Tensor weight, Tensor? bias = null)
     {
-        if (weight.Shape.Rank != 2 || x.Shape.Rank == 0 || x.Shape.Columns != weight.Shape.Columns)
-        {
-            throw new ShapeMismatchException($"Linear: x {x.Shape} · weight {weight.Shape}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
-        }
-        Device.RequireSame(nameof(Linear), "x", x.Backend, "weight", weight.Backend);
-        Device.RequireSame(nameof(Linear), "x", x.Backend, "bias", bias?.Backend ?? x.Backend);
-        if (bias is not null && (bias.Shape.Rank != 1 || bias.Shape.Count != weight.Shape.Rows))
-        {
-            throw new ShapeMismatchException($"Linear: weight {weight.Shape} needs a bias of shape [{weight.Shape.Rows}], got {bias.Shape}.");
-        }
+        RequireLinear(nameof(Linear), x, weight.Shape, weight.Backend, bias);
         var y = Tensor.Result(x.Shape.WithColumns(weight.Shape.Rows), x.Backend);
         y.Backend.Product(y.Matrix, x.Matrix, weight.Matrix.T);
         y.GradientFor(x, "dX += dY·W", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix), needs: weight)
@@ -122,6 +113,21 @@ public static partial class Ops
     }
 
     private static Matrix Batch(Tensor x) => new(x.Data, x.Shape[1], x.Shape[2], x.Shape[2], Batch: x.Shape[0], BatchStride: x.Shape[1] * x.Shape[2]);
+
+    /// <summary>Throws where a fully connected layer cannot be computed, in whatever form its weight [out, in] is kept.</summary>
+    private static void RequireLinear(string op, Tensor x, Shape weight, IBackend backend, Tensor? bias)
+    {
+        if (weight.Rank != 2 || x.Shape.Rank == 0 || x.Shape.Columns != weight.Columns)
+        {
+            throw new ShapeMismatchException($"{op}: x {x.Shape} · weight {weight}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
+        }
+        Device.RequireSame(op, "x", x.Backend, "weight", backend);
+        Device.RequireSame(op, "x", x.Backend, "bias", bias?.Backend ?? x.Backend);
+        if (bias is not null && (bias.Shape.Rank != 1 || bias.Shape.Count != weight.Rows))
+        {
+            throw new ShapeMismatchException($"{op}: weight {weight} needs a bias of shape [{weight.Rows}], got {bias.Shape}.");
+        }
+    }
 
     private static void RequireProduct(string op, Tensor x, Tensor w)
     {

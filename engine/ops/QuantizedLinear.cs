@@ -7,16 +7,7 @@ public static partial class Ops
     /// <exception cref="ShapeMismatchException">The input widths differ, or the bias does not fit.</exception>
     public static Tensor QuantizedLinear(this Tensor x, GroupQuantizedWeight weight, Tensor? bias = null)
     {
-        if (x.Shape.Rank == 0 || x.Shape.Columns != weight.InFeatures)
-        {
-            throw new ShapeMismatchException($"QuantizedLinear: x {x.Shape} · weight {weight.Shape}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
-        }
-        Device.RequireSame(nameof(QuantizedLinear), "x", x.Backend, "weight", weight.Backend);
-        Device.RequireSame(nameof(QuantizedLinear), "x", x.Backend, "bias", bias?.Backend ?? x.Backend);
-        if (bias is not null && (bias.Shape.Rank != 1 || bias.Shape.Count != weight.OutFeatures))
-        {
-            throw new ShapeMismatchException($"QuantizedLinear: weight {weight.Shape} needs a bias of shape [{weight.OutFeatures}], got {bias.Shape}.");
-        }
+        RequireLinear(nameof(QuantizedLinear), x, weight.Shape, weight.Backend, bias);
         var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), x.Backend);
         y.Backend.Product(y.Matrix, x.Matrix, weight.Matrix.T);
         y.GradientFor(x, "dX += dY·Ŵ", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix));

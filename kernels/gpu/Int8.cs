@@ -35,7 +35,6 @@ public sealed partial class GpuBackend
     /// <summary>A row of x: its range, then its codes. The largest float is the bound of what is finite; a number that is none compares with nothing.</summary>
     internal readonly struct QuantizeRowKernel(ArrayView<byte> codes, ArrayView<RowGrid> grids, ArrayView<float> x, int columns, int stride) : IRowKernel
     {
-        private const float SmallestNormal = 1.17549435e-38f;
         private const float LargestCode = 255;
 
         public void Row<TTeam>(int row) where TTeam : struct, ITeam
@@ -52,7 +51,7 @@ public sealed partial class GpuBackend
             highest = TTeam.Max(highest);
             strange = TTeam.Max(strange);
             var scale = highest / LargestCode - lowest / LargestCode;
-            scale = scale < SmallestNormal || strange > 0 ? SmallestNormal : scale;
+            scale = scale < Int8Matrix.SmallestScale || strange > 0 ? Int8Matrix.SmallestScale : scale;
             var zero = Cut(Rounded(-lowest / scale));
             if (TTeam.Thread == 0)
             {

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// A weight of signed bytes as the integer product reads it: output j has a scale α of its own, and its code q for input i stands for
-/// <code>ŵ[j, i] = α[j] · q[j, i],   −127 ≤ q ≤ 127</code>
+/// A weight of signed bytes as the integer product reads it: output j has a scale α of its own, and its code c for input i stands for
+/// <code>ŵ[j, i] = α[j] · c[j, i],   −127 ≤ c ≤ 127</code>
 /// <para>
 /// <b>Layout.</b> Panels of <see cref="PanelOutputs"/> outputs, one after the other. A panel holds, for each <see cref="Quad"/> of neighbouring inputs, the four codes of its first output, the four of
 /// its second, and so on: 64 bytes, in which a register finds the four codes that one instruction multiplies with four of X and sums up. Where outputs or inputs are no multiple, codes of 0 fill the rest.
@@ -16,7 +16,7 @@ namespace LoraScratch.Kernels;
 /// </summary>
 /// <param name="Codes">[panels, quads of inputs, 16, 4]; see <see cref="Pack"/></param>
 /// <param name="Scales">α [out]</param>
-/// <param name="Sums">Σᵢ q[j, i], [out]: what the zero of a row of X is multiplied with.</param>
+/// <param name="Sums">C[j] = Σᵢ c[j, i], [out]: what the zero of a row of X is multiplied with.</param>
 /// <param name="Outputs">out</param> <param name="Inputs">in, from 1 to <see cref="MostInputs"/></param>
 public readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer<float> Scales, DeviceBuffer<int> Sums, int Outputs, int Inputs)
 {
@@ -32,11 +32,11 @@ public readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer
     /// <summary>The most inputs for which no sum can leave 32 bits: ⌊(2³¹ − 1)/(255·127)⌋.</summary>
     public const int MostInputs = int.MaxValue / (byte.MaxValue * LargestCode);
 
+    /// <summary>The smallest scale of a weight or of a row of X: 2⁻¹²⁶, the smallest float whose reciprocal is one. Where all numbers are nearer to 0 than half of it, all codes are that of 0.</summary>
+    public const float SmallestScale = 1.17549435e-38f;
+
     /// <summary>Codes from one row of X to the next: <see cref="Inputs"/>, rounded up to a multiple of four.</summary>
     public int RowStride => StrideOf(Inputs);
-
-    /// <summary>Codes from one panel to the next.</summary>
-    public int PanelStride => PanelOutputs * RowStride;
 
     /// <summary>Codes from one row of X to the next.</summary>
     public static int StrideOf(int inputs) => (inputs + Quad - 1) / Quad * Quad;

@@ -31,7 +31,7 @@ internal static class PortableReader
         var config = PeftConfig.Read(Path.Combine(folder, PeftAdapter.ConfigName));
         if (config.PooledInputs is { } groupSize)
         {
-            throw new InputException($"{folder}: it is an adapter of quantised layers (use_qalora), whose A sees the input pooled over groups of {groupSize}; only PEFT's format knows such adapters.");
+            throw new InputException($"{folder}: it is an adapter of quantised layers (use_qalora), whose A sees the input pooled over groups of {groupSize}; only PEFT's format knows such adapters, so that it can be neither converted nor truncated. Merge it into its model with 'lora merge', or train it with a smaller --rank.");
         }
         using var file = PeftAdapter.OpenWeights(folder);
         var rule = config.UseRsLora ? LoRAScaling.AlphaOverSqrtRank : LoRAScaling.AlphaOverRank;

@@ -3,6 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Experiments;
+using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -81,14 +82,13 @@ internal sealed class ExperimentOptions
         return result;
     }
 
+    /// <summary>How qa-lora is to quantise the model; null where it is quantised already.</summary>
+    public QuantizationSettings? Quantization(ParseResult parsed) => start.Quantization(parsed, Training);
+
     /// <summary>Opens the device, loads the model, and reads, parts and encodes the texts.</summary>
     public (IBackend Backend, ExperimentInput Input) Load(ParseResult parsed, TrainingOptions options, SplitOptions split)
     {
         start.Check(parsed, options, Training);
-        if (start.Source(parsed) is { } model && model.ReadConfig().Quantized.Count > 0)
-        {
-            Training.RequireDefaultQuantization(parsed, model.Name);
-        }
         var backend = device.Open(parsed);
         var testPath = parsed.GetValue(testData);
         var (first, dataset) = start.Load(parsed, options, backend, half: testPath is null ? null : DatasetSplit.Train);
@@ -109,7 +109,7 @@ internal sealed class ExperimentOptions
     {
         foreach (var (option, value) in after)
         {
-            var (was, now) = (ResolvedOptions.Text(before[option]), ResolvedOptions.Text(value));
+            var (was, now) = (ResolvedOptions.Text(before.GetValueOrDefault(option)), ResolvedOptions.Text(value));
             if (was != now)
             {
                 Console.Error.WriteLine($"{name} has --{option} {was}; --{option} {now} holds.");

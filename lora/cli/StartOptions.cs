@@ -3,6 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -37,6 +38,18 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
 
     /// <summary>Whether that adapter may have been trained on other weights.</summary>
     public bool AnyBase(ParseResult parsed) => parsed.GetValue(anyBase);
+
+    /// <summary>How --method qa-lora is to quantise the model; null where it is quantised already.</summary>
+    /// <exception cref="InputException">It is, and options say how.</exception>
+    public QuantizationSettings? Quantization(ParseResult parsed, TrainingOptionsParser training)
+    {
+        if (Source(parsed) is not { } source || source.ReadConfig().Quantized.Count == 0)
+        {
+            return training.Quantization(parsed);
+        }
+        training.RequireDefaultQuantization(parsed, source.Name);
+        return null;
+    }
 
     /// <summary>Refuses combinations that make no sense.</summary>
     /// <exception cref="InputException">The message says which, and what to do.</exception>

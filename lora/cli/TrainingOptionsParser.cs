@@ -52,8 +52,8 @@ internal sealed class TrainingOptionsParser
     /// <summary>What a comparison has several of, and the share for validation, for which an experiment has an option of its own.</summary>
     public IReadOnlyList<Option> DecidedByComparison => [method, learningRate, validation];
 
-    /// <summary>What a sweep has several of, and the share for validation.</summary>
-    public IReadOnlyList<Option> DecidedBySweep => [method, rank, alpha, targets, validation];
+    /// <summary>What a sweep has several of, what is QA-LoRA's alone, and the share for validation.</summary>
+    public IReadOnlyList<Option> DecidedBySweep => [method, rank, alpha, targets, pooling, .. quantization.All, validation];
 
     private IReadOnlyList<Option> All => [method, rank, alpha, init, scaling, dropout, bias, targets, pooling, .. quantization.All, trainHead, optimizer, learningRate, weightDecay, momentum, clip, warmup, schedule,
         accumulate, epochs, batchSize, maxLength, maxSteps, limit, validation, validateEvery, seed, shuffle];

@@ -95,7 +95,7 @@ public sealed class AdapterTruncation
             var update = Layers.FirstOrDefault(own => own.Path == path && own.Rank == layer.Lora.Rank)
                 ?? throw new ArgumentException($"AdapterTruncation: the adapter on the model has a layer {path} of rank {layer.Lora.Rank}, the one in {source} has none such.", nameof(attached));
             var count = Math.Min(rank, update.Decomposition.Values.Count);
-            var (a, b) = (new DenseMatrix(layer.Lora.A.Shape[0], update.Rank), new DenseMatrix(update.Rank, layer.Lora.OutFeatures));
+            var (a, b) = (new DenseMatrix(layer.Lora.InFeatures, update.Rank), new DenseMatrix(update.Rank, layer.Lora.OutFeatures));
             var first = Factors(update, count);
             for (var i = 0; i < a.Rows; i++)
             {

@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Compression;
 
@@ -77,10 +78,12 @@ public sealed class LoRAExtraction
     /// <summary>Compares the models and attaches the adapter to the base.</summary>
     /// <param name="baseModel">The model before; it has the adapter afterwards.</param> <param name="tuned">The model after; it is not changed.</param> <param name="options">What is wanted.</param>
     /// <param name="progress">Is told each layer when it is done; may be null.</param>
-    /// <exception cref="InputException">The models are of different sizes, a target means no layer, or none of them has changed.</exception>
+    /// <exception cref="InputException">The models are of different sizes or quantised, a target means no layer, or none of them has changed.</exception>
     public static LoRAExtraction Run(Module baseModel, Module tuned, ExtractionOptions options, Action<ExtractedLayer>? progress = null)
     {
         options.Check();
+        ModelQuantizer.RequireFloat(baseModel, "Extraction");
+        ModelQuantizer.RequireFloat(tuned, "Extraction");
         var after = tuned.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter);
         var changes = Changes(baseModel, after);
         var targets = AttachPlan.For(baseModel, new LoRASettings(1, 1), options.Targets).Layers;
@@ -138,7 +141,7 @@ public sealed class LoRAExtraction
 
     private static (ExtractedLayer Layer, LowRankFactors Factors) Extract(PlannedLayer target, Parameter tuned, ExtractionOptions options)
     {
-        var weight = DenseMatrix.From(target.Float("Extraction").Weight);
+        var weight = DenseMatrix.From(((Linear)target.Linear).Weight);
         var change = DenseMatrix.From(tuned) - weight;
         var most = Math.Min(change.Rows, change.Columns);
         var svd = options.Rank is { } wanted ? SingularValueDecomposition.Largest(change, Math.Min(wanted, most), options.Seed) : SingularValueDecomposition.Jacobi(change);

@@ -2,6 +2,7 @@ using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Compression;
 
@@ -14,7 +15,7 @@ public sealed class CompressibleLayer
 
     internal CompressibleLayer(PlannedLayer planned)
     {
-        (Path, linear, slot) = (planned.Path, planned.Float("Compression"), planned.Slot ?? throw new InputException("The model itself is a linear layer, which has no place in which it could be replaced. Put it into a Sequential."));
+        (Path, linear, slot) = (planned.Path, (Linear)planned.Linear, planned.Slot ?? throw new InputException("The model itself is a linear layer, which has no place in which it could be replaced. Put it into a Sequential."));
         var svd = SingularValueDecomposition.Jacobi(DenseMatrix.From(linear.Weight));
         Values = svd.Values;
         LargestSavingRank = LowRankLinear.LargestSavingRank(InFeatures, OutFeatures);
@@ -91,9 +92,10 @@ public sealed class ModelCompression
 
     /// <summary>Decomposes the weights of the chosen layers; the model is not changed yet.</summary>
     /// <param name="model">The model, without LoRA.</param> <param name="targets">Which linear layers.</param> <param name="progress">Is told each layer when it is done; may be null.</param>
-    /// <exception cref="InputException">A pattern meets no linear layer, or one that is in low-rank form already.</exception>
+    /// <exception cref="InputException">A pattern meets no linear layer, or one that is in low-rank form already, or the model is quantised.</exception>
     public static ModelCompression Of(Module model, IReadOnlyList<ModulePattern> targets, Action<CompressibleLayer>? progress = null)
     {
+        ModelQuantizer.RequireFloat(model, "Compression");
         var layers = new List<CompressibleLayer>();
         if (model.NamedModules().FirstOrDefault(entry => entry.Module is LowRankLinear && targets.Any(target => target.Matches(entry.Path))) is { Module: LowRankLinear } done)
         {

@@ -40,7 +40,7 @@ public abstract class AdaptedLinear : Layer
 
     /// <summary>Writes the update into the adapted layer's weight, in place; the original is kept, and A and B are frozen until <see cref="Unmerge"/>.</summary>
     /// <exception cref="InvalidOperationException">It is merged already.</exception>
-    /// <exception cref="InputException">The update is not finite.</exception>
+    /// <exception cref="InputException">A zero of a quantised weight would not be finite.</exception>
     public void Merge()
     {
         if (IsMerged)

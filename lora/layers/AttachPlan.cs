@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora;
 
@@ -22,11 +23,6 @@ public sealed record PlannedLayer(ModulePattern Pattern, string Path, ILinear Li
     /// <summary>The layer with a new update beside it.</summary>
     /// <param name="random">Draws A and the dropout masks.</param>
     internal AdaptedLinear Adapt(RandomStream random) => Linear is QuantizedLinear quantized ? new LinearWithQALoRA(quantized, Settings, random) : new LinearWithLoRA((Linear)Linear, Settings, random);
-
-    /// <summary>The layer where a float weight is asked for.</summary>
-    /// <param name="purpose">What for, as the beginning of a sentence.</param>
-    /// <exception cref="InputException">It is quantised.</exception>
-    internal Linear Float(string purpose) => Linear as Linear ?? throw new InputException($"{purpose} needs float weights, and {Path} is quantised, {Linear}. Name the model that this one was made of.");
 }
 
 /// <summary>One module that stays trainable beside the adapter, such as a classifier's head.</summary>
@@ -47,7 +43,7 @@ public sealed class AttachPlan
     {
         (Model, Settings, Layers, Kept, Warnings) = (model, settings, layers, kept, warnings);
         KeptBiases = Biases(model, settings.Bias, layers, kept);
-        ModelParameters = model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count);
+        ModelParameters = ModelQuantizer.Parameters(model);
         KeptParameters = KeptTensors.Sum(parameter => (long)parameter.Shape.Count);
     }
 
@@ -78,7 +74,7 @@ public sealed class AttachPlan
     /// <summary>What will be trained.</summary>
     public long TrainableParameters => LoRAParameters + KeptParameters;
 
-    /// <summary>Elements of the model before attaching.</summary>
+    /// <summary>Elements of the model before attaching, those of quantised weights with them.</summary>
     public long ModelParameters { get; }
 
     /// <summary>The parameters of the kept modules and the kept biases, each once.</summary>

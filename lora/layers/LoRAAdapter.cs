@@ -132,7 +132,7 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>
-    /// Puts the original <see cref="Linear"/> objects back, and the values and the trainability that everything had before. The adapter keeps what it learned and can be attached again.
+    /// Puts the original layers back, the very objects, and the values and the trainability that everything had before. The adapter keeps what it learned and can be attached again.
     /// A merged adapter is unmerged.
     /// </summary>
     /// <exception cref="InvalidOperationException">It is not attached.</exception>
@@ -147,18 +147,31 @@ public sealed class LoRAAdapter
         PutBack();
     }
 
-    /// <summary>Writes the update of every layer into its weight; see <see cref="AdaptedLinear.Merge"/>.</summary>
+    /// <summary>Writes the update of every layer into its weight, or of none; see <see cref="AdaptedLinear.Merge"/>.</summary>
     /// <exception cref="InvalidOperationException">It is not attached, or merged already.</exception>
+    /// <exception cref="InputException">A zero of a quantised weight would not be finite.</exception>
     public void Merge()
     {
         RequireAttached();
-        foreach (var (_, layer) in Layers)
+        var merged = 0;
+        try
         {
-            layer.Merge();
+            for (; merged < Layers.Count; merged++)
+            {
+                Layers[merged].Layer.Merge();
+            }
+        }
+        catch
+        {
+            for (var i = 0; i < merged; i++)
+            {
+                Layers[i].Layer.Unmerge();
+            }
+            throw;
         }
     }
 
-    /// <summary>Puts every original W back, bit for bit.</summary>
+    /// <summary>Puts every original weight back, bit for bit.</summary>
     /// <exception cref="InvalidOperationException">It is not merged.</exception>
     public void Unmerge()
     {
@@ -169,10 +182,11 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>
-    /// Makes the adapter a part of the base for good, so that the model can be saved and used without it: every W takes its update, the kept modules stay as trained, the original
-    /// <see cref="Linear"/> objects come back. The originals of W are gone then.
+    /// Makes the adapter a part of the base for good, so that the model can be saved and used without it: every weight takes its update, the kept modules stay as trained, the original
+    /// layer objects come back. The original weights are gone then.
     /// </summary>
     /// <exception cref="InvalidOperationException">It is not attached.</exception>
+    /// <exception cref="InputException">A zero of a quantised weight would not be finite; the adapter stays attached and unmerged.</exception>
     public void MergeAndDetach()
     {
         RequireAttached();

@@ -22,11 +22,10 @@ public sealed class DynamicQuantization : IDisposable
     public IReadOnlyList<string> Paths => [.. places.Select(place => place.Layer.Path)];
 
     /// <summary>Rounds the weights of the chosen layers; the model is not changed yet.</summary>
-    /// <param name="model">A model of float layers, without LoRA.</param> <param name="targets">Which; <see cref="ModulePattern.AllLinear"/> for all.</param>
-    /// <exception cref="InputException">A pattern meets no layer, the model has quantised layers already, a weight is not finite, or a layer has more inputs than an integer sum has room for.</exception>
-    public static DynamicQuantization Of(Module model, IReadOnlyList<ModulePattern> targets)
+    /// <param name="layers">From <see cref="ModelQuantizer.Find"/>, of a model without LoRA.</param>
+    /// <exception cref="InputException">A weight is not finite, or a layer has more inputs than an integer sum has room for.</exception>
+    public static DynamicQuantization Of(IReadOnlyList<QuantizableLayer> layers)
     {
-        var layers = ModelQuantizer.Find(model, targets);
         var places = new List<Place>();
         try
         {

@@ -50,6 +50,27 @@ public static class ModelQuantizer
         return [.. all.Where(layer => targets.Any(target => IsMeant(layer, target)))];
     }
 
+    /// <summary>Checks that a format fits layers, for a caller that has long work to do before they are quantised.</summary>
+    /// <exception cref="InputException">The groups do not divide the input of a layer.</exception>
+    public static void Check(IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format)
+    {
+        foreach (var layer in layers)
+        {
+            format.CheckInput(layer.Path, layer.Linear.InFeatures);
+        }
+    }
+
+    /// <summary>Checks that every linear layer of a model has float weights.</summary>
+    /// <param name="model">Any model.</param> <param name="purpose">What needs them, as the beginning of a sentence.</param>
+    /// <exception cref="InputException">One is quantised.</exception>
+    public static void RequireFloat(Module model, string purpose)
+    {
+        if (model.NamedModules().FirstOrDefault(entry => entry.Module is QuantizedLinear or DynamicInt8Linear) is { Module: not null } quantized)
+        {
+            throw new InputException($"{purpose} needs float weights, and {quantized.Path} is quantised, {quantized.Module}. Name the model that this one was made of.");
+        }
+    }
+
     /// <summary>Replaces layers, one after the other; biases stay as they are. All are looked at before the first is changed, so that a model is not left half quantised by a format that does not fit.</summary>
     /// <param name="layers">From <see cref="Find"/>.</param> <param name="format">Bits and group size.</param> <param name="method">How codes are chosen.</param>
     /// <param name="calibration">What was heard over calibration texts; null where there are none. It is stopped.</param>
@@ -64,10 +85,7 @@ public static class ModelQuantizer
         {
             throw new InputException("Quantisation: the method gptq needs calibration texts, from which it learns what the inputs of each layer look like. Give some, or choose rtn.");
         }
-        foreach (var layer in layers)
-        {
-            format.CheckInput(layer.Path, layer.Linear.InFeatures);
-        }
+        Check(layers, format);
         calibration?.Stop();
         var done = new List<QuantizedLayer>();
         foreach (var layer in layers)
@@ -86,6 +104,16 @@ public static class ModelQuantizer
 
     /// <summary>The name of a method, as <see cref="ParseMethod"/> reads it.</summary>
     public static string Name(QuantizationMethod method) => MethodNames.Single(entry => entry.Value == method).Key;
+
+    /// <summary>Elements of a model's weights: its parameters, and the weights of quantised layers, which are no <see cref="Parameter"/>s.</summary>
+    /// <param name="model">Any model.</param>
+    public static long Parameters(Module model) =>
+        model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count) + model.NamedModules().Sum(entry => entry.Module switch
+        {
+            QuantizedLinear layer => (long)layer.Weight.Shape.Count,
+            DynamicInt8Linear layer => layer.Weight.Shape.Count,
+            _ => 0,
+        });
 
     /// <summary>Bytes of a model's weights in memory: float32, and quantised ones as they are packed.</summary>
     /// <param name="model">Any model.</param>

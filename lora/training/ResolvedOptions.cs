@@ -46,6 +46,7 @@ internal static class ResolvedOptions
     {
         var resolved = new Dictionary<string, object?>();
         Add(resolved, options.Lora, TrainingMethod.LoRA);
+        resolved["pooling"] = LoRASettings.Name(options.Lora.Pooling);
         AddQuantization(resolved, options, null);
         resolved["targets"] = string.Join(',', options.Targets);
         AddCommon(resolved, options.TrainHead, options.MaxLength, options);

@@ -22,14 +22,26 @@ public static class TrainingSetup
     /// <exception cref="InputException">The groups do not divide a layer's input, or a weight is not finite.</exception>
     public static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier, TrainingOptions options, IReadOnlyList<EncodedExample> train, CancellationToken cancellation = default)
     {
-        if (options.Method != TrainingMethod.QALoRA || QuantizedLinearOf(classifier.Model) is not null)
-            return [];
         var settings = options.Quantization ?? new();
-        var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(LoRATargets.OfEncoder));
+        var layers = ToQuantize(classifier, options);
+        if (layers.Count == 0)
+            return [];
         using var heard = settings.Method == QuantizationMethod.Gptq
             ? Calibration.Of(classifier, layers, [.. Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts).Select(text => train[text].TokenIds)], cancellation)
             : null;
         return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard);
+    }
+
+    /// <summary>Throws where <see cref="Quantize"/> or <see cref="Prepare"/> would, and changes nothing.</summary>
+    /// <param name="classifier">Its model; no adapter may be attached.</param> <param name="options">Method, LoRA settings, targets, head; the initial adapter is not looked at.</param>
+    /// <exception cref="InputException">The options make no sense, or the method cannot train this model.</exception>
+    public static void Check(TextClassifier classifier, TrainingOptions options)
+    {
+        options.Check();
+        if (options.Method == TrainingMethod.Full)
+            RequireWeights(classifier.Model);
+        else if (options.IsLowRank && options.InitialAdapter is null)
+            RequireForm(Plan(classifier, options), options.Method, ToQuantize(classifier, options));
     }
 
     /// <summary>Freezes and attaches what the method asks for.</summary>
@@ -43,10 +55,7 @@ public static class TrainingSetup
         switch (options.Method)
         {
             case TrainingMethod.Full:
-                if (model.NamedModules().FirstOrDefault(entry => entry.Module is DynamicInt8Linear) is { Module: not null } rounded)
-                    throw new InputException($"--method full trains every weight, and {rounded.Path} is quantised dynamically, for prediction. Name the model that this one was made of.");
-                if (QuantizedLinearOf(model) is { } quantized)
-                    throw new InputException($"--method full trains every weight, and {quantized} is quantised: its codes stand still. Take --method qa-lora, or name the model that this one was made of.");
+                RequireWeights(model);
                 model.Unfreeze();
                 return null;
             case TrainingMethod.LastLayers:
@@ -74,17 +83,32 @@ public static class TrainingSetup
         };
     }
 
-    private static LoRAAdapter AttachLoRA(TextClassifier classifier, TrainingOptions options)
+    /// <summary>The layers that QA-LoRA has quantised first, each with an input that the groups divide; none for other methods, and where the model is quantised already.</summary>
+    private static IReadOnlyList<QuantizableLayer> ToQuantize(TextClassifier classifier, TrainingOptions options)
+    {
+        if (options.Method != TrainingMethod.QALoRA || QuantizedLinearOf(classifier.Model) is not null)
+            return [];
+        var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(LoRATargets.OfEncoder));
+        ModelQuantizer.Check(layers, (options.Quantization ?? new()).Format);
+        return layers;
+    }
+
+    private static AttachPlan Plan(TextClassifier classifier, TrainingOptions options)
     {
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
         if (headIsAdapted && classifier.IsHeadDrawn && !options.AdaptDrawnHead)
             throw new InputException("--targets has head, but the model's checkpoint has no classification head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is trained itself.");
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
-        var plan = AttachPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
+        return AttachPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
+    }
+
+    private static LoRAAdapter AttachLoRA(TextClassifier classifier, TrainingOptions options)
+    {
+        var plan = Plan(classifier, options);
         RequireForm(plan, options.Method);
         var adapter = LoRAAdapter.Attach(plan, new RandomStream(Seeds.Adapter(options.Seed)));
-        if (keep is not null)
+        if (plan.Kept.Count > 0)
             SetHeadTrainable(classifier.Model, options.WantsHead);
         return adapter;
     }
@@ -114,14 +138,30 @@ public static class TrainingSetup
     }
 
     /// <summary>Refuses LoRA on quantised layers, and QA-LoRA on float ones.</summary>
-    private static void RequireForm(AttachPlan plan, TrainingMethod method)
+    /// <param name="plan">What would be adapted.</param> <param name="method">LoRA or QA-LoRA.</param> <param name="toQuantize">Float layers that count as quantised: they will be when it is attached.</param>
+    private static void RequireForm(AttachPlan plan, TrainingMethod method, IReadOnlyList<QuantizableLayer>? toQuantize = null)
     {
-        if (plan.Layers.FirstOrDefault(layer => layer.Linear is QuantizedLinear != (method == TrainingMethod.QALoRA)) is not { } other)
+        if (RoundedOf(plan.Model) is { } rounded)
+            throw new InputException($"--method {ResolvedOptions.Name(method)} needs gradients, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
+        bool IsQuantized(PlannedLayer layer) => layer.Linear is QuantizedLinear || toQuantize?.Any(other => other.Linear == layer.Linear) == true;
+        if (plan.Layers.FirstOrDefault(layer => IsQuantized(layer) != (method == TrainingMethod.QALoRA)) is not { } other)
             return;
         throw new InputException(method == TrainingMethod.QALoRA
             ? $"--method qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of --targets, or quantise it as well (lora quantize --targets)."
             : $"--method lora adapts float layers, and {other.Path} is quantised, {other.Linear}. Take --method qa-lora, whose update can be merged into such a layer.");
     }
+
+    /// <summary>Refuses to train every weight of a model that has quantised ones.</summary>
+    private static void RequireWeights(Module model)
+    {
+        if (RoundedOf(model) is { } rounded)
+            throw new InputException($"--method full trains every weight, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
+        if (QuantizedLinearOf(model) is { } quantized)
+            throw new InputException($"--method full trains every weight, and {quantized} is quantised: its codes stand still. Take --method qa-lora, or name the model that this one was made of.");
+    }
+
+    /// <summary>The path of the first layer that rounds its inputs, or null.</summary>
+    private static string? RoundedOf(Module model) => model.NamedModules().Where(entry => entry.Module is DynamicInt8Linear).Select(entry => entry.Path).FirstOrDefault();
 
     /// <summary>The path of the first quantised layer, or null.</summary>
     private static string? QuantizedLinearOf(Module model) => model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => entry.Path).FirstOrDefault();

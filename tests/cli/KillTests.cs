@@ -10,6 +10,7 @@ public class KillTests
 
     [TestCase("lora", "--rank", "4", "--dropout", "0.1", "--accumulate", "2")]
     [TestCase("full", "--optimizer", "adam", "--validation", "0")]
+    [TestCase("qa-lora", "--rank", "2", "--group-size", "16", "--quantization", "gptq")]
     public void Killed_at_several_places_it_leaves_the_same_files(string method, params string[] more)
     {
         using var task = new TinyTask();

@@ -98,7 +98,46 @@ public sealed class QuantizeTests
         var result = LoraProgram.Succeed("compare", "--model", task.Model, "--data", task.Data, "--methods", "lora,qa-lora", "--bits", "4", "--group-size", "16", "--lr", "1e-2", "--epochs", "1", "--threads", "1", "--out", task["comparison"]);
         Assert.That(result.Output, Does.Contain("QA-LoRA (query, value)").And.Contain("deployed").And.Match(@"merged and then quantised \(INT4, groups of 16, rtn\): test \d+\.\d\d %"));
         var methods = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["comparison"], "results.json"))).RootElement.GetProperty("methods").EnumerateArray().ToList();
-        Assert.That(methods[1].GetProperty("deployed_bytes").GetInt64(), Is.LessThan(methods[1].GetProperty("training_bytes").GetInt64()).And.LessThan(methods[0].GetProperty("deployed_bytes").GetInt64()));
+        long Bytes(int method, string when) => methods[method].GetProperty($"{when}_bytes").GetInt64();
+        Assert.That(Bytes(0, "training") - Bytes(0, "deployed"), Is.EqualTo(sizeof(float) * 4 * 8 * (16 + 16)), "A and B of rank 8 on query and value of two layers");
+        Assert.That(Bytes(1, "training") - Bytes(1, "deployed"), Is.EqualTo(sizeof(float) * 4 * 8 * (1 + 16)), "A has a row for each group");
+        Assert.That(Bytes(0, "deployed") - Bytes(1, "deployed"), Is.EqualTo(2 * (4 * (256 * 4 - 256 / 2 - 16 * 8) + 2 * (512 * 4 - 512 / 2 - 32 * 8))), "half a byte a weight, and eight bytes a group");
+        var rows = File.ReadAllLines(Path.Combine(task["comparison"], "results.csv")).Select(line => line.Split(',')).ToArray();
+        var column = Array.IndexOf(rows[0], "test_quantized");
+        Assert.That((double.Parse(rows[1][column], System.Globalization.CultureInfo.InvariantCulture), rows[2][column]),
+            Is.EqualTo((methods[0].GetProperty("test_quantized").GetProperty("mean").GetDouble(), "")));
+    }
+
+    [Test]
+    public void Another_pooling_merges_as_well()
+    {
+        LoraProgram.Succeed("train", "--model", task["int4"], "--data", task.Data, "--method", "qa-lora", "--pooling", "paper", "--rank", "2", "--lr", "2e-2", "--max-steps", "12", "--threads", "1", "--out", task["paper"]);
+        LoraProgram.Succeed("merge", "--model", task["int4"], "--adapter", task["paper"], "--out", task["merged-paper"]);
+        Assert.That(Distance(Logits("--model", task["int4"], "--adapter", task["paper"]), Logits("--model", task["merged-paper"])), Is.LessThan(1e-5));
+        Assert.That(Distance(Logits("--model", task["merged-paper"]), Logits("--model", task["int4"], "--adapter", task["pooled"])), Is.GreaterThan(1e-3), "another factor, another training");
+    }
+
+    [Test]
+    public void Zeros_are_rounded_on_request_and_the_error_is_told()
+    {
+        var said = LoraProgram.Succeed("merge", "--model", task["int4"], "--adapter", task["pooled"], "--round-zeros", "--out", task["rounded"]).Output;
+        var rows = said.Split('\n').Where(line => line.StartsWith("distilbert.", StringComparison.Ordinal)).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).ToArray();
+        Assert.That(rows, Has.Length.EqualTo(4));
+        using var file = SafeTensorsFile.Open(Path.Combine(task["rounded"], "model.safetensors"));
+        var zeros = rows.SelectMany(row => { var values = new float[16]; file.Read($"{row[0]}.weight.zeros", values); return values; }).ToArray();
+        Assert.That(zeros, Is.All.Matches<float>(zero => zero == MathF.Round(zero) && zero is >= 0 and <= 15));
+        Assert.That(rows.Select(row => double.Parse(row[1], System.Globalization.CultureInfo.InvariantCulture)), Is.All.InRange(0.005, 0.5), "a zero moves by a quarter of a step on average");
+        Assert.That(Distance(Logits("--model", task["rounded"]), Logits("--model", task["int4"], "--adapter", task["pooled"])), Is.GreaterThan(1e-4));
+    }
+
+    [Test]
+    public void A_model_with_some_layers_quantised_is_trained_where_it_can_be()
+    {
+        LoraProgram.Succeed("quantize", "--model", task.Model, "--group-size", "16", "--targets", "mlp", "--out", task["mlp4"]);
+        Assert.That(LoraProgram.Succeed("inspect", task["mlp4"]).Output, Does.Contain("--method lora --rank 8").And.Contain("--method last-layers").And.Not.Contain("qa-lora").And.Not.Contain("--method full"));
+        Assert.That(LoraProgram.Succeed("train", "--model", task["mlp4"], "--data", task.Data, "--max-steps", "2", "--threads", "1", "--out", task["mlp4-lora"]).Errors, Does.Match(@"trainable of (\d+|[\d,]+) parameters"));
+        Assert.That(LoraProgram.Refuse("compress", "--model", task["mlp4"], "--rank", "2", "--targets", "query", "--out", task["never"]).Errors, Does.Contain("Compression needs float weights").And.Contain("ffn.lin1"));
+        Assert.That(LoraProgram.Refuse("extract", "--base", task.Model, "--tuned", task["mlp4"], "--rank", "2", "--targets", "query", "--out", task["never"]).Errors, Does.Contain("Extraction needs float weights").And.Contain("ffn.lin1"));
     }
 
     [TestCase("quantize --model INT4 --out OUT", "is quantised already")]
@@ -107,6 +146,7 @@ public sealed class QuantizeTests
     [TestCase("quantize --model MODEL --group-size 48 --out OUT", "do not divide the 16 inputs of distilbert.transformer.layer.0.attention.q_lin")]
     [TestCase("quantize --model MODEL --group-size 16 --method gptq --out OUT", "--method gptq needs texts")]
     [TestCase("quantize --model MODEL --group-size 16 --calibration-texts 0 --calibration DATA --out OUT", "--calibration-texts is 0")]
+    [TestCase("quantize --model MODEL --group-size 16 --calibration-texts 5 --out OUT", "--calibration-texts says how many texts of --calibration")]
     [TestCase("quantize --model MODEL --group-size 16 --targets head --out OUT", "--targets is 'head'")]
     [TestCase("compress --model INT4 --rank 2 --out OUT", "Compression needs float weights")]
     [TestCase("pretrain --model INT4 --data DATA --max-length 16 --out OUT", "pretraining changes every weight")]
@@ -118,6 +158,10 @@ public sealed class QuantizeTests
     [TestCase("train --model MODEL --data DATA --method lora --group-size 16 --out OUT", "--group-size belongs to --method qa-lora")]
     [TestCase("compare --model MODEL --data DATA --pooling paper --out OUT", "--pooling belongs to --method qa-lora")]
     [TestCase("compare --model INT4 --data DATA --methods qa-lora,last-layers --bits 8 --out OUT", "--bits says how to quantise a float model")]
+    [TestCase("compare --model INT4 --data DATA --methods lora,qa-lora --out OUT", "Take --method qa-lora")]
+    [TestCase("compare --model INT4 --data DATA --methods qa-lora,full --out OUT", "--method full trains every weight")]
+    [TestCase("compare --model MODEL --data DATA --methods lora,qa-lora --group-size 48 --out OUT", "do not divide the 16 inputs")]
+    [TestCase("merge --model MODEL --adapter FLOAT --round-zeros --out OUT", "--round-zeros has no effect")]
     [TestCase("predict --model MODEL --adapter ADAPTER --text film", "It is for a layer that is quantised in groups of 16 (use_qalora)")]
     [TestCase("predict --model INT4 --adapter FLOAT --text film", "It is for a layer with float weights")]
     [TestCase("adapter convert ADAPTER --to loralib --out OUT", "adapter of quantised layers")]

@@ -91,18 +91,18 @@ public class DynamicInt8LinearTests
     {
         using var backend = new CpuBackend(threads: 1);
         var w = Values.Normal(96 * 768, 1, 0.05);
-        var weight = ChannelQuantizedWeight.Quantize(w, 96, 768, backend);
-        Assert.That(weight.Bytes, Is.EqualTo(96 * 768 + 96 * 8));
-        Assert.That(backend.Memory.InUse, Is.GreaterThanOrEqualTo(weight.Bytes));
-        using var again = new ChannelQuantizedWeight(96, 768, weight.Codes(), weight.Scales(), backend);
-        Values.AssertSameBits(again.Dequantize(), weight.Dequantize(), "ŵ");
-        for (var i = 0; i < w.Length; i++)
+        using (var weight = ChannelQuantizedWeight.Quantize(w, 96, 768, backend))
+        using (var again = new ChannelQuantizedWeight(96, 768, weight.Codes(), weight.Scales(), backend))
         {
-            Assert.That(Math.Abs(weight.Dequantize()[i] - w[i]), Is.LessThanOrEqualTo(0.5001 * weight.Scales()[i / 768]));
-            i += 97;
+            Assert.That(weight.Bytes, Is.EqualTo(96 * 768 + 96 * 8));
+            Assert.That(backend.Memory.InUse, Is.GreaterThanOrEqualTo(2 * weight.Bytes));
+            var (rounded, scales) = (weight.Dequantize(), weight.Scales());
+            Values.AssertSameBits(again.Dequantize(), rounded, "ŵ");
+            for (var i = 0; i < w.Length; i++)
+            {
+                Assert.That(Math.Abs(rounded[i] - w[i]), Is.LessThanOrEqualTo(0.5001 * scales[i / 768]), $"[{i / 768}, {i % 768}]");
+            }
         }
-        again.Dispose();
-        weight.Dispose();
         Assert.That(backend.Memory.InUse, Is.Zero);
     }
 

@@ -31,7 +31,7 @@ public class MemoryTests
     }
 
     [Test]
-    public void The_first_share_of_a_gradient_is_written_and_no_buffer_is_filled_with_zeros_for_it()
+    public void The_engine_fills_no_gradient_with_zeros_before_its_first_share()
     {
         using var backend = new Tests.RecordingBackend(new CpuBackend(threads: 1));
         var model = new SmallBlock(backend, hidden: 16, heads: 2);

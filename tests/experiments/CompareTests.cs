@@ -66,6 +66,7 @@ public class CompareTests : ExperimentTests
             var (mean, deviation) = ((tests[0] + tests[1]) / 2, Math.Abs(tests[0] - tests[1]) / Math.Sqrt(2));
             Assert.That(Number(row[9]), Is.EqualTo(mean).Within(1e-12));
             Assert.That(Number(row[10]), Is.EqualTo(deviation).Within(1e-12));
+            Assert.That((row[11], row[12]), Is.EqualTo(("", "")), "nothing was quantised");
             Assert.That(method.GetProperty("test").GetProperty("mean").GetDouble(), Is.EqualTo(mean).Within(1e-12));
             Assert.That(Whole.Output, Does.Contain(string.Create(CultureInfo.InvariantCulture, $"{100 * mean:F2} ± {100 * deviation:F2} %")));
         }
@@ -138,6 +139,17 @@ public class CompareTests : ExperimentTests
         var identity = JsonDocument.Parse(File.ReadAllText(Path.Combine(Task["preset"], "experiment.json"))).RootElement.GetProperty("Options");
         Assert.That(new[] { "scaling", "init", "optimizer", "lr", "train-head", "split" }.Select(name => identity.GetProperty(name).GetString()), Is.EqualTo(new[] { "alpha", "normal", "adam", "5e-5", "false", "tutorial" }));
         Assert.That(result.Output, Does.Contain("256"), "2·4·(16 + 16): the head stays as it is");
+    }
+
+    [Test]
+    public void Options_of_a_method_that_a_preset_has_not_are_named_too()
+    {
+        var result = LoraProgram.Call("compare", "--model", Task.Model, "--data", Task.Data, "--out", Task["preset-qa"], "--preset", "tutorial", "--methods", "lora,qa-lora", "--group-size", "16",
+            "--max-steps", "1", "--threads", "1");
+        Assert.That(result.Code, Is.Zero, result.Errors);
+        Assert.That(result.Errors.Split('\n'), Is.SupersetOf(new[] { "--preset tutorial has --bits not given; --bits 4 holds.", "--preset tutorial has --group-size not given; --group-size 16 holds." }));
+        Assert.That(LoraProgram.Call("compare", "--model", Task.Model, "--data", Task.Data, "--out", Task["preset-qa"], "--preset", "tutorial", "--methods", "lora,qa-lora", "--group-size", "16",
+            "--max-steps", "1", "--threads", "1", "--pooling", "paper", "--resume").Errors, Does.Contain("--pooling was repository and is paper now"));
     }
 
     [TestCase("--methods", "lora,lora", "--methods is 'lora,lora'")]

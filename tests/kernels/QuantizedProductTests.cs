@@ -8,11 +8,12 @@ public class QuantizedProductTests
 {
     private static readonly int[] Bits = [2, 3, 4, 8];
 
-    // Rows about 4 (decoded in registers together) and 16 (the most that are), outputs about 2, 32 and the tiles, inputs that cut the slabs of the inner dimension (384) within and between groups.
+    // Rows about 2 and 4 (decoded in registers together) and 16 (the most that are), outputs about 2, 4, 32 and the tiles, inputs that cut the slabs of the inner dimension (384) within and between groups.
     private static readonly (int Rows, int Outputs, int Inputs, int GroupSize)[] Sizes =
     [
         (1, 1, 16, 16), (1, 5, 48, 16), (2, 3, 64, 32), (3, 33, 32, 32), (4, 2, 96, 48), (5, 31, 128, 128), (8, 65, 256, 64), (15, 33, 80, 16), (16, 40, 64, 64),
         (17, 1, 16, 16), (17, 13, 112, 16), (19, 50, 400, 16), (40, 66, 416, 32), (30, 70, 1152, 128), (24, 32, 64, 32), (17, 800, 48, 16),
+        (1, 70, 128, 64), (2, 38, 96, 48),
     ];
 
     private static IEnumerable<TestCaseData> Cases() =>
@@ -69,6 +70,7 @@ public class QuantizedProductTests
         var expected = weight.Codes.Select((code, i) => weight.Grids[i / GroupSize].Value(code)).ToArray();
         Assert.That(Picked(matrix.T, Inputs, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs)), "X·Ŵᵀ, many rows");
         Assert.That(Picked(matrix.T, 16, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs).Take(16 * Outputs)), "X·Ŵᵀ, few rows");
+        Assert.That(Picked(matrix.T, 2, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs).Take(2 * Outputs)), "X·Ŵᵀ, two rows");
         Assert.That(Picked(matrix, Outputs, Outputs), Is.EqualTo(expected), "dY·Ŵ, many rows");
         Assert.That(Picked(matrix, 3, Outputs), Is.EqualTo(expected.Take(3 * Inputs)), "dY·Ŵ, few rows");
 

@@ -24,7 +24,7 @@ public sealed class DynamicQuantizationTests
         using var scope = new TensorScope();
         var (model, x) = (Model(), Input(200, 3));
         var expected = model.Forward(x).Doubles();
-        using var quantization = DynamicQuantization.Of(model, Body);
+        using var quantization = DynamicQuantization.Of(ModelQuantizer.Find(model, Body));
         using (quantization.Listen())
         {
             Assert.That(model.Forward(x).Doubles(), Is.EqualTo(expected), "listening changes nothing");
@@ -53,7 +53,7 @@ public sealed class DynamicQuantizationTests
         var (model, x) = (new Sequential(linear), Input(50, 6));
         var exact = Maths.Product(x.Doubles(), Maths.Transpose(linear.Weight.Doubles(), 9, 32), 50, 32, 9);
         var bias = linear.Bias!.ToArray();
-        using var quantization = DynamicQuantization.Of(model, [ModulePattern.AllLinear]);
+        using var quantization = DynamicQuantization.Of(ModelQuantizer.Find(model, [ModulePattern.AllLinear]));
         using (quantization.Listen())
         {
             model.Forward(x);
@@ -66,7 +66,7 @@ public sealed class DynamicQuantizationTests
     [Test]
     public void Without_texts_there_is_no_output_error()
     {
-        using var quantization = DynamicQuantization.Of(Model(), Body);
+        using var quantization = DynamicQuantization.Of(ModelQuantizer.Find(Model(), Body));
         using (quantization.Listen())
         {
         }
@@ -83,12 +83,12 @@ public sealed class DynamicQuantizationTests
         var compression = ModelCompression.Of(model, ["q_lin", "v_lin"]);
         compression.Apply(compression.ByRank(12));
         var compressed = model.Forward(x).Doubles();
-        using var quantization = DynamicQuantization.Of(model, ["q_lin", "pre_classifier"]);
+        using var quantization = DynamicQuantization.Of(ModelQuantizer.Find(model, ["q_lin", "pre_classifier"]));
         Assert.That(quantization.Paths, Is.EqualTo(new[] { "block.q_lin.down", "block.q_lin.up", "pre_classifier" }));
         var reports = quantization.Apply();
         Assert.That(reports.Take(2).Sum(report => report.BytesAfter), Is.EqualTo((16 * 32 + 32 * 12) + (12 + 32) * 8), "panels of 16 outputs");
         Assert.That(Maths.RelativeError(model.Forward(x).ToArray(), compressed), Is.InRange(1e-4, 0.03));
-        Assert.That(() => DynamicQuantization.Of(model, ["v_lin"]), Throws.InstanceOf<InputException>().With.Message.Contains("block.q_lin.down is quantised already"));
+        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, ["v_lin"])), Throws.InstanceOf<InputException>().With.Message.Contains("block.q_lin.down is quantised already"));
         Assert.That(() => LoRAAdapter.Attach(AttachPlan.For(model, new LoRASettings(2, 4), ["q_lin"]), new RandomStream(1)), Throws.InstanceOf<InputException>().With.Message.Contains("block.q_lin.down is quantised dynamically"));
     }
 
@@ -98,9 +98,9 @@ public sealed class DynamicQuantizationTests
         var damaged = new float[32 * 4];
         damaged[70] = float.NaN;
         var model = new Models.Node().With("first", new Linear(32, 4, new RandomStream(1))).With("second", new Linear(32, 4, damaged, null));
-        Assert.That(() => DynamicQuantization.Of(model, [ModulePattern.AllLinear]), Throws.InstanceOf<InputException>().With.Message.Contains("second").And.Message.Contains("[2, 6] is NaN"));
+        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, [ModulePattern.AllLinear])), Throws.InstanceOf<InputException>().With.Message.Contains("second").And.Message.Contains("[2, 6] is NaN"));
         Assert.That(model.NamedSlots().Select(entry => entry.Slot.Current), Is.All.InstanceOf<Linear>());
-        Assert.That(() => DynamicQuantization.Of(model, ["third"]), Throws.InstanceOf<InputException>().With.Message.Contains("'third'").And.Message.Contains("first, second"));
+        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, ["third"])), Throws.InstanceOf<InputException>().With.Message.Contains("'third'").And.Message.Contains("first, second"));
     }
 
     [Test]
@@ -108,7 +108,7 @@ public sealed class DynamicQuantizationTests
     {
         using var scope = new TensorScope();
         var model = Model();
-        using var quantization = DynamicQuantization.Of(model, ["pre_classifier"]);
+        using var quantization = DynamicQuantization.Of(ModelQuantizer.Find(model, ["pre_classifier"]));
         quantization.Apply();
         Assert.That(() => model.Forward(Input(2, 1)), Throws.InvalidOperationException.With.Message.Contains("x requires a gradient"));
     }

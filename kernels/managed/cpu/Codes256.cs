@@ -20,10 +20,10 @@ internal readonly unsafe struct Codes256<TBits> : ICodes<Vector<float>> where TB
     public static Vector<float> First(GroupGrid* grid) => new(grid->Scale);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Second(GroupGrid* grid) => new(-grid->Zero);
+    public static Vector<float> Second(GroupGrid* grid) => new(grid->Zero);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Weights(byte* block, int part, Vector<float> scale, Vector<float> minusZero) => (Codes(block, part).AsVector() + minusZero) * scale;
+    public static Vector<float> Weights(byte* block, int part, Vector<float> scale, Vector<float> zero) => (Codes(block, part).AsVector() - zero) * scale;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Codes(byte* block, int part)

@@ -6,7 +6,7 @@ namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
 /// A block of codes in a register of AVX-512. A group has 16 different weights at most, but for codes of 8 bits: they are computed once, and one instruction looks up 16 of them. It reads the low
-/// four bits of each lane and no others, so that codes of 2 and 4 bits need no mask: of 2 bits the table has its four weights four times.
+/// four bits of each lane and no others, so that no code needs a mask: of 2 bits the table has its four weights four times, of 3 bits its eight twice.
 /// </summary>
 internal readonly unsafe struct Codes512<TBits> : ICodes<Vector512<float>> where TBits : struct, IBits
 {
@@ -25,18 +25,18 @@ internal readonly unsafe struct Codes512<TBits> : ICodes<Vector512<float>> where
     public static Vector512<float> First(GroupGrid* grid)
     {
         var scale = Vector512.Create(grid->Scale);
-        return IsTable ? (Vector512.ConvertToSingle((Each & Vector512.Create((1u << TBits.Bits) - 1)).AsInt32()) + Second(grid)) * scale : scale;
+        return IsTable ? (Vector512.ConvertToSingle((Each & Vector512.Create((1u << TBits.Bits) - 1)).AsInt32()) - Second(grid)) * scale : scale;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Second(GroupGrid* grid) => Vector512.Create(-grid->Zero);
+    public static Vector512<float> Second(GroupGrid* grid) => Vector512.Create(grid->Zero);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Weights(byte* block, int part, Vector512<float> first, Vector512<float> minusZero) => IsTable
+    public static Vector512<float> Weights(byte* block, int part, Vector512<float> first, Vector512<float> zero) => IsTable
         ? Avx512F.PermuteVar16x32(first, Places(block).AsInt32())
-        : (Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(block))) + minusZero) * first;
+        : (Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(block))) - zero) * first;
 
-    /// <summary>Codes in the low four bits of each lane, of 2 bits with others above them.</summary>
+    /// <summary>Codes in the low bits of each lane, with others above them; see the table.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<uint> Places(byte* block)
     {

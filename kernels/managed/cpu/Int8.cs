@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -18,7 +19,7 @@ public sealed unsafe partial class CpuBackend
         var rows = grids.Length;
         Debug.Assert(rows == 0 ? x.Length == 0 : x.Length % rows == 0 && codes.Length == rows * Int8Matrix.StrideOf(x.Length / rows));
         var columns = x.Length / Math.Max(1, rows);
-        RunRows(rows, columns, new QuantizeJob(Pointer(codes), Pointer(grids), Pointer(x), rows, columns, RowsOfBlock(columns)));
+        ForEachRow(rows, columns, new QuantizeKernel(Pointer(codes), Pointer(grids), Pointer(x), columns));
     }
 
     /// <inheritdoc/>
@@ -51,26 +52,18 @@ public sealed unsafe partial class CpuBackend
     public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b, DeviceBuffer<float>? bias)
     {
         Debug.Assert(y.Length == s.Length && s.Length == grids.Length * b.Outputs && b.Scales.Length == b.Outputs && b.Sums.Length == b.Outputs && (bias is null || bias.Length == b.Outputs));
-        RunRows(grids.Length, b.Outputs, new DequantizeJob(
-            Pointer(y), Pointer(s), Pointer(grids), Pointer(b.Scales), Pointer(b.Sums), bias is null ? null : Pointer(bias), grids.Length, b.Outputs, RowsOfBlock(b.Outputs)));
+        ForEachRow(grids.Length, b.Outputs, new DequantizeKernel(
+            Pointer(y), Pointer(s), Pointer(grids), Pointer(b.Scales), Pointer(b.Sums), bias is null ? null : Pointer(bias), b.Outputs));
     }
 
     private void Product<TTile>(DeviceBuffer<int> s, DeviceBuffer<byte> a, in Int8Matrix b) where TTile : struct, IInt8Tile =>
         Int8Product.Run<TTile>(Pointer(s), Pointer(a), s.Length / b.Outputs, Pointer(b.Codes), b, Workers);
 
-    private static int RowsOfBlock(int columns) => Math.Max(1, BlockElements / Math.Max(1, columns));
-
-    private void RunRows<TJob>(int rows, int columns, TJob job) where TJob : unmanaged, IJob => Workers.Run(BlocksOf(RowsOfBlock(columns), rows), job);
-
-    private readonly struct QuantizeJob(byte* codes, RowGrid* grids, float* x, int rows, int columns, int rowsOfBlock) : IJob
+    // The two walk rows with Vector<T> and integers, which ILanes does not have: T is not looked at.
+    private readonly struct QuantizeKernel(byte* codes, RowGrid* grids, float* x, int columns) : IRowKernel
     {
-        public void Run(int block, Scratch scratch)
-        {
-            for (var row = block * rowsOfBlock; row < Math.Min((block + 1) * rowsOfBlock, rows); row++)
-            {
-                grids[row] = Quantize(codes + (nint)row * Int8Matrix.StrideOf(columns), x + (nint)row * columns);
-            }
-        }
+        public void Row<T>(int row) where T : struct, ILanes<T> =>
+            grids[row] = Quantize(codes + (nint)row * Int8Matrix.StrideOf(columns), x + (nint)row * columns);
 
         private RowGrid Quantize(byte* to, float* from)
         {
@@ -81,7 +74,7 @@ public sealed unsafe partial class CpuBackend
                 return new RowGrid(float.NaN, 0);
             }
             // Divided before they are subtracted: the difference of two large numbers might be infinite.
-            var scale = Math.Max(highest / byte.MaxValue - lowest / byte.MaxValue, SmallestNormal);
+            var scale = Math.Max(highest / byte.MaxValue - lowest / byte.MaxValue, Int8Matrix.SmallestScale);
             var zero = Math.Clamp(MathF.Round(-lowest / scale), 0, byte.MaxValue);
             Assign(to, from, 1 / scale, zero);
             return new RowGrid(scale, (int)zero);
@@ -146,15 +139,10 @@ public sealed unsafe partial class CpuBackend
             Vector.ConvertToInt32Native(Vector.MinNative(Vector.MaxNative(Vector.Round(Vector.Load(from) * inverses) + zeros, Vector<float>.Zero), largest));
     }
 
-    private readonly struct DequantizeJob(float* y, int* s, RowGrid* grids, float* scales, int* sums, float* bias, int rows, int columns, int rowsOfBlock) : IJob
+    private readonly struct DequantizeKernel(float* y, int* s, RowGrid* grids, float* scales, int* sums, float* bias, int columns) : IRowKernel
     {
-        public void Run(int block, Scratch scratch)
-        {
-            for (var row = block * rowsOfBlock; row < Math.Min((block + 1) * rowsOfBlock, rows); row++)
-            {
-                Dequantize(y + (nint)row * columns, s + (nint)row * columns, grids[row].Scale, grids[row].Zero);
-            }
-        }
+        public void Row<T>(int row) where T : struct, ILanes<T> =>
+            Dequantize(y + (nint)row * columns, s + (nint)row * columns, grids[row].Scale, grids[row].Zero);
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Dequantize(float* to, int* from, float scale, int zero)
@@ -176,7 +164,4 @@ public sealed unsafe partial class CpuBackend
             }
         }
     }
-
-    /// <summary>2⁻¹²⁶, whose reciprocal is a float.</summary>
-    private const float SmallestNormal = 1.17549435e-38f;
 }

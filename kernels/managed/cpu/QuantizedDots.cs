@@ -186,6 +186,7 @@ internal static unsafe class QuantizedDots
             Store(registers + (Sums / 2 * R.Width), y20, y21, y30, y31);
         }
 
+        /// <summary>Asks for what may lie past the weight's end: a prefetch never faults.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void Prefetch(void* address)
         {

@@ -52,7 +52,7 @@ internal sealed class CompareCommand
         };
         TrainingMethod[] chosen = [.. AllMethods.Where(method => parsed.GetValue(methods)!.Words.Contains(ResolvedOptions.Name(method)))];
         experiment.Training.RequireEffect(parsed, chosen);
-        var options = experiment.Training.Parse(parsed, basis.Options) with { Quantization = chosen.Contains(TrainingMethod.QALoRA) ? experiment.Training.Quantization(parsed) : null };
+        var options = experiment.Training.Parse(parsed, basis.Options) with { Quantization = chosen.Contains(TrainingMethod.QALoRA) ? experiment.Quantization(parsed) : null };
         var plan = new ComparisonPlan(options, chosen,
             parsed.GetValue(rates) is { Length: > 0 } given ? [.. given.Select(rate => (float)rate)] : basis.Rates, parsed.GetValue(seeds), parsed.GetValue(rateSeeds));
         var split = experiment.Split(parsed, basis.Split);
@@ -68,6 +68,10 @@ internal sealed class CompareCommand
         var (backend, input) = experiment.Load(parsed, plan.Base, split);
         using (backend)
         {
+            foreach (var method in chosen)
+            {
+                TrainingSetup.Check(input.First, plan.Base with { Method = method });       // before the first of them trains for hours
+            }
             var folder = input.Open(path, resume, plan.Describe(split));
             var progress = new ExperimentProgress(plan.Count) { Done = plan.CountDone(folder) };
             try

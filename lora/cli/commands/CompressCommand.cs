@@ -66,7 +66,7 @@ internal sealed class CompressCommand
         {
             ModelOptions.RequireHead(classifier.IsHeadDrawn, source, null);
         }
-        var before = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation)() : null;
+        var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
         var compression = ModelCompression.Of(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words), layer =>
         {
             cancellation.ThrowIfCancellationRequested();
@@ -79,6 +79,7 @@ internal sealed class CompressCommand
         }
         var ranks = parsed.GetValue(rank) is { } k ? compression.ByRank(k) : parsed.GetValue(energy) is { } share ? compression.ByEnergy(share) : compression.ByBytes(parsed.GetValue(bytes)!.Value);
         PrintLayers(compression, ranks);
+        var before = measure?.Invoke();
         var (whole, smaller) = (sizeof(float) * compression.Numbers([.. ranks.Select(_ => (int?)null)]), sizeof(float) * compression.Numbers(ranks));
         var compressed = new TextClassifier(CompressedModel.Of(classifier.Model, compression, ranks), classifier.Tokenizer, classifier.IsHeadDrawn);
         ModelFolder.Save(folder, compressed.Model, compressed.Tokenizer, withHead: !compressed.IsHeadDrawn);

@@ -101,27 +101,38 @@ internal static class InspectCommand
         var quantized = tensors.Where(tensor => tensor.Form.Length > 0).Sum(tensor => (long)tensor.Shape.Count);
         Console.WriteLine($"\n{Text.Count(tensors.Sum(tensor => (long)tensor.Shape.Count))} parameters{(quantized > 0 ? $", {Text.Count(quantized)} of them quantised" : "")}, {Text.Bytes(tensors.Sum(tensor => tensor.Bytes))} in memory");
         Console.WriteLine("Trainable with:");
-        foreach (var (name, options) in Methods(source.ReadConfig()))
+        foreach (var (name, options) in Methods(classifier))
         {
             Console.WriteLine($"  {name,-62} {Text.Count(TrainableWith(classifier, options)),12}");
         }
     }
 
-    private static IEnumerable<(string Name, TrainingOptions Options)> Methods(DistilBertConfig config)
+    private static IEnumerable<(string Name, TrainingOptions Options)> Methods(TextClassifier classifier)
     {
-        if (!config.HasQuantized)
+        var lowRank = new TrainingOptions();
+        var name = $"--rank {lowRank.Lora.Rank} --targets {string.Join(',', lowRank.Targets)}";
+        (string Name, TrainingOptions Options)[] all =
+        [
+            ("", lowRank with { Method = TrainingMethod.Full }),
+            ("", lowRank with { Method = TrainingMethod.LastLayers }),
+            .. new[] { TrainingMethod.LoRA, TrainingMethod.QALoRA }.SelectMany(method => ((string, TrainingOptions)[])
+                [(name, lowRank with { Method = method }), ($"{name} --train-head false", lowRank with { Method = method, TrainHead = false })]),
+        ];
+        return all.Where(entry => CanTrain(classifier, entry.Options)).Select(entry => ($"--method {ResolvedOptions.Name(entry.Options.Method)} {entry.Name}".TrimEnd(), entry.Options));
+    }
+
+    /// <summary>Whether a method can train the model as it is; QA-LoRA trains a float model as well, but another one comes of it.</summary>
+    private static bool CanTrain(TextClassifier classifier, TrainingOptions options)
+    {
+        try
         {
-            yield return ("--method full", new TrainingOptions { Method = TrainingMethod.Full });
+            TrainingSetup.Check(classifier, options);
+            return options.Method != TrainingMethod.QALoRA || classifier.Model.Config.Quantized.Count > 0;
         }
-        yield return ("--method last-layers", new TrainingOptions { Method = TrainingMethod.LastLayers });
-        if (config.DynamicInt8.Count > 0)
+        catch (InputException)
         {
-            yield break;                                                    // no update has a place in such a layer
+            return false;
         }
-        var lowRank = new TrainingOptions { Method = config.HasQuantized ? TrainingMethod.QALoRA : TrainingMethod.LoRA };
-        var name = $"--method {ResolvedOptions.Name(lowRank.Method)} --rank {lowRank.Lora.Rank} --targets {string.Join(',', lowRank.Targets)}";
-        yield return (name, lowRank);
-        yield return ($"{name} --train-head false", lowRank with { TrainHead = false });
     }
 
     private static long TrainableWith(TextClassifier classifier, TrainingOptions options)

@@ -1,5 +1,9 @@
 using System.CommandLine;
+using System.Globalization;
+using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Engine.NN;
+using LoraScratch.Lora;
 using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Cli;
@@ -11,11 +15,17 @@ internal static class MergeCommand
     {
         var model = new ModelOptions(adapterRequired: true);
         var output = OptionKinds.Path("--out", "DIR", "Where the merged model folder goes: a new or empty folder.", required: true);
+        var roundZeros = new Option<bool>("--round-zeros")
+        {
+            Description = "Rounds the zeros of the quantised layers to whole numbers afterwards, as some other programs want them, and shows the error that it causes.",
+        };
         var device = new DeviceOptions();
-        var command = new ExampleCommand("merge", "Writes W + scaling·A·B into the weights: a model folder that needs no adapter.",
-            "lora merge --adapter my-adapter --out merged", "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged");
+        var command = new ExampleCommand("merge", "Writes W + scaling·A·B into the weights, or with an adapter of quantised layers into their zeros: a model folder that needs no adapter.",
+            "lora merge --adapter my-adapter --out merged", "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged",
+            "lora merge --model base-int4 --adapter my-qa-lora-adapter --round-zeros --out merged-int4");
         model.AddTo(command);
         command.Add(output);
+        command.Add(roundZeros);
         device.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -24,11 +34,32 @@ internal static class MergeCommand
             using var backend = device.Open(parsed);
             var (classifier, adapter) = model.Load(parsed, backend);
             var layers = adapter!.Layers.Count;
+            (string Path, QuantizedLinear Linear)[] quantized = [.. adapter.Layers.Where(layer => layer.Layer.Linear is QuantizedLinear).Select(layer => (layer.Path, (QuantizedLinear)layer.Layer.Linear))];
+            if (parsed.GetValue(roundZeros) && quantized.Length == 0)
+            {
+                throw new InputException("--round-zeros has no effect: the adapter's layers are float ones, which have no zeros. Leave it out.");
+            }
             adapter.MergeAndDetach();
+            if (parsed.GetValue(roundZeros))
+            {
+                RoundZeros(quantized);
+            }
             ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer);
             Console.WriteLine($"Merged {layers} layers into {folder}. Predict with it: lora predict --model {ShellWords.Quote(folder)} --text \"…\"");
             return 0;
         });
         return command;
+    }
+
+    private static void RoundZeros((string Path, QuantizedLinear Linear)[] layers)
+    {
+        var width = layers.Max(layer => layer.Path.Length);
+        Console.WriteLine($"{"zeros rounded".PadRight(width)}  {"error/|W|",10} {"largest",10} {"moved into the codes' range",28}");
+        foreach (var (path, linear) in layers)
+        {
+            var rounded = QALoRAMerge.RoundZeros(linear.Weight);
+            linear.Weight.SetGrids(rounded.Grids);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{path.PadRight(width)}  {rounded.RelativeError,10:F4} {rounded.LargestError,10:G3} {$"{rounded.Outside:N0} of {rounded.Grids.Length:N0} zeros",28}"));
+        }
     }
 }

@@ -62,6 +62,10 @@ internal sealed class QuantizeCommand
         var settings = quantization.Parse(parsed);
         var folder = parsed.GetValue(output)!;
         EvaluateCommand.Positive("--calibration-texts", parsed.GetValue(calibrationTexts));
+        if (parsed.GetResult(calibrationTexts) is { Implicit: false } && parsed.GetValue(calibration) is not { Length: > 0 })
+        {
+            throw new InputException("--calibration-texts says how many texts of --calibration are used, which is missing. Give --calibration DATA, or leave it out.");
+        }
         if (settings.Method == QuantizationMethod.Gptq && parsed.GetValue(calibration) is not { Length: > 0 })
         {
             throw new InputException("--method gptq needs texts that show what the inputs of each layer look like. Give --calibration DATA (a hundred texts will do), or take --method rtn.");
@@ -74,13 +78,16 @@ internal sealed class QuantizeCommand
         {
             ModelOptions.RequireHead(classifier.IsHeadDrawn, source, null);
         }
-        var meant = LoRATargets.Patterns(parsed.GetValue(targets)!.Words);
-        var layers = ModelQuantizer.Find(classifier.Model, meant);
+        var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words));
+        if (!isDynamic)
+        {
+            ModelQuantizer.Check(layers, settings.Format);
+        }
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
         var before = measure?.Invoke();
         var texts = parsed.GetValue(calibration) is { Length: > 0 } paths ? CalibrationTexts(parsed, paths, classifier) : null;
         var bytesBefore = ModelQuantizer.Bytes(classifier.Model);
-        var quantized = isDynamic ? QuantizeDynamically(classifier, meant, texts, cancellation) : Quantize(classifier, layers, settings, texts, cancellation);
+        var quantized = isDynamic ? QuantizeDynamically(classifier, layers, texts, cancellation) : Quantize(classifier, layers, settings, texts, cancellation);
         ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer, withHead: !classifier.IsHeadDrawn);
         QuantizationReport.Print(quantized, isDynamic ? "dynamic INT8" : settings.Format.ToString(), Console.Out);
         var bytesAfter = ModelQuantizer.Bytes(classifier.Model);
@@ -103,9 +110,9 @@ internal sealed class QuantizeCommand
         });
     }
 
-    private static IReadOnlyList<QuantizedLayer> QuantizeDynamically(TextClassifier classifier, IReadOnlyList<ModulePattern> meant, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
+    private static IReadOnlyList<QuantizedLayer> QuantizeDynamically(TextClassifier classifier, IReadOnlyList<QuantizableLayer> layers, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
     {
-        using var quantization = DynamicQuantization.Of(classifier.Model, meant);
+        using var quantization = DynamicQuantization.Of(layers);
         if (texts is not null)
         {
             using (quantization.Listen())

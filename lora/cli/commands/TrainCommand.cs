@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -39,16 +40,9 @@ internal sealed class TrainCommand
         options.Check();
         start.Check(parsed, options, training);
         training.RequireEffect(parsed, options.Method);
-        if (options.Method == TrainingMethod.QALoRA && start.Source(parsed) is { } source)
+        if (options.Method == TrainingMethod.QALoRA)
         {
-            if (source.ReadConfig().Quantized.Count == 0)
-            {
-                options = options with { Quantization = training.Quantization(parsed) };
-            }
-            else
-            {
-                training.RequireDefaultQuantization(parsed, source.Name);
-            }
+            options = options with { Quantization = start.Quantization(parsed, training) };
         }
         var folder = parsed.GetValue(output)!;
         CheckOutput(folder, start.Source(parsed)?.Path, options.Method);
@@ -101,14 +95,13 @@ internal sealed class TrainCommand
         TrainingFolder.CheckWritable(folder);
         if (method is TrainingMethod.LoRA or TrainingMethod.QALoRA && model is not null && Path.GetFullPath(folder).TrimEnd('/', '\\') == Path.GetFullPath(model).TrimEnd('/', '\\'))
         {
-            throw new InputException($"--out and --model are both {folder}: the adapter would replace the model that it needs. Give the adapter a folder of its own.");
+            throw new InputException($"--out and --model are both {folder}: the result would replace the model that it was made of. Give it a folder of its own.");
         }
     }
 
     private static void Describe(Trainer trainer, TrainingData texts, TextClassifier classifier, string backend)
     {
-        var all = classifier.Model.Parameters().Sum(parameter => (long)parameter.Shape.Count);
-        Console.Error.WriteLine($"{Text.Count(trainer.TrainableParameters)} trainable of {Text.Count(all)} parameters; {Text.Count(texts.Train.Examples.Count)} texts ({Text.Count(texts.Train.Tokens)} tokens"
+        Console.Error.WriteLine($"{Text.Count(trainer.TrainableParameters)} trainable of {Text.Count(ModelQuantizer.Parameters(classifier.Model))} parameters; {Text.Count(texts.Train.Examples.Count)} texts ({Text.Count(texts.Train.Tokens)} tokens"
             + $"{(texts.Train.Truncated > 0 ? $", {Text.Count(texts.Train.Truncated)} texts cut" : "")}) to train, {Text.Count(texts.Validation?.Examples.Count ?? 0)} to validate; {backend}");
     }
 

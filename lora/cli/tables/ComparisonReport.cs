@@ -69,12 +69,13 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
 
     private string Csv()
     {
-        var csv = new StringBuilder("method,trainable_parameters,lora_trains,learning_rate,seeds,train,train_deviation,validation,validation_deviation,test,test_deviation,seconds,tokens_per_second,training_bytes,deployed_bytes\n");
+        var csv = new StringBuilder("method,trainable_parameters,lora_trains,learning_rate,seeds,train,train_deviation,validation,validation_deviation,test,test_deviation,test_quantized,test_quantized_deviation,seconds,tokens_per_second,training_bytes,deployed_bytes\n");
         foreach (var outcome in outcomes)
         {
             var (train, validation, test) = (Spread.Of(outcome.Train), Spread.Of(outcome.Validation), Spread.Of(outcome.Test));
+            (double Mean, double Deviation)? quantized = outcome.TestQuantized.Count > 0 ? Spread.Of(outcome.TestQuantized) : null;
             csv.Append(CultureInfo.InvariantCulture, $"{ResolvedOptions.Name(outcome.Method.Method)},{outcome.TrainableParameters},{Ratio(outcome)},{Rate(outcome.Method.LearningRate)},{plan.Seeds},")
-                .Append(CultureInfo.InvariantCulture, $"{train.Mean},{train.Deviation},{validation.Mean},{validation.Deviation},{test.Mean},{test.Deviation},{Spread.Of(outcome.Seconds).Mean:F1},{outcome.TokensPerSecond:F0},{outcome.First.TrainingBytes},{outcome.First.DeployedBytes}\n");
+                .Append(CultureInfo.InvariantCulture, $"{train.Mean},{train.Deviation},{validation.Mean},{validation.Deviation},{test.Mean},{test.Deviation},{quantized?.Mean},{quantized?.Deviation},{Spread.Of(outcome.Seconds).Mean:F1},{outcome.TokensPerSecond:F0},{outcome.First.TrainingBytes},{outcome.First.DeployedBytes}\n");
         }
         return csv.ToString();
     }
