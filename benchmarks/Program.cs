@@ -10,7 +10,7 @@ const string usage = """
                                        --list flat names them
       matmul [--device cpu|cuda|opencl] [--threads N] [--json]
                                        products of large and of LoRA's skinny shapes, on the CPU against the peak of the machine
-      quantized [--width 4096] [--bits 4] [--group-size 32] [--device cpu|cuda|opencl] [--threads N] [--json]
+      quantized [--width 4096] [--rows N] [--bits 4] [--group-size 32] [--device cpu|cuda|opencl] [--threads N] [--json]
                                        products with packed weights against float weights, 128 MiB and more of them in rotation
       step [--batch 8] [--seq 128] [--rank 8] [--targets query,value] [--mode lora|last-layers|full] [--threads 2]
            [--layers 6] [--d 768] [--heads 12] [--ffn 3072] [--reps 5] [--device cpu|cuda|opencl] [--json]

@@ -27,13 +27,14 @@ internal static class QuantizedCommand
         using var backend = Backends.Open(options.Text("device", Backends.Cpu));
         var format = new QuantizationFormat(options.Number("bits", 4), options.Number("group-size", 32));
         var width = options.Number("width", 4096);
+        int[] rows = options.Has("rows") ? [options.Number("rows", 1)] : Rows;
         options.RequireAllUsed();
         format.CheckInput($"a layer of --width {width}", width);
-        Measure(backend, format, width, json);
+        Measure(backend, format, width, rows, json);
         return 0;
     }
 
-    private static void Measure(IBackend backend, QuantizationFormat format, int width, bool json)
+    private static void Measure(IBackend backend, QuantizationFormat format, int width, int[] rowCounts, bool json)
     {
         var weights = new Weights(backend, format, width);
         if (!json)
@@ -42,7 +43,7 @@ internal static class QuantizedCommand
         }
         foreach (var forward in new[] { true, false })
         {
-            foreach (var rows in Rows)
+            foreach (var rows in rowCounts)
             {
                 var (floats, packed, bytes, reading) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
                 using var y = backend.Allocate<float>(rows * width);

@@ -29,8 +29,8 @@ internal readonly unsafe struct PackedWeight
     /// <summary>The block of codes that starts at a column, a multiple of 16.</summary>
     public byte* Block(int row, int column) => codes + (row * RowBytes) + (column / 8 * bits);
 
-    /// <summary>The grids of a row's groups.</summary>
-    public GroupGrid* Grids(int row) => grids + ((nint)row * Groups);
+    /// <summary>The grid of the group that a column is in; those of the groups that follow lie behind it.</summary>
+    public GroupGrid* Grid(int row, int column) => grids + ((nint)row * Groups) + (column / GroupSize);
 
     /// <summary>to[i] = ŵ[row, column + i] for whole blocks.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -38,7 +38,7 @@ internal readonly unsafe struct PackedWeight
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
         var block = Block(row, column);
-        var grid = Grids(row) + (column / GroupSize);
+        var grid = Grid(row, column);
         var left = GroupSize - (column % GroupSize);
         for (var end = to + count; to < end; left = GroupSize, grid++)
         {

@@ -65,7 +65,7 @@ internal static unsafe class QuantizedColumns
             var column1 = Math.Min(column + R.Width, weight.Columns - R.Width);        // past the end the last columns again; their sums are not stored
             var (part0, part1) = (column % PackedCodes.BlockSize / R.Width, column1 % PackedCodes.BlockSize / R.Width);
             byte* codes0 = weight.Block(row, column / PackedCodes.BlockSize * PackedCodes.BlockSize), codes1 = weight.Block(row, column1 / PackedCodes.BlockSize * PackedCodes.BlockSize);
-            GroupGrid* grid0 = weight.Grids(row) + (column / weight.GroupSize), grid1 = weight.Grids(row) + (column1 / weight.GroupSize);
+            GroupGrid* grid0 = weight.Grid(row, column), grid1 = weight.Grid(row, column1);
             var (rowBytes, groups) = (weight.RowBytes, weight.Groups);
             for (var end = q + (depth * Lines); q < end; q += Lines)
             {

@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics.X86;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Y = X·Ŵᵀ for few rows of X: Ŵ is decoded in registers, two of its rows at a time, and each register meets four rows of X before it is forgotten; where X has one or two rows, four rows of Ŵ meet
-/// those. What is read from memory is the codes, and at few rows that is what takes the time: a row of them is shorter than a page, so that the processor does not see by itself what comes next, and the
+/// Y = X·Ŵᵀ for few rows of X: Ŵ is decoded in registers, two of its rows at a time, and each register meets four rows of X before it is forgotten; where one or two rows of X are left, four rows of Ŵ
+/// meet those. What is read from memory is the codes, and at few rows that is what takes the time: a row of them is shorter than a page, so that the processor does not see by itself what comes next, and
 /// rows that follow are asked for on the way.
 /// </summary>
 internal static unsafe class QuantizedDots
@@ -13,8 +13,11 @@ internal static unsafe class QuantizedDots
     /// <summary>Up to so many rows of X this way is the faster one.</summary>
     public const int MostLines = 16;
 
-    private const int Sums = 8;                      // in registers: they hide the latency of the multiply-adds
+    private const int Sums = 8;                      // in registers at most: they hide the latency of the multiply-adds
+    private const int SumsAtOnce = 4;                // are added up across their registers
     private const int RowsOfBlock = 32;              // of Ŵ, done by one piece of work
+    private const int RowsAhead = 16;                // of Ŵ, are asked for: nearer ones would come too late, and in the first-level cache, which they would fill, they are not needed yet
+    private const int LineBits = 512;                // of a cache
     private const long SmallProduct = 1 << 15;       // multiply-adds that one thread has done before another one is awake
 
     /// <summary>Computes one product.</summary>
@@ -22,8 +25,7 @@ internal static unsafe class QuantizedDots
     public static void Run<V, R, TCodes>(in ProductTask task, in PackedWeight weight, Scratch scratch, WorkerPool workers)
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
-        var linesAtOnce = task.M <= 2 ? 2 : 4;
-        var lines = (task.M + linesAtOnce - 1) / linesAtOnce * linesAtOnce;
+        var lines = task.M % 4 == 3 ? task.M + 1 : task.M;  // three are done as four
         var x = scratch.ForProduct((long)lines * task.K);   // [lines, K], zeros below the last
         for (var line = 0; line < task.M; line++)
         {
@@ -31,39 +33,40 @@ internal static unsafe class QuantizedDots
         }
         new Span<float>(x + ((nint)task.M * task.K), (lines - task.M) * task.K).Clear();
         var isSmall = (long)task.M * task.N * task.K <= SmallProduct;
-        WorkerPool.Run(isSmall ? null : workers, (task.N + RowsOfBlock - 1) / RowsOfBlock, new Job<V, R, TCodes>(task, weight, x, linesAtOnce), scratch);
+        WorkerPool.Run(isSmall ? null : workers, (task.N + RowsOfBlock - 1) / RowsOfBlock, new Job<V, R, TCodes>(task, weight, x), scratch);
     }
 
-    private readonly struct Job<V, R, TCodes>(ProductTask task, PackedWeight weight, float* x, int linesAtOnce) : IJob
+    private readonly struct Job<V, R, TCodes>(ProductTask task, PackedWeight weight, float* x) : IJob
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
         public void Run(int block, Scratch scratch)
         {
             var registers = stackalloc float[Sums * R.Width];
             var sums = stackalloc float[Sums];
-            var rowsAtOnce = Sums / linesAtOnce;
             var end = Math.Min((block + 1) * RowsOfBlock, task.N);
-            for (var row = block * RowsOfBlock; row < end; row += rowsAtOnce)
+            for (int line = 0, lines; line < task.M; line += lines)
             {
-                for (var line = 0; line < task.M; line += linesAtOnce)
+                var first = x + ((nint)line * task.K);
+                lines = task.M - line <= 2 ? task.M - line : 4;
+                var rows = lines == 4 ? 2 : 4;
+                for (var row = block * RowsOfBlock; row < end; row += rows)
                 {
-                    var first = x + ((nint)line * task.K);
-                    if (linesAtOnce == 2)
+                    switch (lines)
                     {
-                        DotsOfTwoLines(registers, row, end - 1, first);
+                        case 1: DotsOfFourRows<OneLine>(registers, row, end - 1, first); break;
+                        case 2: DotsOfFourRows<TwoLines>(registers, row, end - 1, first); break;
+                        default: DotsOfFourLines(registers, row, end - 1, first); break;
                     }
-                    else
+                    for (var sum = 0; sum < rows * lines; sum += SumsAtOnce)
                     {
-                        DotsOfFourLines(registers, row, end - 1, first);
+                        Sum(sums + sum, registers + (sum * R.Width));
                     }
-                    Sum(sums, registers);
-                    Sum(sums + (Sums / 2), registers + (Sums / 2 * R.Width));
-                    for (var i = 0; i < rowsAtOnce && row + i < end; i++)
+                    for (var i = 0; i < rows && row + i < end; i++)
                     {
-                        for (var j = 0; j < linesAtOnce && line + j < task.M; j++)
+                        for (var j = 0; j < lines && line + j < task.M; j++)
                         {
                             var y = task.Y.At(line + j, row + i);
-                            *y = task.Accumulate ? *y + sums[(i * linesAtOnce) + j] : sums[(i * linesAtOnce) + j];
+                            *y = task.Accumulate ? *y + sums[(i * lines) + j] : sums[(i * lines) + j];
                         }
                     }
                 }
@@ -74,7 +77,7 @@ internal static unsafe class QuantizedDots
         {
             if (R.Width == 1)
             {
-                new ReadOnlySpan<float>(registers, Sums / 2).CopyTo(new Span<float>(sums, Sums / 2));
+                new ReadOnlySpan<float>(registers, SumsAtOnce).CopyTo(new Span<float>(sums, SumsAtOnce));
             }
             else
             {
@@ -90,18 +93,21 @@ internal static unsafe class QuantizedDots
             V y00 = default, y01 = default, y02 = default, y03 = default;
             V y10 = default, y11 = default, y12 = default, y13 = default;
             byte* codes0 = weight.Block(row, 0), codes1 = weight.Block(next, 0);
-            GroupGrid* grid0 = weight.Grids(row), grid1 = weight.Grids(next);
-            var depth = weight.Columns;
-            float* x1 = x0 + depth, x2 = x1 + depth, x3 = x2 + depth;
-            nint codesAhead = 2 * weight.RowBytes, gridsAhead = 2 * weight.Groups;
-            for (var k = 0; k < depth; grid0++, grid1++)
+            GroupGrid* grid0 = weight.Grid(row, 0), grid1 = weight.Grid(next, 0);
+            float* x1 = x0 + task.K, x2 = x1 + task.K, x3 = x2 + task.K;
+            nint codesAhead = RowsAhead * weight.RowBytes, gridsAhead = (nint)RowsAhead * weight.Groups;
+            for (int k = 0, due = 0; k < task.K; grid0++, grid1++)
             {
                 V first0 = TCodes.First(grid0), second0 = TCodes.Second(grid0);
                 V first1 = TCodes.First(grid1), second1 = TCodes.Second(grid1);
-                Prefetch(codes0 + codesAhead);
-                Prefetch(codes1 + codesAhead);
-                Prefetch(grid0 + gridsAhead);
-                Prefetch(grid1 + gridsAhead);
+                if (k >= due)
+                {
+                    Prefetch(codes0 + codesAhead);
+                    Prefetch(codes1 + codesAhead);
+                    Prefetch(grid0 + gridsAhead);
+                    Prefetch(grid1 + gridsAhead);
+                    due += LineBits * PackedCodes.BlockSize / 8 / TCodes.BlockBytes;
+                }
                 for (var end = k + weight.GroupSize; k < end;)
                 {
                     for (var part = 0; part < PackedCodes.BlockSize / R.Width; part++)
@@ -128,52 +134,55 @@ internal static unsafe class QuantizedDots
             }
             // Stored and summed elsewhere: accumulators that lived on across a call would be kept in memory throughout the loop.
             Store(registers, y00, y01, y02, y03);
-            Store(registers + (Sums / 2 * R.Width), y10, y11, y12, y13);
+            Store(registers + (SumsAtOnce * R.Width), y10, y11, y12, y13);
         }
 
-        /// <summary>Rows row to row + 3 of Ŵ times two rows of X; past the last row that one again, whose sums are not stored.</summary>
+        /// <summary>Rows row to row + 3 of Ŵ times one or two rows of X; past the last row that one again, whose sums are not stored.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void DotsOfTwoLines(float* registers, int row, int last, float* x0)
+        private void DotsOfFourRows<TLines>(float* registers, int row, int last, float* x0) where TLines : struct, ILines
         {
             V y00 = default, y01 = default, y10 = default, y11 = default;
             V y20 = default, y21 = default, y30 = default, y31 = default;
             int row1 = Math.Min(row + 1, last), row2 = Math.Min(row + 2, last), row3 = Math.Min(row + 3, last);
             byte* codes0 = weight.Block(row, 0), codes1 = weight.Block(row1, 0), codes2 = weight.Block(row2, 0), codes3 = weight.Block(row3, 0);
-            GroupGrid* grid0 = weight.Grids(row), grid1 = weight.Grids(row1), grid2 = weight.Grids(row2), grid3 = weight.Grids(row3);
-            var depth = weight.Columns;
-            var x1 = x0 + depth;
-            nint codesAhead = 4 * weight.RowBytes, gridsAhead = 4 * weight.Groups;
-            for (var k = 0; k < depth; grid0++, grid1++, grid2++, grid3++)
+            GroupGrid* grid0 = weight.Grid(row, 0), grid1 = weight.Grid(row1, 0), grid2 = weight.Grid(row2, 0), grid3 = weight.Grid(row3, 0);
+            var x1 = TLines.AreTwo ? x0 + task.K : x0;
+            nint codesAhead = RowsAhead * weight.RowBytes, gridsAhead = (nint)RowsAhead * weight.Groups;
+            for (int k = 0, due = 0; k < task.K; grid0++, grid1++, grid2++, grid3++)
             {
                 V first0 = TCodes.First(grid0), second0 = TCodes.Second(grid0);
                 V first1 = TCodes.First(grid1), second1 = TCodes.Second(grid1);
                 V first2 = TCodes.First(grid2), second2 = TCodes.Second(grid2);
                 V first3 = TCodes.First(grid3), second3 = TCodes.Second(grid3);
-                Prefetch(codes0 + codesAhead);
-                Prefetch(codes1 + codesAhead);
-                Prefetch(codes2 + codesAhead);
-                Prefetch(codes3 + codesAhead);
-                Prefetch(grid0 + gridsAhead);
-                Prefetch(grid1 + gridsAhead);
-                Prefetch(grid2 + gridsAhead);
-                Prefetch(grid3 + gridsAhead);
+                if (k >= due)
+                {
+                    Prefetch(codes0 + codesAhead);
+                    Prefetch(codes1 + codesAhead);
+                    Prefetch(codes2 + codesAhead);
+                    Prefetch(codes3 + codesAhead);
+                    Prefetch(grid0 + gridsAhead);
+                    Prefetch(grid1 + gridsAhead);
+                    Prefetch(grid2 + gridsAhead);
+                    Prefetch(grid3 + gridsAhead);
+                    due += LineBits * PackedCodes.BlockSize / 8 / TCodes.BlockBytes;
+                }
                 for (var end = k + weight.GroupSize; k < end;)
                 {
                     for (var part = 0; part < PackedCodes.BlockSize / R.Width; part++)
                     {
-                        V line0 = R.Load(x0 + k), line1 = R.Load(x1 + k);
+                        V line0 = R.Load(x0 + k), line1 = TLines.AreTwo ? R.Load(x1 + k) : default;
                         var w = TCodes.Weights(codes0, part, first0, second0);
                         y00 = R.MultiplyAdd(w, line0, y00);
-                        y01 = R.MultiplyAdd(w, line1, y01);
+                        y01 = TLines.AreTwo ? R.MultiplyAdd(w, line1, y01) : y01;
                         w = TCodes.Weights(codes1, part, first1, second1);
                         y10 = R.MultiplyAdd(w, line0, y10);
-                        y11 = R.MultiplyAdd(w, line1, y11);
+                        y11 = TLines.AreTwo ? R.MultiplyAdd(w, line1, y11) : y11;
                         w = TCodes.Weights(codes2, part, first2, second2);
                         y20 = R.MultiplyAdd(w, line0, y20);
-                        y21 = R.MultiplyAdd(w, line1, y21);
+                        y21 = TLines.AreTwo ? R.MultiplyAdd(w, line1, y21) : y21;
                         w = TCodes.Weights(codes3, part, first3, second3);
                         y30 = R.MultiplyAdd(w, line0, y30);
-                        y31 = R.MultiplyAdd(w, line1, y31);
+                        y31 = TLines.AreTwo ? R.MultiplyAdd(w, line1, y31) : y31;
                         k += R.Width;
                     }
                     codes0 += TCodes.BlockBytes;
@@ -182,8 +191,15 @@ internal static unsafe class QuantizedDots
                     codes3 += TCodes.BlockBytes;
                 }
             }
-            Store(registers, y00, y01, y10, y11);
-            Store(registers + (Sums / 2 * R.Width), y20, y21, y30, y31);
+            if (TLines.AreTwo)
+            {
+                Store(registers, y00, y01, y10, y11);
+                Store(registers + (SumsAtOnce * R.Width), y20, y21, y30, y31);
+            }
+            else
+            {
+                Store(registers, y00, y10, y20, y30);
+            }
         }
 
         /// <summary>Asks for what may lie past the weight's end: a prefetch never faults.</summary>
@@ -192,7 +208,7 @@ internal static unsafe class QuantizedDots
         {
             if (Sse.IsSupported)
             {
-                Sse.Prefetch0(address);
+                Sse.Prefetch1(address);
             }
         }
 
@@ -205,4 +221,12 @@ internal static unsafe class QuantizedDots
             R.Store(registers + (3 * R.Width), d);
         }
     }
+    private interface ILines
+    {
+        static abstract bool AreTwo { get; }
+    }
+
+    private readonly struct OneLine : ILines { public static bool AreTwo => false; }
+
+    private readonly struct TwoLines : ILines { public static bool AreTwo => true; }
 }
