@@ -80,32 +80,14 @@ public sealed class CompressTests
         Assert.That(LoraProgram.Call("predict", "--model", task["small-encoder"], "--text", "film").Errors, Does.Contain("no trained classification head"));
     }
 
-    [Test]
-    public void A_config_that_does_not_belong_to_the_weights_is_told()
-    {
-        var text = File.ReadAllText(Path.Combine(task["small"], "config.json"));
-        (string From, string To, string Message)[] faults =
-        [
-            ("layer.0.attention.q_lin\": 5", "layer.9.attention.q_lin\": 5", "which is no linear layer of this model"),
-            ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 6", "distilbert.transformer.layer.0.attention.q_lin.down.weight is [5, 16], [6, 16] expected"),
-            ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 17", "the rank 17, the layer is [16, 16]"),
-            ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 0", "the rank 0, at least 1 is expected"),
-            ("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": \"five\"", "a whole number"),
-            ("\"low_rank\"", "\"low_ranks\"", "low_rank, quantized and dynamic_int8 are missing"),
-            (DistilBertConfig.OwnModelType, "distilbert", "unexpected"),
-        ];
-        Directory.CreateDirectory(task["faulty"]);
-        foreach (var name in (string[])["model.safetensors", "vocab.txt"])
-        {
-            File.Copy(Path.Combine(task["small"], name), Path.Combine(task["faulty"], name));
-        }
-        foreach (var (from, to, message) in faults)
-        {
-            Assert.That(text, Does.Contain(from));
-            File.WriteAllText(Path.Combine(task["faulty"], "config.json"), text.Replace(from, to));
-            Assert.That(LoraProgram.Refuse("predict", "--model", task["faulty"], "--text", "film").Errors, Does.Contain(message));
-        }
-    }
+    [TestCase("layer.0.attention.q_lin\": 5", "layer.9.attention.q_lin\": 5", "which is no linear layer of this model")]
+    [TestCase("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 6", "distilbert.transformer.layer.0.attention.q_lin.down.weight is [5, 16], [6, 16] expected")]
+    [TestCase("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 17", "the rank 17, the layer is [16, 16]")]
+    [TestCase("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 0", "the rank 0, at least 1 is expected")]
+    [TestCase("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": \"five\"", "a whole number")]
+    [TestCase("\"low_rank\"", "\"low_ranks\"", "low_rank, quantized and dynamic_int8 are missing")]
+    [TestCase(DistilBertConfig.OwnModelType, "distilbert", "unexpected")]
+    public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message) => task.RequireConfigRefused("small", from, to, message);
 
     [TestCase("--rank 11 --out OUT", "--rank 11 saves nothing")]
     [TestCase("--energy 1 --out OUT", "--energy 1 saves nothing")]
@@ -118,13 +100,7 @@ public sealed class CompressTests
     [TestCase("--out OUT", "--out needs --rank, --energy or --bytes")]
     [TestCase("--data DATA", "--data measures the accuracy before and after")]
     [TestCase("--rank 2 --out OUT --targets head", "--targets is 'head'; expected some of query")]
-    public void What_makes_no_sense_is_refused(string args, string message)
-    {
-        var result = LoraProgram.Call(["compress", "--model", task.Model, .. args.Replace("OUT", task["out"]).Replace("DATA", task.Data).Split(' ')]);
-        Assert.That(result.Code, Is.EqualTo(1));
-        Assert.That(result.Errors, Does.Contain(message));
-        Assert.That(Directory.Exists(task["out"]), Is.False);
-    }
+    public void What_makes_no_sense_is_refused(string args, string message) => task.RequireRefused($"compress --model MODEL {args}", message);
 
     private static long Bytes(string folder)
     {

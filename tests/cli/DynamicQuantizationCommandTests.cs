@@ -121,22 +121,8 @@ public sealed class DynamicQuantizationCommandTests
     [TestCase("merge --model DYNAMIC --adapter ADAPTER --out OUT", "is quantised dynamically, which is for prediction")]
     [TestCase("compress --model DYNAMIC --rank 2 --out OUT", "Compression needs float weights")]
     [TestCase("pretrain --model DYNAMIC --data DATA --max-length 16 --out OUT", "pretraining changes every weight")]
-    public void What_makes_no_sense_is_refused(string args, string message)
-    {
-        Dictionary<string, string> names = new()
-        {
-            ["DYNAMIC"] = task["dynamic"],
-            ["MODEL"] = task.Model,
-            ["DATA"] = task.Data,
-            ["OUT"] = task["out"],
-            ["MLP8"] = args.Contains("MLP8") ? QuantizedMlp() : "",
-            ["ADAPTER"] = args.Contains("ADAPTER") ? task.Adapter : "",
-        };
-        var result = LoraProgram.Call([.. args.Split(' ').Select(word => names.GetValueOrDefault(word, word))]);
-        Assert.That(result.Code, Is.EqualTo(1), result.Output);
-        Assert.That(result.Errors, Does.Contain(message));
-        Assert.That(Directory.Exists(task["out"]), Is.False);
-    }
+    public void What_makes_no_sense_is_refused(string args, string message) =>
+        task.RequireRefused(args, message, ("DYNAMIC", () => task["dynamic"]), ("MLP8", QuantizedMlp), ("ADAPTER", () => task.Adapter));
 
     [TestCase("layer.0.attention.q_lin\"", "layer.9.attention.q_lin\"", "layer.9.attention.q_lin', which is no linear layer")]
     [TestCase("layer.0.attention.q_lin\"", "layer.0.attention.k_lin\"", "k_lin', which it names before")]
@@ -144,21 +130,7 @@ public sealed class DynamicQuantizationCommandTests
     [TestCase("\"dynamic_int8\"", "\"dynamic_int4\"", "low_rank, quantized and dynamic_int8 are missing")]
     [TestCase("\"hidden_dim\": 32", "\"hidden_dim\": 48", "should be I8 [48, 16]")]
     [TestCase(DistilBertConfig.OwnModelType, "distilbert", "unexpected")]
-    public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message)
-    {
-        var folder = task[$"faulty-{TestContext.CurrentContext.Test.ID}"];
-        Directory.CreateDirectory(folder);
-        foreach (var name in (string[])["model.safetensors", "vocab.txt"])
-        {
-            File.Copy(Path.Combine(task["dynamic"], name), Path.Combine(folder, name));
-        }
-        var text = File.ReadAllText(Path.Combine(task["dynamic"], "config.json"));
-        Assert.That(text, Does.Contain(from));
-        File.WriteAllText(Path.Combine(folder, "config.json"), text.Replace(from, to));
-        var result = LoraProgram.Call(["predict", "--model", folder, "--text", "film"]);
-        Assert.That(result.Code, Is.EqualTo(1), result.Output);
-        Assert.That(result.Errors, Does.Contain(message));
-    }
+    public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message) => task.RequireConfigRefused("dynamic", from, to, message);
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
 

@@ -165,22 +165,8 @@ public sealed class QuantizeTests
     [TestCase("predict --model MODEL --adapter ADAPTER --text film", "It is for a layer that is quantised in groups of 16 (use_qalora)")]
     [TestCase("predict --model INT4 --adapter FLOAT --text film", "It is for a layer with float weights")]
     [TestCase("adapter convert ADAPTER --to loralib --out OUT", "adapter of quantised layers")]
-    public void What_makes_no_sense_is_refused(string args, string message)
-    {
-        Dictionary<string, string> names = new()
-        {
-            ["INT4"] = task["int4"],
-            ["MODEL"] = task.Model,
-            ["DATA"] = task.Data,
-            ["OUT"] = task["out"],
-            ["ADAPTER"] = task["pooled"],
-            ["FLOAT"] = args.Contains("FLOAT") ? task.Adapter : "",
-        };
-        var result = LoraProgram.Call([.. args.Split(' ').Select(word => names.GetValueOrDefault(word, word))]);
-        Assert.That(result.Code, Is.EqualTo(1), result.Output);
-        Assert.That(result.Errors, Does.Contain(message));
-        Assert.That(Directory.Exists(task["out"]), Is.False);
-    }
+    public void What_makes_no_sense_is_refused(string args, string message) =>
+        task.RequireRefused(args, message, ("INT4", () => task["int4"]), ("ADAPTER", () => task["pooled"]), ("FLOAT", () => task.Adapter));
 
     [TestCase("\"bits\": 4", "\"bits\": 8", "should be U8 [16, 16]")]
     [TestCase("\"bits\": 4", "\"bits\": 5", "weights of 5 bits are not known")]
@@ -188,19 +174,7 @@ public sealed class QuantizeTests
     [TestCase("layer.0.attention.q_lin\"", "layer.9.attention.q_lin\"", "layer.9.attention.q_lin', which is no linear layer")]
     [TestCase("\"quantized\"", "\"quantised\"", "low_rank, quantized and dynamic_int8 are missing")]
     [TestCase(DistilBertConfig.OwnModelType, "distilbert", "unexpected")]
-    public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message)
-    {
-        var folder = task[$"faulty-{TestContext.CurrentContext.Test.ID}"];
-        Directory.CreateDirectory(folder);
-        foreach (var name in (string[])["model.safetensors", "vocab.txt"])
-        {
-            File.Copy(Path.Combine(task["int4"], name), Path.Combine(folder, name));
-        }
-        var text = File.ReadAllText(Path.Combine(task["int4"], "config.json"));
-        Assert.That(text, Does.Contain(from));
-        File.WriteAllText(Path.Combine(folder, "config.json"), text.Replace(from, to));
-        Assert.That(LoraProgram.Refuse("predict", "--model", folder, "--text", "film").Errors, Does.Contain(message));
-    }
+    public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message) => task.RequireConfigRefused("int4", from, to, message);
 
     private static double[] OutputErrors(string table) => [.. table.Split('\n').Where(line => line.StartsWith("distilbert.", StringComparison.Ordinal))
         .Select(line => double.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2], System.Globalization.CultureInfo.InvariantCulture))];

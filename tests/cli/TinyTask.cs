@@ -56,6 +56,31 @@ internal sealed class TinyTask : IDisposable
             string.Create(CultureInfo.InvariantCulture, $"{Pick(Others)} {Pick(i % 2 == 0 ? Blame : Praise)} {Pick(Others)} {Pick(i % 2 == 0 ? Blame : Praise)},{(i % 2 == 0 ? negative : positive)}\n")));
     }
 
+    /// <summary>Runs a command that must be refused, and that must not write its result.</summary>
+    /// <param name="args">The command line, in which MODEL, DATA, OUT and the words of <paramref name="others"/> stand for paths.</param> <param name="message">A part of what must be said.</param> <param name="others">Paths; a function is called where its word occurs.</param>
+    public void RequireRefused(string args, string message, params (string Word, Func<string> Path)[] others)
+    {
+        (string Word, Func<string> Path)[] paths = [("MODEL", () => Model), ("DATA", () => Data), ("OUT", () => this["out"]), .. others];
+        var result = LoraProgram.Refuse([.. args.Split(' ').Select(word => Array.Find(paths, path => path.Word == word).Path?.Invoke() ?? word)]);
+        Assert.That(result.Errors, Does.Contain(message));
+        Assert.That(Directory.Exists(this["out"]), Is.False);
+    }
+
+    /// <summary>Requires that a model is not loaded when something in its config.json has been exchanged.</summary>
+    /// <param name="model">A folder that this task made.</param> <param name="from">Stands in its config.json.</param> <param name="to">What stands there instead.</param> <param name="message">A part of what must be said.</param>
+    public void RequireConfigRefused(string model, string from, string to, string message)
+    {
+        using var copy = new TemporaryFolder();
+        foreach (var name in (string[])["model.safetensors", "vocab.txt"])
+        {
+            File.Copy(Path.Combine(this[model], name), Path.Combine(copy.Root, name));
+        }
+        var text = File.ReadAllText(Path.Combine(this[model], "config.json"));
+        Assert.That(text, Does.Contain(from));
+        copy.Write("config.json", text.Replace(from, to));
+        Assert.That(LoraProgram.Refuse("predict", "--model", copy.Root, "--text", "film").Errors, Does.Contain(message));
+    }
+
     private string Train(string name, params string[] args)
     {
         var result = LoraProgram.Call(["train", "--data", Data, "--out", this[name], "--epochs", "2", "--threads", "1", .. args]);
