@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -31,6 +32,24 @@ internal readonly unsafe struct PackedWeight
 
     /// <summary>The grid of the group that a column is in; those of the groups that follow lie behind it.</summary>
     public GroupGrid* Grid(int row, int column) => grids + ((nint)row * Groups) + (column / GroupSize);
+
+    /// <summary>Asks for the cache lines in which codes and grid of a column lie.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(int row, int column)
+    {
+        Prefetch(Block(row, column));
+        Prefetch(Grid(row, column));
+    }
+
+    /// <summary>Asks for a cache line, into the second-level cache. It may lie past the weight's end: that is no fault.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(void* address)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch1(address);
+        }
+    }
 
     /// <summary>to[i] = ŵ[row, column + i] for whole blocks.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

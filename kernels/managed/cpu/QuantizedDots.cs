@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -102,10 +101,10 @@ internal static unsafe class QuantizedDots
                 V first1 = TCodes.First(grid1), second1 = TCodes.Second(grid1);
                 if (k >= due)
                 {
-                    Prefetch(codes0 + codesAhead);
-                    Prefetch(codes1 + codesAhead);
-                    Prefetch(grid0 + gridsAhead);
-                    Prefetch(grid1 + gridsAhead);
+                    PackedWeight.Prefetch(codes0 + codesAhead);
+                    PackedWeight.Prefetch(codes1 + codesAhead);
+                    PackedWeight.Prefetch(grid0 + gridsAhead);
+                    PackedWeight.Prefetch(grid1 + gridsAhead);
                     due += LineBits * PackedCodes.BlockSize / 8 / TCodes.BlockBytes;
                 }
                 for (var end = k + weight.GroupSize; k < end;)
@@ -156,14 +155,14 @@ internal static unsafe class QuantizedDots
                 V first3 = TCodes.First(grid3), second3 = TCodes.Second(grid3);
                 if (k >= due)
                 {
-                    Prefetch(codes0 + codesAhead);
-                    Prefetch(codes1 + codesAhead);
-                    Prefetch(codes2 + codesAhead);
-                    Prefetch(codes3 + codesAhead);
-                    Prefetch(grid0 + gridsAhead);
-                    Prefetch(grid1 + gridsAhead);
-                    Prefetch(grid2 + gridsAhead);
-                    Prefetch(grid3 + gridsAhead);
+                    PackedWeight.Prefetch(codes0 + codesAhead);
+                    PackedWeight.Prefetch(codes1 + codesAhead);
+                    PackedWeight.Prefetch(codes2 + codesAhead);
+                    PackedWeight.Prefetch(codes3 + codesAhead);
+                    PackedWeight.Prefetch(grid0 + gridsAhead);
+                    PackedWeight.Prefetch(grid1 + gridsAhead);
+                    PackedWeight.Prefetch(grid2 + gridsAhead);
+                    PackedWeight.Prefetch(grid3 + gridsAhead);
                     due += LineBits * PackedCodes.BlockSize / 8 / TCodes.BlockBytes;
                 }
                 for (var end = k + weight.GroupSize; k < end;)
@@ -199,16 +198,6 @@ internal static unsafe class QuantizedDots
             else
             {
                 Store(registers, y00, y10, y20, y30);
-            }
-        }
-
-        /// <summary>Asks for what may lie past the weight's end: a prefetch never faults.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Prefetch(void* address)
-        {
-            if (Sse.IsSupported)
-            {
-                Sse.Prefetch1(address);
             }
         }
 

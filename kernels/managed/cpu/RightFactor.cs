@@ -32,7 +32,7 @@ internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(PackedWeight weigh
     where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
 {
     private const int MostWidth = 32;                               // of a panel
-    private const int DepthsAtOnce = 32;                            // of a panel's columns, where those are stored rows
+    private const int DepthsAtOnce = 128;                           // of a panel's columns, where those are stored rows: a cache line of codes of four bits
     private const int RowsAtOnce = 8, ColumnsAtOnce = 128;          // of stored rows
 
     public static int Multiple => PackedCodes.BlockSize;
@@ -62,6 +62,7 @@ internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(PackedWeight weigh
                 var depths = Math.Min(DepthsAtOnce, depth - at);
                 for (var i = 0; i < count; i++)
                 {
+                    weight.Prefetch(column + first + i + width, k + at);        // for the next panel: what a panel needs of a row is too short to be foreseen by the processor
                     weight.Decode<V, R, TCodes>(values + (i * DepthsAtOnce), column + first + i, k + at, depths);
                 }
                 Panels.Pack(panels + (first / width * panelLength) + (at * width), panelLength, values, DepthsAtOnce, 1, count, width, depths);
