@@ -2,8 +2,16 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine.NN;
 
-/// <summary>A table of vectors, one per token id.</summary>
-public sealed class Embedding : Module
+/// <summary>What gives every token id a vector: an <see cref="Embedding"/>, or one with a low-rank update beside it.</summary>
+public interface ITokenLayer
+{
+    /// <summary>The vectors of the given ids.</summary>
+    /// <param name="ids">[n]</param> <returns>[n, width]</returns>
+    Tensor Forward(Indices ids);
+}
+
+/// <summary>A table E of vectors, one per token id; as a linear layer, y = xE, whose inputs are rows with a single 1, of which only the place is given.</summary>
+public sealed class Embedding : Layer, ILinear, ITokenLayer
 {
     /// <summary>A table with normal initial values.</summary>
     /// <param name="count">Number of vectors.</param> <param name="width">Elements of a vector.</param> <param name="random">Source of the initial values.</param>
@@ -20,8 +28,20 @@ public sealed class Embedding : Module
         ? Add(weight)
         : throw new ShapeMismatchException($"Embedding: needs a weight of shape [count, width], got {weight.Shape}.");
 
-    /// <summary>[count, width]</summary>
+    /// <summary>E [count, width]: a <see cref="Linear"/> has it transposed.</summary>
     public Parameter Weight { get; }
+
+    /// <summary>How many vectors there are.</summary>
+    public int InFeatures => Weight.Shape[0];
+
+    /// <summary>Elements of a vector.</summary>
+    public int OutFeatures => Weight.Shape[1];
+
+    Parameter? ILinear.Bias => null;
+
+    /// <summary>xE: mixtures of the vectors.</summary>
+    /// <param name="x">[…, count], the share of each vector.</param> <returns>[…, width]</returns>
+    public override Tensor Forward(Tensor x) => x.MatMul(Weight);
 
     /// <summary>The vectors of the given ids.</summary>
     /// <param name="ids">[n]</param> <returns>[n, width]</returns>

@@ -28,7 +28,9 @@ public abstract class Module
     }
 
     /// <summary>Registers a child under a name, in a place where it can be replaced (by a version of it with LoRA, say).</summary>
-    protected Slot<T> Add<T>(string name, T module) where T : Module
+    /// <typeparam name="T">What this module calls: a class of modules, or an interface that some have.</typeparam>
+    /// <exception cref="ArgumentException">It is no module, or the name is taken.</exception>
+    protected Slot<T> Add<T>(string name, T module) where T : class
     {
         RequireNew(name);
         var slot = new Slot<T>(this, name, module);
@@ -190,7 +192,7 @@ public abstract class Slot(Module owner, string name)
     public string Name { get; } = name;
 
     /// <summary>The module in this place.</summary>
-    public abstract Module Current { get; }
+    public abstract Module Current { get; private protected set; }
 
     /// <summary>Whether a module of that type can stand in this place.</summary>
     public abstract bool Accepts(Type type);
@@ -201,18 +203,17 @@ public abstract class Slot(Module owner, string name)
 }
 
 /// <summary>The place of a child of a given type.</summary>
-/// <typeparam name="T">What the owner calls: <see cref="Layer"/> where the child may be replaced by any layer.</typeparam>
-public sealed class Slot<T> : Slot where T : Module
+/// <typeparam name="T">What the owner calls: <see cref="Layer"/> where the child may be replaced by any layer, <see cref="ITokenLayer"/> by whatever gives token ids vectors.</typeparam>
+public sealed class Slot<T> : Slot where T : class
 {
-    private T module;
-
-    internal Slot(Module owner, string name, T module) : base(owner, name) => this.module = module;
+    internal Slot(Module owner, string name, T module) : base(owner, name) =>
+        (Value, Current) = (module, module as Module ?? throw new ArgumentException($"{owner.GetType().Name}: '{name}' is a {module.GetType().Name}, which is no module.", nameof(module)));
 
     /// <summary>The module in this place.</summary>
-    public T Value => module;
+    public T Value { get; private set; }
 
     /// <inheritdoc/>
-    public override Module Current => module;
+    public override Module Current { get; private protected set; }
 
     /// <inheritdoc/>
     public override bool Accepts(Type type) => type.IsAssignableTo(typeof(T));
@@ -220,7 +221,8 @@ public sealed class Slot<T> : Slot where T : Module
     /// <inheritdoc/>
     public override void Replace(Module replacement)
     {
-        module = replacement as T ?? throw new ArgumentException($"The place '{Name}' in {Owner.GetType().Name} holds a {typeof(T).Name}, a {replacement.GetType().Name} is none.", nameof(replacement));
-        module.Train(Owner.IsTraining);
+        Value = replacement as T ?? throw new ArgumentException($"The place '{Name}' in {Owner.GetType().Name} holds a {typeof(T).Name}, a {replacement.GetType().Name} is none.", nameof(replacement));
+        Current = replacement;
+        Current.Train(Owner.IsTraining);
     }
 }

@@ -92,9 +92,9 @@ public static class AdapterCheck
     /// <summary>s, and what the same numbers would mean to programs that read alpha in another way: no file says which of them wrote it.</summary>
     private static void Scale(SafeTensorsFile file, PeftConfig config, Action<FindingKind, string> add)
     {
-        var layers = file.Tensors.Values.Where(tensor => AdapterConventions.TryParse(tensor.Name, out _, out var convention, out var isA) && isA
-                && convention == AdapterConvention.Peft && tensor.Name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal) && tensor.Shape is [> 0 and <= int.MaxValue, _])
-            .Select(tensor => (Rank: (int)tensor.Shape[0], Alpha: PeftLayers.AlphaOf(config, AdapterConvention.Peft.PathOfA(tensor.Name))));
+        var layers = file.Tensors.Values.Where(tensor => AdapterConventions.Read(tensor.Name) is { IsA: true, Convention: AdapterConvention.Peft }
+                && tensor.Name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal) && tensor.Shape is [> 0 and <= int.MaxValue, _])
+            .Select(tensor => (Rank: (int)tensor.Shape[0], Alpha: PeftLayers.AlphaOf(config, AdapterConventions.Read(tensor.Name)!.Value.Path[PeftAdapter.Prefix.Length..])));
         foreach (var group in layers.GroupBy(layer => layer))
         {
             var (rank, alpha) = group.Key;

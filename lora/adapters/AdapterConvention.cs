@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using LoraScratch.Engine;
 
 namespace LoraScratch.Lora.Adapters;
@@ -9,7 +8,10 @@ namespace LoraScratch.Lora.Adapters;
 /// </summary>
 public enum AdapterConvention
 {
-    /// <summary>PEFT's folder: base_model.model.PATH.lora_A.weight [r, in], lora_B.weight [out, r], s = lora_alpha/r (or lora_alpha/√r) from adapter_config.json.</summary>
+    /// <summary>
+    /// PEFT's folder: base_model.model.PATH.lora_A.weight [r, in], lora_B.weight [out, r], of an embedding lora_embedding_A [r, count] and lora_embedding_B [width, r], s = lora_alpha/r (or
+    /// lora_alpha/√r) from adapter_config.json.
+    /// </summary>
     Peft,
 
     /// <summary>A state dict of the LoRA authors' loralib: PATH.lora_A [r, in], PATH.lora_B [out, r], s = lora_alpha/r, where lora_alpha is known to the program only.</summary>
@@ -18,6 +20,11 @@ public enum AdapterConvention
     /// <summary>A state dict of the tutorials' LinearWithLoRA: PATH.lora.A [in, r], PATH.lora.B [r, out], s = alpha, where alpha is known to the program only.</summary>
     Tutorial,
 }
+
+/// <summary>What the name of a low-rank matrix says.</summary>
+/// <param name="Path">The layer's path, with whatever prefix it has.</param> <param name="Convention">Whose name it is.</param> <param name="IsA">A or B.</param>
+/// <param name="IsEmbedding">Whether it says that the layer is an embedding; only PEFT's do.</param>
+internal readonly record struct LowRankName(string Path, AdapterConvention Convention, bool IsA, bool IsEmbedding);
 
 /// <summary>The names of tensors in each convention.</summary>
 internal static class AdapterConventions
@@ -28,6 +35,8 @@ internal static class AdapterConventions
         (AdapterConvention.LoraLib, "loralib", ".lora_A", ".lora_B"),
         (AdapterConvention.Tutorial, "tutorial", ".lora.A", ".lora.B"),
     ];
+
+    private const string EmbeddingSuffixA = ".lora_embedding_A", EmbeddingSuffixB = ".lora_embedding_B";
 
     /// <summary>What the command line calls them.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. Table.Select(entry => entry.Name)];
@@ -43,31 +52,26 @@ internal static class AdapterConventions
     /// <summary>Whether A is stored as [r, in] and B as [out, r].</summary>
     public static bool StoresTransposed(this AdapterConvention convention) => convention != AdapterConvention.Tutorial;
 
-    public static string KeyOfA(this AdapterConvention convention, string path) => Prefix(convention) + path + Table[(int)convention].SuffixA;
+    public static string KeyOfA(this AdapterConvention convention, string path, bool isEmbedding) => Prefix(convention) + path + (isEmbedding ? EmbeddingSuffixA : Table[(int)convention].SuffixA);
 
-    public static string KeyOfB(this AdapterConvention convention, string path) => Prefix(convention) + path + Table[(int)convention].SuffixB;
-
-    /// <summary>The layer's path, without the prefix, in the name of its A.</summary>
-    public static string PathOfA(this AdapterConvention convention, string keyOfA) => keyOfA[Prefix(convention).Length..^Table[(int)convention].SuffixA.Length];
+    public static string KeyOfB(this AdapterConvention convention, string path, bool isEmbedding) => Prefix(convention) + path + (isEmbedding ? EmbeddingSuffixB : Table[(int)convention].SuffixB);
 
     /// <summary>What every name begins with.</summary>
     public static string Prefix(this AdapterConvention convention) => convention == AdapterConvention.Peft ? PeftAdapter.Prefix : "";
 
     /// <summary>Takes the name of a low-rank matrix apart.</summary>
-    /// <param name="name">A tensor's name.</param> <param name="path">The layer's path, with whatever prefix it has.</param> <param name="convention">Whose name it is.</param> <param name="isA">A or B.</param>
-    /// <returns>False where it is no low-rank matrix.</returns>
-    public static bool TryParse(string name, [NotNullWhen(true)] out string? path, out AdapterConvention convention, out bool isA)
+    /// <param name="name">A tensor's name.</param>
+    /// <returns>Null where it is no low-rank matrix.</returns>
+    public static LowRankName? Read(string name)
     {
-        foreach (var (found, _, suffixA, suffixB) in Table)
+        foreach (var (convention, _, suffixA, suffixB) in Table.Append((AdapterConvention.Peft, "", EmbeddingSuffixA, EmbeddingSuffixB)))
         {
-            isA = name.EndsWith(suffixA, StringComparison.Ordinal);
+            var isA = name.EndsWith(suffixA, StringComparison.Ordinal);
             if (isA || name.EndsWith(suffixB, StringComparison.Ordinal))
             {
-                (path, convention) = (name[..^suffixA.Length], found);          // both suffixes have the same length
-                return true;
+                return new LowRankName(name[..^suffixA.Length], convention, isA, suffixA == EmbeddingSuffixA);      // both suffixes have the same length
             }
         }
-        (path, convention, isA) = (null, default, false);
-        return false;
+        return null;
     }
 }

@@ -56,6 +56,10 @@ public static class AdapterConversion
 
     private static void WriteStateDict(string target, PortableAdapter adapter, AdapterConvention convention)
     {
+        if (adapter.Layers.FirstOrDefault(layer => layer.IsEmbedding) is { } embedding)
+        {
+            throw new InputException($"{embedding.Path} is an embedding, and no name in {convention.Name()}'s convention would say so. Leave the adapter in PEFT's format, or merge it into its model with 'lora merge'.");
+        }
         var alpha = PeftLayers.Commonest(adapter.Layers.Select(layer => layer.Alpha(convention)));
         var metadata = new Dictionary<string, string>(adapter.Fingerprint)
         {
@@ -80,12 +84,13 @@ public static class AdapterConversion
         foreach (var layer in adapter.Layers)
         {
             var (rank, inFeatures, outFeatures) = (layer.Rank, layer.InFeatures, layer.OutFeatures);
+            var (keyA, keyB) = (convention.KeyOfA(layer.Path, layer.IsEmbedding), convention.KeyOfB(layer.Path, layer.IsEmbedding));
             yield return convention.StoresTransposed()
-                ? TensorToWrite.Floats(convention.KeyOfA(layer.Path), [rank, inFeatures], PeftAdapter.Transposed(layer.A, inFeatures, rank))
-                : TensorToWrite.Floats(convention.KeyOfA(layer.Path), [inFeatures, rank], layer.A);
+                ? TensorToWrite.Floats(keyA, [rank, inFeatures], PeftAdapter.Transposed(layer.A, inFeatures, rank))
+                : TensorToWrite.Floats(keyA, [inFeatures, rank], layer.A);
             yield return convention.StoresTransposed()
-                ? TensorToWrite.Floats(convention.KeyOfB(layer.Path), [outFeatures, rank], PeftAdapter.Transposed(layer.B, rank, outFeatures))
-                : TensorToWrite.Floats(convention.KeyOfB(layer.Path), [rank, outFeatures], layer.B);
+                ? TensorToWrite.Floats(keyB, [outFeatures, rank], PeftAdapter.Transposed(layer.B, rank, outFeatures))
+                : TensorToWrite.Floats(keyB, [rank, outFeatures], layer.B);
         }
     }
 

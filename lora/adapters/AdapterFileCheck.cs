@@ -8,6 +8,7 @@ namespace LoraScratch.Lora.Adapters;
 internal sealed class AdapterFileCheck(SafeTensorsFile file, PeftConfig? config, Action<FindingKind, string> add)
 {
     private readonly HashSet<string> layers = [];                           // paths of the adapted layers, without prefix
+    private readonly HashSet<string> embeddings = [];                       // those of them that are embeddings
     private readonly HashSet<string> whole = [];                            // paths of the other tensors
 
     public void Run()
@@ -38,7 +39,7 @@ internal sealed class AdapterFileCheck(SafeTensorsFile file, PeftConfig? config,
     private void CheckName(TensorInfo tensor)
     {
         var name = tensor.Name;
-        if (AdapterConventions.TryParse(name, out var path, out var convention, out _))
+        if (AdapterConventions.Read(name) is var (path, convention, _, isEmbedding))
         {
             if (convention != AdapterConvention.Peft)
             {
@@ -51,6 +52,10 @@ internal sealed class AdapterFileCheck(SafeTensorsFile file, PeftConfig? config,
             else
             {
                 layers.Add(path[PeftAdapter.Prefix.Length..]);
+                if (isEmbedding)
+                {
+                    embeddings.Add(path[PeftAdapter.Prefix.Length..]);
+                }
             }
         }
         else if (PeftReader.KindOf(name) is { } kind)
@@ -93,15 +98,15 @@ internal sealed class AdapterFileCheck(SafeTensorsFile file, PeftConfig? config,
         {
             Error($"{tensor}: element {wrong} is {values[wrong]}; the training diverged or the file is damaged.");
         }
-        else if (AdapterConventions.TryParse(tensor.Name, out _, out _, out var isA) && values.Length > 0 && Array.TrueForAll(values, value => value == 0))
+        else if (AdapterConventions.Read(tensor.Name) is { } matrix && values.Length > 0 && Array.TrueForAll(values, value => value == 0))
         {
-            add(FindingKind.Warning, $"{PeftAdapter.WeightsName}: {tensor} is all zero: this layer's update changes nothing. {(isA ? "A starts at random values; was it lost?" : "Was the adapter trained?")}");
+            add(FindingKind.Warning, $"{PeftAdapter.WeightsName}: {tensor} is all zero: this layer's update changes nothing. {(matrix.IsA == matrix.IsEmbedding ? "Was the adapter trained?" : $"{(matrix.IsA ? "A" : "B")} starts at random values; was it lost?")}");
         }
     }
 
     private void CheckPair(string layer)
     {
-        var (keyA, keyB) = (PeftAdapter.KeyOfA(layer), PeftAdapter.KeyOfB(layer));
+        var (keyA, keyB) = (PeftAdapter.KeyOfA(layer, embeddings.Contains(layer)), PeftAdapter.KeyOfB(layer, embeddings.Contains(layer)));
         if (!file.Tensors.TryGetValue(keyA, out var a) || !file.Tensors.TryGetValue(keyB, out var b))
         {
             Error($"'{(file.Tensors.ContainsKey(keyA) ? keyA : keyB)}' stands alone: '{(file.Tensors.ContainsKey(keyA) ? keyB : keyA)}' is missing. The file is incomplete; save the adapter again.");

@@ -9,7 +9,7 @@ namespace LoraScratch.Lora.Adapters;
 
 /// <summary>
 /// The base weights that an adapter was trained on, as hashes in the metadata of its tensor file: for each adapted layer base_sha256.PATH = SHA-256 of W, as the bytes of its float32 values,
-/// row-major [out, in], little-endian; of a quantised W, as its packed codes and then scale and zero of every group. An update A·B means nothing on another W.
+/// row-major as it is stored, little-endian; of a quantised W, as its packed codes and then scale and zero of every group. An update A·B means nothing on another W.
 /// </summary>
 internal static class BaseFingerprint
 {
@@ -52,9 +52,19 @@ internal static class BaseFingerprint
         _ => $" It was trained on '{baseModel}': name that model with --model.",
     };
 
-    private static string Hash(AdaptedLinear layer) => layer is LinearWithQALoRA quantized ? Hash(quantized.Linear.Weight, quantized.BaseGrids()) : Hash(((LinearWithLoRA)layer).BaseWeight());
+    private static string Hash(AdaptedLinear layer) => layer switch
+    {
+        LinearWithQALoRA quantized => Hash(quantized.Linear.Weight, quantized.BaseGrids()),
+        EmbeddingWithLoRA embedding => Hash(embedding.BaseWeight()),
+        _ => Hash(((LinearWithLoRA)layer).BaseWeight()),
+    };
 
-    private static string Hash(ILinear layer) => layer is QuantizedLinear quantized ? Hash(quantized.Weight, quantized.Weight.Grids()) : Hash(((Linear)layer).Weight.ToArray());
+    private static string Hash(ILinear layer) => layer switch
+    {
+        QuantizedLinear quantized => Hash(quantized.Weight, quantized.Weight.Grids()),
+        Embedding embedding => Hash(embedding.Weight.ToArray()),
+        _ => Hash(((Linear)layer).Weight.ToArray()),
+    };
 
     private static string Hash(float[] weight) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weight.AsSpan())));
 

@@ -10,7 +10,8 @@ public sealed record LoadedAdapter(LoRAAdapter Adapter, PeftConfig Config, IRead
 
 /// <summary>
 /// An adapter alone, in the folder format of the PEFT library: adapter_config.json and adapter_model.safetensors. A module's path there is base_model.model.PATH, and both matrices are
-/// the transposes of ours: PATH.lora_A.weight [r, in] = Aᵀ, PATH.lora_B.weight [out, r] = Bᵀ, as in the paper. The factor is lora_alpha/r there, or lora_alpha/√r with use_rslora; the
+/// the transposes of ours: PATH.lora_A.weight [r, in] = Aᵀ, PATH.lora_B.weight [out, r] = Bᵀ, as in the paper; of an embedding PATH.lora_embedding_A
+/// and PATH.lora_embedding_B. The factor is lora_alpha/r there, or lora_alpha/√r with use_rslora; the
 /// tutorials' raw alpha is written as lora_alpha = alpha·r. An adapter of quantised layers has use_qalora and qalora_group_size; its alphas are written in PEFT's convention
 /// (<see cref="QALoRAPooling.Peft"/>), which is another number for another width.
 /// </summary>
@@ -61,8 +62,8 @@ public static class PeftAdapter
         var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
         foreach (var (path, layer) in adapter.Layers)
         {
-            layer.Lora.A.Set(Transposed(values[KeyOfA(path)], layer.Lora.Rank, layer.Lora.A.Shape[0]));
-            layer.Lora.B.Set(Transposed(values[KeyOfB(path)], layer.Lora.OutFeatures, layer.Lora.Rank));
+            layer.Lora.A.Set(Transposed(values[KeyOfA(path, layer is EmbeddingWithLoRA)], layer.Lora.Rank, layer.Lora.A.Shape[0]));
+            layer.Lora.B.Set(Transposed(values[KeyOfB(path, layer is EmbeddingWithLoRA)], layer.Lora.OutFeatures, layer.Lora.Rank));
         }
         foreach (var (path, parameter) in SavedParameters(plan.Kept))
         {
@@ -85,9 +86,9 @@ public static class PeftAdapter
         return file.Tensors.TryGetValue(Prefix + "classifier.weight", out var weight) && weight.Shape is [var classes and >= 2 and <= int.MaxValue, _] ? (int)classes : null;
     }
 
-    internal static string KeyOfA(string path) => AdapterConvention.Peft.KeyOfA(path);
+    internal static string KeyOfA(string path, bool isEmbedding) => AdapterConvention.Peft.KeyOfA(path, isEmbedding);
 
-    internal static string KeyOfB(string path) => AdapterConvention.Peft.KeyOfB(path);
+    internal static string KeyOfB(string path, bool isEmbedding) => AdapterConvention.Peft.KeyOfB(path, isEmbedding);
 
     /// <summary>The key of a trained bias: PEFT moves an adapted layer's own parameters under base_layer.</summary>
     internal static string KeyOfBias(KeptBias bias, AttachPlan plan) => Prefix + (plan.Layers.Any(layer => layer.Linear.Bias == bias.Parameter)

@@ -110,9 +110,9 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
 
     private static IEnumerable<TensorToWrite> LowRank(AdaptedLayer adapted)
     {
-        var lora = adapted.Layer.Lora;
+        var (lora, isEmbedding) = (adapted.Layer.Lora, adapted.Layer is EmbeddingWithLoRA);
         var rows = lora.A.Shape[0];
-        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path), [lora.Rank, rows], PeftAdapter.Transposed(lora.A.ToArray(), rows, lora.Rank));
-        yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path), [lora.OutFeatures, lora.Rank], PeftAdapter.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path, isEmbedding), [lora.Rank, rows], PeftAdapter.Transposed(lora.A.ToArray(), rows, lora.Rank));
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path, isEmbedding), [lora.OutFeatures, lora.Rank], PeftAdapter.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
     }
 }

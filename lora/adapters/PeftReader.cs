@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -64,16 +65,17 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
 
     private void ReadLayer(PlannedLayer layer, List<string> warnings)
     {
-        var (keyA, keyB, rank) = (PeftAdapter.KeyOfA(layer.Path), PeftAdapter.KeyOfB(layer.Path), layer.Settings.Rank);
+        var (keyA, keyB, rank) = (PeftAdapter.KeyOfA(layer.Path, layer.Linear is Embedding), PeftAdapter.KeyOfB(layer.Path, layer.Linear is Embedding), layer.Settings.Rank);
         var (hasA, hasB) = (file.Tensors.ContainsKey(keyA), file.Tensors.ContainsKey(keyB));
         var hint = hasA != hasB
             ? $"the layer's other matrix is there; the file is incomplete, save the adapter again"
             : $"target_modules means {layer.Path}, but the file has nothing for it; was it saved with other targets?";
         Take(keyA, new Shape(rank, layer.UpdateInputs), hint);
         Take(keyB, new Shape(layer.Linear.OutFeatures, rank), hint);
-        if (values.TryGetValue(keyB, out var b) && b.Length > 0 && b.All(value => value == 0))
+        var key = layer.Linear is Embedding ? keyA : keyB;                  // the one that begins as zero
+        if (values.TryGetValue(key, out var zeroFirst) && zeroFirst.Length > 0 && zeroFirst.All(value => value == 0))
         {
-            warnings.Add($"{file.Path}: {keyB} is all zero: this layer's update changes nothing. Was the adapter trained?");
+            warnings.Add($"{file.Path}: {key} is all zero: this layer's update changes nothing. Was the adapter trained?");
         }
     }
 
@@ -148,10 +150,6 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
         if (name.Contains(".lora_magnitude_vector"))
         {
             return "it belongs to DoRA, which is not supported";
-        }
-        if (name.Contains(".lora_embedding_"))
-        {
-            return "it adapts an embedding; only linear layers can be adapted";
         }
         if (name.EndsWith(".lora_B.bias", StringComparison.Ordinal))
         {

@@ -3,7 +3,8 @@ namespace LoraScratch.Lora.Adapters;
 /// <summary>One layer of an adapter, apart from any model and any file.</summary>
 /// <param name="Path">The layer's path in the base model.</param> <param name="Rank">r</param> <param name="InFeatures">in</param> <param name="OutFeatures">out</param>
 /// <param name="A">[in, r]</param> <param name="B">[r, out]</param> <param name="Scaling">s, with all its digits.</param>
-internal sealed record PortableLayer(string Path, int Rank, int InFeatures, int OutFeatures, float[] A, float[] B, double Scaling)
+/// <param name="IsEmbedding">Whether it is an embedding, with in as the number of vectors.</param>
+internal sealed record PortableLayer(string Path, int Rank, int InFeatures, int OutFeatures, float[] A, float[] B, double Scaling, bool IsEmbedding)
 {
     /// <summary>The alpha that a convention turns into this layer's s.</summary>
     public double Alpha(AdapterConvention convention)

@@ -36,7 +36,7 @@ internal static class PortableReader
         using var file = PeftAdapter.OpenWeights(folder);
         var rule = config.UseRsLora ? LoRAScaling.AlphaOverSqrtRank : LoRAScaling.AlphaOverRank;
         var layers = Layers(file, AdapterConvention.Peft, (layer, rank) => LoRASettings.Factor(rule, PeftLayers.AlphaOf(config, layer), rank));
-        var whole = file.Tensors.Values.Where(tensor => !AdapterConventions.TryParse(tensor.Name, out _, out _, out _) && !PeftReader.IsCopyOfSavedModule(tensor.Name))
+        var whole = file.Tensors.Values.Where(tensor => AdapterConventions.Read(tensor.Name) is null && !PeftReader.IsCopyOfSavedModule(tensor.Name))
             .ToDictionary(tensor => tensor.Name[PeftAdapter.Prefix.Length..].Replace(".base_layer.bias", ".bias", StringComparison.Ordinal), tensor => Floats(file, tensor));
         return new PortableAdapter { Source = AdapterConvention.Peft, Layers = layers, Whole = whole, Config = config, Fingerprint = [.. BaseFingerprint.In(file.Metadata)], Warnings = config.Warnings };
     }
@@ -44,7 +44,7 @@ internal static class PortableReader
     private static PortableAdapter ReadStateDict(string path, double? alpha)
     {
         using var file = SafeTensorsFile.Open(path);
-        var conventions = file.Tensors.Keys.Where(name => AdapterConventions.TryParse(name, out _, out _, out _)).GroupBy(Convention).ToList();
+        var conventions = file.Tensors.Keys.Where(name => AdapterConventions.Read(name) is not null).GroupBy(name => AdapterConventions.Read(name)!.Value.Convention).ToList();
         if (conventions is not [{ Key: AdapterConvention.LoraLib or AdapterConvention.Tutorial } only])
         {
             throw new InputException(conventions.Count == 0
@@ -66,19 +66,18 @@ internal static class PortableReader
         });
     }
 
-    private static AdapterConvention Convention(string name) => AdapterConventions.TryParse(name, out _, out var convention, out _) ? convention : throw new ArgumentException(name);
-
     /// <summary>Every pair of A and B.</summary>
     /// <param name="file">The tensors.</param> <param name="convention">How they are named and stored.</param> <param name="scaling">s of a layer and its rank.</param>
     private static List<PortableLayer> Layers(SafeTensorsFile file, AdapterConvention convention, Func<string, int, double> scaling)
     {
         var layers = new List<PortableLayer>();
         var prefix = convention.Prefix();
-        foreach (var path in file.Tensors.Keys.Select(name => AdapterConventions.TryParse(name, out var path, out _, out _) ? path[prefix.Length..] : null).OfType<string>().Distinct())
+        foreach (var (path, isEmbedding) in file.Tensors.Keys.Select(AdapterConventions.Read).OfType<LowRankName>().Select(name => (name.Path[prefix.Length..], name.IsEmbedding)).Distinct())
         {
-            if (!file.Tensors.TryGetValue(convention.KeyOfA(path), out var a) || !file.Tensors.TryGetValue(convention.KeyOfB(path), out var b))
+            var (keyA, keyB) = (convention.KeyOfA(path, isEmbedding), convention.KeyOfB(path, isEmbedding));
+            if (!file.Tensors.TryGetValue(keyA, out var a) || !file.Tensors.TryGetValue(keyB, out var b))
             {
-                throw new InputException($"{file.Path}: {path} has only one of its matrices '{convention.KeyOfA(path)}' and '{convention.KeyOfB(path)}'. The file is incomplete; save the adapter again.");
+                throw new InputException($"{file.Path}: {path} has only one of its matrices '{keyA}' and '{keyB}'. The file is incomplete; save the adapter again.");
             }
             var isTransposed = convention.StoresTransposed();
             if (a.Shape is not [var a0, var a1] || b.Shape is not [var b0, var b1] || (isTransposed ? a0 != b1 : a1 != b0) || a.ElementCount == 0 || b.ElementCount == 0)
@@ -88,7 +87,7 @@ internal static class PortableReader
             var (rank, inFeatures, outFeatures) = isTransposed ? ((int)a0, (int)a1, (int)b0) : ((int)a1, (int)a0, (int)b1);
             var (valuesA, valuesB) = (Floats(file, a).Values, Floats(file, b).Values);
             layers.Add(new PortableLayer(path, rank, inFeatures, outFeatures,
-                isTransposed ? PeftAdapter.Transposed(valuesA, rank, inFeatures) : valuesA, isTransposed ? PeftAdapter.Transposed(valuesB, outFeatures, rank) : valuesB, scaling(path, rank)));
+                isTransposed ? PeftAdapter.Transposed(valuesA, rank, inFeatures) : valuesA, isTransposed ? PeftAdapter.Transposed(valuesB, outFeatures, rank) : valuesB, scaling(path, rank), isEmbedding));
         }
         return layers;
     }

@@ -63,7 +63,7 @@ internal static class StateDictExtras
     public static PortableAdapter Complete(SafeTensorsFile file, PortableAdapter adapter)
     {
         var adapted = adapter.Layers.Select(layer => layer.Path).ToHashSet();
-        var others = file.Tensors.Values.Where(tensor => !AdapterConventions.TryParse(tensor.Name, out _, out _, out _)).ToDictionary(tensor => PathInModel(tensor.Name, adapter.Source, adapted));
+        var others = file.Tensors.Values.Where(tensor => AdapterConventions.Read(tensor.Name) is null).ToDictionary(tensor => PathInModel(tensor.Name, adapter.Source, adapted));
         // The weight of an adapted layer never belongs to an adapter: then it is a whole model's state, whose encoder is the base's. The head is what stands beside the encoder.
         var isWholeModel = adapted.Any(path => others.ContainsKey($"{path}.weight"));
         var trunks = adapted.Where(path => path.Contains('.')).Select(FirstPart).ToHashSet();

@@ -53,7 +53,7 @@ public sealed record LostChange(string Path, Shape Shape, double ChangeNorm, dou
 
 /// <summary>
 /// Turns a full fine-tune into a LoRA adapter: of every chosen linear layer ΔW = W_tuned − W_base = U·diag(σ)·Vᵀ, and the first k terms are the update, A = V_k, B = (U_k·diag(σ_k))ᵀ, with alpha = rank, so that
-/// s = 1. No update of that rank is nearer to ΔW (<see cref="SingularValueDecomposition"/>). What was tuned beside these layers is added up and told: an adapter has no place for embeddings and LayerNorm's γ.
+/// s = 1. No update of that rank is nearer to ΔW (<see cref="SingularValueDecomposition"/>). What was tuned beside these layers is added up and told: an adapter has no place for positions and LayerNorm's γ.
 /// </summary>
 public sealed class LoRAExtraction
 {
@@ -141,8 +141,9 @@ public sealed class LoRAExtraction
 
     private static (ExtractedLayer Layer, LowRankFactors Factors) Extract(PlannedLayer target, Parameter tuned, ExtractionOptions options)
     {
-        var weight = DenseMatrix.From(((Linear)target.Linear).Weight);
-        var change = DenseMatrix.From(tuned) - weight;
+        // [out, in], which is how a linear layer stores it and an embedding does not
+        var weight = target.Linear is Embedding embedding ? DenseMatrix.From(embedding.Weight).Transpose() : DenseMatrix.From(((Linear)target.Linear).Weight);
+        var change = (target.Linear is Embedding ? DenseMatrix.From(tuned).Transpose() : DenseMatrix.From(tuned)) - weight;
         var most = Math.Min(change.Rows, change.Columns);
         var svd = options.Rank is { } wanted ? SingularValueDecomposition.Largest(change, Math.Min(wanted, most), options.Seed) : SingularValueDecomposition.Jacobi(change);
         var rank = options.Energy is { } share ? svd.RankForEnergy(share) : svd.Values.Count;

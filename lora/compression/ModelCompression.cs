@@ -15,7 +15,7 @@ public sealed class CompressibleLayer
 
     internal CompressibleLayer(PlannedLayer planned)
     {
-        (Path, linear, slot) = (planned.Path, (Linear)planned.Linear, planned.Slot ?? throw new InputException("The model itself is a linear layer, which has no place in which it could be replaced. Put it into a Sequential."));
+        (Path, linear, slot) = (planned.Path, planned.Linear as Linear ?? throw new InputException($"Compression: {planned.Path} is no linear layer, but {planned.Linear}. Leave it out."), planned.Slot ?? throw new InputException("The model itself is a linear layer, which has no place in which it could be replaced. Put it into a Sequential."));
         var svd = SingularValueDecomposition.Jacobi(DenseMatrix.From(linear.Weight));
         Values = svd.Values;
         LargestSavingRank = LowRankLinear.LargestSavingRank(InFeatures, OutFeatures);

@@ -64,20 +64,20 @@ internal sealed class PartFactory(DistilBertConfig config, RandomStream? random,
 /// <summary>Dropout(LayerNorm(word + position)): a vector for each token from what it is and where it stands.</summary>
 public sealed class Embeddings : Module
 {
-    private readonly Slot<Embedding> words, positions;
+    private readonly Slot<ITokenLayer> words, positions;
     private readonly Slot<LayerNorm> norm;
     private readonly Slot<Dropout> dropout;
 
     internal Embeddings(PartFactory parts)
     {
-        words = Add("word_embeddings", parts.Embedding(parts.Config.VocabularySize, zeroRow: parts.Config.PadTokenId));
-        positions = Add("position_embeddings", parts.Positions());
+        words = Add<ITokenLayer>("word_embeddings", parts.Embedding(parts.Config.VocabularySize, zeroRow: parts.Config.PadTokenId));
+        positions = Add<ITokenLayer>("position_embeddings", parts.Positions());
         norm = Add("LayerNorm", parts.LayerNorm());
         dropout = Add("dropout", parts.Dropout(parts.Config.Dropout));
     }
 
     /// <summary>The vector of every token [vocabulary, hidden], which a masked language model reads as its output weight as well.</summary>
-    internal Parameter WordTable => words.Value.Weight;
+    internal Parameter WordTable => ((Embedding)words.Value).Weight;
 
     /// <summary>E = dropout(LayerNorm(words[ids] + positions[place in the text]))</summary>
     /// <param name="tokens">The batch.</param> <returns>[tokens, hidden]</returns>

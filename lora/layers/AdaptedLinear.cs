@@ -4,7 +4,8 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora;
 
 /// <summary>
-/// A frozen linear layer with a low-rank update beside it that can be merged into it: <see cref="LinearWithLoRA"/> on a float weight, <see cref="LinearWithQALoRA"/> on a quantised one.
+/// A frozen linear layer with a low-rank update beside it that can be merged into it: <see cref="LinearWithLoRA"/> on a float weight, <see cref="LinearWithQALoRA"/> on a quantised one,
+/// <see cref="EmbeddingWithLoRA"/> on a table of vectors.
 /// </summary>
 public abstract class AdaptedLinear : Layer
 {
@@ -28,15 +29,19 @@ public abstract class AdaptedLinear : Layer
     /// <exception cref="InvalidOperationException">Merged and in training: A and B are not part of the computation then.</exception>
     public override Tensor Forward(Tensor x)
     {
-        if (IsMerged)
+        if (HasUpdateInWeight())
         {
-            return IsTraining
-                ? throw new InvalidOperationException($"{GetType().Name}: a merged layer cannot be trained, A and B have gone into its weight. Call Unmerge() first, or Evaluate() to predict.")
-                : Linear.Forward(x);
+            return Linear.Forward(x);
         }
         using var scope = new TensorScope();
         return scope.Return(Lora.AddTo(Linear.Forward(x), x));
     }
+
+    /// <summary>Whether the adapted layer alone computes the output.</summary>
+    /// <exception cref="InvalidOperationException">Merged and in training.</exception>
+    private protected bool HasUpdateInWeight() => IsMerged && IsTraining
+        ? throw new InvalidOperationException($"{GetType().Name}: a merged layer cannot be trained, A and B have gone into its weight. Call Unmerge() first, or Evaluate() to predict.")
+        : IsMerged;
 
     /// <summary>Writes the update into the adapted layer's weight, in place; the original is kept, and A and B are frozen until <see cref="Unmerge"/>.</summary>
     /// <exception cref="InvalidOperationException">It is merged already.</exception>

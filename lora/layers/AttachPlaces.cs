@@ -22,7 +22,7 @@ internal sealed class AttachPlaces
         }
     }
 
-    private IEnumerable<string> LinearPaths => modules.Where(entry => entry.Module is ILinear).Select(entry => entry.Path);
+    private IEnumerable<string> LinearPaths => modules.Where(entry => entry.Module is ILinear and not Embedding).Select(entry => entry.Path);
 
     /// <summary>The layers that the patterns meet, with the rank and alpha that hold for each.</summary>
     public IReadOnlyList<PlannedLayer> Layers(LoRASettings settings, IReadOnlyList<ModulePattern> targets)
@@ -32,7 +32,8 @@ internal sealed class AttachPlaces
         foreach (var (path, module, slot) in modules)
         {
             // What means a low-rank layer means its two factors: each of them is a linear layer and gets an update.
-            var patterns = targets.Where(pattern => pattern.Matches(path) || wholeLayers.TryGetValue(path, out var whole) && pattern.Matches(whole)).ToList();
+            var patterns = targets.Where(pattern => module is not Embedding || !pattern.MeansLinearLayers)
+                .Where(pattern => pattern.Matches(path) || wholeLayers.TryGetValue(path, out var whole) && pattern.Matches(whole)).ToList();
             if (module is DynamicInt8Linear && patterns.Count > 0)
             {
                 throw new InputException($"{AttachPlan.Shown(path)} is quantised dynamically, which is for prediction: there is no gradient through it, and no weight to merge into. Name the model that this one was made of, and quantise the result.");
@@ -40,7 +41,7 @@ internal sealed class AttachPlaces
             if (module is ILinear linear && patterns.Count > 0)
             {
                 met.UnionWith(patterns);
-                RequireReplaceable(path, slot);
+                RequireReplaceable(path, linear, slot);
                 layers.Add(new PlannedLayer(patterns[0], path, linear, For(path, settings)) { Slot = slot });
             }
         }
@@ -90,9 +91,13 @@ internal sealed class AttachPlaces
         return changed;
     }
 
-    private static void RequireReplaceable(string path, Slot? slot)
+    private static void RequireReplaceable(string path, ILinear layer, Slot? slot)
     {
-        if (slot is not null && !slot.Accepts(typeof(AdaptedLinear)))
+        if (layer is Embedding && slot?.Accepts(typeof(EmbeddingWithLoRA)) == false)
+        {
+            throw new InputException($"LoRA: {path} stands in a place that takes nothing but an Embedding. Let its module hold it as an ITokenLayer: Add<ITokenLayer>(\"{slot.Name}\", …).");
+        }
+        if (slot is not null && !slot.Accepts(typeof(AdaptedLinear)) && layer is not Embedding)
         {
             throw new InputException($"LoRA: {path} stands in a place that takes nothing but a Linear. Let its module hold it as a Layer: Add<Layer>(\"{slot.Name}\", …).");
         }
@@ -124,7 +129,7 @@ internal sealed class AttachPlaces
         if (others.Count > 0)
         {
             var (path, module, _) = others[0];
-            return new InputException($"LoRA: '{pattern}' meets {path}, a {module.GetType().Name}; only Linear layers can be adapted. The model's are {NearMisses.Census(LinearPaths)}.");
+            return new InputException($"LoRA: '{pattern}' meets {path}, a {module.GetType().Name}; only linear layers and embeddings can be adapted. The model's linear layers are {NearMisses.Census(LinearPaths)}.");
         }
         return new InputException($"LoRA: the target '{pattern}' meets no layer of the model.{DidYouMean(pattern, LinearPaths)} Its Linear layers are {NearMisses.Census(LinearPaths)}.");
     }

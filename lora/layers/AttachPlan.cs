@@ -8,7 +8,7 @@ namespace LoraScratch.Lora;
 
 /// <summary>One linear layer that gets an update.</summary>
 /// <param name="Pattern">The first pattern that matched it.</param> <param name="Path">Its path in the model; "" where the model itself is the layer.</param>
-/// <param name="Linear">The layer, a <see cref="Engine.NN.Linear"/> or a <see cref="QuantizedLinear"/>.</param> <param name="Settings">What holds for it: the rank and alpha after the rank and alpha patterns.</param>
+/// <param name="Linear">The layer, a <see cref="Engine.NN.Linear"/>, a <see cref="QuantizedLinear"/> or an <see cref="Embedding"/>.</param> <param name="Settings">What holds for it: the rank and alpha after the rank and alpha patterns.</param>
 public sealed record PlannedLayer(ModulePattern Pattern, string Path, ILinear Linear, LoRASettings Settings)
 {
     /// <summary>Elements of A and B.</summary>
@@ -22,7 +22,12 @@ public sealed record PlannedLayer(ModulePattern Pattern, string Path, ILinear Li
 
     /// <summary>The layer with a new update beside it.</summary>
     /// <param name="random">Draws A and the dropout masks.</param>
-    internal AdaptedLinear Adapt(RandomStream random) => Linear is QuantizedLinear quantized ? new LinearWithQALoRA(quantized, Settings, random) : new LinearWithLoRA((Linear)Linear, Settings, random);
+    internal AdaptedLinear Adapt(RandomStream random) => Linear switch
+    {
+        QuantizedLinear quantized => new LinearWithQALoRA(quantized, Settings, random),
+        Embedding embedding => new EmbeddingWithLoRA(embedding, Settings, random),
+        _ => new LinearWithLoRA((Linear)Linear, Settings, random),
+    };
 }
 
 /// <summary>One module that stays trainable beside the adapter, such as a classifier's head.</summary>
@@ -117,7 +122,7 @@ public sealed class AttachPlan
             foreach (var layer in group)
             {
                 var settings = layer.Settings;
-                text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  W [{layer.Linear.OutFeatures}, {layer.Linear.InFeatures}]{Form(layer)}  A [{layer.UpdateInputs}, {settings.Rank}]  B [{settings.Rank}, {layer.Linear.OutFeatures}]")
+                text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  {Form(layer)}  A [{layer.UpdateInputs}, {settings.Rank}]  B [{settings.Rank}, {layer.Linear.OutFeatures}]")
                     .Append(CultureInfo.InvariantCulture, $"  rank {settings.Rank}  alpha {settings.Alpha}  s = {LoRASettings.Name(settings.ScalingRule)} = {settings.Scaling}  {layer.Parameters:N0} parameters\n");
             }
         }
@@ -146,7 +151,13 @@ public sealed class AttachPlan
     /// <summary>"min(in, out) = 768", or with a pooled input "min(in/g, out) = 24": the rank with which A·B reaches every change that the update can make.</summary>
     private static string LargestRank(PlannedLayer layer) => $"min({(layer.Linear is QuantizedLinear ? "in/g" : "in")}, out) = {Math.Min(layer.UpdateInputs, layer.Linear.OutFeatures)}";
 
-    private static string Form(PlannedLayer layer) => layer.Linear is QuantizedLinear quantized ? $" {quantized.Weight.Format}, pooling {LoRASettings.Name(layer.Settings.Pooling)}" : "";
+    /// <summary>The weight as it is stored.</summary>
+    private static string Form(PlannedLayer layer) => layer.Linear switch
+    {
+        Embedding embedding => $"E {embedding.Weight.Shape}",
+        QuantizedLinear quantized => $"W {quantized.Weight.Shape} {quantized.Weight.Format}, pooling {LoRASettings.Name(layer.Settings.Pooling)}",
+        _ => $"W [{layer.Linear.OutFeatures}, {layer.Linear.InFeatures}]",
+    };
 
     private static string Counted(int count, string what, string? many = null) => $"{count} {(count == 1 ? what : many ?? $"{what}s")}";
 

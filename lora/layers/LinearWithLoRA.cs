@@ -15,7 +15,7 @@ public sealed class LinearWithLoRA : AdaptedLinear
 {
     private readonly Slot<Linear> linear;
     private readonly Slot<LoRALayer> lora;
-    private Tensor? original;   // W as it was, while merged
+    private readonly OriginalWeight original;
 
     /// <summary>Puts a given LoRA layer beside a linear layer and freezes the latter.</summary>
     /// <param name="linear">The layer to adapt.</param> <param name="lora">The update; same widths.</param>
@@ -27,6 +27,7 @@ public sealed class LinearWithLoRA : AdaptedLinear
             throw new ShapeMismatchException($"LinearWithLoRA: the linear layer maps {linear.InFeatures} → {linear.OutFeatures}, the LoRA layer {lora.InFeatures} → {lora.OutFeatures}; they must agree.");
         }
         linear.Freeze();
+        original = new OriginalWeight(linear.Weight);
         this.linear = Add("linear", linear);
         this.lora = Add("lora", lora);
         Train(linear.IsTraining);
@@ -53,7 +54,7 @@ public sealed class LinearWithLoRA : AdaptedLinear
     public override LoRALayer Lora => lora.Value;
 
     /// <summary>W without the update, row-major [out, in], merged or not.</summary>
-    internal float[] BaseWeight() => (original ?? Linear.Weight).ToArray();
+    internal float[] BaseWeight() => original.ToArray();
 
     /// <summary>
     /// W ← W + s·(AB)ᵀ. Up to float32 rounding the outputs stay: each of them moves by at most 2γ·(|x|·|W|ᵀ + |b| + s·|x|·|A|·|B|), the absolute values element by element, γ = nu/(1 − nu),
@@ -61,17 +62,38 @@ public sealed class LinearWithLoRA : AdaptedLinear
     /// </summary>
     private protected override void WriteUpdate()
     {
+        original.Keep();
         var w = Linear.Weight;
-        original = Tensor.Zeros(w.Shape, w.Backend);
-        w.Backend.Copy(original.Data, w.Data);
         w.Backend.AddProduct(w.Matrix, Lora.B.Matrix.T, Lora.A.Matrix.T, Lora.Scaling);     // W += s·BᵀAᵀ
     }
 
-    private protected override void RestoreOriginal() => Linear.Weight.Backend.Copy(Linear.Weight.Data, original!.Data);
+    private protected override void RestoreOriginal() => original.Restore();
 
-    private protected override void DropOriginal()
+    private protected override void DropOriginal() => original.Drop();
+}
+
+/// <summary>A weight's values from before an update was merged into it.</summary>
+internal sealed class OriginalWeight(Parameter weight)
+{
+    private Tensor? kept;
+
+    /// <summary>Copies them, before the weight is changed.</summary>
+    public void Keep()
     {
-        original?.Dispose();
-        original = null;
+        kept = Tensor.Zeros(weight.Shape, weight.Backend);
+        weight.Backend.Copy(kept.Data, weight.Data);
     }
+
+    /// <summary>Puts them back, bit for bit.</summary>
+    public void Restore() => weight.Backend.Copy(weight.Data, kept!.Data);
+
+    /// <summary>Gives the copy up.</summary>
+    public void Drop()
+    {
+        kept?.Dispose();
+        kept = null;
+    }
+
+    /// <summary>The original values, whether the weight has been changed or not.</summary>
+    public float[] ToArray() => (kept ?? weight).ToArray();
 }

@@ -23,11 +23,12 @@ public sealed class LoRALayer : Layer, ILoRALayer
     {
         settings.Check($"LoRALayer [{inFeatures} → {outFeatures}]");
         Settings = settings;
-        var rank = settings.Rank;
-        A = Add(new Parameter("A", Draw(settings.Initialization, inFeatures, rank, random), new Shape(inFeatures, rank), backend));
-        B = Add(Parameter.Filled("B", 0, new Shape(rank, outFeatures), backend));       // s·(xA)·0 = 0: training starts from the base model
+        A = Add(Drawn("A", new Shape(inFeatures, settings.Rank), inFeatures, settings, random, backend));
+        B = Add(Parameter.Filled("B", 0, new Shape(settings.Rank, outFeatures), backend));      // s·(xA)·0 = 0: training starts from the base model
         dropout = settings.Dropout > 0 ? Add("dropout", new Dropout(settings.Dropout, random)) : null;
     }
+
+    private LoRALayer(Parameter a, Parameter b, LoRASettings settings) => (A, B, Settings) = (Add(a), Add(b), settings);
 
     /// <summary>A layer as the tutorials create it, with the default scaling alpha/rank.</summary>
     /// <param name="inFeatures">in</param> <param name="outFeatures">out</param> <param name="rank">r ≥ 1</param> <param name="alpha">alpha above 0</param>
@@ -35,6 +36,13 @@ public sealed class LoRALayer : Layer, ILoRALayer
     public LoRALayer(int inFeatures, int outFeatures, int rank, double alpha, RandomStream random, IBackend? backend = null)
         : this(inFeatures, outFeatures, new LoRASettings(rank, alpha), random, backend)
     {
+    }
+
+    /// <summary>The update of a table of vectors, which as yet adds nothing either: A [count, rank] zero, B [rank, width] drawn, with the width as its fan-in; no dropout. See <see cref="EmbeddingWithLoRA"/>.</summary>
+    internal static LoRALayer ForEmbedding(int count, int width, LoRASettings settings, RandomStream random, IBackend backend)
+    {
+        settings.Check($"EmbeddingWithLoRA [{count}, {width}]");
+        return new LoRALayer(Parameter.Filled("A", 0, new Shape(count, settings.Rank), backend), Drawn("B", new Shape(settings.Rank, width), width, settings, random, backend), settings);
     }
 
     /// <summary>[in, rank]</summary>
@@ -80,11 +88,11 @@ public sealed class LoRALayer : Layer, ILoRALayer
 
     private Tensor Drop(Tensor x) => dropout is null ? x : dropout.Value.Forward(x);
 
-    private static float[] Draw(LoRAInitialization initialization, int inFeatures, int rank, RandomStream random) => initialization switch
+    private static Parameter Drawn(string name, Shape shape, int fanIn, LoRASettings settings, RandomStream random, IBackend? backend) => new(name, settings.Initialization switch
     {
-        LoRAInitialization.Kaiming => random.Uniform(new Shape(inFeatures, rank).Count, 1 / MathF.Sqrt(inFeatures)),
-        LoRAInitialization.KaimingOfRank => random.Uniform(new Shape(inFeatures, rank).Count, 1 / MathF.Sqrt(rank)),
-        LoRAInitialization.Normal => random.Normal(new Shape(inFeatures, rank).Count, 1 / MathF.Sqrt(rank)),
-        _ => throw new ArgumentOutOfRangeException(nameof(initialization), initialization, "Unknown initialization."),
-    };
+        LoRAInitialization.Kaiming => random.Uniform(shape.Count, 1 / MathF.Sqrt(fanIn)),
+        LoRAInitialization.KaimingOfRank => random.Uniform(shape.Count, 1 / MathF.Sqrt(settings.Rank)),
+        LoRAInitialization.Normal => random.Normal(shape.Count, 1 / MathF.Sqrt(settings.Rank)),
+        var other => throw new ArgumentOutOfRangeException(nameof(settings), other, "Unknown initialization."),
+    }, shape, backend);
 }

@@ -7,7 +7,7 @@ namespace LoraScratch.Lora;
 /// <summary>Which modules of a model are meant, by their paths. A string converts to <see cref="Named"/>, as in a list of PEFT's target_modules.</summary>
 public abstract record ModulePattern
 {
-    /// <summary>Every linear layer of the model.</summary>
+    /// <summary>Every linear layer of the model; embeddings are not among them, as with PEFT's "all-linear".</summary>
     public static ModulePattern AllLinear { get; } = new AllPattern();
 
     /// <summary>The module of exactly this path, and every module whose path ends with "." and this: 'q_lin' means '….attention.q_lin'.</summary>
@@ -20,6 +20,9 @@ public abstract record ModulePattern
     /// <summary>Whether a module of this path is meant.</summary>
     /// <exception cref="InputException">A regular expression takes too long on it.</exception>
     public abstract bool Matches(string path);
+
+    /// <summary>Whether nothing but linear layers is meant, whatever the path.</summary>
+    internal virtual bool MeansLinearLayers => false;
 
     /// <summary>What this pattern means, less what any of the others means; as PEFT's exclude_modules.</summary>
     public ModulePattern Except(IReadOnlyList<ModulePattern> others) => others.Count == 0 ? this : new ExceptPattern(this, others);
@@ -83,6 +86,8 @@ public abstract record ModulePattern
 
     private sealed record ExceptPattern(ModulePattern Meant, IReadOnlyList<ModulePattern> Others) : ModulePattern
     {
+        internal override bool MeansLinearLayers => Meant.MeansLinearLayers;
+
         public override bool Matches(string path) => Meant.Matches(path) && !Others.Any(other => other.Matches(path));
 
         public override string ToString() => Meant.ToString()!;
@@ -90,6 +95,8 @@ public abstract record ModulePattern
 
     private sealed record BlockPattern(ModulePattern Meant, IReadOnlyList<int> Blocks, IReadOnlyList<Regex> Lists) : ModulePattern
     {
+        internal override bool MeansLinearLayers => Meant.MeansLinearLayers;
+
         public override bool Matches(string path) => Meant.Matches(path) && (Meant is NamePattern named && named.Name == path || Blocks.Contains(BlockOf(path)));
 
         public override string ToString() => $"{Meant} in {(Blocks.Count == 1 ? "block" : "blocks")} {string.Join(", ", Blocks)}";
@@ -100,6 +107,8 @@ public abstract record ModulePattern
 
     private sealed record AllPattern : ModulePattern
     {
+        internal override bool MeansLinearLayers => true;
+
         public override bool Matches(string path) => true;
 
         public override string ToString() => "every Linear";

@@ -8,8 +8,12 @@ public static class LoRATargets
     /// <summary>The name for pre_classifier and classifier.</summary>
     public const string Head = "head";
 
+    /// <summary>The name for the table of word vectors, which is no linear layer of the encoder.</summary>
+    public const string Embeddings = "embeddings";
+
     private static readonly (string Name, string[] Modules)[] Table =
     [
+        (Embeddings, ["word_embeddings"]),
         ("query", ["q_lin"]),
         ("key", ["k_lin"]),
         ("value", ["v_lin"]),
@@ -21,8 +25,8 @@ public static class LoRATargets
     /// <summary>Every name.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. Table.Select(entry => entry.Name)];
 
-    /// <summary>Every name but <see cref="Head"/>: the linear layers of the encoder.</summary>
-    public static IReadOnlyList<string> OfEncoder { get; } = [.. Names.Where(name => name != Head)];
+    /// <summary>The names of the encoder's linear layers.</summary>
+    public static IReadOnlyList<string> OfEncoder { get; } = [.. Names.Except([Embeddings, Head])];
 
     /// <summary>The modules of the head.</summary>
     public static IReadOnlyList<ModulePattern> HeadModules { get; } = [.. Table[^1].Modules.Select(ModulePattern.Named)];

@@ -34,6 +34,20 @@ public class JourneyTests
     }
 
     [Test]
+    public void The_table_of_words_can_be_adapted_too()
+    {
+        var trained = LoraProgram.Succeed("train", "--model", task["base"], "--data", task.Data, "--targets", "embeddings,query", "--lr", "2e-2", "--max-steps", "10", "--threads", "1", "--out", task["words"]);
+        Assert.That(trained.Errors, Does.Contain("word_embeddings → 1 layer").And.Contain("E [24, 16]  A [24, 8]  B [8, 16]"));
+        Assert.That(LoraProgram.Succeed("inspect", task["words"]).Output, Does.Contain("distilbert.embeddings.word_embeddings").And.Contain("3 adapted layers"));
+        LoraProgram.Succeed("adapter", "check", task["words"], "--model", task["base"]);
+        LoraProgram.Succeed("merge", "--model", task["base"], "--adapter", task["words"], "--out", task["merged-words"]);
+        float[] Logits(params string[] model) => LoraProgram.Succeed(["predict", .. model, "--input", task.Data, "--json"]).Logits;
+        var (with, merged) = (Logits("--model", task["base"], "--adapter", task["words"]), Logits("--model", task["merged-words"]));
+        Assert.That(merged, Is.EqualTo(with).Within(1e-5f * with.Max(Math.Abs)));
+        Assert.That(Logits("--model", task["base"]), Is.Not.EqualTo(with).Within(1e-2f));
+    }
+
+    [Test]
     public void Evaluation_counts_the_texts_of_each_class()
     {
         var result = Json(Run("evaluate", "--model", "base", "--adapter", "tuned", "--data", "train.csv", "--json").Output);

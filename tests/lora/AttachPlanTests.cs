@@ -53,7 +53,7 @@ public sealed class AttachPlanTests
         Assert.That(() => AttachPlan.For(model, Settings, ["q_lin", "q_proj"]), Throws.TypeOf<InputException>().With.Message.EqualTo(
             "LoRA: the target 'q_proj' meets no layer of the model. Did you mean 'q_lin'? Its Linear layers are q_lin (2), k_lin (2), v_lin (2), out_lin (2), pre_classifier, classifier."));
         Assert.That(() => AttachPlan.For(model, Settings, ["clasifier"]), Throws.TypeOf<InputException>().With.Message.Contains("Did you mean 'classifier' or 'pre_classifier'?"));
-        Assert.That(() => AttachPlan.For(model, Settings, ["attention"]), Throws.TypeOf<InputException>().With.Message.Contains("layer.0.attention, a Node; only Linear layers"));
+        Assert.That(() => AttachPlan.For(model, Settings, ["attention"]), Throws.TypeOf<InputException>().With.Message.Contains("layer.0.attention, a Node; only linear layers and embeddings"));
         Assert.That(() => AttachPlan.For(model, Settings, []), Throws.TypeOf<InputException>().With.Message.Contains("no targets"));
         Assert.That(() => AttachPlan.For(model, Settings, ["q_lin"], ["head"]), Throws.TypeOf<InputException>().With.Message.Contains("'head', which is to stay trainable, meets no module"));
         Assert.That(() => AttachPlan.For(model, Settings with { RankPattern = new Dictionary<string, int> { ["k_lin"] = 4 } }, ["q_lin"]),

@@ -8,17 +8,14 @@ namespace LoraScratch.Cli;
 /// <summary>The layers of an adapter with rank, scaling and norms.</summary>
 internal static class AdapterListing
 {
-    private const string SuffixA = ".lora_A.weight";
-    private const string SuffixB = ".lora_B.weight";
-
     public static void Print(string folder)
     {
         var config = PeftConfig.Read(Path.Combine(folder, PeftAdapter.ConfigName));
         ModelOptions.Notices(folder, config.Warnings);
         using var file = PeftAdapter.OpenWeights(folder);
-        var layers = file.Tensors.Keys.Where(name => name.EndsWith(SuffixA, StringComparison.Ordinal)).Select(name => name[..^SuffixA.Length]).ToArray();
-        var others = file.Tensors.Values.Where(tensor => !layers.Any(layer => tensor.Name == layer + SuffixA || tensor.Name == layer + SuffixB)).ToArray();
-        var width = layers.Concat(others.Select(tensor => tensor.Name)).Select(name => Short(name).Length).DefaultIfEmpty(5).Max();
+        var layers = file.Tensors.Keys.Select(AdapterConventions.Read).OfType<LowRankName>().Where(name => name is { Convention: AdapterConvention.Peft, IsA: true }).ToArray();
+        var others = file.Tensors.Values.Where(tensor => !(AdapterConventions.Read(tensor.Name) is { } matrix && layers.Contains(matrix with { IsA = true }))).ToArray();
+        var width = layers.Select(layer => layer.Path).Concat(others.Select(tensor => tensor.Name)).Select(name => Short(name).Length).DefaultIfEmpty(5).Max();
         var lines = layers.Select(layer => Line(file, layer, width, config)).ToArray();           // nothing is printed of an adapter that has a fault
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"rank {config.Rank}, lora_alpha {config.Alpha}, scaling {config.Settings.Scaling:G5} = {(config.UseRsLora ? "alpha/√rank" : "alpha/rank")}, dropout {config.Dropout}, task {config.TaskType ?? "none"}, base {config.BaseModel ?? "not named"}"));
@@ -37,25 +34,26 @@ internal static class AdapterListing
     /// <summary>A path in the model, without what PEFT puts before it.</summary>
     private static string Short(string name) => name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal) ? name[PeftAdapter.Prefix.Length..] : name;
 
-    private static string Line(SafeTensorsFile file, string layer, int width, PeftConfig config)
+    private static string Line(SafeTensorsFile file, LowRankName layer, int width, PeftConfig config)
     {
-        var infoA = file.Tensors[layer + SuffixA];
-        if (!file.Tensors.TryGetValue(layer + SuffixB, out var infoB))
+        var path = Short(layer.Path);
+        var (infoA, keyB) = (file.Tensors[PeftAdapter.KeyOfA(path, layer.IsEmbedding)], PeftAdapter.KeyOfB(path, layer.IsEmbedding));
+        if (!file.Tensors.TryGetValue(keyB, out var infoB))
         {
-            throw new InputException($"{file.Path}: tensor '{infoA.Name}' has no partner '{layer}{SuffixB}'; the adapter is incomplete.");
+            throw new InputException($"{file.Path}: tensor '{infoA.Name}' has no partner '{keyB}'; the adapter is incomplete.");
         }
         if (infoA.Shape is not [var rank, var inFeatures] || infoB.Shape is not [var outFeatures, var rankOfB] || rank != rankOfB
             || infoA.ElementCount is 0 || infoB.ElementCount is 0 || infoA.ElementCount > Array.MaxLength || infoB.ElementCount > Array.MaxLength)
         {
             throw new InputException($"{file.Path}: {infoA} and {infoB} are no pair: [r, in] and [out, r] with the same r, none of them 0, are expected.");
         }
-        var scaling = (config.Settings with { Rank = (int)rank, Alpha = PeftLayers.AlphaOf(config, Short(layer)) }).Scaling;
+        var scaling = (config.Settings with { Rank = (int)rank, Alpha = PeftLayers.AlphaOf(config, path) }).Scaling;
         var a = new float[infoA.ElementCount];
         var b = new float[infoB.ElementCount];
         file.Read(infoA.Name, a);
         file.Read(infoB.Name, b);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{Short(layer).PadRight(width)}  {$"[{inFeatures}, {rank}]",-12} {$"[{rank}, {outFeatures}]",-12} {scaling,8:G5} {Norm(a),10:G5} {Norm(b),10:G5} {scaling * NormOfProduct(a, b, (int)rank, (int)inFeatures, (int)outFeatures),14:G5}");
+            $"{path.PadRight(width)}  {$"[{inFeatures}, {rank}]",-12} {$"[{rank}, {outFeatures}]",-12} {scaling,8:G5} {Norm(a),10:G5} {Norm(b),10:G5} {scaling * NormOfProduct(a, b, (int)rank, (int)inFeatures, (int)outFeatures),14:G5}");
     }
 
     private static double Norm(float[] values) => Math.Sqrt(values.Sum(value => (double)value * value));

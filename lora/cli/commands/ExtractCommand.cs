@@ -115,7 +115,7 @@ internal static class ExtractCommand
         var others = LoRATargets.Names.Except(targets).Where(name => name != LoRATargets.Head && lost.Any(entry => LoRATargets.Patterns([name]).Any(pattern => entry.Path.EndsWith(".weight", StringComparison.Ordinal) && pattern.Matches(entry.Path[..^".weight".Length])))).ToList();
         if (others.Count > 0)
         {
-            Console.Error.WriteLine($"  --targets {string.Join(',', targets.Concat(others))} would take in the weights of more linear layers");
+            Console.Error.WriteLine($"  --targets {string.Join(',', targets.Concat(others))} would take in the weights of more layers");
         }
         if (bias != LoRABias.All && lost.Any(entry => entry.Path.EndsWith(".bias", StringComparison.Ordinal)))
         {
