@@ -89,11 +89,11 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
         return settings.ScalingRule == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
     }
 
-    /// <summary>qalora_group_size, of which the format has one for all layers; null where no layer is quantised.</summary>
+    /// <summary>qalora_group_size, of which the format has one for all linear layers; null where none is quantised.</summary>
     private static int? PooledInputs(LoRAAdapter adapter)
     {
-        var sizes = adapter.Layers.Select(layer => (layer.Path, Size: (layer.Layer.Lora as QALoRALayer)?.GroupSize)).DistinctBy(layer => layer.Size).ToList();
-        return sizes.Count == 1 ? sizes[0].Size : throw new InputException(
+        var sizes = adapter.Layers.Where(layer => layer.Layer is not EmbeddingWithLoRA).Select(layer => (layer.Path, Size: (layer.Layer.Lora as QALoRALayer)?.GroupSize)).DistinctBy(layer => layer.Size).ToList();
+        return sizes.Count <= 1 ? sizes.FirstOrDefault().Size : throw new InputException(
             $"PeftAdapter: {sizes[0].Path} is {Form(sizes[0].Size)}, {sizes[1].Path} {Form(sizes[1].Size)}, and the format has one qalora_group_size for all layers. Train an adapter for each kind.");
 
         static string Form(int? size) => size is null ? "not quantised" : $"quantised in groups of {size}";

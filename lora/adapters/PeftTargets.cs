@@ -41,7 +41,7 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
     /// <summary>Refuses an update of quantised weights for float ones, the other way about, and other groups.</summary>
     private void RequireForm(AttachPlan plan)
     {
-        foreach (var layer in plan.Layers)
+        foreach (var layer in plan.Layers.Where(layer => layer.Linear is not Embedding))
         {
             var found = (layer.Linear as QuantizedLinear)?.Weight.Format;
             if (found?.GroupSize == config.PooledInputs)

@@ -22,7 +22,7 @@ internal sealed class TrainingOptionsParser
     private readonly QuantizationOptions quantization = new("--quantization");
     private readonly Option<string> targets = new("--targets")
     {
-        Description = $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}.",
+        Description = $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}. With embeddings, the table of word vectors gets an update too.",
         DefaultValueFactory = _ => string.Join(',', Defaults.Targets),
         HelpName = "NAMES",
     };

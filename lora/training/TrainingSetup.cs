@@ -137,14 +137,14 @@ public static class TrainingSetup
         return adapter;
     }
 
-    /// <summary>Refuses LoRA on quantised layers, and QA-LoRA on float ones.</summary>
+    /// <summary>Refuses LoRA on quantised layers, and QA-LoRA on float ones; a table of vectors is of float32 with either.</summary>
     /// <param name="plan">What would be adapted.</param> <param name="method">LoRA or QA-LoRA.</param> <param name="toQuantize">Float layers that count as quantised: they will be when it is attached.</param>
     private static void RequireForm(AttachPlan plan, TrainingMethod method, IReadOnlyList<QuantizableLayer>? toQuantize = null)
     {
         if (RoundedOf(plan.Model) is { } rounded)
             throw new InputException($"--method {ResolvedOptions.Name(method)} needs gradients, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
         bool IsQuantized(PlannedLayer layer) => layer.Linear is QuantizedLinear || toQuantize?.Any(other => other.Linear == layer.Linear) == true;
-        if (plan.Layers.FirstOrDefault(layer => IsQuantized(layer) != (method == TrainingMethod.QALoRA)) is not { } other)
+        if (plan.Layers.FirstOrDefault(layer => layer.Linear is not Embedding && IsQuantized(layer) != (method == TrainingMethod.QALoRA)) is not { } other)
             return;
         throw new InputException(method == TrainingMethod.QALoRA
             ? $"--method qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of --targets, or quantise it as well (lora quantize --targets)."

@@ -118,6 +118,18 @@ public sealed class QuantizeTests
     }
 
     [Test]
+    public void The_table_of_words_is_adapted_beside_quantised_layers()
+    {
+        var trained = LoraProgram.Succeed("train", "--model", task["int4"], "--data", task.Data, "--method", "qa-lora", "--targets", "embeddings,query", "--rank", "2", "--lr", "2e-2", "--max-steps", "12", "--threads", "1", "--out", task["words"]);
+        Assert.That(trained.Errors, Does.Contain("E [24, 16]  A [24, 2]").And.Contain("INT4, groups of 16, pooling repository  A [1, 2]"));
+        LoraProgram.Succeed("merge", "--model", task["int4"], "--adapter", task["words"], "--out", task["merged-words"]);
+        var with = Logits("--model", task["int4"], "--adapter", task["words"]);
+        Assert.That(Distance(with, Logits("--model", task["merged-words"])), Is.LessThan(1e-5));
+        Assert.That(Distance(with, Logits("--model", task["int4"])), Is.GreaterThan(1e-2));
+        Assert.That(Codes(task["merged-words"]), Is.EqualTo(Codes(task["int4"])), "the codes stand still");
+    }
+
+    [Test]
     public void Zeros_are_rounded_on_request_and_the_error_is_told()
     {
         var said = LoraProgram.Succeed("merge", "--model", task["int4"], "--adapter", task["pooled"], "--round-zeros", "--out", task["rounded"]).Output;
