@@ -3,7 +3,6 @@ using System.Globalization;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Quantization;
