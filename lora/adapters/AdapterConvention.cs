@@ -24,7 +24,11 @@ public enum AdapterConvention
 /// <summary>What the name of a low-rank matrix says.</summary>
 /// <param name="Path">The layer's path, with whatever prefix it has.</param> <param name="Convention">Whose name it is.</param> <param name="IsA">A or B.</param>
 /// <param name="IsEmbedding">Whether it says that the layer is an embedding; only PEFT's do.</param>
-internal readonly record struct LowRankName(string Path, AdapterConvention Convention, bool IsA, bool IsEmbedding);
+internal readonly record struct LowRankName(string Path, AdapterConvention Convention, bool IsA, bool IsEmbedding)
+{
+    /// <summary>The name of the layer's B beside this A.</summary>
+    public string NameOfB => Path + Convention.SuffixOfB(IsEmbedding);
+}
 
 /// <summary>The names of tensors in each convention.</summary>
 internal static class AdapterConventions
@@ -54,7 +58,9 @@ internal static class AdapterConventions
 
     public static string KeyOfA(this AdapterConvention convention, string path, bool isEmbedding) => Prefix(convention) + path + (isEmbedding ? EmbeddingSuffixA : Table[(int)convention].SuffixA);
 
-    public static string KeyOfB(this AdapterConvention convention, string path, bool isEmbedding) => Prefix(convention) + path + (isEmbedding ? EmbeddingSuffixB : Table[(int)convention].SuffixB);
+    public static string KeyOfB(this AdapterConvention convention, string path, bool isEmbedding) => Prefix(convention) + path + convention.SuffixOfB(isEmbedding);
+
+    public static string SuffixOfB(this AdapterConvention convention, bool isEmbedding) => isEmbedding ? EmbeddingSuffixB : Table[(int)convention].SuffixB;
 
     /// <summary>What every name begins with.</summary>
     public static string Prefix(this AdapterConvention convention) => convention == AdapterConvention.Peft ? PeftAdapter.Prefix : "";

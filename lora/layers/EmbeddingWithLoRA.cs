@@ -11,7 +11,7 @@ namespace LoraScratch.Lora;
 /// so that a row of A is trained by the occurrences of its token alone. A begins as zero and B is drawn: the other way about, tokens that the training never shows would be drawn as well, and move as B does.
 /// <para>
 /// Why it matters: in a small model, a word's own vector is where much of what full fine-tuning learns goes; linear layers behind it can only use what the vectors tell apart already. Dropout is
-/// for the inputs of linear layers and does nothing here, as in PEFT.
+/// for the inputs of linear layers and does nothing here, as in PEFT. loralib and PEFT draw B from N(0, 1), √(3·width) times as wide as the default here: learning rates do not carry over.
 /// </para>
 /// </summary>
 public sealed class EmbeddingWithLoRA : AdaptedLinear, ITokenLayer

@@ -13,12 +13,12 @@ public static class LoRATargets
 
     private static readonly (string Name, string[] Modules)[] Table =
     [
-        (Embeddings, ["word_embeddings"]),
         ("query", ["q_lin"]),
         ("key", ["k_lin"]),
         ("value", ["v_lin"]),
         ("projection", ["out_lin"]),
         ("mlp", ["ffn.lin1", "ffn.lin2"]),
+        (Embeddings, ["word_embeddings"]),
         (Head, ["pre_classifier", "classifier"]),
     ];
 

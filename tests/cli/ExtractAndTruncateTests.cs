@@ -37,7 +37,7 @@ public sealed class ExtractAndTruncateTests
         var result = LoraProgram.Succeed("extract", "--base", task.Model, "--tuned", task["tuned"], "--rank", "2", "--out", task["full"]);
         Assert.That(result.Output, Does.Contain("4 updates and pre_classifier, classifier whole").And.Match(@"q_lin +\[16, 16\] +2 "));
         Assert.That(result.Errors, Does.Match(@"warning: \d+ parameters were tuned and are NOT in the adapter").And.Contain("distilbert.embeddings.word_embeddings.weight [24, 16]: |Δ| = ")
-            .And.Contain("--targets query,value,key,projection,mlp would take in").And.Contain("--bias all would take in every bias, exactly"));
+            .And.Contain("--targets query,value,key,projection,mlp,embeddings would take in").And.Contain("--bias all would take in every bias, exactly"));
         LoraProgram.Succeed("evaluate", "--model", task.Model, "--adapter", task["full"], "--data", task.Data);
         var about = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["full"], "training.json"))).RootElement;
         Assert.That(about.GetProperty("labels").EnumerateArray().Select(label => label.GetString()), Is.EqualTo(new[] { "neg", "pos" }));

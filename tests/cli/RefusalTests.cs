@@ -105,7 +105,7 @@ public class RefusalTests
             ("train --model MODEL --data DATA --out DATA/sub", "train.csv"),
             ("train --model MODEL --data DATA --out ROOT/none/out", "there is no folder"),
             ("train --model MODEL --data DATA --out ROOT", "which this program did not write"),
-            ("train --model MODEL --data DATA --out MODEL", "the adapter would replace the model that it needs"),
+            ("train --model MODEL --data DATA --out MODEL", "the result would replace the model that it was made of"),
             ("train --model MODEL --data DATA --out DOWNLOADED", "no training run left there"),
             ("predict --model MODEL", "No text is given"),
             ("predict --text film", "the base inside the program: it has no trained classification head, so its answers would be random. Train an adapter with one and name it with --adapter: lora train --data"),

@@ -17,7 +17,7 @@ public class TrainingOptionsTests
             (options with { Method = TrainingMethod.Full, InitialAdapter = "adapter" }, "--init-adapter goes on from a LoRA adapter"),
             (options with { Momentum = 0.9f }, "--momentum 0.9 has no effect with --optimizer adamw"),
             (options with { Targets = [] }, "--targets is empty"),
-            (options with { Targets = ["query", "q"] }, "--targets names 'q'; the names are query, key, value, projection, mlp, head"),
+            (options with { Targets = ["query", "q"] }, "--targets names 'q'; the names are query, key, value, projection, mlp, embeddings, head"),
             (options with { Targets = ["key", "key"] }, "'key' twice"),
             (options with { Lora = new LoRASettings(0) }, "--rank is 0; expected at least 1"),
             (options with { Epochs = 0 }, "--epochs is 0"),

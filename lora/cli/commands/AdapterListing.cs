@@ -13,10 +13,11 @@ internal static class AdapterListing
         var config = PeftConfig.Read(Path.Combine(folder, PeftAdapter.ConfigName));
         ModelOptions.Notices(folder, config.Warnings);
         using var file = PeftAdapter.OpenWeights(folder);
-        var layers = file.Tensors.Keys.Select(AdapterConventions.Read).OfType<LowRankName>().Where(name => name is { Convention: AdapterConvention.Peft, IsA: true }).ToArray();
-        var others = file.Tensors.Values.Where(tensor => !(AdapterConventions.Read(tensor.Name) is { } matrix && layers.Contains(matrix with { IsA = true }))).ToArray();
-        var width = layers.Select(layer => layer.Path).Concat(others.Select(tensor => tensor.Name)).Select(name => Short(name).Length).DefaultIfEmpty(5).Max();
-        var lines = layers.Select(layer => Line(file, layer, width, config)).ToArray();           // nothing is printed of an adapter that has a fault
+        var layers = file.Tensors.Values.Select(tensor => (A: tensor, Name: AdapterConventions.Read(tensor.Name))).Where(entry => entry.Name is { Convention: AdapterConvention.Peft, IsA: true })
+            .Select(entry => (entry.A, Name: entry.Name!.Value)).ToArray();
+        var others = file.Tensors.Values.Where(tensor => !layers.Any(layer => tensor == layer.A || tensor.Name == layer.Name.NameOfB)).ToArray();
+        var width = layers.Select(layer => layer.Name.Path).Concat(others.Select(tensor => tensor.Name)).Select(name => Short(name).Length).DefaultIfEmpty(5).Max();
+        var lines = layers.Select(layer => Line(file, layer.A, layer.Name, width, config)).ToArray();           // nothing is printed of an adapter that has a fault
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"rank {config.Rank}, lora_alpha {config.Alpha}, scaling {config.Settings.Scaling:G5} = {(config.UseRsLora ? "alpha/√rank" : "alpha/rank")}, dropout {config.Dropout}, task {config.TaskType ?? "none"}, base {config.BaseModel ?? "not named"}"));
         Console.WriteLine($"{"layer".PadRight(width)}  {"A",-12} {"B",-12} {"scaling",8} {"|A|",10} {"|B|",10} {"|scaling·AB|",14}");
@@ -34,13 +35,12 @@ internal static class AdapterListing
     /// <summary>A path in the model, without what PEFT puts before it.</summary>
     private static string Short(string name) => name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal) ? name[PeftAdapter.Prefix.Length..] : name;
 
-    private static string Line(SafeTensorsFile file, LowRankName layer, int width, PeftConfig config)
+    private static string Line(SafeTensorsFile file, TensorInfo infoA, LowRankName layer, int width, PeftConfig config)
     {
         var path = Short(layer.Path);
-        var (infoA, keyB) = (file.Tensors[PeftAdapter.KeyOfA(path, layer.IsEmbedding)], PeftAdapter.KeyOfB(path, layer.IsEmbedding));
-        if (!file.Tensors.TryGetValue(keyB, out var infoB))
+        if (!file.Tensors.TryGetValue(layer.NameOfB, out var infoB))
         {
-            throw new InputException($"{file.Path}: tensor '{infoA.Name}' has no partner '{keyB}'; the adapter is incomplete.");
+            throw new InputException($"{file.Path}: tensor '{infoA.Name}' has no partner '{layer.NameOfB}'; the adapter is incomplete.");
         }
         if (infoA.Shape is not [var rank, var inFeatures] || infoB.Shape is not [var outFeatures, var rankOfB] || rank != rankOfB
             || infoA.ElementCount is 0 || infoB.ElementCount is 0 || infoA.ElementCount > Array.MaxLength || infoB.ElementCount > Array.MaxLength)
