@@ -192,7 +192,7 @@ public abstract class Slot(Module owner, string name)
     public string Name { get; } = name;
 
     /// <summary>The module in this place.</summary>
-    public abstract Module Current { get; private protected set; }
+    public abstract Module Current { get; }
 
     /// <summary>Whether a module of that type can stand in this place.</summary>
     public abstract bool Accepts(Type type);
@@ -207,13 +207,13 @@ public abstract class Slot(Module owner, string name)
 public sealed class Slot<T> : Slot where T : class
 {
     internal Slot(Module owner, string name, T module) : base(owner, name) =>
-        (Value, Current) = (module, module as Module ?? throw new ArgumentException($"{owner.GetType().Name}: '{name}' is a {module.GetType().Name}, which is no module.", nameof(module)));
+        Value = module is Module ? module : throw new ArgumentException($"{owner.GetType().Name}: '{name}' is a {module.GetType().Name}, which is no module.", nameof(module));
 
     /// <summary>The module in this place.</summary>
     public T Value { get; private set; }
 
     /// <inheritdoc/>
-    public override Module Current { get; private protected set; }
+    public override Module Current => (Module)(object)Value;
 
     /// <inheritdoc/>
     public override bool Accepts(Type type) => type.IsAssignableTo(typeof(T));
@@ -222,7 +222,6 @@ public sealed class Slot<T> : Slot where T : class
     public override void Replace(Module replacement)
     {
         Value = replacement as T ?? throw new ArgumentException($"The place '{Name}' in {Owner.GetType().Name} holds a {typeof(T).Name}, a {replacement.GetType().Name} is none.", nameof(replacement));
-        Current = replacement;
-        Current.Train(Owner.IsTraining);
+        replacement.Train(Owner.IsTraining);
     }
 }

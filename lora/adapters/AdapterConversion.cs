@@ -16,7 +16,7 @@ public static class AdapterConversion
     /// <param name="source">PEFT's folder, or the .safetensors file of a state dict in loralib's or the tutorials' convention, which its names tell.</param>
     /// <param name="target">A folder for PEFT's convention, of which an older one is replaced if it holds nothing but an adapter; a file for the others, of which an older one is replaced whatever it holds.</param> <param name="convention">What is wanted.</param>
     /// <param name="alpha">alpha of a state dict whose metadata does not say it.</param>
-    /// <exception cref="InputException">The source is missing, malformed or incomplete, alpha is not known, or the target cannot be written.</exception>
+    /// <exception cref="InputException">The source is missing, malformed or incomplete, alpha is not known, it adapts an embedding and the convention has no name for that, or the target cannot be written.</exception>
     public static ConvertedAdapter Convert(string source, string target, AdapterConvention convention, double? alpha = null)
     {
         var adapter = PortableReader.Read(source, alpha);

@@ -51,7 +51,7 @@ public enum LoRABias
 /// <param name="Rank">r ≥ 1: the inner size of A [in, r] and B [r, out].</param>
 /// <param name="Alpha">alpha, finite and above 0; how it becomes the factor s says <paramref name="ScalingRule"/>.</param>
 /// <param name="ScalingRule">Rule for s.</param>
-/// <param name="Initialization">How A is drawn.</param>
+/// <param name="Initialization">How A is drawn; beside an embedding, where A begins as zero, how B is.</param>
 /// <param name="Dropout">Probability in [0, 1) of dropping an element of the LoRA layer's input, in training only.</param>
 public sealed record LoRASettings(
     int Rank = 8, double Alpha = 16, LoRAScaling ScalingRule = LoRAScaling.AlphaOverRank, LoRAInitialization Initialization = LoRAInitialization.Kaiming, float Dropout = 0)

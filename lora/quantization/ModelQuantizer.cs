@@ -108,22 +108,29 @@ public static class ModelQuantizer
     /// <summary>Elements of a model's weights: its parameters, and the weights of quantised layers, which are no <see cref="Parameter"/>s.</summary>
     /// <param name="model">Any model.</param>
     public static long Parameters(Module model) =>
-        model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count) + model.NamedModules().Sum(entry => entry.Module switch
-        {
-            QuantizedLinear layer => (long)layer.Weight.Shape.Count,
-            DynamicInt8Linear layer => layer.Weight.Shape.Count,
-            _ => 0,
-        });
+        FloatParameters(model) + QuantizedWeights(model).Sum(weight => (long)weight.Shape.Count);
 
     /// <summary>Bytes of a model's weights in memory: float32, and quantised ones as they are packed.</summary>
     /// <param name="model">Any model.</param>
     public static long Bytes(Module model) =>
-        sizeof(float) * model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count) + model.NamedModules().Sum(entry => entry.Module switch
+        sizeof(float) * FloatParameters(model) + QuantizedWeights(model).Sum(weight => weight.Bytes);
+
+    private static long FloatParameters(Module model) => model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count);
+
+    private static IEnumerable<(Shape Shape, long Bytes)> QuantizedWeights(Module model)
+    {
+        foreach (var (_, module) in model.NamedModules())
         {
-            QuantizedLinear layer => layer.Weight.Bytes,
-            DynamicInt8Linear layer => layer.Weight.Bytes,
-            _ => 0,
-        });
+            if (module is QuantizedLinear grouped)
+            {
+                yield return (grouped.Weight.Shape, grouped.Weight.Bytes);
+            }
+            else if (module is DynamicInt8Linear rounded)
+            {
+                yield return (rounded.Weight.Shape, rounded.Weight.Bytes);
+            }
+        }
+    }
 
     private static QuantizedLayer Quantize(QuantizableLayer layer, QuantizationFormat format, QuantizationMethod method, double[]? hessian)
     {
