@@ -15,7 +15,7 @@ public sealed record ExtractionOptions
     /// <summary>Each update gets the smallest rank that keeps this share of ‖ΔW‖²_F, in (0, 1].</summary>
     public double? Energy { get; init; }
 
-    /// <summary>The linear layers whose change becomes an update.</summary>
+    /// <summary>The linear layers and embeddings whose change becomes an update.</summary>
     public required IReadOnlyList<ModulePattern> Targets { get; init; }
 
     /// <summary>Modules that go along whole where they have changed, such as a classifier's head; those that a target means do not.</summary>

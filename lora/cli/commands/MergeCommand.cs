@@ -34,15 +34,14 @@ internal static class MergeCommand
             using var backend = device.Open(parsed);
             var (classifier, adapter) = model.Load(parsed, backend);
             var layers = adapter!.Layers.Count;
-            (string Path, QuantizedLinear Linear)[] quantized = [.. adapter.Layers.Where(layer => layer.Layer.Linear is QuantizedLinear).Select(layer => (layer.Path, (QuantizedLinear)layer.Layer.Linear))];
-            if (parsed.GetValue(roundZeros) && quantized.Length == 0)
+            if (parsed.GetValue(roundZeros) && classifier.Model.Config.Quantized.Count == 0)
             {
-                throw new InputException("--round-zeros has no effect: the adapter's layers are float ones, which have no zeros. Leave it out.");
+                throw new InputException("--round-zeros has no effect: the model has no layers quantised in groups, and no zeros. Leave it out.");
             }
             adapter.MergeAndDetach();
             if (parsed.GetValue(roundZeros))
             {
-                RoundZeros(quantized);
+                RoundZeros([.. classifier.Model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => (entry.Path, (QuantizedLinear)entry.Module))]);
             }
             ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer);
             Console.WriteLine($"Merged {layers} layers into {folder}. Predict with it: lora predict --model {ShellWords.Quote(folder)} --text \"…\"");
