@@ -1,18 +1,19 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Y = X·Ŵᵀ for few rows of X: Ŵ is decoded in registers, two of its rows at a time, and each register meets four rows of X before it is forgotten; where one or two rows of X are left, four rows of Ŵ
-/// meet those. What is read from memory is the codes, and at few rows that is what takes the time: a row of them is shorter than a page, so that the processor does not see by itself what comes next, and
-/// rows that follow are asked for on the way.
+/// Y = X·Ŵᵀ for few rows of X: Ŵ is decoded in registers, four of its rows at a time, and each register meets up to four rows of X before it is forgotten (two rows of Ŵ and four of X where a processor
+/// has 16 registers). What is read from memory is the codes, and at few rows that is what takes the time: a row of them is shorter than a page, so that the processor does not see by itself what comes next,
+/// and rows that follow are asked for on the way.
 /// </summary>
 internal static unsafe class QuantizedDots
 {
     /// <summary>Up to so many rows of X this way is the faster one.</summary>
     public const int MostLines = 16;
 
-    private const int Sums = 8;                      // in registers at most: they hide the latency of the multiply-adds
+    private const int Sums = 16;                     // in registers at most; eight hide the latency of the multiply-adds, sixteen spare every other load of X
     private const int SumsAtOnce = 4;                // are added up across their registers
     private const int RowsOfBlock = 32;              // of Ŵ, done by one piece of work
     private const int RowsAhead = 16;                // of Ŵ, are asked for: nearer ones would come too late, and in the first-level cache, which they would fill, they are not needed yet
@@ -38,6 +39,9 @@ internal static unsafe class QuantizedDots
     private readonly struct Job<V, R, TCodes>(ProductTask task, PackedWeight weight, float* x) : IJob
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
+        // AVX-512 has 32 of them, the others 16.
+        private static bool HasManyRegisters => R.Width == Vector512<float>.Count;
+
         public void Run(int block, Scratch scratch)
         {
             var registers = stackalloc float[Sums * R.Width];
@@ -47,14 +51,15 @@ internal static unsafe class QuantizedDots
             {
                 var first = x + ((nint)line * task.K);
                 lines = task.M - line <= 2 ? task.M - line : 4;
-                var rows = lines == 4 ? 2 : 4;
+                var rows = lines == 4 && !HasManyRegisters ? 2 : 4;
                 for (var row = block * RowsOfBlock; row < end; row += rows)
                 {
                     switch (lines)
                     {
                         case 1: DotsOfFourRows<OneLine>(registers, row, end - 1, first); break;
                         case 2: DotsOfFourRows<TwoLines>(registers, row, end - 1, first); break;
-                        default: DotsOfFourLines(registers, row, end - 1, first); break;
+                        case 4 when HasManyRegisters: DotsOfFourRows<FourLines>(registers, row, end - 1, first); break;
+                        default: DotsOfTwoRows(registers, row, end - 1, first); break;
                     }
                     for (var sum = 0; sum < rows * lines; sum += SumsAtOnce)
                     {
@@ -86,7 +91,7 @@ internal static unsafe class QuantizedDots
 
         /// <summary>Rows row and row + 1 of Ŵ times four rows of X; past the last row that one again, whose sums are not stored.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void DotsOfFourLines(float* registers, int row, int last, float* x0)
+        private void DotsOfTwoRows(float* registers, int row, int last, float* x0)
         {
             var next = Math.Min(row + 1, last);
             V y00 = default, y01 = default, y02 = default, y03 = default;
@@ -136,16 +141,18 @@ internal static unsafe class QuantizedDots
             Store(registers + (SumsAtOnce * R.Width), y10, y11, y12, y13);
         }
 
-        /// <summary>Rows row to row + 3 of Ŵ times one or two rows of X; past the last row that one again, whose sums are not stored.</summary>
+        /// <summary>Rows row to row + 3 of Ŵ times one, two or four rows of X; past the last row that one again, whose sums are not stored.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void DotsOfFourRows<TLines>(float* registers, int row, int last, float* x0) where TLines : struct, ILines
         {
-            V y00 = default, y01 = default, y10 = default, y11 = default;
-            V y20 = default, y21 = default, y30 = default, y31 = default;
+            V y00 = default, y01 = default, y02 = default, y03 = default;
+            V y10 = default, y11 = default, y12 = default, y13 = default;
+            V y20 = default, y21 = default, y22 = default, y23 = default;
+            V y30 = default, y31 = default, y32 = default, y33 = default;
             int row1 = Math.Min(row + 1, last), row2 = Math.Min(row + 2, last), row3 = Math.Min(row + 3, last);
             byte* codes0 = weight.Block(row, 0), codes1 = weight.Block(row1, 0), codes2 = weight.Block(row2, 0), codes3 = weight.Block(row3, 0);
             GroupGrid* grid0 = weight.Grid(row, 0), grid1 = weight.Grid(row1, 0), grid2 = weight.Grid(row2, 0), grid3 = weight.Grid(row3, 0);
-            var x1 = TLines.AreTwo ? x0 + task.K : x0;
+            float* x1 = x0 + task.K, x2 = x1 + task.K, x3 = x2 + task.K;    // looked at where there are so many lines
             nint codesAhead = RowsAhead * weight.RowBytes, gridsAhead = (nint)RowsAhead * weight.Groups;
             for (int k = 0, due = 0; k < task.K; grid0++, grid1++, grid2++, grid3++)
             {
@@ -169,19 +176,28 @@ internal static unsafe class QuantizedDots
                 {
                     for (var part = 0; part < PackedCodes.BlockSize / R.Width; part++)
                     {
-                        V line0 = R.Load(x0 + k), line1 = TLines.AreTwo ? R.Load(x1 + k) : default;
+                        V line0 = R.Load(x0 + k), line1 = TLines.Count >= 2 ? R.Load(x1 + k) : default;
+                        V line2 = TLines.Count == 4 ? R.Load(x2 + k) : default, line3 = TLines.Count == 4 ? R.Load(x3 + k) : default;
                         var w = TCodes.Weights(codes0, part, first0, second0);
                         y00 = R.MultiplyAdd(w, line0, y00);
-                        y01 = TLines.AreTwo ? R.MultiplyAdd(w, line1, y01) : y01;
+                        y01 = TLines.Count >= 2 ? R.MultiplyAdd(w, line1, y01) : y01;
+                        y02 = TLines.Count == 4 ? R.MultiplyAdd(w, line2, y02) : y02;
+                        y03 = TLines.Count == 4 ? R.MultiplyAdd(w, line3, y03) : y03;
                         w = TCodes.Weights(codes1, part, first1, second1);
                         y10 = R.MultiplyAdd(w, line0, y10);
-                        y11 = TLines.AreTwo ? R.MultiplyAdd(w, line1, y11) : y11;
+                        y11 = TLines.Count >= 2 ? R.MultiplyAdd(w, line1, y11) : y11;
+                        y12 = TLines.Count == 4 ? R.MultiplyAdd(w, line2, y12) : y12;
+                        y13 = TLines.Count == 4 ? R.MultiplyAdd(w, line3, y13) : y13;
                         w = TCodes.Weights(codes2, part, first2, second2);
                         y20 = R.MultiplyAdd(w, line0, y20);
-                        y21 = TLines.AreTwo ? R.MultiplyAdd(w, line1, y21) : y21;
+                        y21 = TLines.Count >= 2 ? R.MultiplyAdd(w, line1, y21) : y21;
+                        y22 = TLines.Count == 4 ? R.MultiplyAdd(w, line2, y22) : y22;
+                        y23 = TLines.Count == 4 ? R.MultiplyAdd(w, line3, y23) : y23;
                         w = TCodes.Weights(codes3, part, first3, second3);
                         y30 = R.MultiplyAdd(w, line0, y30);
-                        y31 = TLines.AreTwo ? R.MultiplyAdd(w, line1, y31) : y31;
+                        y31 = TLines.Count >= 2 ? R.MultiplyAdd(w, line1, y31) : y31;
+                        y32 = TLines.Count == 4 ? R.MultiplyAdd(w, line2, y32) : y32;
+                        y33 = TLines.Count == 4 ? R.MultiplyAdd(w, line3, y33) : y33;
                         k += R.Width;
                     }
                     codes0 += TCodes.BlockBytes;
@@ -190,14 +206,21 @@ internal static unsafe class QuantizedDots
                     codes3 += TCodes.BlockBytes;
                 }
             }
-            if (TLines.AreTwo)
+            switch (TLines.Count)
             {
-                Store(registers, y00, y01, y10, y11);
-                Store(registers + (SumsAtOnce * R.Width), y20, y21, y30, y31);
-            }
-            else
-            {
-                Store(registers, y00, y10, y20, y30);
+                case 1:
+                    Store(registers, y00, y10, y20, y30);
+                    break;
+                case 2:
+                    Store(registers, y00, y01, y10, y11);
+                    Store(registers + (SumsAtOnce * R.Width), y20, y21, y30, y31);
+                    break;
+                default:
+                    Store(registers, y00, y01, y02, y03);
+                    Store(registers + (SumsAtOnce * R.Width), y10, y11, y12, y13);
+                    Store(registers + (2 * SumsAtOnce * R.Width), y20, y21, y22, y23);
+                    Store(registers + (3 * SumsAtOnce * R.Width), y30, y31, y32, y33);
+                    break;
             }
         }
 
@@ -210,12 +233,15 @@ internal static unsafe class QuantizedDots
             R.Store(registers + (3 * R.Width), d);
         }
     }
+
     private interface ILines
     {
-        static abstract bool AreTwo { get; }
+        static abstract int Count { get; }
     }
 
-    private readonly struct OneLine : ILines { public static bool AreTwo => false; }
+    private readonly struct OneLine : ILines { public static int Count => 1; }
 
-    private readonly struct TwoLines : ILines { public static bool AreTwo => true; }
+    private readonly struct TwoLines : ILines { public static int Count => 2; }
+
+    private readonly struct FourLines : ILines { public static int Count => 4; }
 }
