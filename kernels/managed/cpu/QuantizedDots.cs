@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Y = X·Ŵᵀ for few rows of X: Ŵ is decoded in registers, four of its rows at a time, and each register meets up to four rows of X before it is forgotten (two rows of Ŵ and four of X where a processor
-/// has 16 registers). What is read from memory is the codes, and at few rows that is what takes the time: a row of them is shorter than a page, so that the processor does not see by itself what comes next,
+/// Y = X·Ŵᵀ for few rows of X: Ŵ is decoded in registers, four of its rows at a time, and each register meets up to four rows of X before it is forgotten (two rows of Ŵ and four of X without AVX-512,
+/// which alone surely has the registers). What is read from memory is the codes, and at few rows that is what takes the time: a row of them is shorter than a page, so that the processor does not see by itself what comes next,
 /// and rows that follow are asked for on the way.
 /// </summary>
 internal static unsafe class QuantizedDots
@@ -39,7 +39,7 @@ internal static unsafe class QuantizedDots
     private readonly struct Job<V, R, TCodes>(ProductTask task, PackedWeight weight, float* x) : IJob
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
-        // AVX-512 has 32 of them, the others 16.
+        // AVX-512 has 32 of them, AVX2 16.
         private static bool HasManyRegisters => R.Width == Vector512<float>.Count;
 
         public void Run(int block, Scratch scratch)
