@@ -255,7 +255,7 @@ public class Tensor : IDisposable
 
     /// <summary>Adds a holder to the memory behind this tensor.</summary>
     /// <exception cref="ObjectDisposedException">The memory has gone back to the pool.</exception>
-    internal Storage HoldStorage() => storage.Buffer is null ? throw Freed() : storage.Retain();
+    internal Storage HoldStorage() => storage.IsFreed ? throw Freed() : storage.Retain();
 
     private ObjectDisposedException Freed() => new(Operation ?? nameof(Tensor),
         $"The value of this tensor ({Description}) went back to the memory pool: Backward() frees the intermediate values of its graph, a TensorScope what was computed in it. " +
@@ -275,7 +275,7 @@ public class Tensor : IDisposable
     /// <summary>Name, shape and the first values, for the debugger and for print.</summary>
     public override string ToString()
     {
-        if (storage.Buffer is null)
+        if (storage.IsFreed)
         {
             return $"{Description} (freed)";
         }

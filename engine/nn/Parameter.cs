@@ -13,15 +13,10 @@ public sealed class Parameter : Tensor
         Set(values);
     }
 
-    private Parameter(string name, Shape shape, IBackend? backend) : base(shape, new Storage(backend ?? Device.Default, shape.Count), requiresGradient: true) => Name = name;
+    private Parameter(string name, float value, Shape shape, IBackend? backend) : base(shape, new Storage(backend ?? Device.Default, shape.Count, value), requiresGradient: true) => Name = name;
 
-    /// <summary>A parameter filled with one value, trainable. The device fills it: the host needs no copy.</summary>
-    public static Parameter Filled(string name, float value, Shape shape, IBackend? backend = null)
-    {
-        var parameter = new Parameter(name, shape, backend);
-        parameter.Backend.Fill(parameter.Data, value);
-        return parameter;
-    }
+    /// <summary>A parameter filled with one value, trainable. The device fills it, when it is first read or set: the host needs no copy, and one that is never used takes no memory.</summary>
+    public static Parameter Filled(string name, float value, Shape shape, IBackend? backend = null) => new(name, value, shape, backend);
 
     /// <summary>Name within the module.</summary>
     public string Name { get; }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
@@ -144,12 +145,24 @@ internal static class CheckpointLoader
     {
         foreach (var (path, name) in found)
         {
-            var values = GC.AllocateUninitializedArray<float>(parameters[path].Shape.Count);
-            files.Read(name, values);
-            var wrong = Array.FindIndex(values, value => !float.IsFinite(value));
-            if (wrong >= 0)
-                throw new InputException($"{files.Path}: element {wrong} of '{name}' is {values[wrong]}; a model with such a weight computes nothing but NaN. Copy or download the file again.");
+            var values = Values(files, name);
+            for (var i = 0; i < values.Length; i++)
+            {
+                if (!float.IsFinite(values[i]))
+                    throw new InputException($"{files.Path}: element {i} of '{name}' is {values[i]}; a model with such a weight computes nothing but NaN. Copy or download the file again.");
+            }
             parameters[path].Set(values);
         }
+    }
+
+    /// <summary>A tensor's floats as they lie in the file, so that a large table goes to the device without a copy between; converted where they are of another type.</summary>
+    private static ReadOnlySpan<float> Values(Checkpoint files, string name)
+    {
+        var tensor = files.Tensors[name];
+        if (tensor is { DType: DType.F32, ByteLength: <= int.MaxValue })
+            return MemoryMarshal.Cast<byte, float>(files.FileOf(name).Bytes(name));
+        var values = GC.AllocateUninitializedArray<float>((int)tensor.ElementCount);
+        files.Read(name, values);
+        return values;
     }
 }

@@ -1,8 +1,11 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
+using LoraScratch.Kernels.Cpu;
+using LoraScratch.Lora;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Quantization;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
@@ -39,6 +42,25 @@ public class ModelFolderTests
             .Concat(["distilbert.embeddings.word_embeddings.weight", "distilbert.embeddings.position_embeddings.weight"])));
         Assert.That(file.Metadata["format"], Is.EqualTo("pt"));
         Assert.That(file.Tensors["distilbert.transformer.layer.0.ffn.lin1.weight"].Shape, Is.EqualTo(new long[] { 20, 12 }));
+    }
+
+    [Test]
+    public void A_quantised_model_is_loaded_without_room_for_its_float_weights()
+    {
+        using var folder = new TemporaryFolder();
+        var config = TinyDistilBert.Config with { Hidden = 64, Heads = 4, FeedForward = 256 };
+        var model = new DistilBertForSequenceClassification(config, seed: 1);
+        ModelFolder.Save(folder.File("float"), model, Tokenizer);
+        ModelQuantizer.Quantize(ModelQuantizer.Find(model, [ModulePattern.AllLinear]).Where(layer => !layer.Path.Contains("classifier")).ToList(), new QuantizationFormat(4, 32));
+        ModelFolder.Save(folder.File("packed"), model, Tokenizer);
+        Assert.That(Peak("packed"), Is.LessThan(0.4 * Peak("float")));
+
+        long Peak(string name)
+        {
+            using var backend = new CpuBackend(threads: 1);
+            ModelFolder.Load(folder.File(name), backend: backend);
+            return backend.Memory.PeakInUse;
+        }
     }
 
     [Test]
