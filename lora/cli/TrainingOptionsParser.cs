@@ -22,7 +22,7 @@ internal sealed class TrainingOptionsParser
     private readonly QuantizationOptions quantization = new("--quantization");
     private readonly Option<string> targets = new("--targets")
     {
-        Description = $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}. With embeddings, the table of word vectors gets an update too.",
+        Description = $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}. With embeddings, the table of word vectors gets an update too: where there are thousands of texts, the base inside the program needs it.",
         DefaultValueFactory = _ => string.Join(',', Defaults.Targets),
         HelpName = "NAMES",
     };
@@ -109,6 +109,9 @@ internal sealed class TrainingOptionsParser
 
         T Chosen<TOption, T>(Option<TOption> option, T otherwise, Func<TOption?, T> read) => IsGiven(parsed, option) ? read(parsed.GetValue(option)) : otherwise;
     }
+
+    /// <summary>Whether the targets were chosen and not left at their default.</summary>
+    public bool HasTargets(ParseResult parsed) => IsGiven(parsed, targets);
 
     /// <summary>How --bits, --group-size and --quantization want a float model quantised.</summary>
     public QuantizationSettings Quantization(ParseResult parsed) => quantization.Parse(parsed);

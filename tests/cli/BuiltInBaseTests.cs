@@ -26,6 +26,8 @@ public class BuiltInBaseTests
     public void Training_starts_from_it_and_the_adapter_names_it()
     {
         Assert.That(training.Errors, Does.Contain("starting from the base inside the program").And.Not.Contain("note:"));
+        Assert.That(training.Errors, Does.Contain("--targets embeddings,query,key,value,projection,mlp learns more"));
+        Assert.That(Run("train", "--targets", "query", "--data", task.Data, "--out", task["chosen"], "--max-steps", "1").Errors, Does.Not.Contain("learns more"));
         Assert.That(training.Output, Does.Contain($"  lora predict --adapter {Adapter} --text"), "no --model where none was given");
         Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "adapter_config.json"))).GetProperty("base_model_name_or_path").GetString(), Is.EqualTo(PretrainedBase.Name));
         Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "training.json"))).GetProperty("base_model").GetString(), Is.EqualTo(PretrainedBase.Name));
@@ -44,6 +46,7 @@ public class BuiltInBaseTests
         Assert.That(merged.Lines.SelectMany(Logits), Is.EqualTo(adapted.Lines.SelectMany(Logits)).Within(1e-4));
         var further = Run("train", "--data", task.Data, "--init-adapter", Adapter, "--out", task["further"], "--max-steps", "1");
         Assert.That(further.Output, Does.Contain($"lora predict --adapter {task["further"]} --text"));
+        Assert.That(further.Errors, Does.Not.Contain("learns more"), "the adapter has decided the targets");
     }
 
     [Test]

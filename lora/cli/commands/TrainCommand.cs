@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
+using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
@@ -62,6 +63,7 @@ internal sealed class TrainCommand
         if (adapter is not null)
         {
             Console.Error.WriteLine(adapter.Plan);
+            AdviseOnTargets(parsed, options);
         }
         var trainer = new Trainer(classifier, options);
         Describe(trainer, texts, classifier, backend.Description);
@@ -96,6 +98,16 @@ internal sealed class TrainCommand
         if (method is TrainingMethod.LoRA or TrainingMethod.QALoRA && model is not null && Path.GetFullPath(folder).TrimEnd('/', '\\') == Path.GetFullPath(model).TrimEnd('/', '\\'))
         {
             throw new InputException($"--out and --model are both {folder}: the result would replace the model that it was made of. Give it a folder of its own.");
+        }
+    }
+
+    /// <summary>query and value are what the tutorials adapt, and too little for a small base that keeps much of what it knows in its table of word vectors.</summary>
+    private void AdviseOnTargets(ParseResult parsed, TrainingOptions options)
+    {
+        if (start.Source(parsed) == ModelSource.BuiltIn && options.InitialAdapter is null && !training.HasTargets(parsed))
+        {
+            Console.Error.WriteLine("The base inside the program keeps much of what it knows in its table of word vectors, which these targets leave as it is. With thousands of texts, "
+                + $"--targets {string.Join(',', [LoRATargets.Embeddings, .. LoRATargets.OfEncoder])} learns more.");
         }
     }
 
