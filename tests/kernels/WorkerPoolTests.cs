@@ -23,13 +23,13 @@ public unsafe class WorkerPoolTests
     }
 
     [Test]
-    public void Workers_that_fell_asleep_wake_up()
+    public void Whoever_fell_asleep_wakes_up()
     {
         using var pool = new WorkerPool(3);
         var counts = stackalloc int[8];
         for (var round = 0; round < 30; round++)
         {
-            Thread.Sleep(2);
+            Thread.Sleep(round % 6);            // the workers still ask for work, or sleep already, or are about to
             pool.Run(8, new SlowJob(counts));
         }
         Assert.That(new Span<int>(counts, 8).ToArray(), Has.All.EqualTo(30));
@@ -90,7 +90,7 @@ public unsafe class WorkerPoolTests
     {
         public void Run(int block, Scratch scratch)
         {
-            Thread.Sleep(block % 2);
+            Thread.Sleep(block % 2 * 5);        // long enough for the caller to fall asleep over the last block
             Interlocked.Increment(ref counts[block]);
         }
     }

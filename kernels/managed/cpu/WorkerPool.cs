@@ -14,14 +14,16 @@ internal interface IJob
 }
 
 /// <summary>
-/// The threads of the CPU backend: the caller and <see cref="Threads"/> − 1 workers, which wait for the next job first spinning, then asleep.
+/// The threads of the CPU backend: the caller and <see cref="Threads"/> − 1 workers, which wait for the next job first spinning, then yielding, then asleep.
 /// A dispatch allocates nothing. Blocks go to whoever comes first; what a block computes must not depend on who that is.
 /// </summary>
 internal sealed unsafe class WorkerPool : IDisposable
 {
-    // Two kernels of a training step follow each other within microseconds: a short spin catches the next, a long one would starve the other
-    // threads of a machine with two cores.
-    private static readonly long SpinTicks = Stopwatch.Frequency * 30 / 1_000_000;   // 30 µs
+    // Two kernels of a training step follow each other within microseconds, and the last blocks of a large product end a tenth of a millisecond apart: whoever
+    // waits spins for the one, and for the other asks again and again, letting any other thread that wants this core go first. To sleep at once is dear where
+    // the machine is a guest: its host takes a core that idles away, and a thread that is woken waits for it (a training step on two cores took 1.6 times as long).
+    private static readonly long SpinTicks = Stopwatch.Frequency * 30 / 1_000_000;      // 30 µs
+    private static readonly long YieldTicks = Stopwatch.Frequency * 2 / 1_000;          // 2 ms
 
     [ThreadStatic]
     private static Scratch? running;   // the scratch of this thread while it runs a block, of whatever pool
@@ -269,18 +271,26 @@ internal sealed unsafe class WorkerPool : IDisposable
         }
     }
 
+    /// <summary>Waits without sleeping, for as long as that is worth it; false: the condition still does not hold.</summary>
     private bool SpinUntil(Func<WorkerPool, bool> condition)
     {
-        var end = Stopwatch.GetTimestamp() + SpinTicks;
-        do
+        var start = Stopwatch.GetTimestamp();
+        while (!condition(this))
         {
-            if (condition(this))
+            var waited = Stopwatch.GetTimestamp() - start;
+            if (waited < SpinTicks)
             {
-                return true;
+                Thread.SpinWait(8);
             }
-            Thread.SpinWait(8);
+            else if (waited < YieldTicks)
+            {
+                Thread.Yield();
+            }
+            else
+            {
+                return false;
+            }
         }
-        while (Stopwatch.GetTimestamp() < end);
-        return false;
+        return true;
     }
 }
