@@ -5,12 +5,12 @@ namespace LoraScratch.Tests.Kernels;
 /// <summary>Products against a triple loop in double, on every code path that this machine has.</summary>
 public class MatMulTests
 {
-    // Sizes about the edges of tiles (4, 6, 12 rows; 8, 16, 32 columns), of the skinny products (16 lines, 48 rows, rows of 64) and of the cuts of the inner dimension (256, 512).
+    // Sizes about the edges of tiles (4, 6, 8, 12 rows; 8, 16, 32, 48 columns), of the skinny products (16 lines, 48 rows, rows of 64) and of the cuts of the inner dimension (256, 512).
     private static readonly (int M, int N, int K)[] Sizes =
     [
         (1, 1, 1), (1, 1, 7), (2, 3, 5), (1, 97, 33), (97, 1, 33), (3, 50, 2), (50, 3, 129), (17, 18, 1), (12, 32, 4), (13, 33, 3), (18, 17, 64),
         (25, 31, 70), (24, 64, 257), (7, 100, 513), (100, 16, 1030), (96, 8, 40), (40, 130, 300), (250, 47, 19), (33, 257, 5), (29, 19, 0), (5, 4, 0),
-        (1, 8, 70), (70, 1, 8), (8, 60, 1), (49, 16, 63),
+        (1, 8, 70), (70, 1, 8), (8, 60, 1), (49, 16, 63), (24, 48, 385), (17, 142, 40), (23, 33, 9),
     ];
 
     private static IEnumerable<TestCaseData> Cases() =>

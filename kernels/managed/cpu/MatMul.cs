@@ -61,6 +61,9 @@ public sealed unsafe partial class CpuBackend
     {
         switch (set)
         {
+            case InstructionSet.Avx512 when Tile8<Vector512<float>, Register512>.Suits(task.N):
+                Run<Vector512<float>, Register512, Tile8<Vector512<float>, Register512>>(task, scratch, workers);
+                break;
             case InstructionSet.Avx512:
                 Run<Vector512<float>, Register512, Tile12<Vector512<float>, Register512>>(task, scratch, workers);
                 break;

@@ -26,6 +26,10 @@ public sealed unsafe partial class CpuBackend
         var weight = new PackedWeight(b);
         switch (InstructionSet)
         {
+            case InstructionSet.Avx512 when Tile8<Vector512<float>, Register512>.Suits(task.N):
+                Run<Vector512<float>, Register512, Tile8<Vector512<float>, Register512>,
+                    Codes512<TwoBits>, Codes512<ThreeBits>, Codes512<FourBits>, Codes512<EightBits>>(task, weight, b);
+                break;
             case InstructionSet.Avx512:
                 Run<Vector512<float>, Register512, Tile12<Vector512<float>, Register512>,
                     Codes512<TwoBits>, Codes512<ThreeBits>, Codes512<FourBits>, Codes512<EightBits>>(task, weight, b);

@@ -31,9 +31,9 @@ internal readonly unsafe struct FloatFactor(Operand b) : IRightFactor
 internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(PackedWeight weight, bool transposed) : IRightFactor
     where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
 {
-    private const int MostWidth = 32;                               // of a panel
+    private const int MostWidth = 48;                               // of a panel
     private const int DepthsAtOnce = 128;                           // of a panel's columns, where those are stored rows: a cache line of codes of four bits
-    private const int RowsAtOnce = 8, ColumnsAtOnce = 128;          // of stored rows
+    private const int RowsAtOnce = 8, ColumnsAtOnce = 192;          // of stored rows: whole panels, of 48, 32, 16 or 8 columns
 
     public static int Multiple => PackedCodes.BlockSize;
 

@@ -47,17 +47,20 @@ internal static unsafe class Tile
     public static void StoreRow<V, R>(float* y, V left, V right, V factor, bool accumulate)
         where V : struct where R : struct, IRegister<V>
     {
-        if (accumulate)
-        {
-            left = R.MultiplyAdd(left, factor, R.Load(y));
-            right = R.MultiplyAdd(right, factor, R.Load(y + R.Width));
-        }
-        else
-        {
-            left = R.Multiply(left, factor);
-            right = R.Multiply(right, factor);
-        }
-        R.Store(y, left);
-        R.Store(y + R.Width, right);
+        Store<V, R>(y, left, factor, accumulate);
+        Store<V, R>(y + R.Width, right, factor, accumulate);
     }
+
+    /// <summary>y[0 … 3·Width) = factor · (left, middle, right), or += .</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreRow<V, R>(float* y, V left, V middle, V right, V factor, bool accumulate)
+        where V : struct where R : struct, IRegister<V>
+    {
+        StoreRow<V, R>(y, left, middle, factor, accumulate);
+        Store<V, R>(y + (2 * R.Width), right, factor, accumulate);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store<V, R>(float* y, V value, V factor, bool accumulate) where V : struct where R : struct, IRegister<V> =>
+        R.Store(y, accumulate ? R.MultiplyAdd(value, factor, R.Load(y)) : R.Multiply(value, factor));
 }

@@ -25,7 +25,7 @@ internal readonly unsafe struct Tile12<V, R> : ITile where V : struct where R : 
         V y9l = default, y9r = default;
         V y10l = default, y10r = default;
         V y11l = default, y11r = default;
-        for (; depth > 0; depth--)
+        for (var end = b + ((nint)depth * Columns); b < end; b += Columns)
         {
             var left = R.Load(b);               // B[k, 0 … Width)
             var right = R.Load(b + R.Width);    // B[k, Width … 2·Width)
@@ -66,7 +66,6 @@ internal readonly unsafe struct Tile12<V, R> : ITile where V : struct where R : 
             y11l = R.MultiplyAdd(a11, left, y11l);
             y11r = R.MultiplyAdd(a11, right, y11r);
             a += Rows;
-            b += Columns;
         }
         var factor = R.Of(scale);
         Tile.StoreRow<V, R>(y, y0l, y0r, factor, accumulate);

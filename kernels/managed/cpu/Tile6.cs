@@ -19,7 +19,7 @@ internal readonly unsafe struct Tile6<V, R> : ITile where V : struct where R : s
         V y3l = default, y3r = default;
         V y4l = default, y4r = default;
         V y5l = default, y5r = default;
-        for (; depth > 0; depth--)
+        for (var end = b + ((nint)depth * Columns); b < end; b += Columns)
         {
             var left = R.Load(b);               // B[k, 0 … Width)
             var right = R.Load(b + R.Width);    // B[k, Width … 2·Width)
@@ -42,7 +42,6 @@ internal readonly unsafe struct Tile6<V, R> : ITile where V : struct where R : s
             y5l = R.MultiplyAdd(a5, left, y5l);
             y5r = R.MultiplyAdd(a5, right, y5r);
             a += Rows;
-            b += Columns;
         }
         var factor = R.Of(scale);
         Tile.StoreRow<V, R>(y, y0l, y0r, factor, accumulate);
@@ -69,7 +68,7 @@ internal readonly unsafe struct Tile4<V, R> : ITile where V : struct where R : s
         V y1l = default, y1r = default;
         V y2l = default, y2r = default;
         V y3l = default, y3r = default;
-        for (; depth > 0; depth--)
+        for (var end = b + ((nint)depth * Columns); b < end; b += Columns)
         {
             var left = R.Load(b);               // B[k, 0 … Width)
             var right = R.Load(b + R.Width);    // B[k, Width … 2·Width)
@@ -86,7 +85,6 @@ internal readonly unsafe struct Tile4<V, R> : ITile where V : struct where R : s
             y3l = R.MultiplyAdd(a3, left, y3l);
             y3r = R.MultiplyAdd(a3, right, y3r);
             a += Rows;
-            b += Columns;
         }
         var factor = R.Of(scale);
         Tile.StoreRow<V, R>(y, y0l, y0r, factor, accumulate);
