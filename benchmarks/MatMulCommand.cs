@@ -6,9 +6,9 @@ using LoraScratch.Kernels.Cpu;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// Products against the peak, which is the CPU's: on a GPU the products stand alone. Every round measures, for a few milliseconds each, the peak and a shape in turn, so that all see the same moods of the
-/// machine: the peak is the best window, a product's figure the median one, with its best beside it. The windows are short because on a machine that
-/// does other work too only short ones go undisturbed: there the best figures, and not the medians, speak of the code.
+/// Products against the peak, which is the CPU's: on a GPU the products stand alone. Every window of a product comes after one of the peak that is as
+/// long, so that both see the same moods of the machine. Three figures say how near a product comes: its median window against the peak's best one,
+/// its best against the peak's best, and the median of the ratios of neighbours, which is the one that a machine shared with others hardly moves.
 /// </summary>
 internal static class MatMulCommand
 {
@@ -56,25 +56,19 @@ internal static class MatMulCommand
     private static void Measure(IBackend backend, bool json)
     {
         var products = Cases.Select(shape => new Measured(backend, shape)).ToList();
-        const int peakIterations = 2_000;
-        var peak = backend is CpuBackend cpu ? new Windows(() => PeakLoop.Run(cpu, peakIterations)) : null;
-        peak?.WarmUp();
-        products.ForEach(product => product.Windows.WarmUp());
+        products.ForEach(product => product.WarmUp());
         for (var round = 0; round < Rounds; round++)
         {
-            foreach (var product in products)
-            {
-                peak?.Measure(WindowSeconds / 4);
-                product.Windows.Measure(WindowSeconds);
-            }
+            products.ForEach(product => product.Measure());
         }
         if (!json)
         {
-            Console.WriteLine($"{backend.Description}{(peak is null ? "" : $", peak {peak.Best:F0} GFLOP/s (its median window: {peak.Median:F0})")}; medians of {Rounds} windows");
+            Console.WriteLine($"{backend.Description}; medians of {Rounds} windows" + (products[0].Peak is null ? "" :
+                $", peak {products.Max(product => product.Peak):F0} GFLOP/s; shares of it: median of best, best of best, median of the ratios in turn"));
         }
         foreach (var product in products)
         {
-            Console.WriteLine(json ? product.Json(backend, peak) : product.Line(peak?.Best));
+            Console.WriteLine(json ? product.Json(backend) : product.Line());
         }
     }
 
@@ -83,8 +77,12 @@ internal static class MatMulCommand
         /// <summary>Products that a GPU is given before it is waited for: fewer would measure the way to the device.</summary>
         private const int ProductsPerWait = 10;
 
+        private const int PeakIterations = 2_000;
+
         private readonly Case shape;
         private readonly Matrix y, a, b;
+        private readonly Windows product;
+        private readonly Windows? peak;
 
         public Measured(IBackend backend, Case shape)
         {
@@ -93,7 +91,7 @@ internal static class MatMulCommand
             a = Random(backend, shape.M, shape.K, shape.TransposeA);
             b = Random(backend, shape.K, shape.N, shape.TransposeB);
             var count = backend is CpuBackend ? 1 : ProductsPerWait;
-            Windows = new(() =>
+            product = new(() =>
             {
                 for (var i = 0; i < count; i++)
                 {
@@ -102,15 +100,34 @@ internal static class MatMulCommand
                 backend.Synchronize();
                 return 2.0 * count * shape.M * shape.N * shape.K;
             });
+            peak = backend is CpuBackend cpu ? new(() => PeakLoop.Run(cpu, PeakIterations)) : null;
         }
 
-        public Windows Windows { get; }
+        /// <summary>GFLOP/s of the peak's best window; null: there is no peak to compare with.</summary>
+        public double? Peak => peak?.Best;
 
-        private double Microseconds => 2e-3 * shape.M * shape.N * shape.K / Windows.Best;
+        private double Microseconds => 2e-3 * shape.M * shape.N * shape.K / product.Best;
 
-        public string Line(double? peak) => $"{shape.Name,-12} {shape.M,5} × {shape.N,5} × {shape.K,5} {Figure(Windows.Median, peak)}, best {Figure(Windows.Best, peak)} {Microseconds,9:F1} µs";
+        public void WarmUp()
+        {
+            product.WarmUp();
+            peak?.WarmUp();
+        }
 
-        public string Json(IBackend backend, Windows? peak)
+        /// <summary>One window of the product, and one of the peak that is as long: a product of 2048³ takes longer than a window should.</summary>
+        public void Measure()
+        {
+            var seconds = product.Measure(WindowSeconds);
+            peak?.Measure(seconds);
+        }
+
+        public string Line()
+        {
+            var line = $"{shape.Name,-12} {shape.M,5} × {shape.N,5} × {shape.K,5} {product.Median,7:F1} GFLOP/s, best {product.Best,6:F1} {Microseconds,9:F1} µs";
+            return peak is null ? line : $"{line} {product.Median / peak.Best,5:P0} {product.Best / peak.Best,5:P0} {product.MedianRatio(peak),5:P0}";
+        }
+
+        public string Json(IBackend backend)
         {
             var values = new Dictionary<string, object>
             {
@@ -118,23 +135,22 @@ internal static class MatMulCommand
                 ["m"] = shape.M,
                 ["n"] = shape.N,
                 ["k"] = shape.K,
-                ["gflops"] = Math.Round(Windows.Median, 2),
-                ["gflops_best"] = Math.Round(Windows.Best, 2),
+                ["gflops"] = Math.Round(product.Median, 2),
+                ["gflops_best"] = Math.Round(product.Best, 2),
                 ["device"] = backend.Description,
             };
             if (backend is CpuBackend cpu && peak is not null)
             {
                 values["peak_gflops"] = Math.Round(peak.Best, 2);
                 values["peak_gflops_median"] = Math.Round(peak.Median, 2);
-                values["share"] = Math.Round(Windows.Median / peak.Best, 4);
-                values["share_best"] = Math.Round(Windows.Best / peak.Best, 4);
+                values["share"] = Math.Round(product.Median / peak.Best, 4);
+                values["share_best"] = Math.Round(product.Best / peak.Best, 4);
+                values["share_in_turn"] = Math.Round(product.MedianRatio(peak), 4);
                 values["threads"] = cpu.Workers.Threads;
                 values["instruction_set"] = cpu.InstructionSet.Name();
             }
             return JsonSerializer.Serialize(values);
         }
-
-        private static string Figure(double gflops, double? peak) => $"{gflops,7:F1} {(peak is null ? "GFLOP/s" : $"GFLOP/s {gflops / peak,5:P0}")}";
 
         private static Matrix Random(IBackend backend, int rows, int columns, bool transposed)
         {
@@ -152,7 +168,10 @@ internal static class MatMulCommand
 
         public double Best => gflops.Max();
 
-        public double Median => gflops.Order().ElementAt(gflops.Count / 2);
+        public double Median => MedianOf(gflops);
+
+        /// <summary>The median of the ratios of these windows to those of another list, one by one.</summary>
+        public double MedianRatio(Windows other) => MedianOf(gflops.Zip(other.gflops, (own, others) => own / others));
 
         /// <summary>Long enough for the JIT's last tier to arrive.</summary>
         public void WarmUp()
@@ -165,7 +184,8 @@ internal static class MatMulCommand
             gflops.Clear();
         }
 
-        public void Measure(double seconds)
+        /// <summary>Repeats the action for at least that time, and at least once; returns how long it took.</summary>
+        public double Measure(double seconds)
         {
             var watch = Stopwatch.StartNew();
             var operations = 0.0;
@@ -174,7 +194,11 @@ internal static class MatMulCommand
                 operations += run();
             }
             while (watch.Elapsed.TotalSeconds < seconds);
-            gflops.Add(operations / watch.Elapsed.TotalSeconds * 1e-9);
+            var elapsed = watch.Elapsed.TotalSeconds;
+            gflops.Add(operations / elapsed * 1e-9);
+            return elapsed;
         }
+
+        private static double MedianOf(IEnumerable<double> values) => values.Order().ElementAt(Rounds / 2);
     }
 }
