@@ -203,7 +203,7 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private void WaitForLastBlock()
     {
-        if (SpinUntil(static pool => Volatile.Read(ref pool.unfinished) == 0))
+        if (WaitAwake(static pool => Volatile.Read(ref pool.unfinished) == 0))
         {
             return;
         }
@@ -223,7 +223,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         while (!stopping)
         {
             RunClaimedBlocks(scratch);
-            if (!SpinUntil(static pool => (uint)Volatile.Read(ref pool.ticket) != 0 || pool.stopping))
+            if (!WaitAwake(static pool => (uint)Volatile.Read(ref pool.ticket) != 0 || pool.stopping))
             {
                 Sleep();
             }
@@ -272,7 +272,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     }
 
     /// <summary>Waits without sleeping, for as long as that is worth it; false: the condition still does not hold.</summary>
-    private bool SpinUntil(Func<WorkerPool, bool> condition)
+    private bool WaitAwake(Func<WorkerPool, bool> condition)
     {
         var start = Stopwatch.GetTimestamp();
         while (!condition(this))
