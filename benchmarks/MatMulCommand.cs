@@ -6,7 +6,7 @@ using LoraScratch.Kernels.Cpu;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// Products against the peak, which is the CPU's: on a GPU the products stand alone. Every window of a product comes after one of the peak that is as
+/// Products against the peak, which is the CPU's: on a GPU the products stand alone. Every window of a product is followed by one of the peak that is as
 /// long, so that both see the same moods of the machine. Three figures say how near a product comes: its median window against the peak's best one,
 /// its best against the peak's best, and the median of the ratios of neighbours, which is the one that a machine shared with others hardly moves.
 /// </summary>
