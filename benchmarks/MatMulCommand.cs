@@ -8,7 +8,7 @@ namespace LoraScratch.Benchmarks;
 /// <summary>
 /// Products against the peak, which is the CPU's: on a GPU the products stand alone. Every window of a product is followed by one of the peak that is as
 /// long, so that both see the same moods of the machine. Three figures say how near a product comes: its median window against the peak's best one,
-/// its best against the peak's best, and the median of the ratios of neighbours, which is the one that a machine shared with others hardly moves.
+/// its best against the peak's best, and the median of the ratios of neighbours, which a machine shared with others moves least.
 /// </summary>
 internal static class MatMulCommand
 {
@@ -63,8 +63,7 @@ internal static class MatMulCommand
         }
         if (!json)
         {
-            Console.WriteLine($"{backend.Description}; medians of {Rounds} windows" + (products[0].Peak is null ? "" :
-                $", peak {products.Max(product => product.Peak):F0} GFLOP/s; shares of it: median of best, best of best, median of the ratios in turn"));
+            Console.WriteLine($"{backend.Description}; medians of {Rounds} windows{(backend is CpuBackend ? "; the peak's best beside them, and three shares of it: median of best, best of best, in turn" : "")}");
         }
         foreach (var product in products)
         {
@@ -103,9 +102,6 @@ internal static class MatMulCommand
             peak = backend is CpuBackend cpu ? new(() => PeakLoop.Run(cpu, PeakIterations)) : null;
         }
 
-        /// <summary>GFLOP/s of the peak's best window; null: there is no peak to compare with.</summary>
-        public double? Peak => peak?.Best;
-
         private double Microseconds => 2e-3 * shape.M * shape.N * shape.K / product.Best;
 
         public void WarmUp()
@@ -124,7 +120,7 @@ internal static class MatMulCommand
         public string Line()
         {
             var line = $"{shape.Name,-12} {shape.M,5} × {shape.N,5} × {shape.K,5} {product.Median,7:F1} GFLOP/s, best {product.Best,6:F1} {Microseconds,9:F1} µs";
-            return peak is null ? line : $"{line} {product.Median / peak.Best,5:P0} {product.Best / peak.Best,5:P0} {product.MedianRatio(peak),5:P0}";
+            return peak is null ? line : $"{line}, peak {peak.Best,4:F0} {product.Median / peak.Best,5:P0} {product.Best / peak.Best,5:P0} {product.MedianRatio(peak),5:P0}";
         }
 
         public string Json(IBackend backend)

@@ -2,13 +2,14 @@ namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
 /// The product of large matrices after Goto and van de Geijn (Anatomy of High-Performance Matrix Multiplication, 2008). A slab of B is packed into
-/// panels and stays in the second-level cache; then each piece of work packs a few rows of A, which stay in the first, and multiplies them with all
+/// panels and stays in the second-level cache; then each piece of work packs a few rows of A and multiplies them with all
 /// panels of the slab, tile by tile.
 /// How the work is cut depends on the shape alone, and every element of Y is summed in the order of k.
 /// </summary>
 internal static unsafe class PackedProduct
 {
-    // The inner dimension of a slab: deep enough that a tile of Y is seldom read and written, and a panel of B, 384 × 32 floats, takes 48 KiB.
+    // The inner dimension of a slab: deep enough that a tile of Y is seldom read and written. A panel of B, 384 × 48 floats, takes 72 KiB, more than the
+    // first-level cache has: it comes from the second for every tile, and shallower slabs are no faster.
     private const int MostDepth = 384;
 
     // Floats in a slab of B: 1.25 MiB of a second-level cache of 2.
@@ -28,6 +29,7 @@ internal static unsafe class PackedProduct
     public static void Run<TTile, TB>(in ProductTask task, in TB b, Scratch scratch, WorkerPool? workers) where TTile : ITile where TB : unmanaged, IRightFactor
     {
         var depth = EvenPart(task.K, MostDepth, Math.Max(4, TB.Multiple));
+        // The larger of the two is a multiple of the other: panels of 2 to 48 columns, blocks of 16 codes.
         var columns = EvenPart(task.N, MostSlabFloats / depth, Math.Max(TTile.Columns, TB.Multiple));
         var packedB = scratch.ForProduct(Panels.Length(columns, TTile.Columns, depth));
         for (var column = 0; column < task.N; column += columns)
