@@ -15,6 +15,8 @@ const string usage = """
       step [--batch 8] [--seq 128] [--rank 8] [--targets query,value] [--mode lora|last-layers|full] [--threads 2]
            [--layers 6] [--d 768] [--heads 12] [--ffn 3072] [--reps 5] [--device cpu|cuda|opencl] [--json]
                                        one training step of a DistilBERT-shaped classifier: seconds and peak memory
+      callers [--words 30] [--calls 512] [--rounds 7] [--device cpu|cuda|opencl] [--threads N]
+                                       texts/s of one classifier that 1, 2, 8 and 64 threads ask at once, one text a call
     """;
 
 try
@@ -27,6 +29,8 @@ try
             return QuantizedCommand.Run(args[1..]);
         case "step":
             return StepCommand.Run(args[1..]);
+        case "callers":
+            return CallersCommand.Run(args[1..]);
         case null or "help" or "-h" or "--help":
             Console.WriteLine(usage);
             return 0;

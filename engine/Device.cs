@@ -6,13 +6,23 @@ namespace LoraScratch.Engine;
 /// <summary>The backend that tensors are put on when none is named.</summary>
 public static class Device
 {
-    private static IBackend? chosen;
+    private static readonly Lock Choosing = new();
+    private static volatile IBackend? chosen;
 
     /// <summary>The SIMD backend on all cores, unless another was set.</summary>
     public static IBackend Default
     {
-        get => chosen ??= new CpuBackend();
+        get => chosen ?? Choose();
         set => chosen = value;
+    }
+
+    /// <summary>One backend, however many threads ask first.</summary>
+    private static IBackend Choose()
+    {
+        lock (Choosing)
+        {
+            return chosen ??= new CpuBackend();
+        }
     }
 
     /// <summary>Throws where two inputs of an op are on different devices.</summary>

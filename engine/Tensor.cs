@@ -11,11 +11,15 @@ namespace LoraScratch.Engine;
 /// intermediate tensor it passes, unless <see cref="Keep"/> was called on it. What you create (with From or Zeros)
 /// lives until you dispose it. <see cref="Dispose"/> only says that you are done: the value stays readable as long as the graph needs it.
 /// </para>
+/// <para>
+/// <b>Threads.</b> Any number of threads may compute with the same tensors, each with its own scopes and its own graph. What changes a tensor
+/// (<see cref="Set"/>, an optimizer, <see cref="Backward"/> adding to its gradient) is for one thread at a time.
+/// </para>
 /// </summary>
 public class Tensor : IDisposable
 {
     private readonly Storage storage;
-    private bool disposed;
+    private int disposed;
 
     internal Tensor(Shape shape, Storage storage, bool requiresGradient = false)
     {
@@ -255,7 +259,7 @@ public class Tensor : IDisposable
 
     /// <summary>Adds a holder to the memory behind this tensor.</summary>
     /// <exception cref="ObjectDisposedException">The memory has gone back to the pool.</exception>
-    internal Storage HoldStorage() => storage.IsFreed ? throw Freed() : storage.Retain();
+    internal Storage HoldStorage() => storage.TryRetain() ? storage : throw Freed();
 
     private ObjectDisposedException Freed() => new(Operation ?? nameof(Tensor),
         $"The value of this tensor ({Description}) went back to the memory pool: Backward() frees the intermediate values of its graph, a TensorScope what was computed in it. " +
@@ -264,9 +268,8 @@ public class Tensor : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (!disposed)
+        if (Interlocked.Exchange(ref disposed, 1) == 0)
         {
-            disposed = true;
             storage.Release();
         }
         GC.SuppressFinalize(this);

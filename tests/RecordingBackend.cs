@@ -26,6 +26,8 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
         allocations.Clear();
     }
 
+    public DeviceTurn TakeTurn() => inner.TakeTurn();
+
     public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
     {
         allocations.Add(length);

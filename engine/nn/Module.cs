@@ -9,9 +9,24 @@ public abstract class Module
 {
     private readonly List<Parameter> parameters = [];
     private readonly List<Slot> children = [];
+    private bool isTraining;
 
-    /// <summary>True in training (dropout is active), false in evaluation. New modules are in evaluation until <see cref="Train"/>.</summary>
-    public bool IsTraining { get; private set; }
+    /// <summary>A module of a model of its own.</summary>
+    protected Module()
+    {
+    }
+
+    /// <summary>A module that has children of another model: what is under way on one of the two is under way on both.</summary>
+    internal Module(Module other) => Use = other.Use;
+
+    /// <summary>
+    /// True in training (dropout is active), false in evaluation. New modules are in evaluation until <see cref="Train"/>.
+    /// While this thread predicts or evaluates it is false.
+    /// </summary>
+    public bool IsTraining => isTraining && !EvaluationMode.IsActive;
+
+    /// <summary>What is under way on the model that this module belongs to.</summary>
+    internal ModelUse Use { get; private set; } = new();
 
     /// <summary>The parameters of this module itself.</summary>
     public IReadOnlyList<Parameter> OwnParameters => parameters;
@@ -35,7 +50,22 @@ public abstract class Module
         RequireNew(name);
         var slot = new Slot<T>(this, name, module);
         children.Add(slot);
+        slot.Current.Join(Use);
         return slot;
+    }
+
+    /// <summary>Makes this module and all below it a part of a model.</summary>
+    internal void Join(ModelUse use)
+    {
+        if (Use == use)
+        {
+            return;
+        }
+        Use = use;
+        foreach (var child in children)
+        {
+            child.Current.Join(use);
+        }
     }
 
     /// <summary>Every module below this one with its path, this one first under the path "".</summary>
@@ -85,7 +115,7 @@ public abstract class Module
     /// <summary>Switches this module and all below it to training or to evaluation.</summary>
     public void Train(bool training = true)
     {
-        IsTraining = training;
+        isTraining = training;
         foreach (var child in children)
         {
             child.Current.Train(training);
@@ -199,6 +229,7 @@ public abstract class Slot(Module owner, string name)
 
     /// <summary>Puts another module in this place; it takes over the owner's training mode.</summary>
     /// <exception cref="ArgumentException">The place cannot hold a module of that type.</exception>
+    /// <exception cref="InvalidOperationException">The model is being trained, or predicts.</exception>
     public abstract void Replace(Module module);
 }
 
@@ -221,7 +252,9 @@ public sealed class Slot<T> : Slot where T : class
     /// <inheritdoc/>
     public override void Replace(Module replacement)
     {
+        using var change = Owner.Use.Change("Replacing a layer");
         Value = replacement as T ?? throw new ArgumentException($"The place '{Name}' in {Owner.GetType().Name} holds a {typeof(T).Name}, a {replacement.GetType().Name} is none.", nameof(replacement));
         replacement.Train(Owner.IsTraining);
+        replacement.Join(Owner.Use);
     }
 }

@@ -5,7 +5,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Gpu;
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
     public void Fill(DeviceBuffer<float> y, float value) => ForEach(y.Length, new FillKernel(View(y), value));
@@ -14,7 +14,6 @@ public sealed partial class GpuBackend
     public void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x)
     {
         Debug.Assert(y.Length == x.Length);
-        AssertOneThread();
         if (x.Length > 0)
         {
             View(x).CopyTo(stream, View(y));

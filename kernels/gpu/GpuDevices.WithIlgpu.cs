@@ -26,11 +26,11 @@ public static partial class GpuDevices
     }
 
     internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct, int? decodedAtATime) =>
-        new GpuBackend(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1)
+        new GpuBackend(new GpuKernels(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1)
         {
             PlanProduct = planProduct ?? ProductPlan.For,
-            DecodedAtATime = decodedAtATime ?? GpuBackend.MostDecoded,
-        };
+            DecodedAtATime = decodedAtATime ?? GpuKernels.MostDecoded,
+        });
 
     internal static partial IReadOnlyList<KernelText> CompileKernels(GpuKind kind, GpuOptimization optimization) => KernelCompiler.Compile(kind, optimization);
 
@@ -39,7 +39,7 @@ public static partial class GpuDevices
         var device = Reported(kind)[index];
         try
         {
-            return new GpuBackend(device, optimization, GroupThreads, GroupThreads);
+            return new GpuBackend(new GpuKernels(device, optimization, GroupThreads, GroupThreads));
         }
         catch (Exception e) when (e is AcceleratorException or CapabilityNotSupportedException or NotSupportedException)
         {

@@ -3,7 +3,7 @@ using ILGPU;
 
 namespace LoraScratch.Kernels.Gpu;
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
     public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)

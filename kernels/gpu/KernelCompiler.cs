@@ -18,14 +18,14 @@ internal static class KernelCompiler
     private const BindingFlags Bodies = BindingFlags.Static | BindingFlags.NonPublic;
 
     private static readonly Type[] Structs =
-        [.. new[] { typeof(GpuBackend).Assembly, typeof(IBackend).Assembly }.SelectMany(assembly => assembly.GetTypes()).Where(type => type.IsValueType)];
+        [.. new[] { typeof(GpuKernels).Assembly, typeof(IBackend).Assembly }.SelectMany(assembly => assembly.GetTypes()).Where(type => type.IsValueType)];
 
     /// <summary>The text of every kernel.</summary>
     /// <param name="kind">PTX for sm_80, or OpenCL C 2.0.</param> <param name="optimization">ILGPU's part of the optimisation.</param>
     public static IReadOnlyList<KernelText> Compile(GpuKind kind, GpuOptimization optimization)
     {
-        RuntimeHelpers.RunClassConstructor(typeof(GpuBackend).TypeHandle);          // tells ILGPU what formulas call
-        using var context = GpuBackend.NewContext(optimization);
+        RuntimeHelpers.RunClassConstructor(typeof(GpuKernels).TypeHandle);          // tells ILGPU what formulas call
+        using var context = GpuKernels.NewContext(optimization);
         using Backend backend = kind == GpuKind.Cuda
             ? new PTXBackend(context, CudaArchitecture.SM_80, CudaInstructionSet.ISA_70, null!)
             : new CLBackend(context, new CLCapabilityContext(false, false, true, false, false), CLDeviceVendor.Other, new CLCVersion(2, 0));
@@ -35,7 +35,7 @@ internal static class KernelCompiler
     private static string Compile(Backend backend, Type kernel)
     {
         var isElementKernel = kernel.IsAssignableTo(typeof(IElementKernel));
-        var body = typeof(GpuBackend).GetMethod(isElementKernel ? nameof(GpuBackend.ElementBody) : nameof(GpuBackend.GroupBody), Bodies)!.MakeGenericMethod(kernel);
+        var body = typeof(GpuKernels).GetMethod(isElementKernel ? nameof(GpuKernels.ElementBody) : nameof(GpuKernels.GroupBody), Bodies)!.MakeGenericMethod(kernel);
         var entry = isElementKernel ? EntryPointDescription.FromImplicitlyGroupedKernel(body) : EntryPointDescription.FromExplicitlyGroupedKernel(body);
         return backend.Compile(entry, default) switch
         {
@@ -75,6 +75,6 @@ internal static class KernelCompiler
     private static string Name(Type type)
     {
         var name = type.IsGenericType ? $"{type.Name[..type.Name.IndexOf('`')]}<{string.Join(", ", type.GetGenericArguments().Select(Name))}>" : type.Name;
-        return type.DeclaringType is { } outer && outer != typeof(GpuBackend) ? $"{outer.Name}.{name}" : name;
+        return type.DeclaringType is { } outer && outer != typeof(GpuKernels) ? $"{outer.Name}.{name}" : name;
     }
 }

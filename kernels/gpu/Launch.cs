@@ -20,7 +20,7 @@ internal interface IGroupKernel
     void Run(int group);
 }
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     private readonly int groupThreads, elementThreads;
     private readonly Dictionary<Type, Delegate> launchers = [];
@@ -31,7 +31,6 @@ public sealed partial class GpuBackend
     /// <summary>Runs a kernel once for every element.</summary>
     private void ForEach<TKernel>(int count, in TKernel kernel) where TKernel : struct, IElementKernel
     {
-        AssertOneThread();
         if (count > 0)                                      // drivers refuse an empty grid
         {
             var launcher = launchers.TryGetValue(typeof(TKernel), out var known)
@@ -50,7 +49,6 @@ public sealed partial class GpuBackend
     /// <param name="atATime">How many groups a processor shall be able to run at a time, which limits the registers of a thread; null leaves it to the compiler.</param>
     private void ForEachGroup<TKernel>(int groups, int threads, in TKernel kernel, int? atATime = null) where TKernel : struct, IGroupKernel
     {
-        AssertOneThread();
         if (groups > 0)
         {
             var launcher = launchers.TryGetValue(typeof(TKernel), out var known)

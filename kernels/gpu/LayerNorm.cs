@@ -3,7 +3,7 @@ using ILGPU;
 
 namespace LoraScratch.Kernels.Gpu;
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
     public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x, DeviceBuffer<float> gamma,

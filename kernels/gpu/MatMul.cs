@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace LoraScratch.Kernels.Gpu;
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
     public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: false);

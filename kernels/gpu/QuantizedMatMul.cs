@@ -3,7 +3,7 @@ using ILGPU;
 
 namespace LoraScratch.Kernels.Gpu;
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     /// <summary>Elements of a weight that are decoded at a time: 16 MiB of floats, which the second-level cache of a large GPU holds until they are multiplied.</summary>
     internal const int MostDecoded = 4 << 20;

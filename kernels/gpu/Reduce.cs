@@ -4,7 +4,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Gpu;
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     /// <summary>Elements that one group sums.</summary>
     private const int SumBlock = 16384;

@@ -26,7 +26,7 @@ internal interface IRowKernel
     void Row<TTeam>(int row) where TTeam : struct, ITeam;
 }
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     /// <summary>A row up to this long is one thread's work: a group would spend its time waiting for each other.</summary>
     private const int ShortRow = 16;

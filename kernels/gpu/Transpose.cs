@@ -3,7 +3,7 @@ using ILGPU;
 
 namespace LoraScratch.Kernels.Gpu;
 
-public sealed partial class GpuBackend
+internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns)

@@ -15,7 +15,7 @@ namespace LoraScratch.Kernels;
 /// reserved follows the largest demand seen, not the sum of all the shapes that came by. A fixed sequence still settles: every exchange replaces
 /// segments by a larger one, and there are only as many segments as blocks, so exchanges end.
 /// </para>
-/// Not thread-safe: the pool that owns it locks.
+/// Not thread-safe: the pool that owns it has the gate of its device.
 /// </summary>
 /// <typeparam name="TMemory">What the device hands out for a segment: a pointer, or a buffer object.</typeparam>
 /// <param name="take">Takes a segment of so many bytes from the device.</param>

@@ -1,21 +1,25 @@
+using System.Collections.Concurrent;
+
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// The pool behind a backend's buffers. Thread-safe, because forgotten buffers come back on the finalizer's thread. A block that comes back
-/// while a kernel still reads it (its buffer became unreachable after the kernel was issued) stays untouched until the next allocation, and only the
-/// one thread that issues kernels allocates: what it issues next runs after that kernel.
+/// The pool behind a backend's buffers. It lends within the turn of a thread (<see cref="DeviceGate"/>), and takes back at any time from any
+/// thread: forgotten buffers come back on the finalizer's. What comes back while another thread has its turn may still be read by a
+/// kernel of that turn (its buffer became unreachable after the kernel had its address), so it waits for the next request: what
+/// is issued then runs after that kernel.
 /// </summary>
 /// <typeparam name="TMemory">What the device hands out for a segment: a pointer, or a buffer object.</typeparam>
 /// <param name="owner">The backend, for messages.</param>
+/// <param name="gate">The backend's.</param>
 /// <param name="take">Takes a segment of so many bytes from the device, or throws <see cref="OutOfMemoryException"/>.</param>
 /// <param name="release">Gives a segment back to the device.</param>
-internal sealed class BufferPool<TMemory>(Type owner, Func<long, TMemory> take, Action<TMemory> release) : IDisposable
+internal sealed class BufferPool<TMemory>(Type owner, DeviceGate gate, Func<long, TMemory> take, Action<TMemory> release) : IDisposable
 {
     /// <summary>Below this the pool grows without looking for forgotten buffers first.</summary>
     private const long FirstCollection = 256L << 20;
 
-    private readonly Lock gate = new();
     private readonly BlockAllocator<TMemory> blocks = new(take, release);
+    private readonly ConcurrentQueue<BlockAllocator<TMemory>.Block> returned = [];      // while another thread had its turn
 
     private long collectAbove = FirstCollection;
     private volatile bool disposed;
@@ -24,10 +28,9 @@ internal sealed class BufferPool<TMemory>(Type owner, Func<long, TMemory> take, 
     {
         get
         {
-            lock (gate)
-            {
-                return blocks.Use;
-            }
+            using var turn = gate.Enter();
+            TakeBack();
+            return blocks.Use;
         }
     }
 
@@ -37,65 +40,72 @@ internal sealed class BufferPool<TMemory>(Type owner, Func<long, TMemory> take, 
     /// <exception cref="OutOfMemoryException">The device has no more memory, even after forgotten buffers were collected.</exception>
     public BlockAllocator<TMemory>.Block Allocate(long bytes)
     {
-        lock (gate)
+        using var turn = gate.Enter();
+        ObjectDisposedException.ThrowIf(disposed, owner);
+        TakeBack();
+        if (blocks.TryAllocate(bytes, out var block))
         {
-            ObjectDisposedException.ThrowIf(disposed, owner);
-            if (blocks.TryAllocate(bytes, out var block))
-            {
-                return block;
-            }
+            return block;
         }
-        if (Use.Reserved + BlockAllocator<TMemory>.SegmentSize(bytes) > collectAbove)
+        if (blocks.Use.Reserved + BlockAllocator<TMemory>.SegmentSize(bytes) > collectAbove)
         {
             CollectForgottenBuffers();
         }
         try
         {
-            return AllocateGrowing(bytes);
+            return blocks.Allocate(bytes);
         }
         catch (OutOfMemoryException)
         {
             CollectForgottenBuffers();
             try
             {
-                return AllocateGrowing(bytes);
+                return blocks.Allocate(bytes);
             }
             catch (OutOfMemoryException e)
             {
                 throw new OutOfMemoryException(
-                    $"The device has no {bytes:N0} bytes left for a buffer; {Use.InUse:N0} bytes are in use. A smaller batch or maximum length needs less.", e);
+                    $"The device has no {bytes:N0} bytes left for a buffer; {blocks.Use.InUse:N0} bytes are in use. "
+                    + "A smaller batch or maximum length needs less.", e);
             }
         }
     }
 
     public void Free(BlockAllocator<TMemory>.Block block)
     {
-        lock (gate)
+        if (!gate.TryEnter())
+        {
+            returned.Enqueue(block);
+            return;
+        }
+        try
         {
             if (!disposed)
             {
                 blocks.Free(block);
             }
         }
+        finally
+        {
+            gate.Exit();
+        }
     }
 
     public void Dispose()
     {
-        lock (gate)
+        using var turn = gate.Enter();
+        if (!disposed)
         {
-            if (!disposed)
-            {
-                disposed = true;
-                blocks.ReleaseAll();
-            }
+            disposed = true;
+            blocks.ReleaseAll();
         }
     }
 
-    private BlockAllocator<TMemory>.Block AllocateGrowing(long bytes)
+    private void TakeBack()
     {
-        lock (gate)
+        while (!disposed && returned.TryDequeue(out var block))
         {
-            return blocks.Allocate(bytes);
+            blocks.Free(block);
         }
     }
 
@@ -106,7 +116,8 @@ internal sealed class BufferPool<TMemory>(Type owner, Func<long, TMemory> take, 
     private void CollectForgottenBuffers()
     {
         GC.Collect();
-        GC.WaitForPendingFinalizers();   // outside the lock, which the finalizers take
-        collectAbove = Math.Max(FirstCollection, 2 * Use.InUse);
+        GC.WaitForPendingFinalizers();   // they find the gate closed, and leave their blocks in the queue
+        TakeBack();
+        collectAbove = Math.Max(FirstCollection, 2 * blocks.Use.InUse);
     }
 }

@@ -11,7 +11,9 @@ namespace LoraScratch.Kernels;
 /// <item>Matrices are row-major; a parameter documented [rows, columns] is a dense buffer of exactly that many elements.</item>
 /// <item>The caller (the engine's ops) has checked every shape; kernels only Debug.Assert.</item>
 /// <item>Results do not depend on the number of threads: work is cut into blocks whose size depends on the shape alone.</item>
-/// <item>One thread at a time may issue kernels. Kernels may run later than the call; <see cref="Download{T}"/> and <see cref="Synchronize"/> wait.</item>
+/// <item>Any number of threads may issue kernels: they run one after the other, in the order in which they got their turn
+/// (<see cref="TakeTurn"/> keeps it over many). What two threads do to one buffer is for them to order. Kernels may run later than the
+/// call; <see cref="Download{T}"/> and <see cref="Synchronize"/> wait.</item>
 /// </list>
 /// </summary>
 public interface IBackend : IDisposable
@@ -24,6 +26,12 @@ public interface IBackend : IDisposable
 
     /// <summary>What the pool holds and what is lent out of it.</summary>
     MemoryUse Memory { get; }
+
+    /// <summary>
+    /// Waits until no other thread computes on the device and keeps the others out until the turn is disposed, on the same
+    /// thread: a whole forward pass in one turn is handed over once and not at every kernel, and its working memory exists once.
+    /// </summary>
+    DeviceTurn TakeTurn();
 
     // ---------------------------------------------------------------- memory
 

@@ -55,8 +55,10 @@ public sealed class DistilBertForMaskedLM : Module
     /// <summary>The logits of some tokens: the rows are chosen first, so that the wide product with the vocabulary costs as many rows as there are masked tokens.</summary>
     /// <param name="tokens">The batch, masked.</param> <param name="places">[masked]: the rows to guess, counted through the batch.</param> <returns>[masked, vocabulary]</returns>
     /// <exception cref="ArgumentOutOfRangeException">A token id is outside the vocabulary, a place outside the batch, or a text longer than the model's positions.</exception>
+    /// <exception cref="InvalidOperationException">Another thread trains the model.</exception>
     public Tensor Forward(PackedTokens tokens, Indices places)
     {
+        using var use = Use.Read("A forward pass");
         using var scope = new TensorScope();
         var masked = encoder.Value.Forward(tokens).Gather(places);                              // [masked, hidden]
         var inner = transform.Value.Forward(masked);

@@ -88,7 +88,7 @@ public sealed class DistilBertForSequenceClassification : Module
         CheckpointPaths = [.. NamedParameters().Select(entry => entry.Path)];
     }
 
-    private DistilBertForSequenceClassification(DistilBertForSequenceClassification other, IReadOnlyList<string> labels, ulong seed)
+    private DistilBertForSequenceClassification(DistilBertForSequenceClassification other, IReadOnlyList<string> labels, ulong seed) : base(other)
     {
         Config = other.Config with { Labels = labels };
         if (Config.Problem() is { } problem)
@@ -127,8 +127,10 @@ public sealed class DistilBertForSequenceClassification : Module
     /// <summary>The logits of each text.</summary>
     /// <param name="tokens">The batch.</param> <returns>[texts, classes]</returns>
     /// <exception cref="ArgumentOutOfRangeException">A token id is outside the vocabulary, or a text is longer than the model's positions.</exception>
+    /// <exception cref="InvalidOperationException">Another thread trains the model or changes its adapter.</exception>
     public Tensor Forward(PackedTokens tokens)
     {
+        using var use = Use.Read("A forward pass");
         using var scope = new TensorScope();
         var first = encoder.Value.Forward(tokens).Gather(tokens.FirstTokens);           // [texts, hidden]: the rows of [CLS]
         var features = preClassifier.Value.Forward(first).Relu();

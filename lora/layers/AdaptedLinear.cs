@@ -44,10 +44,11 @@ public abstract class AdaptedLinear : Layer
         : IsMerged;
 
     /// <summary>Writes the update into the adapted layer's weight, in place; the original is kept, and A and B are frozen until <see cref="Unmerge"/>.</summary>
-    /// <exception cref="InvalidOperationException">It is merged already.</exception>
+    /// <exception cref="InvalidOperationException">It is merged already, or the model is being trained or predicts.</exception>
     /// <exception cref="InputException">A zero of a quantised weight would not be finite.</exception>
     public void Merge()
     {
+        using var change = Use.Change("Merging an adapter");
         if (IsMerged)
         {
             throw new InvalidOperationException($"{GetType().Name}: the layer is merged already; merging twice would add the update twice. Call Unmerge() first.");
@@ -59,9 +60,10 @@ public abstract class AdaptedLinear : Layer
     }
 
     /// <summary>Puts the original weight back, bit for bit.</summary>
-    /// <exception cref="InvalidOperationException">It is not merged.</exception>
+    /// <exception cref="InvalidOperationException">It is not merged, or the model is being trained or predicts.</exception>
     public void Unmerge()
     {
+        using var change = Use.Change("Unmerging an adapter");
         if (!IsMerged)
         {
             throw new InvalidOperationException($"{GetType().Name}: the layer is not merged.");

@@ -61,9 +61,12 @@ public sealed class LoRAAdapter
     public bool TrainsModules => Plan.Kept.SelectMany(kept => kept.Module.Parameters()).Any(IsTrained);
 
     /// <summary>Freezes or unfreezes everything that belongs to the adapter, attached or not; the base is not touched.</summary>
-    /// <exception cref="InvalidOperationException">It is merged: A and B are frozen until it is unmerged.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is merged: A and B are frozen until it is unmerged. Or the model is being trained, or predicts.
+    /// </exception>
     public void SetTrainable(bool isTrainable)
     {
+        using var change = baseModel.Use.Change("Freezing or unfreezing an adapter");
         if (IsMerged)
         {
             throw new InvalidOperationException("LoRAAdapter: a merged adapter cannot be trained, A and B have gone into W. Call Unmerge() first.");
@@ -84,8 +87,10 @@ public sealed class LoRAAdapter
 
     /// <summary>Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.</summary>
     /// <param name="plan">From <see cref="AttachPlan.For"/>.</param> <param name="random">Draws every A and, in training, the dropout masks.</param>
+    /// <exception cref="InvalidOperationException">The model is being trained, or predicts.</exception>
     public static LoRAAdapter Attach(AttachPlan plan, RandomStream random)
     {
+        using var change = plan.Model.Use.Change("Attaching an adapter");
         _ = new AttachPlaces(plan.Model);                                   // the model may have got an adapter since it was planned
         return new LoRAAdapter(plan, random);
     }
@@ -99,9 +104,10 @@ public sealed class LoRAAdapter
         Attach(AttachPlan.For(model, settings, targets, keepTrainable), random);
 
     /// <summary>Puts the adapter, with what it has learned, onto its model again.</summary>
-    /// <exception cref="InvalidOperationException">It is attached already, or another adapter is.</exception>
+    /// <exception cref="InvalidOperationException">It is attached already, another adapter is, or the model is being trained or predicts.</exception>
     public void Attach()
     {
+        using var change = baseModel.Use.Change("Attaching an adapter");
         if (IsAttached)
         {
             throw new InvalidOperationException("LoRAAdapter: the adapter is attached already.");
@@ -135,9 +141,10 @@ public sealed class LoRAAdapter
     /// Puts the original layers back, the very objects, and the values and the trainability that everything had before. The adapter keeps what it learned and can be attached again.
     /// A merged adapter is unmerged.
     /// </summary>
-    /// <exception cref="InvalidOperationException">It is not attached.</exception>
+    /// <exception cref="InvalidOperationException">It is not attached, or the model is being trained or predicts.</exception>
     public void Detach()
     {
+        using var change = baseModel.Use.Change("Detaching an adapter");
         RequireAttached();
         if (IsMerged)
         {
@@ -148,10 +155,11 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>Writes the update of every layer into its weight, or of none; see <see cref="AdaptedLinear.Merge"/>.</summary>
-    /// <exception cref="InvalidOperationException">It is not attached, or merged already.</exception>
+    /// <exception cref="InvalidOperationException">It is not attached, merged already, or the model is being trained or predicts.</exception>
     /// <exception cref="InputException">A zero of a quantised weight would not be finite.</exception>
     public void Merge()
     {
+        using var change = baseModel.Use.Change("Merging an adapter");
         RequireAttached();
         var merged = 0;
         try
@@ -172,9 +180,10 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>Puts every original weight back, bit for bit.</summary>
-    /// <exception cref="InvalidOperationException">It is not merged.</exception>
+    /// <exception cref="InvalidOperationException">It is not merged, or the model is being trained or predicts.</exception>
     public void Unmerge()
     {
+        using var change = baseModel.Use.Change("Unmerging an adapter");
         foreach (var (_, layer) in Layers)
         {
             layer.Unmerge();
@@ -185,10 +194,11 @@ public sealed class LoRAAdapter
     /// Makes the adapter a part of the base for good, so that the model can be saved and used without it: every weight takes its update, the kept modules stay as trained, the original
     /// layer objects come back. The original weights are gone then.
     /// </summary>
-    /// <exception cref="InvalidOperationException">It is not attached.</exception>
+    /// <exception cref="InvalidOperationException">It is not attached, or the model is being trained or predicts.</exception>
     /// <exception cref="InputException">A zero of a quantised weight would not be finite; the adapter stays attached and unmerged.</exception>
     public void MergeAndDetach()
     {
+        using var change = baseModel.Use.Change("Merging an adapter");
         RequireAttached();
         if (!IsMerged)
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 
@@ -31,25 +32,19 @@ public sealed class Pretrainer : TrainingLoop
     /// <summary>Loss and accuracy on masked tokens, with the same masks each time.</summary>
     /// <param name="pieces">At least one.</param> <param name="cancellation">Ends the work between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">Another thread trains the model.</exception>
     public Score Evaluate(IReadOnlyList<EncodedExample> pieces, CancellationToken cancellation = default)
     {
         var (count, correct, loss, tokens) = (0, 0, 0.0, 0L);
         var clock = Stopwatch.StartNew();
-        var wasTraining = model.IsTraining;
-        model.Evaluate();
-        try
+        using var use = model.Use.Read("Evaluation");
+        using var evaluation = new EvaluationMode();
+        foreach (var batch in new BatchSampler(pieces, Options.BatchSize, shuffle: false).Epoch(0))
         {
-            foreach (var batch in new BatchSampler(pieces, Options.BatchSize, shuffle: false).Epoch(0))
-            {
-                cancellation.ThrowIfCancellationRequested();
-                var masked = masking.Mask(batch, Seeds.ValidationMasks(Options.Seed), epoch: 0);
-                var (right, sum) = Guess(masked);
-                (count, correct, loss, tokens) = (count + masked.Labels.Length, correct + right, loss + sum, tokens + batch.Tokens);
-            }
-        }
-        finally
-        {
-            model.Train(wasTraining);
+            cancellation.ThrowIfCancellationRequested();
+            var masked = masking.Mask(batch, Seeds.ValidationMasks(Options.Seed), epoch: 0);
+            var (right, sum) = Guess(masked);
+            (count, correct, loss, tokens) = (count + masked.Labels.Length, correct + right, loss + sum, tokens + batch.Tokens);
         }
         if (!double.IsFinite(loss))
             throw new InputException(FormattableString.Invariant($"The loss on the texts laid aside is {loss}: the training has diverged. Lower --lr (now {Options.ResolvedLearningRate}), or clip the gradients (--clip 1)."));
@@ -70,6 +65,7 @@ public sealed class Pretrainer : TrainingLoop
 
     private float AddGradients(MaskedBatch masked, float weight)
     {
+        using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(masked.Batch, Backend);
         using var places = new Indices(masked.Places, Backend);
@@ -82,6 +78,7 @@ public sealed class Pretrainer : TrainingLoop
     /// <returns>How many guesses are right, and the sum of the losses.</returns>
     private (int Right, double Loss) Guess(MaskedBatch masked)
     {
+        using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
         using var frozen = new NoGradient();
         using var tokens = new PackedTokens(masked.Batch, Backend);

@@ -6,7 +6,10 @@ using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>A model with its tokenizer: texts in, classes out.</summary>
+/// <summary>
+/// A model with its tokenizer: texts in, classes out. Any number of threads may ask it at a time, and each gets the answers that it would get alone;
+/// while one of them trains the model or changes its adapter the others are refused.
+/// </summary>
 /// <param name="model">The model, with or without an adapter attached.</param> <param name="tokenizer">The tokenizer that it was trained with.</param>
 /// <param name="isHeadDrawn">Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.</param>
 public sealed class TextClassifier(DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, bool isHeadDrawn = false)
@@ -38,11 +41,26 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
 
     /// <summary>Predicts the class of each text, in order; texts are taken as they come, a batch at a time.</summary>
     /// <param name="texts">Any number.</param> <param name="batchSize">Texts at a time.</param> <param name="maxLength">As for <see cref="Encode"/>.</param>
+    /// <returns>The predictions, as they are asked for. The model can be neither trained nor changed before their enumeration ends.</returns>
     /// <exception cref="InputException">The model has fewer positions.</exception>
+    /// <exception cref="InvalidOperationException">Another thread trains the model or changes its adapter; thrown by the enumeration.</exception>
     public IEnumerable<Prediction> Predict(IEnumerable<string> texts, int batchSize = 32, int? maxLength = null)
     {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         var longest = LongestText(maxLength);
-        return Batches(texts.Select(text => Tokenizer.EncodeIds(text, longest)), ids => ids.Length, batchSize).SelectMany(batch => Logits(batch).Select(ToPrediction));
+        return PredictEach(Batches(texts.Select(text => Tokenizer.EncodeIds(text, longest)), ids => ids.Length, batchSize));
+    }
+
+    private IEnumerable<Prediction> PredictEach(IEnumerable<List<int[]>> batches)
+    {
+        using var use = Model.Use.Read("Prediction");
+        foreach (var batch in batches)
+        {
+            foreach (var logits in Logits(batch))
+            {
+                yield return ToPrediction(logits);
+            }
+        }
     }
 
     /// <summary>Compares the model's classes with the given ones.</summary>
@@ -50,9 +68,11 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     /// <param name="progress">Called after every batch with the number of texts done; may be null.</param>
     /// <exception cref="InputException">There is no text, or a class that the model does not have.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">Another thread trains the model or changes its adapter.</exception>
     public Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default, Action<int>? progress = null)
     {
         RequireLabels(texts);
+        using var use = Model.Use.Read("Evaluation");
         var confusion = Labels.Select(_ => new int[Labels.Count]).ToArray();
         var loss = 0.0;
         var done = 0;
@@ -74,8 +94,10 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     /// <summary>Runs the model, in evaluation mode, over encoded texts: for those that listen to its layers (<see cref="Quantization.Calibration"/>).</summary>
     /// <param name="texts">Token ids of each.</param> <param name="batchSize">Texts at a time.</param> <param name="cancellation">Ends the work between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">Another thread trains the model or changes its adapter.</exception>
     public void Run(IEnumerable<int[]> texts, int batchSize = 32, CancellationToken cancellation = default)
     {
+        using var use = Model.Use.Read("Evaluation");
         foreach (var batch in Batches(texts, ids => ids.Length, batchSize))
         {
             cancellation.ThrowIfCancellationRequested();
@@ -105,14 +127,15 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
             : maxLength ?? Math.Min(512, positions);
     }
 
-    /// <summary>The logits of some texts, in evaluation mode.</summary>
+    /// <summary>The logits of some texts, in evaluation mode; in one turn on the device, so that callers hand it over between batches and not between kernels.</summary>
     /// <exception cref="InputException">One of them is not finite: nothing could be said about the text, and no measure of it be stored.</exception>
     private float[][] Logits(IReadOnlyList<int[]> texts)
     {
+        using var turn = Model.Backend.TakeTurn();
         using var scope = new TensorScope();
         using var frozen = new NoGradient();
+        using var evaluation = new EvaluationMode();
         using var tokens = PackedTokens.From(texts, Model.Backend);
-        using var mode = new EvaluationMode(Model);
         var logits = Model.Forward(tokens).ToArray();
         if (Array.FindIndex(logits, logit => !float.IsFinite(logit)) is >= 0 and var wrong)
             throw new InputException(FormattableString.Invariant(
@@ -157,25 +180,5 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         }
         if (batch.Count > 0)
             yield return batch;
-    }
-
-    /// <summary>Dropout off for a while.</summary>
-    private readonly struct EvaluationMode : IDisposable
-    {
-        private readonly Module model;
-        private readonly bool wasTraining;
-
-        public EvaluationMode(Module model)
-        {
-            (this.model, wasTraining) = (model, model.IsTraining);
-            if (wasTraining)
-                model.Evaluate();
-        }
-
-        public void Dispose()
-        {
-            if (wasTraining)
-                model.Train();
-        }
     }
 }

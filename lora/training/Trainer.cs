@@ -50,6 +50,7 @@ public sealed class Trainer : TrainingLoop
     /// <returns>The batch's share of the loss.</returns>
     private float AddGradients(PackedBatch batch, float weight)
     {
+        using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(batch, Backend);
         using var labels = new Indices(batch.Labels, Backend);

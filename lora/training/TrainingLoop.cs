@@ -70,6 +70,7 @@ public abstract class TrainingLoop
     /// time that it foretells, or a fifth of a second if that is more, so that a short run is not waited for.
     /// </summary>
     /// <param name="train">At least one text.</param>
+    /// <exception cref="InvalidOperationException">The model predicts, or is changed or trained on another thread.</exception>
     public RunEstimate Estimate(IReadOnlyList<EncodedExample> train)
     {
         const double share = 0.01, worthwhile = 0.2;
@@ -144,6 +145,7 @@ public abstract class TrainingLoop
 
     private T InTrainingMode<T>(Func<T> work)
     {
+        using var use = Model.Use.Train();
         Model.Train();
         try
         {

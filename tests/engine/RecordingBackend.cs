@@ -25,6 +25,8 @@ public sealed class RecordingBackend : IBackend
     /// <summary>Of the buffers of floats; indices live until the garbage collector finds them and would make the figure vary.</summary>
     public MemoryUse Memory => inner.Memory;
 
+    public DeviceTurn TakeTurn() => inner.TakeTurn();
+
     public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
     {
         called.Add(nameof(Allocate));

@@ -25,8 +25,8 @@ public class BufferPoolTests
         using var second = backend.Allocate<float>(65);
         unsafe
         {
-            Assert.That((long)CpuBackend.Pointer(first) % 256, Is.Zero);
-            Assert.That((long)CpuBackend.Pointer(second) % 256, Is.Zero);
+            Assert.That((long)CpuKernels.Pointer(first) % 256, Is.Zero);
+            Assert.That((long)CpuKernels.Pointer(second) % 256, Is.Zero);
         }
         Assert.That(backend.Memory.InUse, Is.EqualTo(256 + 512));
     }

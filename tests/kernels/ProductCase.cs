@@ -65,8 +65,8 @@ internal sealed class ProductCase
     public unsafe void RunOnOneThread(float scale, bool accumulate, Scratch scratch)
     {
         backend.Upload<float>(y.Buffer, yBefore);
-        static float* First(Matrix matrix) => CpuBackend.Pointer(matrix.Buffer) + matrix.Offset;
-        CpuBackend.SingleThreadProduct(((CpuBackend)backend).InstructionSet, First(y), y.RowStride, First(a), a.RowStride, a.Transposed,
+        static float* First(Matrix matrix) => CpuKernels.Pointer(matrix.Buffer) + matrix.Offset;
+        CpuKernels.SingleThreadProduct(((CpuBackend)backend).InstructionSet, First(y), y.RowStride, First(a), a.RowStride, a.Transposed,
             First(b), b.RowStride, b.Transposed, m, n, k, scale, accumulate, scratch);
     }
 

@@ -3,7 +3,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <inheritdoc/>
     public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
@@ -87,7 +87,7 @@ internal readonly unsafe struct AttentionHeads(
 
     public void Product(float* y, int yStride, float* a, int aStride, bool aTransposed, float* b, int bStride, bool bTransposed, int m, int n, int inner,
         float scale, bool accumulate, Scratch scratch) =>
-        CpuBackend.SingleThreadProduct(set, y, yStride, a, aStride, aTransposed, b, bStride, bTransposed, m, n, inner, scale, accumulate, scratch);
+        CpuKernels.SingleThreadProduct(set, y, yStride, a, aStride, aTransposed, b, bStride, bTransposed, m, n, inner, scale, accumulate, scratch);
 }
 
 /// <summary>y = (D ⊙ softmax(scale·Q·Kᵀ)) · V for one sequence and head.</summary>

@@ -8,7 +8,7 @@ internal readonly unsafe struct AttentionGradient(Accumulator? sum)
 {
     public bool IsNeeded => First != null;
 
-    public float* First { get; } = sum is { } dX ? CpuBackend.Pointer(dX.Buffer) : null;
+    public float* First { get; } = sum is { } dX ? CpuKernels.Pointer(dX.Buffer) : null;
 
     public bool Accumulate { get; } = sum is { IsEmpty: false };
 }

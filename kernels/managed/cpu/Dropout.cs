@@ -3,7 +3,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <inheritdoc/>
     public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed)

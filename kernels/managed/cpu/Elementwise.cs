@@ -4,7 +4,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <inheritdoc/>
     public void Fill(DeviceBuffer<float> y, float value) => ForEach(y.Length, new FillKernel(Pointer(y), value));

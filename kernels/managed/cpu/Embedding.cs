@@ -4,7 +4,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <inheritdoc/>
     public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns)

@@ -8,10 +8,10 @@ using LoraScratch.Kernels.Functions;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <content>Dynamic quantisation: rows of X to codes, their exact product with those of a weight, and back.</content>
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <summary>Whether integer products may use AVX-VNNI; tests take it away.</summary>
-    internal bool UsesVnni { get; init; } = AvxVnni.IsSupported;
+    public bool UsesVnni { get; set; } = AvxVnni.IsSupported;
 
     /// <inheritdoc/>
     public void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x)

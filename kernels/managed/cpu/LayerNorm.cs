@@ -4,7 +4,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <inheritdoc/>
     public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x, DeviceBuffer<float> gamma,

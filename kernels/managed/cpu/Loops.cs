@@ -26,7 +26,7 @@ internal interface IColumnTerm
 
 // The loops of all kernels are marked AggressiveOptimization: the runtime's first, unoptimised code for such a loop is thirty times slower, and a
 // training run would spend its first steps in it. There is nothing in them that a profile could improve.
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <summary>
     /// Elements of one block of work, a few microseconds' worth: less is not worth waking a thread for. Blocks depend on the shape alone, so that

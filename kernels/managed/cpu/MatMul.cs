@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <content>Matrix products.</content>
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     // Matrices of a batch with fewer multiply-adds than this are each computed by one thread; larger ones, by all of them one after another.
     private const long LargeProduct = 1 << 23;
@@ -120,7 +120,7 @@ public sealed unsafe partial class CpuBackend
         public ProductTask Task(int i) => new(Shift(first.Y, i * strideY), Shift(first.A, i * strideA), Shift(first.B, i * strideB),
             first.M, first.N, first.K, first.Scale, first.Accumulate);
 
-        public void Run(int block, Scratch scratch) => CpuBackend.Run(set, Task(block), scratch, workers: null);
+        public void Run(int block, Scratch scratch) => CpuKernels.Run(set, Task(block), scratch, workers: null);
 
         private static Operand Shift(Operand operand, nint offset) => new(operand.First + offset, operand.RowStride, operand.ColumnStride);
     }

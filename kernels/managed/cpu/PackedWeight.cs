@@ -12,8 +12,8 @@ internal readonly unsafe struct PackedWeight
 
     public PackedWeight(in QuantizedMatrix weight)
     {
-        codes = CpuBackend.Pointer(weight.Codes);
-        grids = CpuBackend.Pointer(weight.Grids);
+        codes = CpuKernels.Pointer(weight.Codes);
+        grids = CpuKernels.Pointer(weight.Grids);
         bits = weight.Bits;
         RowBytes = (nint)PackedCodes.Bytes(weight.StoredColumns, weight.Bits);
         (Rows, Columns, GroupSize) = (weight.StoredRows, weight.StoredColumns, weight.GroupSize);

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <content>Products with packed weights.</content>
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <inheritdoc/>
     public void Product(Matrix y, Matrix a, QuantizedMatrix b) => Multiply(y, a, b, accumulate: false);

@@ -4,7 +4,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     private const int MostPartialSums = 256;
 

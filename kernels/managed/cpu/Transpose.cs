@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <content>Transposition.</content>
-public sealed unsafe partial class CpuBackend
+internal sealed unsafe partial class CpuKernels
 {
     /// <summary>Y = Xᵀ</summary>
     /// <param name="y">[columns, rows]</param> <param name="x">[rows, columns]</param> <param name="rows">Rows of x.</param> <param name="columns">Columns of x.</param>

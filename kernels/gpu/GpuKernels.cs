@@ -1,0 +1,135 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using ILGPU;
+using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
+using ILGPU.Runtime.OpenCL;
+
+namespace LoraScratch.Kernels.Gpu;
+
+/// <summary>
+/// The kernels on a GPU, compiled by ILGPU from the C# methods in this folder. Kernels run in the order of the calls, on one stream and later
+/// than the calls. One thread at a time may call them: <see cref="GpuBackend"/> sees to it.
+/// </summary>
+internal sealed partial class GpuKernels : IBackend
+{
+    private readonly Context context;
+    private readonly Accelerator accelerator;
+    private readonly AcceleratorStream stream;
+    private readonly Staging staging;
+    private readonly BufferPool<MemoryBuffer1D<byte, Stride1D.Dense>> memory;
+    private bool disposed;
+
+    static GpuKernels() => DeviceMath.Register();
+
+    internal GpuKernels(Device device, GpuOptimization optimization, int groupThreads, int elementThreads)
+    {
+        (this.groupThreads, this.elementThreads) = (groupThreads, elementThreads);
+        context = NewContext(optimization);
+        try
+        {
+            accelerator = device.CreateAccelerator(context);
+            stream = accelerator.DefaultStream;
+            staging = new Staging(accelerator, stream);
+        }
+        catch
+        {
+            accelerator?.Dispose();
+            context.Dispose();
+            throw;
+        }
+        Gate = new DeviceGate(accelerator.Bind);
+        memory = new(typeof(GpuBackend), Gate, Take, segment => segment.Dispose());
+        Description = device switch
+        {
+            CudaDevice => $"CUDA, {device.Name}",
+            CLDevice => $"OpenCL, {device.Name}",
+            _ => $"ILGPU's simulator, groups of {groupThreads}, {optimization}",
+        };
+    }
+
+    /// <summary>What threads enter before they call a kernel; the driver is told then which device the thread talks to.</summary>
+    public DeviceGate Gate { get; }
+
+    /// <summary>Driver interface and device, such as "CUDA, NVIDIA H100".</summary>
+    public string Description { get; }
+
+    /// <summary>What the pool holds and what is lent out of it.</summary>
+    public MemoryUse Memory => memory.Use;
+
+    /// <inheritdoc/>
+    public DeviceTurn TakeTurn() => Gate.Enter();
+
+    /// <summary>Lends a buffer from the pool; its contents are undefined.</summary>
+    /// <exception cref="OutOfMemoryException">The device has no more memory.</exception>
+    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        return new PooledBuffer<T, MemoryBuffer1D<byte, Stride1D.Dense>>(memory, length);
+    }
+
+    /// <summary>Copies host memory to the start of a buffer, in order with the kernels; the host memory may be changed after the call.</summary>
+    public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
+    {
+        Debug.Assert(source.Length <= destination.Length);
+        staging.Upload(Bytes(destination), MemoryMarshal.AsBytes(source));
+    }
+
+    /// <summary>Waits for the kernels before it and copies the start of a buffer to host memory.</summary>
+    public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
+    {
+        Debug.Assert(destination.Length <= source.Length);
+        staging.Download(MemoryMarshal.AsBytes(destination), Bytes(source));
+    }
+
+    /// <summary>Waits until every kernel issued so far has ended.</summary>
+    public void Synchronize() => stream.Synchronize();
+
+    /// <summary>Waits for the device and frees its memory; buffers still lent become unusable.</summary>
+    public void Dispose()
+    {
+        if (!disposed)
+        {
+            disposed = true;
+            stream.Synchronize();
+            memory.Dispose();
+            staging.Dispose();
+            accelerator.Dispose();
+            context.Dispose();
+        }
+    }
+
+    /// <summary>ILGPU with the functions that kernels use, without a device.</summary>
+    internal static Context NewContext(GpuOptimization optimization) => Context.Create(builder =>
+        builder.EnableAlgorithms().Optimize(optimization == GpuOptimization.O2 ? OptimizationLevel.O2 : OptimizationLevel.O1));
+
+    /// <summary>What a kernel is to keep of a sum: 1, or 0 where nothing is defined in it yet.</summary>
+    private static int Keep(Accumulator sum) => sum.IsEmpty ? 0 : 1;
+
+    /// <summary>The elements of a buffer of this backend; they start on a boundary of <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.</summary>
+    private static ArrayView<T> View<T>(DeviceBuffer<T> buffer) where T : unmanaged => Bytes(buffer).Cast<T>();
+
+    private static ArrayView<byte> Bytes<T>(DeviceBuffer<T> buffer) where T : unmanaged
+    {
+        var block = ((PooledBuffer<T, MemoryBuffer1D<byte, Stride1D.Dense>>)buffer).Block;
+        ArrayView<byte> segment = block.Segment.Memory.View;
+        return segment.SubView(block.Offset, (long)buffer.Length * Unsafe.SizeOf<T>());
+    }
+
+    private MemoryBuffer1D<byte, Stride1D.Dense> Take(long bytes)
+    {
+        try
+        {
+            return accelerator.Allocate1D<byte>(bytes);
+        }
+        catch (CudaException e) when (e.Error == nameof(CudaError.CUDA_ERROR_OUT_OF_MEMORY))
+        {
+            throw new OutOfMemoryException($"{Description} has no {bytes:N0} bytes left.", e);
+        }
+        catch (CLException e) when (e.Error is CLError.CL_MEM_OBJECT_ALLOCATION_FAILURE or CLError.CL_OUT_OF_RESOURCES or CLError.CL_INVALID_BUFFER_SIZE)
+        {
+            throw new OutOfMemoryException($"{Description} has no {bytes:N0} bytes left.", e);
+        }
+    }
+}

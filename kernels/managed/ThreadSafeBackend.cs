@@ -1,0 +1,373 @@
+using LoraScratch.Kernels.Functions;
+
+namespace LoraScratch.Kernels;
+
+/// <summary>
+/// A backend that any number of threads may use: every kernel runs within a turn of its
+/// <see cref="DeviceGate"/>, so that the kernels of all threads run one after the other, each on all
+/// of the device. What the kernels themselves need not know stands here once for every device.
+/// </summary>
+public abstract class ThreadSafeBackend : IBackend
+{
+    private readonly IBackend kernels;
+    private readonly DeviceGate gate;
+
+    private protected ThreadSafeBackend(IBackend kernels, DeviceGate gate) => (this.kernels, this.gate) = (kernels, gate);
+
+    /// <inheritdoc/>
+    public string Description => kernels.Description;
+
+    /// <inheritdoc/>
+    public string Arithmetic => kernels.Arithmetic;
+
+    /// <inheritdoc/>
+    public MemoryUse Memory => kernels.Memory;
+
+    /// <inheritdoc/>
+    public DeviceTurn TakeTurn() => gate.Enter();
+
+    /// <summary>Ends the device's threads or waits for it, and frees its memory; buffers still lent become unusable.</summary>
+    /// <exception cref="InvalidOperationException">Another thread computes on it.</exception>
+    public void Dispose()
+    {
+        if (!gate.TryEnter())
+        {
+            throw new InvalidOperationException(
+                $"{Description}: the device cannot be disposed while another thread computes on it. Wait for that thread first.");
+        }
+        using var turn = gate.Entered();
+        kernels.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <inheritdoc/>
+    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
+    {
+        using var turn = gate.Enter();
+        return kernels.Allocate<T>(length);
+    }
+
+    /// <inheritdoc/>
+    public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
+    {
+        using var turn = gate.Enter();
+        kernels.Upload(destination, source);
+    }
+
+    /// <inheritdoc/>
+    public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
+    {
+        using var turn = gate.Enter();
+        kernels.Download(destination, source);
+    }
+
+    /// <inheritdoc/>
+    public void Synchronize()
+    {
+        using var turn = gate.Enter();
+        kernels.Synchronize();
+    }
+
+    /// <inheritdoc/>
+    public void Fill(DeviceBuffer<float> y, float value)
+    {
+        using var turn = gate.Enter();
+        kernels.Fill(y, value);
+    }
+
+    /// <inheritdoc/>
+    public void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.Copy(y, x);
+    }
+
+    // ---------------------------------------------------------------- matrix products
+
+    /// <inheritdoc/>
+    public void Product(Matrix y, Matrix a, Matrix b, float scale = 1)
+    {
+        using var turn = gate.Enter();
+        kernels.Product(y, a, b, scale);
+    }
+
+    /// <inheritdoc/>
+    public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1)
+    {
+        using var turn = gate.Enter();
+        kernels.AddProduct(y, a, b, scale);
+    }
+
+    /// <inheritdoc/>
+    public void Product(Matrix y, Matrix a, QuantizedMatrix b)
+    {
+        using var turn = gate.Enter();
+        kernels.Product(y, a, b);
+    }
+
+    /// <inheritdoc/>
+    public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b)
+    {
+        using var turn = gate.Enter();
+        kernels.AddProduct(y, a, b);
+    }
+
+    /// <inheritdoc/>
+    public void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.QuantizeRows(codes, grids, x);
+    }
+
+    /// <inheritdoc/>
+    public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b)
+    {
+        using var turn = gate.Enter();
+        kernels.Product(s, a, b);
+    }
+
+    /// <inheritdoc/>
+    public void Dequantize(
+        DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b,
+        DeviceBuffer<float>? bias)
+    {
+        using var turn = gate.Enter();
+        kernels.Dequantize(y, s, grids, b, bias);
+    }
+
+    /// <inheritdoc/>
+    public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns)
+    {
+        using var turn = gate.Enter();
+        kernels.Transpose(y, x, rows, columns);
+    }
+
+    // ---------------------------------------------------------------- elementwise
+
+    /// <inheritdoc/>
+    public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula
+    {
+        using var turn = gate.Enter();
+        kernels.Map<TFormula>(y, x);
+    }
+
+    /// <inheritdoc/>
+    public void AddMapGradient<TFormula>(
+        Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x,
+        DeviceBuffer<float>? y) where TFormula : struct, IFormula
+    {
+        using var turn = gate.Enter();
+        kernels.AddMapGradient<TFormula>(dX, dY, x, y);
+    }
+
+    /// <inheritdoc/>
+    public void WeightedSum(
+        DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b)
+    {
+        using var turn = gate.Enter();
+        kernels.WeightedSum(y, alpha, a, beta, b);
+    }
+
+    /// <inheritdoc/>
+    public void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.AddScaled(y, alpha, x);
+    }
+
+    /// <inheritdoc/>
+    public void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.Scale(y, alpha, x);
+    }
+
+    /// <inheritdoc/>
+    public void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b)
+    {
+        using var turn = gate.Enter();
+        kernels.Multiply(y, a, b);
+    }
+
+    /// <inheritdoc/>
+    public void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b)
+    {
+        using var turn = gate.Enter();
+        kernels.AddMultiply(y, a, b);
+    }
+
+    /// <inheritdoc/>
+    public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.AddBroadcast(y, alpha, x);
+    }
+
+    /// <inheritdoc/>
+    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed)
+    {
+        using var turn = gate.Enter();
+        kernels.Dropout(y, x, probability, seed);
+    }
+
+    /// <inheritdoc/>
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
+    {
+        using var turn = gate.Enter();
+        kernels.AddDropoutGradient(dX, dY, probability, seed);
+    }
+
+    // ---------------------------------------------------------------- rows and columns
+
+    /// <inheritdoc/>
+    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
+    {
+        using var turn = gate.Enter();
+        kernels.AddBias(y, x, bias);
+    }
+
+    /// <inheritdoc/>
+    public void AddColumnSums(Accumulator y, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.AddColumnSums(y, x);
+    }
+
+    /// <inheritdoc/>
+    public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.Sum(y, alpha, x);
+    }
+
+    /// <inheritdoc/>
+    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.AddSumOfSquares(y, x);
+    }
+
+    /// <inheritdoc/>
+    public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.GroupSums(y, alpha, x);
+    }
+
+    /// <inheritdoc/>
+    public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
+    {
+        using var turn = gate.Enter();
+        kernels.AddGroupBroadcast(y, alpha, x);
+    }
+
+    /// <inheritdoc/>
+    public void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns)
+    {
+        using var turn = gate.Enter();
+        kernels.Softmax(y, x, columns);
+    }
+
+    /// <inheritdoc/>
+    public void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns)
+    {
+        using var turn = gate.Enter();
+        kernels.AddSoftmaxGradient(dX, dY, y, columns);
+    }
+
+    /// <inheritdoc/>
+    public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
+    {
+        using var turn = gate.Enter();
+        kernels.CrossEntropy(losses, logits, labels);
+    }
+
+    /// <inheritdoc/>
+    public void AddCrossEntropyGradient(
+        Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
+    {
+        using var turn = gate.Enter();
+        kernels.AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
+    }
+
+    /// <inheritdoc/>
+    public void LayerNorm(
+        DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x,
+        DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon)
+    {
+        using var turn = gate.Enter();
+        kernels.LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+    }
+
+    /// <inheritdoc/>
+    public void AddLayerNormGradient(
+        Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> gamma)
+    {
+        using var turn = gate.Enter();
+        kernels.AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
+    }
+
+    /// <inheritdoc/>
+    public void AddLayerNormGammaGradient(
+        Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd)
+    {
+        using var turn = gate.Enter();
+        kernels.AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
+    }
+
+    /// <inheritdoc/>
+    public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns)
+    {
+        using var turn = gate.Enter();
+        kernels.Gather(y, table, indices, columns);
+    }
+
+    /// <inheritdoc/>
+    public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
+    {
+        using var turn = gate.Enter();
+        kernels.AddScatter(dTable, dY, indices, columns);
+    }
+
+    // ---------------------------------------------------------------- attention
+
+    /// <inheritdoc/>
+    public void Attention(
+        DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
+        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+    {
+        using var turn = gate.Enter();
+        kernels.Attention(y, logSumExp, q, k, v, offsets, shape);
+    }
+
+    /// <inheritdoc/>
+    public void AddAttentionGradient(
+        Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
+        DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
+        DeviceBuffer<int> offsets, AttentionShape shape)
+    {
+        using var turn = gate.Enter();
+        kernels.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+    }
+
+    // ---------------------------------------------------------------- optimizer updates
+
+    /// <inheritdoc/>
+    public void SgdStep(
+        DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step)
+    {
+        using var turn = gate.Enter();
+        kernels.SgdStep(w, gradient, velocity, step);
+    }
+
+    /// <inheritdoc/>
+    public void AdamStep(
+        DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v,
+        AdamStep step)
+    {
+        using var turn = gate.Enter();
+        kernels.AdamStep(w, gradient, m, v, step);
+    }
+}
