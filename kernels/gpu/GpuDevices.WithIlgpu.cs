@@ -1,4 +1,3 @@
-using ILGPU;
 using ILGPU.Backends.OpenCL;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
@@ -11,6 +10,9 @@ public static partial class GpuDevices
 {
     /// <summary>Threads of a group on every GPU, for kernels that leave the choice.</summary>
     private const int GroupThreads = 256;
+
+    /// <summary>Bytes of shared memory (OpenCL: local memory) of the kernel that needs most, attention's gradient; OpenCL promises 32 KiB.</summary>
+    internal const int SharedMemory = 41_600;
 
     public static partial IReadOnlyList<GpuDevice> Find(GpuKind kind)
     {
@@ -25,11 +27,14 @@ public static partial class GpuDevices
             : [.. devices.Select((device, index) => new GpuDevice(kind, index, device.Name, Problem(device)))];
     }
 
-    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct, int? decodedAtATime) =>
+    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct, int? decodedAtATime,
+        Action<string>? beforeWork, long? memorySize) =>
         new GpuBackend(new GpuKernels(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1)
         {
             PlanProduct = planProduct ?? ProductPlan.For,
             DecodedAtATime = decodedAtATime ?? GpuKernels.MostDecoded,
+            BeforeWork = beforeWork,
+            MemorySize = memorySize ?? long.MaxValue,
         });
 
     internal static partial IReadOnlyList<KernelText> CompileKernels(GpuKind kind, GpuOptimization optimization) => KernelCompiler.Compile(kind, optimization);
@@ -41,9 +46,9 @@ public static partial class GpuDevices
         {
             return new GpuBackend(new GpuKernels(device, optimization, GroupThreads, GroupThreads));
         }
-        catch (Exception e) when (e is AcceleratorException or CapabilityNotSupportedException or NotSupportedException)
+        catch (Exception e) when (e.IsDriverError())
         {
-            throw new PlatformNotSupportedException($"{kind.Id()}:{index} ({device.Name}) does not open: {e.Message}", e);
+            throw new PlatformNotSupportedException($"{kind.Id()}:{index} ({device.Name}) does not open: the driver says {e.Code()}.", e);
         }
     }
 
@@ -55,6 +60,10 @@ public static partial class GpuDevices
         CudaDevice { InstructionSet: null } => "ILGPU does not know a PTX version that its driver takes: the driver is too old.",
         CLDevice { CLStdVersion: var version } when version < CLBackend.MinimumVersion => $"It has {version}, ILGPU needs {CLBackend.MinimumVersion}.",
         CLDevice { Capabilities.GenericAddressSpace: false } => "Its OpenCL lacks the generic address space, which ILGPU needs (NVIDIA: use cuda; PoCL has it from version 4).",
+        { MaxNumThreadsPerGroup: < GroupThreads } =>
+            $"Its groups have at most {device.MaxNumThreadsPerGroup:N0} threads, the kernels need {GroupThreads}.",
+        { MaxSharedMemoryPerGroup: < SharedMemory } =>
+            $"Its groups have {device.MaxSharedMemoryPerGroup:N0} bytes of shared (local) memory, the kernels need {SharedMemory:N0}.",
         _ => null,
     };
 }

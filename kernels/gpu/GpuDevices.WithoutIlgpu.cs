@@ -6,7 +6,8 @@ public static partial class GpuDevices
 
     public static partial IReadOnlyList<GpuDevice> Find(GpuKind kind) => [new GpuDevice(kind, null, "", NotCompiledIn)];
 
-    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct, int? decodedAtATime) =>
+    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct, int? decodedAtATime,
+        Action<string>? beforeWork, long? memorySize) =>
         throw new PlatformNotSupportedException(NotCompiledIn);
 
     internal static partial IReadOnlyList<KernelText> CompileKernels(GpuKind kind, GpuOptimization optimization) => throw new PlatformNotSupportedException(NotCompiledIn);

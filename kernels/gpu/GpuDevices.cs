@@ -33,8 +33,12 @@ public static partial class GpuDevices
     /// <param name="groupThreads">Threads of a group where the kernel leaves the choice: few make barriers cheap, 256 are what GPUs get.</param>
     /// <param name="planProduct">How matrix products are cut (rows, columns, depth, batch); null as on a GPU.</param>
     /// <param name="decodedAtATime">Elements of a packed weight that are decoded at a time; null as on a GPU.</param>
+    /// <param name="beforeWork">Called with its name before any work: throws what a driver throws. Null for none.</param>
+    /// <param name="memorySize">Bytes that the device has; null: as many as the host.</param>
     /// <exception cref="PlatformNotSupportedException">ILGPU is not compiled in.</exception>
-    internal static partial IBackend OpenSimulator(GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct = null, int? decodedAtATime = null);
+    internal static partial IBackend OpenSimulator(
+        GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct = null, int? decodedAtATime = null,
+        Action<string>? beforeWork = null, long? memorySize = null);
 
     /// <summary>Compiles every kernel without a device, PTX for sm_80 or OpenCL C 2.0: what tests and a kernel's author read.</summary>
     /// <param name="kind">The driver interface.</param> <param name="optimization">ILGPU's part of the optimisation.</param>

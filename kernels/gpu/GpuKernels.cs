@@ -19,6 +19,7 @@ internal sealed partial class GpuKernels : IBackend
     private readonly AcceleratorStream stream;
     private readonly Staging staging;
     private readonly BufferPool<MemoryBuffer1D<byte, Stride1D.Dense>> memory;
+    private long reserved;
     private bool disposed;
 
     static GpuKernels() => DeviceMath.Register();
@@ -39,8 +40,9 @@ internal sealed partial class GpuKernels : IBackend
             context.Dispose();
             throw;
         }
-        Gate = new DeviceGate(accelerator.Bind);
-        memory = new(typeof(GpuBackend), Gate, Take, segment => segment.Dispose());
+        MemorySize = accelerator.MemorySize;
+        Gate = new DeviceGate(MakeCurrent);
+        memory = new(typeof(GpuBackend), Gate, Take, GiveBack);
         Description = device switch
         {
             CudaDevice => $"CUDA, {device.Name}",
@@ -54,6 +56,9 @@ internal sealed partial class GpuKernels : IBackend
 
     /// <summary>Driver interface and device, such as "CUDA, NVIDIA H100".</summary>
     public string Description { get; }
+
+    /// <summary>Bytes that may be reserved: the device's memory.</summary>
+    internal long MemorySize { get; init; }
 
     /// <summary>What the pool holds and what is lent out of it.</summary>
     public MemoryUse Memory => memory.Use;
@@ -73,30 +78,65 @@ internal sealed partial class GpuKernels : IBackend
     public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
     {
         Debug.Assert(source.Length <= destination.Length);
-        staging.Upload(Bytes(destination), MemoryMarshal.AsBytes(source));
+        try
+        {
+            BeforeWork?.Invoke(nameof(Upload));
+            staging.Upload(Bytes(destination), MemoryMarshal.AsBytes(source));
+        }
+        catch (Exception e) when (e.IsDriverError())
+        {
+            throw Failed(WorkOf("a copy to the device"), e);
+        }
     }
 
     /// <summary>Waits for the kernels before it and copies the start of a buffer to host memory.</summary>
     public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
     {
         Debug.Assert(destination.Length <= source.Length);
-        staging.Download(MemoryMarshal.AsBytes(destination), Bytes(source));
+        try
+        {
+            BeforeWork?.Invoke(nameof(Download));
+            staging.Download(MemoryMarshal.AsBytes(destination), Bytes(source));
+        }
+        catch (Exception e) when (e.IsDriverError())
+        {
+            throw Failed(WorkOf("a copy to the host"), e);
+        }
     }
 
     /// <summary>Waits until every kernel issued so far has ended.</summary>
-    public void Synchronize() => stream.Synchronize();
+    /// <exception cref="DeviceException">A kernel failed.</exception>
+    public void Synchronize()
+    {
+        try
+        {
+            BeforeWork?.Invoke(nameof(Synchronize));
+            stream.Synchronize();
+        }
+        catch (Exception e) when (e.IsDriverError())
+        {
+            throw Failed(WorkOf("waiting for the device"), e);
+        }
+    }
 
     /// <summary>Waits for the device and frees its memory; buffers still lent become unusable.</summary>
     public void Dispose()
     {
-        if (!disposed)
+        if (disposed)
         {
-            disposed = true;
-            stream.Synchronize();
-            memory.Dispose();
-            staging.Dispose();
-            accelerator.Dispose();
-            context.Dispose();
+            return;
+        }
+        disposed = true;
+        foreach (var step in (Action[])[stream.Synchronize, memory.Dispose, staging.Dispose, accelerator.Dispose, context.Dispose])
+        {
+            try
+            {
+                step();
+            }
+            catch (Exception e) when (e.IsDriverError())
+            {
+                // The device is lost: the exception that told so is on its way, and this one must not take its place.
+            }
         }
     }
 
@@ -117,19 +157,46 @@ internal sealed partial class GpuKernels : IBackend
         return segment.SubView(block.Offset, (long)buffer.Length * Unsafe.SizeOf<T>());
     }
 
+    /// <summary>Takes a segment. OpenCL gives what it does not have and fails at a launch, so the device's size is the bound.</summary>
     private MemoryBuffer1D<byte, Stride1D.Dense> Take(long bytes)
+    {
+        if (reserved + bytes > MemorySize)
+        {
+            throw new OutOfMemoryException(
+                $"{Description} has {MemorySize:N0} bytes of memory, of which {reserved:N0} are reserved: {bytes:N0} more do not fit.");
+        }
+        try
+        {
+            var segment = accelerator.Allocate1D<byte>(bytes);
+            reserved += bytes;
+            return segment;
+        }
+        catch (Exception e) when (e.IsOutOfMemory())
+        {
+            throw new OutOfMemoryException($"{Description} has no {bytes:N0} bytes left ({e.Code()}).", e);
+        }
+        catch (Exception e) when (e.IsDriverError())
+        {
+            throw Failed(WorkOf("taking memory"), e);
+        }
+    }
+
+    private void GiveBack(MemoryBuffer1D<byte, Stride1D.Dense> segment)
+    {
+        reserved -= segment.LengthInBytes;
+        segment.Dispose();
+    }
+
+    /// <summary>CUDA computes on the device that was made current on the calling thread.</summary>
+    private void MakeCurrent()
     {
         try
         {
-            return accelerator.Allocate1D<byte>(bytes);
+            accelerator.Bind();
         }
-        catch (CudaException e) when (e.Error == nameof(CudaError.CUDA_ERROR_OUT_OF_MEMORY))
+        catch (Exception e) when (e.IsDriverError())
         {
-            throw new OutOfMemoryException($"{Description} has no {bytes:N0} bytes left.", e);
-        }
-        catch (CLException e) when (e.Error is CLError.CL_MEM_OBJECT_ALLOCATION_FAILURE or CLError.CL_OUT_OF_RESOURCES or CLError.CL_INVALID_BUFFER_SIZE)
-        {
-            throw new OutOfMemoryException($"{Description} has no {bytes:N0} bytes left.", e);
+            throw Failed("making the device current", e);
         }
     }
 }

@@ -40,7 +40,7 @@ internal static class KernelCompiler
         return backend.Compile(entry, default) switch
         {
             PTXCompiledKernel compiled => compiled.PTXAssembly,
-            CLCompiledKernel compiled => compiled.Source,
+            CLCompiledKernel compiled => OpenCLText.WithLocalFences(compiled.Source),
             var compiled => throw new NotSupportedException($"{compiled.GetType()} has no text."),
         };
     }
@@ -72,7 +72,8 @@ internal static class KernelCompiler
             : throw new NotSupportedException($"Nothing is known that fits {parameter} of {parameter.DeclaringType}.");
     }
 
-    private static string Name(Type type)
+    /// <summary>Its type, such as "MapKernel&lt;Gelu&gt;".</summary>
+    public static string Name(Type type)
     {
         var name = type.IsGenericType ? $"{type.Name[..type.Name.IndexOf('`')]}<{string.Join(", ", type.GetGenericArguments().Select(Name))}>" : type.Name;
         return type.DeclaringType is { } outer && outer != typeof(GpuKernels) ? $"{outer.Name}.{name}" : name;

@@ -1,4 +1,6 @@
 using ILGPU;
+using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.OpenCL;
 using ILGPU.Runtime;
 
 namespace LoraScratch.Kernels.Gpu;
@@ -25,19 +27,33 @@ internal sealed partial class GpuKernels
     private readonly int groupThreads, elementThreads;
     private readonly Dictionary<Type, Delegate> launchers = [];
 
+    private Type? lastKernel;
+
     /// <summary>Kernels issued so far.</summary>
     internal long Launches { get; private set; }
 
+    /// <summary>Called with its name before any work is given to the driver: tests throw here what a driver throws.</summary>
+    internal Action<string>? BeforeWork { get; init; }
+
     /// <summary>Runs a kernel once for every element.</summary>
+    /// <exception cref="DeviceException">The driver does not take the kernel, or the device failed.</exception>
     private void ForEach<TKernel>(int count, in TKernel kernel) where TKernel : struct, IElementKernel
     {
-        if (count > 0)                                      // drivers refuse an empty grid
+        if (count == 0)                                     // drivers refuse an empty grid
+        {
+            return;
+        }
+        try
         {
             var launcher = launchers.TryGetValue(typeof(TKernel), out var known)
-                ? (Action<Index1D, TKernel>)known
-                : Keep(accelerator.LoadImplicitlyGroupedStreamKernel<Index1D, TKernel>(ElementBody, elementThreads));
-            launcher(count, kernel);
-            Launches++;
+                ? (Action<AcceleratorStream, Index1D, TKernel>)known
+                : Load<Action<AcceleratorStream, Index1D, TKernel>>(typeof(TKernel), ElementBody<TKernel>);
+            Begin<TKernel>();
+            launcher(stream, count, kernel);
+        }
+        catch (Exception e) when (e.IsDriverError())
+        {
+            throw Failed(WorkOf<TKernel>(), e);
         }
     }
 
@@ -45,17 +61,32 @@ internal sealed partial class GpuKernels
     private void ForEachGroup<TKernel>(int groups, in TKernel kernel) where TKernel : struct, IGroupKernel => ForEachGroup(groups, groupThreads, kernel);
 
     /// <summary>Runs a kernel in groups of a number of threads.</summary>
-    /// <param name="groups">How many groups.</param> <param name="threads">Threads of a group, the same in every call.</param> <param name="kernel">The kernel.</param>
-    /// <param name="atATime">How many groups a processor shall be able to run at a time, which limits the registers of a thread; null leaves it to the compiler.</param>
+    /// <param name="groups">How many groups.</param>
+    /// <param name="threads">Threads of a group, the same in every call.</param>
+    /// <param name="kernel">The kernel.</param>
+    /// <param name="atATime">
+    /// How many groups a processor shall be able to run at a time, which limits the registers of a thread; null leaves it to the
+    /// compiler.
+    /// </param>
+    /// <exception cref="DeviceException">The driver does not take the kernel, or the device failed.</exception>
     private void ForEachGroup<TKernel>(int groups, int threads, in TKernel kernel, int? atATime = null) where TKernel : struct, IGroupKernel
     {
-        if (groups > 0)
+        if (groups == 0)
+        {
+            return;
+        }
+        try
         {
             var launcher = launchers.TryGetValue(typeof(TKernel), out var known)
-                ? (Action<KernelConfig, TKernel>)known
-                : Keep(accelerator.LoadStreamKernel<TKernel>(GroupBody, new KernelSpecialization(threads, atATime)));
-            launcher(new KernelConfig(groups, threads), kernel);
-            Launches++;
+                ? (Action<AcceleratorStream, KernelConfig, TKernel>)known
+                : Load<Action<AcceleratorStream, KernelConfig, TKernel>>(
+                    typeof(TKernel), GroupBody<TKernel>, new KernelSpecialization(threads, atATime));
+            Begin<TKernel>();
+            launcher(stream, new KernelConfig(groups, threads), kernel);
+        }
+        catch (Exception e) when (e.IsDriverError())
+        {
+            throw Failed(WorkOf<TKernel>(), e);
         }
     }
 
@@ -63,10 +94,38 @@ internal sealed partial class GpuKernels
 
     internal static void GroupBody<TKernel>(TKernel kernel) where TKernel : struct, IGroupKernel => kernel.Run(Grid.IdxX);
 
-    /// <summary>Compiling takes milliseconds, so a launcher is kept; ILGPU itself would forget it.</summary>
-    private Action<TFirst, TKernel> Keep<TFirst, TKernel>(Action<TFirst, TKernel> launcher)
+    /// <summary>Compiles a kernel; this takes milliseconds, so the launcher is kept.</summary>
+    /// <param name="kernel">Its type.</param>
+    /// <param name="body">Its code.</param>
+    /// <param name="groups">The groups of a kernel that asks for them; null where ILGPU makes them.</param>
+    private TLauncher Load<TLauncher>(Type kernel, Delegate body, KernelSpecialization? groups = null) where TLauncher : Delegate
     {
-        launchers.Add(typeof(TKernel), launcher);
+        var entry = groups is null
+            ? EntryPointDescription.FromImplicitlyGroupedKernel(body.Method)
+            : EntryPointDescription.FromExplicitlyGroupedKernel(body.Method);
+        var compiled = accelerator.CompileKernel(entry, groups ?? new KernelSpecialization(elementThreads, null));
+        if (compiled is CLCompiledKernel openCL)
+        {
+            compiled = OpenCLText.WithLocalFences(context, openCL);
+        }
+        var loaded = groups is null ? accelerator.LoadImplicitlyGroupedKernel(compiled, elementThreads) : accelerator.LoadKernel(compiled);
+        var launcher = loaded.CreateLauncherDelegate<TLauncher>();
+        launchers.Add(kernel, launcher);
         return launcher;
     }
+
+    private void Begin<TKernel>()
+    {
+        BeforeWork?.Invoke(KernelCompiler.Name(typeof(TKernel)));
+        lastKernel = typeof(TKernel);
+        Launches++;
+    }
+
+    private static string WorkOf<TKernel>() => $"the kernel {KernelCompiler.Name(typeof(TKernel))}";
+
+    /// <summary>Copies and waits may tell of what a kernel before them did.</summary>
+    private string WorkOf(string work) =>
+        lastKernel is null ? work : $"{work}, or a kernel before it (the last one is {KernelCompiler.Name(lastKernel)}),";
+
+    private DeviceException Failed(string work, Exception e) => new(Description, work, e.Code(), e);
 }

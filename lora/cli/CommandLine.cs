@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.Text.RegularExpressions;
 using LoraScratch.Cli.Demo;
 using LoraScratch.Engine;
+using LoraScratch.Kernels;
 using LoraScratch.Lora;
 using Spectre.Console;
 
@@ -43,7 +44,7 @@ internal static class CommandLine
             Console.Error.WriteLine("error: there is not enough memory for this. Take smaller batches (--batch-size), shorter texts (--max-length) or a smaller model.");
             return 1;
         }
-        catch (Exception e) when (e is InputException or IOException or UnauthorizedAccessException or RegexMatchTimeoutException)
+        catch (Exception e) when (e is InputException or DeviceException or IOException or UnauthorizedAccessException or RegexMatchTimeoutException)
         {
             // What the user can mend: the message says all there is to say.
             Console.Error.WriteLine($"error: {Terminal.Printable(e.Message)}");

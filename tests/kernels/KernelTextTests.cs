@@ -47,7 +47,22 @@ public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
     {
         PtxOnly();
         var bytes = kernels.Select(kernel => SharedArray().Matches(kernel.Text).Sum(array => int.Parse(array.Groups[1].Value))).ToArray();
-        Assert.That(bytes.Max(), Is.InRange(16 << 10, 48 << 10));
+        Assert.That(bytes.Max(), Is.EqualTo(GpuDevices.SharedMemory), "what 'lora devices' asks of a device");
+        Assert.That(bytes.Max(), Is.LessThanOrEqualTo(48 << 10), "what every CUDA device has");
+    }
+
+    /// <summary>Kernels exchange what lies in local memory, and ILGPU's barriers order global memory alone.</summary>
+    [Test]
+    public void Every_barrier_fences_local_memory()
+    {
+        if (kind != GpuKind.OpenCL)
+        {
+            Assert.Ignore("PTX's bar.sync orders both memories.");
+        }
+        var barriers = kernels.SelectMany(kernel => Barrier().Matches(kernel.Text).Select(barrier => barrier.Groups[1].Value)).ToArray();
+        Assert.That(barriers, Has.Length.GreaterThan(100));
+        Assert.That(barriers.Distinct(), Is.EqualTo(new[] { "CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE" }));
+        Assert.That(Where(text => Fence().Count(text) != Barrier().Count(text)), Is.Empty, "a fence that is no barrier");
     }
 
     /// <summary>Its error is 2⁻¹¹: formulas bring their own.</summary>
@@ -100,6 +115,12 @@ public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
     /// <summary>From global memory, or, at O1, from an address that may be any.</summary>
     [GeneratedRegex(@"\bld(\.global)?\.v4\.f32")]
     private static partial Regex GlobalFours();
+
+    [GeneratedRegex(@"\bwork_group_barrier\s*\(\s*([^)]*?)\s*\)")]
+    private static partial Regex Barrier();
+
+    [GeneratedRegex(@"\b\w*(barrier|fence)\w*\s*\(")]
+    private static partial Regex Fence();
 
     [GeneratedRegex(@"\bL_\d+:")]
     private static partial Regex Label();
