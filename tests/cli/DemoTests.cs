@@ -49,7 +49,7 @@ public class DemoTests
         var second = Experiment();
         Assert.That(second.Methods.Select(method => method.Test), Is.EqualTo(first.Methods.Select(method => method.Test)));
         Assert.That(second[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss), Is.EqualTo(first[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss)));
-        Assert.That(first.Adapter.Layers, Has.All.Matches<LoraScratch.Lora.AdaptedLayer>(layer => layer.Layer.Lora.B.ToArray().Any(value => value != 0)), "otherwise merging could not fail");
+        Assert.That(first.Adapter.Layers, Has.All.Matches<LoraScratch.Lora.AdaptedLayer>(layer => layer!.Layer.Lora.B.ToArray().Any(value => value != 0)), "otherwise merging could not fail");
         Assert.That(first.Merge.LargestDifference, Is.GreaterThan(0).And.LessThan(1e-4 * Math.Max(1, first.Merge.LargestLogit)));
         Assert.That(first.Merge.Texts, Is.EqualTo(Small.Test));
     }

@@ -142,7 +142,7 @@ public class DynamicInt8LinearTests
         void Refused<T>(Action action, params string[] parts) where T : Exception
         {
             var error = Assert.Throws<T>(() => action())!;
-            Assert.That(parts, Is.All.Matches<string>(part => error.Message.Contains(part)), error.Message);
+            Assert.That(parts, Is.All.Matches<string>(part => error.Message.Contains(part!)), error.Message);
         }
         Refused<ShapeMismatchException>(() => x.DynamicInt8Linear(weight), "[2, 5]", "[3, 4]");
         Refused<ShapeMismatchException>(() => fits.DynamicInt8Linear(weight, bias), "bias of shape [3]", "[4]");

@@ -80,7 +80,7 @@ public class GroupQuantizedWeightTests
         void Refused(int bits, int groupSize, int inFeatures, params string[] parts)
         {
             var error = Assert.Throws<InputException>(() => new QuantizationFormat(bits, groupSize).CheckInput("ffn.lin1", inFeatures))!;
-            Assert.That(parts, Is.All.Matches<string>(part => error.Message.Contains(part)), error.Message);
+            Assert.That(parts, Is.All.Matches<string>(part => error.Message.Contains(part!)), error.Message);
         }
         Refused(5, 32, 64, "5 bits", "2, 3, 4 or 8");
         Refused(4, 24, 48, "group of 24", "multiple of 16 from 16 to 128");

@@ -121,7 +121,7 @@ public sealed class DynamicQuantizationTests
         using var weight = ChannelQuantizedWeight.Quantize(new RandomStream(6).Normal(7 * 97, 0.05f), 7, 97);
         SafeTensorsWriter.Write(path, Int8Tensors.Of("layer.0.q_lin", weight));
         using var files = Checkpoint.Open(path);
-        Assert.That(files.Tensors.Keys, Is.EquivalentTo(new[] { "layer.0.q_lin.weight.codes", "layer.0.q_lin.weight.scales" }).And.All.Matches<string>(name => Int8Tensors.TryParse(name, out var layer) && layer == "layer.0.q_lin"));
+        Assert.That(files.Tensors.Keys, Is.EquivalentTo(new[] { "layer.0.q_lin.weight.codes", "layer.0.q_lin.weight.scales" }).And.All.Matches<string>(name => Int8Tensors.TryParse(name!, out var layer) && layer == "layer.0.q_lin"));
         Assert.That(files.Tensors["layer.0.q_lin.weight.codes"].DType, Is.EqualTo(DType.I8));
         Assert.That(files.Tensors.Values.Sum(tensor => tensor.ByteLength), Is.EqualTo(7 * 97 + 7 * 4));
         using var read = Int8Tensors.Read(files, "layer.0.q_lin", 7, 97);

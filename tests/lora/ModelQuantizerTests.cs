@@ -123,7 +123,7 @@ public sealed class ModelQuantizerTests
         using var weight = RoundToNearest.Quantize(new RandomStream(6).Normal(7 * 96, 0.05f), 7, 96, format);
         SafeTensorsWriter.Write(path, QuantizedTensors.Of("layer.0.q_lin", weight));
         using var files = Checkpoint.Open(path);
-        Assert.That(files.Tensors.Keys, Is.All.Matches<string>(name => QuantizedTensors.TryParse(name, out var layer) && layer == "layer.0.q_lin"));
+        Assert.That(files.Tensors.Keys, Is.All.Matches<string>(name => QuantizedTensors.TryParse(name!, out var layer) && layer == "layer.0.q_lin"));
         Assert.That(files.Tensors.Values.Sum(tensor => tensor.ByteLength), Is.EqualTo(weight.Bytes));
         using var read = QuantizedTensors.Read(files, "layer.0.q_lin", format, 7, 96);
         Assert.That(read.Packed(), Is.EqualTo(weight.Packed()));

@@ -63,8 +63,9 @@ public class DeviceThreadsTests
         var backend = new CpuBackend(threads: 2);
         using (backend.TakeTurn())
         {
-            var error = Assert.ThrowsAsync<InvalidOperationException>(() => Task.Run(backend.Dispose));
-            Assert.That(error!.Message, Does.Contain("another thread computes on it"));
+            var disposing = Task.Run(backend.Dispose);
+            Assert.That(() => disposing.GetAwaiter().GetResult(),
+                Throws.InvalidOperationException.With.Message.Contains("another thread computes on it"));
         }
         backend.Dispose();
     }
