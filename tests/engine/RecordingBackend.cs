@@ -25,7 +25,11 @@ public sealed class RecordingBackend : IBackend
     /// <summary>Of the buffers of floats; indices live until the garbage collector finds them and would make the figure vary.</summary>
     public MemoryUse Memory => inner.Memory;
 
-    public DeviceTurn TakeTurn() => inner.TakeTurn();
+    public DeviceTurn TakeTurn()
+    {
+        called.Add(nameof(TakeTurn));
+        return inner.TakeTurn();
+    }
 
     public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
     {
