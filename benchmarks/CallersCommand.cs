@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Benchmarks;
 

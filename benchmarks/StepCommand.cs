@@ -5,6 +5,7 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;

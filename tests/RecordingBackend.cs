@@ -17,6 +17,8 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
 
     public string Description => inner.Description;
 
+    public bool UsesHostMemory => inner.UsesHostMemory;
+
     public MemoryUse Memory => inner.Memory;
 
     /// <summary>Begins a new record.</summary>

@@ -70,6 +70,8 @@ public sealed class DynamicInt8Linear : Layer, IDisposable
     /// <summary>Gives the memory of the weight back.</summary>
     public void Dispose() => Weight.Dispose();
 
+    internal override (Shape Shape, long Bytes)? PackedWeight => (Weight.Shape, Weight.Bytes);
+
     /// <inheritdoc/>
     protected override string Details => $"in_features={InFeatures}, out_features={OutFeatures}, bias={Bias is not null}";
 }

@@ -109,6 +109,30 @@ public abstract class Module
     /// <summary>Every parameter below this module.</summary>
     public IEnumerable<Parameter> Parameters() => NamedParameters().Select(entry => entry.Parameter);
 
+    /// <summary>
+    /// Elements of all weights below this module: its parameters, each once, and the packed weights of quantised layers, which are
+    /// no <see cref="Parameter"/>s.
+    /// </summary>
+    public long CountWeights() => FloatWeights() + PackedWeights().Sum(weight => (long)weight.Shape.Count);
+
+    /// <summary>Bytes of all weights below this module: float32, and quantised ones as they are packed.</summary>
+    public long WeightBytes() => sizeof(float) * FloatWeights() + PackedWeights().Sum(weight => weight.Bytes);
+
+    /// <summary>Checks that all weights below this module are floats.</summary>
+    /// <param name="purpose">What needs them, as the beginning of a sentence.</param>
+    /// <exception cref="InputException">One is quantised.</exception>
+    public void RequireFloatWeights(string purpose)
+    {
+        if (NamedModules().FirstOrDefault(entry => entry.Module.PackedWeight is not null) is { Module: not null } quantized)
+        {
+            throw new InputException(
+                $"{purpose} needs float weights, and {quantized.Path} is quantised, {quantized.Module}. Name the model that this one was made of.");
+        }
+    }
+
+    /// <summary>Shape and bytes of a weight of this module itself that is not in float32; null where there is none.</summary>
+    internal virtual (Shape Shape, long Bytes)? PackedWeight => null;
+
     /// <summary>The parameters that are not frozen.</summary>
     public IEnumerable<Parameter> TrainableParameters() => Parameters().Where(parameter => parameter.IsTrainable);
 
@@ -139,6 +163,11 @@ public abstract class Module
             parameter.ZeroGradient();
         }
     }
+
+    private long FloatWeights() => Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count);
+
+    private IEnumerable<(Shape Shape, long Bytes)> PackedWeights() =>
+        NamedModules().Select(entry => entry.Module.PackedWeight).OfType<(Shape, long)>();
 
     private void SetTrainable(bool trainable)
     {

@@ -35,6 +35,8 @@ public sealed class QuantizedLinear : Layer, ILinear, IDisposable
     /// <summary>Gives the memory of the weight back.</summary>
     public void Dispose() => Weight.Dispose();
 
+    internal override (Shape Shape, long Bytes)? PackedWeight => (Weight.Shape, Weight.Bytes);
+
     /// <inheritdoc/>
     protected override string Details => $"in_features={InFeatures}, out_features={OutFeatures}, bias={Bias is not null}, bits={Weight.Format.Bits}, group_size={Weight.Format.GroupSize}";
 }

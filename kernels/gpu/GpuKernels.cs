@@ -60,6 +60,9 @@ internal sealed partial class GpuKernels : IBackend
     /// <summary>Bytes that may be reserved: the device's memory.</summary>
     internal long MemorySize { get; init; }
 
+    /// <inheritdoc/>
+    public bool UsesHostMemory => false;
+
     /// <summary>What the pool holds and what is lent out of it.</summary>
     public MemoryUse Memory => memory.Use;
 

@@ -24,6 +24,9 @@ public interface IBackend : IDisposable
     /// <summary>What the bits of a result depend on: the device and code path, without the number of threads. Equal words, equal results.</summary>
     string Arithmetic => Description;
 
+    /// <summary>Whether its buffers lie in the memory of the host; a GPU has its own.</summary>
+    bool UsesHostMemory { get; }
+
     /// <summary>What the pool holds and what is lent out of it.</summary>
     MemoryUse Memory { get; }
 

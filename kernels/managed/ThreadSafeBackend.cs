@@ -21,6 +21,9 @@ public abstract class ThreadSafeBackend : IBackend
     public string Arithmetic => kernels.Arithmetic;
 
     /// <inheritdoc/>
+    public bool UsesHostMemory => kernels.UsesHostMemory;
+
+    /// <inheritdoc/>
     public MemoryUse Memory => kernels.Memory;
 
     /// <inheritdoc/>

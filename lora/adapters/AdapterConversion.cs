@@ -1,6 +1,7 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Engine.LinearAlgebra;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -86,10 +87,10 @@ public static class AdapterConversion
             var (rank, inFeatures, outFeatures) = (layer.Rank, layer.InFeatures, layer.OutFeatures);
             var (keyA, keyB) = (convention.KeyOfA(layer.Path, layer.IsEmbedding), convention.KeyOfB(layer.Path, layer.IsEmbedding));
             yield return convention.StoresTransposed()
-                ? TensorToWrite.Floats(keyA, [rank, inFeatures], PeftAdapter.Transposed(layer.A, inFeatures, rank))
+                ? TensorToWrite.Floats(keyA, [rank, inFeatures], RowMajor.Transposed(layer.A, inFeatures, rank))
                 : TensorToWrite.Floats(keyA, [inFeatures, rank], layer.A);
             yield return convention.StoresTransposed()
-                ? TensorToWrite.Floats(keyB, [outFeatures, rank], PeftAdapter.Transposed(layer.B, rank, outFeatures))
+                ? TensorToWrite.Floats(keyB, [outFeatures, rank], RowMajor.Transposed(layer.B, rank, outFeatures))
                 : TensorToWrite.Floats(keyB, [rank, outFeatures], layer.B);
         }
     }
@@ -102,7 +103,7 @@ public static class AdapterConversion
         {
             return;
         }
-        var missing = DistilBert.DistilBertForSequenceClassification.HeadPaths.Where(path => !adapter.Whole.ContainsKey(path)).ToList();
+        var missing = PeftHeads.DistilBert.Where(path => !adapter.Whole.ContainsKey(path)).ToList();
         if (missing.Count > 0)
         {
             throw new InputException($"{source}: has a part of the head only; PEFT needs all of it, and {string.Join(", ", missing)} {(missing.Count == 1 ? "is" : "are")} missing. Save the whole head, or none of it.");

@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -167,7 +168,7 @@ internal sealed class AdapterFileCheck(SafeTensorsFile file, PeftConfig? config,
         }
         else if (layers.Any(layer => layer.StartsWith("distilbert.", StringComparison.Ordinal)))
         {
-            foreach (var path in DistilBert.DistilBertForSequenceClassification.HeadPaths.Where(path => !whole.Contains(path)))
+            foreach (var path in PeftHeads.DistilBert.Where(path => !whole.Contains(path)))
             {
                 Error($"a part of the head is missing: '{PeftAdapter.Prefix}{path}'. PEFT takes pre_classifier for a trained module too, for it ends with classifier.");
             }

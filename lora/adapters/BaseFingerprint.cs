@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
-using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -47,8 +46,8 @@ internal static class BaseFingerprint
     public static string Remedy(string? baseModel) => baseModel switch
     {
         null => "",
-        _ when baseModel == PretrainedBase.Name => $" It was trained on {PretrainedBase.Description}: leave --model out.",
-        _ when PretrainedBase.IsNamedBy(baseModel) => $" It was trained on '{baseModel}', and {PretrainedBase.Description} is {PretrainedBase.Name} now: train it anew, or use it with the version that it is from.",
+        _ when baseModel == BuiltInBase.Name => $" It was trained on {BuiltInBase.Description}: leave --model out.",
+        _ when BuiltInBase.IsNamedBy(baseModel) => $" It was trained on '{baseModel}', and {BuiltInBase.Description} is {BuiltInBase.Name} now: train it anew, or use it with the version that it is from.",
         _ => $" It was trained on '{baseModel}': name that model with --model.",
     };
 

@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
@@ -62,8 +63,8 @@ public static class PeftAdapter
         var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
         foreach (var (path, layer) in adapter.Layers)
         {
-            layer.Lora.A.Set(Transposed(values[KeyOfA(path, layer is EmbeddingWithLoRA)], layer.Lora.Rank, layer.Lora.A.Shape[0]));
-            layer.Lora.B.Set(Transposed(values[KeyOfB(path, layer is EmbeddingWithLoRA)], layer.Lora.OutFeatures, layer.Lora.Rank));
+            layer.Lora.A.Set(RowMajor.Transposed(values[KeyOfA(path, layer is EmbeddingWithLoRA)], layer.Lora.Rank, layer.Lora.A.Shape[0]));
+            layer.Lora.B.Set(RowMajor.Transposed(values[KeyOfB(path, layer is EmbeddingWithLoRA)], layer.Lora.OutFeatures, layer.Lora.Rank));
         }
         foreach (var (path, parameter) in SavedParameters(plan.Kept))
         {
@@ -103,20 +104,6 @@ public static class PeftAdapter
     internal static IReadOnlyList<KeptModule> EndingWith(IReadOnlyList<string> endings, Module model) =>
         [.. model.NamedModules().Where(entry => entry.Path.Length > 0 && endings.Any(ending => entry.Path.EndsWith(ending, StringComparison.Ordinal)) && entry.Module.Parameters().Any())
             .Select(entry => new KeptModule(entry.Path, entry.Module))];
-
-    /// <summary>The transpose of a [rows, columns] matrix.</summary>
-    internal static float[] Transposed(float[] values, int rows, int columns)
-    {
-        var transposed = new float[values.Length];
-        for (var i = 0; i < rows; i++)
-        {
-            for (var j = 0; j < columns; j++)
-            {
-                transposed[j * rows + i] = values[i * columns + j];
-            }
-        }
-        return transposed;
-    }
 
     /// <summary>Refuses, or with <paramref name="anyBase"/> notes, weights that the adapter was not trained on.</summary>
     private static void CheckBase(SafeTensorsFile file, PeftConfig config, AttachPlan plan, bool anyBase, List<string> warnings)

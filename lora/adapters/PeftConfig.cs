@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
 

@@ -1,5 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Engine.LinearAlgebra;
+using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -112,7 +114,7 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
     {
         var (lora, isEmbedding) = (adapted.Layer.Lora, adapted.Layer is EmbeddingWithLoRA);
         var rows = lora.A.Shape[0];
-        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path, isEmbedding), [lora.Rank, rows], PeftAdapter.Transposed(lora.A.ToArray(), rows, lora.Rank));
-        yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path, isEmbedding), [lora.OutFeatures, lora.Rank], PeftAdapter.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path, isEmbedding), [lora.Rank, rows], RowMajor.Transposed(lora.A.ToArray(), rows, lora.Rank));
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path, isEmbedding), [lora.OutFeatures, lora.Rank], RowMajor.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
     }
 }

@@ -1,3 +1,5 @@
+using LoraScratch.Engine.NN;
+
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>Ranks and alphas of single layers in PEFT's config: one for most, patterns for the others.</summary>

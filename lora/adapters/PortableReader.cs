@@ -1,6 +1,7 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Engine.LinearAlgebra;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -87,7 +88,7 @@ internal static class PortableReader
             var (rank, inFeatures, outFeatures) = isTransposed ? ((int)a0, (int)a1, (int)b0) : ((int)a1, (int)a0, (int)b1);
             var (valuesA, valuesB) = (Floats(file, a).Values, Floats(file, b).Values);
             layers.Add(new PortableLayer(path, rank, inFeatures, outFeatures,
-                isTransposed ? PeftAdapter.Transposed(valuesA, rank, inFeatures) : valuesA, isTransposed ? PeftAdapter.Transposed(valuesB, outFeatures, rank) : valuesB, scaling(path, rank), isEmbedding));
+                isTransposed ? RowMajor.Transposed(valuesA, rank, inFeatures) : valuesA, isTransposed ? RowMajor.Transposed(valuesB, outFeatures, rank) : valuesB, scaling(path, rank), isEmbedding));
         }
         return layers;
     }

@@ -4,8 +4,8 @@ using System.CommandLine.Invocation;
 using System.Text.RegularExpressions;
 using LoraScratch.Cli.Demo;
 using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
-using LoraScratch.Lora;
 using Spectre.Console;
 
 namespace LoraScratch.Cli;

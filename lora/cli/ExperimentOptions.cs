@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Quantization;

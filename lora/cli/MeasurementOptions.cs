@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
 

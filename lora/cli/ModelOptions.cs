@@ -3,8 +3,9 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Classification;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
@@ -69,7 +70,7 @@ internal sealed class ModelOptions(bool adapterRequired = false)
                 ? $"{adapter}: no {PeftAdapter.ConfigName}. An adapter folder holds it and {PeftAdapter.WeightsName}."
                 : $"{adapter}: there is no such folder. An adapter folder with {PeftAdapter.ConfigName} and {PeftAdapter.WeightsName} is expected.");
         }
-        return TrainingFolder.ReadLabels(adapter)
+        return RunFiles.ReadLabels(adapter)
             ?? (PeftAdapter.ReadClassCount(adapter) is { } count && count != model.ReadConfig().Labels.Count ? [.. Enumerable.Range(0, count).Select(id => $"LABEL_{id}")] : null);
     }
 

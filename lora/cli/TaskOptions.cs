@@ -2,8 +2,8 @@ using System.CommandLine;
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 

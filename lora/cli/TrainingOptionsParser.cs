@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LoraScratch.Engine;
 using LoraScratch.Lora;
+using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 

@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Compression;
 
@@ -76,7 +77,7 @@ public sealed class AdapterTruncation
         AtomicFolder.Write(folder, temporary =>
         {
             contents.WriteTo(temporary);
-            DerivedAdapter.WriteAbout(temporary, Training.TrainingFolder.ReadLabels(source), new()
+            DerivedAdapter.WriteAbout(temporary, RunFiles.ReadLabels(source), new()
             {
                 ["base_model"] = adapter.Config.BaseModel,
                 ["truncated_from"] = source,

@@ -3,7 +3,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.Training;
+using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Compression;
 
@@ -43,6 +43,6 @@ public static class DerivedAdapter
         {
             about["labels"] = labels;
         }
-        AtomicFile.WriteText(Path.Combine(folder, TrainingFolder.OptionsName), JsonSerializer.Serialize(about, Indented) + "\n");
+        AtomicFile.WriteText(Path.Combine(folder, RunFiles.OptionsName), JsonSerializer.Serialize(about, Indented) + "\n");
     }
 }

@@ -2,7 +2,6 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Compression;
 
@@ -82,8 +81,8 @@ public sealed class LoRAExtraction
     public static LoRAExtraction Run(Module baseModel, Module tuned, ExtractionOptions options, Action<ExtractedLayer>? progress = null)
     {
         options.Check();
-        ModelQuantizer.RequireFloat(baseModel, "Extraction");
-        ModelQuantizer.RequireFloat(tuned, "Extraction");
+        baseModel.RequireFloatWeights("Extraction");
+        tuned.RequireFloatWeights("Extraction");
         var after = tuned.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter);
         var changes = Changes(baseModel, after);
         var targets = AttachPlan.For(baseModel, new LoRASettings(1, 1), options.Targets).Layers;

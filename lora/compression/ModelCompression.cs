@@ -2,7 +2,6 @@ using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Compression;
 
@@ -95,7 +94,7 @@ public sealed class ModelCompression
     /// <exception cref="InputException">A pattern meets no linear layer, or one that is in low-rank form already, or the model is quantised.</exception>
     public static ModelCompression Of(Module model, IReadOnlyList<ModulePattern> targets, Action<CompressibleLayer>? progress = null)
     {
-        ModelQuantizer.RequireFloat(model, "Compression");
+        model.RequireFloatWeights("Compression");
         var layers = new List<CompressibleLayer>();
         if (model.NamedModules().FirstOrDefault(entry => entry.Module is LowRankLinear && targets.Any(target => target.Matches(entry.Path))) is { Module: LowRankLinear } done)
         {

@@ -1,4 +1,4 @@
-using LoraScratch.Lora.Adapters;
+using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Lora.Compression;
 
 namespace LoraScratch.Lora.DistilBert;
@@ -18,8 +18,8 @@ public static class CompressedModel
             {
                 var factors = layer.Factors(k);
                 lowRank[layer.Path] = k;
-                values[$"{layer.Path}.down.weight"] = () => PeftAdapter.Transposed(factors.A, factors.InFeatures, k);
-                values[$"{layer.Path}.up.weight"] = () => PeftAdapter.Transposed(factors.B, k, factors.OutFeatures);
+                values[$"{layer.Path}.down.weight"] = () => RowMajor.Transposed(factors.A, factors.InFeatures, k);
+                values[$"{layer.Path}.up.weight"] = () => RowMajor.Transposed(factors.B, k, factors.OutFeatures);
                 values[$"{layer.Path}.up.bias"] = values[$"{layer.Path}.bias"];
             }
         }

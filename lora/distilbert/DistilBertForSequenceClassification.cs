@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
+using LoraScratch.Lora.Adapters;
 
 namespace LoraScratch.Lora.DistilBert;
 
@@ -122,7 +123,7 @@ public sealed class DistilBertForSequenceClassification : Module
     internal IReadOnlyList<string> CheckpointPaths { get; }
 
     /// <summary>The paths of the head's four parameters.</summary>
-    public static IReadOnlyList<string> HeadPaths { get; } = ["pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"];
+    public static IReadOnlyList<string> HeadPaths => PeftHeads.DistilBert;
 
     /// <summary>The logits of each text.</summary>
     /// <param name="tokens">The batch.</param> <returns>[texts, classes]</returns>

@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Compression;
 
 namespace LoraScratch.Lora.DistilBert;
 

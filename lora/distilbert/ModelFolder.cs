@@ -12,7 +12,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// </summary>
 public static class ModelFolder
 {
-    private static readonly string[] Written = ["config.json", Checkpoint.FileName, "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", Training.TrainingFolder.OptionsName, Training.TrainingFolder.MetricsName];
+    private static readonly string[] Written = ["config.json", Checkpoint.FileName, "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", RunFiles.OptionsName, RunFiles.MetricsName];
 
     /// <summary>Loads a classifier, or an encoder or masked language model that becomes one.</summary>
     /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param>

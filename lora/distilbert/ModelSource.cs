@@ -144,15 +144,15 @@ public abstract class ModelSource
 
     private sealed class EmbeddedSource : ModelSource
     {
-        public override string Name => PretrainedBase.Description;
+        public override string Name => BuiltInBase.Description;
 
-        public override string Reference => PretrainedBase.Name;
+        public override string Reference => BuiltInBase.Name;
 
-        public override DistilBertConfig ReadConfig() => DistilBertConfig.Parse($"{Name}, config.json", PretrainedBase.Read("config.json"));
+        public override DistilBertConfig ReadConfig() => DistilBertConfig.Parse($"{Name}, config.json", BuiltInBase.Read("config.json"));
 
-        public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.ParseVocabulary($"{Name}, vocab.txt", PretrainedBase.Read("vocab.txt"));
+        public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.ParseVocabulary($"{Name}, vocab.txt", BuiltInBase.Read("vocab.txt"));
 
-        public override Checkpoint OpenWeights() => Checkpoint.Of(SafeTensorsFile.Open(Name, PretrainedBase.Open(Checkpoint.FileName)));
+        public override Checkpoint OpenWeights() => Checkpoint.Of(SafeTensorsFile.Open(Name, BuiltInBase.Open(Checkpoint.FileName)));
 
         public override IEnumerable<string> Notices(IEnumerable<string> notices) => [];
     }

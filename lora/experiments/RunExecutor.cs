@@ -1,4 +1,5 @@
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
@@ -36,7 +37,7 @@ public sealed class RunExecutor(
             var result = progress.Show(run, trainer, () => trainer.Train(data.Train.Examples, data.Validation.Examples, cancellation, checkpoint));
             if (result.WasCancelled)
                 throw new OperationCanceledException(cancellation);
-            var bytes = ModelQuantizer.Bytes(classifier.Model);
+            var bytes = classifier.Model.WeightBytes();
             var record = new RunRecord(run.Name, trainer.TrainableParameters, result.Steps, result.KeptStep, result.Best!.Accuracy, result.Best.Loss, result.Seconds,
                 [.. result.Metrics.Select(step => step.Loss)])
             {

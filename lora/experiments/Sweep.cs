@@ -1,3 +1,4 @@
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Experiments;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Experiments;

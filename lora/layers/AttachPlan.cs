@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora;
 
@@ -48,7 +47,7 @@ public sealed class AttachPlan
     {
         (Model, Settings, Layers, Kept, Warnings) = (model, settings, layers, kept, warnings);
         KeptBiases = Biases(model, settings.Bias, layers, kept);
-        ModelParameters = ModelQuantizer.Parameters(model);
+        ModelParameters = model.CountWeights();
         KeptParameters = KeptTensors.Sum(parameter => (long)parameter.Shape.Count);
     }
 

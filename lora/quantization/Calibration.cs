@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Quantization;
 
@@ -26,16 +25,15 @@ public sealed class Calibration : IDisposable
         }
     }
 
-    /// <summary>Listens while a classifier runs over texts.</summary>
-    /// <param name="classifier">Runs.</param> <param name="layers">Layers of its model, from <see cref="ModelQuantizer.Find"/>.</param> <param name="texts">Token ids of each text; at least one.</param>
-    /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled; the layers are as they were.</exception>
-    public static Calibration Of(TextClassifier classifier, IReadOnlyList<QuantizableLayer> layers, IReadOnlyList<int[]> texts, CancellationToken cancellation = default)
+    /// <summary>Listens while a model runs over texts.</summary>
+    /// <param name="layers">Layers of the model, from <see cref="ModelQuantizer.Find"/>.</param>
+    /// <param name="run">Runs the model; what it throws passes on, and the layers are then as they were.</param>
+    public static Calibration Of(IReadOnlyList<QuantizableLayer> layers, Action run)
     {
         var calibration = new Calibration(layers);
         try
         {
-            classifier.Run(texts, cancellation: cancellation);
+            run();
             calibration.Stop();
             return calibration;
         }

@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Compression;
 
 namespace LoraScratch.Lora.Quantization;
 
@@ -60,17 +59,6 @@ public static class ModelQuantizer
         }
     }
 
-    /// <summary>Checks that every linear layer of a model has float weights.</summary>
-    /// <param name="model">Any model.</param> <param name="purpose">What needs them, as the beginning of a sentence.</param>
-    /// <exception cref="InputException">One is quantised.</exception>
-    public static void RequireFloat(Module model, string purpose)
-    {
-        if (model.NamedModules().FirstOrDefault(entry => entry.Module is QuantizedLinear or DynamicInt8Linear) is { Module: not null } quantized)
-        {
-            throw new InputException($"{purpose} needs float weights, and {quantized.Path} is quantised, {quantized.Module}. Name the model that this one was made of.");
-        }
-    }
-
     /// <summary>Replaces layers, one after the other; biases stay as they are. All are looked at before the first is changed, so that a model is not left half quantised by a format that does not fit.</summary>
     /// <param name="layers">From <see cref="Find"/>.</param> <param name="format">Bits and group size.</param> <param name="method">How codes are chosen.</param>
     /// <param name="calibration">What was heard over calibration texts; null where there are none. It is stopped.</param>
@@ -104,33 +92,6 @@ public static class ModelQuantizer
 
     /// <summary>The name of a method, as <see cref="ParseMethod"/> reads it.</summary>
     public static string Name(QuantizationMethod method) => MethodNames.Single(entry => entry.Value == method).Key;
-
-    /// <summary>Elements of a model's weights: its parameters, and the weights of quantised layers, which are no <see cref="Parameter"/>s.</summary>
-    /// <param name="model">Any model.</param>
-    public static long Parameters(Module model) =>
-        FloatParameters(model) + QuantizedWeights(model).Sum(weight => (long)weight.Shape.Count);
-
-    /// <summary>Bytes of a model's weights in memory: float32, and quantised ones as they are packed.</summary>
-    /// <param name="model">Any model.</param>
-    public static long Bytes(Module model) =>
-        sizeof(float) * FloatParameters(model) + QuantizedWeights(model).Sum(weight => weight.Bytes);
-
-    private static long FloatParameters(Module model) => model.Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count);
-
-    private static IEnumerable<(Shape Shape, long Bytes)> QuantizedWeights(Module model)
-    {
-        foreach (var (_, module) in model.NamedModules())
-        {
-            if (module is QuantizedLinear grouped)
-            {
-                yield return (grouped.Weight.Shape, grouped.Weight.Bytes);
-            }
-            else if (module is DynamicInt8Linear rounded)
-            {
-                yield return (rounded.Weight.Shape, rounded.Weight.Bytes);
-            }
-        }
-    }
 
     private static QuantizedLayer Quantize(QuantizableLayer layer, QuantizationFormat format, QuantizationMethod method, double[]? hessian)
     {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 

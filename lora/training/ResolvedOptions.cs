@@ -1,6 +1,7 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;

@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 

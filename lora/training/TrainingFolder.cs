@@ -4,6 +4,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 
@@ -15,12 +16,6 @@ namespace LoraScratch.Lora.Training;
 /// </summary>
 public static class TrainingFolder
 {
-    /// <summary>Name of the file with options, classes and outcome.</summary>
-    public const string OptionsName = "training.json";
-
-    /// <summary>Name of the file with every step.</summary>
-    public const string MetricsName = "metrics.jsonl";
-
     private static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonSerializerOptions Indented = new(OneLine) { WriteIndented = true };
 
@@ -30,8 +25,8 @@ public static class TrainingFolder
     {
         AtomicFolder.Check(folder, IsOurs);
         // A model that was downloaded has files of the same names; only a run leaves its options beside them.
-        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(Path.Combine(folder, OptionsName)))
-            throw new InputException($"{folder}: the folder exists and holds a model or an adapter that no training run left there (it has no {OptionsName}). Choose another folder, or empty this one.");
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(Path.Combine(folder, RunFiles.OptionsName)))
+            throw new InputException($"{folder}: the folder exists and holds a model or an adapter that no training run left there (it has no {RunFiles.OptionsName}). Choose another folder, or empty this one.");
     }
 
     /// <summary>Writes the folder whole or not at all; that of an earlier run is replaced.</summary>
@@ -57,37 +52,13 @@ public static class TrainingFolder
         Write(folder, temporary => ModelFolder.SaveInto(temporary, model, tokenizer, dtype), result,
             new() { ["task"] = "masked language model", ["base_model"] = baseModel, ["data"] = data, ["options"] = ResolvedOptions.OfPretraining(options, wholeWords) });
 
-    /// <summary>The names of the classes that an adapter was trained for, which PEFT's format has no place for.</summary>
-    /// <param name="folder">An adapter folder.</param>
-    /// <returns>The names, or null where no training.json says them.</returns>
-    /// <exception cref="InputException">training.json is no such file.</exception>
-    public static IReadOnlyList<string>? ReadLabels(string folder)
-    {
-        var path = Path.Combine(folder, OptionsName);
-        if (!File.Exists(path))
-            return null;
-        try
-        {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path));
-            return [.. json.RootElement.GetProperty("labels").EnumerateArray().Select(label => label.GetString()!)];
-        }
-        catch (Exception trouble) when (trouble is JsonException or InvalidOperationException or KeyNotFoundException)
-        {
-            throw new InputException($"{path}: a list of names under \"labels\" is expected: {trouble.Message} Delete the file if another program wrote it.");
-        }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path}: cannot be read: {trouble.Message}");
-        }
-    }
-
     private static bool IsOurs(string name) => name is PeftAdapter.ConfigName or PeftAdapter.WeightsName || ModelFolder.IsOurs(name);
 
     private static void Write(string folder, Action<string> writeWeights, TrainingResult result, Dictionary<string, object?> about) => AtomicFolder.Write(folder, temporary =>
     {
         writeWeights(temporary);
-        AtomicFile.WriteText(Path.Combine(temporary, OptionsName), Summary(about, result));
-        AtomicFile.WriteText(Path.Combine(temporary, MetricsName), Lines(result));
+        AtomicFile.WriteText(Path.Combine(temporary, RunFiles.OptionsName), Summary(about, result));
+        AtomicFile.WriteText(Path.Combine(temporary, RunFiles.MetricsName), Lines(result));
     }, IsOurs);
 
     private static string Summary(Dictionary<string, object?> about, TrainingResult result) =>

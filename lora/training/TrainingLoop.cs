@@ -2,6 +2,7 @@ using System.Diagnostics;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Training;

@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
-using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Training;
@@ -15,7 +14,7 @@ internal static class TrainingMemory
     /// <exception cref="InputException">The model is too large.</exception>
     public static void Require(string source, DistilBertConfig config, TrainingOptions options, IBackend backend)
     {
-        if (backend is CpuBackend)
+        if (backend.UsesHostMemory)
             Require(source, config, options, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
     }
 

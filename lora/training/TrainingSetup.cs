@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Quantization;
@@ -27,7 +28,9 @@ public static class TrainingSetup
         if (layers.Count == 0)
             return [];
         using var heard = settings.Method == QuantizationMethod.Gptq
-            ? Calibration.Of(classifier, layers, [.. Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts).Select(text => train[text].TokenIds)], cancellation)
+            ? Calibration.Of(layers, () => classifier.Run(
+                Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts).Select(text => train[text].TokenIds),
+                cancellation: cancellation))
             : null;
         return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard);
     }

@@ -1,6 +1,7 @@
 using LoraScratch.Cli.Demo;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 using Spectre.Console;

@@ -4,8 +4,10 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Compression;
+using LoraScratch.Lora.Data;
 using LoraScratch.Tests.IO;
 using LoraScratch.Tests.Lora;
+
 using static LoraScratch.Tests.Lora.Models;
 
 namespace LoraScratch.Tests.Compression;
@@ -70,7 +72,7 @@ public sealed class LoRAExtractionTests
         var fresh = new Classifier(new RandomStream(1));
         PeftAdapter.Load(folder.File("adapter"), fresh);
         Assert.That(fresh.Forward(LoRAAdapterTests.Input()).Bits(), Is.EqualTo(logits));
-        Assert.That(LoraScratch.Lora.Training.TrainingFolder.ReadLabels(folder.File("adapter")), Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(RunFiles.ReadLabels(folder.File("adapter")), Is.EqualTo(new[] { "neg", "pos" }));
     }
 
     [Test]

@@ -22,6 +22,8 @@ public sealed class RecordingBackend : IBackend
 
     public string Description => $"{inner.Description}, recorded";
 
+    public bool UsesHostMemory => inner.UsesHostMemory;
+
     /// <summary>Of the buffers of floats; indices live until the garbage collector finds them and would make the figure vary.</summary>
     public MemoryUse Memory => inner.Memory;
 

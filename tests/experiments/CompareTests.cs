@@ -194,7 +194,7 @@ public class CompareTests : ExperimentTests
 
     private JsonElement Run(string folder, string name) => JsonDocument.Parse(File.ReadAllText(Path.Combine(Task[folder], "runs", $"{name}.json"))).RootElement;
 
-    private int ModelSize() => new LoraScratch.Lora.Training.TextClassifier(LoraScratch.Lora.DistilBert.ModelFolder.Load(Task.Model)).Model.Parameters().Sum(parameter => parameter.Shape.Count);
+    private int ModelSize() => new LoraScratch.Lora.Classification.TextClassifier(LoraScratch.Lora.DistilBert.ModelFolder.Load(Task.Model)).Model.Parameters().Sum(parameter => parameter.Shape.Count);
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
 }

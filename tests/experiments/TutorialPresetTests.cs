@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Experiments;

@@ -3,7 +3,6 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
-using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
@@ -38,7 +37,7 @@ public sealed class DamagedConfigTests
             return """{"do_lower_case": true, "strip_accents": null}""";
         }, path => WordPieceTokenizer.Load(Path.Combine(Path.GetDirectoryName(path)!, "vocab.txt")));
         yield return Case("model.safetensors.index.json", _ => """{"metadata": {"total_size": 4}, "weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}""", path => Checkpoint.Open(path).Dispose());
-        yield return Case("training.json", _ => """{"labels": ["neg", "pos"], "options": {"rank": 8}}""", path => TrainingFolder.ReadLabels(Path.GetDirectoryName(path)!));
+        yield return Case("training.json", _ => """{"labels": ["neg", "pos"], "options": {"rank": 8}}""", path => RunFiles.ReadLabels(Path.GetDirectoryName(path)!));
 
         static TestCaseData Case(string name, Func<TemporaryFolder, string> sound, Action<string> read) => new TestCaseData(name, sound, read).SetArgDisplayNames(name);
     }

@@ -2,7 +2,6 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Quantization;

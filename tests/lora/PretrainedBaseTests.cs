@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;

@@ -3,6 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;

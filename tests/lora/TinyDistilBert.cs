@@ -2,9 +2,9 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
 

@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
@@ -84,7 +85,7 @@ public class TrainingFolderTests
         Assert.That((options.GetProperty("method").GetString(), options.GetProperty("weight-decay").GetSingle(), options.GetProperty("max-length").GetInt32(), options.GetProperty("train-head").GetBoolean()),
             Is.EqualTo(("lora", 0.01f, 16, true)));
         Assert.That(json.RootElement.GetProperty("steps").GetInt32(), Is.EqualTo(8));
-        Assert.That(TrainingFolder.ReadLabels(folder.File("out")), Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(RunFiles.ReadLabels(folder.File("out")), Is.EqualTo(new[] { "neg", "pos" }));
         var lines = File.ReadAllLines(Path.Combine(folder.File("out"), "metrics.jsonl"));
         Assert.That(lines, Has.Length.EqualTo(8));
         Assert.That(JsonDocument.Parse(lines[^1]).RootElement.GetProperty("step").GetInt32(), Is.EqualTo(8));

@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Lora;
 

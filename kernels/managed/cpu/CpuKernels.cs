@@ -41,6 +41,9 @@ internal sealed unsafe partial class CpuKernels : IBackend
     /// <summary>The code path and the width of its registers: each has its own order of additions, whatever the number of threads.</summary>
     public string Arithmetic => $"CPU, {InstructionSet.Name()}{(InstructionSet == InstructionSet.Portable ? $", {System.Numerics.Vector<byte>.Count} bytes" : "")}";
 
+    /// <inheritdoc/>
+    public bool UsesHostMemory => true;
+
     /// <summary>What the pool holds and what is lent out of it.</summary>
     public MemoryUse Memory => memory.Use;
 

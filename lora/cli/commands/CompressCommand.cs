@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.DistilBert;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 

@@ -4,6 +4,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;

@@ -3,6 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using LoraScratch.Lora.Training;
+using LoraScratch.Lora.Classification;
 
 namespace LoraScratch.Cli;
 

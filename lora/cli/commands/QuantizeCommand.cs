@@ -3,10 +3,10 @@ using System.Globalization;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Quantization;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
@@ -85,11 +85,11 @@ internal sealed class QuantizeCommand
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
         var before = measure?.Invoke();
         var texts = parsed.GetValue(calibration) is { Length: > 0 } paths ? CalibrationTexts(parsed, paths, classifier) : null;
-        var bytesBefore = ModelQuantizer.Bytes(classifier.Model);
+        var bytesBefore = classifier.Model.WeightBytes();
         var quantized = isDynamic ? QuantizeDynamically(classifier, layers, texts, cancellation) : Quantize(classifier, layers, settings, texts, cancellation);
         ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer, withHead: !classifier.IsHeadDrawn);
         QuantizationReport.Print(quantized, isDynamic ? "dynamic INT8" : settings.Format.ToString(), Console.Out);
-        var bytesAfter = ModelQuantizer.Bytes(classifier.Model);
+        var bytesAfter = classifier.Model.WeightBytes();
         Console.WriteLine($"whole model in memory: {Text.Bytes(bytesBefore)} → {Text.Bytes(bytesAfter)} ({Text.Percent((double)bytesAfter / bytesBefore)}), in {folder}");
         if (before is not null)
         {
@@ -101,7 +101,7 @@ internal sealed class QuantizeCommand
 
     private static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier, IReadOnlyList<QuantizableLayer> layers, QuantizationSettings settings, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
     {
-        using var heard = texts is null ? null : Calibration.Of(classifier, layers, texts, cancellation);
+        using var heard = texts is null ? null : Calibration.Of(layers, () => classifier.Run(texts, cancellation: cancellation));
         return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard, layer =>
         {
             cancellation.ThrowIfCancellationRequested();

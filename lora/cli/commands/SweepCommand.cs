@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
+using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Training;
 

@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
-using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -113,7 +113,7 @@ internal sealed class TrainCommand
 
     private static void Describe(Trainer trainer, TrainingData texts, TextClassifier classifier, string backend)
     {
-        Console.Error.WriteLine($"{Text.Count(trainer.TrainableParameters)} trainable of {Text.Count(ModelQuantizer.Parameters(classifier.Model))} parameters; {Text.Count(texts.Train.Examples.Count)} texts ({Text.Count(texts.Train.Tokens)} tokens"
+        Console.Error.WriteLine($"{Text.Count(trainer.TrainableParameters)} trainable of {Text.Count(classifier.Model.CountWeights())} parameters; {Text.Count(texts.Train.Examples.Count)} texts ({Text.Count(texts.Train.Tokens)} tokens"
             + $"{(texts.Train.Truncated > 0 ? $", {Text.Count(texts.Train.Truncated)} texts cut" : "")}) to train, {Text.Count(texts.Validation?.Examples.Count ?? 0)} to validate; {backend}");
     }
 

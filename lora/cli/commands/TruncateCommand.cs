@@ -3,8 +3,8 @@ using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 

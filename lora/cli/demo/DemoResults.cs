@@ -1,6 +1,7 @@
 using LoraScratch.Cli.Charts;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli.Demo;

@@ -2,6 +2,7 @@ using LoraScratch.Cli.Tables;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 

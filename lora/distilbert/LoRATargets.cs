@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
 
-namespace LoraScratch.Lora.Training;
+namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>The tutorials' names for the layers of DistilBERT that can get LoRA.</summary>
 public static class LoRATargets

@@ -1,8 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using LoraScratch.Engine;
 
-namespace LoraScratch.Lora;
+namespace LoraScratch.Engine.NN;
 
 /// <summary>Which modules of a model are meant, by their paths. A string converts to <see cref="Named"/>, as in a list of PEFT's target_modules.</summary>
 public abstract record ModulePattern

@@ -1,6 +1,6 @@
 using LoraScratch.Engine.LinearAlgebra;
 
-namespace LoraScratch.Lora.Compression;
+namespace LoraScratch.Lora;
 
 /// <summary>
 /// A weight, or a change of one, as two thin factors: W [out, in] ≈ (A·B)ᵀ with A [in, k] and B [k, out]. Of W = U·diag(σ)·Vᵀ they are A = V_k, whose columns are orthonormal, and B = (U_k·diag(σ_k))ᵀ,

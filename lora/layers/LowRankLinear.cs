@@ -1,7 +1,8 @@
 using LoraScratch.Engine;
+using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Engine.NN;
 
-namespace LoraScratch.Lora.Compression;
+namespace LoraScratch.Lora;
 
 /// <summary>
 /// A linear layer whose weight is a product of two thin ones, W = U·D with D [k, in] and U [out, k]: y = (x·Dᵀ)·Uᵀ + b. Two <see cref="Linear"/> layers, one after the other, and named as such:
@@ -41,8 +42,8 @@ public sealed class LowRankLinear : Layer
             throw new ShapeMismatchException($"LowRankLinear: factors of a [{factors.OutFeatures}, {factors.InFeatures}] weight do not fit {linear.Weight.Shape}.");
         }
         var layer = new LowRankLinear(
-            new Linear(new Parameter("weight", Adapters.PeftAdapter.Transposed(factors.A, factors.InFeatures, k), new Shape(k, factors.InFeatures), backend), null),
-            new Linear(new Parameter("weight", Adapters.PeftAdapter.Transposed(factors.B, k, factors.OutFeatures), new Shape(factors.OutFeatures, k), backend), linear.Bias));
+            new Linear(new Parameter("weight", RowMajor.Transposed(factors.A, factors.InFeatures, k), new Shape(k, factors.InFeatures), backend), null),
+            new Linear(new Parameter("weight", RowMajor.Transposed(factors.B, k, factors.OutFeatures), new Shape(factors.OutFeatures, k), backend), linear.Bias));
         layer.Train(linear.IsTraining);
         return layer;
     }

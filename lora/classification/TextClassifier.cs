@@ -4,7 +4,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 
-namespace LoraScratch.Lora.Training;
+namespace LoraScratch.Lora.Classification;
 
 /// <summary>
 /// A model with its tokenizer: texts in, classes out. Any number of threads may ask it at a time, and each gets the answers that it would get alone;

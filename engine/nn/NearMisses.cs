@@ -1,4 +1,4 @@
-namespace LoraScratch.Lora;
+namespace LoraScratch.Engine.NN;
 
 /// <summary>What a name that is not there may have been meant to be.</summary>
 internal static class NearMisses

@@ -1,0 +1,38 @@
+using System.Text.Json;
+using LoraScratch.Engine;
+
+namespace LoraScratch.Lora.Data;
+
+/// <summary>The files that a training run leaves beside the weights: who wrote a folder, and for which classes.</summary>
+public static class RunFiles
+{
+    /// <summary>Name of the file with options, classes and outcome.</summary>
+    public const string OptionsName = "training.json";
+
+    /// <summary>Name of the file with every step.</summary>
+    public const string MetricsName = "metrics.jsonl";
+
+    /// <summary>The names of the classes that an adapter was trained for, which PEFT's format has no place for.</summary>
+    /// <param name="folder">An adapter folder.</param>
+    /// <returns>The names, or null where no training.json says them.</returns>
+    /// <exception cref="InputException">training.json is no such file.</exception>
+    public static IReadOnlyList<string>? ReadLabels(string folder)
+    {
+        var path = Path.Combine(folder, OptionsName);
+        if (!File.Exists(path))
+            return null;
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(path));
+            return [.. json.RootElement.GetProperty("labels").EnumerateArray().Select(label => label.GetString()!)];
+        }
+        catch (Exception trouble) when (trouble is JsonException or InvalidOperationException or KeyNotFoundException)
+        {
+            throw new InputException($"{path}: a list of names under \"labels\" is expected: {trouble.Message} Delete the file if another program wrote it.");
+        }
+        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {trouble.Message}");
+        }
+    }
+}
