@@ -30,6 +30,6 @@ public sealed record GpuDevice(GpuKind Kind, int? Index, string Name, string? Pr
     /// <summary>Whether <see cref="GpuDevices.Open"/> takes it.</summary>
     public bool IsUsable => Problem is null;
 
-    /// <summary>What --device calls it, such as "cuda:0"; "cuda" where the kind has no device.</summary>
+    /// <summary>What the option device calls it, such as "cuda:0"; "cuda" where the kind has no device.</summary>
     public string Id => Kind.Id() + (Index is { } index ? $":{index}" : "");
 }

@@ -120,10 +120,10 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     public int LongestText(int? maxLength)
     {
         if (maxLength < 3)
-            throw new InputException($"--max-length is {maxLength}; expected at least 3: [CLS], one token, [SEP].");
+            throw new InputException($"Option 'max-length' is {maxLength}; expected at least 3: [CLS], one token, [SEP].");
         var positions = Model.Config.MaxPositions;
         return maxLength > positions
-            ? throw new InputException($"--max-length is {maxLength}; the model has {positions} positions (max_position_embeddings). Give at most that.")
+            ? throw new InputException($"Option 'max-length' is {maxLength}; the model has {positions} positions (max_position_embeddings). Give at most that.")
             : maxLength ?? Math.Min(512, positions);
     }
 
@@ -139,7 +139,7 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         var logits = Model.Forward(tokens).ToArray();
         if (Array.FindIndex(logits, logit => !float.IsFinite(logit)) is >= 0 and var wrong)
             throw new InputException(FormattableString.Invariant(
-                $"The model's logits are {logits[wrong]} where numbers are expected: its training has diverged, or its weights are damaged. Train with a lower --lr, or clip the gradients (--clip 1)."));
+                $"The model's logits are {logits[wrong]} where numbers are expected: its training has diverged, or its weights are damaged. Train with a lower option 'lr', or clip the gradients (option 'clip' 1)."));
         return [.. logits.Chunk(Labels.Count)];
     }
 

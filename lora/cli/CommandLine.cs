@@ -47,7 +47,7 @@ internal static class CommandLine
         catch (Exception e) when (e is InputException or DeviceException or IOException or UnauthorizedAccessException or RegexMatchTimeoutException)
         {
             // What the user can mend: the message says all there is to say.
-            Console.Error.WriteLine($"error: {Terminal.Printable(e.Message)}");
+            Console.Error.WriteLine($"error: {Terminal.Printable(Terminal.WithFlags(e.Message))}");
             return 1;
         }
     }
@@ -138,10 +138,16 @@ internal sealed class ExampleCommand(string name, string description, params str
 }
 
 /// <summary>Where messages for people go, so that standard output stays clean for data.</summary>
-internal static class Terminal
+internal static partial class Terminal
 {
     /// <summary>The text without control characters: a name in a stranger's file must not be able to steer the reader's terminal.</summary>
     public static string Printable(string text) => string.Concat(text.Select(letter => letter != '\n' && char.IsControl(letter) ? $"\\u{(int)letter:X4}" : $"{letter}"));
+
+    /// <summary>A message of the library, which calls an option by its name, as it is typed here: option 'lr' is --lr.</summary>
+    public static string WithFlags(string message) => OptionName().Replace(message, "--$1");
+
+    [GeneratedRegex("[Oo]ption '([a-z]+(?:-[a-z]+)*)'")]
+    private static partial Regex OptionName();
 
     /// <summary>Standard error, with colours and live bars where it is a terminal.</summary>
     public static IAnsiConsole Error { get; } = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });

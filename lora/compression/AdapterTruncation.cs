@@ -55,8 +55,8 @@ public sealed class AdapterTruncation
     /// <summary>The rank of each layer: the same for all, but no more than it has.</summary>
     /// <exception cref="InputException">It is less than 1, or more than any layer has.</exception>
     public IReadOnlyList<int> RanksUpTo(int rank) => rank > Rank
-        ? throw new InputException($"--rank is {rank}; the adapter {source} has rank {Rank}, and more cannot come of it. Give at most that.")
-        : rank < 1 ? throw new InputException($"--rank is {rank}; expected at least 1.")
+        ? throw new InputException($"Option 'rank' is {rank}; the adapter {source} has rank {Rank}, and more cannot come of it. Give at most that.")
+        : rank < 1 ? throw new InputException($"Option 'rank' is {rank}; expected at least 1.")
         : [.. Layers.Select(layer => Math.Min(rank, layer.Decomposition.Values.Count))];
 
     /// <summary>The rank of each layer: the smallest that keeps a share of its energy.</summary>

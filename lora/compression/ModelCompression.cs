@@ -122,7 +122,7 @@ public sealed class ModelCompression
     public IReadOnlyList<int?> ByRank(int rank)
     {
         RankRules.Check(rank, null);
-        return RequireSaving([.. Layers.Select(layer => rank <= layer.LargestSavingRank ? rank : (int?)null)], $"--rank {rank}");
+        return RequireSaving([.. Layers.Select(layer => rank <= layer.LargestSavingRank ? rank : (int?)null)], $"option 'rank' {rank}");
     }
 
     /// <summary>In every layer the smallest rank that keeps a share of ‖W‖²_F, where it saves anything.</summary>
@@ -132,7 +132,7 @@ public sealed class ModelCompression
     {
         RankRules.Check(null, share);
         return RequireSaving([.. Layers.Select(layer => layer.RankForEnergy(share) is var rank && rank <= layer.LargestSavingRank ? rank : (int?)null)],
-            string.Create(CultureInfo.InvariantCulture, $"--energy {share}"));
+            string.Create(CultureInfo.InvariantCulture, $"option 'energy' {share}"));
     }
 
     /// <summary>The ranks with the smallest error for which all weights of the model fit a number of bytes, as float32.</summary>
@@ -143,7 +143,7 @@ public sealed class ModelCompression
         var left = bytes / sizeof(float) - Numbers(ranks);
         if (left < 0)
         {
-            throw new InputException($"--bytes is {bytes}; with rank 1 in every targeted layer the model still takes {sizeof(float) * Numbers(ranks)}. Give at least that, or more --targets.");
+            throw new InputException($"Option 'bytes' is {bytes}; with rank 1 in every targeted layer the model still takes {sizeof(float) * Numbers(ranks)}. Give at least that, or more option 'targets'.");
         }
         var steps = new PriorityQueue<int, double>();               // layers, the one whose next step takes off the most error for a number first
         for (var i = 0; i < Layers.Count; i++)
@@ -160,7 +160,7 @@ public sealed class ModelCompression
                 Enqueue(next);
             }
         }
-        return RequireSaving(ranks, $"--bytes {bytes}");
+        return RequireSaving(ranks, $"option 'bytes' {bytes}");
 
         void Enqueue(int i)
         {

@@ -61,7 +61,7 @@ public sealed class TextCorpus
             sources.Add(new CorpusSource(path, kept + left + repeated, kept, left, seenExcluded.Count, repeated));
         }
         if (texts.Count == 0)
-            throw new InputException($"--data: no text is left of {string.Join(", ", sources.Select(source => $"{source.Path} ({source.Describe()})"))}. Give other data, or exclude less.");
+            throw new InputException($"Option 'data': no text is left of {string.Join(", ", sources.Select(source => $"{source.Path} ({source.Describe()})"))}. Give other data, or exclude less.");
         return new TextCorpus(texts, sources, excluded.Count);
     }
 

@@ -20,7 +20,7 @@ public sealed record VocabularyOptions(int Size, int MinimumFrequency = 2, int A
     private static void Require(bool holds, string option, int found, string expected)
     {
         if (!holds)
-            throw new InputException($"--{option} is {found}; expected {expected}.");
+            throw new InputException($"Option '{option}' is {found}; expected {expected}.");
     }
 }
 

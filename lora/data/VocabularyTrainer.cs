@@ -87,7 +87,7 @@ internal sealed class VocabularyTrainer
     {
         var characters = words.SelectMany(Characters).Distinct().OrderBy(piece => piece.Length > 2 && piece.StartsWith("##", StringComparison.Ordinal)).ThenBy(piece => piece, StringComparer.Ordinal).ToArray();
         if (pieces.Count + characters.Length > options.Size)
-            throw new InputException($"--size is {options.Size}, and the special tokens and single characters of these texts alone are {pieces.Count + characters.Length}. Take a larger size, or fewer characters (--alphabet, --min-frequency).");
+            throw new InputException($"Option 'size' is {options.Size}, and the special tokens and single characters of these texts alone are {pieces.Count + characters.Length}. Take a larger size, or fewer characters (option 'alphabet', option 'min-frequency').");
         foreach (var character in characters)
             Add(character);
     }

@@ -37,13 +37,13 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
     public void Check()
     {
         if (Methods.Count == 0 || Methods.Distinct().Count() != Methods.Count)
-            throw new InputException("--methods: expected some of lora, qa-lora, last-layers, full, each once.");
+            throw new InputException("Option 'methods': expected some of lora, qa-lora, last-layers, full, each once.");
         if (LearningRates.Count == 0 || LearningRates.Distinct().Count() != LearningRates.Count)
-            throw new InputException("--lr: expected one or more learning rates, each once.");
+            throw new InputException("Option 'lr': expected one or more learning rates, each once.");
         if (Seeds < 1)
-            throw new InputException($"--seeds is {Seeds}; expected at least 1.");
+            throw new InputException($"Option 'seeds' is {Seeds}; expected at least 1.");
         if (ChoosingSeeds < 1 || ChoosingSeeds > Seeds)
-            throw new InputException($"--lr-seeds is {ChoosingSeeds}; expected 1 to {Seeds}, the number of seeds.");
+            throw new InputException($"Option 'lr-seeds' is {ChoosingSeeds}; expected 1 to {Seeds}, the number of seeds.");
         foreach (var run in Methods.SelectMany(method => LearningRates.SelectMany(rate => Runs(method, rate))))
             run.Options.Check();
     }

@@ -25,9 +25,9 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
     public void Check()
     {
         if (Validation is not (> 0 and < 1))
-            throw new InputException(FormattableString.Invariant($"--validation is {Validation}; expected a share between 0 and 1: it chooses epochs and learning rates."));
+            throw new InputException(FormattableString.Invariant($"Option 'validation' is {Validation}; expected a share between 0 and 1: it chooses epochs and learning rates."));
         if (!(Test > 0 && Validation + Test < 1))
-            throw new InputException(FormattableString.Invariant($"--test is {Test}; expected a share above 0 that, with --validation {Validation}, leaves texts to train on."));
+            throw new InputException(FormattableString.Invariant($"Option 'test' is {Test}; expected a share above 0 that, with option 'validation' {Validation}, leaves texts to train on."));
     }
 
     /// <summary>Parts a data set.</summary>

@@ -38,9 +38,9 @@ public sealed class ExperimentFolder
     {
         var exists = File.Exists(System.IO.Path.Combine(path, IdentityName));
         if (resume && !exists)
-            throw new InputException($"{path}: there is no experiment to go on with (no {IdentityName}). Leave --resume out to begin one.");
+            throw new InputException($"{path}: there is no experiment to go on with (no {IdentityName}). Leave option 'resume' out to begin one.");
         if (!resume && exists)
-            throw new InputException($"{path}: an experiment is stored here. Go on with it by --resume, or choose another folder.");
+            throw new InputException($"{path}: an experiment is stored here. Go on with it by option 'resume', or choose another folder.");
         if (!resume)
             AtomicFolder.Check(path);
     }

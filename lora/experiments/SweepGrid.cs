@@ -54,7 +54,7 @@ public sealed record SweepGrid
     public IReadOnlyList<SweepPoint> Choose(int? count, ulong seed)
     {
         if (count is < 1 || count > Count)
-            throw new InputException($"--runs is {count}; expected 1 to {Count}, the points of the grid.");
+            throw new InputException($"Option 'runs' is {count}; expected 1 to {Count}, the points of the grid.");
         var points = Points;
         return count is null ? points : [.. Permutation.Random(Count, seed, Permutation.SweepStream).Take(count.Value).Order().Select(i => points[i])];
     }
@@ -63,10 +63,10 @@ public sealed record SweepGrid
     /// <exception cref="InputException">The message names the option.</exception>
     public void Check()
     {
-        Require(Ranks.Count > 0 && Ranks.All(rank => rank >= 1) && Ranks.Distinct().Count() == Ranks.Count, "--ranks: expected whole numbers from 1, each once");
-        Require(Alphas.Count > 0 && Alphas.All(alpha => alpha > 0) && Alphas.Distinct().Count() == Alphas.Count, "--alphas: expected numbers above 0, each once");
-        Require(!Always.Intersect(Varied).Any(), $"--always and --vary both name {string.Join(", ", Always.Intersect(Varied))}: a layer is adapted by every point or by some");
-        Require(Always.Count > 0, "--always: expected one layer at least");
+        Require(Ranks.Count > 0 && Ranks.All(rank => rank >= 1) && Ranks.Distinct().Count() == Ranks.Count, "Option 'ranks': expected whole numbers from 1, each once");
+        Require(Alphas.Count > 0 && Alphas.All(alpha => alpha > 0) && Alphas.Distinct().Count() == Alphas.Count, "Option 'alphas': expected numbers above 0, each once");
+        Require(!Always.Intersect(Varied).Any(), $"Option 'always' and option 'vary' both name {string.Join(", ", Always.Intersect(Varied))}: a layer is adapted by every point or by some");
+        Require(Always.Count > 0, "Option 'always': expected one layer at least");
     }
 
     private static void Require(bool holds, string message)

@@ -49,7 +49,7 @@ public sealed class SweepTable
         else if (lines[0] != Header)
             throw new InputException($"{path}, line 1: expected the columns {Header}. Another program has changed the table; begin anew in another folder.");
         for (var i = 1; i < lines.Length; i++)
-            table.rows.Add(Parse(lines[i]) ?? throw new InputException($"{path}, line {i + 1}: '{lines[i]}' is no row of this table. Delete the line, and its run is repeated with --resume."));
+            table.rows.Add(Parse(lines[i]) ?? throw new InputException($"{path}, line {i + 1}: '{lines[i]}' is no row of this table. Delete the line, and its run is repeated with option 'resume'."));
         return table;
     }
 
@@ -72,7 +72,7 @@ public sealed class SweepTable
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be written: {trouble.Message} The runs so far are in it; mend this and go on with --resume.");
+            throw new InputException($"{path}: cannot be written: {trouble.Message} The runs so far are in it; mend this and go on with option 'resume'.");
         }
     }
 

@@ -48,7 +48,7 @@ public sealed class Pretrainer : TrainingLoop
             (count, correct, loss, tokens) = (count + masked.Labels.Length, correct + right, loss + sum, tokens + batch.Tokens);
         }
         if (!double.IsFinite(loss))
-            throw new InputException(FormattableString.Invariant($"The loss on the texts laid aside is {loss}: the training has diverged. Lower --lr (now {Options.ResolvedLearningRate}), or clip the gradients (--clip 1)."));
+            throw new InputException(FormattableString.Invariant($"The loss on the texts laid aside is {loss}: the training has diverged. Lower option 'lr' (now {Options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
         return new Score(count, correct, loss / count, tokens, clock.Elapsed.TotalSeconds);
     }
 

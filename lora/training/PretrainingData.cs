@@ -28,11 +28,11 @@ public sealed record PretrainingData(IReadOnlyList<EncodedExample> Train, IReadO
         var aside = (int)Math.Round(options.Validation * texts.Count, MidpointRounding.AwayFromZero);
         var taken = Math.Min(options.Limit ?? int.MaxValue, texts.Count - aside);
         if (options.Validation > 0 && aside == 0 || taken < 1)
-            throw new InputException(FormattableString.Invariant($"--validation {options.Validation} of {texts.Count:N0} texts leaves one of the two parts empty. Give more texts, another share, or --validation 0."));
+            throw new InputException(FormattableString.Invariant($"Option 'validation' {options.Validation} of {texts.Count:N0} texts leaves one of the two parts empty. Give more texts, another share, or option 'validation' 0."));
         var train = Pieces(order.AsSpan(aside, taken));
         return train.Count > 0
             ? new PretrainingData(train, Pieces(order.AsSpan(0, aside)), taken, aside)
-            : throw new InputException("--data: the texts have no token that the vocabulary knows. Learn a vocabulary from them: lora vocabulary.");
+            : throw new InputException("Option 'data': the texts have no token that the vocabulary knows. Learn a vocabulary from them: lora vocabulary.");
 
         List<EncodedExample> Pieces(ReadOnlySpan<int> numbers)
         {

@@ -72,7 +72,7 @@ internal static class ResolvedOptions
         _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
     };
 
-    /// <summary>The name of a method, as --method takes it.</summary>
+    /// <summary>The name of a method, as the option takes it.</summary>
     public static string Name(TrainingMethod method) => method switch
     {
         TrainingMethod.LoRA => "lora",

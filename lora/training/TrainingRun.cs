@@ -189,19 +189,19 @@ internal sealed class TrainingRun : IDisposable
         {
             if (Array.Exists(parameter.ToArray(), value => !float.IsFinite(value)))
                 throw new InputException(FormattableString.Invariant(
-                    $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has diverged, and nothing is saved. Lower --lr (now {options.ResolvedLearningRate}), or clip the gradients (--clip 1)."));
+                    $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has diverged, and nothing is saved. Lower option 'lr' (now {options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
         }
     }
 
     private static LinearSchedule Schedule(int steps, TrainingOptions options)
     {
         if (options.Warmup >= steps && options.Warmup >= 1)
-            throw new InputException(FormattableString.Invariant($"--warmup is {options.Warmup} steps, and the run has {steps}: the learning rate would never reach --lr. Warm up for fewer steps, or name a share below 1."));
+            throw new InputException(FormattableString.Invariant($"Option 'warmup' is {options.Warmup} steps, and the run has {steps}: the learning rate would never reach option 'lr'. Warm up for fewer steps, or name a share below 1."));
         // A share never takes the whole run: its only step would have the learning rate 0.
         var warmup = options.Warmup < 1 ? Math.Min(steps - 1, Math.Ceiling(options.Warmup * steps)) : options.Warmup;
         return new LinearSchedule((int)warmup, steps, options.Schedule == ScheduleKind.Linear);
     }
 
     private InputException Diverged(float loss, float norm) => new(FormattableString.Invariant(
-        $"Step {metrics.Count + 1}: the loss is {loss} and the gradient norm {norm}: the training has diverged. Lower --lr (now {options.ResolvedLearningRate}), or clip the gradients (--clip 1)."));
+        $"Step {metrics.Count + 1}: the loss is {loss} and the gradient norm {norm}: the training has diverged. Lower option 'lr' (now {options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
 }

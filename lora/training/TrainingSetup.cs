@@ -100,7 +100,7 @@ public static class TrainingSetup
     {
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
         if (headIsAdapted && classifier.IsHeadDrawn && !options.AdaptDrawnHead)
-            throw new InputException("--targets has head, but the model's checkpoint has no classification head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is trained itself.");
+            throw new InputException("Option 'targets' has head, but the model's checkpoint has no classification head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is trained itself.");
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
         return AttachPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
@@ -131,9 +131,9 @@ public static class TrainingSetup
         var hasHead = adapter.Plan.Kept.Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
         if (!hasHead && (options.TrainHead == true || classifier.IsHeadDrawn))
         {
-            var trouble = options.TrainHead == true ? "--train-head true has nowhere to store the head" : "and neither has the model, whose head was drawn at random";
+            var trouble = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head" : "and neither has the model, whose head was drawn at random";
             adapter.Detach();
-            throw new InputException($"{folder}: the adapter has no head, {trouble}. Start a new adapter, or give a model with a trained head and leave --train-head out.");
+            throw new InputException($"{folder}: the adapter has no head, {trouble}. Start a new adapter, or give a model with a trained head and leave option 'train-head' out.");
         }
         if (hasHead)
             SetHeadTrainable(classifier.Model, options.TrainHead ?? true);
@@ -145,22 +145,22 @@ public static class TrainingSetup
     private static void RequireForm(AttachPlan plan, TrainingMethod method, IReadOnlyList<QuantizableLayer>? toQuantize = null)
     {
         if (RoundedOf(plan.Model) is { } rounded)
-            throw new InputException($"--method {ResolvedOptions.Name(method)} needs gradients, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
+            throw new InputException($"Option 'method' {ResolvedOptions.Name(method)} needs gradients, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
         bool IsQuantized(PlannedLayer layer) => layer.Linear is QuantizedLinear || toQuantize?.Any(other => other.Linear == layer.Linear) == true;
         if (plan.Layers.FirstOrDefault(layer => layer.Linear is not Embedding && IsQuantized(layer) != (method == TrainingMethod.QALoRA)) is not { } other)
             return;
         throw new InputException(method == TrainingMethod.QALoRA
-            ? $"--method qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of --targets, or quantise it as well (lora quantize --targets)."
-            : $"--method lora adapts float layers, and {other.Path} is quantised, {other.Linear}. Take --method qa-lora, whose update can be merged into such a layer.");
+            ? $"Option 'method' qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of option 'targets', or quantise it as well."
+            : $"Option 'method' lora adapts float layers, and {other.Path} is quantised, {other.Linear}. Take option 'method' qa-lora, whose update can be merged into such a layer.");
     }
 
     /// <summary>Refuses to train every weight of a model that has quantised ones.</summary>
     private static void RequireWeights(Module model)
     {
         if (RoundedOf(model) is { } rounded)
-            throw new InputException($"--method full trains every weight, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
+            throw new InputException($"Option 'method' full trains every weight, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
         if (QuantizedLinearOf(model) is { } quantized)
-            throw new InputException($"--method full trains every weight, and {quantized} is quantised: its codes stand still. Take --method qa-lora, or name the model that this one was made of.");
+            throw new InputException($"Option 'method' full trains every weight, and {quantized} is quantised: its codes stand still. Take option 'method' qa-lora, or name the model that this one was made of.");
     }
 
     /// <summary>The path of the first layer that rounds its inputs, or null.</summary>

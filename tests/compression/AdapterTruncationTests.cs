@@ -85,8 +85,8 @@ public sealed class AdapterTruncationTests
         Saved(folder, new LoRASettings(3, 3));
         var truncation = AdapterTruncation.Read(folder.File("adapter"));
         Assert.That(() => truncation.RanksUpTo(4), Throws.InstanceOf<InputException>().With.Message.Contains("the adapter").And.Message.Contains("has rank 3"));
-        Assert.That(() => truncation.RanksUpTo(0), Throws.InstanceOf<InputException>().With.Message.Contains("--rank is 0"));
-        Assert.That(() => truncation.RanksForEnergy(0), Throws.InstanceOf<InputException>().With.Message.Contains("--energy is 0"));
+        Assert.That(() => truncation.RanksUpTo(0), Throws.InstanceOf<InputException>().With.Message.Contains("Option 'rank' is 0"));
+        Assert.That(() => truncation.RanksForEnergy(0), Throws.InstanceOf<InputException>().With.Message.Contains("Option 'energy' is 0"));
         Assert.That(() => AdapterTruncation.Read(folder.File("none")), Throws.InstanceOf<InputException>().With.Message.Contains("there is no such folder"));
         var other = LoRAAdapter.Attach(new Classifier(new RandomStream(1)), new LoRASettings(2, 2), ["q_lin"], new RandomStream(2));
         Assert.That(() => truncation.ApplyTo(other, 1), Throws.ArgumentException.With.Message.Contains("of rank 2"));

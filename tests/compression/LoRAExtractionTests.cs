@@ -114,10 +114,10 @@ public sealed class LoRAExtractionTests
         Refused("None of the 2 layers", new Classifier(new RandomStream(1)), new ExtractionOptions { Rank = 2, Targets = Attention });
         Refused("classifier.weight is [2, 6] in the base and [3, 6] in the tuned model", new Classifier(new RandomStream(1), classes: 3), new ExtractionOptions { Rank = 2, Targets = Attention });
         Refused("the target 'q_linn' meets no layer", Tuned(), new ExtractionOptions { Rank = 2, Targets = ["q_linn"] });
-        Refused("Neither --rank nor --energy", Tuned(), new ExtractionOptions { Targets = Attention });
+        Refused("Neither option 'rank' nor option 'energy'", Tuned(), new ExtractionOptions { Targets = Attention });
         Refused("both given", Tuned(), new ExtractionOptions { Rank = 1, Energy = 0.5, Targets = Attention });
-        Refused("--energy is 1.5", Tuned(), new ExtractionOptions { Energy = 1.5, Targets = Attention });
-        Refused("--rank is 0", Tuned(), new ExtractionOptions { Rank = 0, Targets = Attention });
+        Refused("Option 'energy' is 1.5", Tuned(), new ExtractionOptions { Energy = 1.5, Targets = Attention });
+        Refused("Option 'rank' is 0", Tuned(), new ExtractionOptions { Rank = 0, Targets = Attention });
     }
 
     internal static void Randomize(LoRAAdapter adapter)

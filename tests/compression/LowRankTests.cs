@@ -95,7 +95,7 @@ public sealed class LowRankTests
         }
         Assert.That(ranks, Has.Some.Null.And.Some.Not.Null, "the small head saves nothing");
         Assert.That(() => compression.ByEnergy(1), Throws.InstanceOf<InputException>().With.Message.Contains("saves nothing"));
-        Assert.That(() => compression.ByRank(6), Throws.InstanceOf<InputException>().With.Message.Contains("--rank 6 saves nothing").And.Message.Contains("5 for [12, 12]"));
+        Assert.That(() => compression.ByRank(6), Throws.InstanceOf<InputException>().With.Message.Contains("option 'rank' 6 saves nothing").And.Message.Contains("5 for [12, 12]"));
         Assert.That(compression.ByRank(5), Has.Some.EqualTo(5));
     }
 

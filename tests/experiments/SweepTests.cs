@@ -28,7 +28,7 @@ public class SweepTests : ExperimentTests
         Assert.That(Names(20, 1), Is.SubsetOf(Names(50, 1)).And.Unique);
         Assert.That(Names(20, 2), Is.Not.EqualTo(Names(20, 1)));
         Assert.That(grid.Choose(576, 5).Select(point => point.Name), Is.EqualTo(grid.Points.Select(point => point.Name)), "in the order of the grid");
-        Assert.That(() => grid.Choose(577, 1), Throws.TypeOf<InputException>().With.Message.Contains("--runs is 577; expected 1 to 576"));
+        Assert.That(() => grid.Choose(577, 1), Throws.TypeOf<InputException>().With.Message.Contains("Option 'runs' is 577; expected 1 to 576"));
     }
 
     [Test]

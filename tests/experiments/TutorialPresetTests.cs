@@ -87,8 +87,8 @@ public class TutorialPresetTests
         Assert.That(train.Examples.Concat(validation.Examples).Concat(test.Examples).Select(example => example.Text).Distinct().Count(), Is.EqualTo(1000), "no row twice");
     }
 
-    [TestCase(0, 0.2, "--validation is 0")]
-    [TestCase(0.1, 0.95, "--test is 0.95")]
+    [TestCase(0, 0.2, "Option 'validation' is 0")]
+    [TestCase(0.1, 0.95, "Option 'test' is 0.95")]
     public void Shares_that_leave_a_part_empty_are_refused(double validation, double test, string expected) =>
         Assert.That(() => new SplitOptions(SplitRule.Stratified, validation, test).Check(), Throws.TypeOf<InputException>().With.Message.Contains(expected));
 

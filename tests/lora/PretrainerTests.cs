@@ -100,7 +100,7 @@ public class PretrainerTests
             File.Delete(folder.File("run"));
         }
         Run(new CheckpointOptions(folder.File("run")), 2);
-        Assert.That(() => Run(new CheckpointOptions(folder.File("run"), Resume: true), wholeWords: true), Throws.TypeOf<InputException>().With.Message.Contains("--whole-words was false and is true now"));
+        Assert.That(() => Run(new CheckpointOptions(folder.File("run"), Resume: true), wholeWords: true), Throws.TypeOf<InputException>().With.Message.Contains("option 'whole-words' was false and is true now"));
     }
 
     [Test]
@@ -152,7 +152,7 @@ public class PretrainerTests
         Assert.That((data.TrainTexts, data.ValidationTexts), Is.EqualTo((31, 10)));
         Assert.That(data.Train.Concat(data.Validation).Sum(piece => piece.TokenIds.Length - 2), Is.EqualTo(Enumerable.Range(0, 40).Sum(i => 5 + i)));
         Assert.That(PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), 24, Options with { Validation = 0.25, Limit = 3 }).TrainTexts, Is.EqualTo(3));
-        Assert.That(() => PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), 24, Options with { Validation = 0.001 }), Throws.TypeOf<InputException>().With.Message.Contains("--validation 0.001"));
+        Assert.That(() => PretrainingData.Prepare(texts, Tokenizer, new TokenMasking(Tokenizer), 24, Options with { Validation = 0.001 }), Throws.TypeOf<InputException>().With.Message.Contains("Option 'validation' 0.001"));
     }
 
     private static DistilBertForMaskedLM Model(float dropout = 0.1f) =>

@@ -100,17 +100,17 @@ public class ResumeTests
     {
         TestCaseData Other(string expected, TrainingOptions? options = null, ulong model = 3, EncodedExample[]? train = null, EncodedExample[]? validation = null) =>
             new TestCaseData(options ?? Options, model, train ?? Train, validation ?? Validation, expected).SetArgDisplayNames(expected);
-        yield return Other("--lr was 0.02 and is 0.01 now", Options with { LearningRate = 0.01f });
-        yield return Other("--rank was 4 and is 5 now", Options with { Lora = new LoRASettings(5, 6, Dropout: 0.2f) });
-        yield return Other("--targets was query,value and is query now", Options with { Targets = ["query"] });
-        yield return Other("--epochs was 3 and is 4 now", Options with { Epochs = 4 });
-        yield return Other("--max-steps was not given and is 9 now", Options with { MaxSteps = 9 });
-        yield return Other("--method was lora and is last-layers now", Options with { Method = TrainingMethod.LastLayers });
-        yield return Other("--optimizer was adamw and is adam now", Options with { Optimizer = OptimizerKind.Adam, WeightDecay = 0.01f });
-        yield return Other("--seed was 5 and is 6 now", Options with { Seed = 6 });
+        yield return Other("option 'lr' was 0.02 and is 0.01 now", Options with { LearningRate = 0.01f });
+        yield return Other("option 'rank' was 4 and is 5 now", Options with { Lora = new LoRASettings(5, 6, Dropout: 0.2f) });
+        yield return Other("option 'targets' was query,value and is query now", Options with { Targets = ["query"] });
+        yield return Other("option 'epochs' was 3 and is 4 now", Options with { Epochs = 4 });
+        yield return Other("option 'max-steps' was not given and is 9 now", Options with { MaxSteps = 9 });
+        yield return Other("option 'method' was lora and is last-layers now", Options with { Method = TrainingMethod.LastLayers });
+        yield return Other("option 'optimizer' was adamw and is adam now", Options with { Optimizer = OptimizerKind.Adam, WeightDecay = 0.01f });
+        yield return Other("option 'seed' was 5 and is 6 now", Options with { Seed = 6 });
         yield return Other("Name the model", model: 4);
-        yield return Other("--data gave 26 texts to train on", train: TinyDistilBert.Sentences(26, 3));
-        yield return Other("--data gave 12 texts laid aside for validation", validation: TinyDistilBert.Sentences(11, 2));
+        yield return Other("option 'data' gave 26 texts to train on", train: TinyDistilBert.Sentences(26, 3));
+        yield return Other("option 'data' gave 12 texts laid aside for validation", validation: TinyDistilBert.Sentences(11, 2));
     }
 
     [TestCaseSource(nameof(OtherRuns))]
@@ -122,7 +122,7 @@ public class ResumeTests
         var classifier = TinyDistilBert.Classifier(model);
         TrainingSetup.Prepare(classifier, options);
         Assert.That(() => new Trainer(classifier, options).Train(train, validation, checkpoint: new CheckpointOptions(folder.File("run"), Resume: true)),
-            Throws.TypeOf<InputException>().With.Message.Contains(expected).And.Message.Contains("--resume").And.Message.Contains(folder.File("run")));
+            Throws.TypeOf<InputException>().With.Message.Contains(expected).And.Message.Contains("option 'resume'").And.Message.Contains(folder.File("run")));
         Assert.That(File.ReadAllBytes(folder.File("run")), Is.EqualTo(bytes), "the saved run is not lost");
     }
 
@@ -153,7 +153,7 @@ public class ResumeTests
         using var folder = new TemporaryFolder();
         Assert.That(() => Run(Options, true, new CheckpointOptions(folder.File("run"), Resume: true)), Throws.TypeOf<InputException>().With.Message.Contains("there is no saved run"));
         Run(Options, true, new CheckpointOptions(folder.File("run")), stopAfter: 2);
-        Assert.That(() => Run(Options, true, new CheckpointOptions(folder.File("run"))), Throws.TypeOf<InputException>().With.Message.Contains("by --resume, or delete"));
+        Assert.That(() => Run(Options, true, new CheckpointOptions(folder.File("run"))), Throws.TypeOf<InputException>().With.Message.Contains("by option 'resume', or delete"));
     }
 
     [Test]

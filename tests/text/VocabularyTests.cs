@@ -102,7 +102,7 @@ public class VocabularyTests
 
     [Test]
     public void A_size_below_the_alphabet_is_refused() =>
-        Assert.That(() => Learn(Sentences(300), new VocabularyOptions(20)), Throws.TypeOf<InputException>().With.Message.Contains("--size is 20").And.Message.Contains("--alphabet"));
+        Assert.That(() => Learn(Sentences(300), new VocabularyOptions(20)), Throws.TypeOf<InputException>().With.Message.Contains("Option 'size' is 20").And.Message.Contains("option 'alphabet'"));
 
     private static IReadOnlyList<string> Learn(IEnumerable<string> texts, VocabularyOptions options)
     {

@@ -31,7 +31,7 @@ internal static class AdapterCommand
             var findings = AdapterCheck.Run(path, source is null ? null : ModelOptions.LoadModel(source, backend, labels: ClassesOf(path, source)).Model);
             foreach (var finding in findings)
             {
-                Console.WriteLine($"{finding.Kind.ToString().ToLowerInvariant()}: {Terminal.Printable(finding.Message)}");
+                Console.WriteLine($"{finding.Kind.ToString().ToLowerInvariant()}: {Terminal.Printable(Terminal.WithFlags(finding.Message))}");
             }
             var (errors, warnings) = (findings.Count(finding => finding.Kind == FindingKind.Error), findings.Count(finding => finding.Kind == FindingKind.Warning));
             Console.WriteLine($"{path}: {Counted(errors, "error")}, {Counted(warnings, "warning")}");
