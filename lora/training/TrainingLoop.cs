@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
@@ -54,6 +53,9 @@ public abstract class TrainingLoop
 
     internal IReadOnlyList<(string Path, Parameter Parameter)> Trainable { get; }
 
+    /// <summary>What <see cref="Estimate"/> measures with.</summary>
+    internal virtual TimeProvider Clock => TimeProvider.System;
+
     /// <summary>Forward and backward of the batches of one step; the gradients add to those that are there. Must depend on nothing but the model, the dropout stream, the batches and the epoch.</summary>
     /// <param name="group">At least one batch.</param> <param name="epoch">From 1.</param>
     /// <returns>The loss: the mean over everything in the group that has one, so that the sizes of the batches do not matter.</returns>
@@ -67,8 +69,10 @@ public abstract class TrainingLoop
     internal abstract IReadOnlyDictionary<string, object?> IdentifyingOptions();
 
     /// <summary>
-    /// Measures batches that double in size up to those of the run, and forgets what they did: the run's results stay the same, bit for bit. It ends as soon as it has taken a hundredth of the
-    /// time that it foretells, or a fifth of a second if that is more, so that a short run is not waited for.
+    /// Measures batches of one text and of as many of the run's as time allows, and forgets what they
+    /// did: the run's results stay the same, bit for bit. After the first text, without which nothing
+    /// is known, it takes a hundredth of the time that it foretells, or a fifth of a second if that is
+    /// more, so that a short run is not waited for.
     /// </summary>
     /// <param name="train">At least one text.</param>
     /// <exception cref="InvalidOperationException">The model predicts, or is changed or trained on another thread.</exception>
@@ -76,44 +80,57 @@ public abstract class TrainingLoop
     {
         const double share = 0.01, worthwhile = 0.2;
         var (steps, stepsOfEpoch) = Length(new BatchSampler(train, Options.BatchSize), Options);
-        var estimate = new RunEstimate(steps, train.Sum(text => (double)text.TokenIds.Length) * steps / stepsOfEpoch, 0);
+        var tokensOfEpoch = train.Sum(text => (double)text.TokenIds.Length);
+        var estimate = new RunEstimate(steps, tokensOfEpoch * steps / stepsOfEpoch, 0);
         var states = RandomStreams().Select(stream => (Stream: stream, stream.Seed, stream.Position)).ToArray();
         return InTrainingMode(() =>
         {
-            Measure(train, 1);                                                  // not counted: the code is compiled here
             var spent = 0.0;
-            foreach (var size in SizesToMeasure(Math.Min(Options.BatchSize, train.Count)))
+            for (var size = 1; size > 0; size = LargestAffordable(size, spent))
             {
-                var (tokens, seconds) = Measure(train, size);
-                estimate = estimate with { TokensPerSecond = tokens / seconds };
-                spent += seconds;
-                if (spent > Math.Max(worthwhile, share * estimate.Seconds))
-                    break;
+                // The first batch of a size fills the memory pool, and on a GPU compiles kernels: it takes time, but
+                // says nothing about the batches to come.
+                var (_, first) = Measure(train, size);
+                var (tokens, second) = Measure(train, size);
+                spent += size == 1 ? second : first + second;
+                estimate = estimate with { TokensPerSecond = tokens / second };
             }
             foreach (var (stream, seed, position) in states)
+            {
                 stream.Restore(seed, position);
+            }
             return estimate;
         });
+
+        // The run's batch size or the largest power of two below it whose two batches end in time; 0 if there is none
+        // above the last size. Larger batches are at least as fast for each token, so that they hardly take longer.
+        int LargestAffordable(int last, double spent)
+        {
+            var secondsPerText = tokensOfEpoch / train.Count / estimate.TokensPerSecond;
+            var left = Math.Max(worthwhile, share * estimate.Seconds) - spent;
+            return Sizes(Math.Min(Options.BatchSize, train.Count)).LastOrDefault(size => size > last && 2 * size * secondsPerText <= left);
+        }
     }
 
     /// <summary>Forward and backward of the first batch that there would be with another batch size.</summary>
     private (int Tokens, double Seconds) Measure(IReadOnlyList<EncodedExample> train, int size)
     {
         var batch = new BatchSampler(train, size, Options.Seed, Options.Shuffle).Epoch(0).First();
-        var clock = Stopwatch.StartNew();
+        var start = Clock.GetTimestamp();
         AddGradients([batch], epoch: 1);
-        var seconds = Math.Max(clock.Elapsed.TotalSeconds, 1e-9);
+        var seconds = Math.Max(Clock.GetElapsedTime(start).TotalSeconds, 1e-9);
         Model.ZeroGradient();
         return (batch.Tokens, seconds);
     }
 
-    /// <summary>1, 2, 4, … and the full size three times: a first batch of any size fills the memory pool, and is slower than the others.</summary>
-    private static IEnumerable<int> SizesToMeasure(int full)
+    /// <summary>1, 2, 4, … and the full size.</summary>
+    private static IEnumerable<int> Sizes(int full)
     {
         for (var size = 1; size < full; size *= 2)
+        {
             yield return size;
-        for (var i = 0; i < 3; i++)
-            yield return full;
+        }
+        yield return full;
     }
 
     /// <summary>The steps of a run and of an epoch.</summary>
