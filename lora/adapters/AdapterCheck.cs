@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -29,8 +30,9 @@ public static class AdapterCheck
 {
     /// <summary>Checks a folder. Nothing is thrown for what is wrong with it; that is the answer.</summary>
     /// <param name="folder">The adapter folder.</param> <param name="model">The base model, without LoRA, to compare with; null: the folder alone is checked. It is not changed.</param>
+    /// <param name="tokenizer">The base model's, to compare with the tokenizer files that the folder may have.</param>
     /// <returns>Errors first, then warnings, then notes.</returns>
-    public static IReadOnlyList<Finding> Run(string folder, Module? model = null)
+    public static IReadOnlyList<Finding> Run(string folder, Module? model = null, WordPieceTokenizer? tokenizer = null)
     {
         var findings = new List<Finding>();
         void Add(FindingKind kind, string message) => findings.Add(new Finding(kind, message));
@@ -54,6 +56,7 @@ public static class AdapterCheck
                 Try(() => Scale(file, config.Config!, Add), Add);
             }
         }
+        Try(() => tokenizer?.RequireAgreement(folder), Add);
         return [.. findings.OrderBy(finding => finding.Kind)];
     }
 

@@ -51,6 +51,7 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     /// <exception cref="InputException">The adapter does not fit, or neither it nor the model has a trained head.</exception>
     public static LoRAAdapter Attach(TextClassifier classifier, string adapter, ModelSource model, bool anyBase)
     {
+        classifier.Tokenizer.RequireAgreement(adapter);
         var loaded = PeftAdapter.Load(adapter, classifier.Model, anyBase: anyBase);
         Notices(adapter, loaded.Warnings);
         RequireHead(classifier.IsHeadDrawn && !HasWholeHead(loaded.Adapter), model, adapter);

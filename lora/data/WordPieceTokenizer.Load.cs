@@ -15,27 +15,31 @@ public sealed partial class WordPieceTokenizer
     /// </summary>
     /// <param name="path">The file or folder.</param>
     /// <param name="uncased">
-    /// Whether letters are lowered and accents stripped. If null: what tokenizer.json says; for a vocab.txt the do_lower_case of a tokenizer_config.json
-    /// beside it; else true.
+    /// Whether letters are lowered and accents stripped. If null: what tokenizer.json says; for a
+    /// vocab.txt the do_lower_case of a tokenizer_config.json beside it; else true.
     /// </param>
-    /// <exception cref="InputException">No such file, or it is not a WordPiece vocabulary; the message names file and line.</exception>
+    /// <exception cref="InputException">
+    /// No such file, or it is not a WordPiece vocabulary, or a setting in it or in the files beside it
+    /// asks for other ids than these; the message names file and line or setting.
+    /// </exception>
     public static WordPieceTokenizer Load(string path, bool? uncased = null)
     {
         if (Directory.Exists(path))
         {
-            var candidates = new[] { Path.Combine(path, "tokenizer.json"), Path.Combine(path, "vocab.txt") };
-            path = Array.Find(candidates, File.Exists) ?? throw new InputException(
+            path = VocabularyIn(path) ?? throw new InputException(
                 $"{path}: this folder has no tokenizer.json and no vocab.txt. Copy the model's vocab.txt into it, or name the file itself.");
         }
         if (!File.Exists(path))
             throw new InputException($"{path}: there is no such file. A vocab.txt, a tokenizer.json or a folder with one of them is expected.");
         try
         {
-            return path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? LoadJson(path, uncased) : ParseVocabulary(path, File.ReadAllBytes(path), uncased ?? LowerCaseBeside(path) ?? true);
-        }
-        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
-        {
-            throw new InputException($"{path}: a string in this JSON has half a surrogate pair, which is no text. Copy or download the file again.");
+            var isJson = path.EndsWith(".json", StringComparison.OrdinalIgnoreCase);
+            var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+            var tokenizer = isJson
+                ? LoadJson(path, uncased)
+                : ParseVocabulary(path, File.ReadAllBytes(path), uncased ?? LowerCaseIn(folder) ?? true);
+            tokenizer.RequireFollowed(folder, isCaseGiven: uncased is not null, hasOwnRules: isJson);
+            return tokenizer;
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
         {
@@ -100,34 +104,35 @@ public sealed partial class WordPieceTokenizer
         return new WordPieceTokenizer(pieces, uncased);
     }
 
-    private static bool? LowerCaseBeside(string vocabularyPath)
-    {
-        var path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(vocabularyPath))!, "tokenizer_config.json");
-        if (!File.Exists(path))
-            return null;
-        using var json = ParseJson(path);
-        return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("do_lower_case", out var value)
-            && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
-    }
+    private static string? VocabularyIn(string folder) =>
+        Array.Find([Path.Combine(folder, "tokenizer.json"), Path.Combine(folder, "vocab.txt")], File.Exists);
 
-    private static JsonDocument ParseJson(string path)
+    /// <summary>Reads something out of a JSON file.</summary>
+    private static T ReadJson<T>(string path, Func<JsonElement, T> read)
     {
         try
         {
-            return JsonDocument.Parse(File.ReadAllBytes(path), StrictJson);
+            using var json = JsonDocument.Parse(File.ReadAllBytes(path), StrictJson);
+            return read(json.RootElement);
         }
         catch (JsonException e)
         {
             throw new InputException($"{path}, line {e.LineNumber + 1}: this is not valid JSON ({e.Message})");
         }
+        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
+        {
+            throw new InputException($"{path}: a string in this JSON has half a surrogate pair, which is no text. "
+                + "Copy or download the file again.");
+        }
     }
 
     // ---- tokenizer.json: everything in it that would change an id is either followed or refused by name ---------------------------------
 
-    private static WordPieceTokenizer LoadJson(string path, bool? uncased)
+    private static WordPieceTokenizer LoadJson(string path, bool? uncased) =>
+        ReadJson(path, root => OfJson(path, root, uncased));
+
+    private static WordPieceTokenizer OfJson(string path, JsonElement root, bool? uncased)
     {
-        using var json = ParseJson(path);
-        var root = json.RootElement;
         var model = Get(root, "model");
         Require(path, "model.type", Text(Get(model, "type")), "WordPiece");
         Require(path, "model.unk_token", Text(Get(model, "unk_token")), "[UNK]");
@@ -142,22 +147,37 @@ public sealed partial class WordPieceTokenizer
         if (strip is not "null" and not "nothing")
             Require(path, "normalizer.strip_accents", strip, lower);
         Require(path, "pre_tokenizer.type", Text(Get(Get(root, "pre_tokenizer"), "type")), "BertPreTokenizer");
-        CheckAddedTokens(path, Get(root, "added_tokens"));
-        return Create(path, PiecesById(path, Get(model, "vocab")), id => $"id {id}", uncased ?? lower == "true");
+        RequireRightTruncation(path, "truncation.direction", Get(Get(root, "truncation"), "direction"), "Right");
+        var pieces = PiecesById(path, Get(model, "vocab"));
+        var tokenizer = Create(path, pieces, id => $"id {id}", uncased ?? lower == "true");
+        tokenizer.RequireKnownTokens(path, "added_tokens", Get(root, "added_tokens"));
+        tokenizer.RequireFrame(path, Get(root, "post_processor"));
+        return tokenizer;
     }
 
-    private static void CheckAddedTokens(string path, JsonElement? added)
+    /// <summary>What stands around a text must be [CLS] and [SEP].</summary>
+    private void RequireFrame(string path, JsonElement? processor)
     {
-        if (added is not { ValueKind: JsonValueKind.Array } tokens)
-            return;
-        foreach (var token in tokens.EnumerateArray())
+        var type = Text(Get(processor, "type"));
+        if (type == "BertProcessing")
         {
-            var content = Text(Get(token, "content"));
-            var plain = new[] { "single_word", "lstrip", "rstrip", "normalized" }.All(flag => Text(Get(token, flag)) != "true");
-            if (!plain || !SpecialNames.Contains(content))
-                throw new InputException($"{path}: added token '{content}' is not supported. Only {string.Join(", ", SpecialNames)} are, "
-                    + "without single_word, lstrip, rstrip and normalized.");
+            Require(path, "post_processor.cls", List(Get(processor, "cls")), $"[CLS], {ClassificationId}");
+            Require(path, "post_processor.sep", List(Get(processor, "sep")), $"[SEP], {SeparatorId}");
+            return;
         }
+        Require(path, "post_processor.type", type, "TemplateProcessing");
+        Require(path, "post_processor.single", List(Get(processor, "single")), "[CLS], A, [SEP]");
+        foreach (var (name, id) in new[] { ("[CLS]", ClassificationId), ("[SEP]", SeparatorId) })
+        {
+            var ids = Get(Get(Get(processor, "special_tokens"), name), "ids");
+            Require(path, $"post_processor.special_tokens.{name}.ids", List(ids), $"{id}");
+        }
+
+        // A part of a template is {"SpecialToken": {"id": "[CLS]", …}} or {"Sequence": {"id": "A", …}}.
+        static string List(JsonElement? list) => list is { ValueKind: JsonValueKind.Array } parts
+            ? string.Join(", ", parts.EnumerateArray().Select(part =>
+                Text(Get(Get(part, "SpecialToken") ?? Get(part, "Sequence"), "id") ?? part)))
+            : Text(list);
     }
 
     private static string[] PiecesById(string path, JsonElement? vocabulary)

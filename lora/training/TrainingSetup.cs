@@ -118,6 +118,7 @@ public static class TrainingSetup
 
     private static LoRAAdapter LoadLoRA(TextClassifier classifier, TrainingOptions options, string folder)
     {
+        classifier.Tokenizer.RequireAgreement(folder);
         var adapter = PeftAdapter.Load(folder, classifier.Model, new RandomStream(Seeds.Adapter(options.Seed)), options.AnyBase).Adapter;
         try
         {

@@ -58,6 +58,19 @@ public sealed class BadInputTests
         new("a vocabulary that is no UTF-8", f => { f.Delete(f.Model, "tokenizer.json"); f.Append(f.Model, "vocab.txt", [0xFF, 0xFE, (byte)'\n']); }, Predict, "vocab.txt, line 25", "UTF-8"),
         new("a tokenizer.json of another kind", f => f.Json(f.Model, "tokenizer.json", t => t["model"]!["type"] = "BPE"), Predict, "tokenizer.json", "model.type is BPE"),
         new("a tokenizer.json with half a surrogate pair", f => f.Text(f.Model, "tokenizer.json", """{"model": {"type": "\udc00"}}"""), Predict, "tokenizer.json", "surrogate"),
+        new("a tokenizer.json that keeps the ends of texts",
+            f => f.Json(f.Model, "tokenizer.json", t => t["truncation"] = new JsonObject { ["direction"] = "Left" }),
+            "tokenize --vocab MODEL/tokenizer.json --max-length 8 --text film",
+            "tokenizer.json", "truncation.direction is Left"),
+        new("a tokenizer's config that keeps the ends of texts",
+            f => f.Json(f.Model, "tokenizer_config.json", t => t["truncation_side"] = "left"),
+            Train, "tokenizer_config.json", "truncation_side is left"),
+        new("an added token beside a vocabulary", f =>
+            {
+                f.Delete(f.Model, "tokenizer.json");
+                f.Text(f.Model, "added_tokens.json", """{"goodness": 24}""");
+            },
+            "tokenize --vocab MODEL --text goodness", "added_tokens.json", "added token 'goodness' with id 24"),
         new("no vocabulary", f => { f.Delete(f.Model, "tokenizer.json"); f.Delete(f.Model, "vocab.txt"); }, Predict, "no tokenizer.json and no vocab.txt"),
     ];
 
@@ -82,6 +95,13 @@ public sealed class BadInputTests
         new("an adapter to inspect with empty matrices of a huge rank", f => f.Header(f.Adapter, AdapterWeights,
             """{"a.lora_A.weight":{"dtype":"F32","shape":[2000000000,0],"data_offsets":[0,0]},"a.lora_B.weight":{"dtype":"F32","shape":[0,2000000000],"data_offsets":[0,0]}}"""), "inspect ADAPTER", AdapterWeights, "none of them 0"),
         new("an adapter to merge that is cut", f => f.Cut(f.Adapter, AdapterWeights, -10), "merge --model MODEL --adapter ADAPTER --out OUT", AdapterWeights),
+        new("an adapter of a tokenizer with another token",
+            f => f.Text(f.Adapter, "added_tokens.json", """{"goodness": 24}"""),
+            WithAdapter, "added_tokens.json", "added token 'goodness' with id 24"),
+        new("an adapter to go on from whose tokenizer keeps the ends of texts",
+            f => f.Text(f.Adapter, "tokenizer_config.json", """{"truncation_side": "left"}"""),
+            "train --model MODEL --init-adapter ADAPTER --data DATA --out OUT",
+            "tokenizer_config.json", "truncation_side is left"),
         new("an adapter to go on from with another rank", f => f.Json(f.Adapter, AdapterConfig, c => c["r"] = 6), "train --model MODEL --init-adapter ADAPTER --data DATA --out OUT", AdapterWeights),
         new("an adapter to convert that is cut", f => f.Cut(f.Adapter, AdapterWeights, -10), "adapter convert ADAPTER --to tutorial --out OUT", AdapterWeights),
         new("an unknown convention", _ => { }, "adapter convert ADAPTER --to torch --out OUT", "There is no convention 'torch'; the names are peft, loralib, tutorial."),

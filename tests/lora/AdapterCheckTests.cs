@@ -3,6 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Data;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
@@ -85,6 +86,21 @@ public sealed class AdapterCheckTests
         var findings = AdapterCheck.Run(folder.Path, withModel ? TinyDistilBert.Create() : null);
         Assert.That(findings.Select(finding => finding.Kind), Has.None.EqualTo(FindingKind.Error));
         Assert.That(findings.Where(finding => finding.Kind == FindingKind.Warning).Select(finding => finding.Message), Has.One.Contains("lora_B.weight").And.One.Contains("all zero"));
+    }
+
+    [Test]
+    public void A_tokenizer_that_would_give_other_ids_is_an_error()
+    {
+        using var folder = new AdapterFolder();
+        var model = TinyDistilBert.Create();
+        var tokenizer = WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary);
+        tokenizer.SaveJson(Path.Combine(folder.Path, "tokenizer.json"));
+        Assert.That(Errors(), Is.Empty);
+        File.WriteAllText(Path.Combine(folder.Path, "added_tokens.json"), """{"goodness": 30}""");
+        Assert.That(Errors(), Has.One.Contains("added token 'goodness' with id 30"));
+
+        IEnumerable<string> Errors() => AdapterCheck.Run(folder.Path, model, tokenizer)
+            .Where(finding => finding.Kind == FindingKind.Error).Select(finding => finding.Message);
     }
 
     [Test]

@@ -28,7 +28,10 @@ internal static class AdapterCommand
             using var backend = new CpuBackend();
             var path = parsed.GetValue(folder)!;
             var source = parsed.GetValue(model) is { } given ? ModelSource.Folder(given) : PretrainedBase.IsNamedBy(BaseOf(path)) ? ModelSource.BuiltIn : null;
-            var findings = AdapterCheck.Run(path, source is null ? null : ModelOptions.LoadModel(source, backend, labels: ClassesOf(path, source)).Model);
+            var classifier = source is null
+                ? null
+                : ModelOptions.LoadModel(source, backend, labels: ClassesOf(path, source));
+            var findings = AdapterCheck.Run(path, classifier?.Model, classifier?.Tokenizer);
             foreach (var finding in findings)
             {
                 Console.WriteLine($"{finding.Kind.ToString().ToLowerInvariant()}: {Terminal.Printable(Terminal.WithFlags(finding.Message))}");
