@@ -4,9 +4,15 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// Comma- or tab-separated values by RFC 4180: a header line; fields that begin with a quote end at the next single quote, hold separators and line
-/// feeds as they are, and "" for one quote; a quote inside a field that does not begin with one is a character like others. Lines end with LF or CR LF,
-/// blank lines are skipped, and a byte order mark is allowed.
+/// Comma- or tab-separated values by RFC 4180: a header line; fields that begin with a quote end at the
+/// next single quote, hold separators and line feeds as they are, and "" for one quote; a quote inside a
+/// field that does not begin with one is a character like others. Lines end with LF or CR LF, blank
+/// lines are skipped, and a byte order mark is allowed.
+/// <para>
+/// Many files know no quoting, and a quote is a character in them wherever it stands. Rows of these are
+/// never read as one in silence: a quoted field of a .tsv, where that is the custom, must end on its
+/// line, and for a .csv see <see cref="MergedRows"/>.
+/// </para>
 /// </summary>
 internal static class DelimitedReader
 {
@@ -19,6 +25,7 @@ internal static class DelimitedReader
             throw new InputException($"{name}: the file is empty. A header line with the columns '{options.TextColumn}' and '{options.LabelColumn}' is expected.");
         var text = Column(name, header, options.TextColumn, nameof(options.TextColumn));
         var label = labelRequired || header.Contains(options.LabelColumn) ? Column(name, header, options.LabelColumn, nameof(options.LabelColumn)) : -1;
+        var merged = records.Merged = new MergedRows(name, separator, header.Count, label, options.Labels);
 
         while (records.TryRead(out var fields))
         {
@@ -26,8 +33,17 @@ internal static class DelimitedReader
             if (fields.Count != header.Count)
                 throw new InputException($"{name}, {origin}: {Fields(fields.Count)}, but the header has {header.Count}: {string.Join(", ", header)}. "
                     + "Put a field that holds a separator or a quote between double quotes.");
+            if (records.IsQuoted)
+            {
+                merged.EndRecord(records.FirstLine, records.LastLine, label < 0 ? null : fields[label]);
+            }
+            else if (label >= 0)
+            {
+                merged.AddLabel(fields[label]);
+            }
             yield return new RawExample(fields[text], label < 0 || fields[label].Length == 0 ? null : fields[label], origin).Checked(name);
         }
+        merged.EndFile();
     }
 
     private static string Fields(int count) => count == 1 ? "1 field" : $"{count} fields";
@@ -43,6 +59,11 @@ internal static class DelimitedReader
         return index;
     }
 
+    // What to do with a .tsv that knows no quoting.
+    private const string Unquoted = "If quotes are characters like others in this file, write a field that begins "
+        + "with one between quotes, and each quote in it twice; pandas does so: read_csv(…, sep='\\t', quoting=3), "
+        + "then to_csv(…, sep='\\t', index=False). A text with line breaks is read from a .csv or .jsonl.";
+
     // Splits lines into fields; a quoted field may go on over several lines.
     private sealed class RecordReader(Stream stream, string name, byte separator, int maxBytes)
     {
@@ -50,6 +71,14 @@ internal static class DelimitedReader
         private readonly ArrayBufferWriter<byte> quoted = new();
 
         public int FirstLine { get; private set; }
+
+        public int LastLine => lines.Line;
+
+        /// <summary>Whether the record has a quoted field.</summary>
+        public bool IsQuoted { get; private set; }
+
+        /// <summary>Is told the lines of the records with quoted fields; null for the header.</summary>
+        public MergedRows? Merged { get; set; }
 
         public bool TryRead(out List<string> fields)
         {
@@ -60,11 +89,15 @@ internal static class DelimitedReader
                     return false;
             while (line.TrimEnd((byte)'\r').IsEmpty);
 
-            FirstLine = lines.Line;
+            (FirstLine, IsQuoted) = (lines.Line, false);
+            var whole = line;
             while (true)
             {
                 if (!line.IsEmpty && line[0] == '"')
-                    line = ReadQuoted(line[1..], fields);
+                {
+                    IsQuoted = true;
+                    line = ReadQuoted(line[1..], fields, ref whole);
+                }
                 else
                 {
                     var end = line.IndexOf(separator);
@@ -72,13 +105,21 @@ internal static class DelimitedReader
                     line = end < 0 ? [] : line[end..];
                 }
                 if (line.IsEmpty)
+                {
+                    if (IsQuoted)
+                    {
+                        Merged?.AddLine(whole);
+                    }
                     return true;
+                }
                 line = line[1..];                                       // the separator
             }
         }
 
         // Reads from behind the opening quote; returns what follows the closing one: a separator and the rest of the line, or nothing.
-        private ReadOnlySpan<byte> ReadQuoted(ReadOnlySpan<byte> line, List<string> fields)
+        // The whole line goes on to the one that it ends in.
+        private ReadOnlySpan<byte> ReadQuoted(
+            ReadOnlySpan<byte> line, List<string> fields, scoped ref ReadOnlySpan<byte> whole)
         {
             var opened = lines.Line;
             quoted.ResetWrittenCount();
@@ -90,9 +131,16 @@ internal static class DelimitedReader
                 quoted.Write(quote < 0 ? line : line[..quote]);
                 if (quote < 0)
                 {
+                    if (separator == '\t')
+                    {
+                        throw new InputException($"{name}, line {opened}: the field that begins with a quote here is "
+                            + $"not closed on its line. {Unquoted}");
+                    }
+                    Merged?.AddLine(whole);
                     if (!lines.TryRead(out line))
                         throw new InputException($"{name}, line {opened}: the field that begins with a quote here is not closed before the end of the file. "
                             + "Close it, or write a quote inside a quoted field twice.");
+                    whole = line;
                     quoted.Write("\n"u8);
                     continue;
                 }
@@ -106,7 +154,8 @@ internal static class DelimitedReader
                 line = WithoutReturn(line);
                 if (!line.IsEmpty && line[0] != separator)
                     throw new InputException($"{name}, line {lines.Line}: '{(char)line[0]}' follows the closing quote of field {fields.Count + 1}, where a separator "
-                        + "or the end of the line is expected. Write a quote inside a quoted field twice.");
+                        + "or the end of the line is expected. "
+                        + (separator == '\t' ? Unquoted : "Write a quote inside a quoted field twice."));
                 fields.Add(Decode(quoted.WrittenSpan));
                 return line;
             }

@@ -119,6 +119,13 @@ public sealed class BadInputTests
             yield return new($"{name}: an unknown label", f => f.Data("text,label\ngood,pos\nfine,mixed\n"), command, "train.csv, line 3: the label 'mixed' is unknown; the classes are: 0 = neg, 1 = pos");
             yield return new($"{name}: a third class", f => f.Data("text,label\na,0\nb,1\nc,2\n"), command, "line 4: the label index 2 is out of range; there are 2 classes");
             yield return new($"{name}: a quote that is never closed", f => f.Data("text,label\n\"good,pos\nbad,neg\n"), command, "line 2: the field that begins with a quote here is not closed");
+            yield return new($"{name}: rows that stray quotes would make one",
+                f => f.Data("text,label\ngood,pos\n\"bad,neg\ngood,pos\nbad\",neg\n"), command,
+                "train.csv, line 3: the field that begins with a quote here ends in line 5");
+            yield return new($"{name}: a .tsv whose quotes are characters",
+                f => f.Text(f.Root, "train.tsv", "text\tlabel\n\"bad\tneg\ngood\"\tpos\n"),
+                command.Replace("DATA", "ROOT/train.tsv"),
+                "train.tsv, line 2: the field that begins with a quote here is not closed on its line");
             yield return new($"{name}: a field too many", f => f.Data("text,label\ngood, very,pos\n"), command, "line 2: 3 fields, but the header has 2");
             yield return new($"{name}: bytes that are no UTF-8", f => f.Write(f.Root, "train.csv", [.. "text,label\n"u8, 0xE9, .. "t\u00e9,pos\n"u8]), command, "train.csv, line 2", "UTF-8");
             yield return new($"{name}: UTF-16", f => f.Write(f.Root, "train.csv", [0xFF, 0xFE, .. Encoding.Unicode.GetBytes("text,label\ngood,pos\n")]), command, "train.csv, line 1", "UTF-8");

@@ -68,13 +68,77 @@ public class DelimitedFileTests
     [TestCase("text,label,text\na,1,b\n", "the column 'text' twice")]
     [TestCase("text,label\na,0\nb,c,1\n", "line 3: 3 fields, but the header has 2")]
     [TestCase("text,label\na\n", "line 2: 1 field, but the header has 2")]
-    [TestCase("text,label\na,0\n\"b,1\nc,0\n", "line 3: the field that begins with a quote here is not closed")]
+    [TestCase("text,label\na,0\n\"b,1\nc,0\n", "line 3: the field that begins with a quote here is not")]
     [TestCase("text,label\n\"a\"b,1\n", "line 2: 'b' follows the closing quote of field 1")]
     [TestCase("text,label\na,0\n ,1\n", "line 3: the text is empty")]
     [TestCase("text,label\na,0\nb,\n", "line 3: the label is empty")]
     [TestCase("text,label\na,123456\n", "line 2: the label 123456 would mean more than")]
     public void A_bad_file_is_refused_by_file_and_line(string content, string expected) =>
         Assert.That(() => Load(content), Throws.TypeOf<InputException>().With.Message.Contains("data.csv").And.Message.Contains(expected));
+
+    /// <summary>As GLUE's, UCI's and ML.NET's files: a quote is a character, wherever it stands.</summary>
+    [TestCase("good,1\n\"not good,0\nbad,0\ngood,1\nloved it\",1\nbad,0\n", 3, 6)]
+    [TestCase("\"not good,0\nloved it\",1\nbad,0\n", 2, 3)]
+    [TestCase("good,1\n\"not good,0\n\nsome \"\"kind\"\" of,0\nloved it\"\"\",1\n", 3, 6)]
+    [TestCase("\"a, b\",1\n\"not good,0\nbad,0\nloved it\",1\n", 3, 5)]
+    public void Rows_of_a_csv_that_stray_quotes_would_make_one_are_refused(string rows, int first, int last) =>
+        Assert.That(() => Load("text,label\n" + rows), Throws.TypeOf<InputException>()
+            .With.Message.Contains($"line {first}: the field that begins with a quote here ends in line {last}")
+            .And.Message.Contains("they would be read as one"));
+
+    [TestCase("label,text\n1,good\n0,\"not good\n1,loved it\"\n", 3, 4)]
+    [TestCase("id,label,text\n7,1,good\n8,0,\"not good\n9,1,loved it\"\n", 3, 4)]
+    [TestCase("id,text\n7,good\n8,\"not good\n9,loved it\"\n", 3, 4)]
+    public void So_are_they_wherever_the_columns_stand(string content, int first, int last) =>
+        Assert.That(() => Texts(content), Throws.TypeOf<InputException>()
+            .With.Message.Contains($"line {first}: the field that begins with a quote here ends in line {last}"));
+
+    [TestCase("text,label\n\"Dear all, hi\nthanks\",1\n\"no\nway\",0\n", "Dear all, hi\nthanks|no\nway")]
+    [TestCase("text,label\n\"It cost 1,000\nand more\",1\n", "It cost 1,000\nand more")]
+    [TestCase("label,text\n1,\"Dear all\nthanks, bye\"\n0,b\n", "Dear all\nthanks, bye|b")]
+    [TestCase("id,text\n1,\"Dear all\nthanks, bye\"\n2,\"a, b\"\n", "Dear all\nthanks, bye|a, b")]
+    [TestCase("id,text\n1,\"Dear all\nthanks\"\n", "Dear all\nthanks")]
+    [TestCase("text\n\"Dear all\nthanks\"\n", "Dear all\nthanks")]
+    public void A_text_of_a_csv_may_have_lines_with_as_many_commas_as_a_row(string content, string texts) =>
+        Assert.That(Texts(content), Is.EqualTo(texts.Split('|')));
+
+    private List<string> Texts(string content) =>
+        [.. TextDataset.ReadTexts(folder.Write("data.csv", content)).Select(example => example.Text)];
+
+    [Test]
+    public void A_label_that_comes_later_tells_rows_apart_as_well()
+    {
+        const string Rows = "text,label\n\"not good,neg\nloved it\",pos\n";
+        Assert.That(Load(Rows + "good,pos\n").Examples, Has.Count.EqualTo(2), "neg may be a word of the text");
+        Assert.That(() => Load(Rows + "bad,neg\n"), Throws.TypeOf<InputException>().With.Message.Contains("line 2"));
+        var options = new DatasetOptions { Labels = LabelSet.Sentiment };
+        Assert.That(() => Load(Rows, options), Throws.TypeOf<InputException>(), "or the model has it");
+    }
+
+    [TestCase("\"not good\t0\nbad\t0\nloved it\"\t1\n", "line 3: the field that begins with a quote here is not")]
+    [TestCase("\"two\nlines\"\t0\n", "line 3: the field that begins with a quote here is not closed on its line")]
+    [TestCase("\"not good\t0\nbad\t0\n", "line 3: the field that begins with a quote here is not closed on its line")]
+    [TestCase("\"great\" was the ending\t1\n", "line 3: ' ' follows the closing quote of field 1")]
+    public void A_tsv_whose_quotes_are_characters_is_refused_by_line(string rows, string expected) =>
+        Assert.That(() => Load("text\tlabel\ngood\t1\n" + rows, name: "data.tsv"), Throws.TypeOf<InputException>()
+            .With.Message.Contains("data.tsv, " + expected).And.Message.Contains("quoting=3"));
+
+    [Test]
+    public void A_tsv_of_pandas_is_read()
+    {
+        const string Content = "text\tlabel\n\"she said \"\"no\"\"\"\t1\n5\" disk\t0\n\"a\tb\"\t0\n";
+        Assert.That(Load(Content, name: "data.tsv").Examples.Select(example => example.Text),
+            Is.EqualTo(new[] { "she said \"no\"", "5\" disk", "a\tb" }));
+    }
+
+    [TestCase("data.tsv", "line 8: the field that begins with a quote here is not closed on its line")]
+    [TestCase("words.tsv", "line 8: ' ' follows the closing quote of field 1")]
+    public void A_real_tsv_without_quoting_is_refused_by_line(string name, string expected)
+    {
+        var path = RealData.Path("cases/tsv-unquoted/" + name);
+        Assert.That(() => TextDataset.Load(path, options: new DatasetOptions { TextColumn = "sentence" }),
+            Throws.TypeOf<InputException>().With.Message.Contains($"{name}, {expected}"));
+    }
 
     [TestCase("great", "line 3: the label 'great' is unknown; the classes are: 0 = neg, 1 = pos")]
     [TestCase("2", "line 3: the label index 2 is out of range; there are 2 classes: 0 = neg, 1 = pos")]
