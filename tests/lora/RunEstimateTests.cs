@@ -1,3 +1,4 @@
+using LoraScratch.Lora.Classification;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
