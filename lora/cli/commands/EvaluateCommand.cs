@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
@@ -33,7 +32,7 @@ internal static class EvaluateCommand
         device.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            Positive("--batch-size", parsed.GetValue(batchSize));
+            OptionKinds.RequirePositive("--batch-size", parsed.GetValue(batchSize));
             using var backend = device.Open(parsed);
             foreach (var task in model.Load(parsed, backend).Tasks)
             {
@@ -83,15 +82,6 @@ internal static class EvaluateCommand
         entries["labels"] = labels;
         entries["confusion"] = result.Confusion;
         return JsonSerializer.Serialize(entries, JsonOutput.Options);
-    }
-
-    /// <summary>Refuses a number below 1.</summary>
-    public static void Positive(string option, int value)
-    {
-        if (value < 1)
-        {
-            throw new InputException($"{option} is {value}; expected at least 1.");
-        }
     }
 
     /// <summary>Says every few seconds on standard error how far the work is.</summary>

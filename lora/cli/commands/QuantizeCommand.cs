@@ -60,7 +60,7 @@ internal sealed class QuantizeCommand
         }
         var settings = quantization.Parse(parsed);
         var folder = parsed.GetValue(output)!;
-        EvaluateCommand.Positive("--calibration-texts", parsed.GetValue(calibrationTexts));
+        OptionKinds.RequirePositive("--calibration-texts", parsed.GetValue(calibrationTexts));
         if (parsed.GetResult(calibrationTexts) is { Implicit: false } && parsed.GetValue(calibration) is not { Length: > 0 })
         {
             throw new InputException("--calibration-texts says how many texts of --calibration are used, which is missing. Give --calibration DATA, or leave it out.");

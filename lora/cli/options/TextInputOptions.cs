@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
 
@@ -32,10 +30,4 @@ internal sealed class TextInputOptions
         (null, null) => throw new InputException("No text is given: use --text \"…\", --input FILE, or --input - to read JSON lines from standard input."),
         _ => throw new InputException("Both --text and --input are given; use one."),
     };
-}
-
-/// <summary>How JSON goes to standard output: one line per object, letters of every language as they are.</summary>
-internal static class JsonOutput
-{
-    public static JsonSerializerOptions Options { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using LoraScratch.Engine;
 
 namespace LoraScratch.Cli;
 
@@ -173,6 +174,15 @@ internal static class OptionKinds
             result.AddError($"{name} is '{text}'; {expected}.");
         }
         return value;
+    }
+
+    /// <summary>Refuses a number below 1.</summary>
+    public static void RequirePositive(string option, int value)
+    {
+        if (value < 1)
+        {
+            throw new InputException($"{option} is {value}; expected at least 1.");
+        }
     }
 }
 

@@ -41,7 +41,7 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
     /// <returns>What measures the model, as it then is, on them.</returns>
     public Func<Evaluation> Prepare(ParseResult parsed, TextClassifier classifier, CancellationToken cancellation)
     {
-        EvaluateCommand.Positive("--batch-size", parsed.GetValue(batchSize));
+        OptionKinds.RequirePositive("--batch-size", parsed.GetValue(batchSize));
         var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
         if (parsed.GetValue(limit) is { } count)
         {
