@@ -53,7 +53,7 @@ public abstract class LoRACost
 
     private protected Matrix X => Input.Matrix;
     private protected Matrix DY => Upstream.Matrix;
-    private protected Matrix W => Layer.Linear.Weight.Matrix;
+    private protected Matrix W => Layer.Base.Weight.Matrix;
     private protected Matrix A => Layer.Lora.A.Matrix;
     private protected Matrix B => Layer.Lora.B.Matrix;
 

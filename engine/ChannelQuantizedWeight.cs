@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine;
@@ -12,7 +14,7 @@ namespace LoraScratch.Engine;
 /// </para>
 /// <para><b>No gradient.</b> Neither for the weight nor, through it, for the layer's input: <see cref="Ops.DynamicInt8Linear"/> says why.</para>
 /// </summary>
-public sealed class ChannelQuantizedWeight : IDisposable
+public sealed class ChannelQuantizedWeight : IWeight
 {
     private readonly DeviceBuffer<sbyte> panels;
     private readonly DeviceBuffer<float> scales;
@@ -128,6 +130,16 @@ public sealed class ChannelQuantizedWeight : IDisposable
 
     /// <inheritdoc/>
     public override string ToString() => $"INT8, a scale for each output {Shape}";
+
+    bool IWeight.IsQuantized => true;
+
+    string IWeight.Form => "dynamic INT8";
+
+    void IWeight.AppendTo(IncrementalHash hash)
+    {
+        hash.AppendData(MemoryMarshal.AsBytes<sbyte>(Codes()));
+        hash.AppendData(MemoryMarshal.AsBytes<float>(Scales()));
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine;
@@ -13,7 +15,7 @@ namespace LoraScratch.Engine;
 /// <b>No gradient.</b> A code moves by whole steps or not at all: the weight is a constant, and what is trained stands beside it. Products go through it in both directions, x·Ŵᵀ and dY·Ŵ.
 /// </para>
 /// </summary>
-public sealed class GroupQuantizedWeight : IDisposable
+public sealed class GroupQuantizedWeight : IWeight
 {
     private readonly DeviceBuffer<byte> packed;
     private readonly DeviceBuffer<GroupGrid> grids;
@@ -158,6 +160,21 @@ public sealed class GroupQuantizedWeight : IDisposable
 
     /// <inheritdoc/>
     public override string ToString() => $"{Format} {Shape}";
+
+    bool IWeight.IsQuantized => true;
+
+    string IWeight.Form => Format.ToString();
+
+    void IWeight.AppendTo(IncrementalHash hash) => AppendTo(hash, Grids());
+
+    /// <summary>Appends the packed codes, and then grids that may be others than its own.</summary>
+    /// <param name="hash">Takes them.</param>
+    /// <param name="values">[out, in / g]</param>
+    internal void AppendTo(IncrementalHash hash, ReadOnlySpan<GroupGrid> values)
+    {
+        hash.AppendData(Packed());
+        hash.AppendData(MemoryMarshal.AsBytes(values));
+    }
 
     /// <inheritdoc/>
     public void Dispose()

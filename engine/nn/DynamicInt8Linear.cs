@@ -36,42 +36,21 @@ namespace LoraScratch.Engine.NN;
 /// </para>
 /// <para><b>No gradient</b> for x or W: see <see cref="Ops.DynamicInt8Linear"/>. The bias stays float32 and has one.</para>
 /// </summary>
-public sealed class DynamicInt8Linear : Layer, IDisposable
+public sealed class DynamicInt8Linear : PackedLinear<ChannelQuantizedWeight>
 {
     /// <summary>A layer on a given weight, which it owns from now on.</summary>
-    /// <param name="weight">Ŵ [out, in]</param> <param name="bias">b [out], or null for none.</param>
+    /// <param name="weight">Ŵ [out, in]</param>
+    /// <param name="bias">b [out], or null for none.</param>
     /// <exception cref="ShapeMismatchException">The bias does not have one element per output.</exception>
-    public DynamicInt8Linear(ChannelQuantizedWeight weight, Parameter? bias = null)
+    public DynamicInt8Linear(ChannelQuantizedWeight weight, Parameter? bias = null) : base(weight, bias)
     {
-        if (bias is not null && bias.Shape != new Shape(weight.OutFeatures))
-        {
-            throw new ShapeMismatchException($"DynamicInt8Linear: a weight of shape {weight.Shape} needs a bias of shape [{weight.OutFeatures}], got {bias.Shape}.");
-        }
-        Weight = weight;
-        Bias = bias is null ? null : Add(bias);
     }
 
-    /// <summary>Ŵ [out, in]</summary>
-    public ChannelQuantizedWeight Weight { get; }
-
-    /// <summary>b [out], or null</summary>
-    public Parameter? Bias { get; }
-
-    /// <summary>Width of the input.</summary>
-    public int InFeatures => Weight.InFeatures;
-
-    /// <summary>Width of the output.</summary>
-    public int OutFeatures => Weight.OutFeatures;
+    /// <summary>False: inputs are rounded on the way.</summary>
+    public override bool PassesGradient => false;
 
     /// <summary>y ≈ xWᵀ + b</summary>
-    /// <param name="x">[…, in]</param> <returns>[…, out]</returns>
+    /// <param name="x">[…, in]</param>
+    /// <returns>[…, out]</returns>
     public override Tensor Forward(Tensor x) => x.DynamicInt8Linear(Weight, Bias);
-
-    /// <summary>Gives the memory of the weight back.</summary>
-    public void Dispose() => Weight.Dispose();
-
-    internal override (Shape Shape, long Bytes)? PackedWeight => (Weight.Shape, Weight.Bytes);
-
-    /// <inheritdoc/>
-    protected override string Details => $"in_features={InFeatures}, out_features={OutFeatures}, bias={Bias is not null}";
 }

@@ -11,7 +11,7 @@ public interface ITokenLayer
 }
 
 /// <summary>A table E of vectors, one per token id; as a linear layer, y = xE, whose inputs are rows with a single 1, of which only the place is given.</summary>
-public sealed class Embedding : Layer, ILinear, ITokenLayer
+public sealed class Embedding : WeightLayer, ITokenLayer
 {
     /// <summary>A table with normal initial values.</summary>
     /// <param name="count">Number of vectors.</param> <param name="width">Elements of a vector.</param> <param name="random">Source of the initial values.</param>
@@ -29,15 +29,13 @@ public sealed class Embedding : Layer, ILinear, ITokenLayer
         : throw new ShapeMismatchException($"Embedding: needs a weight of shape [count, width], got {weight.Shape}.");
 
     /// <summary>E [count, width]: a <see cref="Linear"/> has it transposed.</summary>
-    public Parameter Weight { get; }
+    public override Parameter Weight { get; }
 
-    /// <summary>How many vectors there are.</summary>
-    public int InFeatures => Weight.Shape[0];
+    /// <summary>Null: vectors have none.</summary>
+    public override Parameter? Bias => null;
 
-    /// <summary>Elements of a vector.</summary>
-    public int OutFeatures => Weight.Shape[1];
-
-    Parameter? ILinear.Bias => null;
+    /// <summary>True</summary>
+    public override bool IsEmbedding => true;
 
     /// <summary>xE: mixtures of the vectors.</summary>
     /// <param name="x">[…, count], the share of each vector.</param> <returns>[…, width]</returns>

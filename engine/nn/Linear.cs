@@ -3,7 +3,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Engine.NN;
 
 /// <summary>A fully connected layer, y = xWᵀ + b, with W [out, in] and b [out] as PyTorch stores them.</summary>
-public sealed class Linear : Layer, ILinear
+public sealed class Linear : WeightLayer
 {
     /// <summary>A layer with torch.nn.Linear's initial values: W and b uniform in ±1/√in.</summary>
     /// <param name="inFeatures">in</param> <param name="outFeatures">out</param> <param name="random">Source of the initial values.</param> <param name="bias">False: no b.</param> <param name="backend">Where to put it.</param>
@@ -33,16 +33,10 @@ public sealed class Linear : Layer, ILinear
     }
 
     /// <summary>W [out, in]</summary>
-    public Parameter Weight { get; }
+    public override Parameter Weight { get; }
 
     /// <summary>b [out], or null</summary>
-    public Parameter? Bias { get; }
-
-    /// <summary>Width of the input.</summary>
-    public int InFeatures => Weight.Shape[1];
-
-    /// <summary>Width of the output.</summary>
-    public int OutFeatures => Weight.Shape[0];
+    public override Parameter? Bias { get; }
 
     /// <summary>y = xWᵀ + b</summary>
     /// <param name="x">[…, in]</param> <returns>[…, out]</returns>

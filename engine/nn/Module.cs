@@ -81,6 +81,19 @@ public abstract class Module
         }
     }
 
+    /// <summary>Those of <see cref="NamedModules()"/> that are of one type.</summary>
+    /// <typeparam name="T">A class of modules: <see cref="WeightLayer"/>, say.</typeparam>
+    public IEnumerable<(string Path, T Module)> NamedModules<T>() where T : Module
+    {
+        foreach (var (path, module) in NamedModules())
+        {
+            if (module is T found)
+            {
+                yield return (path, found);
+            }
+        }
+    }
+
     /// <summary>
     /// Every place of a child below this module with its path. The child just returned may be replaced while enumerating; the replacement's own children
     /// are then passed over, so that a layer wrapped by its replacement is not met, and wrapped, again.
@@ -102,6 +115,21 @@ public abstract class Module
         }
     }
 
+    /// <summary>
+    /// The float linear layers below this module, each in a place that takes any layer. The one
+    /// that was just returned may be replaced while enumerating, as with <see cref="NamedSlots"/>.
+    /// </summary>
+    public IEnumerable<(string Path, Slot Slot, Linear Linear)> ReplaceableLinears()
+    {
+        foreach (var (path, slot) in NamedSlots())
+        {
+            if (slot.Current is Linear linear && slot.Accepts(typeof(Layer)))
+            {
+                yield return (path, slot, linear);
+            }
+        }
+    }
+
     /// <summary>Every parameter below this module with its path, in order of registration.</summary>
     public IEnumerable<(string Path, Parameter Parameter)> NamedParameters() =>
         NamedModules().SelectMany(entry => entry.Module.parameters.Select(parameter => (entry.Path.Length == 0 ? parameter.Name : $"{entry.Path}.{parameter.Name}", parameter)));
@@ -110,28 +138,30 @@ public abstract class Module
     public IEnumerable<Parameter> Parameters() => NamedParameters().Select(entry => entry.Parameter);
 
     /// <summary>
-    /// Elements of all weights below this module: its parameters, each once, and the packed weights of quantised layers, which are
-    /// no <see cref="Parameter"/>s.
+    /// Every weight below this module, each once: all parameters, and the weights of quantised
+    /// layers, which are none.
     /// </summary>
-    public long CountWeights() => FloatWeights() + PackedWeights().Sum(weight => (long)weight.Shape.Count);
+    public IEnumerable<IWeight> Weights() =>
+        Parameters().Concat(NamedModules<WeightLayer>().Select(entry => entry.Module.Weight)).Distinct();
+
+    /// <summary>Elements of all weights below this module.</summary>
+    public long CountWeights() => Weights().Sum(weight => (long)weight.Shape.Count);
 
     /// <summary>Bytes of all weights below this module: float32, and quantised ones as they are packed.</summary>
-    public long WeightBytes() => sizeof(float) * FloatWeights() + PackedWeights().Sum(weight => weight.Bytes);
+    public long WeightBytes() => Weights().Sum(weight => weight.Bytes);
 
     /// <summary>Checks that all weights below this module are floats.</summary>
     /// <param name="purpose">What needs them, as the beginning of a sentence.</param>
     /// <exception cref="InputException">One is quantised.</exception>
     public void RequireFloatWeights(string purpose)
     {
-        if (NamedModules().FirstOrDefault(entry => entry.Module.PackedWeight is not null) is { Module: not null } quantized)
+        var (path, layer) = NamedModules<WeightLayer>().FirstOrDefault(entry => entry.Module.Weight.IsQuantized);
+        if (layer is not null)
         {
-            throw new InputException(
-                $"{purpose} needs float weights, and {quantized.Path} is quantised, {quantized.Module}. Name the model that this one was made of.");
+            throw new InputException($"{purpose} needs float weights, and {path} is quantised, {layer}. "
+                + "Name the model that this one was made of.");
         }
     }
-
-    /// <summary>Shape and bytes of a weight of this module itself that is not in float32; null where there is none.</summary>
-    internal virtual (Shape Shape, long Bytes)? PackedWeight => null;
 
     /// <summary>The parameters that are not frozen.</summary>
     public IEnumerable<Parameter> TrainableParameters() => Parameters().Where(parameter => parameter.IsTrainable);
@@ -163,11 +193,6 @@ public abstract class Module
             parameter.ZeroGradient();
         }
     }
-
-    private long FloatWeights() => Parameters().Distinct().Sum(parameter => (long)parameter.Shape.Count);
-
-    private IEnumerable<(Shape Shape, long Bytes)> PackedWeights() =>
-        NamedModules().Select(entry => entry.Module.PackedWeight).OfType<(Shape, long)>();
 
     private void SetTrainable(bool trainable)
     {

@@ -1,9 +1,11 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine.NN;
 
 /// <summary>A leaf tensor that a module learns: it has a name within its module and can be frozen.</summary>
-public sealed class Parameter : Tensor
+public sealed class Parameter : Tensor, IWeight
 {
     /// <summary>A parameter with the given initial values, trainable.</summary>
     /// <param name="name">Name within the module: "weight".</param> <param name="values">Row-major.</param> <param name="shape">Sizes.</param> <param name="backend">Where to put it.</param>
@@ -34,6 +36,14 @@ public sealed class Parameter : Tensor
             }
         }
     }
+
+    long IWeight.Bytes => sizeof(float) * (long)Shape.Count;
+
+    bool IWeight.IsQuantized => false;
+
+    string IWeight.Form => "float32";
+
+    void IWeight.AppendTo(IncrementalHash hash) => hash.AppendData(MemoryMarshal.AsBytes<float>(ToArray()));
 
     internal override string Description => $"parameter {Name} {Shape}";
 }

@@ -1,8 +1,4 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
-using LoraScratch.Kernels;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -16,7 +12,7 @@ internal static class BaseFingerprint
 
     /// <summary>The entries for an attached adapter; W is taken without the update, merged or not.</summary>
     public static IEnumerable<KeyValuePair<string, string>> Of(LoRAAdapter adapter) =>
-        adapter.Layers.Select(layer => KeyValuePair.Create(Key + layer.Path, Hash(layer.Layer)));
+        adapter.Layers.Select(layer => KeyValuePair.Create(Key + layer.Path, Hash(layer.Layer.AppendBaseWeightTo)));
 
     /// <summary>The entries of a file's metadata.</summary>
     public static IEnumerable<KeyValuePair<string, string>> In(IReadOnlyDictionary<string, string> metadata) =>
@@ -33,7 +29,7 @@ internal static class BaseFingerprint
             {
                 unknown.Add(layer.Path);
             }
-            else if (hash != Hash(layer.Linear))
+            else if (hash != Hash(layer.Base.Weight.AppendTo))
             {
                 different.Add(layer.Path);
             }
@@ -51,21 +47,10 @@ internal static class BaseFingerprint
         _ => $" It was trained on '{baseModel}': name that model with --model.",
     };
 
-    private static string Hash(AdaptedLinear layer) => layer switch
+    private static string Hash(Action<IncrementalHash> append)
     {
-        LinearWithQALoRA quantized => Hash(quantized.Linear.Weight, quantized.BaseGrids()),
-        EmbeddingWithLoRA embedding => Hash(embedding.BaseWeight()),
-        _ => Hash(((LinearWithLoRA)layer).BaseWeight()),
-    };
-
-    private static string Hash(ILinear layer) => layer switch
-    {
-        QuantizedLinear quantized => Hash(quantized.Weight, quantized.Weight.Grids()),
-        Embedding embedding => Hash(embedding.Weight.ToArray()),
-        _ => Hash(((Linear)layer).Weight.ToArray()),
-    };
-
-    private static string Hash(float[] weight) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weight.AsSpan())));
-
-    private static string Hash(GroupQuantizedWeight weight, GroupGrid[] grids) => Convert.ToHexStringLower(SHA256.HashData([.. weight.Packed(), .. MemoryMarshal.AsBytes(grids.AsSpan())]));
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        append(hash);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 }

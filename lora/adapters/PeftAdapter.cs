@@ -63,8 +63,9 @@ public static class PeftAdapter
         var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
         foreach (var (path, layer) in adapter.Layers)
         {
-            layer.Lora.A.Set(RowMajor.Transposed(values[KeyOfA(path, layer is EmbeddingWithLoRA)], layer.Lora.Rank, layer.Lora.A.Shape[0]));
-            layer.Lora.B.Set(RowMajor.Transposed(values[KeyOfB(path, layer is EmbeddingWithLoRA)], layer.Lora.OutFeatures, layer.Lora.Rank));
+            var (lora, isEmbedding) = (layer.Lora, layer.Base.IsEmbedding);
+            lora.A.Set(RowMajor.Transposed(values[KeyOfA(path, isEmbedding)], lora.Rank, lora.A.Shape[0]));
+            lora.B.Set(RowMajor.Transposed(values[KeyOfB(path, isEmbedding)], lora.OutFeatures, lora.Rank));
         }
         foreach (var (path, parameter) in SavedParameters(plan.Kept))
         {
@@ -92,9 +93,11 @@ public static class PeftAdapter
     internal static string KeyOfB(string path, bool isEmbedding) => AdapterConvention.Peft.KeyOfB(path, isEmbedding);
 
     /// <summary>The key of a trained bias: PEFT moves an adapted layer's own parameters under base_layer.</summary>
-    internal static string KeyOfBias(KeptBias bias, AttachPlan plan) => Prefix + (plan.Layers.Any(layer => layer.Linear.Bias == bias.Parameter)
-        ? $"{bias.Path[..^".bias".Length]}.base_layer.bias"
-        : bias.Path);
+    internal static string KeyOfBias(KeptBias bias, AttachPlan plan)
+    {
+        var isOfAdapted = plan.Layers.Any(layer => layer.Base.Bias == bias.Parameter);
+        return Prefix + (isOfAdapted ? $"{bias.Path[..^".bias".Length]}.base_layer.bias" : bias.Path);
+    }
 
     /// <summary>The parameters of saved modules with their paths in the model, each once.</summary>
     internal static IEnumerable<(string Path, Parameter Parameter)> SavedParameters(IEnumerable<KeptModule> modules) =>

@@ -69,7 +69,8 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
     /// <summary>Rank and lora_alpha of the most layers, and patterns for the others.</summary>
     private static PeftConfig Alphas(LoRAAdapter adapter)
     {
-        var layers = adapter.Layers.Select(layer => (layer.Path, layer.Layer.Lora.Rank, Alpha: PeftAlpha(layer.Layer.Lora))).ToList();
+        var layers = adapter.Layers
+            .Select(layer => (layer.Path, layer.Layer.Lora.Rank, Alpha: PeftAlpha(layer.Layer))).ToList();
         var rank = PeftLayers.Commonest(layers.Select(layer => layer.Rank));
         var alpha = PeftLayers.Commonest(layers.Select(layer => layer.Alpha));
         return new PeftConfig
@@ -85,16 +86,20 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
     }
 
     /// <summary>lora_alpha, which is divided by r (or √r with use_rslora) when it is read: raw alpha is alpha·r there. PEFT's pooling has a factor of its own.</summary>
-    private static double PeftAlpha(ILoRALayer lora)
+    private static double PeftAlpha(LayerWithLoRA layer)
     {
-        var settings = lora is QALoRALayer pooled ? pooled.Settings.In(QALoRAPooling.Peft, pooled.InFeatures, pooled.GroupSize) : lora.Settings;
+        var settings = layer.Base.Weight.Format is { } format
+            ? layer.Lora.Settings.In(QALoRAPooling.Peft, layer.Base.InFeatures, format.GroupSize)
+            : layer.Lora.Settings;
         return settings.ScalingRule == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
     }
 
     /// <summary>qalora_group_size, of which the format has one for all linear layers; null where none is quantised.</summary>
     private static int? PooledInputs(LoRAAdapter adapter)
     {
-        var sizes = adapter.Layers.Where(layer => layer.Layer is not EmbeddingWithLoRA).Select(layer => (layer.Path, Size: (layer.Layer.Lora as QALoRALayer)?.GroupSize)).DistinctBy(layer => layer.Size).ToList();
+        var sizes = adapter.Layers.Where(layer => !layer.Layer.Base.IsEmbedding)
+            .Select(layer => (layer.Path, Size: layer.Layer.Base.Weight.Format?.GroupSize))
+            .DistinctBy(layer => layer.Size).ToList();
         return sizes.Count <= 1 ? sizes.FirstOrDefault().Size : throw new InputException(
             $"PeftAdapter: {sizes[0].Path} is {Form(sizes[0].Size)}, {sizes[1].Path} {Form(sizes[1].Size)}, and the format has one qalora_group_size for all layers. Train an adapter for each kind.");
 
@@ -112,7 +117,7 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
 
     private static IEnumerable<TensorToWrite> LowRank(AdaptedLayer adapted)
     {
-        var (lora, isEmbedding) = (adapted.Layer.Lora, adapted.Layer is EmbeddingWithLoRA);
+        var (lora, isEmbedding) = (adapted.Layer.Lora, adapted.Layer.Base.IsEmbedding);
         var rows = lora.A.Shape[0];
         yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path, isEmbedding), [lora.Rank, rows], RowMajor.Transposed(lora.A.ToArray(), rows, lora.Rank));
         yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path, isEmbedding), [lora.OutFeatures, lora.Rank], RowMajor.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));

@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -65,14 +64,15 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
 
     private void ReadLayer(PlannedLayer layer, List<string> warnings)
     {
-        var (keyA, keyB, rank) = (PeftAdapter.KeyOfA(layer.Path, layer.Linear is Embedding), PeftAdapter.KeyOfB(layer.Path, layer.Linear is Embedding), layer.Settings.Rank);
+        var (isEmbedding, rank) = (layer.Base.IsEmbedding, layer.Settings.Rank);
+        var (keyA, keyB) = (PeftAdapter.KeyOfA(layer.Path, isEmbedding), PeftAdapter.KeyOfB(layer.Path, isEmbedding));
         var (hasA, hasB) = (file.Tensors.ContainsKey(keyA), file.Tensors.ContainsKey(keyB));
         var hint = hasA != hasB
             ? $"the layer's other matrix is there; the file is incomplete, save the adapter again"
             : $"target_modules means {layer.Path}, but the file has nothing for it; was it saved with other targets?";
         Take(keyA, new Shape(rank, layer.UpdateInputs), hint);
-        Take(keyB, new Shape(layer.Linear.OutFeatures, rank), hint);
-        var key = layer.Linear is Embedding ? keyA : keyB;                  // the one that begins as zero
+        Take(keyB, new Shape(layer.Base.OutFeatures, rank), hint);
+        var key = isEmbedding ? keyA : keyB;                            // the one that begins as zero
         if (values.TryGetValue(key, out var zeroFirst) && zeroFirst.Length > 0 && zeroFirst.All(value => value == 0))
         {
             warnings.Add($"{file.Path}: {key} is all zero: this layer's update changes nothing. Was the adapter trained?");

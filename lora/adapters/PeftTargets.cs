@@ -8,7 +8,8 @@ namespace LoraScratch.Lora.Adapters;
 /// <param name="path">The config's path, for messages.</param> <param name="config">The config.</param> <param name="model">The base model, without LoRA.</param>
 internal sealed class PeftTargets(string path, PeftConfig config, Module model)
 {
-    private readonly string[] linear = [.. model.NamedModules().Where(entry => entry.Module is ILinear).Select(entry => entry.Path)];
+    private readonly string[] adaptable =
+        [.. model.NamedModules<WeightLayer>().Where(entry => entry.Module.PassesGradient).Select(entry => entry.Path)];
     private readonly List<string> warnings = [];
 
     /// <summary>What is odd but allowed, after <see cref="Plan"/>.</summary>
@@ -41,9 +42,9 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
     /// <summary>Refuses an update of quantised weights for float ones, the other way about, and other groups.</summary>
     private void RequireForm(AttachPlan plan)
     {
-        foreach (var layer in plan.Layers.Where(layer => layer.Linear is not Embedding))
+        foreach (var layer in plan.Layers.Where(layer => !layer.Base.IsEmbedding))
         {
-            var found = (layer.Linear as QuantizedLinear)?.Weight.Format;
+            var found = layer.Base.Weight.Format;
             if (found?.GroupSize == config.PooledInputs)
             {
                 continue;
@@ -57,7 +58,7 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
     private IReadOnlyList<ModulePattern> Targets(IReadOnlyList<KeptModule> saved)
     {
         var excluded = config.Excluded;
-        foreach (var pattern in excluded.Where(pattern => !linear.Any(pattern.Matches)))
+        foreach (var pattern in excluded.Where(pattern => !adaptable.Any(pattern.Matches)))
         {
             warnings.Add($"{path}: exclude_modules has '{pattern}', which means no linear layer of the model.");
         }
@@ -66,7 +67,7 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
         foreach (var target in config.Targets)
         {
             var rest = target.Except(without);
-            if (linear.Any(target.Matches) && !linear.Any(rest.Matches))
+            if (adaptable.Any(target.Matches) && !adaptable.Any(rest.Matches))
             {
                 warnings.Add($"{path}: every layer that the target '{target}' means is excluded or saved whole; it has no effect.");
             }

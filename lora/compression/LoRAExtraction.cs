@@ -83,13 +83,14 @@ public sealed class LoRAExtraction
         options.Check();
         baseModel.RequireFloatWeights("Extraction");
         tuned.RequireFloatWeights("Extraction");
+        var before = baseModel.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter);
         var after = tuned.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter);
         var changes = Changes(baseModel, after);
         var targets = AttachPlan.For(baseModel, new LoRASettings(1, 1), options.Targets).Layers;
         var (layers, factors) = (new List<ExtractedLayer>(), new List<LowRankFactors>());
         foreach (var target in targets.Where(target => changes[WeightOf(target)].Change > 0))
         {
-            var (layer, update) = Extract(target, after[WeightOf(target)], options);
+            var (layer, update) = Extract(target, before[WeightOf(target)], after[WeightOf(target)], options);
             layers.Add(layer);
             factors.Add(update);
             progress?.Invoke(layer);
@@ -138,11 +139,14 @@ public sealed class LoRAExtraction
             $"Base and tuned model are not of the same sizes, and their weights cannot be subtracted:\n  {string.Join("\n  ", problems.Take(10))}{(problems.Count > 10 ? $"\n  … and {problems.Count - 10} more" : "")}");
     }
 
-    private static (ExtractedLayer Layer, LowRankFactors Factors) Extract(PlannedLayer target, Parameter tuned, ExtractionOptions options)
+    private static (ExtractedLayer Layer, LowRankFactors Factors) Extract(
+        PlannedLayer target, Parameter original, Parameter tuned, ExtractionOptions options)
     {
         // [out, in], which is how a linear layer stores it and an embedding does not
-        var weight = target.Linear is Embedding embedding ? DenseMatrix.From(embedding.Weight).Transpose() : DenseMatrix.From(((Linear)target.Linear).Weight);
-        var change = (target.Linear is Embedding ? DenseMatrix.From(tuned).Transpose() : DenseMatrix.From(tuned)) - weight;
+        DenseMatrix Oriented(Parameter w) =>
+            target.Base.IsEmbedding ? DenseMatrix.From(w).Transpose() : DenseMatrix.From(w);
+        var weight = Oriented(original);
+        var change = Oriented(tuned) - weight;
         var most = Math.Min(change.Rows, change.Columns);
         var svd = options.Rank is { } wanted ? SingularValueDecomposition.Largest(change, Math.Min(wanted, most), options.Seed) : SingularValueDecomposition.Jacobi(change);
         var rank = options.Energy is { } share ? svd.RankForEnergy(share) : svd.Values.Count;

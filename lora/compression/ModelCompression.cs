@@ -14,7 +14,12 @@ public sealed class CompressibleLayer
 
     internal CompressibleLayer(PlannedLayer planned)
     {
-        (Path, linear, slot) = (planned.Path, planned.Linear as Linear ?? throw new InputException($"Compression: {planned.Path} is no linear layer, but {planned.Linear}. Leave it out."), planned.Slot ?? throw new InputException("The model itself is a linear layer, which has no place in which it could be replaced. Put it into a Sequential."));
+        Path = planned.Path;
+        linear = planned.Base as Linear
+            ?? throw new InputException(
+                $"Compression: {planned.Path} is no linear layer, but {planned.Base}. Leave it out.");
+        slot = planned.Slot ?? throw new InputException("The model itself is a linear layer, "
+            + "which has no place in which it could be replaced. Put it into a Sequential.");
         var svd = SingularValueDecomposition.Jacobi(DenseMatrix.From(linear.Weight));
         Values = svd.Values;
         LargestSavingRank = LowRankLinear.LargestSavingRank(InFeatures, OutFeatures);
@@ -96,7 +101,9 @@ public sealed class ModelCompression
     {
         model.RequireFloatWeights("Compression");
         var layers = new List<CompressibleLayer>();
-        if (model.NamedModules().FirstOrDefault(entry => entry.Module is LowRankLinear && targets.Any(target => target.Matches(entry.Path))) is { Module: LowRankLinear } done)
+        var done = model.NamedModules<LowRankLinear>()
+            .FirstOrDefault(entry => targets.Any(target => target.Matches(entry.Path)));
+        if (done.Module is not null)
         {
             throw new InputException($"{done.Path} is a low-rank layer already, {done.Module}. Compress the model that this one was made of: its weights say which rank is the best, their factors do not.");
         }

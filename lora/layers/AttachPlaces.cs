@@ -14,14 +14,18 @@ internal sealed class AttachPlaces
     {
         Collect("", model, null);
         wholeLayers = LowRankLinear.Factors(model);
-        var adapted = modules.Where(entry => entry.Module is AdaptedLinear).Select(entry => AttachPlan.Shown(entry.Path)).ToList();
+        var adapted = modules.Where(entry => entry.Module is LayerWithLoRA)
+            .Select(entry => AttachPlan.Shown(entry.Path)).ToList();
         if (adapted.Count > 0)
         {
             throw new InputException($"LoRA: {adapted[0]}{(adapted.Count > 1 ? $" (and {adapted.Count - 1} more)" : "")} has a LoRA layer already; adapters are not nested. Detach the adapter first.");
         }
     }
 
-    private IEnumerable<string> LinearPaths => modules.Where(entry => entry.Module is ILinear and not Embedding).Select(entry => entry.Path);
+    /// <summary>The linear layers that can be adapted.</summary>
+    private IEnumerable<string> LinearPaths => modules
+        .Where(entry => entry.Module is WeightLayer { IsEmbedding: false, PassesGradient: true })
+        .Select(entry => entry.Path);
 
     /// <summary>The layers that the patterns meet, with the rank and alpha that hold for each.</summary>
     public IReadOnlyList<PlannedLayer> Layers(LoRASettings settings, IReadOnlyList<ModulePattern> targets)
@@ -30,19 +34,28 @@ internal sealed class AttachPlaces
         var layers = new List<PlannedLayer>();
         foreach (var (path, module, slot) in modules)
         {
+            if (module is not WeightLayer layer)
+            {
+                continue;
+            }
             // What means a low-rank layer means its two factors: each of them is a linear layer and gets an update.
-            var patterns = targets.Where(pattern => module is not Embedding || !pattern.MeansLinearLayers)
-                .Where(pattern => pattern.Matches(path) || wholeLayers.TryGetValue(path, out var whole) && pattern.Matches(whole)).ToList();
-            if (module is DynamicInt8Linear && patterns.Count > 0)
+            var whole = wholeLayers.GetValueOrDefault(path);
+            var patterns = targets.Where(pattern => !layer.IsEmbedding || !pattern.MeansLinearLayers)
+                .Where(pattern => pattern.Matches(path) || whole is not null && pattern.Matches(whole)).ToList();
+            if (patterns.Count == 0)
             {
-                throw new InputException($"{AttachPlan.Shown(path)} is quantised dynamically, which is for prediction: there is no gradient through it, and no weight to merge into. Name the model that this one was made of, and quantise the result.");
+                continue;
             }
-            if (module is ILinear linear && patterns.Count > 0)
+            if (!layer.PassesGradient)
             {
-                met.UnionWith(patterns);
-                RequireReplaceable(path, linear, slot);
-                layers.Add(new PlannedLayer(patterns[0], path, linear, For(path, settings)) { Slot = slot });
+                throw new InputException(
+                    $"{AttachPlan.Shown(path)} is quantised dynamically, which is for prediction: there is no gradient "
+                    + "through it, and no weight to merge into. "
+                    + "Name the model that this one was made of, and quantise the result.");
             }
+            met.UnionWith(patterns);
+            RequireReplaceable(path, layer, slot);
+            layers.Add(new PlannedLayer(patterns[0], path, layer, For(path, settings)) { Slot = slot });
         }
         foreach (var pattern in targets.Where(pattern => !met.Contains(pattern)))
         {
@@ -69,9 +82,9 @@ internal sealed class AttachPlaces
     private void Collect(string path, Module module, Slot? slot)
     {
         modules.Add((path, module, slot));
-        if (module is AdaptedLinear)
+        if (module is LayerWithLoRA)
         {
-            return;                             // its own Linear is not a place for another
+            return;                             // its own base is not a place for another
         }
         foreach (var child in module.Children)
         {
@@ -90,21 +103,20 @@ internal sealed class AttachPlaces
         return changed;
     }
 
-    private static void RequireReplaceable(string path, ILinear layer, Slot? slot)
+    private static void RequireReplaceable(string path, WeightLayer layer, Slot? slot)
     {
-        if (layer is Embedding && slot?.Accepts(typeof(EmbeddingWithLoRA)) == false)
+        if (slot is null || LayerWithLoRA.Fits(layer, slot))
         {
-            throw new InputException($"LoRA: {path} stands in a place that takes nothing but an Embedding. Let its module hold it as an ITokenLayer: Add<ITokenLayer>(\"{slot.Name}\", …).");
+            return;
         }
-        if (slot is not null && !slot.Accepts(typeof(AdaptedLinear)) && layer is not Embedding)
-        {
-            throw new InputException($"LoRA: {path} stands in a place that takes nothing but a Linear. Let its module hold it as a Layer: Add<Layer>(\"{slot.Name}\", …).");
-        }
+        var (taken, wider) = layer.IsEmbedding ? ("an Embedding", "an ITokenLayer") : ("a Linear", "a Layer");
+        throw new InputException($"LoRA: {path} stands in a place that takes nothing but {taken}. "
+            + $"Let its module hold it as {wider}: Add<{wider.Split(' ')[1]}>(\"{slot.Name}\", …).");
     }
 
     private static void RequireDistinct(IReadOnlyList<PlannedLayer> layers)
     {
-        if (layers.GroupBy(layer => layer.Linear).FirstOrDefault(group => group.Count() > 1) is { } shared)
+        if (layers.GroupBy(layer => layer.Base).FirstOrDefault(group => group.Count() > 1) is { } shared)
         {
             throw new InputException($"LoRA: {string.Join(" and ", shared.Select(layer => layer.Path))} are one and the same layer; two adapters on one weight would be merged into it twice. Target one of them.");
         }
@@ -124,7 +136,9 @@ internal sealed class AttachPlaces
         {
             return new InputException("LoRA: the model has no Linear layer that could be adapted.");
         }
-        var others = modules.Where(entry => entry.Module is not ILinear && entry.Path.Length > 0 && pattern.Matches(entry.Path)).ToList();
+        var others = modules
+            .Where(entry => entry.Module is not WeightLayer && entry.Path.Length > 0 && pattern.Matches(entry.Path))
+            .ToList();
         if (others.Count > 0)
         {
             var (path, module, _) = others[0];

@@ -5,28 +5,25 @@ using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora;
 
-/// <summary>One linear layer that gets an update.</summary>
-/// <param name="Pattern">The first pattern that matched it.</param> <param name="Path">Its path in the model; "" where the model itself is the layer.</param>
-/// <param name="Linear">The layer, a <see cref="Engine.NN.Linear"/>, a <see cref="QuantizedLinear"/> or an <see cref="Embedding"/>.</param> <param name="Settings">What holds for it: the rank and alpha after the rank and alpha patterns.</param>
-public sealed record PlannedLayer(ModulePattern Pattern, string Path, ILinear Linear, LoRASettings Settings)
+/// <summary>One layer that gets an update.</summary>
+/// <param name="Pattern">The first pattern that matched it.</param>
+/// <param name="Path">Its path in the model; "" where the model itself is the layer.</param>
+/// <param name="Base">The layer.</param>
+/// <param name="Settings">What holds for it: rank and alpha after their patterns.</param>
+public sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLayer Base, LoRASettings Settings)
 {
     /// <summary>Elements of A and B.</summary>
-    public long Parameters => (long)Settings.Rank * (UpdateInputs + Linear.OutFeatures);
+    public long Parameters => (long)Settings.Rank * (UpdateInputs + Base.OutFeatures);
 
     /// <summary>Rows of A: the layer's inputs, or as many as they have groups where the weight is quantised.</summary>
-    public int UpdateInputs => Linear is QuantizedLinear quantized ? quantized.Weight.Groups : Linear.InFeatures;
+    public int UpdateInputs => Base.InFeatures / (Base.Weight.Format?.GroupSize ?? 1);
 
     /// <summary>The place in its owner; null where the model itself is the layer.</summary>
     internal Slot? Slot { get; init; }
 
     /// <summary>The layer with a new update beside it.</summary>
     /// <param name="random">Draws A and the dropout masks.</param>
-    internal AdaptedLinear Adapt(RandomStream random) => Linear switch
-    {
-        QuantizedLinear quantized => new LinearWithQALoRA(quantized, Settings, random),
-        Embedding embedding => new EmbeddingWithLoRA(embedding, Settings, random),
-        _ => new LinearWithLoRA((Linear)Linear, Settings, random),
-    };
+    internal LayerWithLoRA Adapt(RandomStream random) => LayerWithLoRA.On(Base, Settings, random);
 }
 
 /// <summary>One module that stays trainable beside the adapter, such as a classifier's head.</summary>
@@ -101,7 +98,7 @@ public sealed class AttachPlan
         var layers = places.Layers(settings, targets);
         var kept = (keepTrainable ?? []).SelectMany(places.Kept).DistinctBy(entry => entry.Path).ToList();
         RequireApart(layers, kept);
-        if (layers.FirstOrDefault(layer => (long)layer.Settings.Rank * Math.Max(layer.UpdateInputs, layer.Linear.OutFeatures) > int.MaxValue) is { } huge)
+        if (layers.FirstOrDefault(HasHugeMatrix) is { } huge)
         {
             throw new InputException($"{Shown(huge.Path)}: rank {huge.Settings.Rank} would make a matrix of more than {int.MaxValue} elements; from {LargestRank(huge)} on, a higher rank adds nothing.");
         }
@@ -121,7 +118,9 @@ public sealed class AttachPlan
             foreach (var layer in group)
             {
                 var settings = layer.Settings;
-                text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  {Form(layer)}  A [{layer.UpdateInputs}, {settings.Rank}]  B [{settings.Rank}, {layer.Linear.OutFeatures}]")
+                text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  {Form(layer)}")
+                    .Append(CultureInfo.InvariantCulture, $"  A [{layer.UpdateInputs}, {settings.Rank}]")
+                    .Append(CultureInfo.InvariantCulture, $"  B [{settings.Rank}, {layer.Base.OutFeatures}]")
                     .Append(CultureInfo.InvariantCulture, $"  rank {settings.Rank}  alpha {settings.Alpha}  s = {LoRASettings.Name(settings.ScalingRule)} = {settings.Scaling}  {layer.Parameters:N0} parameters\n");
             }
         }
@@ -145,18 +144,27 @@ public sealed class AttachPlan
     /// <summary>How a path appears in messages: the model itself has none.</summary>
     internal static string Shown(string path) => path.Length == 0 ? "(the model itself)" : path;
 
-    private static bool TooWide(PlannedLayer layer) => layer.Settings.Rank > Math.Min(layer.UpdateInputs, layer.Linear.OutFeatures);
+    private static bool HasHugeMatrix(PlannedLayer layer) =>
+        (long)layer.Settings.Rank * Math.Max(layer.UpdateInputs, layer.Base.OutFeatures) > int.MaxValue;
+
+    private static bool TooWide(PlannedLayer layer) =>
+        layer.Settings.Rank > Math.Min(layer.UpdateInputs, layer.Base.OutFeatures);
 
     /// <summary>"min(in, out) = 768", or with a pooled input "min(in/g, out) = 24": the rank with which A·B reaches every change that the update can make.</summary>
-    private static string LargestRank(PlannedLayer layer) => $"min({(layer.Linear is QuantizedLinear ? "in/g" : "in")}, out) = {Math.Min(layer.UpdateInputs, layer.Linear.OutFeatures)}";
+    private static string LargestRank(PlannedLayer layer)
+    {
+        var inputs = layer.Base.Weight.Format is null ? "in" : "in/g";
+        return $"min({inputs}, out) = {Math.Min(layer.UpdateInputs, layer.Base.OutFeatures)}";
+    }
 
     /// <summary>The weight as it is stored.</summary>
-    private static string Form(PlannedLayer layer) => layer.Linear switch
+    private static string Form(PlannedLayer layer)
     {
-        Embedding embedding => $"E {embedding.Weight.Shape}",
-        QuantizedLinear quantized => $"W {quantized.Weight.Shape} {quantized.Weight.Format}, pooling {LoRASettings.Name(layer.Settings.Pooling)}",
-        _ => $"W [{layer.Linear.OutFeatures}, {layer.Linear.InFeatures}]",
-    };
+        var weight = $"{(layer.Base.IsEmbedding ? "E" : "W")} {layer.Base.Weight.Shape}";
+        return layer.Base.Weight.Format is { } format
+            ? $"{weight} {format}, pooling {LoRASettings.Name(layer.Settings.Pooling)}"
+            : weight;
+    }
 
     private static string Counted(int count, string what, string? many = null) => $"{count} {(count == 1 ? what : many ?? $"{what}s")}";
 
@@ -165,7 +173,9 @@ public sealed class AttachPlan
         var known = kept.SelectMany(entry => entry.Module.Parameters()).ToHashSet();
         var biases = which switch
         {
-            LoRABias.LoRAOnly => layers.Where(layer => layer.Linear.Bias is not null).Select(layer => new KeptBias(layer.Path.Length == 0 ? "bias" : $"{layer.Path}.bias", layer.Linear.Bias!)),
+            LoRABias.LoRAOnly => layers.Where(layer => layer.Base.Bias is not null)
+                .Select(layer => new KeptBias(
+                    layer.Path.Length == 0 ? "bias" : $"{layer.Path}.bias", layer.Base.Bias!)),
             LoRABias.All => model.NamedParameters().Where(entry => entry.Parameter.Name == "bias").Select(entry => new KeptBias(entry.Path, entry.Parameter)),
             _ => [],
         };
@@ -181,7 +191,7 @@ public sealed class AttachPlan
         foreach (var entry in kept)
         {
             var modules = entry.Module.NamedModules().Select(below => below.Module).ToHashSet();
-            if (layers.FirstOrDefault(layer => modules.Contains((Module)layer.Linear)) is { } both)
+            if (layers.FirstOrDefault(layer => modules.Contains(layer.Base)) is { } both)
             {
                 throw new InputException($"LoRA: {Shown(both.Path)} would be adapted (by '{both.Pattern}') and be trained itself (by '{entry.Path}'). Take one of the two.");
             }

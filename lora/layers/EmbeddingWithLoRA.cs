@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 
@@ -14,7 +15,7 @@ namespace LoraScratch.Lora;
 /// for the inputs of linear layers and does nothing here, as in PEFT. loralib and PEFT draw B from N(0, 1), √(3·width) times as wide as the default here: learning rates do not carry over.
 /// </para>
 /// </summary>
-public sealed class EmbeddingWithLoRA : AdaptedLinear, ITokenLayer
+public sealed class EmbeddingWithLoRA : LayerWithLoRA, ITokenLayer
 {
     private readonly Slot<Embedding> embedding;
     private readonly Slot<LoRALayer> lora;
@@ -33,7 +34,7 @@ public sealed class EmbeddingWithLoRA : AdaptedLinear, ITokenLayer
     }
 
     /// <summary>The adapted table E [count, width].</summary>
-    public override Embedding Linear => embedding.Value;
+    public override Embedding Base => embedding.Value;
 
     /// <summary>The update: A [count, rank] and B [rank, width].</summary>
     public override LoRALayer Lora => lora.Value;
@@ -44,20 +45,19 @@ public sealed class EmbeddingWithLoRA : AdaptedLinear, ITokenLayer
     {
         if (HasUpdateInWeight())
         {
-            return Linear.Forward(ids);
+            return Base.Forward(ids);
         }
         using var scope = new TensorScope();
-        return scope.Return(Linear.Forward(ids).AddMatMul(Lora.A.Gather(ids), Lora.B, Lora.Scaling));
+        return scope.Return(Base.Forward(ids).AddMatMul(Lora.A.Gather(ids), Lora.B, Lora.Scaling));
     }
 
-    /// <summary>E without the update, row-major [count, width], merged or not.</summary>
-    internal float[] BaseWeight() => original.ToArray();
+    internal override void AppendBaseWeightTo(IncrementalHash hash) => original.AppendTo(hash);
 
     /// <summary>E ← E + s·AB</summary>
     private protected override void WriteUpdate()
     {
         original.Keep();
-        var e = Linear.Weight;
+        var e = Base.Weight;
         e.Backend.AddProduct(e.Matrix, Lora.A.Matrix, Lora.B.Matrix, Lora.Scaling);
     }
 

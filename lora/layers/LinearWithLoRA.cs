@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 
@@ -7,11 +8,12 @@ namespace LoraScratch.Lora;
 /// A linear layer with a low-rank update beside it: y = xWᵀ + b + s·(x̃A)B. It holds the very same <see cref="Engine.NN.Linear"/> object, W is neither copied nor
 /// changed by training; its gradient dX = dY·W + s·(dY·Bᵀ)·Aᵀ and the others are derived in <see cref="LoRAGradients"/>.
 /// <para>
-/// <see cref="AdaptedLinear.Merge"/> writes W + s·(AB)ᵀ into W for use without the extra products, <see cref="AdaptedLinear.Unmerge"/> puts the original bits back: they are kept, since
+/// <see cref="LayerWithLoRA.Merge"/> writes W + s·(AB)ᵀ into W for use without the extra products,
+/// <see cref="LayerWithLoRA.Unmerge"/> puts the original bits back: they are kept, since
 /// subtracting the update again would leave rounding errors behind.
 /// </para>
 /// </summary>
-public sealed class LinearWithLoRA : AdaptedLinear
+public sealed class LinearWithLoRA : LayerWithLoRA
 {
     private readonly Slot<Linear> linear;
     private readonly Slot<LoRALayer> lora;
@@ -48,13 +50,12 @@ public sealed class LinearWithLoRA : AdaptedLinear
     }
 
     /// <summary>The adapted layer: W [out, in] and b.</summary>
-    public override Linear Linear => linear.Value;
+    public override Linear Base => linear.Value;
 
     /// <summary>The update: A [in, rank] and B [rank, out].</summary>
     public override LoRALayer Lora => lora.Value;
 
-    /// <summary>W without the update, row-major [out, in], merged or not.</summary>
-    internal float[] BaseWeight() => original.ToArray();
+    internal override void AppendBaseWeightTo(IncrementalHash hash) => original.AppendTo(hash);
 
     /// <summary>
     /// W ← W + s·(AB)ᵀ. Up to float32 rounding the outputs stay: each of them moves by at most 2γ·(|x|·|W|ᵀ + |b| + s·|x|·|A|·|B|), the absolute values element by element, γ = nu/(1 − nu),
@@ -63,7 +64,7 @@ public sealed class LinearWithLoRA : AdaptedLinear
     private protected override void WriteUpdate()
     {
         original.Keep();
-        var w = Linear.Weight;
+        var w = Base.Weight;
         w.Backend.AddProduct(w.Matrix, Lora.B.Matrix.T, Lora.A.Matrix.T, Lora.Scaling);     // W += s·BᵀAᵀ
     }
 

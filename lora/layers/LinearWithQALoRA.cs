@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
@@ -7,10 +8,12 @@ namespace LoraScratch.Lora;
 /// <summary>
 /// A quantised linear layer with an update beside it that its zeros can take: y = xŴᵀ + b + s·(P(x̃)A)B. Equations: <see cref="QALoRAGradients"/>.
 /// <para>
-/// <see cref="AdaptedLinear.Merge"/> writes the update into the zeros, <see cref="AdaptedLinear.Unmerge"/> puts the original ones back, bit for bit. Merged, the layer is a <see cref="Engine.NN.QuantizedLinear"/> of unchanged size.
+/// <see cref="LayerWithLoRA.Merge"/> writes the update into the zeros,
+/// <see cref="LayerWithLoRA.Unmerge"/> puts the original ones back, bit for bit. Merged, the layer
+/// is a <see cref="QuantizedLinear"/> of unchanged size.
 /// </para>
 /// </summary>
-public sealed class LinearWithQALoRA : AdaptedLinear
+public sealed class LinearWithQALoRA : LayerWithLoRA
 {
     private readonly Slot<QuantizedLinear> linear;
     private readonly Slot<QALoRALayer> lora;
@@ -42,23 +45,23 @@ public sealed class LinearWithQALoRA : AdaptedLinear
     }
 
     /// <summary>The adapted layer: Ŵ [out, in] and b.</summary>
-    public override QuantizedLinear Linear => linear.Value;
+    public override QuantizedLinear Base => linear.Value;
 
     /// <summary>The update: A [in/g, rank] and B [rank, out].</summary>
     public override QALoRALayer Lora => lora.Value;
 
-    /// <summary>Scales and zeros without the update [out, in/g], merged or not.</summary>
-    internal GroupGrid[] BaseGrids() => original ?? Linear.Weight.Grids();
+    internal override void AppendBaseWeightTo(IncrementalHash hash) =>
+        Base.Weight.AppendTo(hash, original ?? Base.Weight.Grids());
 
     /// <summary>ζ ← ζ − s·κ·(AB)ᵀ/α; see <see cref="QALoRAMerge"/>.</summary>
     private protected override void WriteUpdate()
     {
-        var merged = QALoRAMerge.Merge(Linear.Weight, Lora);
-        original = Linear.Weight.Grids();
-        Linear.Weight.SetGrids(merged);
+        var merged = QALoRAMerge.Merge(Base.Weight, Lora);
+        original = Base.Weight.Grids();
+        Base.Weight.SetGrids(merged);
     }
 
-    private protected override void RestoreOriginal() => Linear.Weight.SetGrids(original!);
+    private protected override void RestoreOriginal() => Base.Weight.SetGrids(original!);
 
     private protected override void DropOriginal() => original = null;
 }

@@ -4,8 +4,9 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora;
 
 /// <summary>One adapted layer of an adapter.</summary>
-/// <param name="Path">The linear layer's path in the base model; "" where the model itself is the layer.</param> <param name="Layer">The layer with its update.</param>
-public sealed record AdaptedLayer(string Path, AdaptedLinear Layer);
+/// <param name="Path">The layer's path in the base model; "" where the model itself is it.</param>
+/// <param name="Layer">The layer with its update.</param>
+public sealed record AdaptedLayer(string Path, LayerWithLoRA Layer);
 
 /// <summary>
 /// The LoRA layers of one task on a base model, together with the modules that are trained beside them (a classifier's head). Attaching puts a <see cref="LinearWithLoRA"/> around each
@@ -114,7 +115,7 @@ public sealed class LoRAAdapter
         }
         for (var i = 0; i < Layers.Count; i++)
         {
-            if (places[i] is { } place && place.Current != Layers[i].Layer.Linear)
+            if (places[i] is { } place && place.Current != Layers[i].Layer.Base)
             {
                 throw new InvalidOperationException($"LoRAAdapter: {Layers[i].Path} is no longer the layer that this adapter was made for, but a {place.Current.GetType().Name}. Detach the other adapter first.");
             }
@@ -154,7 +155,10 @@ public sealed class LoRAAdapter
         PutBack();
     }
 
-    /// <summary>Writes the update of every layer into its weight, or of none; see <see cref="AdaptedLinear.Merge"/>.</summary>
+    /// <summary>
+    /// Writes the update of every layer into its weight, or of none; see
+    /// <see cref="LayerWithLoRA.Merge"/>.
+    /// </summary>
     /// <exception cref="InvalidOperationException">It is not attached, merged already, or the model is being trained or predicts.</exception>
     /// <exception cref="InputException">A zero of a quantised weight would not be finite.</exception>
     public void Merge()
@@ -223,7 +227,7 @@ public sealed class LoRAAdapter
         }
         foreach (var (place, adapted) in places.Zip(Layers))
         {
-            place?.Replace(adapted.Layer.Linear);
+            place?.Replace(adapted.Layer.Base);
             if (place is null)
             {
                 baseModel.Train(adapted.Layer.IsTraining);
@@ -258,9 +262,9 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>The layer with its update; whether W was trainable is recorded only when the adapter is attached, so it must not change here.</summary>
-    private static AdaptedLinear WithoutFreezing(PlannedLayer planned, RandomStream random)
+    private static LayerWithLoRA WithoutFreezing(PlannedLayer planned, RandomStream random)
     {
-        var parameters = ((Module)planned.Linear).Parameters().ToList();
+        var parameters = planned.Base.Parameters().ToList();
         var before = parameters.Select(parameter => parameter.IsTrainable).ToList();
         var layer = planned.Adapt(random);
         foreach (var (parameter, wasTrainable) in parameters.Zip(before))

@@ -58,7 +58,7 @@ public sealed class LowRankLinear : Layer
     public int Rank { get; }
 
     /// <summary>The factors of the low-rank layers below a module, which are linear layers of their own: path of the factor → path of the layer.</summary>
-    public static IReadOnlyDictionary<string, string> Factors(Module model) => model.NamedModules().Where(entry => entry.Module is LowRankLinear)
+    public static IReadOnlyDictionary<string, string> Factors(Module model) => model.NamedModules<LowRankLinear>()
         .SelectMany(entry => entry.Module.Children.Select(child => (Factor: entry.Path.Length == 0 ? child.Name : $"{entry.Path}.{child.Name}", entry.Path))).ToDictionary();
 
     /// <summary>The largest k with k·(in + out) &lt; in·out; 0 where there is none, in a layer of one input or output.</summary>

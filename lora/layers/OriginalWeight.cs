@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 
@@ -25,6 +27,7 @@ internal sealed class OriginalWeight(Parameter weight)
         kept = null;
     }
 
-    /// <summary>The original values, whether the weight has been changed or not.</summary>
-    public float[] ToArray() => (kept ?? weight).ToArray();
+    /// <summary>Appends the original values, whether the weight has been changed or not.</summary>
+    public void AppendTo(IncrementalHash hash) =>
+        hash.AppendData(MemoryMarshal.AsBytes<float>((kept ?? weight).ToArray()));
 }

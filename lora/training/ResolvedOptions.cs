@@ -1,6 +1,5 @@
 using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Quantization;
 
@@ -18,7 +17,7 @@ internal static class ResolvedOptions
         if (adapter is not null)
         {
             Add(resolved, adapter.Plan.Settings, options.Method);
-            AddQuantization(resolved, options, adapter.Layers.Select(layer => (layer.Layer.Linear as QuantizedLinear)?.Weight.Format).FirstOrDefault());
+            AddQuantization(resolved, options, adapter.Layers[0].Layer.Base.Weight.Format);
             resolved["targets"] = options.InitialAdapter is null ? options.Targets : adapter.Layers.Select(layer => layer.Path);
             resolved["init-adapter"] = options.InitialAdapter;
         }

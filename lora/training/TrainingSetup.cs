@@ -89,7 +89,7 @@ public static class TrainingSetup
     /// <summary>The layers that QA-LoRA has quantised first, each with an input that the groups divide; none for other methods, and where the model is quantised already.</summary>
     private static IReadOnlyList<QuantizableLayer> ToQuantize(TextClassifier classifier, TrainingOptions options)
     {
-        if (options.Method != TrainingMethod.QALoRA || QuantizedLinearOf(classifier.Model) is not null)
+        if (options.Method != TrainingMethod.QALoRA || QuantizedLayerOf(classifier.Model) is not null)
             return [];
         var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(LoRATargets.OfEncoder));
         ModelQuantizer.Check(layers, (options.Quantization ?? new()).Format);
@@ -147,12 +147,18 @@ public static class TrainingSetup
     {
         if (RoundedOf(plan.Model) is { } rounded)
             throw new InputException($"Option 'method' {ResolvedOptions.Name(method)} needs gradients, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
-        bool IsQuantized(PlannedLayer layer) => layer.Linear is QuantizedLinear || toQuantize?.Any(other => other.Linear == layer.Linear) == true;
-        if (plan.Layers.FirstOrDefault(layer => layer.Linear is not Embedding && IsQuantized(layer) != (method == TrainingMethod.QALoRA)) is not { } other)
+        bool IsQuantized(PlannedLayer layer) =>
+            layer.Base.Weight.Format is not null || toQuantize?.Any(other => other.Linear == layer.Base) == true;
+        var wanted = method == TrainingMethod.QALoRA;
+        var linear = plan.Layers.Where(layer => !layer.Base.IsEmbedding);
+        if (linear.FirstOrDefault(layer => IsQuantized(layer) != wanted) is not { } other)
+        {
             return;
+        }
         throw new InputException(method == TrainingMethod.QALoRA
             ? $"Option 'method' qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of option 'targets', or quantise it as well."
-            : $"Option 'method' lora adapts float layers, and {other.Path} is quantised, {other.Linear}. Take option 'method' qa-lora, whose update can be merged into such a layer.");
+            : $"Option 'method' lora adapts float layers, and {other.Path} is quantised, {other.Base}. "
+                + "Take option 'method' qa-lora, whose update can be merged into such a layer.");
     }
 
     /// <summary>Refuses to train every weight of a model that has quantised ones.</summary>
@@ -160,15 +166,17 @@ public static class TrainingSetup
     {
         if (RoundedOf(model) is { } rounded)
             throw new InputException($"Option 'method' full trains every weight, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
-        if (QuantizedLinearOf(model) is { } quantized)
+        if (QuantizedLayerOf(model) is { } quantized)
             throw new InputException($"Option 'method' full trains every weight, and {quantized} is quantised: its codes stand still. Take option 'method' qa-lora, or name the model that this one was made of.");
     }
 
     /// <summary>The path of the first layer that rounds its inputs, or null.</summary>
-    private static string? RoundedOf(Module model) => model.NamedModules().Where(entry => entry.Module is DynamicInt8Linear).Select(entry => entry.Path).FirstOrDefault();
+    private static string? RoundedOf(Module model) =>
+        model.NamedModules<WeightLayer>().FirstOrDefault(entry => !entry.Module.PassesGradient).Path;
 
-    /// <summary>The path of the first quantised layer, or null.</summary>
-    private static string? QuantizedLinearOf(Module model) => model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => entry.Path).FirstOrDefault();
+    /// <summary>The path of the first layer that is quantised in groups, or null.</summary>
+    private static string? QuantizedLayerOf(Module model) =>
+        model.NamedModules<WeightLayer>().FirstOrDefault(entry => entry.Module.Weight.Format is not null).Path;
 
     private static void SetHeadTrainable(DistilBertForSequenceClassification model, bool trainable)
     {

@@ -41,14 +41,14 @@ public sealed class EmbeddingWithLoRATests
         // Of E (frozen), A and B: y[n] = E[t[n]] + s·A[t[n]]·B
         double[] Expected(double[][] values) => [.. Ids.SelectMany(id => Enumerable.Range(0, Width).Select(j =>
             values[0][id * Width + j] + 7.0 / Rank * Enumerable.Range(0, Rank).Sum(k => values[1][id * Rank + k] * values[2][k * Width + j])))];
-        var report = GradientCheck.Run(() => layer.Forward(ids), [("E", layer.Linear.Weight), ("A", layer.Lora.A), ("B", layer.Lora.B)], Expected);
+        var report = GradientCheck.Run(() => layer.Forward(ids), [("E", layer.Base.Weight), ("A", layer.Lora.A), ("B", layer.Lora.B)], Expected);
         Assert.That(report.Passed, report.ToString());
 
         using (new TensorScope())
         {
             layer.Forward(ids).Square().Sum().Backward();
         }
-        Assert.That(layer.Linear.Weight.Gradient, Is.Null, "E is frozen");
+        Assert.That(layer.Base.Weight.Gradient, Is.Null, "E is frozen");
         var rows = layer.Lora.A.Gradient!.ToArray().Chunk(Rank).Select(row => row.Any(value => value != 0));
         Assert.That(rows, Is.EqualTo(Enumerable.Range(0, Count).Select(id => Ids.Contains(id))), "a token that does not occur is not moved");
     }
@@ -66,7 +66,7 @@ public sealed class EmbeddingWithLoRATests
         using var x = Tensor.From(ones, new Shape(Ids.Length, Count));
         using var scope = new TensorScope();
         Assert.That(Maths.RelativeError(layer.Forward(ids).ToArray(), layer.Forward(x).Doubles()), Is.LessThan(1e-6));
-        Assert.That(layer.Linear.Forward(ids).Bits(), Is.EqualTo(layer.Linear.Forward(x).Bits()));
+        Assert.That(layer.Base.Forward(ids).Bits(), Is.EqualTo(layer.Base.Forward(x).Bits()));
     }
 
     [Test]
@@ -75,21 +75,21 @@ public sealed class EmbeddingWithLoRATests
         var layer = Trained();
         using var ids = new Indices(Ids);
         using var scope = new TensorScope();
-        var (before, unmerged) = (layer.Linear.Weight.Bits(), layer.Forward(ids).Doubles());
+        var (before, unmerged) = (layer.Base.Weight.Bits(), layer.Forward(ids).Doubles());
         layer.Merge();
         Assert.That(Maths.RelativeError(layer.Forward(ids).ToArray(), unmerged), Is.LessThan(1e-6));
-        Assert.That(layer.Linear.Weight.Bits(), Is.Not.EqualTo(before));
+        Assert.That(layer.Base.Weight.Bits(), Is.Not.EqualTo(before));
         layer.Train();
         Assert.That(() => layer.Forward(ids), Throws.InvalidOperationException.With.Message.Contains("Unmerge()"));
         layer.Unmerge();
-        Assert.That(layer.Linear.Weight.Bits(), Is.EqualTo(before));
+        Assert.That(layer.Base.Weight.Bits(), Is.EqualTo(before));
     }
 
     [Test]
     public void Every_linear_layer_means_no_embedding()
     {
         var plan = AttachPlan.For(TinyDistilBert.Create(), new LoRASettings(2, 6), [ModulePattern.AllLinear]);
-        Assert.That(plan.Layers.Select(layer => layer.Linear), Has.None.InstanceOf<Embedding>());
+        Assert.That(plan.Layers.Select(layer => layer.Base), Has.None.InstanceOf<Embedding>());
         var named = AttachPlan.For(TinyDistilBert.Create(), new LoRASettings(2, 6), Targets);
         Assert.That(named.ToString(), Does.Contain("E [30, 12]  A [30, 2]  B [2, 12]").And.Contain("84 parameters"));
         Assert.That(named.LoRAParameters, Is.EqualTo(2 * (30 + 12) + 2 * 2 * (12 + 12)));
@@ -133,7 +133,7 @@ public sealed class EmbeddingWithLoRATests
         var (model, adapter) = Adapted();
         var logits = Logits(model);
         adapter.MergeAndDetach();
-        Assert.That(model.NamedModules().Select(entry => entry.Module), Has.None.InstanceOf<AdaptedLinear>());
+        Assert.That(model.NamedModules().Select(entry => entry.Module), Has.None.InstanceOf<LayerWithLoRA>());
         Assert.That(Maths.RelativeError(Logits(model), [.. logits.Select(value => (double)value)]), Is.LessThan(1e-5));
     }
 

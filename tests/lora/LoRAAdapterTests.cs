@@ -165,7 +165,7 @@ public sealed class LoRAAdapterTests
     {
         var root = new Linear(4, 3, new RandomStream(1));
         var replaced = root.ReplaceLinearWithLoRA(rank: 2, alpha: 4, new RandomStream(2));
-        Assert.That(replaced, Is.TypeOf<LinearWithLoRA>().With.Property("Linear").SameAs(root));
+        Assert.That(replaced, Is.TypeOf<LinearWithLoRA>().With.Property(nameof(LayerWithLoRA.Base)).SameAs(root));
 
         var model = new Sequential(new Linear(4, 3, new RandomStream(1)), new Sequential(new Relu(), new Linear(3, 2, new RandomStream(1))));
         Assert.That(model.ReplaceLinearWithLoRA(rank: 2, alpha: 4, new RandomStream(2)), Is.SameAs(model));

@@ -18,10 +18,10 @@ public sealed class LoRAGradientsTests
         using var scope = new TensorScope();
         using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures));
         using var dY = Tensor.From(random.Normal(rows * outFeatures, 1), new Shape(rows, outFeatures));
-        var got = LoRAGradients.Compute(x, layer.Linear.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, dY);
+        var got = LoRAGradients.Compute(x, layer.Base.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, dY);
 
         double[][] inputs = [x.Doubles(), layer.Lora.A.Doubles(), layer.Lora.B.Doubles()];
-        var (w, upstream, s) = (layer.Linear.Weight.Doubles(), dY.Doubles(), (double)layer.Lora.Scaling);
+        var (w, upstream, s) = (layer.Base.Weight.Doubles(), dY.Doubles(), (double)layer.Lora.Scaling);
         Assert.That(Maths.RelativeError(got.X!.ToArray(), Numeric(0)), Is.LessThan(1e-5), "dX");
         Assert.That(Maths.RelativeError(got.A.ToArray(), Numeric(1)), Is.LessThan(1e-5), "dA");
         Assert.That(Maths.RelativeError(got.B.ToArray(), Numeric(2)), Is.LessThan(1e-5), "dB");
@@ -41,7 +41,7 @@ public sealed class LoRAGradientsTests
         using var dY = Tensor.From(random.Normal(rows * outFeatures, 1), new Shape(rows, outFeatures));
         using var scope = new TensorScope();
         layer.Forward(x).Backward(dY);
-        var expected = LoRAGradients.Compute(x, layer.Linear.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, dY, inputNeedsGradient);
+        var expected = LoRAGradients.Compute(x, layer.Base.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, dY, inputNeedsGradient);
 
         Assert.That(Maths.RelativeError(layer.Lora.A.Gradient!.ToArray(), expected.A.Doubles()), Is.LessThan(1e-6), "dA");
         Assert.That(Maths.RelativeError(layer.Lora.B.Gradient!.ToArray(), expected.B.Doubles()), Is.LessThan(1e-6), "dB");
@@ -59,7 +59,7 @@ public sealed class LoRAGradientsTests
         var random = new RandomStream(6);
         var layer = LoRALayerTests.Trained(6, 5, new LoRASettings(3, 4), random);
         using var x = Tensor.From(random.Normal(24, 1), new Shape(4, 6), requiresGradient: true);
-        var (w, bias) = (layer.Linear.Weight.Doubles(), layer.Linear.Bias!.Doubles());
+        var (w, bias) = (layer.Base.Weight.Doubles(), layer.Base.Bias!.Doubles());
         var report = GradientCheck.Run(layer, x, reference: values => Maths.Adapted(values[0], w, bias, values[1], values[2], layer.Lora.Scaling, 4, 6, 5, 3));
         Assert.That(report.Passed, report.ToString());
         Assert.That(report.Entries.Select(entry => entry.Name), Is.EqualTo(new[] { "forward", "dx", "dlora.A", "dlora.B" }));
@@ -97,7 +97,7 @@ public sealed class LoRAGradientsTests
         using var dY = Tensor.From(random.Normal(rows * outFeatures, 1), new Shape(rows, outFeatures), backend);
         backend.Forget();
         using var scope = new TensorScope();
-        LoRAGradients.Compute(x, layer.Linear.Weight, layer.Lora.A, layer.Lora.B, 2, dY);
+        LoRAGradients.Compute(x, layer.Base.Weight, layer.Lora.A, layer.Lora.B, 2, dY);
         Assert.That(backend.Allocations.Max(), Is.LessThanOrEqualTo(rows * Math.Max(inFeatures, outFeatures)));
     }
 

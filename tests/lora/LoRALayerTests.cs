@@ -44,7 +44,7 @@ public sealed class LoRALayerTests
         var layer = Trained(inFeatures, outFeatures, new LoRASettings(rank, alpha), random);
         using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures));
         using var scope = new TensorScope();
-        var expected = Maths.Adapted(x.Doubles(), layer.Linear.Weight.Doubles(), layer.Linear.Bias!.Doubles(), layer.Lora.A.Doubles(), layer.Lora.B.Doubles(), alpha / rank, rows, inFeatures, outFeatures, rank);
+        var expected = Maths.Adapted(x.Doubles(), layer.Base.Weight.Doubles(), layer.Base.Bias!.Doubles(), layer.Lora.A.Doubles(), layer.Lora.B.Doubles(), alpha / rank, rows, inFeatures, outFeatures, rank);
         Assert.That(Maths.RelativeError(layer.Forward(x).ToArray(), expected), Is.LessThan(2e-6));
 
         var update = Maths.Adapted(x.Doubles(), new double[inFeatures * outFeatures], [], layer.Lora.A.Doubles(), layer.Lora.B.Doubles(), alpha / rank, rows, inFeatures, outFeatures, rank);
@@ -76,7 +76,7 @@ public sealed class LoRALayerTests
 
         layer.Train();
         Assert.That(layer.Forward(x).Bits(), Is.Not.EqualTo(layer.Forward(x).Bits()), "each training pass draws a new mask");
-        Assert.That(layer.Linear.Forward(x).Bits(), Is.EqualTo(layer.Linear.Forward(x).Bits()), "the base has no dropout");
+        Assert.That(layer.Base.Forward(x).Bits(), Is.EqualTo(layer.Base.Forward(x).Bits()), "the base has no dropout");
 
         const int draws = 600;
         var mean = new double[64];
@@ -100,8 +100,8 @@ public sealed class LoRALayerTests
         {
             layer.Forward(x).Square().Mean().Backward();
         }
-        Assert.That(layer.Linear.Weight.Gradient, Is.Null, "frozen weights must cost no backward work");
-        Assert.That(layer.Linear.Bias!.Gradient, Is.Null);
+        Assert.That(layer.Base.Weight.Gradient, Is.Null, "frozen weights must cost no backward work");
+        Assert.That(layer.Base.Bias!.Gradient, Is.Null);
         Assert.That(layer.Lora.A.Gradient, Is.Not.Null);
         Assert.That(layer.Lora.B.Gradient, Is.Not.Null);
         Assert.That(x.Gradient, Is.Not.Null, "the layers before it still learn");

@@ -20,8 +20,8 @@ public sealed class MergeTests
         using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures));
         using var scope = new TensorScope();
         var unmerged = layer.Forward(x).ToArray();
-        var fresh = layer.Linear.Forward(x).ToArray();
-        var magnitude = Maths.Adapted(Absolute(x), Absolute(layer.Linear.Weight), Absolute(layer.Linear.Bias!), Absolute(layer.Lora.A), Absolute(layer.Lora.B),
+        var fresh = layer.Base.Forward(x).ToArray();
+        var magnitude = Maths.Adapted(Absolute(x), Absolute(layer.Base.Weight), Absolute(layer.Base.Bias!), Absolute(layer.Lora.A), Absolute(layer.Lora.B),
             layer.Lora.Scaling, rows, inFeatures, outFeatures, rank);
         layer.Merge();
         var merged = layer.Forward(x).ToArray();
@@ -41,16 +41,16 @@ public sealed class MergeTests
     public void Unmerging_restores_every_bit_in_the_same_buffer()
     {
         var layer = LoRALayerTests.Trained(33, 21, new LoRASettings(4, 7), new RandomStream(2));
-        var (before, buffer) = (layer.Linear.Weight.Bits(), layer.Linear.Weight.Data);
+        var (before, buffer) = (layer.Base.Weight.Bits(), layer.Base.Weight.Data);
         for (var round = 0; round < 3; round++)
         {
             layer.Merge();
-            Assert.That(layer.Linear.Weight.Bits(), Is.Not.EqualTo(before));
+            Assert.That(layer.Base.Weight.Bits(), Is.Not.EqualTo(before));
             Assert.That(layer.IsMerged);
             layer.Unmerge();
-            Assert.That(layer.Linear.Weight.Bits(), Is.EqualTo(before));
+            Assert.That(layer.Base.Weight.Bits(), Is.EqualTo(before));
         }
-        Assert.That(layer.Linear.Weight.Data, Is.SameAs(buffer));
+        Assert.That(layer.Base.Weight.Data, Is.SameAs(buffer));
         Assert.That(layer.IsMerged, Is.False);
     }
 
@@ -85,7 +85,7 @@ public sealed class MergeTests
     {
         var random = new RandomStream(12);
         var layer = new LinearWithLoRA(new Linear(9, 6, random), 3, 6, random);
-        var (w, b, a0) = (layer.Linear.Weight.Bits(), layer.Linear.Bias!.Bits(), layer.Lora.A.Bits());
+        var (w, b, a0) = (layer.Base.Weight.Bits(), layer.Base.Bias!.Bits(), layer.Lora.A.Bits());
         using Optimizer optimizer = optimizerName switch
         {
             "sgd" => new Sgd(layer.TrainableParameters(), 0.05f, momentum: 0.9f, weightDecay: 0.01f),
@@ -100,8 +100,8 @@ public sealed class MergeTests
             optimizer.Step();
             optimizer.ZeroGradient();
         }
-        Assert.That(layer.Linear.Weight.Bits(), Is.EqualTo(w));
-        Assert.That(layer.Linear.Bias!.Bits(), Is.EqualTo(b));
+        Assert.That(layer.Base.Weight.Bits(), Is.EqualTo(w));
+        Assert.That(layer.Base.Bias!.Bits(), Is.EqualTo(b));
         Assert.That(layer.Lora.A.Bits(), Is.Not.EqualTo(a0), "something was trained");
         Assert.That(layer.Lora.B.ToArray(), Has.Some.Not.Zero);
     }

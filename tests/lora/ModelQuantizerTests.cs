@@ -108,10 +108,10 @@ public sealed class ModelQuantizerTests
         Assert.That(Step(), Is.LessThan(0.8 * first), "it learns");
         Assert.That(adapted.SelectMany(layer => layer.Lora.B.ToArray()).Max(Math.Abs), Is.GreaterThan(0.01f), "B is not zero");
         using var evaluation = new TensorScope();
-        var (before, bytes) = (model.Forward(x).Doubles(), adapted.Sum(layer => layer.Linear.Weight.Bytes));
+        var (before, bytes) = (model.Forward(x).Doubles(), adapted.Sum(layer => layer.Base.Weight.Bytes));
         adapted.ForEach(layer => layer.Merge());
         Assert.That(Maths.RelativeError(model.Forward(x).ToArray(), before), Is.LessThan(1e-5));
-        Assert.That(adapted.Sum(layer => layer.Linear.Weight.Bytes), Is.EqualTo(bytes));
+        Assert.That(adapted.Sum(layer => layer.Base.Weight.Bytes), Is.EqualTo(bytes));
     }
 
     [Test]

@@ -27,18 +27,18 @@ public sealed class QALoRATests
     /// <summary>x·ŵᵀ + b + s·κ·(sums of groups)·A·B in double, from codes, scales and given zeros.</summary>
     private static double[] Reference(double[] x, LinearWithQALoRA layer, double[] zeros, double[] a, double[] b, double factor)
     {
-        var weight = layer.Linear.Weight;
+        var weight = layer.Base.Weight;
         var (codes, grids, size) = (weight.Codes(), weight.Grids(), weight.Format.GroupSize);
         var w = codes.Select((code, i) => grids[i / size].Scale * (code - zeros[i / size])).ToArray();
         var rows = x.Length / weight.InFeatures;
         var sums = x.Chunk(size).Select(group => factor * group.Sum()).ToArray();
         var update = Maths.Product(Maths.Product(sums, a, rows, weight.Groups, layer.Lora.Rank), b, rows, layer.Lora.Rank, weight.OutFeatures);
         var product = Maths.Product(x, Maths.Transpose(w, weight.OutFeatures, weight.InFeatures), rows, weight.InFeatures, weight.OutFeatures);
-        var bias = layer.Linear.Bias?.Doubles() ?? new double[weight.OutFeatures];
+        var bias = layer.Base.Bias?.Doubles() ?? new double[weight.OutFeatures];
         return [.. product.Select((value, i) => value + bias[i % bias.Length] + update[i])];
     }
 
-    private static double[] Zeros(LinearWithQALoRA layer) => [.. layer.Linear.Weight.Grids().Select(grid => (double)grid.Zero)];
+    private static double[] Zeros(LinearWithQALoRA layer) => [.. layer.Base.Weight.Grids().Select(grid => (double)grid.Zero)];
 
     private static double Factor(LinearWithQALoRA layer) => layer.Lora.Scaling * (layer.Lora.Settings.Pooling switch
     {
@@ -57,7 +57,7 @@ public sealed class QALoRATests
         var expected = Reference(x.Doubles(), layer, Zeros(layer), layer.Lora.A.Doubles(), layer.Lora.B.Doubles(), Factor(layer));
         Assert.That(Maths.RelativeError(layer.Forward(x).ToArray(), expected), Is.LessThan(2e-6));
         var update = layer.Lora.Forward(x);
-        Assert.That(Maths.RelativeError(layer.Linear.Forward(x).Add(update).ToArray(), expected), Is.LessThan(2e-6), "the layer and its update apart");
+        Assert.That(Maths.RelativeError(layer.Base.Forward(x).Add(update).ToArray(), expected), Is.LessThan(2e-6), "the layer and its update apart");
     }
 
     [TestCaseSource(nameof(Sizes))]
@@ -68,7 +68,7 @@ public sealed class QALoRATests
         using var scope = new TensorScope();
         using var x = Tensor.From(random.Normal(size[0] * size[1], 1), new Shape(size[0], size[1]));
         using var dY = Tensor.From(random.Normal(size[0] * size[2], 1), new Shape(size[0], size[2]));
-        var got = QALoRAGradients.Compute(x, layer.Linear.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, (float)layer.Lora.PoolingFactor, dY);
+        var got = QALoRAGradients.Compute(x, layer.Base.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, (float)layer.Lora.PoolingFactor, dY);
 
         double[][] inputs = [x.Doubles(), layer.Lora.A.Doubles(), layer.Lora.B.Doubles()];
         var (zeros, upstream, factor) = (Zeros(layer), dY.Doubles(), Factor(layer));
@@ -90,11 +90,11 @@ public sealed class QALoRATests
         using var dY = Tensor.From(random.Normal(size[0] * size[2], 1), new Shape(size[0], size[2]));
         using var scope = new TensorScope();
         layer.Forward(x).Backward(dY);
-        var expected = QALoRAGradients.Compute(x, layer.Linear.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, (float)layer.Lora.PoolingFactor, dY, inputNeedsGradient);
+        var expected = QALoRAGradients.Compute(x, layer.Base.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, (float)layer.Lora.PoolingFactor, dY, inputNeedsGradient);
         Assert.That(Maths.RelativeError(layer.Lora.A.Gradient!.ToArray(), expected.A.Doubles()), Is.LessThan(1e-6), "dA");
         Assert.That(Maths.RelativeError(layer.Lora.B.Gradient!.ToArray(), expected.B.Doubles()), Is.LessThan(1e-6), "dB");
         Assert.That(x.Gradient is not null, Is.EqualTo(inputNeedsGradient), "a frozen input gets no gradient");
-        Assert.That(layer.Linear.Bias!.Gradient, Is.Null, "the base is frozen");
+        Assert.That(layer.Base.Bias!.Gradient, Is.Null, "the base is frozen");
         if (inputNeedsGradient)
         {
             Assert.That(Maths.RelativeError(x.Gradient!.ToArray(), expected.X!.Doubles()), Is.LessThan(1e-6), "dX");
@@ -117,7 +117,7 @@ public sealed class QALoRATests
     {
         int[] size = [3, 96, 7, 32, 3, 4];
         var layer = Trained(size, from, new RandomStream(6));
-        var converted = new LinearWithQALoRA(layer.Linear, layer.Lora.Settings.In(to, 96, 32), new RandomStream(7));
+        var converted = new LinearWithQALoRA(layer.Base, layer.Lora.Settings.In(to, 96, 32), new RandomStream(7));
         converted.Lora.A.Set(layer.Lora.A.ToArray());
         converted.Lora.B.Set(layer.Lora.B.ToArray());
         Assert.That(converted.Lora.Settings.Pooling, Is.EqualTo(to));
@@ -126,7 +126,7 @@ public sealed class QALoRATests
         Assert.That(Maths.RelativeError(converted.Forward(x).ToArray(), layer.Forward(x).Doubles()), Is.LessThan(1e-6));
         if (from != to)
         {
-            var mistaken = new LinearWithQALoRA(layer.Linear, layer.Lora.Settings with { Pooling = to }, new RandomStream(7));
+            var mistaken = new LinearWithQALoRA(layer.Base, layer.Lora.Settings with { Pooling = to }, new RandomStream(7));
             mistaken.Lora.A.Set(layer.Lora.A.ToArray());
             mistaken.Lora.B.Set(layer.Lora.B.ToArray());
             Assert.That(Maths.RelativeError(mistaken.Forward(x).ToArray(), layer.Forward(x).Doubles()), Is.GreaterThan(0.01), "the conventions are not interchangeable");
@@ -154,7 +154,7 @@ public sealed class QALoRATests
         var layer = Trained(size, pooling, random);
         var (a, b) = (layer.Lora.A, layer.Lora.B);
         var x = Array.ConvertAll(random.Normal(size[0] * size[1], 1), value => (double)value);
-        var merged = QALoRAMerge.Zeros(layer.Linear.Weight.Grids(), a.ToArray(), b.ToArray(), layer.Lora.Rank, layer.Lora.Scaling, layer.Lora.PoolingFactor);
+        var merged = QALoRAMerge.Zeros(layer.Base.Weight.Grids(), a.ToArray(), b.ToArray(), layer.Lora.Rank, layer.Lora.Scaling, layer.Lora.PoolingFactor);
         var expected = Reference(x, layer, Zeros(layer), a.Doubles(), b.Doubles(), Factor(layer));
         var got = Reference(x, layer, merged, a.Doubles(), b.Doubles(), factor: 0);
         var error = got.Zip(expected, (y, e) => Math.Abs(y - e)).Max() / expected.Max(Math.Abs);
@@ -168,7 +168,7 @@ public sealed class QALoRATests
     {
         var random = new RandomStream(10);
         var layer = Trained(size, pooling, random);
-        var weight = layer.Linear.Weight;
+        var weight = layer.Base.Weight;
         using var scope = new TensorScope();
         using var x = Tensor.From(random.Normal(size[0] * size[1], 1), new Shape(size[0], size[1]));
         var (before, bytes, packed, grids) = (layer.Forward(x).Doubles(), weight.Bytes, weight.Packed(), weight.Grids());
@@ -208,7 +208,7 @@ public sealed class QALoRATests
     {
         var layer = Trained([3, 96, 7, 32, 3, 4], QALoRAPooling.Repository, new RandomStream(12));
         layer.Merge();
-        var weight = layer.Linear.Weight;
+        var weight = layer.Base.Weight;
         var before = weight.Dequantize();
         var rounded = QALoRAMerge.RoundZeros(weight);
         Assert.That(weight.Dequantize(), Is.EqualTo(before), "nothing is touched yet");
@@ -226,8 +226,8 @@ public sealed class QALoRATests
         var random = new RandomStream(13);
         var layer = Trained([1, 64, 3, 16, 2, 4], QALoRAPooling.Paper, random);
         var other = new QALoRALayer(64, 3, 32, new LoRASettings(), random);
-        Assert.That(() => new LinearWithQALoRA(layer.Linear, other), Throws.InstanceOf<ShapeMismatchException>().With.Message.Contains("groups of 16").And.Message.Contains("groups of 32"));
-        Assert.That(() => QALoRAMerge.Merge(layer.Linear.Weight, other), Throws.InstanceOf<ShapeMismatchException>());
+        Assert.That(() => new LinearWithQALoRA(layer.Base, other), Throws.InstanceOf<ShapeMismatchException>().With.Message.Contains("groups of 16").And.Message.Contains("groups of 32"));
+        Assert.That(() => QALoRAMerge.Merge(layer.Base.Weight, other), Throws.InstanceOf<ShapeMismatchException>());
         Assert.That(() => new QALoRALayer(60, 3, 16, new LoRASettings(), random), Throws.InstanceOf<InputException>().With.Message.Contains("do not divide the 60 inputs"));
         Assert.That(() => new QALoRALayer(64, 3, 16, new LoRASettings(Rank: 0), random), Throws.InstanceOf<InputException>().With.Message.Contains("rank"));
         layer.Lora.B.Set(Enumerable.Repeat(float.MaxValue, 6).ToArray());

@@ -1,22 +1,47 @@
+using System.Security.Cryptography;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora;
 
 /// <summary>
-/// A frozen linear layer with a low-rank update beside it that can be merged into it: <see cref="LinearWithLoRA"/> on a float weight, <see cref="LinearWithQALoRA"/> on a quantised one,
-/// <see cref="EmbeddingWithLoRA"/> on a table of vectors.
+/// A frozen layer with a low-rank update beside it that can be merged into it:
+/// <see cref="LinearWithLoRA"/> on a float weight, <see cref="LinearWithQALoRA"/> on a quantised
+/// one, <see cref="EmbeddingWithLoRA"/> on a table of vectors.
 /// </summary>
-public abstract class AdaptedLinear : Layer
+public abstract class LayerWithLoRA : Layer
 {
     private bool wasTrainableA, wasTrainableB;  // before Merge froze them
 
-    private protected AdaptedLinear()
+    private protected LayerWithLoRA()
     {
     }
 
+    /// <summary>
+    /// Puts a new update beside a layer and freezes the latter. The one place that knows which
+    /// update goes beside which kind of layer.
+    /// </summary>
+    /// <param name="layer">The layer to adapt.</param>
+    /// <param name="settings">Rank, alpha, …</param>
+    /// <param name="random">Draws the update and the dropout masks.</param>
+    /// <exception cref="InputException">A setting is out of range.</exception>
+    /// <exception cref="NotSupportedException">The kind of layer has no update.</exception>
+    internal static LayerWithLoRA On(WeightLayer layer, LoRASettings settings, RandomStream random) => layer switch
+    {
+        Linear linear => new LinearWithLoRA(linear, settings, random),
+        QuantizedLinear quantized => new LinearWithQALoRA(quantized, settings, random),
+        Embedding embedding => new EmbeddingWithLoRA(embedding, settings, random),
+        _ => throw new NotSupportedException($"LoRA: there is no update for a {layer.GetType().Name}."),
+    };
+
+    /// <summary>Whether such a layer can be put where the base layer is now.</summary>
+    /// <param name="layer">The base layer.</param>
+    /// <param name="slot">Its place.</param>
+    internal static bool Fits(WeightLayer layer, Slot slot) =>
+        slot.Accepts(layer.IsEmbedding ? typeof(EmbeddingWithLoRA) : typeof(LayerWithLoRA));
+
     /// <summary>The adapted layer, the very object that stood in the model.</summary>
-    public abstract Layer Linear { get; }
+    public abstract WeightLayer Base { get; }
 
     /// <summary>The update.</summary>
     public abstract ILoRALayer Lora { get; }
@@ -31,10 +56,10 @@ public abstract class AdaptedLinear : Layer
     {
         if (HasUpdateInWeight())
         {
-            return Linear.Forward(x);
+            return Base.Forward(x);
         }
         using var scope = new TensorScope();
-        return scope.Return(Lora.AddTo(Linear.Forward(x), x));
+        return scope.Return(Lora.AddTo(Base.Forward(x), x));
     }
 
     /// <summary>Whether the adapted layer alone computes the output.</summary>
@@ -82,6 +107,11 @@ public abstract class AdaptedLinear : Layer
 
     /// <inheritdoc/>
     protected override string Details => IsMerged ? "merged" : "";
+
+    /// <summary>
+    /// As <see cref="IWeight.AppendTo"/>, of the weight without the update, whether merged or not.
+    /// </summary>
+    internal abstract void AppendBaseWeightTo(IncrementalHash hash);
 
     /// <summary>Keeps the original weight and adds the update to it.</summary>
     private protected abstract void WriteUpdate();
