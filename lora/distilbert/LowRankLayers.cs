@@ -13,9 +13,9 @@ internal static class LowRankLayers
     public static void Apply(Module model, DistilBertConfig config, RandomStream? random)
     {
         var left = config.LowRank.ToDictionary();
-        foreach (var (path, slot) in model.NamedSlots())
+        foreach (var (path, slot, linear) in model.ReplaceableLinears())
         {
-            if (slot.Current is Linear linear && left.Remove(path, out var rank))
+            if (left.Remove(path, out var rank))
             {
                 var (inFeatures, outFeatures) = (linear.InFeatures, linear.OutFeatures);
                 if (rank > Math.Min(inFeatures, outFeatures))

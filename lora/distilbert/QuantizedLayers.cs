@@ -14,13 +14,16 @@ internal static class QuantizedLayers
     /// <summary>A config that names the quantised layers which a model has now.</summary>
     public static DistilBertConfig Named(DistilBertConfig config, Module model) => config with
     {
-        Quantized = All<QuantizedLinear>(model).ToDictionary(entry => entry.Path, entry => entry.Layer.Weight.Format),
-        DynamicInt8 = [.. All<DynamicInt8Linear>(model).Select(entry => entry.Path)],
+        Quantized = model.NamedModules<QuantizedLinear>()
+            .ToDictionary(entry => entry.Path, entry => entry.Module.Weight.Format),
+        DynamicInt8 = [.. model.NamedModules<DynamicInt8Linear>().Select(entry => entry.Path)],
     };
 
     /// <summary>Their weights, to be written.</summary>
     public static IEnumerable<TensorToWrite> Tensors(Module model) =>
-        All<QuantizedLinear>(model).SelectMany(entry => QuantizedTensors.Of(entry.Path, entry.Layer.Weight)).Concat(All<DynamicInt8Linear>(model).SelectMany(entry => Int8Tensors.Of(entry.Path, entry.Layer.Weight)));
+        model.NamedModules<QuantizedLinear>().SelectMany(entry => QuantizedTensors.Of(entry.Path, entry.Module.Weight))
+            .Concat(model.NamedModules<DynamicInt8Linear>()
+                .SelectMany(entry => Int8Tensors.Of(entry.Path, entry.Module.Weight)));
 
     /// <summary>Whether a tensor of a checkpoint belongs to the weight of a quantised layer.</summary>
     public static bool Hold(DistilBertConfig config, string tensor) =>
@@ -31,17 +34,21 @@ internal static class QuantizedLayers
     public static void Read(Module model, DistilBertConfig config, Checkpoint files)
     {
         var (groups, bytes) = (config.Quantized.ToDictionary(), config.DynamicInt8.ToHashSet());
-        foreach (var (path, slot) in model.NamedSlots())
+        foreach (var (path, slot, linear) in model.ReplaceableLinears())
         {
-            if (slot.Current is not Linear linear || !slot.Accepts(typeof(QuantizedLinear)))
-                continue;
             var (outFeatures, inFeatures, backend) = (linear.OutFeatures, linear.InFeatures, linear.Weight.Backend);
             if (groups.Remove(path, out var format))
+            {
                 slot.Replace(new QuantizedLinear(QuantizedTensors.Read(files, path, format, outFeatures, inFeatures, backend), linear.Bias));
+            }
             else if (bytes.Remove(path))
+            {
                 slot.Replace(new DynamicInt8Linear(Int8Tensors.Read(files, path, outFeatures, inFeatures, backend), linear.Bias));
+            }
             else
+            {
                 continue;
+            }
             linear.Weight.Dispose();
         }
         if (groups.Keys.FirstOrDefault() is { } unknown)
@@ -56,7 +63,4 @@ internal static class QuantizedLayers
 
     private static InputException NotThere(Checkpoint files, string key, string path) =>
         new($"{files.Path}: {key} in config.json names '{path}', which is no linear layer of this model. Do config.json and weights belong together?");
-
-    private static IEnumerable<(string Path, T Layer)> All<T>(Module model) where T : Module =>
-        model.NamedModules().Where(entry => entry.Module is T).Select(entry => (entry.Path, (T)entry.Module));
 }

@@ -1,4 +1,3 @@
-using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Quantization;
@@ -115,9 +114,9 @@ public sealed class RunExecutor(
     /// <summary>Gives the memory of a model back.</summary>
     internal static void Release(TextClassifier classifier)
     {
-        foreach (var parameter in classifier.Model.Parameters())
-            parameter.Dispose();
-        foreach (var layer in classifier.Model.NamedModules().Select(entry => entry.Module).Where(module => module is QuantizedLinear or DynamicInt8Linear).Cast<IDisposable>())
-            layer.Dispose();
+        foreach (var weight in classifier.Model.Weights())
+        {
+            weight.Dispose();
+        }
     }
 }

@@ -34,13 +34,14 @@ public static class ModelQuantizer
     /// <exception cref="InputException">A pattern meets none.</exception>
     public static IReadOnlyList<QuantizableLayer> Find(Module model, IReadOnlyList<ModulePattern> targets)
     {
-        if (model.NamedModules().FirstOrDefault(entry => entry.Module is QuantizedLinear or DynamicInt8Linear) is { Module: not null } done)
+        var done = model.NamedModules<WeightLayer>().FirstOrDefault(entry => entry.Module.Weight.IsQuantized);
+        if (done.Module is not null)
         {
             throw new InputException($"Quantisation: {done.Path} is quantised already, {done.Module}. Quantise the model that this one was made of: its weights are not rounded yet.");
         }
         var wholeLayers = LowRankLinear.Factors(model);
-        var all = model.NamedSlots().Where(entry => entry.Slot.Current is Linear && entry.Slot.Accepts(typeof(QuantizedLinear)))
-            .Select(entry => new QuantizableLayer(entry.Path, entry.Slot, (Linear)entry.Slot.Current)).ToList();
+        var all = model.ReplaceableLinears()
+            .Select(entry => new QuantizableLayer(entry.Path, entry.Slot, entry.Linear)).ToList();
         bool IsMeant(QuantizableLayer layer, ModulePattern target) => target.Matches(layer.Path) || wholeLayers.TryGetValue(layer.Path, out var whole) && target.Matches(whole);
         foreach (var target in targets.Where(target => !all.Exists(layer => IsMeant(layer, target))))
         {

@@ -50,17 +50,10 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
             hash.AppendData(Encoding.UTF8.GetBytes($"{path} {parameter.Shape} {parameter.IsTrainable}\n"));
             hash.AppendData(MemoryMarshal.AsBytes<float>(parameter.ToArray()));
         }
-        foreach (var (path, layer) in model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => (entry.Path, (QuantizedLinear)entry.Module)))
+        foreach (var (path, layer) in model.NamedModules<WeightLayer>().Where(entry => entry.Module.Weight.IsQuantized))
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{path} {layer.Weight}\n"));
-            hash.AppendData(layer.Weight.Packed());
-            hash.AppendData(MemoryMarshal.AsBytes<GroupGrid>(layer.Weight.Grids()));
-        }
-        foreach (var (path, layer) in model.NamedModules().Where(entry => entry.Module is DynamicInt8Linear).Select(entry => (entry.Path, (DynamicInt8Linear)entry.Module)))
-        {
-            hash.AppendData(Encoding.UTF8.GetBytes($"{path} {layer.Weight}\n"));
-            hash.AppendData(MemoryMarshal.AsBytes<sbyte>(layer.Weight.Codes()));
-            hash.AppendData(MemoryMarshal.AsBytes<float>(layer.Weight.Scales()));
+            layer.Weight.AppendTo(hash);
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

@@ -89,10 +89,9 @@ internal static class InspectCommand
         (string Path, Shape Shape, string Form, long Bytes)[] tensors =
         [
             .. model.NamedParameters().Select(entry => (entry.Path, entry.Parameter.Shape, "", sizeof(float) * (long)entry.Parameter.Shape.Count)),
-            .. model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => ($"{entry.Path}.weight", Weight: ((QuantizedLinear)entry.Module).Weight))
-                .Select(entry => (entry.Item1, entry.Weight.Shape, entry.Weight.Format.ToString(), entry.Weight.Bytes)),
-            .. model.NamedModules().Where(entry => entry.Module is DynamicInt8Linear).Select(entry => ($"{entry.Path}.weight", Weight: ((DynamicInt8Linear)entry.Module).Weight))
-                .Select(entry => (entry.Item1, entry.Weight.Shape, "dynamic INT8", entry.Weight.Bytes)),
+            .. model.NamedModules<WeightLayer>().Select(entry => (entry.Path, entry.Module.Weight))
+                .Where(entry => entry.Weight.IsQuantized)
+                .Select(entry => ($"{entry.Path}.weight", entry.Weight.Shape, entry.Weight.Form, entry.Weight.Bytes)),
         ];
         var width = tensors.Max(tensor => tensor.Path.Length);
         foreach (var (path, shape, form, _) in tensors)

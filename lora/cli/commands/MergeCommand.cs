@@ -41,7 +41,7 @@ internal static class MergeCommand
             adapter.MergeAndDetach();
             if (parsed.GetValue(roundZeros))
             {
-                RoundZeros([.. classifier.Model.NamedModules().Where(entry => entry.Module is QuantizedLinear).Select(entry => (entry.Path, (QuantizedLinear)entry.Module))]);
+                RoundZeros([.. classifier.Model.NamedModules<QuantizedLinear>()]);
             }
             ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer);
             Console.WriteLine($"Merged {layers} layers into {folder}. Predict with it: lora predict --model {ShellWords.Quote(folder)} --text \"…\"");
