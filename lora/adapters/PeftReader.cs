@@ -164,6 +164,11 @@ internal sealed class PeftReader(SafeTensorsFile file, AttachPlan plan, PeftConf
         {
             return kind;
         }
+        if (AdapterConventions.Read(name) is { Convention: not AdapterConvention.Peft and var convention })
+        {
+            return $"the name is of {convention.Name()}'s convention, and PEFT would load nothing from it; rewrite the "
+                + "file in PEFT's with 'lora adapter convert'";
+        }
         if (!name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal))
         {
             return $"the names in an adapter begin with '{PeftAdapter.Prefix}'; rename it or save the adapter with PEFT's save_pretrained";

@@ -22,7 +22,7 @@ internal static class PortableReader
     {
         if (alpha is not null)
         {
-            throw new InputException($"--alpha is {alpha.Value.ToString(CultureInfo.InvariantCulture)}, but {folder} says its own lora_alpha in {PeftAdapter.ConfigName}. Leave --alpha out.");
+            throw new InputException($"alpha is {alpha.Value.ToString(CultureInfo.InvariantCulture)}, but {folder} says its own lora_alpha in {PeftAdapter.ConfigName}. Leave alpha out.");
         }
         var errors = AdapterCheck.Run(folder).Where(finding => finding.Kind == FindingKind.Error).Select(finding => finding.Message).ToList();
         if (errors.Count > 0)
@@ -78,7 +78,9 @@ internal static class PortableReader
             var (keyA, keyB) = (convention.KeyOfA(path, isEmbedding), convention.KeyOfB(path, isEmbedding));
             if (!file.Tensors.TryGetValue(keyA, out var a) || !file.Tensors.TryGetValue(keyB, out var b))
             {
-                throw new InputException($"{file.Path}: {path} has only one of its matrices '{keyA}' and '{keyB}'. The file is incomplete; save the adapter again.");
+                var (there, missing) = file.Tensors.ContainsKey(keyA) ? (keyA, keyB) : (keyB, keyA);
+                throw new InputException(
+                    $"{file.Path}: '{there}' stands alone: '{missing}' is missing. The file is incomplete; save the adapter again.");
             }
             var isTransposed = convention.StoresTransposed();
             if (a.Shape is not [var a0, var a1] || b.Shape is not [var b0, var b1] || (isTransposed ? a0 != b1 : a1 != b0) || a.ElementCount == 0 || b.ElementCount == 0)

@@ -17,10 +17,10 @@ internal static class StateDictNumbers
         var stored = Number(file, PortableReader.AlphaKey);
         if (given is { } wanted && stored is { } other && wanted != other)
         {
-            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"--alpha is {wanted}, but the metadata of {file.Path} says {PortableReader.AlphaKey} = {other}. Leave --alpha out."));
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"alpha is {wanted}, but the metadata of {file.Path} says {PortableReader.AlphaKey} = {other}. Leave alpha out."));
         }
         var alpha = given ?? stored ?? throw new InputException(
-            $"{file.Path}: does not say its alpha: the tensors of {convention.Name()}'s convention hold A and B only. Give the number that the program had with --alpha (s = {(convention == AdapterConvention.Tutorial ? "alpha" : "alpha/r")}).");
+            $"{file.Path}: does not say its alpha: the tensors of {convention.Name()}'s convention hold A and B only. Give the number that the program had as alpha (s = {(convention == AdapterConvention.Tutorial ? "alpha" : "alpha/r")}).");
         Require(alpha > 0 && double.IsFinite(alpha), file, "alpha", alpha, "a number above 0");
         return path =>
         {

@@ -117,8 +117,8 @@ public sealed class AdapterConversionTests
         Refuse("run", null, "does not say its alpha");
         Refuse("run", 0, "alpha is 0; a number above 0");
         Refuse("half-head", 1, "has a part of the head only");
-        Refuse("half", null, "has only one of its matrices");
-        Refuse("half", 2, "--alpha is 2, but the metadata");
+        Refuse("half", null, "stands alone");
+        Refuse("half", 2, "alpha is 2, but the metadata");
         Refuse("none", 1, "no tensor is named as a low-rank matrix");
         Refuse("mixed", 1, "of several conventions");
         Refuse("word", null, "lora_alpha in the metadata is 'large'");
