@@ -1,134 +1,123 @@
-using LoraScratch.Engine;
-using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Adapters;
 
-/// <summary>How bad a finding is.</summary>
-public enum FindingKind
-{
-    /// <summary>The adapter cannot be used, or would not compute what it was trained to.</summary>
-    Error,
-
-    /// <summary>Allowed, but hardly meant.</summary>
-    Warning,
-
-    /// <summary>Good to know.</summary>
-    Note,
-}
-
-/// <summary>One thing that <see cref="AdapterCheck"/> found.</summary>
-/// <param name="Kind">How bad it is.</param> <param name="Message">A sentence that names file and tensor or key, what was expected, what was found, and how to mend it.</param>
-public sealed record Finding(FindingKind Kind, string Message);
-
 /// <summary>
-/// Looks over an adapter folder in PEFT's format, with its model or without, and lists everything that is wrong: half a pair of A and B, shapes against r, a B that is all zero, NaN,
-/// names under which nothing would be loaded, a head that was not saved; and says which factor s the numbers mean.
+/// Looks over an adapter folder in PEFT's format, with its model or without, and lists everything
+/// that is wrong: half a pair of A and B, shapes against r, a B that is all zero, NaN, names under
+/// which nothing would be loaded, a head that was not saved; and says which factor s the numbers
+/// mean.
 /// </summary>
 public static class AdapterCheck
 {
-    /// <summary>Checks a folder. Nothing is thrown for what is wrong with it; that is the answer.</summary>
-    /// <param name="folder">The adapter folder.</param> <param name="model">The base model, without LoRA, to compare with; null: the folder alone is checked. It is not changed.</param>
-    /// <param name="tokenizer">The base model's, to compare with the tokenizer files that the folder may have.</param>
+    /// <summary>
+    /// Checks a folder. Nothing is thrown for what is wrong with it; that is the answer.
+    /// </summary>
+    /// <param name="folder">The adapter folder.</param>
+    /// <param name="model">
+    /// The base model, without LoRA, to compare with; null: the folder alone is checked. It is not
+    /// changed.
+    /// </param>
+    /// <param name="tokenizer">
+    /// The base model's, to compare with the tokenizer files that the folder may have; null: they
+    /// are not compared.
+    /// </param>
     /// <returns>Errors first, then warnings, then notes.</returns>
     public static IReadOnlyList<Finding> Run(string folder, Module? model = null, WordPieceTokenizer? tokenizer = null)
     {
-        var findings = new List<Finding>();
-        void Add(FindingKind kind, string message) => findings.Add(new Finding(kind, message));
-        var config = Try(() => PeftConfig.ReadWithFaults(Path.Combine(folder, PeftAdapter.ConfigName)), Add);
-        foreach (var fault in config.Faults ?? [])
-        {
-            Add(FindingKind.Error, $"{PeftAdapter.ConfigName}: {fault}.");
-        }
-        foreach (var warning in config.Config?.Warnings ?? [])
-        {
-            Add(FindingKind.Warning, warning);
-        }
-        using var file = Try(() => PeftAdapter.OpenWeights(folder), Add);
-        if (file is not null)
-        {
-            var isUsable = config.Config is not null && config.Faults!.Count == 0;
-            // An expression in the config may turn out to be none, or to take too long, wherever it is first compared with a path.
-            Try(isUsable && model is not null ? () => WithModel(folder, file, config.Config!, model, Add) : new AdapterFileCheck(file, config.Config, Add).Run, Add);
-            if (isUsable)
-            {
-                Try(() => Scale(file, config.Config!, Add), Add);
-            }
-        }
-        Try(() => tokenizer?.RequireAgreement(folder), Add);
-        return [.. findings.OrderBy(finding => finding.Kind)];
+        var findings = new Findings();
+        using var file = Open(folder, findings, model);
+        findings.Try(() => tokenizer?.RequireAgreement(folder));
+        return findings.WorstFirst;
     }
 
-    private static void WithModel(string folder, SafeTensorsFile file, PeftConfig config, Module model, Action<FindingKind, string> add)
+    /// <summary>Opens a folder and checks it.</summary>
+    /// <param name="folder">The adapter folder.</param>
+    /// <param name="findings">Takes all that is found.</param>
+    /// <param name="model">The base model to compare with, or null.</param>
+    /// <returns>
+    /// The adapter, which can be used if there is no error; null where there are no tensors.
+    /// </returns>
+    internal static AdapterFile? Open(string folder, Findings findings, Module? model = null)
     {
-        var targets = new PeftTargets(Path.Combine(folder, PeftAdapter.ConfigName), config, model);
-        var plan = Try(targets.Plan, add);
+        if (PeftFolder.Open(folder, findings) is not { } file)
+        {
+            return null;
+        }
+        var config = findings.Errors.Count == 0 ? file.Config : null;       // null: it cannot be followed
+        // An expression in the config may turn out to be none, or to take too long, wherever it is first compared with
+        // a path.
+        findings.Try(config is not null && model is not null
+            ? () => Compare(folder, file, config, model, findings)
+            : new AdapterFileCheck(file, findings).Run);
+        if (config is not null)
+        {
+            findings.Try(() => SayScale(file, config, findings));
+        }
+        return file;
+    }
+
+    private static void Compare(string folder, AdapterFile file, PeftConfig config, Module model, Findings findings)
+    {
+        var targets = new PeftTargets(PeftFolder.ConfigPath(folder), config, model);
+        var plan = findings.Try(targets.Plan);
         foreach (var warning in targets.Warnings.Concat(plan?.Warnings ?? []))
         {
-            add(FindingKind.Warning, warning);
+            findings.Warning(warning);
         }
         if (plan is null)
         {
-            new AdapterFileCheck(file, config, add).Run();
+            new AdapterFileCheck(file, findings).Run();
             return;
         }
-        var warnings = new List<string>();
-        var reader = new PeftReader(file, plan, config);
-        reader.Compare(warnings);
-        foreach (var problem in reader.Problems)
+        var comparison = new ModelComparison(file, config, plan);
+        foreach (var problem in comparison.Problems)
         {
-            add(FindingKind.Error, $"{PeftAdapter.WeightsName}: {problem}");
+            findings.Error($"{PeftAdapter.WeightsName}: {problem}");
         }
-        warnings.ForEach(warning => add(FindingKind.Warning, warning));
+        foreach (var warning in comparison.Warnings)
+        {
+            findings.Warning($"{PeftAdapter.WeightsName}: {warning}");
+        }
         var (unknown, different) = BaseFingerprint.Compare(file.Metadata, plan);
         if (different.Count > 0)
         {
-            add(FindingKind.Error, $"{PeftAdapter.WeightsName}: trained on another base: W of {string.Join(", ", different)} has not the hash in the metadata (base_sha256).");
+            findings.Error($"{PeftAdapter.WeightsName}: trained on another base: W of {string.Join(", ", different)} "
+                + "has not the hash in the metadata (base_sha256).");
         }
         else
         {
-            add(FindingKind.Note, unknown.Count == 0 ? $"the model is the one that it was trained on: {plan.Layers.Count} hashes agree." : "the file does not say which base weights it was trained on.");
+            findings.Note(unknown.Count == 0
+                ? $"the model is the one that it was trained on: {plan.Layers.Count} hashes agree."
+                : "the file does not say which base weights it was trained on.");
         }
     }
 
-    /// <summary>s, and what the same numbers would mean to programs that read alpha in another way: no file says which of them wrote it.</summary>
-    private static void Scale(SafeTensorsFile file, PeftConfig config, Action<FindingKind, string> add)
+    /// <summary>
+    /// s, and what the same numbers would mean to programs that read alpha in another way: no file
+    /// says which of them wrote it.
+    /// </summary>
+    private static void SayScale(AdapterFile file, PeftConfig config, Findings findings)
     {
-        var layers = file.Tensors.Values.Where(tensor => AdapterConventions.Read(tensor.Name) is { IsA: true, Convention: AdapterConvention.Peft }
-                && tensor.Name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal) && tensor.Shape is [> 0 and <= int.MaxValue, _])
-            .Select(tensor => (Rank: (int)tensor.Shape[0], Alpha: PeftLayers.AlphaOf(config, AdapterConventions.Read(tensor.Name)!.Value.Path[PeftAdapter.Prefix.Length..])));
-        foreach (var group in layers.GroupBy(layer => layer))
+        var used = config.UseRsLora ? LoRAScaling.AlphaOverSqrtRank : LoRAScaling.AlphaOverRank;
+        var layers = file.Pairs.Where(pair => pair.A?.Shape is [> 0 and <= int.MaxValue, _])
+            .GroupBy(pair => (Rank: (int)pair.A!.Shape[0], Alpha: file.AlphaOf(pair.Path)));
+        foreach (var group in layers)
         {
             var (rank, alpha) = group.Key;
             double Factor(LoRAScaling rule) => LoRASettings.Factor(rule, alpha, rank);
-            var used = config.UseRsLora ? LoRAScaling.AlphaOverSqrtRank : LoRAScaling.AlphaOverRank;
-            var others = Enum.GetValues<LoRAScaling>().Where(rule => rule != used).Select(rule => FormattableString.Invariant($"{LoRASettings.Name(rule)} would be {Factor(rule):G6}"));
-            add(FindingKind.Note, FormattableString.Invariant($"scale of {group.Count()} layers: s = {LoRASettings.Name(used)} = {Factor(used):G6} with lora_alpha {alpha} and r {rank}; ")
-                + $"{string.Join(", ", others)}. If a program with raw alpha (the tutorials') trained it, lora_alpha must be alpha·r.");
+            var others = Enum.GetValues<LoRAScaling>().Where(rule => rule != used)
+                .Select(rule => FormattableString.Invariant($"{LoRASettings.Name(rule)} would be {Factor(rule):G6}"));
+            findings.Note($"scale of {group.Count()} layers: s = {LoRASettings.Name(used)} = "
+                + FormattableString.Invariant($"{Factor(used):G6} with lora_alpha {alpha} and r {rank}; ")
+                + $"{string.Join(", ", others)}. If a program with raw alpha (the tutorials') trained it, lora_alpha "
+                + "must be alpha·r.");
             if (!(alpha > 0))
             {
-                add(FindingKind.Error, FormattableString.Invariant($"{PeftAdapter.ConfigName}: lora_alpha is {alpha}; a number above 0 is expected, or the update does nothing or the opposite."));
+                findings.Error($"{PeftAdapter.ConfigName}: " + FormattableString.Invariant($"lora_alpha is {alpha}; ")
+                    + "a number above 0 is expected, or the update does nothing or the opposite.");
             }
-        }
-    }
-
-    private static void Try(Action work, Action<FindingKind, string> add) => Try(() =>
-    {
-        work();
-        return true;
-    }, add);
-
-    private static T? Try<T>(Func<T> work, Action<FindingKind, string> add)
-    {
-        try
-        {
-            return work();
-        }
-        catch (InputException trouble)
-        {
-            add(FindingKind.Error, trouble.Message);
-            return default;
         }
     }
 }

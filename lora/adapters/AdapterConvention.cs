@@ -3,27 +3,39 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>
-/// How an adapter lies in a file. The same update of W comes in three forms: with A and B as the tutorials hold them or both transposed, and with a factor s that the three read differently
-/// out of one number alpha.
+/// How an adapter lies in a file. The same update of W comes in three forms: with A and B as the
+/// tutorials hold them or both transposed, and with a factor s that the three read differently out
+/// of one number alpha.
 /// </summary>
 public enum AdapterConvention
 {
     /// <summary>
-    /// PEFT's folder: base_model.model.PATH.lora_A.weight [r, in], lora_B.weight [out, r], of an embedding lora_embedding_A [r, count] and lora_embedding_B [width, r], s = lora_alpha/r (or
+    /// PEFT's folder: base_model.model.PATH.lora_A.weight [r, in], lora_B.weight [out, r], of an
+    /// embedding lora_embedding_A [r, count] and lora_embedding_B [width, r], s = lora_alpha/r (or
     /// lora_alpha/√r) from adapter_config.json.
     /// </summary>
     Peft,
 
-    /// <summary>A state dict of the LoRA authors' loralib: PATH.lora_A [r, in], PATH.lora_B [out, r], s = lora_alpha/r, where lora_alpha is known to the program only.</summary>
+    /// <summary>
+    /// A state dict of the LoRA authors' loralib: PATH.lora_A [r, in], PATH.lora_B [out, r], s =
+    /// lora_alpha/r, where lora_alpha is known to the program only.
+    /// </summary>
     LoraLib,
 
-    /// <summary>A state dict of the tutorials' LinearWithLoRA: PATH.lora.A [in, r], PATH.lora.B [r, out], s = alpha, where alpha is known to the program only.</summary>
+    /// <summary>
+    /// A state dict of the tutorials' LinearWithLoRA: PATH.lora.A [in, r], PATH.lora.B [r, out], s
+    /// = alpha, where alpha is known to the program only.
+    /// </summary>
     Tutorial,
 }
 
 /// <summary>What the name of a low-rank matrix says.</summary>
-/// <param name="Path">The layer's path, with whatever prefix it has.</param> <param name="Convention">Whose name it is.</param> <param name="IsA">A or B.</param>
-/// <param name="IsEmbedding">Whether it says that the layer is an embedding; only PEFT's do.</param>
+/// <param name="Path">The layer's path, with whatever prefix it has.</param>
+/// <param name="Convention">Whose name it is.</param>
+/// <param name="IsA">A or B.</param>
+/// <param name="IsEmbedding">
+/// Whether it says that the layer is an embedding; only PEFT's do.
+/// </param>
 internal readonly record struct LowRankName(string Path, AdapterConvention Convention, bool IsA, bool IsEmbedding)
 {
     /// <summary>The name of the layer's B beside this A.</summary>
@@ -47,7 +59,8 @@ internal static class AdapterConventions
 
     /// <summary>The convention of a name.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
-    public static AdapterConvention Parse(string name) => Table.FirstOrDefault(entry => entry.Name == name) is { Name: not null } found
+    public static AdapterConvention Parse(string name) =>
+        Table.FirstOrDefault(entry => entry.Name == name) is { Name: not null } found
         ? found.Convention
         : throw new InputException($"There is no convention '{name}'; the names are {string.Join(", ", Names)}.");
 
@@ -56,26 +69,32 @@ internal static class AdapterConventions
     /// <summary>Whether A is stored as [r, in] and B as [out, r].</summary>
     public static bool StoresTransposed(this AdapterConvention convention) => convention != AdapterConvention.Tutorial;
 
-    public static string KeyOfA(this AdapterConvention convention, string path, bool isEmbedding) => Prefix(convention) + path + (isEmbedding ? EmbeddingSuffixA : Table[(int)convention].SuffixA);
+    public static string KeyOfA(this AdapterConvention convention, string path, bool isEmbedding) =>
+        Prefix(convention) + path + (isEmbedding ? EmbeddingSuffixA : Table[(int)convention].SuffixA);
 
-    public static string KeyOfB(this AdapterConvention convention, string path, bool isEmbedding) => Prefix(convention) + path + convention.SuffixOfB(isEmbedding);
+    public static string KeyOfB(this AdapterConvention convention, string path, bool isEmbedding) =>
+        Prefix(convention) + path + convention.SuffixOfB(isEmbedding);
 
-    public static string SuffixOfB(this AdapterConvention convention, bool isEmbedding) => isEmbedding ? EmbeddingSuffixB : Table[(int)convention].SuffixB;
+    public static string SuffixOfB(this AdapterConvention convention, bool isEmbedding) =>
+        isEmbedding ? EmbeddingSuffixB : Table[(int)convention].SuffixB;
 
     /// <summary>What every name begins with.</summary>
-    public static string Prefix(this AdapterConvention convention) => convention == AdapterConvention.Peft ? PeftAdapter.Prefix : "";
+    public static string Prefix(this AdapterConvention convention) =>
+        convention == AdapterConvention.Peft ? PeftAdapter.Prefix : "";
 
     /// <summary>Takes the name of a low-rank matrix apart.</summary>
     /// <param name="name">A tensor's name.</param>
     /// <returns>Null where it is no low-rank matrix.</returns>
     public static LowRankName? Read(string name)
     {
-        foreach (var (convention, _, suffixA, suffixB) in Table.Append((AdapterConvention.Peft, "", EmbeddingSuffixA, EmbeddingSuffixB)))
+        var embedding = (AdapterConvention.Peft, "", EmbeddingSuffixA, EmbeddingSuffixB);
+        foreach (var (convention, _, suffixA, suffixB) in Table.Append(embedding))
         {
             var isA = name.EndsWith(suffixA, StringComparison.Ordinal);
             if (isA || name.EndsWith(suffixB, StringComparison.Ordinal))
             {
-                return new LowRankName(name[..^suffixA.Length], convention, isA, suffixA == EmbeddingSuffixA);      // both suffixes have the same length
+                var path = name[..^suffixA.Length];                         // both suffixes have the same length
+                return new LowRankName(path, convention, isA, suffixA == EmbeddingSuffixA);
             }
         }
         return null;

@@ -98,15 +98,7 @@ public sealed partial record PeftConfig
     /// <summary>
     /// modules_to_save together with what PEFT adds to it for the task. A module is meant if its path merely ends with one of these: 'classifier' means 'pre_classifier' as well.
     /// </summary>
-    public IReadOnlyList<string> SavedModuleEndings => [.. (ModulesToSave ?? []).Concat(ImpliedBy(TaskType)).Distinct()];
-
-    /// <summary>The modules that PEFT trains and saves for a task without being told.</summary>
-    internal static IReadOnlyList<string> ImpliedBy(string? taskType) => taskType switch
-    {
-        "SEQ_CLS" or "TOKEN_CLS" => ["classifier", "score"],
-        "QUESTION_ANS" => ["qa_outputs"],
-        _ => [],
-    };
+    public IReadOnlyList<string> SavedModuleEndings => [.. (ModulesToSave ?? []).Concat(PeftHeads.ImpliedBy(TaskType)).Distinct()];
 
     /// <summary>Reads an adapter_config.json.</summary>
     /// <exception cref="InputException">It is missing, no JSON, no LoRA config, or says something that is not supported; the message names every such key.</exception>

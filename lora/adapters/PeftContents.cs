@@ -6,22 +6,29 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>The two files of an adapter, ready to be written.</summary>
-/// <param name="Config">adapter_config.json</param> <param name="Tensors">adapter_model.safetensors</param> <param name="Fingerprint">Its metadata about the base.</param>
-internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWrite> Tensors, IReadOnlyList<KeyValuePair<string, string>> Fingerprint)
+/// <param name="Config">adapter_config.json</param>
+/// <param name="Tensors">adapter_model.safetensors</param>
+/// <param name="Fingerprint">Its metadata about the base.</param>
+internal sealed record PeftContents(
+    PeftConfig Config, IReadOnlyList<TensorToWrite> Tensors, IReadOnlyList<KeyValuePair<string, string>> Fingerprint)
 {
     public static PeftContents Of(LoRAAdapter adapter, string? baseModel, string? revision)
     {
         if (!adapter.IsAttached)
         {
-            throw new InvalidOperationException("PeftAdapter: attach the adapter before saving it; what its head learned is laid by while it is detached.");
+            throw new InvalidOperationException("PeftAdapter: attach the adapter before saving it; what its head "
+                + "learned is laid by while it is detached.");
         }
         if (adapter.Layers.Any(layer => layer.Path.Length == 0))
         {
-            throw new InputException("PeftAdapter: the model itself is a linear layer and has no path; the format names layers by their paths. Put it into a Sequential.");
+            throw new InputException("PeftAdapter: the model itself is a linear layer and has no path; the format "
+                + "names layers by their paths. Put it into a Sequential.");
         }
         var (tasks, saved) = Saved(adapter);
-        var config = Alphas(adapter) with
+        var layers = adapter.Layers.Select(layer => (layer.Path, layer.Layer.Lora.Rank, PeftAlpha(layer.Layer.Lora)));
+        var config = new PeftConfig
         {
+            UseRsLora = adapter.Plan.Settings.ScalingRule == LoRAScaling.AlphaOverSqrtRank,
             Dropout = adapter.Plan.Settings.Dropout,
             PooledInputs = PooledInputs(adapter),
             TargetNames = Targets(adapter),
@@ -30,7 +37,7 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
             Bias = adapter.Plan.Settings.Bias,
             BaseModel = baseModel,
             Revision = revision,
-        };
+        }.With([.. layers]);
         var whole = PeftAdapter.SavedParameters(saved).ToList();
         var biases = adapter.Plan.KeptBiases.Where(bias => whole.All(entry => entry.Parameter != bias.Parameter));
         return new PeftContents(config,
@@ -50,7 +57,8 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
     }
 
     /// <summary>
-    /// The trained modules, and the task that makes PEFT look for them. With SEQ_CLS it takes every module whose path ends with 'classifier' or 'score' for a trained one and fails if one of
+    /// The trained modules, and the task that makes PEFT look for them. With SEQ_CLS it takes every
+    /// module whose path ends with 'classifier' or 'score' for a trained one and fails if one of
     /// them is not in the file, so all of those are written, trained or not.
     /// </summary>
     private static (string? TaskType, IReadOnlyList<KeptModule> Modules) Saved(LoRAAdapter adapter)
@@ -60,66 +68,66 @@ internal sealed record PeftContents(PeftConfig Config, IReadOnlyList<TensorToWri
         {
             return (null, []);
         }
-        var heads = PeftConfig.ImpliedBy("SEQ_CLS");
+        var heads = PeftHeads.ImpliedBy(PeftHeads.Classification);
         var isClassifier = kept.Any(entry => heads.Any(head => entry.Path.EndsWith(head, StringComparison.Ordinal)));
         IReadOnlyList<string> endings = [.. kept.Select(entry => entry.Path), .. isClassifier ? heads : []];
-        return (isClassifier ? "SEQ_CLS" : null, PeftAdapter.EndingWith(endings, adapter.Model));
+        return (isClassifier ? PeftHeads.Classification : null, PeftHeads.EndingWith(endings, adapter.Model));
     }
 
-    /// <summary>Rank and lora_alpha of the most layers, and patterns for the others.</summary>
-    private static PeftConfig Alphas(LoRAAdapter adapter)
+    /// <summary>
+    /// lora_alpha, which is divided by r (or √r with use_rslora) when it is read: raw alpha is
+    /// alpha·r there. PEFT's pooling has a factor of its own.
+    /// </summary>
+    private static double PeftAlpha(ILoRALayer lora)
     {
-        var layers = adapter.Layers
-            .Select(layer => (layer.Path, layer.Layer.Lora.Rank, Alpha: PeftAlpha(layer.Layer))).ToList();
-        var rank = PeftLayers.Commonest(layers.Select(layer => layer.Rank));
-        var alpha = PeftLayers.Commonest(layers.Select(layer => layer.Alpha));
-        return new PeftConfig
-        {
-            Rank = rank,
-            Alpha = alpha,
-            UseRsLora = adapter.Plan.Settings.ScalingRule == LoRAScaling.AlphaOverSqrtRank,
-            RankPattern = layers.Where(layer => layer.Rank != rank).ToDictionary(layer => Key(layer.Path), layer => layer.Rank),
-            AlphaPattern = layers.Where(layer => layer.Alpha != alpha).ToDictionary(layer => Key(layer.Path), layer => layer.Alpha),
-        };
-
-        string Key(string path) => PeftLayers.PatternFor(path, layers.Select(layer => layer.Path));
-    }
-
-    /// <summary>lora_alpha, which is divided by r (or √r with use_rslora) when it is read: raw alpha is alpha·r there. PEFT's pooling has a factor of its own.</summary>
-    private static double PeftAlpha(LayerWithLoRA layer)
-    {
-        var settings = layer.Base.Weight.Format is { } format
-            ? layer.Lora.Settings.In(QALoRAPooling.Peft, layer.Base.InFeatures, format.GroupSize)
-            : layer.Lora.Settings;
+        var settings = lora is QALoRALayer pooled
+            ? pooled.Settings.In(QALoRAPooling.Peft, pooled.InFeatures, pooled.GroupSize)
+            : lora.Settings;
         return settings.ScalingRule == LoRAScaling.Alpha ? settings.Alpha * settings.Rank : settings.Alpha;
     }
 
-    /// <summary>qalora_group_size, of which the format has one for all linear layers; null where none is quantised.</summary>
+    /// <summary>
+    /// qalora_group_size, of which the format has one for all linear layers; null where none is
+    /// quantised.
+    /// </summary>
     private static int? PooledInputs(LoRAAdapter adapter)
     {
         var sizes = adapter.Layers.Where(layer => !layer.Layer.Base.IsEmbedding)
-            .Select(layer => (layer.Path, Size: layer.Layer.Base.Weight.Format?.GroupSize))
+            .Select(layer => (layer.Path, Size: (layer.Layer.Lora as QALoRALayer)?.GroupSize))
             .DistinctBy(layer => layer.Size).ToList();
         return sizes.Count <= 1 ? sizes.FirstOrDefault().Size : throw new InputException(
-            $"PeftAdapter: {sizes[0].Path} is {Form(sizes[0].Size)}, {sizes[1].Path} {Form(sizes[1].Size)}, and the format has one qalora_group_size for all layers. Train an adapter for each kind.");
+            $"PeftAdapter: {sizes[0].Path} is {Form(sizes[0].Size)}, {sizes[1].Path} {Form(sizes[1].Size)}, and the "
+                + "format has one qalora_group_size for all layers. Train an adapter for each kind.");
 
         static string Form(int? size) => size is null ? "not quantised" : $"quantised in groups of {size}";
     }
 
-    /// <summary>The last part of a path where it means adapted layers only, else the whole path.</summary>
+    /// <summary>
+    /// The last part of a path where it means adapted layers only, else the whole path.
+    /// </summary>
     private static IReadOnlyList<string> Targets(LoRAAdapter adapter)
     {
         var adapted = adapter.Layers.Select(layer => layer.Path).ToHashSet();
         var others = adapter.Model.NamedModules().Select(entry => entry.Path)
-            .Where(path => path.Length > 0 && !adapted.Any(own => path == own || path.StartsWith($"{own}.", StringComparison.Ordinal))).ToList();
-        return [.. adapted.Select(path => others.Any(ModulePattern.Named(NearMisses.LastPart(path)).Matches) ? path : NearMisses.LastPart(path)).Distinct()];
+            .Where(path => path.Length > 0
+                && !adapted.Any(own => path == own || path.StartsWith($"{own}.", StringComparison.Ordinal)))
+            .ToList();
+        return [.. adapted.Select(ShortestTarget).Distinct()];
+
+        string ShortestTarget(string path)
+        {
+            var name = NearMisses.LastPart(path);
+            return others.Any(ModulePattern.Named(name).Matches) ? path : name;
+        }
     }
 
     private static IEnumerable<TensorToWrite> LowRank(AdaptedLayer adapted)
     {
         var (lora, isEmbedding) = (adapted.Layer.Lora, adapted.Layer.Base.IsEmbedding);
-        var rows = lora.A.Shape[0];
-        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path, isEmbedding), [lora.Rank, rows], RowMajor.Transposed(lora.A.ToArray(), rows, lora.Rank));
-        yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path, isEmbedding), [lora.OutFeatures, lora.Rank], RowMajor.Transposed(lora.B.ToArray(), lora.Rank, lora.OutFeatures));
+        var (rank, rows, outFeatures) = (lora.Rank, lora.A.Shape[0], lora.OutFeatures);
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfA(adapted.Path, isEmbedding), [rank, rows],
+            RowMajor.Transposed(lora.A.ToArray(), rows, rank));
+        yield return TensorToWrite.Floats(PeftAdapter.KeyOfB(adapted.Path, isEmbedding), [outFeatures, rank],
+            RowMajor.Transposed(lora.B.ToArray(), rank, outFeatures));
     }
 }

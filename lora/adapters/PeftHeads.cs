@@ -1,11 +1,47 @@
+using LoraScratch.Engine.NN;
+
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>
-/// What PEFT saves with an adapter for the task SEQ_CLS: the parameters of the base model's classification head.
+/// The modules that PEFT trains and saves whole with an adapter, without being told.
 /// </summary>
 internal static class PeftHeads
 {
-    /// <summary>Of DistilBERT, whose adapted layers have paths that begin with "distilbert.".</summary>
+    /// <summary>task_type of a classifier of texts.</summary>
+    public const string Classification = "SEQ_CLS";
+
+    /// <summary>
+    /// The parameters of DistilBERT's head, all of which belong to an adapter of that task.
+    /// </summary>
     public static IReadOnlyList<string> DistilBert { get; } =
         ["pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"];
+
+    /// <summary>The names that a task adds to modules_to_save.</summary>
+    /// <param name="taskType">task_type; null for none.</param>
+    public static IReadOnlyList<string> ImpliedBy(string? taskType) => taskType switch
+    {
+        Classification or "TOKEN_CLS" => ["classifier", "score"],
+        "QUESTION_ANS" => ["qa_outputs"],
+        _ => [],
+    };
+
+    /// <summary>
+    /// The modules that PEFT takes for saved ones: those whose path merely ends with one of the
+    /// names, so that 'classifier' means 'pre_classifier' too.
+    /// </summary>
+    public static IReadOnlyList<KeptModule> EndingWith(IReadOnlyList<string> endings, Module model) =>
+        [.. model.NamedModules()
+            .Where(entry => entry.Path.Length > 0 && entry.Module.Parameters().Any()
+                && endings.Any(ending => entry.Path.EndsWith(ending, StringComparison.Ordinal)))
+            .Select(entry => new KeptModule(entry.Path, entry.Module))];
+
+    /// <summary>
+    /// The parameters of the head that an adapter of a classifier lacks; without them PEFT fails.
+    /// </summary>
+    /// <param name="layers">Paths of the adapted layers, which tell whose head it is.</param>
+    /// <param name="whole">Paths of the parameters that the adapter holds whole.</param>
+    public static IReadOnlyList<string> MissingOf(IEnumerable<string> layers, IEnumerable<string> whole) =>
+        layers.Any(path => path.StartsWith("distilbert.", StringComparison.Ordinal))
+            ? [.. DistilBert.Except(whole)]
+            : [];
 }

@@ -19,8 +19,8 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
     /// <exception cref="InputException">A name means nothing on this model.</exception>
     public AttachPlan Plan()
     {
-        var saved = PeftAdapter.EndingWith(config.SavedModuleEndings, model);
-        foreach (var name in (config.ModulesToSave ?? []).Except(PeftConfig.ImpliedBy(config.TaskType)))
+        var saved = PeftHeads.EndingWith(config.SavedModuleEndings, model);
+        foreach (var name in (config.ModulesToSave ?? []).Except(PeftHeads.ImpliedBy(config.TaskType)))
         {
             if (!saved.Any(kept => kept.Path.EndsWith(name, StringComparison.Ordinal)))
             {

@@ -39,7 +39,7 @@ public sealed class AdapterTruncation
     /// <summary>Reads an adapter folder in PEFT's format; no model is needed.</summary>
     /// <exception cref="InputException">A file is missing or malformed, or the adapter has faults.</exception>
     public static AdapterTruncation Read(string folder) => Directory.Exists(folder)
-        ? new AdapterTruncation(folder, PortableReader.Read(folder, null))
+        ? new AdapterTruncation(folder, PortableAdapter.Read(folder, null))
         : throw new InputException($"{folder}: there is no such folder. An adapter folder with {PeftAdapter.ConfigName} and {PeftAdapter.WeightsName} is expected.");
 
     /// <summary>√Σ σᵢ² over all that a rank of <paramref name="rank"/> in every layer drops: the distance of all updates together from what they were.</summary>

@@ -158,14 +158,8 @@ public sealed class LoRAExtraction
     private static LoRAAdapter Attach(Module baseModel, ExtractionOptions options, List<ExtractedLayer> layers, IReadOnlyList<PlannedLayer> targets, Dictionary<string, (double Change, double Base)> changes)
     {
         var paths = layers.ConvertAll(layer => layer.Path);
-        var rank = PeftLayers.Commonest(layers.Select(layer => layer.Rank));
-        var others = layers.Where(layer => layer.Rank != rank).ToList();
-        var settings = new LoRASettings(rank, rank)
-        {
-            RankPattern = others.ToDictionary(layer => PeftLayers.PatternFor(layer.Path, paths), layer => layer.Rank),
-            AlphaPattern = others.ToDictionary(layer => PeftLayers.PatternFor(layer.Path, paths), layer => (double)layer.Rank),
-            Bias = options.Bias,
-        };
+        var settings = new PeftConfig { Bias = options.Bias }
+            .With([.. layers.Select(layer => (layer.Path, layer.Rank, (double)layer.Rank))]).Settings;
         var targeted = targets.Select(target => target.Path).ToHashSet();
         var whole = options.WholeModules.Where(pattern => !targeted.Any(pattern.Matches)).ToList();
         var hasChanged = changes.Any(entry => entry.Value.Change > 0 && whole.Any(pattern => pattern.Matches(entry.Key[..Math.Max(0, entry.Key.LastIndexOf('.'))])));

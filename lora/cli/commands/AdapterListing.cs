@@ -12,7 +12,7 @@ internal static class AdapterListing
     {
         var config = PeftConfig.Read(Path.Combine(folder, PeftAdapter.ConfigName));
         ModelOptions.Notices(folder, config.Warnings);
-        using var file = PeftAdapter.OpenWeights(folder);
+        using var file = PeftFolder.OpenWeights(folder);
         var layers = file.Tensors.Values.Select(tensor => (A: tensor, Name: AdapterConventions.Read(tensor.Name))).Where(entry => entry.Name is { Convention: AdapterConvention.Peft, IsA: true })
             .Select(entry => (entry.A, Name: entry.Name!.Value)).ToArray();
         var others = file.Tensors.Values.Where(tensor => !layers.Any(layer => tensor == layer.A || tensor.Name == layer.Name.NameOfB)).ToArray();
@@ -47,7 +47,7 @@ internal static class AdapterListing
         {
             throw new InputException($"{file.Path}: {infoA} and {infoB} are no pair: [r, in] and [out, r] with the same r, none of them 0, are expected.");
         }
-        var scaling = (config.Settings with { Rank = (int)rank, Alpha = PeftLayers.AlphaOf(config, path) }).Scaling;
+        var scaling = (config.Settings with { Rank = (int)rank, Alpha = config.AlphaOf(path) }).Scaling;
         var a = new float[infoA.ElementCount];
         var b = new float[infoB.ElementCount];
         file.Read(infoA.Name, a);
