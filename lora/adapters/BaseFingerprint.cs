@@ -42,9 +42,9 @@ internal static class BaseFingerprint
     public static string Remedy(string? baseModel) => baseModel switch
     {
         null => "",
-        _ when baseModel == BuiltInBase.Name => $" It was trained on {BuiltInBase.Description}: leave --model out.",
+        _ when baseModel == BuiltInBase.Name => $" It was trained on {BuiltInBase.Description}: leave the option model out.",
         _ when BuiltInBase.IsNamedBy(baseModel) => $" It was trained on '{baseModel}', and {BuiltInBase.Description} is {BuiltInBase.Name} now: train it anew, or use it with the version that it is from.",
-        _ => $" It was trained on '{baseModel}': name that model with --model.",
+        _ => $" It was trained on '{baseModel}': name that model with the option model.",
     };
 
     private static string Hash(Action<IncrementalHash> append)

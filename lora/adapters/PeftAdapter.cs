@@ -159,8 +159,8 @@ public static class PeftAdapter
                 var remedy = config.BaseModel is null
                     ? " Name the model that it was trained on."
                     : BaseFingerprint.Remedy(config.BaseModel);
-                throw new InputException(
-                    $"{what}.{remedy} To use it on this one all the same, give --any-base (in code: anyBase: true).");
+                throw new InputException($"{what}.{remedy} To use it on this one all the same, give the option any-base "
+                    + "(in code: anyBase: true).");
             }
             warnings.Add($"{what}; used all the same.");
         }

@@ -104,7 +104,7 @@ public sealed class BiasAndBaseTests
         v.Set(values);
         var modules = other.NamedModules().ToList();
         Assert.That(() => PeftAdapter.Load(folder.File("adapter"), other), Throws.TypeOf<InputException>()
-            .With.Message.Contains("1 of 2 adapted layers").And.Message.Contains("(block.v_lin)").And.Message.Contains("--any-base"));
+            .With.Message.Contains("1 of 2 adapted layers").And.Message.Contains("(block.v_lin)").And.Message.Contains("the option any-base"));
         Assert.That(other.NamedModules(), Is.EqualTo(modules), "the model was not touched");
         Assert.That(PeftAdapter.Load(folder.File("adapter"), other, anyBase: true).Warnings, Has.One.Contains("used all the same"));
     }
