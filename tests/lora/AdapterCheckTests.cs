@@ -38,6 +38,7 @@ public sealed class AdapterCheckTests
             ("a target without matrices", folder => folder.Config["target_modules"] = new JsonArray("q_lin", "v_lin", "k_lin"), "target_modules has 'k_lin'", "but the file has nothing for it"),
             ("a pattern for no layer", folder => folder.Config["alpha_pattern"] = new JsonObject { ["k_lin"] = 5 }, "alpha_pattern has 'k_lin'", "the alpha pattern 'k_lin' meets none"),
             ("DoRA's magnitudes", folder => folder.Add($"{Q0}.lora_magnitude_vector", 12), "it belongs to DoRA", "it belongs to DoRA"),
+            ("a bias under two names", folder => folder.Add("base_model.model.classifier.base_layer.bias", 2), "it is the same parameter as", "it is the same parameter as"),
             ("an alpha of 0", folder => folder.Config["lora_alpha"] = 0, "lora_alpha is 0", "lora_alpha is 0"),
             ("matrices without columns", folder => folder.Empty($"{Q0}.lora_A.weight", $"{Q0}.lora_B.weight"), "do not fit r = 2", "mis-shaped"),
             ("a pattern that is no expression", folder => folder.Config["rank_pattern"] = new JsonObject { ["("] = 5 }, "'(' is no regular expression", "'(' is no regular expression"),

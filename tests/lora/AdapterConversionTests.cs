@@ -103,6 +103,8 @@ public sealed class AdapterConversionTests
         using var folder = new TemporaryFolder();
         WriteTutorial(folder.File("run"), rank: 2);
         WriteTutorial(folder.File("half-head"), rank: 2, "classifier.weight");
+        const string adapted = "distilbert.transformer.layer.0.attention.q_lin";
+        WriteTutorial(folder.File("twice"), rank: 2, $"{adapted}.linear.bias", $"{adapted}.bias");
         SafeTensorsWriter.Write(folder.File("half"), [TensorToWrite.Floats("a.b.lora_A", [1, 3], new float[3])], new Dictionary<string, string> { ["lora_alpha"] = "1" });
         SafeTensorsWriter.Write(folder.File("none"), [TensorToWrite.Floats("a.weight", [1, 3], new float[3])]);
         SafeTensorsWriter.Write(folder.File("mixed"), [TensorToWrite.Floats("a.b.lora_A", [1, 3], new float[3]), TensorToWrite.Floats("a.b.lora.A", [1, 3], new float[3])]);
@@ -117,6 +119,7 @@ public sealed class AdapterConversionTests
         Refuse("run", null, "does not say its alpha");
         Refuse("run", 0, "alpha is 0; a number above 0");
         Refuse("half-head", 1, "has a part of the head only");
+        Refuse("twice", 1, "are the same parameter");
         Refuse("half", null, "stands alone");
         Refuse("half", 2, "alpha is 2, but the metadata");
         Refuse("none", 1, "no tensor is named as a low-rank matrix");
