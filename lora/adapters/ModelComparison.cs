@@ -1,6 +1,5 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -78,7 +77,7 @@ internal sealed class ModelComparison
 
     private void CheckLayer(PlannedLayer layer)
     {
-        var isEmbedding = layer.Linear is Embedding;
+        var isEmbedding = layer.Base.IsEmbedding;
         var pair = file.FindPair(layer.Path, isEmbedding);
         var hint = pair.A is null != pair.B is null
             ? "the layer's other matrix is there; the file is incomplete, save the adapter again"
@@ -86,7 +85,7 @@ internal sealed class ModelComparison
         var (keyA, keyB) = (PeftAdapter.KeyOfA(layer.Path, isEmbedding), PeftAdapter.KeyOfB(layer.Path, isEmbedding));
         var rank = layer.Settings.Rank;
         Check(pair.A, keyA, new Shape(rank, layer.UpdateInputs), hint, axisOfRank: 0);
-        Check(pair.B, keyB, new Shape(layer.Linear.OutFeatures, rank), hint, axisOfRank: 1);
+        Check(pair.B, keyB, new Shape(layer.Base.OutFeatures, rank), hint, axisOfRank: 1);
     }
 
     /// <summary>Notes why a tensor cannot be taken.</summary>
