@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using LoraScratch.Cli.Demo;
 using LoraScratch.Engine;
@@ -13,7 +14,7 @@ namespace LoraScratch.Cli;
 /// <summary>The command line: its commands, how errors end it, and what --help adds.</summary>
 internal static class CommandLine
 {
-    /// <summary>How long a command may take to save its work after Ctrl-C.</summary>
+    /// <summary>How long a command may take to save its work after Ctrl-C or SIGTERM.</summary>
     private static readonly TimeSpan SavingTime = TimeSpan.FromMinutes(10);
 
     // "--text @home" is a text, not a file with more options.
@@ -21,7 +22,10 @@ internal static class CommandLine
 
     /// <summary>Runs a command.</summary>
     /// <param name="args">As typed; none means the demo.</param>
-    /// <returns>The exit code: 0 when the command did what was asked, 1 for a mistake in the input or a failure, 130 after Ctrl-C.</returns>
+    /// <returns>
+    /// The exit code: 0 when the command did what was asked, 1 for a mistake in the input or a
+    /// failure, 130 after Ctrl-C, SIGTERM or SIGHUP.
+    /// </returns>
     public static async Task<int> Run(string[] args)
     {
         var parsed = Parse(args);
@@ -30,9 +34,15 @@ internal static class CommandLine
             Console.Error.WriteLine($"error: {Terminal.Printable(Mistake(parsed))} See '{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help'.");
             return 1;
         }
+        var hangup = new CancellationTokenSource();             // never disposed: a signal may come while all else ends
+        using var listener = parsed.Action is AsynchronousCommandLineAction ? StopAtHangup(hangup) : null;
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = SavingTime });
+            return await parsed.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = SavingTime,
+            }, hangup.Token);
         }
         catch (OperationCanceledException)
         {
@@ -51,6 +61,17 @@ internal static class CommandLine
             return 1;
         }
     }
+
+    /// <summary>
+    /// A closed terminal or a lost connection stops a command as Ctrl-C does. What nohup starts
+    /// ignores the signal; .NET leaves it so.
+    /// </summary>
+    private static PosixSignalRegistration StopAtHangup(CancellationTokenSource hangup) =>
+        PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;                               // the end of the process at once
+            hangup.Cancel();
+        });
 
     /// <summary>Reads a command line without running it.</summary>
     /// <param name="args">As typed; none means the demo.</param>

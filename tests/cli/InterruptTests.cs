@@ -14,19 +14,11 @@ public class InterruptTests
         var model = task.Model;
         using var process = LoraProgram.Start(["train", "--model", model, "--data", "train.csv", "--out", "my tuned", "--rank", "4", "--lr", "2e-3", "--epochs", "1000000", "--threads", "1"], task.Root);
         var output = process.StandardOutput.ReadToEndAsync();
-        var seen = new List<string>();
-        while (process.StandardError.ReadLine() is { } line)
-        {
-            seen.Add(line);
-            if (line.StartsWith("step 1/", StringComparison.Ordinal))
-            {
-                break;
-            }
-        }
+        LoraProgram.WaitForLine(process, "step 1/");
         var errors = process.StandardError.ReadToEndAsync();
-        Interrupt(process);
+        LoraProgram.Signal(process, "INT");
         var stopped = LoraProgram.Finish(process, output, errors);
-        Assert.That(stopped.Code, Is.EqualTo(130), string.Join('\n', seen) + stopped.Errors);
+        Assert.That(stopped.Code, Is.EqualTo(130), stopped.Errors);
         Assert.That(stopped.Output, Does.StartWith("Stopped after step "));
         Assert.That(Directory.GetFileSystemEntries(task.Root, ".*"), Is.Empty, "nothing half-written");
 
@@ -49,11 +41,4 @@ public class InterruptTests
     }
 
     private static JsonElement Summary(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "training.json"))).RootElement;
-
-    private static void Interrupt(Process process)
-    {
-        using var kill = Process.Start("/bin/kill", ["-INT", $"{process.Id}"]);
-        kill.WaitForExit();
-        Assert.That(kill.ExitCode, Is.Zero);
-    }
 }

@@ -20,9 +20,11 @@ internal static class LoraProgram
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     /// <summary>
-    /// Starts .NET. What a script runs in its background ignores the signal of Ctrl-C, and so would all that it starts: env gives it back.
+    /// Starts .NET. What a script runs in its background ignores the signal of Ctrl-C, what nohup
+    /// runs that of a closed terminal, and so would all that they start: env gives both back.
     /// </summary>
-    private static readonly string[] WithInterrupt = InterruptIsIgnored() ? ["env", "--default-signal=INT", ChildProcess.Host] : [ChildProcess.Host];
+    private static readonly string[] WithSignals =
+        SignalsAreIgnored() ? ["env", "--default-signal=INT,HUP", ChildProcess.Host] : [ChildProcess.Host];
 
     /// <summary>Runs a command in a process of its own.</summary>
     public static ProgramResult Run(IEnumerable<string> args, string input = "", string? folder = null)
@@ -36,14 +38,57 @@ internal static class LoraProgram
     }
 
     /// <summary>Starts a process with redirected input and outputs, in which Ctrl-C works.</summary>
-    public static Process Start(IEnumerable<string> args, string? folder = null) => Process.Start(
-        new ProcessStartInfo(WithInterrupt[0], [.. WithInterrupt[1..], typeof(CommandLine).Assembly.Location, .. args])
+    public static Process Start(
+        IEnumerable<string> args, string? folder = null, params (string Name, string Value)[] environment) =>
+        Start([.. WithSignals, typeof(CommandLine).Assembly.Location, .. args], folder, environment);
+
+    /// <summary>The program for a shell script; signals are as in the script.</summary>
+    public static string Words => $"'{ChildProcess.Host}' '{typeof(CommandLine).Assembly.Location}'";
+
+    /// <summary>
+    /// Starts a shell script with redirected input and outputs, in which Ctrl-C works.
+    /// </summary>
+    public static Process StartScript(string script, string? folder = null) =>
+        Start([.. WithSignals[..^1], "/bin/sh", "-c", script], folder, []);
+
+    /// <summary>Reads standard error up to a line that begins so.</summary>
+    public static void WaitForLine(Process process, string beginning)
+    {
+        var seen = new List<string>();
+        while (process.StandardError.ReadLine() is { } line)
+        {
+            seen.Add(line);
+            if (line.StartsWith(beginning, StringComparison.Ordinal))
+            {
+                return;
+            }
+        }
+        Assert.Fail($"no line begins with '{beginning}':\n{string.Join('\n', seen)}");
+    }
+
+    /// <summary>Sends a signal such as INT.</summary>
+    public static void Signal(Process process, string name)
+    {
+        using var kill = Process.Start("/bin/kill", [$"-{name}", $"{process.Id}"]);
+        kill.WaitForExit();
+        Assert.That(kill.ExitCode, Is.Zero);
+    }
+
+    private static Process Start(string[] words, string? folder, (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo(words[0], words[1..])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             WorkingDirectory = folder ?? "",
-        })!;
+        };
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+        return Process.Start(start)!;
+    }
 
     /// <summary>Waits for its end; a process that does not come to it is killed.</summary>
     public static ProgramResult Finish(Process process, Task<string> output, Task<string> errors)
@@ -89,11 +134,11 @@ internal static class LoraProgram
         }
     }
 
-    private static bool InterruptIsIgnored()
+    private static bool SignalsAreIgnored()
     {
-        const int interrupt = 2;
+        const ulong hangup = 1, interrupt = 1 << 1;
         const string mask = "SigIgn:";      // in hexadecimal, a bit for each signal
         return OperatingSystem.IsLinux() && File.ReadLines("/proc/self/status").First(line => line.StartsWith(mask, StringComparison.Ordinal)) is var line
-            && (Convert.ToUInt64(line[mask.Length..].Trim(), 16) & (1UL << (interrupt - 1))) != 0;
+            && (Convert.ToUInt64(line[mask.Length..].Trim(), 16) & (hangup | interrupt)) != 0;
     }
 }
