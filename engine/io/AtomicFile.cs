@@ -17,12 +17,37 @@ public static class AtomicFile
     /// <inheritdoc cref="Write(string, Action{Stream})"/>
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 
-    /// <summary>Refuses a file that <see cref="Write(string, Action{Stream})"/> could not write, so that a long work can ask before it begins.</summary>
-    /// <inheritdoc cref="Write(string, Action{Stream})"/>
-    public static void CheckWritable(string path)
+    /// <summary>
+    /// Takes the right to write the file, before a long work begins, and refuses one that
+    /// <see cref="Write(string, Action{Stream})"/> could not write, or that is not to be replaced.
+    /// </summary>
+    /// <param name="path">The file; its folder must exist.</param>
+    /// <param name="overwrite">Accepts a file that is there.</param>
+    /// <returns>
+    /// To be disposed when the file is written: until then no other process writes it.
+    /// </returns>
+    /// <exception cref="InputException">
+    /// It exists and is not to be replaced, another process writes it, or it cannot be written.
+    /// </exception>
+    public static OutputLock Reserve(string path, bool overwrite = false) =>
+        OutputLock.Take(path, () => Check(path, overwrite));
+
+    /// <summary>
+    /// Refuses what <see cref="Reserve"/> refuses; it holds for as long as the caller has the
+    /// <see cref="OutputLock"/>.
+    /// </summary>
+    /// <inheritdoc cref="Reserve"/>
+    public static void Check(string path, bool overwrite = false)
     {
         if (Directory.Exists(path))
+        {
             throw new InputException($"{path}: cannot be written: a folder of that name exists. Choose another name.");
+        }
+        if (!overwrite && File.Exists(path))
+        {
+            throw new InputException(
+                $"{path}: the file exists already. Choose another name, or give option 'overwrite' to replace it.");
+        }
         var temporary = TemporaryBeside(path);
         try
         {

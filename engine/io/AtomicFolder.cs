@@ -1,8 +1,9 @@
 namespace LoraScratch.Engine.IO;
 
 /// <summary>
-/// Writes a folder whole or not at all: into a temporary folder beside it, then renamed. An older folder of that name is replaced only if
-/// everything in it is ours; a stranger's file is never deleted.
+/// Writes a folder whole or not at all: into a temporary folder beside it, then renamed. An older
+/// folder of that name is replaced only where that is asked for and everything in it is ours; a
+/// stranger's file is never deleted. One process writes at a time (<see cref="OutputLock"/>).
 /// </summary>
 public static class AtomicFolder
 {
@@ -13,16 +14,23 @@ public static class AtomicFolder
     /// Whether a file or folder of that name, directly in the target, is one that we write and may replace. Without it only a target that is
     /// missing or empty is accepted.
     /// </param>
-    /// <exception cref="InputException">The target holds something that is not ours, or cannot be written.</exception>
-    public static void Write(string path, Action<string> fill, Predicate<string>? isOurs = null)
+    /// <param name="overwrite">
+    /// Replaces what is there; without it only a target that is missing or empty is accepted.
+    /// </param>
+    /// <exception cref="InputException">
+    /// The target holds something that is not ours or not to be replaced, another process writes
+    /// it, or it cannot be written.
+    /// </exception>
+    public static void Write(string path, Action<string> fill, Predicate<string>? isOurs = null, bool overwrite = false)
     {
-        CheckTarget(path, isOurs);
+        using var own = OutputLock.TakeUnlessHeld(path);
+        CheckTarget(path, isOurs, overwrite);
         var temporary = AtomicFile.TemporaryBeside(path);
         try
         {
             Directory.CreateDirectory(temporary);
             fill(temporary);
-            CheckTarget(path, isOurs);                      // again: filling may have taken hours
+            CheckTarget(path, isOurs, overwrite);           // again: filling may have taken hours
             Replace(path, temporary);
         }
         catch (Exception trouble)
@@ -36,11 +44,30 @@ public static class AtomicFolder
         }
     }
 
-    /// <summary>Refuses what <see cref="Write"/> would refuse about the target, so that a long run can ask before it begins; for it makes an empty folder beside the target and removes it.</summary>
-    /// <inheritdoc cref="Write"/>
-    public static void Check(string path, Predicate<string>? isOurs = null)
+    /// <summary>
+    /// Takes the right to write the folder and refuses what <see cref="Write"/> would refuse,
+    /// before a long work begins.
+    /// </summary>
+    /// <param name="path">As in <see cref="Write"/>.</param>
+    /// <param name="isOurs">As in <see cref="Write"/>.</param>
+    /// <param name="overwrite">As in <see cref="Write"/>.</param>
+    /// <returns>
+    /// To be disposed when the folder is written: until then no other process writes it.
+    /// </returns>
+    /// <exception cref="InputException">As from <see cref="Write"/>.</exception>
+    public static OutputLock Reserve(string path, Predicate<string>? isOurs = null, bool overwrite = false) =>
+        OutputLock.Take(path, () => Check(path, isOurs, overwrite));
+
+    /// <summary>
+    /// Refuses what <see cref="Write"/> would refuse about the target; for it makes an empty folder
+    /// beside the target and removes it. It holds for as long as the caller has the
+    /// <see cref="OutputLock"/>.
+    /// </summary>
+    /// <inheritdoc cref="Reserve"/>
+    public static void Check(string path, Predicate<string>? isOurs = null, bool overwrite = false)
     {
-        CheckTarget(path, isOurs);
+        OutputLock.RequireParent(path);
+        CheckTarget(path, isOurs, overwrite);
         var temporary = AtomicFile.TemporaryBeside(path);
         try
         {
@@ -53,22 +80,33 @@ public static class AtomicFolder
         }
     }
 
-    private static void CheckTarget(string path, Predicate<string>? isOurs)
+    private static void CheckTarget(string path, Predicate<string>? isOurs, bool overwrite)
     {
         if (File.Exists(path))
-            throw new InputException($"{path}: expected a folder to write to, found a file. Choose another name.");
-        var parent = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
-        if (parent is null || !Directory.Exists(parent))
-            throw new InputException($"{path}: cannot be written: {(parent is null ? "it is the root of a disk" : $"there is no folder {parent}")}. "
-                + "Create the parent folder or choose another name.");
-        if (!Directory.Exists(path))
-            return;
-        foreach (var entry in Entries(path))
         {
-            var name = Path.GetFileName(entry);
-            if (isOurs is null || !isOurs(name))
-                throw new InputException($"{path}: the folder exists and holds {Describe.Name(name)}, which this program did not write. Choose "
-                    + "another folder, or empty this one.");
+            throw new InputException($"{path}: expected a folder to write to, found a file. Choose another name.");
+        }
+        string[] names = Directory.Exists(path)
+            ? [.. Entries(path).Select(Path.GetFileName).Order(StringComparer.Ordinal)!]
+            : [];
+        if (names.Length == 0)
+        {
+            return;
+        }
+        if (isOurs is null)
+        {
+            throw new InputException($"{path}: expected a new or empty folder, found {Describe.Name(names[0])} in it. "
+                + "Choose another folder, or empty this one.");
+        }
+        if (Array.Find(names, name => !isOurs(name)) is { } foreign)
+        {
+            throw new InputException($"{path}: the folder exists and holds {Describe.Name(foreign)}, which this "
+                + "program did not write. Choose another folder, or empty this one.");
+        }
+        if (!overwrite)
+        {
+            throw new InputException($"{path}: the folder holds a result already: {string.Join(", ", names)}. "
+                + "Choose another name, or give option 'overwrite' to replace it.");
         }
     }
 

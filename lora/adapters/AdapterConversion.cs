@@ -23,28 +23,30 @@ public static class AdapterConversion
     /// PEFT's folder, or the .safetensors file of a state dict in loralib's or the tutorials'
     /// convention, which its names tell.
     /// </param>
-    /// <param name="target">
-    /// A folder for PEFT's convention, of which an older one is replaced if it holds nothing but an
-    /// adapter; a file for the others, of which an older one is replaced whatever it holds.
-    /// </param>
+    /// <param name="target">A folder for PEFT's convention; a file for the others.</param>
     /// <param name="convention">What is wanted.</param>
     /// <param name="alpha">alpha of a state dict whose metadata does not say it.</param>
+    /// <param name="overwrite">
+    /// Replaces an older file, or a folder that holds a result and nothing else.
+    /// </param>
     /// <exception cref="InputException">
     /// The source is missing, malformed or incomplete, alpha is not known, it adapts an embedding
     /// and the convention has no name for that, or the target cannot be written.
     /// </exception>
     public static ConvertedAdapter Convert(
-        string source, string target, AdapterConvention convention, double? alpha = null)
+        string source, string target, AdapterConvention convention, double? alpha = null, bool overwrite = false)
     {
+        using var own = OutputLock.TakeUnlessHeld(target);
         var adapter = PortableAdapter.Read(source, alpha);
         if (convention == AdapterConvention.Peft)
         {
             RequireWholeHead(source, adapter);
             var contents = Peft(adapter);
-            AtomicFolder.Write(target, contents.WriteTo, PeftFolder.IsOurs);
+            PeftAdapter.Write(target, contents.WriteTo, overwrite);
         }
         else
         {
+            AtomicFile.Check(target, overwrite);
             WriteStateDict(target, adapter, convention);
         }
         return new ConvertedAdapter(adapter.Source, adapter.Layers.Count, Scale(adapter, convention), adapter.Warnings);

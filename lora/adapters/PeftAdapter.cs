@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -30,32 +31,39 @@ public static class PeftAdapter
 
     internal const string Prefix = "base_model.model.";
 
-    /// <summary>
-    /// Writes the folder whole or not at all. An older one is replaced if it holds nothing but an
-    /// adapter.
-    /// </summary>
-    /// <param name="folder">The folder; its parent must exist.</param>
-    /// <param name="adapter">The adapter, attached to its model.</param>
-    /// <param name="baseModel">
-    /// The base model's name, as base_model_name_or_path; null if it has none.
-    /// </param>
-    /// <param name="revision">Its revision, or null.</param>
-    /// <exception cref="InputException">
-    /// The folder cannot be written, or the adapter cannot be expressed in the format.
-    /// </exception>
-    public static void Save(string folder, LoRAAdapter adapter, string? baseModel = null, string? revision = null)
-    {
-        var contents = PeftContents.Of(adapter, baseModel, revision);
-        AtomicFolder.Write(folder, contents.WriteTo, PeftFolder.IsOurs);
-    }
+    /// <summary>Writes the folder whole or not at all.</summary>
+    /// <param name="folder">The folder; its parent must exist.</param> <param name="adapter">The adapter, attached to its model.</param>
+    /// <param name="baseModel">The base model's name, as base_model_name_or_path; null if it has none.</param> <param name="revision">Its revision, or null.</param>
+    /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
+    /// <exception cref="InputException">The folder cannot be written, or the adapter cannot be expressed in the format.</exception>
+    public static void Save(string folder, LoRAAdapter adapter, string? baseModel = null, string? revision = null,
+        bool overwrite = false) =>
+        Write(folder, PeftContents.Of(adapter, baseModel, revision).WriteTo, overwrite);
 
     /// <summary>
-    /// Writes the two files into a folder that exists, beside whatever else is in it.
+    /// Takes the right to write an adapter folder, and refuses one that <see cref="Save"/> could
+    /// not write, before a long work begins.
     /// </summary>
-    /// <inheritdoc cref="Save"/>
-    public static void SaveInto(
-        string folder, LoRAAdapter adapter, string? baseModel = null, string? revision = null) =>
-        PeftContents.Of(adapter, baseModel, revision).WriteTo(folder);
+    /// <param name="folder">As in <see cref="Save"/>.</param>
+    /// <param name="overwrite">As in <see cref="Save"/>.</param>
+    /// <returns>
+    /// To be disposed when the adapter is saved: until then no other process writes it.
+    /// </returns>
+    /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
+    public static OutputLock Reserve(string folder, bool overwrite = false) =>
+        AtomicFolder.Reserve(folder, RunFiles.IsOfResult, overwrite);
+
+    /// <summary>Writes an adapter folder whole or not at all.</summary>
+    internal static void Write(string folder, Action<string> fill, bool overwrite) =>
+        AtomicFolder.Write(folder, fill, RunFiles.IsOfResult, overwrite);
+
+    /// <summary>Writes the two files into a folder that exists, beside whatever else is in it.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="adapter">As in <see cref="Save"/>.</param>
+    /// <param name="baseModel">As in <see cref="Save"/>.</param>
+    /// <param name="revision">As in <see cref="Save"/>.</param>
+    /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
+    public static void SaveInto(string folder, LoRAAdapter adapter, string? baseModel = null, string? revision = null) => PeftContents.Of(adapter, baseModel, revision).WriteTo(folder);
 
     /// <summary>
     /// Attaches the adapter of a folder to a model. Strict: every tensor that is missing,

@@ -1,5 +1,4 @@
 using LoraScratch.Engine;
-using LoraScratch.Engine.IO;
 using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
@@ -68,13 +67,15 @@ public sealed class AdapterTruncation
     }
 
     /// <summary>Writes the adapter with smaller ranks as a new folder in PEFT's format; head, biases and the base's fingerprint go along.</summary>
-    /// <param name="folder">A new or empty folder; its parent must exist.</param> <param name="ranks">One for each layer.</param>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="ranks">One for each layer.</param>
+    /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
-    public void Save(string folder, IReadOnlyList<int> ranks)
+    public void Save(string folder, IReadOnlyList<int> ranks, bool overwrite = false)
     {
         var truncated = adapter with { Layers = [.. adapter.Layers.Select((layer, i) => Truncated(layer, Layers[i], ranks[i]))] };
         var contents = AdapterConversion.Peft(truncated);
-        AtomicFolder.Write(folder, temporary =>
+        PeftAdapter.Write(folder, temporary =>
         {
             contents.WriteTo(temporary);
             DerivedAdapter.WriteAbout(temporary, RunFiles.ReadLabels(source), new()
@@ -83,7 +84,7 @@ public sealed class AdapterTruncation
                 ["truncated_from"] = source,
                 ["ranks"] = Layers.Zip(ranks).ToDictionary(entry => entry.First.Path, entry => entry.Second),
             });
-        });
+        }, overwrite);
     }
 
     /// <summary>Gives the layers of the adapter on a model the first terms of their updates; the ranks of its matrices stay, with zeros from <paramref name="rank"/> on.</summary>

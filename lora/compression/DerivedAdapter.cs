@@ -13,10 +13,15 @@ public static class DerivedAdapter
     private static readonly JsonSerializerOptions Indented = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
 
     /// <summary>Writes an extracted adapter as a new folder in PEFT's format, with the classes and the errors in training.json.</summary>
-    /// <param name="folder">A new or empty folder; its parent must exist.</param> <param name="extraction">The adapter, attached to its base.</param> <param name="baseModel">The base's folder or name.</param>
-    /// <param name="tunedModel">The tuned model's.</param> <param name="labels">Names of the classes.</param>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="extraction">The adapter, attached to its base.</param>
+    /// <param name="baseModel">The base's folder or name.</param>
+    /// <param name="tunedModel">The tuned model's.</param>
+    /// <param name="labels">Names of the classes.</param>
+    /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
-    public static void Save(string folder, LoRAExtraction extraction, string baseModel, string tunedModel, IReadOnlyList<string> labels) => AtomicFolder.Write(folder, temporary =>
+    public static void Save(string folder, LoRAExtraction extraction, string baseModel, string tunedModel,
+        IReadOnlyList<string> labels, bool overwrite = false) => PeftAdapter.Write(folder, temporary =>
     {
         PeftAdapter.SaveInto(temporary, extraction.Adapter, baseModel);
         WriteAbout(temporary, labels, new()
@@ -34,7 +39,7 @@ public static class DerivedAdapter
             }),
             ["not_held"] = extraction.Lost.ToDictionary(entry => entry.Path, entry => entry.ChangeNorm),
         });
-    });
+    }, overwrite);
 
     /// <summary>Writes training.json, where the commands that load an adapter look for the names of its classes.</summary>
     internal static void WriteAbout(string folder, IReadOnlyList<string>? labels, Dictionary<string, object?> about)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Data;
 
@@ -11,6 +12,21 @@ public static class RunFiles
 
     /// <summary>Name of the file with every step.</summary>
     public const string MetricsName = "metrics.jsonl";
+
+    /// <summary>Everything that is ever written into the folder of an adapter or a model.</summary>
+    private static readonly string[] OfResult =
+    [
+        "adapter_config.json", "adapter_model.safetensors",
+        "config.json", Checkpoint.FileName,
+        "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        OptionsName, MetricsName,
+    ];
+
+    /// <summary>
+    /// Whether a file of that name is part of an adapter's or a model's folder: only a folder of
+    /// such files may another result replace.
+    /// </summary>
+    public static bool IsOfResult(string name) => OfResult.Contains(name);
 
     /// <summary>The names of the classes that an adapter was trained for, which PEFT's format has no place for.</summary>
     /// <param name="folder">An adapter folder.</param>

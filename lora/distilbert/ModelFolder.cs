@@ -12,8 +12,6 @@ namespace LoraScratch.Lora.DistilBert;
 /// </summary>
 public static class ModelFolder
 {
-    private static readonly string[] Written = ["config.json", Checkpoint.FileName, "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", RunFiles.OptionsName, RunFiles.MetricsName];
-
     /// <summary>Loads a classifier, or an encoder or masked language model that becomes one.</summary>
     /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param>
     /// <param name="labels">Classes of a head that the checkpoint lacks; null: those of config.json. A checkpoint with a head keeps its own.</param>
@@ -27,14 +25,21 @@ public static class ModelFolder
     public static LoadedMaskedLM LoadMaskedLM(string folder, ulong seed = 0, IBackend? backend = null) => ModelSource.Folder(folder).LoadMaskedLM(seed, backend);
 
     /// <summary>Writes a folder that <see cref="Load"/> and transformers read, whole or not at all.</summary>
-    /// <param name="folder">A new or empty folder, or one that was written here before.</param> <param name="model">Without adapters, or detached from them.</param>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="model">Without adapters, or detached from them.</param>
     /// <param name="tokenizer">Its vocabulary goes along.</param> <param name="withHead">False: the encoder alone, where nobody has trained the head.</param>
+    /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
     /// <exception cref="InputException">An adapter is attached, the vocabulary does not fit, or the folder cannot be written.</exception>
-    public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, bool withHead = true) =>
-        AtomicFolder.Write(folder, temporary => SaveInto(temporary, model, tokenizer, withHead), IsOurs);
+    public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
+        bool withHead = true, bool overwrite = false) => AtomicFolder.Write(folder,
+            temporary => SaveInto(temporary, model, tokenizer, withHead), RunFiles.IsOfResult, overwrite);
 
     /// <summary>Writes the files into a folder that exists, beside whatever else is in it.</summary>
-    /// <inheritdoc cref="Save"/>
+    /// <param name="folder">The folder.</param>
+    /// <param name="model">As in <see cref="Save"/>.</param>
+    /// <param name="tokenizer">As in <see cref="Save"/>.</param>
+    /// <param name="withHead">As in <see cref="Save"/>.</param>
+    /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
     public static void SaveInto(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, bool withHead = true)
     {
         RequirePlain(model);
@@ -64,12 +69,18 @@ public static class ModelFolder
             new Dictionary<string, string> { ["format"] = "pt" });
     }
 
-    /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that a long run can ask before it begins.</summary>
-    /// <exception cref="InputException">It holds something else, or its parent is missing.</exception>
-    public static void CheckWritable(string folder) => AtomicFolder.Check(folder, IsOurs);
-
-    /// <summary>Whether a file of that name is one that a run writes into a model folder.</summary>
-    internal static bool IsOurs(string name) => Written.Contains(name);
+    /// <summary>
+    /// Takes the right to write the folder, and refuses one that <see cref="Save"/> could not
+    /// write, before a long work begins.
+    /// </summary>
+    /// <param name="folder">As in <see cref="Save"/>.</param>
+    /// <param name="overwrite">As in <see cref="Save"/>.</param>
+    /// <returns>
+    /// To be disposed when the model is saved: until then no other process writes it.
+    /// </returns>
+    /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
+    public static OutputLock Reserve(string folder, bool overwrite = false) =>
+        AtomicFolder.Reserve(folder, RunFiles.IsOfResult, overwrite);
 
     private static void RequirePlain(DistilBertForSequenceClassification model)
     {

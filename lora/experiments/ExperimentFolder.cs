@@ -32,9 +32,19 @@ public sealed class ExperimentFolder
     /// <summary>The folder of the single runs.</summary>
     public string Runs => System.IO.Path.Combine(Path, "runs");
 
-    /// <summary>Refuses a folder that <see cref="Open"/> would refuse, so that a command can ask before it loads anything.</summary>
+    /// <summary>
+    /// Takes the right to write the folder, and refuses one that <see cref="Open"/> would refuse,
+    /// before anything is loaded.
+    /// </summary>
+    /// <param name="path">The folder; its parent must exist.</param>
+    /// <param name="resume">Whether to go on with the experiment in it.</param>
+    /// <returns>
+    /// To be disposed when the experiment ends: until then no other process writes there.
+    /// </returns>
     /// <exception cref="InputException">The message says what to do.</exception>
-    public static void Check(string path, bool resume)
+    public static OutputLock Reserve(string path, bool resume) => OutputLock.Take(path, () => Check(path, resume));
+
+    private static void Check(string path, bool resume)
     {
         var exists = File.Exists(System.IO.Path.Combine(path, IdentityName));
         if (resume && !exists)

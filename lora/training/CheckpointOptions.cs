@@ -13,6 +13,7 @@ public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume =
     /// <exception cref="InputException">The message says what to do.</exception>
     public void Check()
     {
+        using var own = OutputLock.TakeUnlessHeld(Path);            // what is half-written may be another process's
         if (Every < 0)
             throw new InputException($"Option 'checkpoint-every' is {Every}; expected a number of steps, or 0 to save only on Ctrl-C.");
         if (Resume && !File.Exists(Path))

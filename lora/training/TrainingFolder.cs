@@ -19,47 +19,108 @@ public static class TrainingFolder
     private static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonSerializerOptions Indented = new(OneLine) { WriteIndented = true };
 
-    /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that a long run can ask before it begins.</summary>
-    /// <exception cref="InputException">It holds something that no run wrote, or its parent is missing.</exception>
-    public static void CheckWritable(string folder)
+    /// <summary>
+    /// Takes the right to write the folder for a run, and refuses one that <see cref="Save"/> could
+    /// not write, before the run begins.
+    /// </summary>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="overwrite">Accepts a folder that an earlier run left.</param>
+    /// <param name="checkpoint">
+    /// Where the run is saved, which is checked too; one that goes on may replace what is in its
+    /// folder.
+    /// </param>
+    /// <returns>
+    /// To be disposed when the result is saved: until then no other process writes it.
+    /// </returns>
+    /// <exception cref="InputException">
+    /// Another process writes to it, it holds something that no run wrote, its parent is missing,
+    /// or <see cref="CheckpointOptions.Check"/> refuses.
+    /// </exception>
+    public static OutputLock Reserve(string folder, bool overwrite = false, CheckpointOptions? checkpoint = null) =>
+        OutputLock.Take(folder, () =>
+        {
+            checkpoint?.Check();
+            Check(folder, overwrite || checkpoint is { Resume: true });
+        });
+
+    /// <summary>Refuses a folder that <see cref="Save"/> could not write.</summary>
+    internal static void Check(string folder, bool overwrite)
     {
-        AtomicFolder.Check(folder, IsOurs);
+        // Whether it is a run's result comes before whether that may be replaced: no overwrite helps where it is none.
+        AtomicFolder.Check(folder, RunFiles.IsOfResult, overwrite: true);
         // A model that was downloaded has files of the same names; only a run leaves its options beside them.
         if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(Path.Combine(folder, RunFiles.OptionsName)))
             throw new InputException($"{folder}: the folder exists and holds a model or an adapter that no training run left there (it has no {RunFiles.OptionsName}). Choose another folder, or empty this one.");
+        AtomicFolder.Check(folder, RunFiles.IsOfResult, overwrite);
     }
 
-    /// <summary>Writes the folder whole or not at all; that of an earlier run is replaced.</summary>
-    /// <param name="folder">The folder; its parent must exist.</param> <param name="classifier">The trained model.</param> <param name="adapter">What <see cref="TrainingSetup.Prepare"/> returned; detached where it has been merged for good.</param>
-    /// <param name="options">What the run was asked for.</param> <param name="result">What became of it.</param> <param name="baseModel">Folder or name of the model that the run started from; null from scratch.</param>
+    /// <summary>Writes the folder whole or not at all.</summary>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="classifier">The trained model.</param>
+    /// <param name="adapter">
+    /// What <see cref="TrainingSetup.Prepare"/> returned; detached where it has been merged for
+    /// good.
+    /// </param>
+    /// <param name="options">What the run was asked for.</param>
+    /// <param name="result">What became of it.</param>
+    /// <param name="baseModel">
+    /// Folder or name of the model that the run started from; null from scratch.
+    /// </param>
+    /// <param name="overwrite">Replaces the folder of an earlier run.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
-    public static void Save(string folder, TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options, TrainingResult result, string? baseModel)
+    public static void Save(string folder, TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options,
+        TrainingResult result, string? baseModel, bool overwrite = false)
     {
         Write(folder, temporary =>
         {
             if (adapter is not { IsAttached: true })
+            {
                 ModelFolder.SaveInto(temporary, classifier.Model, classifier.Tokenizer);
+            }
             else
+            {
                 PeftAdapter.SaveInto(temporary, adapter, baseModel);
-        }, result, new() { ["base_model"] = baseModel, ["labels"] = classifier.Labels, ["options"] = ResolvedOptions.Of(classifier, options, adapter) });
+            }
+        }, result, new()
+        {
+            ["base_model"] = baseModel,
+            ["labels"] = classifier.Labels,
+            ["options"] = ResolvedOptions.Of(classifier, options, adapter),
+        }, overwrite);
     }
 
-    /// <summary>Writes the folder of a pretrained model whole or not at all; that of an earlier run is replaced.</summary>
-    /// <param name="folder">The folder; its parent must exist.</param> <param name="model">The trained model.</param> <param name="tokenizer">Its tokenizer.</param> <param name="dtype">Type of the weights in the file: F32, F16 or BF16.</param>
-    /// <param name="options">What the run was asked for.</param> <param name="wholeWords">Whether whole words were masked.</param> <param name="data">Numbers about the data, for the reader of training.json.</param> <param name="result">What became of it.</param> <param name="baseModel">Folder of the model that the run went on with; null from fresh weights.</param>
+    /// <summary>Writes the folder of a pretrained model whole or not at all.</summary>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="model">The trained model.</param>
+    /// <param name="tokenizer">Its tokenizer.</param>
+    /// <param name="dtype">Type of the weights in the file: F32, F16 or BF16.</param>
+    /// <param name="options">What the run was asked for.</param>
+    /// <param name="wholeWords">Whether whole words were masked.</param>
+    /// <param name="data">Numbers about the data, for the reader of training.json.</param>
+    /// <param name="result">What became of it.</param>
+    /// <param name="baseModel">
+    /// Folder of the model that the run went on with; null from fresh weights.
+    /// </param>
+    /// <param name="overwrite">Replaces the folder of an earlier run.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
-    public static void SavePretrained(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer, DType dtype, TrainingOptions options, bool wholeWords, object data, TrainingResult result, string? baseModel = null) =>
-        Write(folder, temporary => ModelFolder.SaveInto(temporary, model, tokenizer, dtype), result,
-            new() { ["task"] = "masked language model", ["base_model"] = baseModel, ["data"] = data, ["options"] = ResolvedOptions.OfPretraining(options, wholeWords) });
+    public static void SavePretrained(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer,
+        DType dtype, TrainingOptions options, bool wholeWords, object data, TrainingResult result,
+        string? baseModel = null, bool overwrite = false) =>
+        Write(folder, temporary => ModelFolder.SaveInto(temporary, model, tokenizer, dtype), result, new()
+        {
+            ["task"] = "masked language model",
+            ["base_model"] = baseModel,
+            ["data"] = data,
+            ["options"] = ResolvedOptions.OfPretraining(options, wholeWords),
+        }, overwrite);
 
-    private static bool IsOurs(string name) => name is PeftAdapter.ConfigName or PeftAdapter.WeightsName || ModelFolder.IsOurs(name);
-
-    private static void Write(string folder, Action<string> writeWeights, TrainingResult result, Dictionary<string, object?> about) => AtomicFolder.Write(folder, temporary =>
-    {
-        writeWeights(temporary);
-        AtomicFile.WriteText(Path.Combine(temporary, RunFiles.OptionsName), Summary(about, result));
-        AtomicFile.WriteText(Path.Combine(temporary, RunFiles.MetricsName), Lines(result));
-    }, IsOurs);
+    private static void Write(string folder, Action<string> writeWeights, TrainingResult result,
+        Dictionary<string, object?> about, bool overwrite) => AtomicFolder.Write(folder, temporary =>
+        {
+            writeWeights(temporary);
+            AtomicFile.WriteText(Path.Combine(temporary, RunFiles.OptionsName), Summary(about, result));
+            AtomicFile.WriteText(Path.Combine(temporary, RunFiles.MetricsName), Lines(result));
+        }, RunFiles.IsOfResult, overwrite);
 
     private static string Summary(Dictionary<string, object?> about, TrainingResult result) =>
         JsonSerializer.Serialize(new Dictionary<string, object?>(about)

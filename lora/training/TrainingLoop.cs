@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
@@ -146,6 +147,7 @@ public abstract class TrainingLoop
 
     private protected TrainingResult Run(IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
     {
+        using var own = checkpoint is null ? null : OutputLock.TakeUnlessHeld(checkpoint.Path);
         checkpoint?.Check();
         DropoutStream.Restore(Seeds.Dropout(Options.Seed));
         return InTrainingMode(() =>

@@ -71,9 +71,9 @@ public class BuiltInBaseTests
     [Test]
     public void Everything_can_be_trained_from_it_into_a_model_folder()
     {
-        var full = Run("train", "--method", "full", "--data", task.Data, "--out", task["model"], "--max-steps", "1");
-        Assert.That(full.Output, Does.Contain($"lora predict --model {task["model"]} --text"));
-        Assert.That(Run("predict", "--model", task["model"], "--text", "the film").Output, Does.Match("^(neg|pos)  "));
+        var full = Run("train", "--method", "full", "--data", task.Data, "--out", task["whole"], "--max-steps", "1");
+        Assert.That(full.Output, Does.Contain($"lora predict --model {task["whole"]} --text"));
+        Assert.That(Run("predict", "--model", task["whole"], "--text", "the film").Output, Does.Match("^(neg|pos)  "));
     }
 
     [Test]

@@ -32,7 +32,7 @@ public sealed class FullDiskTests
             ("train --model MODEL --data DATA --max-steps 1 --method full --out DISK/new", "DISK/new"),
             ("train --model MODEL --data DATA --max-steps 1 --out DISK/new", "DISK/new"),
             ("adapter convert ADAPTER --to peft --out DISK/new", "DISK/new"),
-            ("adapter convert ADAPTER --to tutorial --out DISK/kept.safetensors", "DISK/kept.safetensors"),
+            ("adapter convert ADAPTER --to tutorial --out DISK/kept.safetensors --overwrite", "DISK/kept.safetensors"),
         }.Select(row => new TestCaseData(row.Line, row.File).SetArgDisplayNames(row.Line));
 
     [TestCaseSource(nameof(Commands))]

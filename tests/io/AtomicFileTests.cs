@@ -140,14 +140,17 @@ public sealed class AtomicFileTests
             File.WriteAllText(Path.Combine(target, "weights"), "1");
             Assert.That(Directory.Exists(path), Is.False, "nothing is seen before it is whole");
         });
-        AtomicFolder.Write(path, target => File.WriteAllText(Path.Combine(target, "config.json"), "2"), IsOurs);
+        Assert.That(() => AtomicFolder.Write(path, _ => Assert.Fail("must be refused first"), IsOurs),
+            Throws.TypeOf<InputException>().With.Message.StartsWith(path).And.Message.Contains("config.json, weights"));
+        AtomicFolder.Write(
+            path, target => File.WriteAllText(Path.Combine(target, "config.json"), "2"), IsOurs, overwrite: true);
 
         Assert.That(Directory.GetFiles(path).Select(Path.GetFileName), Is.EqualTo(["config.json"]));
         Assert.That(File.ReadAllText(Path.Combine(path, "config.json")), Is.EqualTo("2"));
         Assert.That(folder.Names, Is.EqualTo(["adapter"]));
 
         File.WriteAllText(Path.Combine(path, "thesis.docx"), "years of work");
-        Assert.That(() => AtomicFolder.Write(path, _ => Assert.Fail("must be refused first"), IsOurs),
+        Assert.That(() => AtomicFolder.Write(path, _ => Assert.Fail("must be refused first"), IsOurs, overwrite: true),
             Throws.TypeOf<InputException>().With.Message.StartsWith(path).And.Message.Contains("'thesis.docx'"));
         Assert.That(Directory.GetFiles(path), Has.Length.EqualTo(2));
     }
@@ -163,7 +166,7 @@ public sealed class AtomicFileTests
         {
             File.WriteAllText(Path.Combine(target, "a"), "2");
             throw new IOException("No space left on device.");
-        }, _ => true), Throws.TypeOf<InputException>().With.Message.Contains("No space left"));
+        }, _ => true, overwrite: true), Throws.TypeOf<InputException>().With.Message.Contains("No space left"));
         Assert.That(File.ReadAllText(Path.Combine(path, "a")), Is.EqualTo("1"));
         Assert.That(folder.Names, Is.EqualTo(["adapter"]));
     }

@@ -72,6 +72,20 @@ public sealed class OutputLockTests
         Assert.That(File.ReadAllBytes(precious), Is.EqualTo([1, 2, 3]));
     }
 
+    [Test]
+    public void A_save_within_a_run_needs_no_second_lock_and_a_save_alone_takes_one()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("result");
+        using (AtomicFolder.Reserve(path))
+        {
+            AtomicFolder.Write(path, target => File.WriteAllText(Path.Combine(target, "a"), "1"));
+            Assert.That(OutputLock.TakeUnlessHeld(Path.Combine(path, "in it")), Is.Null, "it covers what is in it");
+        }
+        AtomicFolder.Write(path, _ => RequireBusy(path, "this process"), _ => true, overwrite: true);
+        Assert.That(folder.Names, Is.EqualTo(["result"]));
+    }
+
     private static void RequireBusy(string path, string who) => Assert.That(() => OutputLock.Take(path),
         Throws.TypeOf<InputException>().With.Message.EqualTo(
             $"{path}: {who} writes to it at this moment. Wait until that has ended, or choose another name."));

@@ -92,21 +92,26 @@ public class TrainingFolderTests
     }
 
     [Test]
-    public void A_later_run_replaces_an_earlier_one_but_nothing_else()
+    public void A_later_run_replaces_an_earlier_one_if_it_may_but_nothing_else()
     {
         using var folder = new TemporaryFolder();
         Run(folder.File("out"), TinyDistilBert.Classifier(), Options);
-        Run(folder.File("out"), TinyDistilBert.Classifier(), Options with { Method = TrainingMethod.LastLayers });
+        var second = Options with { Method = TrainingMethod.LastLayers };
+        Assert.That(() => Run(folder.File("out"), TinyDistilBert.Classifier(), second),
+            Throws.TypeOf<InputException>().With.Message.Contains("option 'overwrite'"));
+        Run(folder.File("out"), TinyDistilBert.Classifier(), second, overwrite: true);
         Assert.That(File.Exists(Path.Combine(folder.File("out"), "adapter_config.json")), Is.False);
         File.WriteAllText(Path.Combine(folder.File("out"), "notes.txt"), "mine");
-        Assert.That(() => TrainingFolder.CheckWritable(folder.File("out")), Throws.TypeOf<InputException>().With.Message.Contains("notes.txt"));
+        Assert.That(() => TrainingFolder.Reserve(folder.File("out"), overwrite: true),
+            Throws.TypeOf<InputException>().With.Message.Contains("notes.txt"));
     }
 
-    private static TrainingResult Run(string folder, TextClassifier classifier, TrainingOptions options)
+    private static TrainingResult Run(
+        string folder, TextClassifier classifier, TrainingOptions options, bool overwrite = false)
     {
         var adapter = TrainingSetup.Prepare(classifier, options);
         var result = new Trainer(classifier, options).Train(Texts);
-        TrainingFolder.Save(folder, classifier, adapter, options, result, "base");
+        TrainingFolder.Save(folder, classifier, adapter, options, result, "base", overwrite);
         return result;
     }
 

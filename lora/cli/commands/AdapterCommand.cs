@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.DistilBert;
@@ -47,16 +48,21 @@ internal static class AdapterCommand
     {
         var source = new Argument<string>("adapter") { Description = "A folder in PEFT's format, or the .safetensors file of a state dict in loralib's or the tutorials' convention; its names tell which." };
         var to = new Option<string>("--to") { Description = "The convention that is wanted: peft writes a folder, the others a .safetensors file.", HelpName = string.Join('|', AdapterConventions.Names), Required = true };
-        var output = OptionKinds.Path("--out", "PATH", "Where it goes; an old file, or a folder with an adapter and nothing else, is replaced.", required: true);
+        var output = new OutputOptions("PATH", "Where it goes.");
         var alpha = OptionKinds.OptionalNumber("--alpha", "alpha of a state dict whose metadata does not say it: raw for the tutorials' (s = alpha), divided by r for loralib's (s = alpha/r).");
         var command = new ExampleCommand("convert", "Rewrites an adapter in PEFT's, loralib's or the tutorials' convention: names, orientation of A and B, and the alpha that means the same scale there.",
             "lora adapter convert my-adapter --to tutorial --out tutorial.safetensors", "lora adapter convert studio.safetensors --alpha 16 --to peft --out my-adapter",
-            "lora adapter convert my-adapter --to loralib --out loralib.safetensors") { source, to, output, alpha };
+            "lora adapter convert my-adapter --to loralib --out loralib.safetensors") { source, to, alpha };
+        output.AddTo(command);
         command.SetAction(parsed =>
         {
             var convention = AdapterConventions.Parse(parsed.GetValue(to)!);
-            var path = parsed.GetValue(output)!;
-            var converted = AdapterConversion.Convert(parsed.GetValue(source)!, path, convention, parsed.GetValue(alpha));
+            var path = output.Path(parsed)!;
+            using var reserved = output.Reserve(parsed,
+                convention == AdapterConvention.Peft ? PeftAdapter.Reserve : AtomicFile.Reserve,
+                ("the adapter", parsed.GetValue(source)));
+            var converted = AdapterConversion.Convert(
+                parsed.GetValue(source)!, path, convention, parsed.GetValue(alpha), output.MayReplace(parsed));
             ModelOptions.Notices(parsed.GetValue(source)!, converted.Warnings);
             Console.WriteLine($"Converted {Counted(converted.Layers, "layer")} from {converted.From.Name()} to {convention.Name()} in {path}: {converted.Scale}.");
             return 0;

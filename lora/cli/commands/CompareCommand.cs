@@ -63,7 +63,7 @@ internal sealed class CompareCommand
         }
         var (path, resume) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed));
         var (every, trainTexts) = (experiment.Saving.Every(parsed), experiment.TrainTexts(parsed));
-        ExperimentFolder.Check(path, resume);
+        using var reserved = OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
 
         var (backend, input) = experiment.Load(parsed, plan.Base, split);
         using (backend)

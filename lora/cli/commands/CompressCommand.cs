@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.DistilBert;
@@ -14,7 +13,8 @@ internal sealed class CompressCommand
     private static readonly string[] TargetNames = [.. LoRATargets.OfEncoder];
 
     private readonly ModelOption model = new();
-    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the smaller model goes: a new or empty folder. With --rank, --energy or --bytes.");
+    private readonly OutputOptions output = new("DIR",
+        "Where the smaller model folder goes. With --rank, --energy or --bytes.", required: false);
     private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of every layer that it makes smaller.");
     private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer gets the smallest rank that keeps this share of its weight's squared norm, such as 0.9.");
     private readonly Option<long?> bytes = OptionKinds.OptionalBytes("--bytes", "Instead of --rank: the ranks with the smallest error for which all weights of the model fit so many bytes as float32.");
@@ -29,7 +29,8 @@ internal sealed class CompressCommand
             + "With --data, its accuracy before and after.",
             "lora compress --model my-model", "lora compress --model my-model --energy 0.9 --targets mlp --out smaller --data test.csv", "lora compress --model my-model --bytes 48MiB --out smaller");
         compress.model.AddTo(command);
-        foreach (Option option in (Option[])[compress.output, compress.rank, compress.energy, compress.bytes, compress.targets])
+        compress.output.AddTo(command);
+        foreach (Option option in (Option[])[compress.rank, compress.energy, compress.bytes, compress.targets])
         {
             command.Add(option);
         }
@@ -41,7 +42,7 @@ internal sealed class CompressCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var folder = parsed.GetValue(output);
+        var folder = output.Path(parsed);
         var given = new object?[] { parsed.GetValue(rank), parsed.GetValue(energy), parsed.GetValue(bytes) }.Count(value => value is not null);
         if (given > 1)
         {
@@ -55,12 +56,9 @@ internal sealed class CompressCommand
         {
             throw new InputException("--data measures the accuracy before and after: say with --rank, --energy or --bytes, and --out, what is to be made.");
         }
-        if (folder is not null)
-        {
-            AtomicFolder.Check(folder);                                     // before the work, not after it
-        }
-        using var backend = device.Open(parsed);
         var source = model.Source(parsed);
+        using var reserved = output.Reserve(parsed, ModelFolder.Reserve, ("--model", source.Path));
+        using var backend = device.Open(parsed);
         var classifier = ModelOptions.LoadModel(source, backend);
         if (measurement.IsGiven(parsed))
         {
@@ -82,7 +80,8 @@ internal sealed class CompressCommand
         var before = measure?.Invoke();
         var (whole, smaller) = (sizeof(float) * compression.Numbers([.. ranks.Select(_ => (int?)null)]), sizeof(float) * compression.Numbers(ranks));
         var compressed = new TextClassifier(CompressedModel.Of(classifier.Model, compression, ranks), classifier.Tokenizer, classifier.IsHeadDrawn);
-        ModelFolder.Save(folder, compressed.Model, compressed.Tokenizer, withHead: !compressed.IsHeadDrawn);
+        ModelFolder.Save(folder, compressed.Model, compressed.Tokenizer,
+            withHead: !compressed.IsHeadDrawn, output.MayReplace(parsed));
         Console.WriteLine($"weights {Text.Bytes(whole)} → {Text.Bytes(smaller)} ({Text.Percent((double)smaller / whole)}), in {folder}");
         if (before is not null)
         {

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Engine.IO;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.DistilBert;
@@ -20,7 +20,7 @@ internal static class ExtractCommand
     {
         var before = OptionKinds.Path("--base", "DIR", $"The model folder before the fine-tune: with or without a classification head. [default: {PretrainedBase.Description}]");
         var after = OptionKinds.Path("--tuned", "DIR", "The model folder after it, of the same sizes.", required: true);
-        var output = OptionKinds.Path("--out", "DIR", "Where the adapter goes: a new or empty folder.", required: true);
+        var output = new OutputOptions("DIR", "Where the adapter goes.");
         var rank = OptionKinds.OptionalWhole("--rank", "Rank of every update.");
         var energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each update gets the smallest rank that keeps this share of its squared norm, such as 0.9.");
         var targets = OptionKinds.Targets("Layers whose change becomes an update", [.. new TrainingOptions().Targets]);
@@ -28,10 +28,14 @@ internal static class ExtractCommand
         var seed = OptionKinds.Seed("Names the random numbers with which large changes are decomposed.", 0);
         var command = new ExampleCommand("extract", "Turns a full fine-tune into a LoRA adapter: the best low-rank form of tuned − base for every chosen layer, with its exact error. A head that was trained goes along whole.",
             "lora extract --base my-base --tuned my-model --rank 8 --out my-adapter",
-            "lora extract --base my-base --tuned my-model --energy 0.9 --targets query,key,value,projection,mlp --bias all --out my-adapter") { before, after, output, rank, energy, targets, bias, seed };
-        command.SetAction(parsed =>
+            "lora extract --base my-base --tuned my-model --energy 0.9 --targets query,key,value,projection,mlp --bias all "
+            + "--out my-adapter")
+        { before, after, rank, energy, targets, bias, seed };
+        output.AddTo(command);
+        command.SetAction((parsed, cancellation) => Task.Run(() =>
         {
-            var (baseSource, tunedSource, folder) = (parsed.GetValue(before) is { } given ? ModelSource.Folder(given) : ModelSource.BuiltIn, ModelSource.Folder(parsed.GetValue(after)!), parsed.GetValue(output)!);
+            var baseSource = parsed.GetValue(before) is { } given ? ModelSource.Folder(given) : ModelSource.BuiltIn;
+            var (tunedSource, folder) = (ModelSource.Folder(parsed.GetValue(after)!), output.Path(parsed)!);
             var names = parsed.GetValue(targets)!.Words;
             var options = new ExtractionOptions
             {
@@ -43,19 +47,26 @@ internal static class ExtractCommand
                 Seed = parsed.GetValue(seed),
             };
             options.Check();
-            AtomicFolder.Check(folder);
+            using var reserved = output.Reserve(parsed, PeftAdapter.Reserve,
+                ("--base", baseSource.Path), ("--tuned", tunedSource.Path));
             using var backend = new CpuBackend();
             var tuned = ModelOptions.LoadModel(tunedSource, backend);
             var start = ModelOptions.LoadModel(baseSource, backend, labels: tuned.Labels);
             RequireHeads(start, tuned, baseSource, tunedSource, names);
             var extraction = LoRAExtraction.Run(start.Model, tuned.Model, options with { AlwaysWhole = start.IsHeadDrawn && !tuned.IsHeadDrawn },
-                layer => Console.Error.WriteLine($"{layer.Path}: rank {layer.Rank}, {Text.Percent(layer.Energy)} of the energy"));
-            DerivedAdapter.Save(folder, extraction, baseSource.Reference, tunedSource.Reference, tuned.Labels);
+                layer =>
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    Console.Error.WriteLine(
+                        $"{layer.Path}: rank {layer.Rank}, {Text.Percent(layer.Energy)} of the energy");
+                });
+            DerivedAdapter.Save(folder, extraction, baseSource.Reference, tunedSource.Reference, tuned.Labels,
+                output.MayReplace(parsed));
             Print(extraction, names, options.Bias);
             Console.WriteLine($"The adapter is in {folder}. Predict with it:");
             Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. ModelOption.Words(baseSource), "--adapter", folder, "--text"])} \"…\"");
             return 0;
-        });
+        }));
         return command;
     }
 

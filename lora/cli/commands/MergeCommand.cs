@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.DistilBert;
@@ -14,7 +13,7 @@ internal static class MergeCommand
     public static Command Create()
     {
         var model = new ModelOptions(adapterRequired: true);
-        var output = OptionKinds.Path("--out", "DIR", "Where the merged model folder goes: a new or empty folder.", required: true);
+        var output = new OutputOptions("DIR", "Where the merged model folder goes.");
         var roundZeros = new Option<bool>("--round-zeros")
         {
             Description = "Rounds the zeros of the quantised layers to whole numbers afterwards, as some other programs want them, and shows the error that it causes.",
@@ -24,13 +23,13 @@ internal static class MergeCommand
             "lora merge --adapter my-adapter --out merged", "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged",
             "lora merge --model base-int4 --adapter my-qa-lora-adapter --round-zeros --out merged-int4");
         model.AddTo(command);
-        command.Add(output);
+        output.AddTo(command);
         command.Add(roundZeros);
         device.AddTo(command);
-        command.SetAction(parsed =>
+        command.SetAction((parsed, cancellation) => Task.Run(() =>
         {
-            var folder = parsed.GetValue(output)!;
-            AtomicFolder.Check(folder);                                     // before the work, not after it
+            var folder = output.Path(parsed)!;
+            using var reserved = output.Reserve(parsed, ModelFolder.Reserve, model.Folders(parsed));
             using var backend = device.Open(parsed);
             var (classifier, adapter) = model.Load(parsed, backend);
             var layers = adapter!.Layers.Count;
@@ -43,10 +42,11 @@ internal static class MergeCommand
             {
                 RoundZeros([.. classifier.Model.NamedModules<QuantizedLinear>()]);
             }
-            ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer);
+            cancellation.ThrowIfCancellationRequested();
+            ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer, overwrite: output.MayReplace(parsed));
             Console.WriteLine($"Merged {layers} layers into {folder}. Predict with it: lora predict --model {ShellWords.Quote(folder)} --text \"…\"");
             return 0;
-        });
+        }));
         return command;
     }
 

@@ -18,7 +18,7 @@ internal sealed class PretrainCommand
     private readonly ModelOption model = new("The model folder to go on with, and its vocabulary.");
     private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights of these sizes.");
     private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config, from 'lora vocabulary' or of a BERT model.");
-    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the model folder goes: a new or empty folder, or one that a run wrote.", required: true);
+    private readonly OutputOptions output = new("DIR", "Where the model folder goes.");
     private readonly Option<bool> wholeWords = new("--whole-words") { Description = "Masks the pieces of a word together." };
     private readonly Option<int> maxLength = OptionKinds.Whole("--max-length", "Tokens of the pieces that texts are cut into, [CLS] and [SEP] included.", Defaults.MaxLength!.Value);
     private readonly Option<double> learningRate = OptionKinds.Number("--lr", "Largest learning rate.", Defaults.LearningRate!.Value);
@@ -46,11 +46,14 @@ internal sealed class PretrainCommand
             "lora pretrain --data my-texts.jsonl --model base --out my-base --max-length 512 --lr 2e-4");
         pretrain.corpus.AddTo(command);
         pretrain.model.AddTo(command);
-        foreach (var option in (Option[])[pretrain.config, pretrain.vocabulary, pretrain.output, pretrain.wholeWords, pretrain.maxLength, pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup,
-            pretrain.accumulate, pretrain.epochs, pretrain.batchSize, pretrain.maxSteps, pretrain.limit, pretrain.validation, pretrain.validateEvery, pretrain.seed, pretrain.type])
+        foreach (var option in (Option[])[pretrain.config, pretrain.vocabulary, pretrain.wholeWords, pretrain.maxLength,
+            pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup, pretrain.accumulate,
+            pretrain.epochs, pretrain.batchSize, pretrain.maxSteps, pretrain.limit, pretrain.validation,
+            pretrain.validateEvery, pretrain.seed, pretrain.type])
         {
             command.Add(option);
         }
+        pretrain.output.AddTo(command);
         pretrain.saving.AddTo(command);
         pretrain.device.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(() => pretrain.Run(parsed, cancellation)));
@@ -60,10 +63,10 @@ internal sealed class PretrainCommand
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
         var options = Options(parsed);
-        var folder = parsed.GetValue(output)!;
-        TrainingFolder.CheckWritable(folder);
+        var folder = output.Path(parsed)!;
         var checkpoint = saving.Parse(parsed, folder);
-        checkpoint.Check();
+        using var reserved = output.Reserve(parsed,
+            (path, overwrite) => TrainingFolder.Reserve(path, overwrite, checkpoint));
         using var backend = device.Open(parsed);
         var (model, tokenizer) = Start(parsed, options, backend);
         var masking = new TokenMasking(tokenizer, parsed.GetValue(wholeWords));
@@ -83,7 +86,9 @@ internal sealed class PretrainCommand
             throw new OperationCanceledException(cancellation);
         }
         var about = new { texts = data.TrainTexts, validation_texts = data.ValidationTexts, pieces = data.Train.Count, tokens = data.Tokens, excluded = texts.Sources.Sum(source => source.Excluded), repeated = texts.Sources.Sum(source => source.Repeated) };
-        ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options, masking.WholeWords, about, result, Source(parsed)?.Reference));
+        var overwrite = output.MayReplace(parsed) || checkpoint.Resume;
+        ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options,
+            masking.WholeWords, about, result, Source(parsed)?.Reference, overwrite));
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");

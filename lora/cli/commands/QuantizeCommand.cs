@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
-using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
@@ -26,7 +25,7 @@ internal sealed class QuantizeCommand
         + "gptq needs them; with rtn and --dynamic they give the error of each layer's output.");
 
     private readonly Option<int> calibrationTexts = OptionKinds.Whole("--calibration-texts", "How many of them are used, drawn by seed.", 128);
-    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the quantised model goes: a new or empty folder.", required: true);
+    private readonly OutputOptions output = new("DIR", "Where the quantised model folder goes.");
     private readonly Option<WordList> targets = OptionKinds.Words("--targets", "Layers that are quantised", TargetNames, TargetNames);
     private readonly MeasurementOptions measurement = new("the texts of --limit and of --calibration");
     private readonly DeviceOptions device = new();
@@ -41,10 +40,11 @@ internal sealed class QuantizeCommand
         quantize.model.AddTo(command);
         quantize.quantization.AddTo(command);
         command.Add(quantize.dynamic);
-        foreach (Option option in (Option[])[quantize.calibration, quantize.calibrationTexts, quantize.output, quantize.targets])
+        foreach (Option option in (Option[])[quantize.calibration, quantize.calibrationTexts, quantize.targets])
         {
             command.Add(option);
         }
+        quantize.output.AddTo(command);
         quantize.measurement.AddTo(command);
         quantize.device.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(() => quantize.Run(parsed, cancellation)));
@@ -59,7 +59,7 @@ internal sealed class QuantizeCommand
             throw new InputException($"{other.Name} has no effect with --dynamic, which has 8 bits and a scale for each output. Leave one of the two out.");
         }
         var settings = quantization.Parse(parsed);
-        var folder = parsed.GetValue(output)!;
+        var folder = output.Path(parsed)!;
         OptionKinds.RequirePositive("--calibration-texts", parsed.GetValue(calibrationTexts));
         if (parsed.GetResult(calibrationTexts) is { Implicit: false } && parsed.GetValue(calibration) is not { Length: > 0 })
         {
@@ -69,9 +69,9 @@ internal sealed class QuantizeCommand
         {
             throw new InputException("--method gptq needs texts that show what the inputs of each layer look like. Give --calibration DATA (a hundred texts will do), or take --method rtn.");
         }
-        AtomicFolder.Check(folder);                                         // before the work, not after it
-        using var backend = device.Open(parsed);
         var source = model.Source(parsed);
+        using var reserved = output.Reserve(parsed, ModelFolder.Reserve, ("--model", source.Path));
+        using var backend = device.Open(parsed);
         var classifier = ModelOptions.LoadModel(source, backend);
         if (measurement.IsGiven(parsed))
         {
@@ -87,7 +87,8 @@ internal sealed class QuantizeCommand
         var texts = parsed.GetValue(calibration) is { Length: > 0 } paths ? CalibrationTexts(parsed, paths, classifier) : null;
         var bytesBefore = classifier.Model.WeightBytes();
         var quantized = isDynamic ? QuantizeDynamically(classifier, layers, texts, cancellation) : Quantize(classifier, layers, settings, texts, cancellation);
-        ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer, withHead: !classifier.IsHeadDrawn);
+        ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer,
+            withHead: !classifier.IsHeadDrawn, output.MayReplace(parsed));
         QuantizationReport.Print(quantized, isDynamic ? "dynamic INT8" : settings.Format.ToString(), Console.Out);
         var bytesAfter = classifier.Model.WeightBytes();
         Console.WriteLine($"whole model in memory: {Text.Bytes(bytesBefore)} → {Text.Bytes(bytesAfter)} ({Text.Percent((double)bytesAfter / bytesBefore)}), in {folder}");

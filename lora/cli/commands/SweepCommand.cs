@@ -54,10 +54,7 @@ internal sealed class SweepCommand
         ExperimentOptions.SayOverrides("the tutorial's sweep", Describe(Tutorial.Default, Tutorial.Split), description);
         var (path, resume, dry) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed), parsed.GetValue(dryRun));
         var every = experiment.Saving.Every(parsed);
-        if (!dry)
-        {
-            ExperimentFolder.Check(path, resume);
-        }
+        using var reserved = dry ? null : OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
 
         var (backend, input) = experiment.Load(parsed, options, split);
         using (backend)

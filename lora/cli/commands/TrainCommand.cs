@@ -12,7 +12,9 @@ namespace LoraScratch.Cli;
 internal sealed class TrainCommand
 {
     private readonly StartOptions start = new();
-    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the result goes: an adapter folder with --method lora, and with qa-lora on a quantised model; else a model folder. A new or empty folder, or one that 'lora train' wrote.", required: true);
+    private readonly OutputOptions output = new("DIR",
+        "Where the result goes: an adapter folder with --method lora, and with qa-lora on a quantised model; "
+        + "else a model folder.");
     private readonly TrainingOptionsParser training = new();
     private readonly CheckpointCommandOptions saving = new();
     private readonly DeviceOptions device = new();
@@ -27,7 +29,7 @@ internal sealed class TrainCommand
             "lora train --data aclImdb --out my-adapter --checkpoint-every 200 --resume",
             "lora train --config config.json --vocab vocab.txt --data aclImdb_v1.tar.gz --method full --out my-model");
         train.start.AddTo(command);
-        command.Add(train.output);
+        train.output.AddTo(command);
         train.training.AddTo(command);
         train.saving.AddTo(command);
         train.device.AddTo(command);
@@ -45,10 +47,12 @@ internal sealed class TrainCommand
         {
             options = options with { Quantization = start.Quantization(parsed, training) };
         }
-        var folder = parsed.GetValue(output)!;
-        CheckOutput(folder, start.Source(parsed)?.Path, options.Method);
+        var folder = output.Path(parsed)!;
         var checkpoint = saving.Parse(parsed, folder);
-        checkpoint.Check();
+        var isAdapter = options.Method is TrainingMethod.LoRA or TrainingMethod.QALoRA;
+        using var reserved = output.Reserve(parsed,
+            (path, overwrite) => TrainingFolder.Reserve(path, overwrite, checkpoint),
+            ("--model", isAdapter ? start.Source(parsed)?.Path : null));
         using var backend = device.Open(parsed);
 
         var (classifier, dataset) = start.Load(parsed, options, backend);
@@ -79,7 +83,9 @@ internal sealed class TrainCommand
         {
             adapter!.MergeAndDetach();                                      // no folder has the quantised model: the result is that model, with the update in its zeros
         }
-        ResultFolder.Save(folder, to => TrainingFolder.Save(to, classifier, adapter, options, result, start.Source(parsed)?.Reference));
+        var overwrite = output.MayReplace(parsed) || checkpoint.Resume;
+        ResultFolder.Save(folder, to =>
+            TrainingFolder.Save(to, classifier, adapter, options, result, start.Source(parsed)?.Reference, overwrite));
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
@@ -89,16 +95,6 @@ internal sealed class TrainCommand
         checkpoint.Delete();
         Report(result, folder, parsed, isAdapter: adapter is { IsAttached: true });
         return 0;
-    }
-
-    /// <summary>Refuses, before the work begins, a folder that the result could not go to.</summary>
-    private static void CheckOutput(string folder, string? model, TrainingMethod method)
-    {
-        TrainingFolder.CheckWritable(folder);
-        if (method is TrainingMethod.LoRA or TrainingMethod.QALoRA && model is not null && Path.GetFullPath(folder).TrimEnd('/', '\\') == Path.GetFullPath(model).TrimEnd('/', '\\'))
-        {
-            throw new InputException($"--out and --model are both {folder}: the result would replace the model that it was made of. Give it a folder of its own.");
-        }
     }
 
     /// <summary>query and value are what the tutorials adapt, and too little for a small base that keeps much of what it knows in its table of word vectors.</summary>

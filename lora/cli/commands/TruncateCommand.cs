@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
+using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
 
@@ -12,7 +12,8 @@ namespace LoraScratch.Cli;
 internal sealed class TruncateCommand
 {
     private readonly Option<string> adapter = OptionKinds.Path("--adapter", "DIR", "An adapter folder in PEFT's format.", required: true);
-    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where the smaller adapter goes: a new or empty folder. With --rank or --energy.");
+    private readonly OutputOptions output = new("DIR",
+        "Where the smaller adapter goes. With --rank or --energy.", required: false);
     private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of the smaller adapter.");
     private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer gets the smallest rank that keeps this share of its update's squared norm, such as 0.95.");
     private readonly ModelOption model = new("The model that the adapter belongs to, for --data, with which the accuracy at every rank is measured.");
@@ -27,7 +28,8 @@ internal sealed class TruncateCommand
         var command = new ExampleCommand("truncate", "A trained adapter at every smaller rank, without training: what each rank drops and, with --data, its accuracy; --rank or --energy writes one of them.",
             "lora truncate --adapter my-adapter", "lora truncate --adapter my-adapter --model my-model --data test.csv",
             "lora truncate --adapter my-adapter --rank 4 --out smaller", "lora truncate --adapter my-adapter --energy 0.95 --out smaller");
-        foreach (var option in (Option[])[truncate.adapter, truncate.output, truncate.rank, truncate.energy, truncate.ranks])
+        truncate.output.AddTo(command);
+        foreach (var option in (Option[])[truncate.adapter, truncate.rank, truncate.energy, truncate.ranks])
         {
             command.Add(option);
         }
@@ -41,7 +43,7 @@ internal sealed class TruncateCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var (folder, wanted, share) = (parsed.GetValue(output), parsed.GetValue(rank), parsed.GetValue(energy));
+        var (folder, wanted, share) = (output.Path(parsed), parsed.GetValue(rank), parsed.GetValue(energy));
         if (folder is null != (wanted is null && share is null))
         {
             throw new InputException(folder is null ? "--rank and --energy say what is written to --out, which is missing. Give --out DIR." : "--out needs --rank or --energy, which say what is written.");
@@ -54,10 +56,7 @@ internal sealed class TruncateCommand
         {
             throw new InputException("--model needs --data, the texts to measure on.");
         }
-        if (folder is not null)
-        {
-            AtomicFolder.Check(folder);                                     // before the work, not after it
-        }
+        using var reserved = output.Reserve(parsed, PeftAdapter.Reserve, ("--adapter", parsed.GetValue(adapter)));
         var truncation = AdapterTruncation.Read(parsed.GetValue(adapter)!);
         ModelOptions.Notices(parsed.GetValue(adapter)!, truncation.Warnings);
         var chosen = wanted is { } k ? truncation.RanksUpTo(k) : share is { } part ? truncation.RanksForEnergy(part) : null;
@@ -70,7 +69,7 @@ internal sealed class TruncateCommand
         PrintTable(truncation, listed, measurement.IsGiven(parsed) ? Measure(parsed, truncation, backend, cancellation) : null);
         if (chosen is not null)
         {
-            truncation.Save(folder!, chosen);
+            truncation.Save(folder!, chosen, output.MayReplace(parsed));
             PrintLayers(truncation, chosen, folder!);
         }
         return 0;

@@ -17,7 +17,7 @@ internal sealed class VocabularyCommand
     private readonly Option<int> minimum = OptionKinds.Whole("--min-frequency", "A character or pair of pieces that comes less often becomes no piece.", 2);
     private readonly Option<int> alphabet = OptionKinds.Whole("--alphabet", "Distinct characters at most, the most frequent ones; words with others are [UNK].", 1000);
     private readonly Option<double> heldOut = OptionKinds.Number("--held-out", "Share of the texts that the vocabulary is not learned from but measured on.", 0.01);
-    private readonly Option<string> output = OptionKinds.Path("--out", "FILE", "Where the vocabulary goes; an old file is replaced.", required: true);
+    private readonly OutputOptions output = new("FILE", "Where the vocabulary goes.");
 
     public static Command Create()
     {
@@ -26,10 +26,11 @@ internal sealed class VocabularyCommand
             "lora vocabulary --data reviews.csv --size 8000 --out vocab.txt",
             "lora vocabulary --data unlabelled.jsonl.gz aclImdb --exclude aclImdb --size 8000 --out vocab.txt");
         vocabulary.corpus.AddTo(command);
-        foreach (var option in (Option[])[vocabulary.size, vocabulary.minimum, vocabulary.alphabet, vocabulary.heldOut, vocabulary.output])
+        foreach (var option in (Option[])[vocabulary.size, vocabulary.minimum, vocabulary.alphabet, vocabulary.heldOut])
         {
             command.Add(option);
         }
+        vocabulary.output.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(() => vocabulary.Run(parsed, cancellation)));
         return command;
     }
@@ -38,12 +39,12 @@ internal sealed class VocabularyCommand
     {
         var options = new VocabularyOptions(parsed.GetValue(size), parsed.GetValue(minimum), parsed.GetValue(alphabet));
         options.Check();
-        var (share, file) = (parsed.GetValue(heldOut), parsed.GetValue(output)!);
+        var (share, file) = (parsed.GetValue(heldOut), output.Path(parsed)!);
         if (share is < 0 or > 0.5)
         {
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"--held-out is {share}; expected a share from 0 to 0.5."));
         }
-        AtomicFile.CheckWritable(file);
+        using var reserved = output.Reserve(parsed, AtomicFile.Reserve);
         var clock = Stopwatch.StartNew();
         var texts = corpus.Load(parsed).Texts;
         // Every so many-th text is held out, so that each file gives its share.

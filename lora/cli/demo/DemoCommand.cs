@@ -30,7 +30,9 @@ internal static class DemoCommand
     {
         var seed = OptionKinds.Seed("Names every random number: the same seed gives the same table.", 1);
         var seeds = OptionKinds.Whole("--seeds", "Runs so many seeds, from --seed on, and shows mean and standard deviation.", 1);
-        var output = OptionKinds.Path("--out", "DIR", "Where adapter, loss curves and reviews go.");
+        var output = OptionKinds.Path("--out", "DIR",
+            "Where adapter, loss curves and reviews go: a new or empty folder, or that of an earlier demo, which is "
+            + "replaced.");
         output.DefaultValueFactory = _ => "lora-demo";
         var device = new DeviceOptions();
         var command = new ExampleCommand("demo",
@@ -41,12 +43,12 @@ internal static class DemoCommand
             command.Add(option);
         }
         device.AddTo(command);
-        command.SetAction((parsed, cancellation) =>
+        command.SetAction((parsed, cancellation) => Task.Run(() =>
         {
             using var backend = device.Open(parsed);
             var options = new DemoOptions { Output = parsed.GetValue(output)!, Seed = parsed.GetValue(seed), Seeds = parsed.GetValue(seeds) };
-            return Task.FromResult(Run(options, MethodTable.Output(), cancellation));
-        });
+            return Run(options, MethodTable.Output(), cancellation);
+        }));
         return command;
     }
 
@@ -61,7 +63,7 @@ internal static class DemoCommand
         {
             throw new InputException($"--seeds {options.Seeds}: expected 1 to {MostSeeds}.");
         }
-        DemoFolder.CheckWritable(options.Output);
+        using var reserved = OutputOptions.Tell(DemoFolder.Reserve(options.Output));
         var report = new DemoReport(console);
         report.Introduce(options);
         var results = new List<DemoResult>();

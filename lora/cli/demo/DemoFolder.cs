@@ -22,20 +22,30 @@ internal static class DemoFolder
     /// <summary>The test reviews, for <c>lora evaluate</c>.</summary>
     public const string TestReviews = "test.jsonl";
 
-    /// <summary>Refuses a folder that <see cref="Save"/> could not write, so that the demo can ask before it begins.</summary>
-    /// <exception cref="InputException">It holds something that the demo did not write, or its parent is missing.</exception>
-    public static void CheckWritable(string folder)
+    /// <summary>
+    /// Takes the folder for this process, and refuses one that <see cref="Save"/> could not write,
+    /// before the demo begins. That of an earlier demo is accepted: its seed makes it again.
+    /// </summary>
+    /// <exception cref="InputException">
+    /// Another process writes there, it holds something that the demo did not write, or its parent
+    /// is missing.
+    /// </exception>
+    public static OutputLock Reserve(string folder) => OutputLock.Take(folder, () => Check(folder));
+
+    private static void Check(string folder)
     {
-        AtomicFolder.Check(folder, IsOurs);
+        AtomicFolder.Check(folder, IsOurs, overwrite: true);
         if (Directory.Exists(folder))
-            TrainingFolder.CheckWritable(Path.Combine(folder, Adapter));
+        {
+            TrainingFolder.Check(Path.Combine(folder, Adapter), overwrite: true);
+        }
     }
 
     /// <summary>Writes the folder whole or not at all; that of an earlier demo is replaced.</summary>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, DemoResult result)
     {
-        CheckWritable(folder);
+        Check(folder);
         var lora = result[TrainingMethod.LoRA];
         AtomicFolder.Write(folder, temporary =>
         {
@@ -43,7 +53,7 @@ internal static class DemoFolder
             AtomicFile.WriteText(Path.Combine(temporary, Curves), SvgChart.Draw($"Adapting to {ReviewDomains.Thrillers.Name} (generated reviews)", [.. result.Methods.Select(method => method.Curve)]));
             AtomicFile.WriteText(Path.Combine(temporary, TrainReviews), Lines(result.Task.Train));
             AtomicFile.WriteText(Path.Combine(temporary, TestReviews), Lines(result.Task.Test));
-        }, IsOurs);
+        }, IsOurs, overwrite: true);
     }
 
     private static bool IsOurs(string name) => name is Adapter or Curves or TrainReviews or TestReviews;

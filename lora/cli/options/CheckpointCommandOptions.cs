@@ -9,7 +9,11 @@ namespace LoraScratch.Cli;
 internal sealed class CheckpointCommandOptions(int steps = 0)
 {
     private readonly Option<int> every = OptionKinds.Whole("--checkpoint-every", "Saves the run in progress after every so many steps, so that it can go on after a kill; 0: only on Ctrl-C.", steps);
-    private readonly Option<bool> resume = new("--resume") { Description = "Goes on with what is saved for --out; all other options as before. The result is that of a command which was never interrupted, bit for bit." };
+    private readonly Option<bool> resume = new("--resume")
+    {
+        Description = "Goes on with what is saved for --out; all other options as before, --overwrite is not needed. "
+            + "The result is that of a command which was never interrupted, bit for bit.",
+    };
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)

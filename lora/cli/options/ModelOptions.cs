@@ -28,6 +28,13 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     /// <summary>--any-base, which every command has that loads an adapter.</summary>
     public static Option<bool> AnyBase() => new("--any-base") { Description = "Uses an adapter although the model's weights are not the ones that it was trained on." };
 
+    /// <summary>
+    /// The folders that are read, by option; null for the base inside the program, and without an
+    /// adapter.
+    /// </summary>
+    public (string Option, string? Path)[] Folders(ParseResult parsed) =>
+        [("--model", model.Source(parsed).Path), ("--adapter", parsed.GetValue(adapter))];
+
     /// <summary>Loads the model and attaches the adapter; what the files left open is said on standard error.</summary>
     /// <param name="parsed">The command line.</param> <param name="backend">Where to put it.</param>
     /// <returns>The classifier, ready to predict, and the adapter if one is named.</returns>

@@ -1,0 +1,82 @@
+using System.CommandLine;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+
+namespace LoraScratch.Cli;
+
+/// <summary>
+/// Where a command's result goes: --out, and whether it may replace what is there: --overwrite.
+/// </summary>
+/// <param name="kind">DIR, FILE or PATH.</param>
+/// <param name="description">What goes there.</param>
+/// <param name="required">Whether the command always writes a result.</param>
+internal sealed class OutputOptions(string kind, string description, bool required = true)
+{
+    private readonly Option<string> output = OptionKinds.Path("--out", kind, description, required);
+    private readonly Option<bool> overwrite = new("--overwrite")
+    {
+        Description = kind == "DIR"
+            ? "Replaces the result that the folder of --out holds; without it such a folder is refused. "
+                + "What this program did not write is never replaced."
+            : "Replaces what is at --out already; without it that is refused.",
+    };
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(output);
+        command.Add(overwrite);
+    }
+
+    /// <summary>What was typed; null where nothing is to be written.</summary>
+    public string? Path(ParseResult parsed) => parsed.GetValue(output);
+
+    /// <summary>Whether a result may be replaced.</summary>
+    public bool MayReplace(ParseResult parsed) => parsed.GetValue(overwrite);
+
+    /// <summary>
+    /// Takes --out for this process and refuses what could not be written or must not be replaced,
+    /// before the work begins.
+    /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="reserve">Does it, with the path and whether a result may be replaced.</param>
+    /// <param name="inputs">
+    /// What the result is made of, by option: it is not replaced by the result.
+    /// </param>
+    /// <returns>
+    /// To be disposed when the result is written; null where nothing is to be written.
+    /// </returns>
+    /// <exception cref="InputException">The message says what to do.</exception>
+    public OutputLock? Reserve(
+        ParseResult parsed, Func<string, bool, OutputLock> reserve, params (string Option, string? Path)[] inputs)
+    {
+        if (Path(parsed) is not { } path)
+        {
+            return MayReplace(parsed)
+                ? throw new InputException("--overwrite has no effect without --out. Leave it out.")
+                : null;
+        }
+        foreach (var (option, input) in inputs)
+        {
+            if (input is not null && Whole(input) == Whole(path))
+            {
+                throw new InputException($"--out and {option} are both {path}: the result would replace what it was "
+                    + "made of. Give it a name of its own.");
+            }
+        }
+        return Tell(reserve(path, MayReplace(parsed)));
+    }
+
+    /// <summary>Says on standard error where a lock does not hold.</summary>
+    public static OutputLock Tell(OutputLock taken)
+    {
+        if (taken.Warning is { } warning)
+        {
+            ModelOptions.Notices(taken.Path, [warning]);
+        }
+        return taken;
+    }
+
+    private static string Whole(string path) =>
+        System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+}
