@@ -48,7 +48,7 @@ public class ArchitectureTests
         (Output, [Core, Data, Classification, Training, Experiments]),
         (Charts, []),
         (Tables, [Quantization, Training, Experiments, Output, Charts]),
-        (Options, [Core, Nn, Data, Layers, Adapters, Quantization, Models, Classification, Training, Experiments, Output,
+        (Options, [Core, Nn, Files, Data, Layers, Adapters, Quantization, Models, Classification, Training, Experiments, Output,
             Kernels, Cpu, Gpu]),
         (Commands, [Core, Nn, Files, Algebra, Data, Layers, Adapters, Quantization, Compression, Models, Classification, Training,
             Experiments, Options, Output, Tables, Kernels, Cpu, Gpu]),

@@ -60,9 +60,6 @@ internal static class PeftFolder
     /// <summary>The path of a folder's config.</summary>
     public static string ConfigPath(string folder) => Path.Combine(folder, PeftAdapter.ConfigName);
 
-    /// <summary>Whether it is the name of a file of the format.</summary>
-    public static bool IsOurs(string name) => name is PeftAdapter.ConfigName or PeftAdapter.WeightsName;
-
     /// <summary>
     /// Whether it is one of the copies that PEFT's wrapper around a saved module makes.
     /// </summary>
