@@ -46,18 +46,21 @@ internal static class CallersCommand
     private static double Measure(TextClassifier classifier, string[] texts, int callers, int calls)
     {
         var taken = 0;
+        using var start = new Barrier(callers + 1);                                     // threads that exist already
         var threads = Enumerable.Range(0, callers).Select(_ => new Thread(() =>
         {
+            start.SignalAndWait();
             for (var call = Interlocked.Increment(ref taken); call <= calls; call = Interlocked.Increment(ref taken))
             {
                 classifier.Predict([texts[call % texts.Length]]).ToArray();
             }
         })).ToArray();
-        var clock = Stopwatch.StartNew();
         foreach (var thread in threads)
         {
             thread.Start();
         }
+        start.SignalAndWait();
+        var clock = Stopwatch.StartNew();
         foreach (var thread in threads)
         {
             thread.Join();

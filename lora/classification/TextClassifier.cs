@@ -17,6 +17,8 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     // A batch of long texts would need memory in proportion; the results do not depend on where batches end.
     private const int TokensOfBatch = 8192;
 
+    private readonly CallerQueue callers = new();
+
     /// <summary>From a model folder.</summary>
     public TextClassifier(LoadedModel loaded) : this(loaded.Model, loaded.Tokenizer, loaded.Report.Drawn.Count > 0)
     {
@@ -127,9 +129,18 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
             : maxLength ?? Math.Min(512, positions);
     }
 
-    /// <summary>The logits of some texts, in evaluation mode; in one turn on the device, so that callers hand it over between batches and not between kernels.</summary>
-    /// <exception cref="InputException">One of them is not finite: nothing could be said about the text, and no measure of it be stored.</exception>
-    private float[][] Logits(IReadOnlyList<int[]> texts)
+    /// <summary>The logits of some texts, in evaluation mode.</summary>
+    /// <exception cref="InputException">
+    /// One of them is not finite: nothing could be said about the text, and no measure of it be
+    /// stored.
+    /// </exception>
+    private float[][] Logits(IReadOnlyList<int[]> texts) => callers.Run(() => Compute(texts));
+
+    /// <summary>
+    /// In one turn on the device: other models on it have theirs between two batches and not
+    /// between two kernels.
+    /// </summary>
+    private float[][] Compute(IReadOnlyList<int[]> texts)
     {
         using var turn = Model.Backend.TakeTurn();
         using var scope = new TensorScope();
