@@ -28,8 +28,8 @@ internal static class ExtractCommand
         var seed = OptionKinds.Seed("Names the random numbers with which large changes are decomposed.", 0);
         var command = new ExampleCommand("extract", "Turns a full fine-tune into a LoRA adapter: the best low-rank form of tuned − base for every chosen layer, with its exact error. A head that was trained goes along whole.",
             "lora extract --base my-base --tuned my-model --rank 8 --out my-adapter",
-            "lora extract --base my-base --tuned my-model --energy 0.9 --targets query,key,value,projection,mlp --bias all "
-            + "--out my-adapter")
+            "lora extract --base my-base --tuned my-model --energy 0.9 --targets query,key,value,projection,mlp "
+            + "--bias all --out my-adapter")
         { before, after, rank, energy, targets, bias, seed };
         output.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(() =>

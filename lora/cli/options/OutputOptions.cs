@@ -17,7 +17,7 @@ internal sealed class OutputOptions(string kind, string description, bool requir
     {
         Description = kind == "DIR"
             ? "Replaces the result that the folder of --out holds; without it such a folder is refused. "
-                + "What this program did not write is never replaced."
+                + "One with any other file in it is refused all the same."
             : "Replaces what is at --out already; without it that is refused.",
     };
 
