@@ -13,9 +13,12 @@ internal static class Backends
 
     private static readonly string[] Known = [Cpu, "cuda", "opencl"];
 
-    /// <summary>Those to measure: all that are usable here, unless <see cref="Choose"/> named one.</summary>
+    /// <summary>
+    /// Those to measure: all that are usable here, unless <see cref="Choose"/> named one.
+    /// </summary>
     public static IReadOnlyList<string> Names { get; private set; } =
-        [.. Known.Where(name => name == Cpu || GpuDevices.Find(Kind(name)).Any(device => device.Index == 0 && device.IsUsable))];
+        [.. Known.Where(name => name == Cpu
+            || GpuDevices.Find(Kind(name)).Any(device => device.Index == 0 && device.IsUsable))];
 
     /// <summary>Threads of the CPU; 0: one per core.</summary>
     public static int Threads { get; set; }
@@ -25,7 +28,9 @@ internal static class Backends
     public static void Choose(string name) => Names = [RequireKnown(name)];
 
     /// <summary>Opens a device.</summary>
-    /// <exception cref="InputException">There is no such device here, or it cannot be used.</exception>
+    /// <exception cref="InputException">
+    /// There is no such device here, or it cannot be used.
+    /// </exception>
     public static IBackend Open(string name)
     {
         RequireKnown(name);

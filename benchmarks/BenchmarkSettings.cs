@@ -24,13 +24,16 @@ internal sealed class BenchmarkSettings : ManualConfig
         // In this process: 200 cases start at once instead of each building and starting a program of its own.
         AddJob(Job.Default
             .WithToolchain(InProcessEmitToolchain.Instance)
-            .WithRuntime(CoreRuntime.Core90)     // BenchmarkDotNet 0.14 does not know .NET 10 and would take less than 8 KB allocated for none, as on .NET Core 2.0
+            // BenchmarkDotNet 0.14 does not know .NET 10 and would take less than 8 KB allocated for none, as on .NET
+            // Core 2.0
+            .WithRuntime(CoreRuntime.Core90)
             .WithWarmupCount(2)
             .WithIterationCount(7)
             .WithIterationTime(TimeInterval.FromMilliseconds(30))
             .WithEvaluateOverhead(false));       // an empty call takes nanoseconds, a product microseconds
         AddDiagnoser(MemoryDiagnoser.Default);
-        AddColumnProvider(DefaultColumnProviders.Descriptor, DefaultColumnProviders.Params, DefaultColumnProviders.Metrics);
+        AddColumnProvider(DefaultColumnProviders.Descriptor, DefaultColumnProviders.Params,
+            DefaultColumnProviders.Metrics);
         AddColumn(StatisticColumn.Median, StatisticColumn.Min);
         AddColumn(CostColumn.All);
         AddColumn(new TextRateColumn());
@@ -46,22 +49,26 @@ internal sealed class BenchmarkSettings : ManualConfig
         benchmark.Parameters[nameof(LoRACost.Rank)] is not int rank || benchmark.Descriptor.Baseline == (rank == 0);
 
     /// <summary>
-    /// Runs and shows what is compared side by side: all ranks of one size with their baseline, so that a ratio's two times are taken seconds apart.
+    /// Runs and shows what is compared side by side: all ranks of one size with their baseline, so
+    /// that a ratio's two times are taken seconds apart.
     /// </summary>
     private sealed class BySize : IOrderer
     {
-        private static readonly string[] Keys = [nameof(LoRACost.Device), nameof(LoRACost.Width), nameof(LoRACost.Tokens)];
+        private static readonly string[] Keys =
+            [nameof(LoRACost.Device), nameof(LoRACost.Width), nameof(LoRACost.Tokens)];
 
         public bool SeparateLogicalGroups => true;
 
-        public IEnumerable<BenchmarkCase> GetExecutionOrder(ImmutableArray<BenchmarkCase> benchmarks, IEnumerable<BenchmarkLogicalGroupRule>? order = null) =>
+        public IEnumerable<BenchmarkCase> GetExecutionOrder(ImmutableArray<BenchmarkCase> benchmarks,
+            IEnumerable<BenchmarkLogicalGroupRule>? order = null) =>
             benchmarks.OrderBy(benchmark => benchmark.Parameters[nameof(LoRACost.Device)])
                 .ThenBy(benchmark => benchmark.Parameters[nameof(LoRACost.Width)])
                 .ThenBy(benchmark => benchmark.Parameters[nameof(LoRACost.Tokens)])
                 .ThenBy(benchmark => benchmark.Parameters[nameof(LoRACost.Rank)])
                 .ThenBy(benchmark => benchmark.Descriptor.MethodIndex);
 
-        public IEnumerable<BenchmarkCase> GetSummaryOrder(ImmutableArray<BenchmarkCase> benchmarks, Summary summary) => GetExecutionOrder(benchmarks);
+        public IEnumerable<BenchmarkCase> GetSummaryOrder(ImmutableArray<BenchmarkCase> benchmarks, Summary summary) =>
+            GetExecutionOrder(benchmarks);
 
         public string? GetHighlightGroupKey(BenchmarkCase benchmark) => null;
 
@@ -69,6 +76,7 @@ internal sealed class BenchmarkSettings : ManualConfig
             $"{benchmark.Descriptor.Type.Name} {string.Join(' ', Keys.Select(key => benchmark.Parameters[key]))}";
 
         public IEnumerable<IGrouping<string, BenchmarkCase>> GetLogicalGroupOrder(
-            IEnumerable<IGrouping<string, BenchmarkCase>> groups, IEnumerable<BenchmarkLogicalGroupRule>? order = null) => groups;
+            IEnumerable<IGrouping<string, BenchmarkCase>> groups,
+            IEnumerable<BenchmarkLogicalGroupRule>? order = null) => groups;
     }
 }

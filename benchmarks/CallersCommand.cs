@@ -7,8 +7,9 @@ using LoraScratch.Lora.DistilBert;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// Texts per second of one classifier that many threads ask at once, one text a call, beside those of one thread. Every round
-/// measures every number of callers in turn, so that a machine that drifts drifts for all of them.
+/// Texts per second of one classifier that many threads ask at once, one text a call, beside those
+/// of one thread. Every round measures every number of callers in turn, so that a machine that
+/// drifts drifts for all of them.
 /// </summary>
 internal static class CallersCommand
 {
@@ -20,7 +21,8 @@ internal static class CallersCommand
         Backends.Threads = options.Number("threads", 2);
         using var backend = Backends.Open(options.Text("device", Backends.Cpu));
         Device.Default = backend;
-        var (words, calls, rounds) = (options.Number("words", 30), options.Number("calls", 512), options.Number("rounds", 7));
+        var (words, calls, rounds) =
+            (options.Number("words", 30), options.Number("calls", 512), options.Number("rounds", 7));
         options.RequireAllUsed();
         var classifier = new TextClassifier(PretrainedBase.Load(seed: 1));
         var texts = Enumerable.Range(0, 64).Select(i => Text(classifier, words, i)).ToArray();
@@ -33,7 +35,8 @@ internal static class CallersCommand
                 rates[callers].Add(Measure(classifier, texts, callers, calls));
             }
         }
-        Console.WriteLine($"{backend.Description}; {words} words a text, {calls} calls of one text, medians of {rounds} rounds");
+        Console.WriteLine(
+            $"{backend.Description}; {words} words a text, {calls} calls of one text, medians of {rounds} rounds");
         foreach (var callers in Callers)
         {
             var share = rates[callers].Zip(rates[1], (many, one) => many / one);
@@ -72,7 +75,8 @@ internal static class CallersCommand
     private static string Text(TextClassifier classifier, int words, int seed)
     {
         var random = new Random(seed);
-        var vocabulary = classifier.Tokenizer.Vocabulary.Where(piece => piece.Length > 2 && piece.All(char.IsAsciiLetterLower)).ToArray();
+        var vocabulary = classifier.Tokenizer.Vocabulary
+            .Where(piece => piece.Length > 2 && piece.All(char.IsAsciiLetterLower)).ToArray();
         return string.Join(' ', Enumerable.Range(0, words).Select(_ => vocabulary[random.Next(vocabulary.Length)]));
     }
 

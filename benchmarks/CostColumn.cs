@@ -16,21 +16,34 @@ internal sealed class ProductsAttribute : Attribute
     public required int OfRank { get; init; }
 }
 
-/// <summary>A column of <see cref="LoRACost"/>: operations, times and their ratios to W·x of the same size. Times are medians.</summary>
-/// <param name="name">Head of the column.</param> <param name="legend">What it says.</param> <param name="text">The text of a cell.</param>
+/// <summary>
+/// A column of <see cref="LoRACost"/>: operations, times and their ratios to W·x of the same size.
+/// Times are medians.
+/// </summary>
+/// <param name="name">Head of the column.</param>
+/// <param name="legend">What it says.</param>
+/// <param name="text">The text of a cell.</param>
 internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row, string> text) : IColumn
 {
-    // Of the 12 d² weights in a transformer block (query, key, value, projection: 4 d²; the MLP: 8 d²), LoRA adapts query and value: 2 d².
+    // Of the 12 d² weights in a transformer block (query, key, value, projection: 4 d²; the MLP: 8 d²), LoRA adapts
+    // query and value: 2 d².
     private const int WeightsOfBlock = 12, AdaptedWeights = 2;
 
     /// <summary>In the order of the table.</summary>
     public static IColumn[] All { get; } =
     [
-        new CostColumn("GFLOP/s", "10⁹ floating-point operations in a second", row => Format(row.Operations / row.Nanoseconds, "F1")),
-        new CostColumn("Time/W·x", "Time over that of W·x at the same size", row => Format(row.Nanoseconds / row.WeightNanoseconds, "F3")),
-        new CostColumn("Flop/W·x", "Operations over those of W·x", row => Format(row.Operations / row.WeightOperations, "F3")),
-        new CostColumn("Step share", "The adapter's share of the products of a transformer whose query and value are adapted (2 d² of a block's 12 d² weights). Above 5 % a kernel is at fault",
-            row => row.IsBaseline ? "-" : Format(AdaptedWeights * row.AdapterNanoseconds / (WeightsOfBlock * row.WeightNanoseconds + AdaptedWeights * row.AdapterNanoseconds), "P1")),
+        new CostColumn("GFLOP/s", "10⁹ floating-point operations in a second",
+            row => Format(row.Operations / row.Nanoseconds, "F1")),
+        new CostColumn("Time/W·x", "Time over that of W·x at the same size",
+            row => Format(row.Nanoseconds / row.WeightNanoseconds, "F3")),
+        new CostColumn("Flop/W·x", "Operations over those of W·x",
+            row => Format(row.Operations / row.WeightOperations, "F3")),
+        new CostColumn("Step share",
+            "The adapter's share of the products of a transformer whose query and value are adapted (2 d² of a "
+                + "block's 12 d² weights). Above 5 % a kernel is at fault",
+            row => row.IsBaseline ? "-"
+                : Format(AdaptedWeights * row.AdapterNanoseconds
+                    / (WeightsOfBlock * row.WeightNanoseconds + AdaptedWeights * row.AdapterNanoseconds), "P1")),
     ];
 
     public string Id => $"{nameof(CostColumn)}.{name}";
@@ -42,11 +55,13 @@ internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row
     public bool IsNumeric => true;
     public UnitType UnitType => UnitType.Dimensionless;
 
-    public bool IsAvailable(Summary summary) => summary.BenchmarksCases.Any(benchmark => ProductsOf(benchmark) is not null);
+    public bool IsAvailable(Summary summary) =>
+        summary.BenchmarksCases.Any(benchmark => ProductsOf(benchmark) is not null);
 
     public bool IsDefault(Summary summary, BenchmarkCase benchmarkCase) => false;
 
-    public string GetValue(Summary summary, BenchmarkCase benchmarkCase) => GetValue(summary, benchmarkCase, SummaryStyle.Default);
+    public string GetValue(Summary summary, BenchmarkCase benchmarkCase) =>
+        GetValue(summary, benchmarkCase, SummaryStyle.Default);
 
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style)
     {
@@ -56,15 +71,18 @@ internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row
             : "NA";
     }
 
-    private static double? Median(Summary summary, BenchmarkCase benchmark) => summary[benchmark]?.ResultStatistics?.Median;
+    private static double? Median(Summary summary, BenchmarkCase benchmark) =>
+        summary[benchmark]?.ResultStatistics?.Median;
 
     private static ProductsAttribute? ProductsOf(BenchmarkCase benchmark) =>
         (ProductsAttribute?)Attribute.GetCustomAttribute(benchmark.Descriptor.Type, typeof(ProductsAttribute));
 
-    private static string Format(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "NA";
+    private static string Format(double? value, string format) =>
+        value?.ToString(format, CultureInfo.InvariantCulture) ?? "NA";
 
     /// <summary>One line of the table.</summary>
-    internal sealed class Row(BenchmarkCase benchmark, ProductsAttribute products, double nanoseconds, double? weightNanoseconds)
+    internal sealed class Row(BenchmarkCase benchmark, ProductsAttribute products, double nanoseconds,
+        double? weightNanoseconds)
     {
         private readonly double tokens = (int)benchmark.Parameters[nameof(LoRACost.Tokens)];
         private readonly double width = (int)benchmark.Parameters[nameof(LoRACost.Width)];
@@ -81,7 +99,8 @@ internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row
 
         public double WeightOperations => products.OfWeight * 2 * tokens * width * width;
 
-        public double Operations => (IsLowRankAlone ? 0 : WeightOperations) + products.OfRank * 2 * tokens * width * rank;
+        public double Operations =>
+            (IsLowRankAlone ? 0 : WeightOperations) + products.OfRank * 2 * tokens * width * rank;
 
         private bool IsLowRankAlone => benchmark.Descriptor.WorkloadMethod.Name == nameof(LoRAForward.LowRank);
     }

@@ -7,9 +7,10 @@ using LoraScratch.Lora;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// What does a low-rank adapter cost beside the layer that it adapts? The first three methods are the bare products, in the letters of
-/// <see cref="LoRAGradients"/>; the last is the layer that a user calls, with autograd and its memory. W·x has no rank: it is measured once per size, as
-/// rank 0 (see <see cref="BenchmarkSettings"/>).
+/// What does a low-rank adapter cost beside the layer that it adapts? The first three methods are
+/// the bare products, in the letters of <see cref="LoRAGradients"/>; the last is the layer that a
+/// user calls, with autograd and its memory. W·x has no rank: it is measured once per size, as rank
+/// 0 (see <see cref="BenchmarkSettings"/>).
 /// </summary>
 public abstract class LoRACost
 {
@@ -28,7 +29,9 @@ public abstract class LoRACost
     [Params(1, 32, 128, 1024)]
     public int Tokens { get; set; }
 
-    /// <summary>d, the width of input and output: 768 as in DistilBERT and BERT-base, 4096 as in a 7B model.</summary>
+    /// <summary>
+    /// d, the width of input and output: 768 as in DistilBERT and BERT-base, 4096 as in a 7B model.
+    /// </summary>
     [Params(768, 4096)]
     public int Width { get; set; }
 
@@ -70,16 +73,20 @@ public abstract class LoRACost
     private protected Matrix DA { get; private set; }
     private protected Matrix DB { get; private set; }
 
-    /// <summary>Draws values; B is not zero, since subnormal or zero products may take another time.</summary>
+    /// <summary>
+    /// Draws values; B is not zero, since subnormal or zero products may take another time.
+    /// </summary>
     [GlobalSetup]
     public void SetUp()
     {
         backend = Backends.Open(Device);
         var random = new RandomStream(1);
         var rank = Math.Max(Rank, 1);
-        layer = new LinearWithLoRA(new Linear(Width, Width, random, bias: false, Backend), new LoRASettings(rank, Scaling * rank), random);
+        layer = new LinearWithLoRA(new Linear(Width, Width, random, bias: false, Backend),
+            new LoRASettings(rank, Scaling * rank), random);
         layer.Lora.B.Set(random.Uniform(rank * Width, 0.1f));
-        input = Tensor.From(random.Uniform(Tokens * Width, 1), new Shape(Tokens, Width), Backend, requiresGradient: true);
+        input = Tensor.From(random.Uniform(Tokens * Width, 1), new Shape(Tokens, Width), Backend,
+            requiresGradient: true);
         upstream = Tensor.From(random.Uniform(Tokens * Width, 1), new Shape(Tokens, Width), Backend);
         (Z, U) = (Zeros(Tokens, rank), Zeros(Tokens, rank));
         (Y, DX) = (Zeros(Tokens, Width), Zeros(Tokens, Width));
@@ -119,7 +126,9 @@ public abstract class LoRACost
     }
 }
 
-/// <summary>The forward pass alone: 2Nd² operations for W·x, 4Ndr for x·A·B, a ratio of 2r/d.</summary>
+/// <summary>
+/// The forward pass alone: 2Nd² operations for W·x, 4Ndr for x·A·B, a ratio of 2r/d.
+/// </summary>
 [Products(OfWeight = 1, OfRank = 2)]
 public class LoRAForward : LoRACost
 {
@@ -154,7 +163,10 @@ public class LoRAForward : LoRACost
     }
 }
 
-/// <summary>Forward and backward pass with W frozen: 4Nd² operations for W·x (y and dX), 12Ndr for x·A·B (z, y, u, dA, dB, dX), a ratio of 3r/d.</summary>
+/// <summary>
+/// Forward and backward pass with W frozen: 4Nd² operations for W·x (y and dX), 12Ndr for x·A·B (z,
+/// y, u, dA, dB, dX), a ratio of 3r/d.
+/// </summary>
 [Products(OfWeight = 2, OfRank = 6)]
 public class LoRATraining : LoRACost
 {
@@ -185,7 +197,10 @@ public class LoRATraining : LoRACost
         Backend.Synchronize();
     }
 
-    /// <summary>Its backward pass starts by copying dY [N, d], which inside a network it would get from the layer above.</summary>
+    /// <summary>
+    /// Its backward pass starts by copying dY [N, d], which inside a network it would get from the
+    /// layer above.
+    /// </summary>
     [Benchmark(Description = "LinearWithLoRA")]
     public void FullLayer()
     {

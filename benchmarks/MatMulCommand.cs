@@ -6,9 +6,11 @@ using LoraScratch.Kernels.Cpu;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// Products against the peak, which is the CPU's: on a GPU the products stand alone. Every window of a product is followed by one of the peak that is as
-/// long, so that both see the same moods of the machine. Three figures say how near a product comes: its median window against the peak's best one,
-/// its best against the peak's best, and the median of the ratios of neighbours, which a machine shared with others moves least.
+/// Products against the peak, which is the CPU's: on a GPU the products stand alone. Every window
+/// of a product is followed by one of the peak that is as long, so that both see the same moods of
+/// the machine. Three figures say how near a product comes: its median window against the peak's
+/// best one, its best against the peak's best, and the median of the ratios of neighbours, which a
+/// machine shared with others moves least.
 /// </summary>
 internal static class MatMulCommand
 {
@@ -63,7 +65,9 @@ internal static class MatMulCommand
         }
         if (!json)
         {
-            Console.WriteLine($"{backend.Description}; medians of {Rounds} windows{(backend is CpuBackend ? "; the peak's best beside them, and three shares of it: median of best, best of best, in turn" : "")}");
+            Console.WriteLine($"{backend.Description}; medians of {Rounds} "
+                + $"windows{(backend is CpuBackend ? "; the peak's best beside them, and three shares of it: median "
+                + "of best, best of best, in turn" : "")}");
         }
         foreach (var product in products)
         {
@@ -73,7 +77,10 @@ internal static class MatMulCommand
 
     private sealed class Measured
     {
-        /// <summary>Products that a GPU is given before it is waited for: fewer would measure the way to the device.</summary>
+        /// <summary>
+        /// Products that a GPU is given before it is waited for: fewer would measure the way to the
+        /// device.
+        /// </summary>
         private const int ProductsPerWait = 10;
 
         private const int PeakIterations = 2_000;
@@ -110,7 +117,10 @@ internal static class MatMulCommand
             peak?.WarmUp();
         }
 
-        /// <summary>One window of the product, and one of the peak that is as long: a product of 2048³ takes longer than a window should.</summary>
+        /// <summary>
+        /// One window of the product, and one of the peak that is as long: a product of 2048³ takes
+        /// longer than a window should.
+        /// </summary>
         public void Measure()
         {
             var seconds = product.Measure(WindowSeconds);
@@ -119,8 +129,11 @@ internal static class MatMulCommand
 
         public string Line()
         {
-            var line = $"{shape.Name,-12} {shape.M,5} × {shape.N,5} × {shape.K,5} {product.Median,7:F1} GFLOP/s, best {product.Best,6:F1} {Microseconds,9:F1} µs";
-            return peak is null ? line : $"{line}, peak {peak.Best,4:F0} {product.Median / peak.Best,5:P0} {product.Best / peak.Best,5:P0} {product.MedianRatio(peak),5:P0}";
+            var line = $"{shape.Name,-12} {shape.M,5} × {shape.N,5} × {shape.K,5} {product.Median,7:F1} GFLOP/s, "
+                + $"best {product.Best,6:F1} {Microseconds,9:F1} µs";
+            return peak is null ? line
+                : $"{line}, peak {peak.Best,4:F0} {product.Median / peak.Best,5:P0} {product.Best / peak.Best,5:P0} "
+                    + $"{product.MedianRatio(peak),5:P0}";
         }
 
         public string Json(IBackend backend)
@@ -152,7 +165,8 @@ internal static class MatMulCommand
         {
             var buffer = backend.Allocate<float>(rows * columns);
             var random = new Random(rows);
-            backend.Upload<float>(buffer, Enumerable.Range(0, rows * columns).Select(_ => random.NextSingle() - 0.5f).ToArray());
+            backend.Upload<float>(buffer,
+                Enumerable.Range(0, rows * columns).Select(_ => random.NextSingle() - 0.5f).ToArray());
             return transposed ? new Matrix(buffer, columns, rows).T : new Matrix(buffer, rows, columns);
         }
     }
@@ -166,7 +180,9 @@ internal static class MatMulCommand
 
         public double Median => MedianOf(gflops);
 
-        /// <summary>The median of the ratios of these windows to those of another list, one by one.</summary>
+        /// <summary>
+        /// The median of the ratios of these windows to those of another list, one by one.
+        /// </summary>
         public double MedianRatio(Windows other) => MedianOf(gflops.Zip(other.gflops, (own, others) => own / others));
 
         /// <summary>Long enough for the JIT's last tier to arrive.</summary>
@@ -180,7 +196,9 @@ internal static class MatMulCommand
             gflops.Clear();
         }
 
-        /// <summary>Repeats the action for at least that time, and at least once; returns how long it took.</summary>
+        /// <summary>
+        /// Repeats the action for at least that time, and at least once; returns how long it took.
+        /// </summary>
         public double Measure(double seconds)
         {
             var watch = Stopwatch.StartNew();

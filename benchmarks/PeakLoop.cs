@@ -6,14 +6,18 @@ using LoraScratch.Kernels.Functions;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// What the processor can do at most: multiply-adds on registers alone. Twelve chains that do not wait for each other (four cycles of latency times
-/// two units need eight), each with its own start so that no compiler can make one out of two.
+/// What the processor can do at most: multiply-adds on registers alone. Twelve chains that do not
+/// wait for each other (four cycles of latency times two units need eight), each with its own start
+/// so that no compiler can make one out of two.
 /// </summary>
 internal static unsafe class PeakLoop
 {
     private const int Chains = 12;
 
-    /// <summary>Runs multiply-adds on every thread of a backend and returns how many floating-point operations that were.</summary>
+    /// <summary>
+    /// Runs multiply-adds on every thread of a backend and returns how many floating-point
+    /// operations that were.
+    /// </summary>
     public static double Run(CpuBackend backend, int iterations)
     {
         var blocks = backend.Workers.Threads * 8;

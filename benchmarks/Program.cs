@@ -58,6 +58,8 @@ int RunBenchmarks()
     {
         Backends.Threads = options.Number("threads", 2);
     }
-    var summaries = BenchmarkSwitcher.FromAssembly(typeof(Backends).Assembly).Run(options.Unused(), new BenchmarkSettings());
-    return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
+    var summaries = BenchmarkSwitcher.FromAssembly(typeof(Backends).Assembly)
+        .Run(options.Unused(), new BenchmarkSettings());
+    return summaries.Any(summary => summary.HasCriticalValidationErrors
+        || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
 }

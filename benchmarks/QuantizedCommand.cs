@@ -7,9 +7,12 @@ using LoraScratch.Kernels.Cpu;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// Products with packed weights beside the same products with float weights: X·Wᵀ, and dY·W of its backward pass; and X·Wᵀ on whole numbers of 8 bits, with the rounding of X and the way back to floats. Every
-/// call takes another weight out of 128 MiB and more of them, whatever its form: a small one would stay in a cache otherwise. In each round all are measured one after the other, and so is reading memory alone
-/// (a sum over the float weights); the ratio of a case is the median over the rounds, so that all see the same moods of the machine.
+/// Products with packed weights beside the same products with float weights: X·Wᵀ, and dY·W of its
+/// backward pass; and X·Wᵀ on whole numbers of 8 bits, with the rounding of X and the way back to
+/// floats. Every call takes another weight out of 128 MiB and more of them, whatever its form: a
+/// small one would stay in a cache otherwise. In each round all are measured one after the other,
+/// and so is reading memory alone (a sum over the float weights); the ratio of a case is the median
+/// over the rounds, so that all see the same moods of the machine.
 /// </summary>
 internal static class QuantizedCommand
 {
@@ -39,18 +42,21 @@ internal static class QuantizedCommand
         var weights = new Weights(backend, format, width);
         if (!json)
         {
-            Console.WriteLine($"{backend.Description}; W [{width}, {width}], {format}: {format.BitsPerWeight / 32:P1} of float32; medians of {Rounds} rounds");
+            Console.WriteLine($"{backend.Description}; W [{width}, {width}], {format}: "
+                + $"{format.BitsPerWeight / 32:P1} of float32; medians of {Rounds} rounds");
         }
         foreach (var forward in new[] { true, false })
         {
             foreach (var rows in rowCounts)
             {
-                var (floats, packed, bytes, reading) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
+                var (floats, packed, bytes, reading) =
+                    (new List<double>(), new List<double>(), new List<double>(), new List<double>());
                 using var y = backend.Allocate<float>(rows * width);
                 using var x = backend.Allocate<float>(rows * width);
                 backend.Fill(x, 0.5f);
                 Matrix matrixY = new(y, rows, width), matrixX = new(x, rows, width);
-                void Float() => backend.Product(matrixY, matrixX, forward ? weights.NextFloat().T : weights.NextFloat());
+                void Float() => backend.Product(matrixY, matrixX,
+                    forward ? weights.NextFloat().T : weights.NextFloat());
                 using var codes = backend.Allocate<byte>(rows * Int8Matrix.StrideOf(width));
                 using var grids = backend.Allocate<RowGrid>(rows);
                 using var sums = backend.Allocate<int>(rows * width);
@@ -61,10 +67,12 @@ internal static class QuantizedCommand
                     backend.Product(sums, codes, weight);
                     backend.Dequantize(y, sums, grids, weight, null);
                 }
-                void Packed() => backend.Product(matrixY, matrixX, forward ? weights.NextPacked().T : weights.NextPacked());
+                void Packed() => backend.Product(matrixY, matrixX,
+                    forward ? weights.NextPacked().T : weights.NextPacked());
                 for (var round = -2; round < Rounds; round++)                       // the first two warm up
                 {
-                    var times = (Float: Seconds(backend, Float), Packed: Seconds(backend, Packed), Bytes: forward ? Seconds(backend, Bytes) : double.NaN, Reading: Seconds(backend, weights.Read));
+                    var times = (Float: Seconds(backend, Float), Packed: Seconds(backend, Packed),
+                        Bytes: forward ? Seconds(backend, Bytes) : double.NaN, Reading: Seconds(backend, weights.Read));
                     if (round >= 0)
                     {
                         floats.Add(times.Float);
@@ -73,8 +81,10 @@ internal static class QuantizedCommand
                         reading.Add(times.Reading);
                     }
                 }
-                var result = new Result(forward ? "x·Wᵀ" : "dY·W", rows, width, format, Median(floats), Median(packed), Median(floats.Zip(packed, (f, p) => f / p)),
-                    forward ? Median(bytes) : null, Median(floats.Zip(bytes, (f, b) => f / b)), weights.FloatBytes / Median(reading) * 1e-9);
+                var result = new Result(forward ? "x·Wᵀ" : "dY·W", rows, width, format, Median(floats), Median(packed),
+                    Median(floats.Zip(packed, (f, p) => f / p)),
+                    forward ? Median(bytes) : null, Median(floats.Zip(bytes, (f, b) => f / b)),
+                        weights.FloatBytes / Median(reading) * 1e-9);
                 Console.WriteLine(json ? result.Json(backend) : result.ToString());
             }
         }
@@ -131,9 +141,11 @@ internal static class QuantizedCommand
                 backend.Upload<float>(buffer, values);
                 floats.Add(new Matrix(buffer, width, width));
             }
-            for (var packedBytes = 0L; packedBytes < LeastBytes; packedBytes += (long)(format.BitsPerWeight * count / 8))
+            for (var packedBytes = 0L; packedBytes < LeastBytes;
+                packedBytes += (long)(format.BitsPerWeight * count / 8))
             {
-                var (codeBuffer, gridBuffer) = (backend.Allocate<byte>(codes.Length), backend.Allocate<GroupGrid>(grids.Length));
+                var (codeBuffer, gridBuffer) =
+                    (backend.Allocate<byte>(codes.Length), backend.Allocate<GroupGrid>(grids.Length));
                 backend.Upload<byte>(codeBuffer, codes);
                 backend.Upload<GroupGrid>(gridBuffer, grids);
                 packed.Add(new QuantizedMatrix(codeBuffer, gridBuffer, width, width, format.Bits, format.GroupSize));
@@ -157,12 +169,14 @@ internal static class QuantizedCommand
         public void Read() => backend.Sum(sum, 1, floats[nextRead++ % floats.Count].Buffer);
     }
 
-    private sealed record Result(string Product, int Rows, int Width, QuantizationFormat Format, double FloatSeconds, double PackedSeconds, double Ratio, double? Int8Seconds, double Int8Ratio, double ReadingRate)
+    private sealed record Result(string Product, int Rows, int Width, QuantizationFormat Format, double FloatSeconds,
+        double PackedSeconds, double Ratio, double? Int8Seconds, double Int8Ratio, double ReadingRate)
     {
         private double FloatRate => 4e-9 * Width * Width / FloatSeconds;
 
         public override string ToString() =>
-            $"{Product,-5} N = {Rows,3}: float {1e3 * FloatSeconds,8:F3} ms (W at {FloatRate,5:F1} GB/s, reading alone {ReadingRate,5:F1}), packed {1e3 * PackedSeconds,8:F3} ms, {Ratio,5:F2} × as fast"
+            $"{Product,-5} N = {Rows,3}: float {1e3 * FloatSeconds,8:F3} ms (W at {FloatRate,5:F1} GB/s, reading "
+                + $"alone {ReadingRate,5:F1}), packed {1e3 * PackedSeconds,8:F3} ms, {Ratio,5:F2} × as fast"
             + (Int8Seconds is { } seconds ? $", dynamic INT8 {1e3 * seconds,8:F3} ms, {Int8Ratio,5:F2} ×" : "");
 
         public string Json(IBackend backend) => JsonSerializer.Serialize(new Dictionary<string, object?>

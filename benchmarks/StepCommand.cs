@@ -13,9 +13,10 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// One training step of a DistilBERT-shaped classifier with random weights, whose values do not change the cost: median seconds of a forward pass and of a
-/// whole step (forward, backward, SGD), and the peak memory of the process. Every repetition has fresh random ids, dropout is off, nothing is cached from
-/// one step to the next, and every token of the last block is computed.
+/// One training step of a DistilBERT-shaped classifier with random weights, whose values do not
+/// change the cost: median seconds of a forward pass and of a whole step (forward, backward, SGD),
+/// and the peak memory of the process. Every repetition has fresh random ids, dropout is off,
+/// nothing is cached from one step to the next, and every token of the last block is computed.
 /// </summary>
 internal static class StepCommand
 {
@@ -35,7 +36,8 @@ internal static class StepCommand
         using var backend = Backends.Open(options.Text("device", Backends.Cpu));
         Device.Default = backend;
         var mode = options.Text("mode", "lora");
-        var method = Modes.TryGetValue(mode, out var known) ? known : throw new InputException($"--mode {mode}: the modes are {string.Join(", ", Modes.Keys)}.");
+        var method = Modes.TryGetValue(mode, out var known)
+            ? known : throw new InputException($"--mode {mode}: the modes are {string.Join(", ", Modes.Keys)}.");
         var config = new DistilBertConfig
         {
             Layers = options.Number("layers", 6),
@@ -55,18 +57,21 @@ internal static class StepCommand
             Optimizer = OptimizerKind.Sgd,
             LearningRate = 1e-3f,
         };
-        var (batch, length, repetitions) = (options.Number("batch", 8), options.Number("seq", 128), options.Number("reps", 5));
+        var (batch, length, repetitions) =
+            (options.Number("batch", 8), options.Number("seq", 128), options.Number("reps", 5));
         var json = options.Flag("json");
         options.RequireAllUsed();
         Measure(config, training, mode, batch, length, repetitions, json, backend);
         return 0;
     }
 
-    private static void Measure(DistilBertConfig config, TrainingOptions training, string mode, int batch, int length, int repetitions, bool json, IBackend backend)
+    private static void Measure(DistilBertConfig config, TrainingOptions training, string mode, int batch, int length,
+        int repetitions, bool json, IBackend backend)
     {
         using var random = new RandomBatches(config, batch, length);
         var model = new DistilBertForSequenceClassification(config, seed: 1);
-        TrainingSetup.Prepare(new TextClassifier(model, WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])), training);
+        TrainingSetup.Prepare(new TextClassifier(model,
+            WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])), training);
         using var optimizer = TrainingSetup.CreateOptimizer(model, training);
         var forward = Median(repetitions, () =>
         {
@@ -102,7 +107,9 @@ internal static class StepCommand
                 ["device_mib"] = backend.Memory.PeakInUse >> 20,
                 ["threads"] = (backend as CpuBackend)?.Workers.Threads ?? 0,
             })
-            : string.Create(CultureInfo.InvariantCulture, $"{backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable: forward {forward:F4} s, step {step:F4} s, peak {peak} MiB"));
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable: forward "
+                    + $"{forward:F4} s, step {step:F4} s, peak {peak} MiB"));
     }
 
     private static double Median(int repetitions, Action action)
@@ -119,19 +126,25 @@ internal static class StepCommand
         return (seconds[(repetitions - 1) / 2] + seconds[repetitions / 2]) / 2;
     }
 
-    /// <summary>VmHWM, the most physical memory that the process ever had; where the system does not say, its peak working set.</summary>
+    /// <summary>
+    /// VmHWM, the most physical memory that the process ever had; where the system does not say,
+    /// its peak working set.
+    /// </summary>
     private static long PeakMiB()
     {
         const string status = "/proc/self/status", key = "VmHWM:";
         if (File.Exists(status))
         {
             var line = File.ReadLines(status).First(text => text.StartsWith(key, StringComparison.Ordinal));
-            return long.Parse(line[key.Length..].Replace("kB", "", StringComparison.Ordinal).Trim(), CultureInfo.InvariantCulture) / 1024;
+            return long.Parse(line[key.Length..].Replace("kB", "", StringComparison.Ordinal).Trim(),
+                CultureInfo.InvariantCulture) / 1024;
         }
         return Process.GetCurrentProcess().PeakWorkingSet64 >> 20;
     }
 
-    /// <summary>Batches of random ids and classes, each new; the one before is given back.</summary>
+    /// <summary>
+    /// Batches of random ids and classes, each new; the one before is given back.
+    /// </summary>
     private sealed class RandomBatches(DistilBertConfig config, int batch, int length) : IDisposable
     {
         private readonly RandomStream random = new(7);
@@ -141,7 +154,9 @@ internal static class StepCommand
         public (PackedTokens Tokens, Indices Labels) Next()
         {
             Dispose();
-            tokens = PackedTokens.From(Enumerable.Range(0, batch).Select(_ => Enumerable.Range(0, length).Select(_ => random.NextBelow(config.VocabularySize)).ToArray()));
+            tokens = PackedTokens.From(Enumerable.Range(0, batch)
+                .Select(_ => Enumerable.Range(0, length).Select(_ => random.NextBelow(config.VocabularySize))
+                    .ToArray()));
             labels = new Indices([.. Enumerable.Range(0, batch).Select(_ => random.NextBelow(Classes))]);
             return (tokens, labels);
         }

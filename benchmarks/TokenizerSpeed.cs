@@ -9,7 +9,9 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Benchmarks;
 
-/// <summary>How fast is WordPiece? Generated words over a generated vocabulary of BERT's size.</summary>
+/// <summary>
+/// How fast is WordPiece? Generated words over a generated vocabulary of BERT's size.
+/// </summary>
 public class TokenizerSpeed
 {
     /// <summary>Of text in UTF-8, in every call.</summary>
@@ -24,13 +26,17 @@ public class TokenizerSpeed
     [Params(true, false)]
     public bool Uncased { get; set; }
 
-    /// <summary>Generates pieces from syllables, and words from pieces: about every third word is in the vocabulary, the others take two or three pieces.</summary>
+    /// <summary>
+    /// Generates pieces from syllables, and words from pieces: about every third word is in the
+    /// vocabulary, the others take two or three pieces.
+    /// </summary>
     [GlobalSetup]
     public void SetUp()
     {
         var random = new RandomStream(1);
         var letters = Enumerable.Range('a', 26).Select(letter => ((char)letter).ToString()).ToArray();
-        var pieces = new HashSet<string>(["[PAD]", "[UNK]", "[CLS]", "[SEP]", ".", ",", .. letters, .. letters.Select(letter => "##" + letter)]);
+        var pieces = new HashSet<string>(
+            ["[PAD]", "[UNK]", "[CLS]", "[SEP]", ".", ",", .. letters, .. letters.Select(letter => "##" + letter)]);
         while (pieces.Count < VocabularySize)
         {
             pieces.Add((random.NextBelow(4) == 0 ? "##" : "") + Syllables(random, 1 + random.NextBelow(3)));
@@ -42,8 +48,10 @@ public class TokenizerSpeed
         {
             while (text.Length < Math.Min(ReviewLength, left))
             {
-                var word = words[random.NextBelow(words.Length)] + (random.NextBelow(3) == 0 ? "" : Syllables(random, 1));
-                text.Append(random.NextBelow(10) == 0 ? char.ToUpperInvariant(word[0]) + word[1..] : word).Append(random.NextBelow(12) == 0 ? ". " : " ");
+                var word = words[random.NextBelow(words.Length)]
+                    + (random.NextBelow(3) == 0 ? "" : Syllables(random, 1));
+                text.Append(random.NextBelow(10) == 0 ? char.ToUpperInvariant(word[0]) + word[1..] : word)
+                    .Append(random.NextBelow(12) == 0 ? ". " : " ");
             }
             texts.Add(text.ToString(0, Math.Min(ReviewLength, left)));
             left -= texts[^1].Length;                       // ASCII: a character is a byte
@@ -65,7 +73,10 @@ public class TokenizerSpeed
     private static string Syllables(RandomStream random, int count)
     {
         const string consonants = "bcdfghklmnprstvw", vowels = "aeiou";
-        return string.Concat(Enumerable.Range(0, count).Select(_ => $"{consonants[random.NextBelow(consonants.Length)]}{vowels[random.NextBelow(vowels.Length)]}{consonants[random.NextBelow(consonants.Length)]}"));
+        return string.Concat(Enumerable.Range(0, count)
+            .Select(_ =>
+                $"{consonants[random.NextBelow(consonants.Length)]}{vowels[random.NextBelow(vowels.Length)]}"
+                    + $"{consonants[random.NextBelow(consonants.Length)]}"));
     }
 }
 
@@ -81,12 +92,15 @@ internal sealed class TextRateColumn : IColumn
     public bool IsNumeric => true;
     public UnitType UnitType => UnitType.Dimensionless;
 
-    public bool IsAvailable(Summary summary) => summary.BenchmarksCases.Any(benchmark => benchmark.Descriptor.Type == typeof(TokenizerSpeed));
+    public bool IsAvailable(Summary summary) =>
+        summary.BenchmarksCases.Any(benchmark => benchmark.Descriptor.Type == typeof(TokenizerSpeed));
 
     public bool IsDefault(Summary summary, BenchmarkCase benchmarkCase) => false;
 
-    public string GetValue(Summary summary, BenchmarkCase benchmarkCase) => GetValue(summary, benchmarkCase, SummaryStyle.Default);
+    public string GetValue(Summary summary, BenchmarkCase benchmarkCase) =>
+        GetValue(summary, benchmarkCase, SummaryStyle.Default);
 
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style) =>
-        summary[benchmarkCase]?.ResultStatistics is { } statistics ? (TokenizerSpeed.Bytes * 1e3 / statistics.Median).ToString("F1", CultureInfo.InvariantCulture) : "NA";
+        summary[benchmarkCase]?.ResultStatistics is { } statistics
+        ? (TokenizerSpeed.Bytes * 1e3 / statistics.Median).ToString("F1", CultureInfo.InvariantCulture) : "NA";
 }

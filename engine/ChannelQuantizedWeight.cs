@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using LoraScratch.Kernels;
@@ -5,14 +6,21 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Engine;
 
 /// <summary>
-/// The weight of a linear layer in signed bytes with one scale for each output channel, on a device:
+/// The weight of a linear layer in signed bytes with one scale for each output channel, on a
+/// device:
 /// <code>ŵ[j, i] = α[j] · c[j, i],   α[j] = maxᵢ |w[j, i]| / 127,   c[j, i] = round(w[j, i] / α[j])</code>
-/// so that ŵ is w to within α/2, 0 stays 0, and a factor can be taken out of every sum over i: products are sums of whole numbers (<see cref="Ops.DynamicInt8Linear"/>). With 8 bits there is nothing to gain from
-/// clipping the largest weight, or from groups: the error of a layer is a few tenths of a percent.
+/// so that ŵ is w to within α/2, 0 stays 0, and a factor can be taken out of every sum over i:
+/// products are sums of whole numbers (<see cref="Ops.DynamicInt8Linear"/>). With 8 bits there is
+/// nothing to gain from clipping the largest weight, or from groups: the error of a layer is a few
+/// tenths of a percent.
 /// <para>
-/// <b>Memory.</b> 8 bits a weight, and 64 an output: a quarter of float32. Brought into the panels of <see cref="Int8Matrix"/> once, here.
+/// <b>Memory.</b> 8 bits a weight, and 64 an output: a quarter of float32. Brought into the panels
+/// of <see cref="Int8Matrix"/> once, here.
 /// </para>
-/// <para><b>No gradient.</b> Neither for the weight nor, through it, for the layer's input: <see cref="Ops.DynamicInt8Linear"/> says why.</para>
+/// <para>
+/// <b>No gradient.</b> Neither for the weight nor, through it, for the layer's input:
+/// <see cref="Ops.DynamicInt8Linear"/> says why.
+/// </para>
 /// </summary>
 public sealed class ChannelQuantizedWeight : IWeight
 {
@@ -21,12 +29,20 @@ public sealed class ChannelQuantizedWeight : IWeight
     private readonly DeviceBuffer<int> sums;
 
     /// <summary>A weight of given codes.</summary>
-    /// <param name="outFeatures">out</param> <param name="inFeatures">in, at most <see cref="Int8Matrix.MostInputs"/></param>
-    /// <param name="codes">c [out, in], −127 to 127</param> <param name="scales">α [out], positive</param> <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
-    /// <exception cref="InputException">A code or scale is out of range, or there are more inputs than an integer sum has room for.</exception>
-    /// <exception cref="ShapeMismatchException">There are too many or too few codes or scales.</exception>
+    /// <param name="outFeatures">out</param>
+    /// <param name="inFeatures">in, at most <see cref="Int8Matrix.MostInputs"/></param>
+    /// <param name="codes">c [out, in], −127 to 127</param>
+    /// <param name="scales">α [out], positive</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <exception cref="InputException">
+    /// A code or scale is out of range, or there are more inputs than an integer sum has room for.
+    /// </exception>
+    /// <exception cref="ShapeMismatchException">
+    /// There are too many or too few codes or scales.
+    /// </exception>
     /// <exception cref="ArgumentOutOfRangeException">There are no outputs or no inputs.</exception>
-    public ChannelQuantizedWeight(int outFeatures, int inFeatures, ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, IBackend? backend = null)
+    public ChannelQuantizedWeight(int outFeatures, int inFeatures, ReadOnlySpan<sbyte> codes,
+        ReadOnlySpan<float> scales, IBackend? backend = null)
     {
         CheckInput($"a weight [{outFeatures}, {inFeatures}]", inFeatures);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(outFeatures);
@@ -59,17 +75,24 @@ public sealed class ChannelQuantizedWeight : IWeight
     public long Bytes => panels.Length + (long)OutFeatures * (sizeof(float) + sizeof(int));
 
     /// <summary>Rounds a weight.</summary>
-    /// <param name="weight">W, row-major [out, in]</param> <param name="outFeatures">out</param> <param name="inFeatures">in</param>
-    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param> <param name="layer">The layer's name, for messages.</param>
-    /// <exception cref="InputException">A weight is not finite, or there are too many inputs.</exception>
+    /// <param name="weight">W, row-major [out, in]</param>
+    /// <param name="outFeatures">out</param>
+    /// <param name="inFeatures">in</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <param name="layer">The layer's name, for messages.</param>
+    /// <exception cref="InputException">
+    /// A weight is not finite, or there are too many inputs.
+    /// </exception>
     /// <exception cref="ShapeMismatchException">There are too many or too few numbers.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There are no outputs or no inputs.</exception>
-    public static ChannelQuantizedWeight Quantize(ReadOnlySpan<float> weight, int outFeatures, int inFeatures, IBackend? backend = null, string layer = "the layer")
+    public static ChannelQuantizedWeight Quantize(ReadOnlySpan<float> weight, int outFeatures, int inFeatures,
+        IBackend? backend = null, string layer = "the layer")
     {
         CheckInput(layer, inFeatures);
         if (weight.Length != (long)outFeatures * inFeatures)
         {
-            throw new ShapeMismatchException($"Quantisation of {layer}: a weight [{outFeatures}, {inFeatures}] has {(long)outFeatures * inFeatures} elements, got {weight.Length}.");
+            throw new ShapeMismatchException($"Quantisation of {layer}: a weight [{outFeatures}, {inFeatures}] has "
+                + $"{(long)outFeatures * inFeatures} elements, got {weight.Length}.");
         }
         var codes = new sbyte[weight.Length];
         var scales = new float[outFeatures];
@@ -79,14 +102,17 @@ public sealed class ChannelQuantizedWeight : IWeight
             scales[j] = ScaleOf(row, j, layer);
             for (var i = 0; i < inFeatures; i++)
             {
-                codes[j * inFeatures + i] = (sbyte)Math.Clamp(Math.Round((double)row[i] / scales[j]), -Int8Matrix.LargestCode, Int8Matrix.LargestCode);
+                codes[j * inFeatures + i] =
+                    (sbyte)Math.Clamp(Math.Round((double)row[i] / scales[j]), -Int8Matrix.LargestCode,
+                        Int8Matrix.LargestCode);
             }
         }
         return new ChannelQuantizedWeight(outFeatures, inFeatures, codes, scales, backend);
     }
 
     /// <summary>Checks that a layer can be quantised so.</summary>
-    /// <param name="layer">The layer's name, for the message.</param> <param name="inFeatures">Width of its input.</param>
+    /// <param name="layer">The layer's name, for the message.</param>
+    /// <param name="inFeatures">Width of its input.</param>
     /// <exception cref="InputException">A sum of so many products might leave 32 bits.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There are no inputs.</exception>
     public static void CheckInput(string layer, int inFeatures)
@@ -94,7 +120,8 @@ public sealed class ChannelQuantizedWeight : IWeight
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(inFeatures);
         if (inFeatures > Int8Matrix.MostInputs)
         {
-            throw new InputException($"Dynamic quantisation: {layer} has {inFeatures} inputs; sums of 32 bits have room for {Int8Matrix.MostInputs}. Leave this layer as it is.");
+            throw new InputException($"Dynamic quantisation: {layer} has {inFeatures} inputs; sums of 32 bits have "
+                + $"room for {Int8Matrix.MostInputs}. Leave this layer as it is.");
         }
     }
 
@@ -157,8 +184,9 @@ public sealed class ChannelQuantizedWeight : IWeight
         {
             if (!float.IsFinite(row[i]))
             {
-                throw new InputException(FormattableString.Invariant(
-                    $"Quantisation of {layer}: the weight at [{j}, {i}] is {row[i]}. The checkpoint is damaged, or its training has diverged; quantise an earlier one."));
+                throw new InputException(string.Create(CultureInfo.InvariantCulture,
+                    $"Quantisation of {layer}: the weight at [{j}, {i}] is {row[i]}. The checkpoint is damaged, or "
+                        + $"its training has diverged; quantise an earlier one."));
             }
             largest = Math.Max(largest, Math.Abs(row[i]));
         }
@@ -169,17 +197,20 @@ public sealed class ChannelQuantizedWeight : IWeight
     {
         if (codes.Length != Shape.Count || scales.Length != OutFeatures)
         {
-            throw new ShapeMismatchException($"INT8 weight {Shape}: needs {Shape.Count} codes and {OutFeatures} scales, got {codes.Length} and {scales.Length}.");
+            throw new ShapeMismatchException($"INT8 weight {Shape}: needs {Shape.Count} codes and {OutFeatures} "
+                + $"scales, got {codes.Length} and {scales.Length}.");
         }
         if (codes.IndexOf(sbyte.MinValue) is var at and >= 0)
         {
-            throw new InputException($"INT8 weight {Shape}: the code at [{at / InFeatures}, {at % InFeatures}] is {sbyte.MinValue}; codes are from {-Int8Matrix.LargestCode} to {Int8Matrix.LargestCode}.");
+            throw new InputException($"INT8 weight {Shape}: the code at [{at / InFeatures}, {at % InFeatures}] is "
+                + $"{sbyte.MinValue}; codes are from {-Int8Matrix.LargestCode} to {Int8Matrix.LargestCode}.");
         }
         for (var j = 0; j < scales.Length; j++)
         {
             if (!float.IsFinite(scales[j]) || scales[j] <= 0)
             {
-                throw new InputException(FormattableString.Invariant($"INT8 weight {Shape}: output {j} has the scale {scales[j]}; it needs a positive one."));
+                throw new InputException(string.Create(CultureInfo.InvariantCulture, $"INT8 weight {Shape}: output "
+                    + $"{j} has the scale {scales[j]}; it needs a positive one."));
             }
         }
     }

@@ -30,7 +30,8 @@ public static class Device
     {
         if (!ReferenceEquals(a, b))
         {
-            throw new ArgumentException($"{op}: {nameA} is on {a.Description}, {nameB} on {(a.Description == b.Description ? "another backend object of that kind" : b.Description)}. "
+            throw new ArgumentException($"{op}: {nameA} is on {a.Description}, {nameB} on "
+                + $"{(a.Description == b.Description ? "another backend object of that kind" : b.Description)}. "
                 + "Create both with the same backend.");
         }
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using LoraScratch.Kernels;
@@ -5,14 +6,18 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Engine;
 
 /// <summary>
-/// The weight of a linear layer in whole numbers of a few bits, packed, on a device. Input i of output j belongs to group l = ⌊i/g⌋ and its code q stands for
+/// The weight of a linear layer in whole numbers of a few bits, packed, on a device. Input i of
+/// output j belongs to group l = ⌊i/g⌋ and its code q stands for
 /// <code>ŵ[j, i] = α[j, l] · (q[j, i] − ζ[j, l])</code>
-/// with a float scale α and a float zero ζ for each group of g inputs of each output. Nothing here rounds: <c>RoundToNearest</c> and <c>Gptq</c> choose codes, scales and zeros.
+/// with a float scale α and a float zero ζ for each group of g inputs of each output. Nothing here
+/// rounds: <c>RoundToNearest</c> and <c>Gptq</c> choose codes, scales and zeros.
 /// <para>
-/// <b>Memory.</b> bits + 64/g bits a weight: at 4 bits 0.1875 of float32 with groups of 32, 0.15625 with groups of 64. How the codes lie says <see cref="PackedCodes"/>.
+/// <b>Memory.</b> bits + 64/g bits a weight: at 4 bits 0.1875 of float32 with groups of 32, 0.15625
+/// with groups of 64. How the codes lie says <see cref="PackedCodes"/>.
 /// </para>
 /// <para>
-/// <b>No gradient.</b> A code moves by whole steps or not at all: the weight is a constant, and what is trained stands beside it. Products go through it in both directions, x·Ŵᵀ and dY·Ŵ.
+/// <b>No gradient.</b> A code moves by whole steps or not at all: the weight is a constant, and
+/// what is trained stands beside it. Products go through it in both directions, x·Ŵᵀ and dY·Ŵ.
 /// </para>
 /// </summary>
 public sealed class GroupQuantizedWeight : IWeight
@@ -31,18 +36,29 @@ public sealed class GroupQuantizedWeight : IWeight
     }
 
     /// <summary>A weight of given codes.</summary>
-    /// <param name="format">Bits and group size.</param> <param name="outFeatures">out</param> <param name="inFeatures">in, a multiple of the group size</param>
-    /// <param name="codes">[out, in], a code in each byte</param> <param name="grids">[out, in / g]</param> <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
-    /// <exception cref="InputException">The format is not possible, the groups do not divide the input, or a code, scale or zero is out of range.</exception>
-    /// <exception cref="ShapeMismatchException">There are too many or too few codes or grids.</exception>
-    public GroupQuantizedWeight(QuantizationFormat format, int outFeatures, int inFeatures, ReadOnlySpan<byte> codes, ReadOnlySpan<GroupGrid> grids, IBackend? backend = null)
+    /// <param name="format">Bits and group size.</param>
+    /// <param name="outFeatures">out</param>
+    /// <param name="inFeatures">in, a multiple of the group size</param>
+    /// <param name="codes">[out, in], a code in each byte</param>
+    /// <param name="grids">[out, in / g]</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <exception cref="InputException">
+    /// The format is not possible, the groups do not divide the input, or a code, scale or zero is
+    /// out of range.
+    /// </exception>
+    /// <exception cref="ShapeMismatchException">
+    /// There are too many or too few codes or grids.
+    /// </exception>
+    public GroupQuantizedWeight(QuantizationFormat format, int outFeatures, int inFeatures, ReadOnlySpan<byte> codes,
+        ReadOnlySpan<GroupGrid> grids, IBackend? backend = null)
         : this(format, outFeatures, inFeatures, backend)
     {
         RequireCount("codes", codes.Length, Shape.Count);
         var largest = codes.IndexOfAnyExceptInRange((byte)0, (byte)format.LargestCode);
         if (largest >= 0)
         {
-            throw new InputException($"Quantised weight {Shape}: code {codes[largest]} at {At(largest, inFeatures)} is more than the {format.LargestCode} of {format.Bits} bits.");
+            throw new InputException($"Quantised weight {Shape}: code {codes[largest]} at {At(largest, inFeatures)} "
+                + $"is more than the {format.LargestCode} of {format.Bits} bits.");
         }
         var bytes = new byte[packed.Length];
         PackedCodes.Pack(bytes, codes, format.Bits);
@@ -74,7 +90,10 @@ public sealed class GroupQuantizedWeight : IWeight
     /// <summary>Memory on the device: codes, scales and zeros.</summary>
     public long Bytes => packed.Length + (long)grids.Length * 2 * sizeof(float);
 
-    /// <summary>Always false: what is quantised is not trained. It is here so that asking for it has an answer.</summary>
+    /// <summary>
+    /// Always false: what is quantised is not trained. It is here so that asking for it has an
+    /// answer.
+    /// </summary>
     /// <exception cref="InvalidOperationException">It is set to true.</exception>
     public bool IsTrainable
     {
@@ -84,18 +103,29 @@ public sealed class GroupQuantizedWeight : IWeight
             if (value)
             {
                 throw new InvalidOperationException(
-                    $"A weight of {Format.Bits} bits has no gradient: its codes are whole numbers. Train A and B of a QALoRALayer beside it, or a Linear made of Dequantize().");
+                    $"A weight of {Format.Bits} bits has no gradient: its codes are whole numbers. Train A and B of "
+                        + "a QALoRALayer beside it, or a Linear made of Dequantize().");
             }
         }
     }
 
     /// <summary>A weight of codes that are packed already, as a file holds them.</summary>
-    /// <param name="format">Bits and group size.</param> <param name="outFeatures">out</param> <param name="inFeatures">in</param> <param name="packed">As <see cref="Packed"/> gives them.</param>
-    /// <param name="grids">[out, in / g]</param> <param name="backend">Where to put it.</param>
-    /// <exception cref="InputException">The format is not possible, the groups do not divide the input, or a scale or zero is out of range.</exception>
-    /// <exception cref="ShapeMismatchException">There are too many or too few bytes or grids.</exception>
+    /// <param name="format">Bits and group size.</param>
+    /// <param name="outFeatures">out</param>
+    /// <param name="inFeatures">in</param>
+    /// <param name="packed">As <see cref="Packed"/> gives them.</param>
+    /// <param name="grids">[out, in / g]</param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">
+    /// The format is not possible, the groups do not divide the input, or a scale or zero is out of
+    /// range.
+    /// </exception>
+    /// <exception cref="ShapeMismatchException">
+    /// There are too many or too few bytes or grids.
+    /// </exception>
     public static GroupQuantizedWeight FromPacked(
-        QuantizationFormat format, int outFeatures, int inFeatures, ReadOnlySpan<byte> packed, ReadOnlySpan<GroupGrid> grids, IBackend? backend = null)
+        QuantizationFormat format, int outFeatures, int inFeatures, ReadOnlySpan<byte> packed,
+        ReadOnlySpan<GroupGrid> grids, IBackend? backend = null)
     {
         var weight = new GroupQuantizedWeight(format, outFeatures, inFeatures, backend);
         weight.RequireCount("bytes of packed codes", packed.Length, weight.packed.Length);
@@ -130,7 +160,9 @@ public sealed class GroupQuantizedWeight : IWeight
 
     /// <summary>Overwrites scales and zeros; the codes stay.</summary>
     /// <param name="values">[out, in / g]</param>
-    /// <exception cref="InputException">A scale is 0 or no finite number, or a zero is not finite.</exception>
+    /// <exception cref="InputException">
+    /// A scale is 0 or no finite number, or a zero is not finite.
+    /// </exception>
     /// <exception cref="ShapeMismatchException">There are too many or too few.</exception>
     public void SetGrids(ReadOnlySpan<GroupGrid> values)
     {
@@ -139,8 +171,9 @@ public sealed class GroupQuantizedWeight : IWeight
         {
             if (!float.IsFinite(values[i].Scale) || values[i].Scale == 0 || !float.IsFinite(values[i].Zero))
             {
-                throw new InputException(FormattableString.Invariant(
-                    $"Quantised weight {Shape}: the group at {At(i, Groups)} has the scale {values[i].Scale} and the zero {values[i].Zero}; it needs a scale other than 0, and both finite."));
+                throw new InputException(string.Create(CultureInfo.InvariantCulture,
+                    $"Quantised weight {Shape}: the group at {At(i, Groups)} has the scale {values[i].Scale} and the "
+                        + $"zero {values[i].Zero}; it needs a scale other than 0, and both finite."));
             }
         }
         Backend.Upload(grids, values);
@@ -189,7 +222,8 @@ public sealed class GroupQuantizedWeight : IWeight
     {
         if (count != needed)
         {
-            throw new ShapeMismatchException($"Quantised weight {Shape}, {Format}: needs {needed} {what}, got {count}.");
+            throw new ShapeMismatchException(
+                $"Quantised weight {Shape}, {Format}: needs {needed} {what}, got {count}.");
         }
     }
 }

@@ -2,13 +2,17 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine;
 
-/// <summary>Whole numbers on a device that ops index with: token ids, class labels. The host's copy serves the range checks.</summary>
+/// <summary>
+/// Whole numbers on a device that ops index with: token ids, class labels. The host's copy serves
+/// the range checks.
+/// </summary>
 public class Indices : IDisposable
 {
     private readonly int[] values;
 
     /// <summary>Uploads the numbers.</summary>
-    /// <param name="values">Each ≥ 0.</param> <param name="backend">Where to put them; default <see cref="Device.Default"/>.</param>
+    /// <param name="values">Each ≥ 0.</param>
+    /// <param name="backend">Where to put them; default <see cref="Device.Default"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is negative.</exception>
     public Indices(ReadOnlySpan<int> values, IBackend? backend = null)
     {
@@ -48,7 +52,8 @@ public class Indices : IDisposable
         if (Largest >= size)
         {
             var at = Array.IndexOf(values, Largest);
-            throw new ArgumentOutOfRangeException("indices", $"{op}: index {Largest} at position {at} is outside [0, {size}), the {what}.");
+            throw new ArgumentOutOfRangeException("indices",
+                $"{op}: index {Largest} at position {at} is outside [0, {size}), the {what}.");
         }
     }
 
@@ -60,11 +65,17 @@ public class Indices : IDisposable
     }
 }
 
-/// <summary>Where each sequence of a packed batch begins: sequence s has the rows offsets[s] … offsets[s+1]−1 of one [tokens, hidden] matrix.</summary>
+/// <summary>
+/// Where each sequence of a packed batch begins: sequence s has the rows offsets[s] …
+/// offsets[s+1]−1 of one [tokens, hidden] matrix.
+/// </summary>
 public sealed class SequenceOffsets : Indices
 {
     /// <summary>Uploads the offsets.</summary>
-    /// <param name="offsets">[sequences + 1]: 0, then strictly rising, up to the number of tokens.</param> <param name="backend">Where to put them.</param>
+    /// <param name="offsets">
+    /// [sequences + 1]: 0, then strictly rising, up to the number of tokens.
+    /// </param>
+    /// <param name="backend">Where to put them.</param>
     /// <exception cref="ArgumentException">They do not start at 0 or do not rise.</exception>
     public SequenceOffsets(ReadOnlySpan<int> offsets, IBackend? backend = null) : base(Checked(offsets), backend)
     {
@@ -87,14 +98,16 @@ public sealed class SequenceOffsets : Indices
     {
         if (offsets.Length < 2 || offsets[0] != 0)
         {
-            throw new ArgumentException($"Offsets of a packed batch are 0 followed by the end of each sequence, got [{string.Join(", ", offsets.ToArray().Take(8))}].", nameof(offsets));
+            throw new ArgumentException("Offsets of a packed batch are 0 followed by the end of each sequence, got "
+                + $"[{string.Join(", ", offsets.ToArray().Take(8))}].", nameof(offsets));
         }
         for (var s = 1; s < offsets.Length; s++)
         {
             var length = offsets[s] - offsets[s - 1];
             if (length <= 0)
             {
-                throw new ArgumentException($"Sequence {s - 1} of the packed batch has {length} tokens (offsets {offsets[s - 1]} to {offsets[s]}); every sequence needs at least one.", nameof(offsets));
+                throw new ArgumentException($"Sequence {s - 1} of the packed batch has {length} tokens (offsets "
+                    + $"{offsets[s - 1]} to {offsets[s]}); every sequence needs at least one.", nameof(offsets));
             }
         }
         return offsets;

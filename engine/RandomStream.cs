@@ -3,10 +3,12 @@ using LoraScratch.Kernels.Functions;
 namespace LoraScratch.Engine;
 
 /// <summary>
-/// Reproducible random numbers from Philox: the whole state is (<see cref="Seed"/>, <see cref="Position"/>), so a checkpoint can store it and two streams
-/// with different seeds never share a number sequence.
+/// Reproducible random numbers from Philox: the whole state is (<see cref="Seed"/>,
+/// <see cref="Position"/>), so a checkpoint can store it and two streams with different seeds never
+/// share a number sequence.
 /// </summary>
-/// <param name="seed">Names the stream.</param> <param name="position">Words drawn so far.</param>
+/// <param name="seed">Names the stream.</param>
+/// <param name="position">Words drawn so far.</param>
 public sealed class RandomStream(ulong seed, ulong position = 0)
 {
     /// <summary>Names the stream.</summary>
@@ -15,8 +17,12 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
     /// <summary>How many 32-bit words were drawn.</summary>
     public ulong Position { get; private set; } = position;
 
-    /// <summary>Goes on from a saved state, or starts another stream: everything that shares this object follows.</summary>
-    /// <param name="seed">Names the stream.</param> <param name="position">Words drawn so far.</param>
+    /// <summary>
+    /// Goes on from a saved state, or starts another stream: everything that shares this object
+    /// follows.
+    /// </summary>
+    /// <param name="seed">Names the stream.</param>
+    /// <param name="position">Words drawn so far.</param>
     public void Restore(ulong seed, ulong position = 0) => (Seed, Position) = (seed, position);
 
     /// <summary>The next 32 random bits.</summary>
@@ -51,10 +57,12 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
     }
 
     /// <summary>Fills with uniform numbers in [−bound, bound).</summary>
-    public float[] Uniform(int count, float bound) => Draw(count, 1, (seed, position) => (2 * UniformAt(seed, position) - 1) * bound);
+    public float[] Uniform(int count, float bound) =>
+        Draw(count, 1, (seed, position) => (2 * UniformAt(seed, position) - 1) * bound);
 
     /// <summary>Fills with normal numbers of mean 0.</summary>
-    public float[] Normal(int count, float standardDeviation) => Draw(count, 2, (seed, position) => NormalAt(seed, position) * standardDeviation);
+    public float[] Normal(int count, float standardDeviation) =>
+        Draw(count, 2, (seed, position) => NormalAt(seed, position) * standardDeviation);
 
     private static float UniformAt(ulong seed, ulong position) => (Philox.Word(seed, position) >> 8) * (1f / (1 << 24));
 
@@ -66,7 +74,9 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
         return (float)(radius * Math.Cos(angle));
     }
 
-    /// <summary>Two neighbouring words of a stream, which as a rule lie in one block of four.</summary>
+    /// <summary>
+    /// Two neighbouring words of a stream, which as a rule lie in one block of four.
+    /// </summary>
     private static (uint First, uint Second) Words(ulong seed, ulong position)
     {
         var (x, y, z, w) = Philox.Block(seed, position >> 2);
@@ -79,7 +89,10 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
         };
     }
 
-    /// <summary>Numbers that each depend on nothing but their place in the stream, so that all cores can draw at once: a model has 10⁸ of them.</summary>
+    /// <summary>
+    /// Numbers that each depend on nothing but their place in the stream, so that all cores can
+    /// draw at once: a model has 10⁸ of them.
+    /// </summary>
     private float[] Draw(int count, uint wordsEach, Func<ulong, ulong, float> valueAt)
     {
         const int chunk = 1 << 15;

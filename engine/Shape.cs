@@ -2,13 +2,18 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace LoraScratch.Engine;
 
-/// <summary>The sizes of a tensor's dimensions, outermost first: [batch, rows, columns]. [] is a single number.</summary>
+/// <summary>
+/// The sizes of a tensor's dimensions, outermost first: [batch, rows, columns]. [] is a single
+/// number.
+/// </summary>
 public sealed class Shape : IEquatable<Shape>
 {
     private readonly int[] sizes;
 
     /// <summary>A shape of the given sizes, each ≥ 0.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">A size is negative, or there would be more than 2³¹−1 elements.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// A size is negative, or there would be more than 2³¹−1 elements.
+    /// </exception>
     public Shape(params ReadOnlySpan<int> sizes)
     {
         this.sizes = sizes.ToArray();
@@ -19,7 +24,8 @@ public sealed class Shape : IEquatable<Shape>
             count *= size;
             if (count > int.MaxValue)
             {
-                throw new ArgumentOutOfRangeException(nameof(sizes), $"A tensor of shape {this} has more than {int.MaxValue} elements; split it.");
+                throw new ArgumentOutOfRangeException(nameof(sizes),
+                    $"A tensor of shape {this} has more than {int.MaxValue} elements; split it.");
             }
         }
         Count = (int)count;
@@ -40,7 +46,10 @@ public sealed class Shape : IEquatable<Shape>
     /// <summary>The sizes, outermost first.</summary>
     public ReadOnlySpan<int> Sizes => sizes;
 
-    /// <summary>Size of the innermost dimension: the columns of the tensor seen as a matrix (1 for a single number).</summary>
+    /// <summary>
+    /// Size of the innermost dimension: the columns of the tensor seen as a matrix (1 for a single
+    /// number).
+    /// </summary>
     public int Columns => sizes.Length == 0 ? 1 : sizes[^1];
 
     /// <summary>Product of all other sizes: the rows of the tensor seen as a matrix.</summary>
@@ -57,7 +66,10 @@ public sealed class Shape : IEquatable<Shape>
         }
     }
 
-    /// <summary>The same leading dimensions with another innermost size: what a product with a [Columns, columns] matrix has.</summary>
+    /// <summary>
+    /// The same leading dimensions with another innermost size: what a product with a [Columns,
+    /// columns] matrix has.
+    /// </summary>
     public Shape WithColumns(int columns)
     {
         if (sizes.Length > 0 && columns == Columns)
@@ -71,7 +83,8 @@ public sealed class Shape : IEquatable<Shape>
     }
 
     /// <inheritdoc/>
-    public bool Equals([NotNullWhen(true)] Shape? other) => other is not null && sizes.AsSpan().SequenceEqual(other.sizes);
+    public bool Equals([NotNullWhen(true)] Shape? other) =>
+        other is not null && sizes.AsSpan().SequenceEqual(other.sizes);
 
     /// <inheritdoc/>
     public override bool Equals(object? other) => Equals(other as Shape);
@@ -88,26 +101,36 @@ public sealed class Shape : IEquatable<Shape>
     /// <summary>"[3, 5]"</summary>
     public override string ToString() => $"[{string.Join(", ", sizes)}]";
 
-    /// <summary>Throws where two inputs of an op that must agree in shape and device do not.</summary>
+    /// <summary>
+    /// Throws where two inputs of an op that must agree in shape and device do not.
+    /// </summary>
     internal static void RequireEqual(string op, string nameA, Tensor a, string nameB, Tensor b)
     {
         if (a.Shape != b.Shape)
         {
-            throw new ShapeMismatchException($"{op}: {nameA} {a.Shape} and {nameB} {b.Shape} must have the same shape; the engine does not broadcast.");
+            throw new ShapeMismatchException($"{op}: {nameA} {a.Shape} and {nameB} {b.Shape} must have the same "
+                + "shape; the engine does not broadcast.");
         }
         Device.RequireSame(op, nameA, a.Backend, nameB, b.Backend);
     }
 
-    /// <summary>Throws where a row vector does not have one element for each column of x, or is on another device.</summary>
+    /// <summary>
+    /// Throws where a row vector does not have one element for each column of x, or is on another
+    /// device.
+    /// </summary>
     internal static void RequireRowVector(string op, Tensor x, string name, Tensor vector)
     {
         if (vector.Shape.Rank != 1 || vector.Shape.Count != x.Shape.Columns)
         {
-            throw new ShapeMismatchException($"{op}: x {x.Shape} needs {name} of shape [{x.Shape.Columns}], got {vector.Shape}.");
+            throw new ShapeMismatchException(
+                $"{op}: x {x.Shape} needs {name} of shape [{x.Shape.Columns}], got {vector.Shape}.");
         }
         Device.RequireSame(op, "x", x.Backend, name, vector.Backend);
     }
 }
 
-/// <summary>Inputs whose shapes do not fit the op; the message names the op, each input with its shape, and the clash.</summary>
+/// <summary>
+/// Inputs whose shapes do not fit the op; the message names the op, each input with its shape, and
+/// the clash.
+/// </summary>
 public sealed class ShapeMismatchException(string message) : ArgumentException(message);

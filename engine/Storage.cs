@@ -3,10 +3,14 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Engine;
 
 /// <summary>
-/// The memory of one or more tensors: taken when it is first asked for, given back to the pool when the last holder (a tensor's owner, or a recorded gradient) lets go. A weight that is replaced
-/// before anybody looked at it, as a quantised checkpoint replaces those of a new model, has taken none. Any thread may hold it and let go of it: a frozen weight stands in the graphs of all.
+/// The memory of one or more tensors: taken when it is first asked for, given back to the pool when
+/// the last holder (a tensor's owner, or a recorded gradient) lets go. A weight that is replaced
+/// before anybody looked at it, as a quantised checkpoint replaces those of a new model, has taken
+/// none. Any thread may hold it and let go of it: a frozen weight stands in the graphs of all.
 /// </summary>
-/// <param name="backend">Where it lies.</param> <param name="length">Elements.</param> <param name="initially">What they are at first; null: undefined.</param>
+/// <param name="backend">Where it lies.</param>
+/// <param name="length">Elements.</param>
+/// <param name="initially">What they are at first; null: undefined.</param>
 internal sealed class Storage(IBackend backend, int length, float? initially = null)
 {
     private volatile DeviceBuffer<float>? buffer;

@@ -6,14 +6,17 @@ namespace LoraScratch.Engine;
 /// <summary>
 /// A dense float32 array on a device, and a node of the autograd graph.
 /// <para>
-/// <b>Lifetime.</b> The memory of a tensor goes back to the backend's pool when nobody needs it: neither its owner nor a gradient that was recorded
-/// with it. What an op computes is owned by the innermost <see cref="TensorScope"/>, and by the graph: <see cref="Backward"/> frees every
-/// intermediate tensor it passes, unless <see cref="Keep"/> was called on it. What you create (with From or Zeros)
-/// lives until you dispose it. <see cref="Dispose"/> only says that you are done: the value stays readable as long as the graph needs it.
+/// <b>Lifetime.</b> The memory of a tensor goes back to the backend's pool when nobody needs it:
+/// neither its owner nor a gradient that was recorded with it. What an op computes is owned by the
+/// innermost <see cref="TensorScope"/>, and by the graph: <see cref="Backward"/> frees every
+/// intermediate tensor it passes, unless <see cref="Keep"/> was called on it. What you create (with
+/// From or Zeros) lives until you dispose it. <see cref="Dispose"/> only says that you are done:
+/// the value stays readable as long as the graph needs it.
 /// </para>
 /// <para>
-/// <b>Threads.</b> Any number of threads may compute with the same tensors, each with its own scopes and its own graph. What changes a tensor
-/// (<see cref="Set"/>, an optimizer, <see cref="Backward"/> adding to its gradient) is for one thread at a time.
+/// <b>Threads.</b> Any number of threads may compute with the same tensors, each with its own
+/// scopes and its own graph. What changes a tensor (<see cref="Set"/>, an optimizer,
+/// <see cref="Backward"/> adding to its gradient) is for one thread at a time.
 /// </para>
 /// </summary>
 public class Tensor : IDisposable
@@ -42,24 +45,34 @@ public class Tensor : IDisposable
     public Matrix Matrix => new(Data, Shape.Rows, Shape.Columns);
 
     /// <summary>
-    /// True when Backward computes a gradient for this tensor: set by hand on leaves (parameters, inputs), and true for every op result that depends on
-    /// such a leaf and was computed outside <see cref="NoGradient"/>.
+    /// True when Backward computes a gradient for this tensor: set by hand on leaves (parameters,
+    /// inputs), and true for every op result that depends on such a leaf and was computed outside
+    /// <see cref="NoGradient"/>.
     /// </summary>
     public bool RequiresGradient { get; internal set; }
 
-    /// <summary>d(loss)/d(this), summed over all Backward calls since <see cref="ZeroGradient"/>; null when there is none (always null on a frozen tensor).</summary>
+    /// <summary>
+    /// d(loss)/d(this), summed over all Backward calls since <see cref="ZeroGradient"/>; null when
+    /// there is none (always null on a frozen tensor).
+    /// </summary>
     public Tensor? Gradient { get; internal set; }
 
     /// <summary>Name of the op that computed it; null for a leaf.</summary>
     public string? Operation { get; private init; }
 
-    /// <summary>The first of the edges to its inputs, while the graph lives; null for a leaf or a result outside the graph.</summary>
+    /// <summary>
+    /// The first of the edges to its inputs, while the graph lives; null for a leaf or a result
+    /// outside the graph.
+    /// </summary>
     internal Edge? Edges { get; private set; }
 
     /// <summary>True once Backward has passed and taken the edges away.</summary>
     internal bool IsGraphFreed { get; private set; }
 
-    /// <summary>The number of the last backward pass that met this tensor; negative once that pass has all its inputs in order.</summary>
+    /// <summary>
+    /// The number of the last backward pass that met this tensor; negative once that pass has all
+    /// its inputs in order.
+    /// </summary>
     internal long VisitedBy { get; set; }
 
     internal bool IsKept { get; private set; }
@@ -70,14 +83,20 @@ public class Tensor : IDisposable
     // ---------------------------------------------------------------- creation
 
     /// <summary>A leaf with the given values.</summary>
-    /// <param name="values">Row-major, as many as the shape has elements.</param> <param name="shape">Sizes.</param>
-    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param> <param name="requiresGradient">True: Backward fills <see cref="Gradient"/>.</param>
-    /// <exception cref="ShapeMismatchException">The number of values is not the shape's.</exception>
-    public static Tensor From(ReadOnlySpan<float> values, Shape shape, IBackend? backend = null, bool requiresGradient = false)
+    /// <param name="values">Row-major, as many as the shape has elements.</param>
+    /// <param name="shape">Sizes.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <param name="requiresGradient">True: Backward fills <see cref="Gradient"/>.</param>
+    /// <exception cref="ShapeMismatchException">
+    /// The number of values is not the shape's.
+    /// </exception>
+    public static Tensor From(ReadOnlySpan<float> values, Shape shape, IBackend? backend = null,
+        bool requiresGradient = false)
     {
         if (values.Length != shape.Count)
         {
-            throw new ShapeMismatchException($"Tensor.From: shape {shape} holds {shape.Count} values, got {values.Length}.");
+            throw new ShapeMismatchException(
+                $"Tensor.From: shape {shape} holds {shape.Count} values, got {values.Length}.");
         }
         var tensor = Empty(shape, backend, requiresGradient);
         tensor.Backend.Upload(tensor.Data, values);
@@ -101,13 +120,17 @@ public class Tensor : IDisposable
     }
 
     /// <summary>A leaf with undefined contents.</summary>
-    internal static Tensor Empty(Shape shape, IBackend? backend = null, bool requiresGradient = false) => new(shape, new Storage(backend ?? Device.Default, shape.Count), requiresGradient);
+    internal static Tensor Empty(Shape shape, IBackend? backend = null, bool requiresGradient = false) =>
+        new(shape, new Storage(backend ?? Device.Default, shape.Count), requiresGradient);
 
     /// <summary>
-    /// The tensor that an op is about to compute: undefined contents, owned by the innermost <see cref="TensorScope"/>. An op fills it through its backend and
-    /// then calls GradientFor once for each input.
+    /// The tensor that an op is about to compute: undefined contents, owned by the innermost
+    /// <see cref="TensorScope"/>. An op fills it through its backend and then calls GradientFor
+    /// once for each input.
     /// </summary>
-    /// <param name="shape">Sizes.</param> <param name="backend">Device of the inputs.</param> <param name="operation">Name of the op: the calling method.</param>
+    /// <param name="shape">Sizes.</param>
+    /// <param name="backend">Device of the inputs.</param>
+    /// <param name="operation">Name of the op: the calling method.</param>
     public static Tensor Result(Shape shape, IBackend backend, [CallerMemberName] string operation = "") =>
         TensorScope.Own(new Tensor(shape, new Storage(backend, shape.Count)) { Operation = operation });
 
@@ -116,7 +139,8 @@ public class Tensor : IDisposable
         TensorScope.Own(ShareStorage(shape, operation));
 
     /// <summary>Another tensor over the same memory, owned by the caller.</summary>
-    internal Tensor ShareStorage(Shape shape, string operation = "") => new(shape, HoldStorage()) { Operation = operation };
+    internal Tensor ShareStorage(Shape shape, string operation = "") =>
+        new(shape, HoldStorage()) { Operation = operation };
 
     /// <summary>Whether another tensor, or a recorded gradient, holds the same memory.</summary>
     internal bool SharesStorage => storage.IsShared;
@@ -137,7 +161,8 @@ public class Tensor : IDisposable
     {
         if (Shape.Count != 1)
         {
-            throw new InvalidOperationException($"Item() reads a tensor of one element, this one has shape {Shape}. Use ToArray().");
+            throw new InvalidOperationException(
+                $"Item() reads a tensor of one element, this one has shape {Shape}. Use ToArray().");
         }
         Span<float> value = stackalloc float[1];
         Backend.Download(value, Data);
@@ -145,12 +170,15 @@ public class Tensor : IDisposable
     }
 
     /// <summary>Overwrites the values; the shape stays.</summary>
-    /// <exception cref="ShapeMismatchException">The number of values is not the shape's.</exception>
+    /// <exception cref="ShapeMismatchException">
+    /// The number of values is not the shape's.
+    /// </exception>
     public void Set(ReadOnlySpan<float> values)
     {
         if (values.Length != Shape.Count)
         {
-            throw new ShapeMismatchException($"Tensor.Set: {Description} holds {Shape.Count} values, got {values.Length}.");
+            throw new ShapeMismatchException(
+                $"Tensor.Set: {Description} holds {Shape.Count} values, got {values.Length}.");
         }
         Backend.Upload(Data, values);
     }
@@ -158,15 +186,22 @@ public class Tensor : IDisposable
     // ---------------------------------------------------------------- autograd
 
     /// <summary>
-    /// Records how this op result's gradient dY reaches one input's gradient dX. Call it once per input, in parameter order; it does nothing when the
-    /// input needs no gradient or nothing is recorded (<see cref="NoGradient"/>), so a frozen input costs nothing.
+    /// Records how this op result's gradient dY reaches one input's gradient dX. Call it once per
+    /// input, in parameter order; it does nothing when the input needs no gradient or nothing is
+    /// recorded (<see cref="NoGradient"/>), so a frozen input costs nothing.
     /// </summary>
     /// <param name="input">The input x.</param>
     /// <param name="equation">What the function adds, as a formula: "dX += dY·Wᵀ".</param>
-    /// <param name="gradient">Adds to dX; it runs at most once. It may use ops: they record nothing then, and their results end with the pass.</param>
-    /// <param name="needs">Every tensor whose value the function reads: they are held until it has run.</param>
+    /// <param name="gradient">
+    /// Adds to dX; it runs at most once. It may use ops: they record nothing then, and their
+    /// results end with the pass.
+    /// </param>
+    /// <param name="needs">
+    /// Every tensor whose value the function reads: they are held until it has run.
+    /// </param>
     /// <returns>This tensor.</returns>
-    public Tensor GradientFor(Tensor input, string equation, GradientFunction gradient, params ReadOnlySpan<Tensor> needs)
+    public Tensor GradientFor(Tensor input, string equation, GradientFunction gradient,
+        params ReadOnlySpan<Tensor> needs)
     {
         if (input.RequiresGradient)
         {
@@ -175,11 +210,19 @@ public class Tensor : IDisposable
         return this;
     }
 
-    /// <summary>Records one function for several inputs that share work; see <see cref="GradientFor(Tensor, string, GradientFunction, ReadOnlySpan{Tensor})"/>.</summary>
-    /// <param name="inputs">The inputs; the function is given null for those that need no gradient.</param>
-    /// <param name="equation">What it adds.</param> <param name="gradient">Adds to the gradients; it runs at most once.</param> <param name="needs">Every tensor that it reads.</param>
+    /// <summary>
+    /// Records one function for several inputs that share work; see
+    /// <see cref="GradientFor(Tensor, string, GradientFunction, ReadOnlySpan{Tensor})"/>.
+    /// </summary>
+    /// <param name="inputs">
+    /// The inputs; the function is given null for those that need no gradient.
+    /// </param>
+    /// <param name="equation">What it adds.</param>
+    /// <param name="gradient">Adds to the gradients; it runs at most once.</param>
+    /// <param name="needs">Every tensor that it reads.</param>
     /// <returns>This tensor.</returns>
-    public Tensor GradientFor(ReadOnlySpan<Tensor> inputs, string equation, JointGradientFunction gradient, params ReadOnlySpan<Tensor> needs)
+    public Tensor GradientFor(ReadOnlySpan<Tensor> inputs, string equation, JointGradientFunction gradient,
+        params ReadOnlySpan<Tensor> needs)
     {
         foreach (var input in inputs)
         {
@@ -227,22 +270,35 @@ public class Tensor : IDisposable
     }
 
     /// <summary>
-    /// The chain rule from here to every leaf that requires a gradient: adds d(this)/d(leaf) to each leaf's <see cref="Gradient"/>, then frees the graph.
+    /// The chain rule from here to every leaf that requires a gradient: adds d(this)/d(leaf) to
+    /// each leaf's <see cref="Gradient"/>, then frees the graph.
     /// </summary>
-    /// <param name="upstream">d(loss)/d(this), same shape; may be left out for a tensor of one element, where it is 1.</param>
-    /// <exception cref="InvalidOperationException">Nothing here requires a gradient, or the graph was freed by an earlier call.</exception>
+    /// <param name="upstream">
+    /// d(loss)/d(this), same shape; may be left out for a tensor of one element, where it is 1.
+    /// </param>
+    /// <exception cref="InvalidOperationException">
+    /// Nothing here requires a gradient, or the graph was freed by an earlier call.
+    /// </exception>
     public void Backward(Tensor? upstream = null) => Backpropagation.Run(this, upstream);
 
     /// <summary>
-    /// What <see cref="Backward"/> would run from here, a line per gradient in that order: "MatMul [3, 5]: dX += dY·Wᵀ → leaf [3, 4]". Frozen inputs have none.
+    /// What <see cref="Backward"/> would run from here, a line per gradient in that order: "MatMul
+    /// [3, 5]: dX += dY·Wᵀ → leaf [3, 4]". Frozen inputs have none.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Part of the graph was freed by an earlier Backward.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Part of the graph was freed by an earlier Backward.
+    /// </exception>
     public string BackwardPlan() => Backpropagation.Describe(this);
 
-    /// <summary>The same values outside the graph: gradients stop here. Shares the memory.</summary>
+    /// <summary>
+    /// The same values outside the graph: gradients stop here. Shares the memory.
+    /// </summary>
     public Tensor Detach() => View(Shape);
 
-    /// <summary>Keeps the value readable after Backward and after the <see cref="TensorScope"/> ends; you dispose it then.</summary>
+    /// <summary>
+    /// Keeps the value readable after Backward and after the <see cref="TensorScope"/> ends; you
+    /// dispose it then.
+    /// </summary>
     /// <returns>This tensor.</returns>
     public Tensor Keep()
     {
@@ -262,7 +318,8 @@ public class Tensor : IDisposable
     internal Storage HoldStorage() => storage.TryRetain() ? storage : throw Freed();
 
     private ObjectDisposedException Freed() => new(Operation ?? nameof(Tensor),
-        $"The value of this tensor ({Description}) went back to the memory pool: Backward() frees the intermediate values of its graph, a TensorScope what was computed in it. " +
+        $"The value of this tensor ({Description}) went back to the memory pool: Backward() frees the intermediate "
+            + "values of its graph, a TensorScope what was computed in it. " +
         "Read it before, or call Keep() on it; a gradient function names what it reads in `needs`.");
 
     /// <inheritdoc/>
@@ -283,7 +340,9 @@ public class Tensor : IDisposable
             return $"{Description} (freed)";
         }
         var values = ToArray();
-        var shown = string.Join(", ", values.Take(8).Select(value => value.ToString("G5", System.Globalization.CultureInfo.InvariantCulture)));
-        return $"{Description} [{shown}{(values.Length > 8 ? ", …" : "")}]{(RequiresGradient ? " requires gradient" : "")}";
+        var shown = string.Join(", ",
+            values.Take(8).Select(value => value.ToString("G5", System.Globalization.CultureInfo.InvariantCulture)));
+        return $"{Description} "
+            + $"[{shown}{(values.Length > 8 ? ", …" : "")}]{(RequiresGradient ? " requires gradient" : "")}";
     }
 }

@@ -1,10 +1,11 @@
 namespace LoraScratch.Engine;
 
 /// <summary>
-/// Owns what the ops inside it compute, and lets go of it at the end: <c>using var scope = new TensorScope(); … return scope.Return(y);</c>.
-/// Values that a recorded gradient still needs stay until Backward. Every module opens one in its forward pass, so that at most one layer's
-/// intermediate values are alive; open one around a training step or an evaluation loop.
-/// Tensors that you create (leaves, parameters, gradients) are not affected.
+/// Owns what the ops inside it compute, and lets go of it at the end: <c>using var scope = new
+/// TensorScope(); … return scope.Return(y);</c>. Values that a recorded gradient still needs stay
+/// until Backward. Every module opens one in its forward pass, so that at most one layer's
+/// intermediate values are alive; open one around a training step or an evaluation loop. Tensors
+/// that you create (leaves, parameters, gradients) are not affected.
 /// </summary>
 public sealed class TensorScope : IDisposable
 {
@@ -18,7 +19,9 @@ public sealed class TensorScope : IDisposable
     /// <summary>Opens a scope on this thread, inside the one that is open now.</summary>
     public TensorScope() => innermost = this;
 
-    /// <summary>Hands a result to the scope around this one (or to the caller, where there is none).</summary>
+    /// <summary>
+    /// Hands a result to the scope around this one (or to the caller, where there is none).
+    /// </summary>
     /// <returns>The same tensor.</returns>
     public Tensor Return(Tensor result)
     {
@@ -33,8 +36,9 @@ public sealed class TensorScope : IDisposable
     }
 
     /// <summary>
-    /// Lets go of one result before the scope ends, such as the input of a layer once its output is there. Does nothing for a tensor that this scope does
-    /// not own (a leaf, a parameter, the caller's input) or that is kept; a recorded gradient that needs the value still holds it.
+    /// Lets go of one result before the scope ends, such as the input of a layer once its output is
+    /// there. Does nothing for a tensor that this scope does not own (a leaf, a parameter, the
+    /// caller's input) or that is kept; a recorded gradient that needs the value still holds it.
     /// </summary>
     public void Release(Tensor result)
     {
@@ -52,7 +56,9 @@ public sealed class TensorScope : IDisposable
         return result;
     }
 
-    /// <summary>Lets go of everything computed in the scope that was neither returned nor kept.</summary>
+    /// <summary>
+    /// Lets go of everything computed in the scope that was neither returned nor kept.
+    /// </summary>
     /// <exception cref="InvalidOperationException">An inner scope is still open.</exception>
     public void Dispose()
     {
@@ -62,7 +68,8 @@ public sealed class TensorScope : IDisposable
         }
         if (innermost != this)
         {
-            throw new InvalidOperationException("A TensorScope was ended while another one, opened later, is still open (or on another thread). End scopes in the reverse order: use `using`.");
+            throw new InvalidOperationException("A TensorScope was ended while another one, opened later, is still "
+                + "open (or on another thread). End scopes in the reverse order: use `using`.");
         }
         ended = true;
         innermost = outer;

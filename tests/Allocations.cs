@@ -4,8 +4,8 @@ namespace LoraScratch.Tests;
 internal static class Allocations
 {
     /// <summary>
-    /// The least of several measurements of so many runs each, after a first one that warms up: the test platform allocates now and then on threads of
-    /// its own, but not in all of them.
+    /// The least of several measurements of so many runs each, after a first one that warms up: the
+    /// test platform allocates now and then on threads of its own, but not in all of them.
     /// </summary>
     public static long Least(Action action, int times)
     {

@@ -4,23 +4,29 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace LoraScratch.Tests;
 
 /// <summary>
-/// The map of the house: which room may use which. A room is a folder; what a file uses is what the compiler binds its names
-/// to. A new arrow is red: draw it here if it points down, or put the code where it belongs.
+/// The map of the house: which room may use which. A room is a folder; what a file uses is what the
+/// compiler binds its names to. A new arrow is red: draw it here if it points down, or put the code
+/// where it belongs.
 /// </summary>
 public class ArchitectureTests
 {
-    private const string Gpu = "kernels/gpu", Cpu = "kernels/managed/cpu", Kernels = "kernels/managed", Formulas = "kernels/managed/functions";
+    private const string Gpu = "kernels/gpu", Cpu = "kernels/managed/cpu", Kernels = "kernels/managed",
+        Formulas = "kernels/managed/functions";
     private const string Core = "engine", Ops = "engine/ops", Nn = "engine/nn", Optim = "engine/optim";
     private const string Files = "engine/io", Algebra = "engine/linear-algebra";
     private const string Data = "lora/data", Base = "lora/base", Layers = "lora/layers", Adapters = "lora/adapters";
-    private const string Quantization = "lora/quantization", Compression = "lora/compression", Models = "lora/distilbert";
-    private const string Classification = "lora/classification", Training = "lora/training", Experiments = "lora/experiments";
-    private const string Options = "lora/cli/options", Output = "lora/cli/output", Tables = "lora/cli/tables", Charts = "lora/cli/charts";
+    private const string Quantization = "lora/quantization", Compression = "lora/compression",
+        Models = "lora/distilbert";
+    private const string Classification = "lora/classification", Training = "lora/training",
+        Experiments = "lora/experiments";
+    private const string Options = "lora/cli/options", Output = "lora/cli/output", Tables = "lora/cli/tables",
+        Charts = "lora/cli/charts";
     private const string Commands = "lora/cli/commands", Demo = "lora/cli/demo";
 
     /// <summary>
-    /// Every room with the rooms that it uses, each above those that use it: no arrow points down this list, so that there is no
-    /// cycle. Tensor and Backpropagation know each other: engine/autograd is a part of the room engine.
+    /// Every room with the rooms that it uses, each above those that use it: no arrow points down
+    /// this list, so that there is no cycle. Tensor and Backpropagation know each other:
+    /// engine/autograd is a part of the room engine.
     /// </summary>
     private static readonly (string Room, string[] Uses)[] Map =
     [
@@ -43,16 +49,20 @@ public class ArchitectureTests
         (Compression, [Core, Nn, Files, Algebra, Data, Layers, Adapters]),
         (Models, [Core, Ops, Nn, Files, Algebra, Base, Data, Layers, Adapters, Quantization, Compression, Kernels]),
         (Classification, [Core, Nn, Data, Models, Kernels]),
-        (Training, [Core, Ops, Nn, Optim, Files, Data, Layers, Adapters, Quantization, Models, Classification, Kernels]),
+        (Training, [Core, Ops, Nn, Optim, Files, Data, Layers, Adapters, Quantization, Models, Classification,
+            Kernels]),
         (Experiments, [Core, Nn, Files, Data, Layers, Quantization, Models, Classification, Training]),
         (Output, [Core, Data, Classification, Training, Experiments]),
         (Charts, []),
         (Tables, [Quantization, Training, Experiments, Output, Charts]),
-        (Options, [Core, Nn, Files, Data, Layers, Adapters, Quantization, Models, Classification, Training, Experiments, Output,
+        (Options, [Core, Nn, Files, Data, Layers, Adapters, Quantization, Models, Classification, Training, Experiments,
+            Output,
             Kernels, Cpu, Gpu]),
-        (Commands, [Core, Nn, Files, Algebra, Data, Layers, Adapters, Quantization, Compression, Models, Classification, Training,
+        (Commands, [Core, Nn, Files, Algebra, Data, Layers, Adapters, Quantization, Compression, Models, Classification,
+            Training,
             Experiments, Options, Output, Tables, Kernels, Cpu, Gpu]),
-        (Demo, [Core, Nn, Files, Data, Layers, Adapters, Models, Classification, Training, Options, Output, Tables, Charts, Kernels]),
+        (Demo, [Core, Nn, Files, Data, Layers, Adapters, Models, Classification, Training, Options, Output, Tables,
+            Charts, Kernels]),
         ("lora/cli", [Core, Nn, Options, Output, Commands, Demo, Kernels]),
     ];
 
@@ -61,10 +71,12 @@ public class ArchitectureTests
     {
         var rooms = Map.Select(entry => entry.Room).ToList();
         Assert.That(Map.SelectMany(entry => entry.Uses.Where(used => rooms.IndexOf(used) >= rooms.IndexOf(entry.Room)
-            || rooms.IndexOf(used) < 0).Select(used => $"{entry.Room} uses {used}")), Is.Empty, "the map has an arrow that points down");
+            || rooms.IndexOf(used) < 0).Select(used => $"{entry.Room} uses {used}")), Is.Empty,
+            "the map has an arrow that points down");
 
         var allowed = Map.SelectMany(entry => entry.Uses.Select(used => (entry.Room, used))).ToHashSet();
-        var found = Arrows().GroupBy(arrow => (arrow.From, arrow.To)).ToDictionary(group => group.Key, group => group.First().Where);
+        var found = Arrows().GroupBy(arrow => (arrow.From, arrow.To))
+            .ToDictionary(group => group.Key, group => group.First().Where);
         Assert.Multiple(() =>
         {
             foreach (var ((from, to), where) in found.Where(entry => !allowed.Contains(entry.Key)))
@@ -93,15 +105,18 @@ public class ArchitectureTests
                         continue;
                     }
                     var line = name.GetLocation().GetLineSpan().StartLinePosition.Line + 1;
-                    yield return (from, Room(file), $"{Path.GetFileName(tree.FilePath)}:{line} {name.Identifier.ValueText}");
+                    yield return (from, Room(file),
+                        $"{Path.GetFileName(tree.FilePath)}:{line} {name.Identifier.ValueText}");
                 }
             }
         }
     }
 
     private static string? DeclaredIn(ISymbol symbol) =>
-        symbol.OriginalDefinition.DeclaringSyntaxReferences.Select(reference => reference.SyntaxTree.FilePath).FirstOrDefault(path => path.Length > 0);
+        symbol.OriginalDefinition.DeclaringSyntaxReferences.Select(reference => reference.SyntaxTree.FilePath)
+        .FirstOrDefault(path => path.Length > 0);
 
     private static string Room(string file) =>
-        Path.GetDirectoryName(SourceCode.Relative(file))!.Replace('\\', '/').Replace("engine/autograd", Core, StringComparison.Ordinal);
+        Path.GetDirectoryName(SourceCode.Relative(file))!.Replace('\\', '/')
+        .Replace("engine/autograd", Core, StringComparison.Ordinal);
 }

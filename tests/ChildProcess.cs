@@ -5,13 +5,18 @@ using System.Text.RegularExpressions;
 namespace LoraScratch.Tests;
 
 /// <summary>
-/// Runs tests of this assembly once more in a process of its own: what the runtime decides when it starts, such as the instruction sets that it may
-/// use, can only be changed there.
+/// Runs tests of this assembly once more in a process of its own: what the runtime decides when it
+/// starts, such as the instruction sets that it may use, can only be changed there.
 /// </summary>
 internal static partial class ChildProcess
 {
-    /// <summary>Runs the tests that a filter names, with these environment variables, and fails unless there are some and all pass.</summary>
-    /// <param name="filter">As <c>dotnet test --filter</c> takes it, such as "FullyQualifiedName~MatMulTests".</param>
+    /// <summary>
+    /// Runs the tests that a filter names, with these environment variables, and fails unless there
+    /// are some and all pass.
+    /// </summary>
+    /// <param name="filter">
+    /// As <c>dotnet test --filter</c> takes it, such as "FullyQualifiedName~MatMulTests".
+    /// </param>
     /// <param name="environment">Variables to set.</param>
     public static void RunTests(string filter, params (string Name, string Value)[] environment)
     {
@@ -37,7 +42,8 @@ internal static partial class ChildProcess
     /// <summary>The dotnet command that runs this process.</summary>
     public static string Host =>
         Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
-        ?? (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet");
+        ?? (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
+            ? Environment.ProcessPath! : "dotnet");
 
     [GeneratedRegex(@"Passed:\s+(\d+)")]
     private static partial Regex PassedCount();

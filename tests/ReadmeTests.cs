@@ -9,13 +9,15 @@ using LoraScratch.Lora;
 namespace LoraScratch.Tests;
 
 /// <summary>
-/// Every C# example of the README stands in a test below and runs there; every command line of the README is one that the program takes.
+/// Every C# example of the README stands in a test below and runs there; every command line of the
+/// README is one that the program takes.
 /// </summary>
 public sealed partial class ReadmeTests
 {
     private static readonly string Readme = File.ReadAllText(Path.Combine(RepositoryRoot(), "README.md"));
 
-    private static string RepositoryRoot([CallerFilePath] string thisFile = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(thisFile)!, ".."));
+    private static string RepositoryRoot([CallerFilePath] string thisFile = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(thisFile)!, ".."));
 
     [Test]
     public void A_perceptron_of_two_layers_learns_through_LoRA_alone()
@@ -25,12 +27,14 @@ public sealed partial class ReadmeTests
         using var labels = new Indices([.. x.ToArray().Chunk(8).Select(row => row[0] > row[1] ? 1 : 0)]);
 
         var model = new Sequential(new Linear(8, 32, random), new Relu(), new Linear(32, 2, random));
-        model.ReplaceLinearWithLoRA(rank: 4, alpha: 8, random);      // W and b are frozen; A is drawn, B is zero: nothing changes yet
+        // W and b are frozen; A is drawn, B is zero: nothing changes yet
+        model.ReplaceLinearWithLoRA(rank: 4, alpha: 8, random);
 
         using var optimizer = new AdamW(model.TrainableParameters(), learningRate: 1e-2f);
         for (var step = 0; step < 100; step++)
         {
-            using var scope = new TensorScope();                     // what is computed in it goes back to the memory pool at its end
+            // what is computed in it goes back to the memory pool at its end
+            using var scope = new TensorScope();
             var loss = model.Forward(x).CrossEntropy(labels);
             loss.Backward();
             optimizer.Step();
@@ -41,7 +45,8 @@ public sealed partial class ReadmeTests
 
         using var end = new TensorScope();
         Assert.That(model.Forward(x).CrossEntropy(labels).Item(), Is.LessThan(0.2f));
-        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count), Is.EqualTo(4 * (8 + 32) + 4 * (32 + 2)));
+        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count),
+            Is.EqualTo(4 * (8 + 32) + 4 * (32 + 2)));
     }
 
     // An op: its result, and one line per input that adds to that input's gradient.
@@ -74,14 +79,17 @@ public sealed partial class ReadmeTests
         Assert.That(examples, Is.Not.Empty);
         foreach (var example in examples)
         {
-            Assert.That(source, Does.Contain(Lines(example)), "an example of the README is not run by a test: copy it from here");
+            Assert.That(source, Does.Contain(Lines(example)),
+                "an example of the README is not run by a test: copy it from here");
         }
     }
 
     [Test]
     public void Every_command_line_of_the_readme_is_understood()
     {
-        var commands = Blocks("sh").SelectMany(block => block.Split('\n')).Select(line => CommandLineOfLora().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value).ToList();
+        var commands = Blocks("sh").SelectMany(block => block.Split('\n'))
+            .Select(line => CommandLineOfLora().Match(line)).Where(match => match.Success)
+            .Select(match => match.Groups[1].Value).ToList();
         Assert.That(commands, Has.Count.GreaterThan(3));
         foreach (var command in commands)
         {
@@ -91,10 +99,13 @@ public sealed partial class ReadmeTests
     }
 
     /// <summary>The words of a command line; quotes hold words together.</summary>
-    private static string[] Split(string command) => [.. Regex.Matches(command, "\"([^\"]*)\"|(\\S+)").Select(match => match.Groups[1].Success ? match.Groups[1].Value : match.Groups[2].Value)];
+    private static string[] Split(string command) =>
+        [.. Regex.Matches(command, "\"([^\"]*)\"|(\\S+)")
+            .Select(match => match.Groups[1].Success ? match.Groups[1].Value : match.Groups[2].Value)];
 
     private static List<string> Blocks(string language) =>
-        [.. Regex.Matches(Readme, $"^```{language}\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline).Select(match => match.Groups[1].Value.TrimEnd())];
+        [.. Regex.Matches(Readme, $"^```{language}\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline)
+            .Select(match => match.Groups[1].Value.TrimEnd())];
 
     /// <summary>Without indentation, so that an example may stand anywhere.</summary>
     private static string Lines(string text) => string.Join('\n', text.Split('\n').Select(line => line.Trim()));

@@ -5,7 +5,9 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace LoraScratch.Tests;
 
-/// <summary>The source of the product as the compiler sees it: what tests about the code itself ask.</summary>
+/// <summary>
+/// The source of the product as the compiler sees it: what tests about the code itself ask.
+/// </summary>
 internal static class SourceCode
 {
     private static readonly string[] Projects =
@@ -37,18 +39,23 @@ internal static class SourceCode
     {
         var folders = Projects.Select(project => Path.GetDirectoryName(project)!.Replace('\\', '/')).ToList();
         var platform = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
-            .Where(file => !Path.GetFileName(file).StartsWith("LoraScratch.", StringComparison.Ordinal) && Path.GetFileName(file) != "lora.dll")
+            .Where(file => !Path.GetFileName(file).StartsWith("LoraScratch.", StringComparison.Ordinal)
+                && Path.GetFileName(file) != "lora.dll")
             .Select(MetadataReference (file) => MetadataReference.CreateFromFile(file)).ToList();
         var done = new List<CSharpCompilation>();
         foreach (var (project, folder) in Projects.Zip(folders))
         {
             var description = XDocument.Load(Path.Combine(Root, project));
             var inner = folders.Where(other => other.StartsWith($"{folder}/", StringComparison.Ordinal)).ToList();
-            var files = Files(folder).Where(file => !inner.Exists(other => Relative(file).StartsWith($"{other}/", StringComparison.Ordinal)));
-            var trees = files.Select(file => Parse(File.ReadAllText(file), file)).Append(Parse(ImplicitCode(description), ""));
+            var files = Files(folder)
+                .Where(file => !inner.Exists(other => Relative(file)
+                    .StartsWith($"{other}/", StringComparison.Ordinal)));
+            var trees = files.Select(file => Parse(File.ReadAllText(file), file))
+                .Append(Parse(ImplicitCode(description), ""));
             done.Add(CSharpCompilation.Create(description.Descendants("AssemblyName").Single().Value, trees,
                 [.. platform, .. done.Select(other => other.ToMetadataReference())],
-                new CSharpCompilationOptions(OutputKind.ConsoleApplication, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable)));
+                new CSharpCompilationOptions(OutputKind.ConsoleApplication, allowUnsafe: true,
+                    nullableContextOptions: NullableContextOptions.Enable)));
         }
         return [.. done];
     }
@@ -56,12 +63,16 @@ internal static class SourceCode
     private static SyntaxTree Parse(string text, string path) =>
         CSharpSyntaxTree.ParseText(text, new CSharpParseOptions(LanguageVersion.Preview), path);
 
-    /// <summary>What the build adds: the usings of every file, and who may see the internals.</summary>
+    /// <summary>
+    /// What the build adds: the usings of every file, and who may see the internals.
+    /// </summary>
     private static string ImplicitCode(XDocument project) =>
-        string.Concat(new[] { "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Threading", "System.Threading.Tasks" }
+        string.Concat(new[] { "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Threading",
+            "System.Threading.Tasks" }
             .Select(name => $"global using global::{name};\n"))
         + string.Concat(project.Descendants("InternalsVisibleTo").Select(friend =>
-            $"[assembly: System.Runtime.CompilerServices.InternalsVisibleTo(\"{friend.Attribute("Include")!.Value}\")]\n"));
+            "[assembly: "
+                + $"System.Runtime.CompilerServices.InternalsVisibleTo(\"{friend.Attribute("Include")!.Value}\")]\n"));
 
     private static string ThisFile([CallerFilePath] string path = "") => path;
 }

@@ -1,8 +1,10 @@
 namespace LoraScratch.Engine;
 
 /// <summary>
-/// Reverse-mode differentiation. The ops recorded a graph: every result knows, for each input, a function that adds (dY · ∂Y/∂X) to dX. The chain rule is
-/// then a walk from the loss back to the leaves, in an order in which each result comes before its inputs, so that dY is complete when it is used.
+/// Reverse-mode differentiation. The ops recorded a graph: every result knows, for each input, a
+/// function that adds (dY · ∂Y/∂X) to dX. The chain rule is then a walk from the loss back to the
+/// leaves, in an order in which each result comes before its inputs, so that dY is complete when it
+/// is used.
 /// </summary>
 internal static class Backpropagation
 {
@@ -12,9 +14,11 @@ internal static class Backpropagation
     {
         Check(root, upstream);
         var order = InputsFirst(root);
-        using var noSecondGraph = new NoGradient();                         // gradient functions may use ops themselves:
+        // gradient functions may use ops themselves:
+        using var noSecondGraph = new NoGradient();
         using var scope = new TensorScope();                                // what those compute ends here
-        Seed(root, upstream);                                               // d(root)/d(root) = 1, or what the caller says
+        // d(root)/d(root) = 1, or what the caller says
+        Seed(root, upstream);
         for (var i = order.Count - 1; i >= 0; i--)
         {
             var y = order[i];
@@ -37,13 +41,17 @@ internal static class Backpropagation
         {
             for (var edge = order[i].Edges; edge is not null; edge = edge.Next)
             {
-                lines.Add($"{order[i].Description}: {edge.Equation} → {string.Join(", ", edge.Inputs.ToArray().Select(input => input.Description))}");
+                lines.Add($"{order[i].Description}: {edge.Equation} → "
+                    + $"{string.Join(", ", edge.Inputs.ToArray().Select(input => input.Description))}");
             }
         }
         return string.Join('\n', lines);
     }
 
-    /// <summary>All op results that the root depends on, each after its inputs. Iterative: a graph may be deeper than the call stack.</summary>
+    /// <summary>
+    /// All op results that the root depends on, each after its inputs. Iterative: a graph may be
+    /// deeper than the call stack.
+    /// </summary>
     private static List<Tensor> InputsFirst(Tensor root)
     {
         var pass = Interlocked.Increment(ref passes);
@@ -51,7 +59,8 @@ internal static class Backpropagation
         var open = new Stack<Tensor>([root]);
         while (open.TryPeek(out var y))
         {
-            if (y.VisitedBy != pass && y.VisitedBy != -pass)        // met for the first time: its inputs go on top of it
+            // met for the first time: its inputs go on top of it
+            if (y.VisitedBy != pass && y.VisitedBy != -pass)
             {
                 y.VisitedBy = pass;
                 for (var edge = y.Edges; edge is not null; edge = edge.Next)
@@ -80,7 +89,9 @@ internal static class Backpropagation
         return order;
     }
 
-    /// <summary>Gives back the gradient and the value of an intermediate result, and what its edges held.</summary>
+    /// <summary>
+    /// Gives back the gradient and the value of an intermediate result, and what its edges held.
+    /// </summary>
     private static void Free(Tensor y, bool isRoot)
     {
         y.FreeGraph();
@@ -100,18 +111,22 @@ internal static class Backpropagation
         if (root.Edges is null)
         {
             throw new InvalidOperationException(
-                $"Backward: nothing that {root.Description} was computed from requires a gradient. Unfreeze a parameter or create an input with requiresGradient: true" +
-                $"{(NoGradient.IsActive ? "; a NoGradient scope is open here" : "")}, and compute it outside NoGradient.");
+                $"Backward: nothing that {root.Description} was computed from requires a gradient. Unfreeze a "
+                    + "parameter or create an input with requiresGradient: true" +
+                $"{(NoGradient.IsActive ? "; a NoGradient scope is open here" : "")}, and compute it outside "
+                    + "NoGradient.");
         }
         if (upstream is null && root.Shape.Count != 1)
         {
-            throw new InvalidOperationException($"Backward without an upstream gradient starts from a single number, {root.Description} has {root.Shape.Count}. Reduce it (Mean, Sum) or pass the upstream.");
+            throw new InvalidOperationException("Backward without an upstream gradient starts from a single number, "
+                + $"{root.Description} has {root.Shape.Count}. Reduce it (Mean, Sum) or pass the upstream.");
         }
         if (upstream is not null)
         {
             if (upstream.Shape != root.Shape)
             {
-                throw new ShapeMismatchException($"Backward: the upstream gradient has shape {upstream.Shape}, the tensor {root.Shape}; they must be equal.");
+                throw new ShapeMismatchException($"Backward: the upstream gradient has shape {upstream.Shape}, the "
+                    + $"tensor {root.Shape}; they must be equal.");
             }
             Device.RequireSame(nameof(Tensor.Backward), "the tensor", root.Backend, "the upstream", upstream.Backend);
         }
@@ -131,5 +146,6 @@ internal static class Backpropagation
     }
 
     private static InvalidOperationException FreedGraph(Tensor tensor) =>
-        new($"Backward: the graph behind {tensor.Description} was freed by an earlier Backward(). Run the forward pass again; to sum two losses, add them before one Backward().");
+        new($"Backward: the graph behind {tensor.Description} was freed by an earlier Backward(). Run the forward "
+            + "pass again; to sum two losses, add them before one Backward().");
 }

@@ -4,19 +4,22 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Engine;
 
 /// <summary>Adds an op's share to the gradient of one input.</summary>
-/// <param name="dY">Gradient of the op's result.</param> <param name="dX">Gradient of the input, to be added to.</param>
+/// <param name="dY">Gradient of the op's result.</param>
+/// <param name="dX">Gradient of the input, to be added to.</param>
 public delegate void GradientFunction(Tensor dY, GradientSum dX);
 
 /// <summary>
-/// The gradient of a tensor while it is being summed. It comes into being with the first share, which its kernel writes; the later ones are added. A dY that is passed on unchanged lends it
-/// its memory.
+/// The gradient of a tensor while it is being summed. It comes into being with the first share,
+/// which its kernel writes; the later ones are added. A dY that is passed on unchanged lends it its
+/// memory.
 /// </summary>
 /// <param name="tensor">The tensor x whose gradient dX this is.</param>
 public readonly struct GradientSum(Tensor tensor)
 {
     /// <summary>
-    /// dX for a kernel that adds to it: before the first share an empty one, whose memory is undefined and is written by that kernel. It counts as written once it was asked for, so hand it to
-    /// the kernel at once.
+    /// dX for a kernel that adds to it: before the first share an empty one, whose memory is
+    /// undefined and is written by that kernel. It counts as written once it was asked for, so hand
+    /// it to the kernel at once.
     /// </summary>
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     public Accumulator Data
@@ -32,16 +35,23 @@ public readonly struct GradientSum(Tensor tensor)
         }
     }
 
-    /// <summary>dX += scale · A·B, where dX is a [Rows, Columns] matrix, or a batch of them one after the other.</summary>
-    /// <exception cref="ShapeMismatchException">The product does not have the shape of x.</exception>
+    /// <summary>
+    /// dX += scale · A·B, where dX is a [Rows, Columns] matrix, or a batch of them one after the
+    /// other.
+    /// </summary>
+    /// <exception cref="ShapeMismatchException">
+    /// The product does not have the shape of x.
+    /// </exception>
     public void AddProduct(Matrix a, Matrix b, float scale = 1)
     {
-        if (a.Columns != b.Rows || a.Batch * a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns || a.Batch != b.Batch)
+        if (a.Columns != b.Rows || a.Batch * a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns
+            || a.Batch != b.Batch)
         {
             throw CannotTake(a, b);
         }
         var dX = Data;
-        var matrix = new Matrix(dX.Buffer, a.Rows, b.Columns, b.Columns, Batch: a.Batch, BatchStride: a.Rows * b.Columns);
+        var matrix = new Matrix(dX.Buffer, a.Rows, b.Columns, b.Columns, Batch: a.Batch,
+            BatchStride: a.Rows * b.Columns);
         if (dX.IsEmpty)
         {
             tensor.Backend.Product(matrix, a, b, scale);
@@ -53,7 +63,9 @@ public readonly struct GradientSum(Tensor tensor)
     }
 
     /// <summary>dX += A·Ŵ with a packed weight.</summary>
-    /// <exception cref="ShapeMismatchException">The product does not have the shape of x.</exception>
+    /// <exception cref="ShapeMismatchException">
+    /// The product does not have the shape of x.
+    /// </exception>
     public void AddProduct(Matrix a, QuantizedMatrix b)
     {
         if (a.Columns != b.Rows || a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns || a.Batch != 1)
@@ -78,13 +90,15 @@ public readonly struct GradientSum(Tensor tensor)
     {
         if (dY.Shape.Count != tensor.Shape.Count)
         {
-            throw new ShapeMismatchException($"The gradient of {tensor.Description} cannot take dY {dY.Shape}: it needs {tensor.Shape.Count} elements.");
+            throw new ShapeMismatchException($"The gradient of {tensor.Description} cannot take dY {dY.Shape}: it "
+                + $"needs {tensor.Shape.Count} elements.");
         }
         if (tensor.Gradient is not null)
         {
             tensor.Backend.AddScaled(OwnGradient().Data, scale, dY.Data);
         }
-        else if (scale == 1 && tensor.Edges is not null)     // a leaf's gradient outlives dY and may be changed by its owner
+        // a leaf's gradient outlives dY and may be changed by its owner
+        else if (scale == 1 && tensor.Edges is not null)
         {
             tensor.Gradient = dY.ShareStorage(tensor.Shape);
         }
@@ -96,9 +110,12 @@ public readonly struct GradientSum(Tensor tensor)
     }
 
     private ShapeMismatchException CannotTake(object a, object b) =>
-        new($"The gradient of {tensor.Description} cannot take the product {a} · {b}: it needs a [{tensor.Shape.Rows}, {tensor.Shape.Columns}] matrix.");
+        new($"The gradient of {tensor.Description} cannot take the product {a} · {b}: it needs a "
+            + $"[{tensor.Shape.Rows}, {tensor.Shape.Columns}] matrix.");
 
-    /// <summary>dX in memory of its own: a dY that lent its memory may have to be read yet.</summary>
+    /// <summary>
+    /// dX in memory of its own: a dY that lent its memory may have to be read yet.
+    /// </summary>
     private Tensor OwnGradient()
     {
         var gradient = tensor.Gradient!;
@@ -112,11 +129,17 @@ public readonly struct GradientSum(Tensor tensor)
     }
 }
 
-/// <summary>Adds an op's shares to the gradients of several inputs at once, where computing them apart would repeat work.</summary>
-/// <param name="dY">Gradient of the op's result.</param> <param name="dX">One gradient per input, in order; null for a frozen input.</param>
+/// <summary>
+/// Adds an op's shares to the gradients of several inputs at once, where computing them apart would
+/// repeat work.
+/// </summary>
+/// <param name="dY">Gradient of the op's result.</param>
+/// <param name="dX">One gradient per input, in order; null for a frozen input.</param>
 public delegate void JointGradientFunction(Tensor dY, ReadOnlySpan<GradientSum?> dX);
 
-/// <summary>How the gradient of one op result reaches one input, or several that are computed together.</summary>
+/// <summary>
+/// How the gradient of one op result reaches one input, or several that are computed together.
+/// </summary>
 internal sealed class Edge
 {
     private readonly Delegate gradient;
@@ -173,7 +196,10 @@ internal sealed class Edge
         ((JointGradientFunction)gradient)(dY, sums);
     }
 
-    /// <summary>Lets go of the values that the gradient needed; called once, when the edge is taken out of the graph.</summary>
+    /// <summary>
+    /// Lets go of the values that the gradient needed; called once, when the edge is taken out of
+    /// the graph.
+    /// </summary>
     public void Release()
     {
         held?.Release();

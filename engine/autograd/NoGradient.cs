@@ -1,6 +1,9 @@
 namespace LoraScratch.Engine;
 
-/// <summary>While one is open on this thread no gradients are recorded: <c>using (new NoGradient()) { … }</c>. For evaluation and prediction.</summary>
+/// <summary>
+/// While one is open on this thread no gradients are recorded: <c>using (new NoGradient()) { …
+/// }</c>. For evaluation and prediction.
+/// </summary>
 public sealed class NoGradient : IDisposable
 {
     [ThreadStatic]

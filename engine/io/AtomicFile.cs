@@ -1,21 +1,29 @@
 namespace LoraScratch.Engine.IO;
 
 /// <summary>
-/// Writes a file whole or not at all: into a temporary file beside it, flushed to the disk, then renamed over the old one in one step of the
-/// operating system. Whatever goes wrong on the way, a full disk, a kill, an exception, the old file stays as it was. After a kill a file
-/// named .NAME.RANDOM.tmp may remain; it can be deleted.
+/// Writes a file whole or not at all: into a temporary file beside it, flushed to the disk, then
+/// renamed over the old one in one step of the operating system. Whatever goes wrong on the way, a
+/// full disk, a kill, an exception, the old file stays as it was. After a kill a file named
+/// .NAME.RANDOM.tmp may remain; it can be deleted.
 /// </summary>
 public static class AtomicFile
 {
-    /// <summary>Writes <paramref name="path"/> with what <paramref name="write"/> puts into the stream.</summary>
+    /// <summary>
+    /// Writes <paramref name="path"/> with what <paramref name="write"/> puts into the stream.
+    /// </summary>
     /// <param name="path">The file; its folder must exist. An old file is replaced.</param>
-    /// <param name="write">Writes the contents. If it throws, the exception passes on and nothing has changed.</param>
-    /// <exception cref="InputException">The file cannot be written: folder missing or read-only, disk full, a folder of that name.</exception>
+    /// <param name="write">
+    /// Writes the contents. If it throws, the exception passes on and nothing has changed.
+    /// </param>
+    /// <exception cref="InputException">
+    /// The file cannot be written: folder missing or read-only, disk full, a folder of that name.
+    /// </exception>
     public static void Write(string path, Action<Stream> write) => Write(path, write, CreateNew);
 
     /// <summary>Writes a text file in UTF-8, without a byte order mark.</summary>
     /// <inheritdoc cref="Write(string, Action{Stream})"/>
-    public static void WriteText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+    public static void WriteText(string path, string text) =>
+        Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 
     /// <summary>
     /// Takes the right to write the file, before a long work begins, and refuses one that
@@ -60,7 +68,10 @@ public static class AtomicFile
         Quietly(() => File.Delete(temporary));
     }
 
-    /// <summary>The same with a stream of the caller's making, so that a test can let the disk be full at any byte.</summary>
+    /// <summary>
+    /// The same with a stream of the caller's making, so that a test can let the disk be full at
+    /// any byte.
+    /// </summary>
     internal static void Write(string path, Action<Stream> write, Func<string, Stream> create)
     {
         if (Directory.Exists(path))
@@ -84,7 +95,10 @@ public static class AtomicFile
         }
     }
 
-    /// <summary>Deletes what kills in the midst of writing <paramref name="path"/> left beside it. Nobody may be writing it now.</summary>
+    /// <summary>
+    /// Deletes what kills in the midst of writing <paramref name="path"/> left beside it. Nobody
+    /// may be writing it now.
+    /// </summary>
     public static void DeleteLeftovers(string path)
     {
         var whole = Path.GetFullPath(path);
@@ -93,22 +107,29 @@ public static class AtomicFile
                 Quietly(() => File.Delete(leftover));
     }
 
-    /// <summary>A name in the same folder, hence on the same disk: only there a rename is one step.</summary>
+    /// <summary>
+    /// A name in the same folder, hence on the same disk: only there a rename is one step.
+    /// </summary>
     internal static string TemporaryBeside(string path)
     {
         var whole = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        return Path.Combine(Path.GetDirectoryName(whole) ?? whole, $".{Path.GetFileName(whole)}.{Path.GetRandomFileName()}.tmp");
+        return Path.Combine(Path.GetDirectoryName(whole) ?? whole,
+            $".{Path.GetFileName(whole)}.{Path.GetRandomFileName()}.tmp");
     }
 
     /// <param name="path">What the user wanted to be written.</param>
     /// <param name="trouble">What the operating system says.</param>
-    /// <param name="temporary">The name beside it that was written first: the user knows nothing of it.</param>
+    /// <param name="temporary">
+    /// The name beside it that was written first: the user knows nothing of it.
+    /// </param>
     internal static InputException CannotWrite(string path, Exception trouble, string? temporary = null)
     {
         var reason = temporary is null
             ? trouble.Message
-            : trouble.Message.Replace($" : '{temporary}'", ".", StringComparison.Ordinal).Replace(temporary, path, StringComparison.Ordinal);
-        return new($"{path}: cannot be written: {reason} Nothing was changed. Check that the folder exists and may be written, and the space on the "
+            : trouble.Message.Replace($" : '{temporary}'", ".", StringComparison.Ordinal)
+            .Replace(temporary, path, StringComparison.Ordinal);
+        return new($"{path}: cannot be written: {reason} Nothing was changed. Check that the folder exists and may "
+            + "be written, and the space on the "
             + "disk.");
     }
 
@@ -126,7 +147,10 @@ public static class AtomicFile
 
     private static FileStream CreateNew(string path) => new(path, FileMode.CreateNew, FileAccess.Write, FileShare.None);
 
-    /// <summary>Without it the rename may reach the disk before the contents, and a power cut leaves an empty file.</summary>
+    /// <summary>
+    /// Without it the rename may reach the disk before the contents, and a power cut leaves an
+    /// empty file.
+    /// </summary>
     private static void Flush(Stream stream)
     {
         if (stream is FileStream file)

@@ -7,12 +7,18 @@ namespace LoraScratch.Engine.IO;
 /// </summary>
 public static class AtomicFolder
 {
-    /// <summary>Writes the folder <paramref name="path"/> with what <paramref name="fill"/> puts into the folder that it is given.</summary>
+    /// <summary>
+    /// Writes the folder <paramref name="path"/> with what <paramref name="fill"/> puts into the
+    /// folder that it is given.
+    /// </summary>
     /// <param name="path">The folder; its parent must exist.</param>
-    /// <param name="fill">Fills the folder whose path it gets. If it throws, the exception passes on and nothing has changed.</param>
+    /// <param name="fill">
+    /// Fills the folder whose path it gets. If it throws, the exception passes on and nothing has
+    /// changed.
+    /// </param>
     /// <param name="isOurs">
-    /// Whether a file or folder of that name, directly in the target, is one that we write and may replace. Without it only a target that is
-    /// missing or empty is accepted.
+    /// Whether a file or folder of that name, directly in the target, is one that we write and may
+    /// replace. Without it only a target that is missing or empty is accepted.
     /// </param>
     /// <param name="overwrite">
     /// Replaces what is there; without it only a target that is missing or empty is accepted.
@@ -39,7 +45,8 @@ public static class AtomicFolder
             if (trouble is IOException or UnauthorizedAccessException)
                 throw AtomicFile.CannotWrite(path, trouble, temporary);
             if (trouble is InputException && trouble.Message.Contains(temporary, StringComparison.Ordinal))
-                throw new InputException(trouble.Message.Replace(temporary, path, StringComparison.Ordinal));   // the user knows nothing of the other folder
+                // the user knows nothing of the other folder
+                throw new InputException(trouble.Message.Replace(temporary, path, StringComparison.Ordinal));
             throw;
         }
     }
@@ -111,8 +118,9 @@ public static class AtomicFolder
     }
 
     /// <summary>
-    /// A folder cannot be renamed over one that is not empty, so the old one steps aside first. Should the second rename fail, it steps back;
-    /// a kill just between them leaves it whole as .NAME.RANDOM.tmp.
+    /// A folder cannot be renamed over one that is not empty, so the old one steps aside first.
+    /// Should the second rename fail, it steps back; a kill just between them leaves it whole as
+    /// .NAME.RANDOM.tmp.
     /// </summary>
     private static void Replace(string path, string temporary)
     {

@@ -3,8 +3,8 @@ using System.Collections.ObjectModel;
 namespace LoraScratch.Engine.IO;
 
 /// <summary>
-/// The weights of a model, in one safetensors file or in several (shards) with an index that says which tensor lies where. Seen as one
-/// dictionary.
+/// The weights of a model, in one safetensors file or in several (shards) with an index that says
+/// which tensor lies where. Seen as one dictionary.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
@@ -25,7 +25,8 @@ public sealed class Checkpoint : IDisposable
             foreach (var (name, tensor) in file.Tensors)
             {
                 if (!tensors.TryAdd(name, tensor))
-                    throw new InputException($"{path}: tensor {Describe.Name(name)} is in two shards, {fileOf[name].Path} and {file.Path}, so it does "
+                    throw new InputException($"{path}: tensor {Describe.Name(name)} is in two shards, "
+                        + $"{fileOf[name].Path} and {file.Path}, so it does "
                         + "not say which is meant. Copy or download the model again into an empty folder.");
                 fileOf.Add(name, file);
             }
@@ -35,16 +36,25 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The file or the index that was opened.</summary>
     public string Path { get; }
 
-    /// <summary>Every tensor by name, file after file, in the order of the data. Offsets count within the tensor's own file.</summary>
+    /// <summary>
+    /// Every tensor by name, file after file, in the order of the data. Offsets count within the
+    /// tensor's own file.
+    /// </summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
 
     /// <summary>The files, in the order of their names.</summary>
     public IReadOnlyList<SafeTensorsFile> Files => files;
 
-    /// <summary>Opens the weights and checks every header, and the index against the shards.</summary>
-    /// <param name="path">A model folder with model.safetensors or with shards and their index; or one of these files by name.</param>
+    /// <summary>
+    /// Opens the weights and checks every header, and the index against the shards.
+    /// </summary>
+    /// <param name="path">
+    /// A model folder with model.safetensors or with shards and their index; or one of these files
+    /// by name.
+    /// </param>
     /// <exception cref="InputException">
-    /// There are no weights, a file is malformed, a shard is missing, or index and shards disagree; the message says which.
+    /// There are no weights, a file is malformed, a shard is missing, or index and shards disagree;
+    /// the message says which.
     /// </exception>
     public static Checkpoint Open(string path)
     {
@@ -84,7 +94,8 @@ public sealed class Checkpoint : IDisposable
     public void Read(string name, Span<float> destination) => FileOf(name).Read(name, destination);
 
     /// <inheritdoc cref="SafeTensorsFile.Read(string, long, Span{float})"/>
-    public void Read(string name, long firstElement, Span<float> destination) => FileOf(name).Read(name, firstElement, destination);
+    public void Read(string name, long firstElement, Span<float> destination) =>
+        FileOf(name).Read(name, firstElement, destination);
 
     /// <inheritdoc cref="SafeTensorsFile.ReadInt64"/>
     public void ReadInt64(string name, Span<long> destination) => FileOf(name).ReadInt64(name, destination);
@@ -110,7 +121,8 @@ public sealed class Checkpoint : IDisposable
             return index;
         var pickled = File.Exists(System.IO.Path.Combine(path, "pytorch_model.bin"));
         throw new InputException($"{path}: no weights: expected {FileName} or {IndexName}, found neither. "
-            + (pickled ? "The folder has pytorch_model.bin, which this program does not run; convert it to safetensors." : "Is it a model folder?"));
+            + (pickled ? "The folder has pytorch_model.bin, which this program does not run; convert it to safetensors."
+                : "Is it a model folder?"));
     }
 
     private static SafeTensorsFile OpenShard(string index, string shard)
@@ -118,7 +130,8 @@ public sealed class Checkpoint : IDisposable
         var path = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(index) ?? "", shard);
         return File.Exists(path)
             ? SafeTensorsFile.Open(path)
-            : throw new InputException($"{index}: the shard {Describe.Name(shard)} is missing: expected it beside the index. "
+            : throw new InputException(
+                $"{index}: the shard {Describe.Name(shard)} is missing: expected it beside the index. "
                 + "Copy or download it too.");
     }
 
@@ -128,13 +141,16 @@ public sealed class Checkpoint : IDisposable
         {
             var found = fileOf.TryGetValue(name, out var file) ? System.IO.Path.GetFileName(file.Path) : null;
             if (found != shard)
-                throw new InputException($"{Path}: tensor {Describe.Name(name)} is listed in {Describe.Name(shard)}, found "
-                    + $"{(found is null ? "in no shard" : $"in {Describe.Name(found)}")}. Index and shards are of different models; "
+                throw new InputException(
+                    $"{Path}: tensor {Describe.Name(name)} is listed in {Describe.Name(shard)}, found "
+                    + $"{(found is null ? "in no shard" : $"in {Describe.Name(found)}")}. Index and shards are of "
+                    + "different models; "
                     + "download both again.");
         }
         foreach (var (name, file) in fileOf)
             if (!names.ContainsKey(name))
-                throw new InputException($"{Path}: tensor {Describe.Name(name)} of {file.Path} is not listed. Index and shards are of different "
+                throw new InputException($"{Path}: tensor {Describe.Name(name)} of {file.Path} is not listed. Index "
+                    + "and shards are of different "
                     + "models; download both again.");
     }
 }

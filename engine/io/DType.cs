@@ -3,8 +3,8 @@ using System.Collections.Frozen;
 namespace LoraScratch.Engine.IO;
 
 /// <summary>
-/// The element types of a safetensors file, spelled as the file spells them. The order is the format's own, alignment ascending; the writer
-/// sorts by it.
+/// The element types of a safetensors file, spelled as the file spells them. The order is the
+/// format's own, alignment ascending; the writer sorts by it.
 /// </summary>
 public enum DType
 {
@@ -58,7 +58,8 @@ public enum DType
 public static class DTypes
 {
     // Not Enum.TryParse: it would also take "17" and "F32, I8".
-    private static readonly FrozenDictionary<string, DType> ByName = Enum.GetValues<DType>().ToFrozenDictionary(dtype => dtype.ToString());
+    private static readonly FrozenDictionary<string, DType> ByName = Enum.GetValues<DType>()
+        .ToFrozenDictionary(dtype => dtype.ToString());
 
     /// <summary>Bits of one element.</summary>
     public static int Bits(this DType dtype) => dtype switch
@@ -77,8 +78,9 @@ public static class DTypes
     internal static bool TryParse(string name, out DType dtype) => ByName.TryGetValue(name, out dtype);
 
     /// <summary>
-    /// The bytes that <paramref name="shape"/> takes, or null if the product of the dimensions, or of the bits, overflows. The product runs
-    /// from the left and stops at the first overflow, as in the reference reader: [0, 2⁶³] is empty, [2⁶³, 2, 0] overflows.
+    /// The bytes that <paramref name="shape"/> takes, or null if the product of the dimensions, or
+    /// of the bits, overflows. The product runs from the left and stops at the first overflow, as
+    /// in the reference reader: [0, 2⁶³] is empty, [2⁶³, 2, 0] overflows.
     /// </summary>
     /// <returns>Bits, because a type may be smaller than a byte.</returns>
     internal static ulong? TotalBits(this DType dtype, ReadOnlySpan<long> shape)

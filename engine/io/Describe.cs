@@ -8,7 +8,8 @@ internal static class Describe
     private const int LongestQuote = 120;
 
     /// <summary>
-    /// The name in quotes. Control characters are escaped and a long name is cut: a file must not be able to steer the reader's terminal.
+    /// The name in quotes. Control characters are escaped and a long name is cut: a file must not
+    /// be able to steer the reader's terminal.
     /// </summary>
     internal static string Name(string name)
     {
@@ -31,10 +32,14 @@ internal static class Describe
     }
 
     /// <summary>For a name that is not in <paramref name="path"/>.</summary>
-    internal static InputException NoSuchTensor(string path, string name, IEnumerable<string> names) => new($"{path}: no tensor {Name(name)}. "
+    internal static InputException NoSuchTensor(string path, string name, IEnumerable<string> names) =>
+        new($"{path}: no tensor {Name(name)}. "
         + (names.Any() ? $"It has {names.Count()}, among them {Nearest(name, names)}." : "It has none."));
 
-    /// <summary>Up to three of <paramref name="names"/>, those with the longest common ending first: a missing prefix is the usual slip.</summary>
+    /// <summary>
+    /// Up to three of <paramref name="names"/>, those with the longest common ending first: a
+    /// missing prefix is the usual slip.
+    /// </summary>
     private static string Nearest(string name, IEnumerable<string> names)
         => string.Join(", ", names.OrderByDescending(other => CommonEnding(name, other)).Take(3).Select(Name));
 

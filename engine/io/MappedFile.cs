@@ -20,11 +20,13 @@ internal sealed unsafe class MappedFile : IDisposable
             return;
         try
         {
-            map = MemoryMappedFile.CreateFromFile(handle, null, Length, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            map = MemoryMappedFile.CreateFromFile(handle, null, Length, MemoryMappedFileAccess.Read,
+                HandleInheritability.None, leaveOpen: true);
         }
         catch (ArgumentException)                       // the BCL's word for a length that the file no longer has
         {
-            throw new InputException($"{path}: the file was cut while it was opened. Wait until it is written, then try again.");
+            throw new InputException(
+                $"{path}: the file was cut while it was opened. Wait until it is written, then try again.");
         }
         try
         {

@@ -5,18 +5,24 @@ using System.Runtime.InteropServices;
 namespace LoraScratch.Engine.IO;
 
 /// <summary>
-/// Converts between the little-endian bytes of a file and numbers. A value that would silently become another one is reported by its index:
-/// every method here returns null, or the first element that cannot be converted.
+/// Converts between the little-endian bytes of a file and numbers. A value that would silently
+/// become another one is reported by its index: every method here returns null, or the first
+/// element that cannot be converted.
 /// </summary>
 internal static class NumberConversion
 {
-    /// <summary>Elements converted at a time; their bytes stay within an int and, more or less, within a cache.</summary>
+    /// <summary>
+    /// Elements converted at a time; their bytes stay within an int and, more or less, within a
+    /// cache.
+    /// </summary>
     internal const int PieceLength = 1 << 16;
 
-    internal static bool HasIntegerValues(DType dtype) => dtype is DType.BOOL or DType.U8 or DType.I8 or DType.I16 or DType.U16
+    internal static bool HasIntegerValues(DType dtype) =>
+        dtype is DType.BOOL or DType.U8 or DType.I8 or DType.I16 or DType.U16
         or DType.I32 or DType.U32 or DType.I64 or DType.U64;
 
-    internal static bool HasFloatValues(DType dtype) => HasIntegerValues(dtype) || dtype is DType.F16 or DType.BF16 or DType.F32 or DType.F64;
+    internal static bool HasFloatValues(DType dtype) =>
+        HasIntegerValues(dtype) || dtype is DType.F16 or DType.BF16 or DType.F32 or DType.F64;
 
     /// <summary>Start and count of each piece of <paramref name="length"/> elements.</summary>
     internal static IEnumerable<(int Start, int Count)> Pieces(int length)
@@ -47,7 +53,10 @@ internal static class NumberConversion
         }
     }
 
-    /// <summary>Floats to the bytes of <paramref name="dtype"/>, F32, F16, BF16 or F64, rounded to the nearest value.</summary>
+    /// <summary>
+    /// Floats to the bytes of <paramref name="dtype"/>, F32, F16, BF16 or F64, rounded to the
+    /// nearest value.
+    /// </summary>
     internal static int? FromFloat(DType dtype, ReadOnlySpan<float> source, Span<byte> bytes)
     {
         for (var i = 0; i < source.Length; i++)
@@ -73,7 +82,8 @@ internal static class NumberConversion
                     Put(bytes, i, (double)value);
                     break;
                 default:
-                    throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Floats are written as F32, F16, BF16 or F64.");
+                    throw new ArgumentOutOfRangeException(nameof(dtype), dtype,
+                        "Floats are written as F32, F16, BF16 or F64.");
             }
             if (overflows && float.IsFinite(value))
                 return i;
@@ -81,7 +91,8 @@ internal static class NumberConversion
         return null;
     }
 
-    internal static int? ToInteger<T>(DType dtype, ReadOnlySpan<byte> bytes, Span<T> destination) where T : unmanaged, IBinaryInteger<T>
+    internal static int? ToInteger<T>(DType dtype, ReadOnlySpan<byte> bytes, Span<T> destination) where T : unmanaged,
+        IBinaryInteger<T>
         => dtype switch
         {
             DType.BOOL or DType.U8 => ToInteger<byte, T>(bytes, destination),
@@ -149,7 +160,8 @@ internal static class NumberConversion
         {
             var value = At<TFrom>(bytes, i);
             destination[i] = T.CreateTruncating(value);
-            if (TFrom.CreateTruncating(destination[i]) != value || TFrom.IsNegative(value) != T.IsNegative(destination[i]))
+            if (TFrom.CreateTruncating(destination[i]) != value
+                || TFrom.IsNegative(value) != T.IsNegative(destination[i]))
                 return i;
         }
         return null;

@@ -4,9 +4,10 @@ using System.Collections.ObjectModel;
 namespace LoraScratch.Engine.IO;
 
 /// <summary>
-/// A safetensors file, memory-mapped: opening reads the header only, and a tensor's bytes are read from the disk when they are asked for.
-/// The layout: 8 bytes little-endian N, N bytes of JSON, then the data, row-major and little-endian. The file must not be cut while it is
-/// open: the operating system answers a read past its new end by ending the process.
+/// A safetensors file, memory-mapped: opening reads the header only, and a tensor's bytes are read
+/// from the disk when they are asked for. The layout: 8 bytes little-endian N, N bytes of JSON,
+/// then the data, row-major and little-endian. The file must not be cut while it is open: the
+/// operating system answers a read past its new end by ending the process.
 /// </summary>
 public sealed unsafe class SafeTensorsFile : IDisposable
 {
@@ -18,7 +19,9 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     /// <param name="path">What messages call the file.</param>
     /// <param name="start">Its first byte.</param>
     /// <param name="length">All of its bytes.</param>
-    /// <param name="memory">What the bytes belong to; goes with this object, also where the header is refused.</param>
+    /// <param name="memory">
+    /// What the bytes belong to; goes with this object, also where the header is refused.
+    /// </param>
     private SafeTensorsFile(string path, byte* start, long length, IDisposable memory)
     {
         (Path, this.memory) = (path, memory);
@@ -27,7 +30,8 @@ public sealed unsafe class SafeTensorsFile : IDisposable
             var headerLength = HeaderLength(path, new(start, (int)Math.Min(length, LengthBytes)), length);
             start += LengthBytes;
             data = start + headerLength;
-            var (tensors, metadata) = SafeTensorsHeader.Parse(path, new(start, headerLength), length - LengthBytes - headerLength);
+            var (tensors, metadata) =
+                SafeTensorsHeader.Parse(path, new(start, headerLength), length - LengthBytes - headerLength);
             Tensors = new ReadOnlyDictionary<string, TensorInfo>(tensors);
             Metadata = new ReadOnlyDictionary<string, string>(metadata);
         }
@@ -44,12 +48,17 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     /// <summary>Every tensor by name, in the order of the data.</summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
 
-    /// <summary>The strings that the writer left about the whole file, such as format = pt. Empty if there are none.</summary>
+    /// <summary>
+    /// The strings that the writer left about the whole file, such as format = pt. Empty if there
+    /// are none.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Opens the file and checks its whole header.</summary>
     /// <param name="path">A .safetensors file.</param>
-    /// <exception cref="InputException">The file is missing, cannot be read, or breaks a rule of the format; the message says which.</exception>
+    /// <exception cref="InputException">
+    /// The file is missing, cannot be read, or breaks a rule of the format; the message says which.
+    /// </exception>
     public static SafeTensorsFile Open(string path)
     {
         RequireLittleEndian();
@@ -67,14 +76,20 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {trouble.Message} Check the file's permissions and the disk.");
+            throw new InputException(
+                $"{path}: cannot be read: {trouble.Message} Check the file's permissions and the disk.");
         }
     }
 
-    /// <summary>Opens a file that lies in memory, an embedded resource for one. It is read in place, and its whole header is checked.</summary>
+    /// <summary>
+    /// Opens a file that lies in memory, an embedded resource for one. It is read in place, and its
+    /// whole header is checked.
+    /// </summary>
     /// <param name="name">What messages call it.</param>
     /// <param name="memory">The bytes, made from a pointer; goes with this object.</param>
-    /// <exception cref="InputException">It breaks a rule of the format; the message says which.</exception>
+    /// <exception cref="InputException">
+    /// It breaks a rule of the format; the message says which.
+    /// </exception>
     public static SafeTensorsFile Open(string name, UnmanagedMemoryStream memory)
     {
         RequireLittleEndian();
@@ -83,17 +98,21 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     }
 
     /// <summary>
-    /// Copies a whole tensor as floats. F32, F16, BF16, BOOL and integers of 8 and 16 bits arrive exactly, F64 rounded to the nearest float.
+    /// Copies a whole tensor as floats. F32, F16, BF16, BOOL and integers of 8 and 16 bits arrive
+    /// exactly, F64 rounded to the nearest float.
     /// </summary>
     /// <param name="name">The tensor.</param>
     /// <param name="destination">As many floats as the tensor has elements, row-major.</param>
     /// <exception cref="InputException">
-    /// No such tensor, another number of elements, a type without float values (F4, F6, F8, C64), an F64 value beyond the range of a float,
-    /// or a wider integer that no float equals.
+    /// No such tensor, another number of elements, a type without float values (F4, F6, F8, C64),
+    /// an F64 value beyond the range of a float, or a wider integer that no float equals.
     /// </exception>
-    public void Read(string name, Span<float> destination) => Read(WholeTensor(name, destination.Length), 0, destination);
+    public void Read(string name, Span<float> destination) =>
+        Read(WholeTensor(name, destination.Length), 0, destination);
 
-    /// <summary>Copies a part of a tensor as floats, so that a large one needs no second copy of itself.</summary>
+    /// <summary>
+    /// Copies a part of a tensor as floats, so that a large one needs no second copy of itself.
+    /// </summary>
     /// <param name="name">The tensor.</param>
     /// <param name="firstElement">Where to begin, counted row-major.</param>
     /// <param name="destination">As many floats as are wanted.</param>
@@ -104,28 +123,43 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     /// <summary>Copies a whole tensor of integers or truth values.</summary>
     /// <param name="name">The tensor.</param>
     /// <param name="destination">As many numbers as the tensor has elements, row-major.</param>
-    /// <exception cref="InputException">No such tensor, another number of elements, not an integer type, or a value beyond the range.</exception>
-    public void ReadInt64(string name, Span<long> destination) => ReadIntegers(WholeTensor(name, destination.Length), destination);
+    /// <exception cref="InputException">
+    /// No such tensor, another number of elements, not an integer type, or a value beyond the
+    /// range.
+    /// </exception>
+    public void ReadInt64(string name, Span<long> destination) =>
+        ReadIntegers(WholeTensor(name, destination.Length), destination);
 
     /// <inheritdoc cref="ReadInt64"/>
-    public void ReadInt32(string name, Span<int> destination) => ReadIntegers(WholeTensor(name, destination.Length), destination);
+    public void ReadInt32(string name, Span<int> destination) =>
+        ReadIntegers(WholeTensor(name, destination.Length), destination);
 
-    /// <summary>The bytes of a tensor as they lie in the file, without a copy. The span must not outlive this object.</summary>
-    /// <exception cref="InputException">No such tensor, or more than 2 GiB: take those in parts.</exception>
+    /// <summary>
+    /// The bytes of a tensor as they lie in the file, without a copy. The span must not outlive
+    /// this object.
+    /// </summary>
+    /// <exception cref="InputException">
+    /// No such tensor, or more than 2 GiB: take those in parts.
+    /// </exception>
     public ReadOnlySpan<byte> Bytes(string name)
     {
         var tensor = Find(name);
         return tensor.ByteLength <= int.MaxValue
             ? Slice(tensor, 0, (int)tensor.ByteLength)
-            : throw new InputException($"{Path}: tensor {tensor} has {tensor.ByteLength} bytes, a span holds {int.MaxValue}. Read it in parts.");
+            : throw new InputException($"{Path}: tensor {tensor} has {tensor.ByteLength} bytes, a span holds "
+                + $"{int.MaxValue}. Read it in parts.");
     }
 
-    /// <summary>A part of a tensor's bytes, without a copy. The span must not outlive this object.</summary>
+    /// <summary>
+    /// A part of a tensor's bytes, without a copy. The span must not outlive this object.
+    /// </summary>
     /// <param name="name">The tensor.</param>
     /// <param name="firstByte">Where to begin, counted from the tensor's first byte.</param>
     /// <param name="length">How many bytes.</param>
     /// <exception cref="InputException">No such tensor.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The part reaches beyond the tensor.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The part reaches beyond the tensor.
+    /// </exception>
     public ReadOnlySpan<byte> Bytes(string name, long firstByte, int length)
     {
         var tensor = Find(name);
@@ -145,28 +179,34 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     private void Read(TensorInfo tensor, long firstElement, Span<float> destination)
     {
         if (!NumberConversion.HasFloatValues(tensor.DType))
-            throw new InputException($"{Path}: tensor {tensor} cannot be read as floats: {tensor.DType} is listed, not decoded. Convert the file "
+            throw new InputException($"{Path}: tensor {tensor} cannot be read as floats: {tensor.DType} is listed, "
+                + "not decoded. Convert the file "
                 + "to F32, F16 or BF16 first.");
         var width = tensor.DType.Bits() / 8;
         foreach (var (start, count) in NumberConversion.Pieces(destination.Length))
         {
             var bytes = Slice(tensor, (firstElement + start) * width, count * width);
             if (NumberConversion.ToFloat(tensor.DType, bytes, destination.Slice(start, count)) is int wrong)
-                throw new InputException($"{Path}: tensor {tensor}: element {firstElement + start + wrong} has no float value: it is beyond the "
-                    + "range of a float or is an integer that floats skip. Read it as integers, or scale the tensor when it is written.");
+                throw new InputException($"{Path}: tensor {tensor}: element {firstElement + start + wrong} has no "
+                    + "float value: it is beyond the "
+                    + "range of a float or is an integer that floats skip. Read it as integers, or scale the tensor "
+                    + "when it is written.");
         }
     }
 
-    private void ReadIntegers<T>(TensorInfo tensor, Span<T> destination) where T : unmanaged, System.Numerics.IBinaryInteger<T>
+    private void ReadIntegers<T>(TensorInfo tensor, Span<T> destination) where T : unmanaged,
+        System.Numerics.IBinaryInteger<T>
     {
         if (!NumberConversion.HasIntegerValues(tensor.DType))
-            throw new InputException($"{Path}: tensor {tensor}: expected integers, found {tensor.DType}. Read it as floats.");
+            throw new InputException(
+                $"{Path}: tensor {tensor}: expected integers, found {tensor.DType}. Read it as floats.");
         var width = tensor.DType.Bits() / 8;
         foreach (var (start, count) in NumberConversion.Pieces(destination.Length))
         {
             var bytes = Slice(tensor, (long)start * width, count * width);
             if (NumberConversion.ToInteger(tensor.DType, bytes, destination.Slice(start, count)) is int wrong)
-                throw new InputException($"{Path}: tensor {tensor}: element {(long)start + wrong} does not fit a {typeof(T).Name}. Check that it "
+                throw new InputException($"{Path}: tensor {tensor}: element {(long)start + wrong} does not fit a "
+                    + $"{typeof(T).Name}. Check that it "
                     + "is the tensor that you mean.");
         }
     }
@@ -176,7 +216,8 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         var tensor = Find(name);
         return tensor.ElementCount == length
             ? tensor
-            : throw new InputException($"{Path}: tensor {tensor} has {tensor.ElementCount} elements, {length} were expected. Does the file belong "
+            : throw new InputException($"{Path}: tensor {tensor} has {tensor.ElementCount} elements, {length} were "
+                + "expected. Does the file belong "
                 + "to this model?");
     }
 
@@ -201,31 +242,41 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     private static void RequireLittleEndian()
     {
         if (!BitConverter.IsLittleEndian)
-            throw new PlatformNotSupportedException("safetensors files are little-endian and read as they are; this processor is big-endian.");
+            throw new PlatformNotSupportedException(
+                "safetensors files are little-endian and read as they are; this processor is big-endian.");
     }
 
     private static int HeaderLength(string path, ReadOnlySpan<byte> prefix, long fileLength)
     {
         if (fileLength < LengthBytes)
-            throw new InputException($"{path}: the file has {fileLength} bytes, a safetensors file begins with 8 bytes that give the length of "
+            throw new InputException($"{path}: the file has {fileLength} bytes, a safetensors file begins with 8 "
+                + "bytes that give the length of "
                 + "its header. The file is empty or truncated; copy or download it again.");
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > SafeTensorsHeader.LongestHeader)
-            throw new InputException($"{path}: the header is too large: its first 8 bytes claim {length} bytes, the format allows "
+            throw new InputException(
+                $"{path}: the header is too large: its first 8 bytes claim {length} bytes, the format allows "
                 + $"{SafeTensorsHeader.LongestHeader}. {OtherFormat(prefix)}");
         if ((long)length > fileLength - LengthBytes)
-            throw new InputException($"{path}: the header is cut: its first 8 bytes claim {length} bytes, only {fileLength - LengthBytes} follow. "
+            throw new InputException($"{path}: the header is cut: its first 8 bytes claim {length} bytes, only "
+                + $"{fileLength - LengthBytes} follow. "
                 + "The file is truncated or is no safetensors file; copy or download it again.");
         return (int)length;
     }
 
-    /// <summary>What the first bytes look like, where they are those of a file that is often mistaken for a safetensors file.</summary>
+    /// <summary>
+    /// What the first bytes look like, where they are those of a file that is often mistaken for a
+    /// safetensors file.
+    /// </summary>
     private static string OtherFormat(ReadOnlySpan<byte> prefix) => prefix switch
     {
-        _ when prefix.SequenceEqual("version "u8) => "It looks like a Git LFS pointer; fetch the file itself with 'git lfs pull'.",
-        _ when prefix.StartsWith("PK"u8) => "It looks like a zip archive or a PyTorch .bin file; convert it to safetensors first.",
+        _ when prefix.SequenceEqual("version "u8) =>
+            "It looks like a Git LFS pointer; fetch the file itself with 'git lfs pull'.",
+        _ when prefix.StartsWith("PK"u8) =>
+            "It looks like a zip archive or a PyTorch .bin file; convert it to safetensors first.",
         _ when prefix.StartsWith("GGUF"u8) => "It looks like a GGUF file; this program reads safetensors.",
-        _ when prefix[0] is (byte)'{' or (byte)'<' => "It looks like JSON or HTML; was an error page saved instead of the file?",
+        _ when prefix[0] is (byte)'{' or (byte)'<' =>
+            "It looks like JSON or HTML; was an error page saved instead of the file?",
         _ => "It is no safetensors file, or its beginning is damaged; copy or download it again.",
     };
 }

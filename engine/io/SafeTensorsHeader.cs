@@ -4,8 +4,9 @@ using System.Text.Unicode;
 namespace LoraScratch.Engine.IO;
 
 /// <summary>
-/// Reads and checks the JSON header of a safetensors file. Nothing that it claims is believed: what is allocated is bounded by the header's
-/// own length, and every range is held against the bytes that the file really has.
+/// Reads and checks the JSON header of a safetensors file. Nothing that it claims is believed: what
+/// is allocated is bounded by the header's own length, and every range is held against the bytes
+/// that the file really has.
 /// </summary>
 internal static class SafeTensorsHeader
 {
@@ -25,7 +26,8 @@ internal static class SafeTensorsHeader
         string file, ReadOnlySpan<byte> json, long dataLength)
     {
         if (!Utf8.IsValid(json))
-            throw new InputException($"{file}: the header is not valid UTF-8. The file is damaged or is no safetensors file; copy or download it "
+            throw new InputException($"{file}: the header is not valid UTF-8. The file is damaged or is no "
+                + "safetensors file; copy or download it "
                 + "again.");
         var tensors = new List<TensorInfo>();
         var metadata = new OrderedDictionary<string, string>();
@@ -37,12 +39,15 @@ internal static class SafeTensorsHeader
         }
         catch (JsonException)
         {
-            throw new InputException($"{file}: the header is not valid JSON: expected one object, found an error after byte "
-                + $"{reader.BytesConsumed} of {json.Length}. The file is damaged or is no safetensors file; copy or download it again.");
+            throw new InputException(
+                $"{file}: the header is not valid JSON: expected one object, found an error after byte "
+                + $"{reader.BytesConsumed} of {json.Length}. The file is damaged or is no safetensors file; copy or "
+                + "download it again.");
         }
         catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
         {
-            throw new InputException($"{file}: the header has a string with half a surrogate pair near byte {reader.TokenStartIndex}, which is no "
+            throw new InputException($"{file}: the header has a string with half a surrogate pair near byte "
+                + $"{reader.TokenStartIndex}, which is no "
                 + "text. Write the file again with sound names.");
         }
         return (SafeTensorsLayout.Check(file, tensors, dataLength), metadata);
@@ -53,13 +58,15 @@ internal static class SafeTensorsHeader
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw new InputException($"{file}: the header must be a JSON object, found {Kind(reader.TokenType)}. Is it a safetensors file?");
+            throw new InputException(
+                $"{file}: the header must be a JSON object, found {Kind(reader.TokenType)}. Is it a safetensors file?");
         var names = new HashSet<string>();
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var name = reader.GetString()!;
             if (!names.Add(name))
-                throw new InputException($"{file}: the header names {Describe.Name(name)} twice, so it does not say which data is meant. Write "
+                throw new InputException($"{file}: the header names {Describe.Name(name)} twice, so it does not say "
+                    + "which data is meant. Write "
                     + "the file again with unique names.");
             reader.Read();
             if (name == MetadataKey)
@@ -74,25 +81,32 @@ internal static class SafeTensorsHeader
         if (reader.TokenType == JsonTokenType.Null)         // the reference reader takes null as absent
             return;
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw new InputException($"{file}: {MetadataKey} must be an object of strings, found {Kind(reader.TokenType)}. Write the file again with "
+            throw new InputException($"{file}: {MetadataKey} must be an object of strings, found "
+                + $"{Kind(reader.TokenType)}. Write the file again with "
                 + "strings only.");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var key = reader.GetString()!;
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
-                throw new InputException($"{file}: {MetadataKey} {Describe.Name(key)} must be a string, found {Kind(reader.TokenType)}. Write the "
+                throw new InputException($"{file}: {MetadataKey} {Describe.Name(key)} must be a string, found "
+                    + $"{Kind(reader.TokenType)}. Write the "
                     + "file again with strings only.");
             if (!metadata.TryAdd(key, reader.GetString()!))
-                throw new InputException($"{file}: {MetadataKey} names {Describe.Name(key)} twice. Write the file again with unique keys.");
+                throw new InputException(
+                    $"{file}: {MetadataKey} names {Describe.Name(key)} twice. Write the file again with unique keys.");
         }
     }
 
-    /// <summary>One entry. A field that the format does not know is skipped, as the reference reader does: later versions may add some.</summary>
+    /// <summary>
+    /// One entry. A field that the format does not know is skipped, as the reference reader does:
+    /// later versions may add some.
+    /// </summary>
     private static TensorInfo ReadTensor(string file, string name, ref Utf8JsonReader reader)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw Refuse(file, name, $"its entry must be an object with dtype, shape and data_offsets, found {Kind(reader.TokenType)}");
+            throw Refuse(file, name,
+                $"its entry must be an object with dtype, shape and data_offsets, found {Kind(reader.TokenType)}");
         DType? dtype = null;
         long[]? shape = null;
         long[]? offsets = null;
@@ -122,7 +136,8 @@ internal static class SafeTensorsHeader
             throw Refuse(file, name, $"its entry has no {missing}; expected dtype, shape and data_offsets");
         }
         if (offsets.Length != 2)
-            throw Refuse(file, name, $"data_offsets must be two numbers, the first byte and the one after the last, found {offsets.Length}");
+            throw Refuse(file, name,
+                $"data_offsets must be two numbers, the first byte and the one after the last, found {offsets.Length}");
         return new TensorInfo(name, dtype.Value, shape, offsets[0], offsets[1]);
     }
 
@@ -134,7 +149,8 @@ internal static class SafeTensorsHeader
         var text = reader.GetString()!;
         return DTypes.TryParse(text, out var dtype)
             ? dtype
-            : throw Refuse(file, name, $"unknown dtype {Describe.Name(text)}; the format knows {string.Join(", ", Enum.GetNames<DType>())}");
+            : throw Refuse(file, name,
+                $"unknown dtype {Describe.Name(text)}; the format knows {string.Join(", ", Enum.GetNames<DType>())}");
     }
 
     private static long[] ReadNumbers(string file, string name, string field, ref Utf8JsonReader reader)
@@ -161,7 +177,8 @@ internal static class SafeTensorsHeader
     }
 
     internal static InputException Refuse(string file, string tensor, string trouble) => new(
-        $"{file}: tensor {Describe.Name(tensor)}: {trouble}. The file is damaged or was written wrongly; copy, download or write it again.");
+        $"{file}: tensor {Describe.Name(tensor)}: {trouble}. The file is damaged or was written wrongly; copy, "
+            + "download or write it again.");
 
     private static string Value(ref Utf8JsonReader reader) => reader.TokenType == JsonTokenType.Number
         ? Describe.Name(System.Text.Encoding.UTF8.GetString(reader.ValueSpan[..Math.Min(reader.ValueSpan.Length, 40)]))

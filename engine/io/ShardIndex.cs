@@ -2,11 +2,15 @@ using System.Text.Json;
 
 namespace LoraScratch.Engine.IO;
 
-/// <summary>Reads the index of a sharded checkpoint: {"metadata": …, "weight_map": {"tensor": "file", …}}.</summary>
+/// <summary>
+/// Reads the index of a sharded checkpoint: {"metadata": …, "weight_map": {"tensor": "file", …}}.
+/// </summary>
 internal static class ShardIndex
 {
     /// <returns>The file name of every tensor, in the order of the index.</returns>
-    /// <exception cref="InputException">Not such an index, a name twice, or a shard outside the folder.</exception>
+    /// <exception cref="InputException">
+    /// Not such an index, a name twice, or a shard outside the folder.
+    /// </exception>
     internal static OrderedDictionary<string, string> Read(string path)
     {
         try
@@ -16,7 +20,8 @@ internal static class ShardIndex
         }
         catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
         {
-            throw new InputException($"{path}: a name has half a surrogate pair, which is no text. Write the index again with sound names.");
+            throw new InputException(
+                $"{path}: a name has half a surrogate pair, which is no text. Write the index again with sound names.");
         }
     }
 
@@ -24,19 +29,23 @@ internal static class ShardIndex
     {
         if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("weight_map", out var map)
             || map.ValueKind != JsonValueKind.Object)
-            throw new InputException($"{path}: expected an object with the object weight_map, found none. Is it the index of a sharded model?");
+            throw new InputException($"{path}: expected an object with the object weight_map, found none. Is it the "
+                + "index of a sharded model?");
         var names = new OrderedDictionary<string, string>();
         foreach (var entry in map.EnumerateObject())
         {
             var shard = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : null;
             if (shard is null or "" or "." or ".." || shard.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
-                throw new InputException($"{path}: weight_map {Describe.Name(entry.Name)} must name a file beside the index, found "
-                    + $"{Describe.Name(entry.Value.GetRawText())}. Put the shards into the folder of the index and name them without a path.");
+                throw new InputException(
+                    $"{path}: weight_map {Describe.Name(entry.Name)} must name a file beside the index, found "
+                    + $"{Describe.Name(entry.Value.GetRawText())}. Put the shards into the folder of the index and "
+                    + "name them without a path.");
             names.Add(entry.Name, shard);
         }
         return names.Count > 0
             ? names
-            : throw new InputException($"{path}: weight_map is empty, expected the file of every tensor. Download the index again.");
+            : throw new InputException(
+                $"{path}: weight_map is empty, expected the file of every tensor. Download the index again.");
     }
 
     private static JsonDocument Parse(string path)
@@ -44,14 +53,17 @@ internal static class ShardIndex
         try
         {
             if (new FileInfo(path).Length > SafeTensorsHeader.LongestHeader)
-                throw new InputException($"{path}: too large for an index; expected at most {SafeTensorsHeader.LongestHeader} bytes. Is it "
+                throw new InputException(
+                    $"{path}: too large for an index; expected at most {SafeTensorsHeader.LongestHeader} bytes. Is it "
                     + "the right file?");
             // Without this option the last of two equal keys would win silently.
-            return JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            return JsonDocument.Parse(File.ReadAllBytes(path),
+                new JsonDocumentOptions { AllowDuplicateProperties = false });
         }
         catch (JsonException trouble)
         {
-            throw new InputException($"{path}: not valid JSON, or a name occurs twice: {trouble.Message} Download the index again.");
+            throw new InputException(
+                $"{path}: not valid JSON, or a name occurs twice: {trouble.Message} Download the index again.");
         }
         catch (Exception trouble) when (trouble is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -59,7 +71,8 @@ internal static class ShardIndex
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {trouble.Message} Check the file's permissions and the disk.");
+            throw new InputException(
+                $"{path}: cannot be read: {trouble.Message} Check the file's permissions and the disk.");
         }
     }
 }

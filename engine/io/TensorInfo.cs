@@ -1,6 +1,9 @@
 namespace LoraScratch.Engine.IO;
 
-/// <summary>One entry of a safetensors header, already checked against the file: the bytes exist and the shape fills them.</summary>
+/// <summary>
+/// One entry of a safetensors header, already checked against the file: the bytes exist and the
+/// shape fills them.
+/// </summary>
 public sealed class TensorInfo
 {
     internal TensorInfo(string name, DType dtype, long[] shape, long begin, long end)
@@ -28,7 +31,9 @@ public sealed class TensorInfo
     public long ByteLength => End - Begin;
 
     /// <summary>Number of elements: the product of the dimensions, 1 for a scalar.</summary>
-    public long ElementCount => DType.Bits() >= 8 ? ByteLength / (DType.Bits() / 8) : checked((long)((UInt128)ByteLength * 8 / (uint)DType.Bits()));
+    public long ElementCount =>
+        DType.Bits() >= 8 ? ByteLength / (DType.Bits() / 8)
+        : checked((long)((UInt128)ByteLength * 8 / (uint)DType.Bits()));
 
     /// <summary>Name, type and shape, as in 'x' F32 [2, 3].</summary>
     public override string ToString() => $"{Describe.Name(Name)} {DType} {Describe.Shape(Shape)}";

@@ -1,8 +1,9 @@
 namespace LoraScratch.Engine.LinearAlgebra;
 
 /// <summary>
-/// A matrix of doubles in the host's memory, row-major: what a decomposition needs and float32 cannot give. Sums run in one order whatever the processor and the number of threads, so that
-/// the same numbers give the same bits.
+/// A matrix of doubles in the host's memory, row-major: what a decomposition needs and float32
+/// cannot give. Sums run in one order whatever the processor and the number of threads, so that the
+/// same numbers give the same bits.
 /// </summary>
 public sealed class DenseMatrix
 {
@@ -10,7 +11,9 @@ public sealed class DenseMatrix
     private const long WorkOfThread = 1 << 16;
 
     /// <summary>A matrix over the given values, which are not copied.</summary>
-    /// <param name="rows">Rows.</param> <param name="columns">Columns.</param> <param name="values">Row-major; null: zeros.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns.</param>
+    /// <param name="values">Row-major; null: zeros.</param>
     /// <exception cref="ShapeMismatchException">There are more or fewer values.</exception>
     public DenseMatrix(int rows, int columns, double[]? values = null)
     {
@@ -18,7 +21,8 @@ public sealed class DenseMatrix
         ArgumentOutOfRangeException.ThrowIfNegative(columns);
         if ((long)rows * columns > Array.MaxLength || values is not null && values.Length != rows * columns)
         {
-            throw new ShapeMismatchException($"DenseMatrix: [{rows}, {columns}] holds {(long)rows * columns} values, got {values?.Length ?? 0}; at most {Array.MaxLength} can be held.");
+            throw new ShapeMismatchException($"DenseMatrix: [{rows}, {columns}] holds {(long)rows * columns} values, "
+                + $"got {values?.Length ?? 0}; at most {Array.MaxLength} can be held.");
         }
         (Rows, Columns, Values) = (rows, columns, values ?? new double[rows * columns]);
     }
@@ -43,7 +47,9 @@ public sealed class DenseMatrix
     public Span<double> Row(int row) => Values.AsSpan(row * Columns, Columns);
 
     /// <summary>A matrix of float32 values.</summary>
-    /// <param name="values">Row-major [rows, columns].</param> <param name="rows">Rows.</param> <param name="columns">Columns.</param>
+    /// <param name="values">Row-major [rows, columns].</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns.</param>
     public static DenseMatrix From(ReadOnlySpan<float> values, int rows, int columns)
     {
         var doubles = new double[values.Length];
@@ -120,13 +126,16 @@ public sealed class DenseMatrix
     }
 
     /// <summary>A·B</summary>
-    /// <param name="a">[m, k]</param> <param name="b">[k, n]</param> <returns>[m, n]</returns>
+    /// <param name="a">[m, k]</param>
+    /// <param name="b">[k, n]</param>
+    /// <returns>[m, n]</returns>
     /// <exception cref="ShapeMismatchException">The inner dimensions differ.</exception>
     public static DenseMatrix operator *(DenseMatrix a, DenseMatrix b)
     {
         if (a.Columns != b.Rows)
         {
-            throw new ShapeMismatchException($"DenseMatrix: [{a.Rows}, {a.Columns}] · [{b.Rows}, {b.Columns}] needs equal inner dimensions.");
+            throw new ShapeMismatchException(
+                $"DenseMatrix: [{a.Rows}, {a.Columns}] · [{b.Rows}, {b.Columns}] needs equal inner dimensions.");
         }
         var product = new DenseMatrix(a.Rows, b.Columns);
         ForEachRow(a.Rows, (long)b.Rows * b.Columns, i =>
@@ -136,7 +145,8 @@ public sealed class DenseMatrix
             var k = 0;
             for (; k + 4 <= row.Length; k += 4)
             {
-                Vectors.AddScaled(sum, row[k], b.Row(k), row[k + 1], b.Row(k + 1), row[k + 2], b.Row(k + 2), row[k + 3], b.Row(k + 3));
+                Vectors.AddScaled(sum, row[k], b.Row(k), row[k + 1], b.Row(k + 1), row[k + 2], b.Row(k + 2), row[k + 3],
+                    b.Row(k + 3));
             }
             for (; k < row.Length; k++)
             {
@@ -155,7 +165,8 @@ public sealed class DenseMatrix
     public static DenseMatrix operator -(DenseMatrix a, DenseMatrix b) => Sum(a, -1, b, "−");
 
     /// <summary>factor·A</summary>
-    public static DenseMatrix operator *(double factor, DenseMatrix a) => new(a.Rows, a.Columns, Array.ConvertAll(a.Values, value => factor * value));
+    public static DenseMatrix operator *(double factor, DenseMatrix a) =>
+        new(a.Rows, a.Columns, Array.ConvertAll(a.Values, value => factor * value));
 
     /// <summary>Σ of the squares of all elements: ‖A‖²_F, which is also Σ σᵢ².</summary>
     public double SquaredNorm()
@@ -178,7 +189,8 @@ public sealed class DenseMatrix
     {
         if (a.Rows != b.Rows || a.Columns != b.Columns)
         {
-            throw new ShapeMismatchException($"DenseMatrix: [{a.Rows}, {a.Columns}] {operation} [{b.Rows}, {b.Columns}] needs equal sizes.");
+            throw new ShapeMismatchException(
+                $"DenseMatrix: [{a.Rows}, {a.Columns}] {operation} [{b.Rows}, {b.Columns}] needs equal sizes.");
         }
         var sum = new DenseMatrix(a.Rows, a.Columns, [.. a.Values]);
         Vectors.AddScaled(sum.Values, factor, b.Values);
@@ -197,7 +209,8 @@ public sealed class DenseMatrix
             return;
         }
         // A few chunks for each core: a piece may be small, and a core may have other work.
-        var chunks = (int)Math.Min(count, Math.Clamp(count * workOfEach / WorkOfThread, 2, 4L * Environment.ProcessorCount));
+        var chunks = (int)Math.Min(count,
+            Math.Clamp(count * workOfEach / WorkOfThread, 2, 4L * Environment.ProcessorCount));
         Parallel.For(0, chunks, chunk =>
         {
             var end = (int)((long)count * (chunk + 1) / chunks);

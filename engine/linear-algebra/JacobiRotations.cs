@@ -1,23 +1,32 @@
 namespace LoraScratch.Engine.LinearAlgebra;
 
 /// <summary>
-/// One-sided Jacobi (Hestenes 1958), after a QR decomposition with pivoting (Drmač and Veselić 2008, SIAM J. Matrix Anal. Appl. 29).
+/// One-sided Jacobi (Hestenes 1958), after a QR decomposition with pivoting (Drmač and Veselić
+/// 2008, SIAM J. Matrix Anal. Appl. 29).
 /// <para>
-/// With A·P = Q·R, rotations J from the left make the rows of R orthogonal to each other: J·R = diag(σ)·Ŵ, so that R = Jᵀ·diag(σ)·Ŵ and
-/// A = (Q·Jᵀ)·diag(σ)·(P·Ŵᵀ)ᵀ: U = Q·Jᵀ, V = P·Ŵᵀ, and σ are the lengths of the rows.
+/// With A·P = Q·R, rotations J from the left make the rows of R orthogonal to each other: J·R =
+/// diag(σ)·Ŵ, so that R = Jᵀ·diag(σ)·Ŵ and A = (Q·Jᵀ)·diag(σ)·(P·Ŵᵀ)ᵀ: U = Q·Jᵀ, V = P·Ŵᵀ, and σ
+/// are the lengths of the rows.
 /// </para>
 /// <para>
-/// A rotation turns two rows x and y in their plane: x ← c·x − s·y, y ← s·x + c·y. ⟨x, y⟩ becomes 0 for t = s/c with t² + 2ζt − 1 = 0, ζ = (‖y‖² − ‖x‖²) / 2⟨x, y⟩; the smaller root,
-/// t = sign(ζ)/(|ζ| + √(1 + ζ²)), turns by at most 45°. A sweep does this for every pair of rows. It destroys a little of what it did before, less in each sweep, in the end quadratically. The QR
-/// decomposition comes first because R's rows fall in length and are nearly orthogonal where A's singular values fall, and because only R, [n, n], is rotated of a tall A.
+/// A rotation turns two rows x and y in their plane: x ← c·x − s·y, y ← s·x + c·y. ⟨x, y⟩ becomes 0
+/// for t = s/c with t² + 2ζt − 1 = 0, ζ = (‖y‖² − ‖x‖²) / 2⟨x, y⟩; the smaller root, t =
+/// sign(ζ)/(|ζ| + √(1 + ζ²)), turns by at most 45°. A sweep does this for every pair of rows. It
+/// destroys a little of what it did before, less in each sweep, in the end quadratically. The QR
+/// decomposition comes first because R's rows fall in length and are nearly orthogonal where A's
+/// singular values fall, and because only R, [n, n], is rotated of a tall A.
 /// </para>
-/// <para>No Aᵀ·A is formed, whose small singular values would drown in the rounding of the large ones: each σ comes out with an error relative to itself, as far as A's columns determine it.</para>
+/// <para>
+/// No Aᵀ·A is formed, whose small singular values would drown in the rounding of the large ones:
+/// each σ comes out with an error relative to itself, as far as A's columns determine it.
+/// </para>
 /// </summary>
 internal static class JacobiRotations
 {
     private const int MostSweeps = 60;                      // ten are many
     private const double Epsilon = 1.0 / (1L << 52);
-    private const double Nothing = 1e-150;                  // the length of a row, beside elements of size 1, whose square is no longer exact
+    // the length of a row, beside elements of size 1, whose square is no longer exact
+    private const double Nothing = 1e-150;
 
     public static SingularValueDecomposition Decompose(DenseMatrix a)
     {
@@ -33,12 +42,14 @@ internal static class JacobiRotations
         MakeOrthogonal(rows, turns);
         var lengths = Lengths(rows);
         var order = Enumerable.Range(0, lengths.Length).OrderByDescending(i => lengths[i]).ToArray();
-        var (left, right, values) = (new DenseMatrix(rows.Rows, rows.Rows), new DenseMatrix(rows.Rows, rows.Columns), new double[rows.Rows]);
+        var (left, right, values) =
+            (new DenseMatrix(rows.Rows, rows.Rows), new DenseMatrix(rows.Rows, rows.Columns), new double[rows.Rows]);
         for (var i = 0; i < order.Length; i++)
         {
             values[i] = lengths[order[i]];
             turns.Row(order[i]).CopyTo(left.Row(i));
-            Vectors.Scale(left.Row(i), 1 / Vectors.Length(left.Row(i)));    // 1, but for what thousands of rotations have rounded
+            // 1, but for what thousands of rotations have rounded
+            Vectors.Scale(left.Row(i), 1 / Vectors.Length(left.Row(i)));
             for (var j = 0; j < rows.Columns && values[i] > 0; j++)
             {
                 right[i, qr.Order[j]] = rows[order[i], j] / values[i];
@@ -49,7 +60,10 @@ internal static class JacobiRotations
         return Signed(qr.Q * left.Transpose(), values, right.Transpose(), a.SquaredNorm());
     }
 
-    /// <summary>The power of two of the largest element: without it, squares of very large or small elements would leave the range of a double.</summary>
+    /// <summary>
+    /// The power of two of the largest element: without it, squares of very large or small elements
+    /// would leave the range of a double.
+    /// </summary>
     private static int Exponent(DenseMatrix a)
     {
         var largest = 0.0;
@@ -57,14 +71,18 @@ internal static class JacobiRotations
         {
             if (!double.IsFinite(value))
             {
-                throw new ArgumentException($"A matrix {a} with the element {value} has no singular values.", nameof(a));
+                throw new ArgumentException($"A matrix {a} with the element {value} has no singular values.",
+                    nameof(a));
             }
             largest = Math.Max(largest, Math.Abs(value));
         }
         return largest == 0 ? 0 : Math.Clamp(Math.ILogB(largest), -1000, 1000);
     }
 
-    /// <summary>Sweeps until every two rows are orthogonal to the rounding of their product, and lets J take the same rotations.</summary>
+    /// <summary>
+    /// Sweeps until every two rows are orthogonal to the rounding of their product, and lets J take
+    /// the same rotations.
+    /// </summary>
     private static void MakeOrthogonal(DenseMatrix rows, DenseMatrix turns)
     {
         var tolerance = Math.Max(10, Math.Sqrt(rows.Columns)) * Epsilon;
@@ -101,8 +119,11 @@ internal static class JacobiRotations
             return false;
         }
         var zeta = (yy - xx) / (2 * xy);
-        var tan = Math.Abs(zeta) > 1e10 ? 0.5 / zeta : Math.CopySign(1, zeta) / (Math.Abs(zeta) + Math.Sqrt(1 + zeta * zeta));     // beyond, ζ² + 1 = ζ² in a double, and may overflow
-        // 1/√(1 + t²) rounds up more often than down where t is small, and thousands of such rotations would lengthen the rows by hundreds of ulps; 1 − t²/(h + h²) errs both ways alike.
+        // beyond, ζ² + 1 = ζ² in a double, and may overflow
+        var tan = Math.Abs(zeta) > 1e10
+            ? 0.5 / zeta : Math.CopySign(1, zeta) / (Math.Abs(zeta) + Math.Sqrt(1 + zeta * zeta));
+        // 1/√(1 + t²) rounds up more often than down where t is small, and thousands of such rotations would lengthen
+        // the rows by hundreds of ulps; 1 − t²/(h + h²) errs both ways alike.
         var h = Math.Sqrt(1 + tan * tan);
         var (cos, sin) = (1 - tan * tan / (h + h * h), tan / h);
         Vectors.Rotate(x, y, cos, sin);
@@ -111,12 +132,14 @@ internal static class JacobiRotations
     }
 
     /// <summary>
-    /// Every pair of rows once, as the rounds of a tournament: within a round no row comes twice, so that its rotations can run at the same time, and give the same bits in any order.
-    /// Row 0 stays, the others move on by one place from round to round.
+    /// Every pair of rows once, as the rounds of a tournament: within a round no row comes twice,
+    /// so that its rotations can run at the same time, and give the same bits in any order. Row 0
+    /// stays, the others move on by one place from round to round.
     /// </summary>
     private static IEnumerable<(int First, int Second)[]> Rounds(int count)
     {
-        var places = count + count % 2;                     // with an odd number, whoever meets the row that is not there sits out
+        // with an odd number, whoever meets the row that is not there sits out
+        var places = count + count % 2;
         for (var round = 0; round < places - 1; round++)
         {
             var pairs = new List<(int, int)>(places / 2);
@@ -132,7 +155,8 @@ internal static class JacobiRotations
         }
     }
 
-    private static int RowAt(int place, int round, int places) => place == 0 ? 0 : 1 + (place - 1 + round) % (places - 1);
+    private static int RowAt(int place, int round, int places) =>
+        place == 0 ? 0 : 1 + (place - 1 + round) % (places - 1);
 
     private static double[] Lengths(DenseMatrix rows)
     {
@@ -144,11 +168,16 @@ internal static class JacobiRotations
         return lengths;
     }
 
-    /// <summary>Gives the singular values that are zero directions of their own: any that are orthogonal to the others and to each other will do.</summary>
-    /// <param name="right">[n, n]: row i is vᵢ, or zero where σᵢ is.</param> <param name="values">σ, falling.</param>
+    /// <summary>
+    /// Gives the singular values that are zero directions of their own: any that are orthogonal to
+    /// the others and to each other will do.
+    /// </summary>
+    /// <param name="right">[n, n]: row i is vᵢ, or zero where σᵢ is.</param>
+    /// <param name="values">σ, falling.</param>
     private static void Complete(DenseMatrix right, double[] values)
     {
-        var covered = new double[right.Columns];            // Σ of the squares of what the vectors so far have of each axis
+        // Σ of the squares of what the vectors so far have of each axis
+        var covered = new double[right.Columns];
         for (var i = 0; i < right.Rows; i++)
         {
             var v = right.Row(i);
@@ -171,9 +200,17 @@ internal static class JacobiRotations
         }
     }
 
-    /// <summary>Turns the signs of pairs uᵢ, vᵢ, of which only the product counts, so that the largest element of every vᵢ is positive.</summary>
-    /// <param name="u">[m, k]</param> <param name="values">σ</param> <param name="v">[n, k]</param> <param name="squaredNorm">Of the whole matrix.</param> <param name="isWhole">Whether all other singular values are zero.</param>
-    internal static SingularValueDecomposition Signed(DenseMatrix u, double[] values, DenseMatrix v, double squaredNorm, bool isWhole = true)
+    /// <summary>
+    /// Turns the signs of pairs uᵢ, vᵢ, of which only the product counts, so that the largest
+    /// element of every vᵢ is positive.
+    /// </summary>
+    /// <param name="u">[m, k]</param>
+    /// <param name="values">σ</param>
+    /// <param name="v">[n, k]</param>
+    /// <param name="squaredNorm">Of the whole matrix.</param>
+    /// <param name="isWhole">Whether all other singular values are zero.</param>
+    internal static SingularValueDecomposition Signed(DenseMatrix u, double[] values, DenseMatrix v, double squaredNorm,
+        bool isWhole = true)
     {
         var signs = new double[values.Length];
         for (var i = 0; i < signs.Length; i++)
@@ -185,6 +222,7 @@ internal static class JacobiRotations
             }
             signs[i] = largest < 0 ? -1 : 1;
         }
-        return new SingularValueDecomposition(u.ScaleColumns(signs), values, v.ScaleColumns(signs), squaredNorm, isWhole);
+        return new SingularValueDecomposition(u.ScaleColumns(signs), values, v.ScaleColumns(signs), squaredNorm,
+            isWhole);
     }
 }

@@ -1,13 +1,16 @@
 namespace LoraScratch.Engine.LinearAlgebra;
 
 /// <summary>
-/// A·P = Q·R with orthonormal columns in Q and zeros below R's diagonal, by Householder's reflections (Golub and Van Loan, Matrix Computations, 5.2 and 5.4).
+/// A·P = Q·R with orthonormal columns in Q and zeros below R's diagonal, by Householder's
+/// reflections (Golub and Van Loan, Matrix Computations, 5.2 and 5.4).
 /// <para>
-/// Reflection j is H = I − β·v·vᵀ with β = 2/‖v‖² and v = x ∓ ‖x‖·e₁, where x is column j from row j on: H·x = ±‖x‖·e₁ has zeros from its second element on. The sign is the one that adds
-/// to x₁ without cancelling. R is what is left of A, Q = H₀·H₁·… .
+/// Reflection j is H = I − β·v·vᵀ with β = 2/‖v‖² and v = x ∓ ‖x‖·e₁, where x is column j from row
+/// j on: H·x = ±‖x‖·e₁ has zeros from its second element on. The sign is the one that adds to x₁
+/// without cancelling. R is what is left of A, Q = H₀·H₁·… .
 /// </para>
 /// <para>
-/// With pivoting, step j first exchanges column j for the one that has most of its length left below row j. The diagonal of R falls then, and shows where the columns become dependent.
+/// With pivoting, step j first exchanges column j for the one that has most of its length left
+/// below row j. The diagonal of R falls then, and shows where the columns become dependent.
 /// </para>
 /// </summary>
 public sealed class QrDecomposition
@@ -24,10 +27,12 @@ public sealed class QrDecomposition
     public IReadOnlyList<int> Order { get; }
 
     /// <summary>Decomposes a matrix of any shape and rank.</summary>
-    /// <param name="a">A [m, n]; it is not changed.</param> <param name="pivot">Whether columns are exchanged.</param>
+    /// <param name="a">A [m, n]; it is not changed.</param>
+    /// <param name="pivot">Whether columns are exchanged.</param>
     public static QrDecomposition Of(DenseMatrix a, bool pivot = false)
     {
-        var columns = a.Transpose();                        // row j: column j of A, so that what is worked on lies in one piece
+        // row j: column j of A, so that what is worked on lies in one piece
+        var columns = a.Transpose();
         var (m, n) = (a.Rows, a.Columns);
         var p = Math.Min(m, n);
         var order = Enumerable.Range(0, n).ToArray();
@@ -70,7 +75,8 @@ public sealed class QrDecomposition
     }
 
     /// <summary>x ← H·x = x − β·⟨v, x⟩·v</summary>
-    private static void Reflect(Span<double> x, ReadOnlySpan<double> v, double beta) => Vectors.AddScaled(x, -beta * Vectors.Dot(v, x), v);
+    private static void Reflect(Span<double> x, ReadOnlySpan<double> v, double beta) =>
+        Vectors.AddScaled(x, -beta * Vectors.Dot(v, x), v);
 
     private static int Longest(double[] left, int from)
     {
@@ -94,7 +100,10 @@ public sealed class QrDecomposition
         (order[j], order[other], left[j], left[other]) = (order[other], order[j], left[other], left[j]);
     }
 
-    /// <summary>The first p columns of H₀·H₁·…·I, the last reflection first: so reflection j meets nothing but zeros before column j.</summary>
+    /// <summary>
+    /// The first p columns of H₀·H₁·…·I, the last reflection first: so reflection j meets nothing
+    /// but zeros before column j.
+    /// </summary>
     private static DenseMatrix FormQ(DenseMatrix reflections, double[] betas)
     {
         var (p, m) = (reflections.Rows, reflections.Columns);
@@ -103,7 +112,8 @@ public sealed class QrDecomposition
         {
             columns[j, j] = 1;
             var step = j;
-            DenseMatrix.ForEachRow(p - j, 2L * (m - j), offset => Reflect(columns.Row(step + offset)[step..], reflections.Row(step)[step..], betas[step]));
+            DenseMatrix.ForEachRow(p - j, 2L * (m - j),
+                offset => Reflect(columns.Row(step + offset)[step..], reflections.Row(step)[step..], betas[step]));
         }
         return columns.Transpose();
     }

@@ -4,8 +4,9 @@ using System.Runtime.Intrinsics;
 namespace LoraScratch.Engine.LinearAlgebra;
 
 /// <summary>
-/// The loops over rows of doubles that decompositions are made of; vectors of one call have the same length. They always add up in four lanes, with one rounding for a product and its addition, on every processor: hardware that lacks
-/// either is slower and gives the same bits.
+/// The loops over rows of doubles that decompositions are made of; vectors of one call have the
+/// same length. They always add up in four lanes, with one rounding for a product and its addition,
+/// on every processor: hardware that lacks either is slower and gives the same bits.
 /// </summary>
 public static class Vectors
 {
@@ -14,7 +15,8 @@ public static class Vectors
     {
         var xs = Lanes(x);
         var ys = Lanes(y);
-        var (even, odd) = (Vector256<double>.Zero, Vector256<double>.Zero);        // two sums: the next addition need not wait for the last
+        // two sums: the next addition need not wait for the last
+        var (even, odd) = (Vector256<double>.Zero, Vector256<double>.Zero);
         var i = 0;
         for (; i + 2 <= xs.Length; i += 2)
         {
@@ -74,8 +76,13 @@ public static class Vectors
         }
     }
 
-    /// <summary>y ← y + a·p + b·q + c·r + d·s, as four calls of <see cref="AddScaled(Span{double}, double, ReadOnlySpan{double})"/> would, with y read and written once.</summary>
-    public static void AddScaled(Span<double> y, double a, ReadOnlySpan<double> p, double b, ReadOnlySpan<double> q, double c, ReadOnlySpan<double> r, double d, ReadOnlySpan<double> s)
+    /// <summary>
+    /// y ← y + a·p + b·q + c·r + d·s, as four calls of
+    /// <see cref="AddScaled(Span{double}, double, ReadOnlySpan{double})"/> would, with y read and
+    /// written once.
+    /// </summary>
+    public static void AddScaled(Span<double> y, double a, ReadOnlySpan<double> p, double b, ReadOnlySpan<double> q,
+        double c, ReadOnlySpan<double> r, double d, ReadOnlySpan<double> s)
     {
         var ys = Lanes(y);
         ReadOnlySpan<Vector256<double>> ps = Lanes(p), qs = Lanes(q), rs = Lanes(r), ss = Lanes(s);
@@ -89,7 +96,8 @@ public static class Vectors
         }
         for (var j = ys.Length * 4; j < y.Length; j++)
         {
-            y[j] = Math.FusedMultiplyAdd(d, s[j], Math.FusedMultiplyAdd(c, r[j], Math.FusedMultiplyAdd(b, q[j], Math.FusedMultiplyAdd(a, p[j], y[j]))));
+            y[j] = Math.FusedMultiplyAdd(d, s[j],
+                Math.FusedMultiplyAdd(c, r[j], Math.FusedMultiplyAdd(b, q[j], Math.FusedMultiplyAdd(a, p[j], y[j]))));
         }
     }
 
@@ -124,7 +132,9 @@ public static class Vectors
 
     private static double Sum(Vector256<double> lanes) => lanes[0] + lanes[1] + (lanes[2] + lanes[3]);
 
-    private static ReadOnlySpan<Vector256<double>> Lanes(ReadOnlySpan<double> values) => MemoryMarshal.Cast<double, Vector256<double>>(values);
+    private static ReadOnlySpan<Vector256<double>> Lanes(ReadOnlySpan<double> values) =>
+        MemoryMarshal.Cast<double, Vector256<double>>(values);
 
-    private static Span<Vector256<double>> Lanes(Span<double> values) => MemoryMarshal.Cast<double, Vector256<double>>(values);
+    private static Span<Vector256<double>> Lanes(Span<double> values) =>
+        MemoryMarshal.Cast<double, Vector256<double>>(values);
 }

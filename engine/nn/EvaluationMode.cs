@@ -1,8 +1,9 @@
 namespace LoraScratch.Engine.NN;
 
 /// <summary>
-/// While one is open on this thread every module computes as in evaluation, whatever it was switched to:
-/// <c>using (new EvaluationMode()) { … }</c>. The modules themselves stay as they are, so that other threads notice nothing.
+/// While one is open on this thread every module computes as in evaluation, whatever it was
+/// switched to: <c>using (new EvaluationMode()) { … }</c>. The modules themselves stay as they are,
+/// so that other threads notice nothing.
 /// </summary>
 internal sealed class EvaluationMode : IDisposable
 {

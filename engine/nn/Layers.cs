@@ -2,22 +2,35 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine.NN;
 
-/// <summary>What gives every token id a vector: an <see cref="Embedding"/>, or one with a low-rank update beside it.</summary>
+/// <summary>
+/// What gives every token id a vector: an <see cref="Embedding"/>, or one with a low-rank update
+/// beside it.
+/// </summary>
 public interface ITokenLayer
 {
     /// <summary>The vectors of the given ids.</summary>
-    /// <param name="ids">[n]</param> <returns>[n, width]</returns>
+    /// <param name="ids">[n]</param>
+    /// <returns>[n, width]</returns>
     Tensor Forward(Indices ids);
 }
 
-/// <summary>A table E of vectors, one per token id; as a linear layer, y = xE, whose inputs are rows with a single 1, of which only the place is given.</summary>
+/// <summary>
+/// A table E of vectors, one per token id; as a linear layer, y = xE, whose inputs are rows with a
+/// single 1, of which only the place is given.
+/// </summary>
 public sealed class Embedding : WeightLayer, ITokenLayer
 {
     /// <summary>A table with normal initial values.</summary>
-    /// <param name="count">Number of vectors.</param> <param name="width">Elements of a vector.</param> <param name="random">Source of the initial values.</param>
-    /// <param name="standardDeviation">Of the initial values: 1 as torch.nn.Embedding, 0.02 as BERT.</param> <param name="backend">Where to put it.</param>
+    /// <param name="count">Number of vectors.</param>
+    /// <param name="width">Elements of a vector.</param>
+    /// <param name="random">Source of the initial values.</param>
+    /// <param name="standardDeviation">
+    /// Of the initial values: 1 as torch.nn.Embedding, 0.02 as BERT.
+    /// </param>
+    /// <param name="backend">Where to put it.</param>
     public Embedding(int count, int width, RandomStream random, float standardDeviation = 1, IBackend? backend = null)
-        : this(new Parameter("weight", random.Normal(new Shape(count, width).Count, standardDeviation), new Shape(count, width), backend))
+        : this(new Parameter("weight", random.Normal(new Shape(count, width).Count, standardDeviation),
+            new Shape(count, width), backend))
     {
     }
 
@@ -38,22 +51,28 @@ public sealed class Embedding : WeightLayer, ITokenLayer
     public override bool IsEmbedding => true;
 
     /// <summary>xE: mixtures of the vectors.</summary>
-    /// <param name="x">[…, count], the share of each vector.</param> <returns>[…, width]</returns>
+    /// <param name="x">[…, count], the share of each vector.</param>
+    /// <returns>[…, width]</returns>
     public override Tensor Forward(Tensor x) => x.MatMul(Weight);
 
     /// <summary>The vectors of the given ids.</summary>
-    /// <param name="ids">[n]</param> <returns>[n, width]</returns>
+    /// <param name="ids">[n]</param>
+    /// <returns>[n, width]</returns>
     public Tensor Forward(Indices ids) => Weight.Gather(ids);
 
     /// <inheritdoc/>
     protected override string Details => $"{Weight.Shape[0]}, {Weight.Shape[1]}";
 }
 
-/// <summary>Normalises each row and scales it by learned γ and β; see <see cref="Ops.LayerNorm"/>.</summary>
+/// <summary>
+/// Normalises each row and scales it by learned γ and β; see <see cref="Ops.LayerNorm"/>.
+/// </summary>
 public sealed class LayerNorm : Layer
 {
     /// <summary>γ = 1, β = 0.</summary>
-    /// <param name="width">Elements of a row.</param> <param name="epsilon">ε, added to the variance.</param> <param name="backend">Where to put it.</param>
+    /// <param name="width">Elements of a row.</param>
+    /// <param name="epsilon">ε, added to the variance.</param>
+    /// <param name="backend">Where to put it.</param>
     public LayerNorm(int width, float epsilon = 1e-5f, IBackend? backend = null)
     {
         Weight = Add(Parameter.Filled("weight", 1, new Shape(width), backend));
@@ -74,11 +93,19 @@ public sealed class LayerNorm : Layer
     public override Tensor Forward(Tensor x) => x.LayerNorm(Weight, Bias, Epsilon);
 
     /// <inheritdoc/>
-    protected override string Details => FormattableString.Invariant($"({Weight.Shape[0]},), eps={Epsilon}").Replace("E-", "e-", StringComparison.Ordinal);
+    protected override string Details =>
+        FormattableString.Invariant($"({Weight.Shape[0]},), eps={Epsilon}")
+        .Replace("E-", "e-", StringComparison.Ordinal);
 }
 
-/// <summary>In training, drops each element with probability p and scales the others by 1/(1−p); in evaluation does nothing.</summary>
-/// <param name="probability">p in [0, 1)</param> <param name="random">Draws the seed of each mask; share one stream among the layers of a model.</param>
+/// <summary>
+/// In training, drops each element with probability p and scales the others by 1/(1−p); in
+/// evaluation does nothing.
+/// </summary>
+/// <param name="probability">p in [0, 1)</param>
+/// <param name="random">
+/// Draws the seed of each mask; share one stream among the layers of a model.
+/// </param>
 public sealed class Dropout(float probability, RandomStream random) : Layer
 {
     /// <summary>p</summary>
@@ -88,7 +115,8 @@ public sealed class Dropout(float probability, RandomStream random) : Layer
     public RandomStream Random { get; } = random;
 
     /// <inheritdoc/>
-    public override Tensor Forward(Tensor x) => IsTraining && Probability > 0 ? x.Dropout(Probability, Random.NextSeed()) : x;
+    public override Tensor Forward(Tensor x) =>
+        IsTraining && Probability > 0 ? x.Dropout(Probability, Random.NextSeed()) : x;
 
     /// <inheritdoc/>
     protected override string Details => FormattableString.Invariant($"p={Probability}");

@@ -1,9 +1,10 @@
 namespace LoraScratch.Engine.NN;
 
 /// <summary>
-/// What is under way on a model: any number of threads may read it at a time (predict, evaluate), or one may change it
-/// (train it, attach, merge or detach an adapter). What does not go together is refused and not waited for: whoever
-/// trains a model while it serves has to decide himself which of the two he wants. All modules of a model share one.
+/// What is under way on a model: any number of threads may read it at a time (predict, evaluate),
+/// or one may change it (train it, attach, merge or detach an adapter). What does not go together
+/// is refused and not waited for: whoever trains a model while it serves has to decide himself
+/// which of the two he wants. All modules of a model share one.
 /// </summary>
 internal sealed class ModelUse
 {
@@ -34,7 +35,9 @@ internal sealed class ModelUse
         }
     }
 
-    /// <summary>Begins to train. Nothing else may change the model meanwhile, not even on this thread.</summary>
+    /// <summary>
+    /// Begins to train. Nothing else may change the model meanwhile, not even on this thread.
+    /// </summary>
     /// <returns>Ends it.</returns>
     /// <exception cref="InvalidOperationException">The model is read or changed.</exception>
     public IDisposable Train()
@@ -45,10 +48,14 @@ internal sealed class ModelUse
         }
     }
 
-    /// <summary>Begins to change the model; within it, this thread may begin further changes.</summary>
+    /// <summary>
+    /// Begins to change the model; within it, this thread may begin further changes.
+    /// </summary>
     /// <param name="activity">As a noun, for messages: "Merging an adapter".</param>
     /// <returns>Ends it.</returns>
-    /// <exception cref="InvalidOperationException">The model is read, trained, or changed on another thread.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model is read, trained, or changed on another thread.
+    /// </exception>
     public IDisposable Change(string activity)
     {
         lock (gate)

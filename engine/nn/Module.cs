@@ -3,7 +3,8 @@ using System.Text;
 namespace LoraScratch.Engine.NN;
 
 /// <summary>
-/// A part of a model: parameters and child modules under names. A parameter's path is the names joined by dots, which are also its key in a checkpoint.
+/// A part of a model: parameters and child modules under names. A parameter's path is the names
+/// joined by dots, which are also its key in a checkpoint.
 /// </summary>
 public abstract class Module
 {
@@ -16,12 +17,15 @@ public abstract class Module
     {
     }
 
-    /// <summary>A module that has children of another model: what is under way on one of the two is under way on both.</summary>
+    /// <summary>
+    /// A module that has children of another model: what is under way on one of the two is under
+    /// way on both.
+    /// </summary>
     internal Module(Module other) => Use = other.Use;
 
     /// <summary>
-    /// True in training (dropout is active), false in evaluation. New modules are in evaluation until <see cref="Train"/>.
-    /// While this thread predicts or evaluates it is false.
+    /// True in training (dropout is active), false in evaluation. New modules are in evaluation
+    /// until <see cref="Train"/>. While this thread predicts or evaluates it is false.
     /// </summary>
     public bool IsTraining => isTraining && !EvaluationMode.IsActive;
 
@@ -42,8 +46,13 @@ public abstract class Module
         return parameter;
     }
 
-    /// <summary>Registers a child under a name, in a place where it can be replaced (by a version of it with LoRA, say).</summary>
-    /// <typeparam name="T">What this module calls: a class of modules, or an interface that some have.</typeparam>
+    /// <summary>
+    /// Registers a child under a name, in a place where it can be replaced (by a version of it with
+    /// LoRA, say).
+    /// </summary>
+    /// <typeparam name="T">
+    /// What this module calls: a class of modules, or an interface that some have.
+    /// </typeparam>
     /// <exception cref="ArgumentException">It is no module, or the name is taken.</exception>
     protected Slot<T> Add<T>(string name, T module) where T : class
     {
@@ -68,7 +77,9 @@ public abstract class Module
         }
     }
 
-    /// <summary>Every module below this one with its path, this one first under the path "".</summary>
+    /// <summary>
+    /// Every module below this one with its path, this one first under the path "".
+    /// </summary>
     public IEnumerable<(string Path, Module Module)> NamedModules()
     {
         yield return ("", this);
@@ -95,8 +106,9 @@ public abstract class Module
     }
 
     /// <summary>
-    /// Every place of a child below this module with its path. The child just returned may be replaced while enumerating; the replacement's own children
-    /// are then passed over, so that a layer wrapped by its replacement is not met, and wrapped, again.
+    /// Every place of a child below this module with its path. The child just returned may be
+    /// replaced while enumerating; the replacement's own children are then passed over, so that a
+    /// layer wrapped by its replacement is not met, and wrapped, again.
     /// </summary>
     public IEnumerable<(string Path, Slot Slot)> NamedSlots()
     {
@@ -130,9 +142,13 @@ public abstract class Module
         }
     }
 
-    /// <summary>Every parameter below this module with its path, in order of registration.</summary>
+    /// <summary>
+    /// Every parameter below this module with its path, in order of registration.
+    /// </summary>
     public IEnumerable<(string Path, Parameter Parameter)> NamedParameters() =>
-        NamedModules().SelectMany(entry => entry.Module.parameters.Select(parameter => (entry.Path.Length == 0 ? parameter.Name : $"{entry.Path}.{parameter.Name}", parameter)));
+        NamedModules().SelectMany(entry =>
+            entry.Module.parameters.Select(parameter =>
+                (entry.Path.Length == 0 ? parameter.Name : $"{entry.Path}.{parameter.Name}", parameter)));
 
     /// <summary>Every parameter below this module.</summary>
     public IEnumerable<Parameter> Parameters() => NamedParameters().Select(entry => entry.Parameter);
@@ -147,7 +163,9 @@ public abstract class Module
     /// <summary>Elements of all weights below this module.</summary>
     public long CountWeights() => Weights().Sum(weight => (long)weight.Shape.Count);
 
-    /// <summary>Bytes of all weights below this module: float32, and quantised ones as they are packed.</summary>
+    /// <summary>
+    /// Bytes of all weights below this module: float32, and quantised ones as they are packed.
+    /// </summary>
     public long WeightBytes() => Weights().Sum(weight => weight.Bytes);
 
     /// <summary>Checks that all weights below this module are floats.</summary>
@@ -179,7 +197,9 @@ public abstract class Module
     /// <summary>Switches to evaluation: dropout off.</summary>
     public void Evaluate() => Train(false);
 
-    /// <summary>Freezes every parameter below this module: no gradient is computed for it.</summary>
+    /// <summary>
+    /// Freezes every parameter below this module: no gradient is computed for it.
+    /// </summary>
     public void Freeze() => SetTrainable(false);
 
     /// <summary>Makes every parameter below this module trainable.</summary>
@@ -206,7 +226,8 @@ public abstract class Module
     {
         var fault = name.Length == 0 ? "is empty"
             : name.Contains('.') ? "has a dot, which separates the names of a path"
-            : parameters.Any(parameter => parameter.Name == name) || children.Any(child => child.Name == name) ? "is taken; the names in a module must differ"
+            : parameters.Any(parameter => parameter.Name == name) || children.Any(child => child.Name == name)
+            ? "is taken; the names in a module must differ"
             : null;
         if (fault is not null)
         {
@@ -214,10 +235,15 @@ public abstract class Module
         }
     }
 
-    /// <summary>What print(model) shows in the brackets: "in_features=768, out_features=8".</summary>
+    /// <summary>
+    /// What print(model) shows in the brackets: "in_features=768, out_features=8".
+    /// </summary>
     protected virtual string Details => "";
 
-    /// <summary>The tree of modules, as Python's print(model) shows it: equal neighbours in a list as "(0-5): 6 x Name(…)".</summary>
+    /// <summary>
+    /// The tree of modules, as Python's print(model) shows it: equal neighbours in a list as
+    /// "(0-5): 6 x Name(…)".
+    /// </summary>
     public override string ToString()
     {
         var text = new StringBuilder();
@@ -241,9 +267,13 @@ public abstract class Module
         var printed = children.ConvertAll(child => Printed(child.Current, depth + 1));
         for (var first = 0; first < children.Count;)
         {
-            var count = printed.Skip(first).TakeWhile((tree, i) => tree == printed[first] && (i == 0 || int.TryParse(children[first + i].Name, out _))).Count();
-            var names = count == 1 ? children[first].Name : $"{children[first].Name}-{children[first + count - 1].Name}";
-            NewLine(text, depth + 1).Append('(').Append(names).Append("): ").Append(count == 1 ? "" : $"{count} x ").Append(printed[first]);
+            var count = printed.Skip(first)
+                .TakeWhile((tree, i) => tree == printed[first]
+                    && (i == 0 || int.TryParse(children[first + i].Name, out _))).Count();
+            var names = count == 1 ? children[first].Name
+                : $"{children[first].Name}-{children[first + count - 1].Name}";
+            NewLine(text, depth + 1).Append('(').Append(names).Append("): ").Append(count == 1 ? "" : $"{count} x ")
+                .Append(printed[first]);
             first += count;
         }
         NewLine(text, depth).Append(')');
@@ -259,7 +289,9 @@ public abstract class Module
     private static StringBuilder NewLine(StringBuilder text, int depth) => text.Append('\n').Append(' ', 2 * depth);
 }
 
-/// <summary>A module with one input and one output: what can be chained, and replaced by a layer with LoRA.</summary>
+/// <summary>
+/// A module with one input and one output: what can be chained, and replaced by a layer with LoRA.
+/// </summary>
 public abstract class Layer : Module
 {
     /// <summary>Computes the output.</summary>
@@ -281,18 +313,27 @@ public abstract class Slot(Module owner, string name)
     /// <summary>Whether a module of that type can stand in this place.</summary>
     public abstract bool Accepts(Type type);
 
-    /// <summary>Puts another module in this place; it takes over the owner's training mode.</summary>
+    /// <summary>
+    /// Puts another module in this place; it takes over the owner's training mode.
+    /// </summary>
     /// <exception cref="ArgumentException">The place cannot hold a module of that type.</exception>
-    /// <exception cref="InvalidOperationException">The model is being trained, or predicts.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model is being trained, or predicts.
+    /// </exception>
     public abstract void Replace(Module module);
 }
 
 /// <summary>The place of a child of a given type.</summary>
-/// <typeparam name="T">What the owner calls: <see cref="Layer"/> where the child may be replaced by any layer, <see cref="ITokenLayer"/> by whatever gives token ids vectors.</typeparam>
+/// <typeparam name="T">
+/// What the owner calls: <see cref="Layer"/> where the child may be replaced by any layer,
+/// <see cref="ITokenLayer"/> by whatever gives token ids vectors.
+/// </typeparam>
 public sealed class Slot<T> : Slot where T : class
 {
     internal Slot(Module owner, string name, T module) : base(owner, name) =>
-        Value = module is Module ? module : throw new ArgumentException($"{owner.GetType().Name}: '{name}' is a {module.GetType().Name}, which is no module.", nameof(module));
+        Value = module is Module
+            ? module : throw new ArgumentException(
+                $"{owner.GetType().Name}: '{name}' is a {module.GetType().Name}, which is no module.", nameof(module));
 
     /// <summary>The module in this place.</summary>
     public T Value { get; private set; }
@@ -307,7 +348,9 @@ public sealed class Slot<T> : Slot where T : class
     public override void Replace(Module replacement)
     {
         using var change = Owner.Use.Change("Replacing a layer");
-        Value = replacement as T ?? throw new ArgumentException($"The place '{Name}' in {Owner.GetType().Name} holds a {typeof(T).Name}, a {replacement.GetType().Name} is none.", nameof(replacement));
+        Value = replacement as T
+            ?? throw new ArgumentException($"The place '{Name}' in {Owner.GetType().Name} holds a {typeof(T).Name}, "
+                + $"a {replacement.GetType().Name} is none.", nameof(replacement));
         replacement.Train(Owner.IsTraining);
         replacement.Join(Owner.Use);
     }

@@ -3,18 +3,32 @@ using System.Text.RegularExpressions;
 
 namespace LoraScratch.Engine.NN;
 
-/// <summary>Which modules of a model are meant, by their paths. A string converts to <see cref="Named"/>, as in a list of PEFT's target_modules.</summary>
+/// <summary>
+/// Which modules of a model are meant, by their paths. A string converts to <see cref="Named"/>, as
+/// in a list of PEFT's target_modules.
+/// </summary>
 public abstract record ModulePattern
 {
-    /// <summary>Every linear layer of the model; embeddings are not among them, as with PEFT's "all-linear".</summary>
+    /// <summary>
+    /// Every linear layer of the model; embeddings are not among them, as with PEFT's "all-linear".
+    /// </summary>
     public static ModulePattern AllLinear { get; } = new AllPattern();
 
-    /// <summary>The module of exactly this path, and every module whose path ends with "." and this: 'q_lin' means '….attention.q_lin'.</summary>
-    public static ModulePattern Named(string name) => name.Length > 0 ? new NamePattern(name) : throw new InputException("A target name is empty. Name a linear layer, such as q_lin.");
+    /// <summary>
+    /// The module of exactly this path, and every module whose path ends with "." and this: 'q_lin'
+    /// means '….attention.q_lin'.
+    /// </summary>
+    public static ModulePattern Named(string name) =>
+        name.Length > 0 ? new NamePattern(name)
+        : throw new InputException("A target name is empty. Name a linear layer, such as q_lin.");
 
-    /// <summary>The modules whose whole path the regular expression matches, as a target_modules that is one string.</summary>
+    /// <summary>
+    /// The modules whose whole path the regular expression matches, as a target_modules that is one
+    /// string.
+    /// </summary>
     /// <exception cref="InputException">It is no regular expression.</exception>
-    public static ModulePattern Regex(string expression) => new RegexPattern(expression, Compile($"^(?:{expression})$", expression));
+    public static ModulePattern Regex(string expression) =>
+        new RegexPattern(expression, Compile($"^(?:{expression})$", expression));
 
     /// <summary>Whether a module of this path is meant.</summary>
     /// <exception cref="InputException">A regular expression takes too long on it.</exception>
@@ -23,26 +37,38 @@ public abstract record ModulePattern
     /// <summary>Whether nothing but linear layers is meant, whatever the path.</summary>
     internal virtual bool MeansLinearLayers => false;
 
-    /// <summary>What this pattern means, less what any of the others means; as PEFT's exclude_modules.</summary>
-    public ModulePattern Except(IReadOnlyList<ModulePattern> others) => others.Count == 0 ? this : new ExceptPattern(this, others);
+    /// <summary>
+    /// What this pattern means, less what any of the others means; as PEFT's exclude_modules.
+    /// </summary>
+    public ModulePattern Except(IReadOnlyList<ModulePattern> others) =>
+        others.Count == 0 ? this : new ExceptPattern(this, others);
 
     /// <summary>
-    /// What this pattern means within the blocks of these numbers, as PEFT's layers_to_transform: the number is the last one in the path that stands alone between dots, as the 3 in
-    /// 'transformer.layer.3.attention.q_lin'. A module that is named by its whole path is meant in any case.
+    /// What this pattern means within the blocks of these numbers, as PEFT's layers_to_transform:
+    /// the number is the last one in the path that stands alone between dots, as the 3 in
+    /// 'transformer.layer.3.attention.q_lin'. A module that is named by its whole path is meant in
+    /// any case.
     /// </summary>
-    /// <param name="blocks">Their numbers, from 0.</param> <param name="lists">Regular expressions for the name before the number, as PEFT's layers_pattern ("layer"); none: any name.</param>
+    /// <param name="blocks">Their numbers, from 0.</param>
+    /// <param name="lists">
+    /// Regular expressions for the name before the number, as PEFT's layers_pattern ("layer");
+    /// none: any name.
+    /// </param>
     /// <exception cref="InputException">One of them is no regular expression.</exception>
     public ModulePattern InBlocks(IReadOnlyList<int> blocks, IReadOnlyList<string> lists) =>
-        new BlockPattern(this, blocks, [.. (lists.Count > 0 ? lists : ["[^.]*"]).Select(list => Compile($@"^.*\.{list}\.([0-9]+)\.", list))]);
+        new BlockPattern(this, blocks,
+            [.. (lists.Count > 0 ? lists : ["[^.]*"]).Select(list => Compile($@"^.*\.{list}\.([0-9]+)\.", list))]);
 
     /// <summary>As <see cref="Named"/>.</summary>
     public static implicit operator ModulePattern(string name) => Named(name);
 
     /// <summary>
-    /// Looks a path up in a table of patterns, as PEFT does for rank_pattern and alpha_pattern: each key is a regular expression for the path or its end after a dot.
+    /// Looks a path up in a table of patterns, as PEFT does for rank_pattern and alpha_pattern:
+    /// each key is a regular expression for the path or its end after a dot.
     /// </summary>
     /// <returns>The first key that matches, or null.</returns>
-    internal static string? FirstKey(IEnumerable<string> keys, string path) => keys.FirstOrDefault(key => Match(Compile($@"^(?:.*\.)?(?:{key})$", key), path).Success);
+    internal static string? FirstKey(IEnumerable<string> keys, string path) =>
+        keys.FirstOrDefault(key => Match(Compile($@"^(?:.*\.)?(?:{key})$", key), path).Success);
 
     private static Match Match(Regex expression, string path)
     {
@@ -52,7 +78,9 @@ public abstract record ModulePattern
         }
         catch (RegexMatchTimeoutException)
         {
-            throw new InputException($"The regular expression '{expression}' takes more than {expression.MatchTimeout.TotalSeconds} s to compare with '{path}'. Write it without nested repetitions, or list the layers by name.");
+            throw new InputException($"The regular expression '{expression}' takes more than "
+                + $"{expression.MatchTimeout.TotalSeconds} s to compare with '{path}'. Write it without nested "
+                + "repetitions, or list the layers by name.");
         }
     }
 
@@ -61,7 +89,8 @@ public abstract record ModulePattern
         try
         {
             // An adapter's config comes from elsewhere: an expression in it must not be able to run for hours.
-            return new Regex(expression, RegexOptions.CultureInvariant | RegexOptions.Singleline, TimeSpan.FromSeconds(1));
+            return new Regex(expression, RegexOptions.CultureInvariant | RegexOptions.Singleline,
+                TimeSpan.FromSeconds(1));
         }
         catch (ArgumentException trouble)
         {
@@ -71,7 +100,8 @@ public abstract record ModulePattern
 
     private sealed record NamePattern(string Name) : ModulePattern
     {
-        public override bool Matches(string path) => path == Name || path.EndsWith($".{Name}", StringComparison.Ordinal);
+        public override bool Matches(string path) =>
+            path == Name || path.EndsWith($".{Name}", StringComparison.Ordinal);
 
         public override string ToString() => Name;
     }
@@ -92,16 +122,21 @@ public abstract record ModulePattern
         public override string ToString() => Meant.ToString()!;
     }
 
-    private sealed record BlockPattern(ModulePattern Meant, IReadOnlyList<int> Blocks, IReadOnlyList<Regex> Lists) : ModulePattern
+    private sealed record BlockPattern(ModulePattern Meant, IReadOnlyList<int> Blocks, IReadOnlyList<Regex> Lists)
+        : ModulePattern
     {
         internal override bool MeansLinearLayers => Meant.MeansLinearLayers;
 
-        public override bool Matches(string path) => Meant.Matches(path) && (Meant is NamePattern named && named.Name == path || Blocks.Contains(BlockOf(path)));
+        public override bool Matches(string path) =>
+            Meant.Matches(path) && (Meant is NamePattern named && named.Name == path || Blocks.Contains(BlockOf(path)));
 
-        public override string ToString() => $"{Meant} in {(Blocks.Count == 1 ? "block" : "blocks")} {string.Join(", ", Blocks)}";
+        public override string ToString() =>
+            $"{Meant} in {(Blocks.Count == 1 ? "block" : "blocks")} {string.Join(", ", Blocks)}";
 
-        private int BlockOf(string path) => Lists.Select(list => Match(list, path)).FirstOrDefault(match => match.Success) is { } found
-            && int.TryParse(found.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var block) ? block : -1;
+        private int BlockOf(string path) =>
+            Lists.Select(list => Match(list, path)).FirstOrDefault(match => match.Success) is { } found
+            && int.TryParse(found.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var block)
+            ? block : -1;
     }
 
     private sealed record AllPattern : ModulePattern

@@ -3,16 +3,23 @@ namespace LoraScratch.Engine.NN;
 /// <summary>What a name that is not there may have been meant to be.</summary>
 internal static class NearMisses
 {
-    /// <summary>The known names nearest to the unknown one, nearest first; none where even the nearest differs in more than two thirds of its letters.</summary>
+    /// <summary>
+    /// The known names nearest to the unknown one, nearest first; none where even the nearest
+    /// differs in more than two thirds of its letters.
+    /// </summary>
     public static IReadOnlyList<string> Of(string unknown, IEnumerable<string> known, int most = 3)
     {
         var wanted = LastPart(unknown);
         return [.. known.Distinct().Select(name => (Name: name, Distance: EditDistance(wanted, LastPart(name))))
             .Where(entry => 3 * entry.Distance <= 2 * Math.Max(wanted.Length, LastPart(entry.Name).Length))
-            .OrderBy(entry => entry.Distance).ThenBy(entry => entry.Name, StringComparer.Ordinal).Take(most).Select(entry => entry.Name)];
+            .OrderBy(entry => entry.Distance).ThenBy(entry => entry.Name, StringComparer.Ordinal).Take(most)
+            .Select(entry => entry.Name)];
     }
 
-    /// <summary>"name (times)" for the last parts of the paths, in order of appearance: 'q_lin (6), k_lin (6)'.</summary>
+    /// <summary>
+    /// "name (times)" for the last parts of the paths, in order of appearance: 'q_lin (6), k_lin
+    /// (6)'.
+    /// </summary>
     public static string Census(IEnumerable<string> paths)
     {
         var groups = paths.GroupBy(LastPart).ToList();
@@ -22,10 +29,14 @@ internal static class NearMisses
 
     public static string LastPart(string path) => path[(path.LastIndexOf('.') + 1)..];
 
-    /// <summary>The fewest insertions, deletions and exchanges of a letter that turn one into the other (Levenshtein 1966).</summary>
+    /// <summary>
+    /// The fewest insertions, deletions and exchanges of a letter that turn one into the other
+    /// (Levenshtein 1966).
+    /// </summary>
     internal static int EditDistance(string from, string to)
     {
-        var row = Enumerable.Range(0, to.Length + 1).ToArray();             // row[j]: distance of the letters of `from` so far to to[..j]
+        // row[j]: distance of the letters of `from` so far to to[..j]
+        var row = Enumerable.Range(0, to.Length + 1).ToArray();
         for (var i = 1; i <= from.Length; i++)
         {
             var diagonal = row[0];

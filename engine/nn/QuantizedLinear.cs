@@ -9,7 +9,9 @@ public sealed class QuantizedLinear : PackedLinear<GroupQuantizedWeight>
     /// <summary>A layer on a given weight, which it owns from now on.</summary>
     /// <param name="weight">Ŵ [out, in]</param>
     /// <param name="bias">b [out], or null for none.</param>
-    /// <exception cref="ShapeMismatchException">The bias does not have one element per output.</exception>
+    /// <exception cref="ShapeMismatchException">
+    /// The bias does not have one element per output.
+    /// </exception>
     public QuantizedLinear(GroupQuantizedWeight weight, Parameter? bias = null) : base(weight, bias)
     {
     }

@@ -5,16 +5,25 @@ namespace LoraScratch.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// Multi-head attention within each sequence of a packed batch (Vaswani et al. 2017, arXiv 1706.03762): per sequence and head,
-    /// P = softmax(Q·Kᵀ/√width), Y = (D ⊙ P)·V with the dropout mask D. No padding exists and no token sees another sequence. The probabilities are not
-    /// stored: the gradient computes them again from each row's log Σ exp (as in FlashAttention, arXiv 2205.14135).
+    /// Multi-head attention within each sequence of a packed batch (Vaswani et al. 2017, arXiv
+    /// 1706.03762): per sequence and head, P = softmax(Q·Kᵀ/√width), Y = (D ⊙ P)·V with the dropout
+    /// mask D. No padding exists and no token sees another sequence. The probabilities are not
+    /// stored: the gradient computes them again from each row's log Σ exp (as in FlashAttention,
+    /// arXiv 2205.14135).
     /// </summary>
-    /// <param name="q">[tokens, heads · width]</param> <param name="k">The same shape.</param> <param name="v">The same shape.</param>
-    /// <param name="offsets">Where each sequence begins.</param> <param name="heads">Number of heads; divides the columns.</param>
-    /// <param name="dropout">Probability of dropping an attention probability, in [0, 1).</param> <param name="seed">Names the dropout mask.</param>
+    /// <param name="q">[tokens, heads · width]</param>
+    /// <param name="k">The same shape.</param>
+    /// <param name="v">The same shape.</param>
+    /// <param name="offsets">Where each sequence begins.</param>
+    /// <param name="heads">Number of heads; divides the columns.</param>
+    /// <param name="dropout">Probability of dropping an attention probability, in [0, 1).</param>
+    /// <param name="seed">Names the dropout mask.</param>
     /// <returns>[tokens, heads · width]</returns>
-    /// <exception cref="ShapeMismatchException">Shapes differ, the heads do not divide the columns, or the offsets do not end at the tokens.</exception>
-    public static Tensor Attention(Tensor q, Tensor k, Tensor v, SequenceOffsets offsets, int heads, float dropout = 0, ulong seed = 0)
+    /// <exception cref="ShapeMismatchException">
+    /// Shapes differ, the heads do not divide the columns, or the offsets do not end at the tokens.
+    /// </exception>
+    public static Tensor Attention(Tensor q, Tensor k, Tensor v, SequenceOffsets offsets, int heads, float dropout = 0,
+        ulong seed = 0)
     {
         Shape.RequireEqual(nameof(Attention), "q", q, "k", k);
         Shape.RequireEqual(nameof(Attention), "q", q, "v", v);
@@ -22,21 +31,27 @@ public static partial class Ops
         RequireProbability(dropout);
         if (q.Shape.Rank != 2 || heads < 1 || q.Shape.Columns % heads != 0)
         {
-            throw new ShapeMismatchException($"Attention: q {q.Shape} needs shape [tokens, heads · width], and {heads} heads must divide the columns.");
+            throw new ShapeMismatchException($"Attention: q {q.Shape} needs shape [tokens, heads · width], and "
+                + $"{heads} heads must divide the columns.");
         }
         if (offsets.Tokens != q.Shape.Rows)
         {
-            throw new ShapeMismatchException($"Attention: q {q.Shape} has {q.Shape.Rows} tokens, but the sequences' offsets end at {offsets.Tokens}.");
+            throw new ShapeMismatchException($"Attention: q {q.Shape} has {q.Shape.Rows} tokens, but the sequences' "
+                + $"offsets end at {offsets.Tokens}.");
         }
-        // The kernel adds to dQ, dK and dV at once, so one tensor in two roles needs a gradient for each role; the views' gradients then add up in it.
+        // The kernel adds to dQ, dK and dV at once, so one tensor in two roles needs a gradient for each role; the
+        // views' gradients then add up in it.
         k = ReferenceEquals(k, q) ? k.Reshape(k.Shape) : k;
         v = ReferenceEquals(v, q) || ReferenceEquals(v, k) ? v.Reshape(v.Shape) : v;
         var shape = new AttentionShape(heads, 1 / MathF.Sqrt(q.Shape.Columns / heads), offsets.Longest, dropout, seed);
         var y = Tensor.Result(q.Shape, q.Backend);
-        using var logSumExp = Tensor.Empty(new Shape(q.Shape.Rows, heads), q.Backend);     // only the gradient reads it, and holds it
+        // only the gradient reads it, and holds it
+        using var logSumExp = Tensor.Empty(new Shape(q.Shape.Rows, heads), q.Backend);
         y.Backend.Attention(y.Data, logSumExp.Data, q.Data, k.Data, v.Data, offsets.Data, shape);
-        return y.GradientFor([q, k, v], "dV += (D⊙P)ᵀ·dY; dP = D ⊙ (dY·Vᵀ); dS = P ⊙ (dP − rowsum(dY ⊙ Y)); dQ += dS·K/√width; dK += dSᵀ·Q/√width",
-            (dY, gradients) => dY.Backend.AddAttentionGradient(gradients[0]?.Data, gradients[1]?.Data, gradients[2]?.Data,
+        return y.GradientFor([q, k, v],
+            "dV += (D⊙P)ᵀ·dY; dP = D ⊙ (dY·Vᵀ); dS = P ⊙ (dP − rowsum(dY ⊙ Y)); dQ += dS·K/√width; dK += dSᵀ·Q/√width",
+            (dY, gradients) => dY.Backend
+                .AddAttentionGradient(gradients[0]?.Data, gradients[1]?.Data, gradients[2]?.Data,
                 dY.Data, y.Data, logSumExp.Data, q.Data, k.Data, v.Data, offsets.Data, shape),
             needs: [q, k, v, y, logSumExp]);
     }

@@ -5,22 +5,33 @@ namespace LoraScratch.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// Y ≈ X·Wᵀ + b on whole numbers: a fully connected layer with a weight of signed bytes, for prediction. The rows of X get codes of 8 bits on the way; <see cref="NN.DynamicInt8Linear"/> has the equations.
+    /// Y ≈ X·Wᵀ + b on whole numbers: a fully connected layer with a weight of signed bytes, for
+    /// prediction. The rows of X get codes of 8 bits on the way; <see cref="NN.DynamicInt8Linear"/>
+    /// has the equations.
     /// <para>
-    /// There is a gradient for b and none for x. Y is a staircase of x, whose derivative is 0 wherever there is one. dY·Ŵ would be the gradient of another function, the one before rounding, and a training
-    /// that asks for it has a better way: LoRA on the float layers, or <c>QALoRALayer</c> on group-quantised ones, and dynamic quantisation afterwards.
+    /// There is a gradient for b and none for x. Y is a staircase of x, whose derivative is 0
+    /// wherever there is one. dY·Ŵ would be the gradient of another function, the one before
+    /// rounding, and a training that asks for it has a better way: LoRA on the float layers, or
+    /// <c>QALoRALayer</c> on group-quantised ones, and dynamic quantisation afterwards.
     /// </para>
     /// </summary>
-    /// <param name="x">[…, in], which needs no gradient</param> <param name="weight">Ŵ [out, in]</param> <param name="bias">b [out], or null</param> <returns>[…, out]</returns>
-    /// <exception cref="ShapeMismatchException">The input widths differ, or the bias does not fit.</exception>
+    /// <param name="x">[…, in], which needs no gradient</param>
+    /// <param name="weight">Ŵ [out, in]</param>
+    /// <param name="bias">b [out], or null</param>
+    /// <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">
+    /// The input widths differ, or the bias does not fit.
+    /// </exception>
     /// <exception cref="InvalidOperationException">A gradient for x is asked for.</exception>
     public static Tensor DynamicInt8Linear(this Tensor x, ChannelQuantizedWeight weight, Tensor? bias = null)
     {
         RequireLinear(nameof(DynamicInt8Linear), x, weight.Shape, weight.Backend, bias);
         if (x.RequiresGradient && !NoGradient.IsActive)
         {
-            throw new InvalidOperationException("DynamicInt8Linear: x requires a gradient, and there is none through numbers that are rounded on the way. This layer is for prediction: use it inside of "
-                + "'using (new NoGradient())', or freeze what comes before it. To train, take the model of float layers, or QA-LoRA on group-quantised ones, and quantise dynamically afterwards.");
+            throw new InvalidOperationException("DynamicInt8Linear: x requires a gradient, and there is none through "
+                + "numbers that are rounded on the way. This layer is for prediction: use it inside of "
+                + "'using (new NoGradient())', or freeze what comes before it. To train, take the model of float "
+                + "layers, or QA-LoRA on group-quantised ones, and quantise dynamically afterwards.");
         }
         var (backend, rows, matrix) = (x.Backend, x.Shape.Rows, weight.Matrix);
         var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), backend);

@@ -4,13 +4,16 @@ using LoraScratch.Kernels.Functions;
 namespace LoraScratch.Engine;
 
 /// <summary>
-/// The differentiable operations. Each computes its result Y and records, per input, the line that adds to the input's gradient; d… is the gradient of the
-/// loss with respect to …, and ⊙ multiplies element by element. Nothing is broadcast silently. Results belong to the innermost <see cref="TensorScope"/>.
+/// The differentiable operations. Each computes its result Y and records, per input, the line that
+/// adds to the input's gradient; d… is the gradient of the loss with respect to …, and ⊙ multiplies
+/// element by element. Nothing is broadcast silently. Results belong to the innermost
+/// <see cref="TensorScope"/>.
 /// </summary>
 public static partial class Ops
 {
     /// <summary>Y = A + B</summary>
-    /// <param name="a">Any shape.</param> <param name="b">The same shape.</param>
+    /// <param name="a">Any shape.</param>
+    /// <param name="b">The same shape.</param>
     public static Tensor Add(this Tensor a, Tensor b)
     {
         Shape.RequireEqual(nameof(Add), "a", a, "b", b);
@@ -21,7 +24,8 @@ public static partial class Ops
     }
 
     /// <summary>Y = A − B</summary>
-    /// <param name="a">Any shape.</param> <param name="b">The same shape.</param>
+    /// <param name="a">Any shape.</param>
+    /// <param name="b">The same shape.</param>
     public static Tensor Subtract(this Tensor a, Tensor b)
     {
         Shape.RequireEqual(nameof(Subtract), "a", a, "b", b);
@@ -32,7 +36,8 @@ public static partial class Ops
     }
 
     /// <summary>Y = A ⊙ B</summary>
-    /// <param name="a">Any shape.</param> <param name="b">The same shape.</param>
+    /// <param name="a">Any shape.</param>
+    /// <param name="b">The same shape.</param>
     public static Tensor Multiply(this Tensor a, Tensor b)
     {
         Shape.RequireEqual(nameof(Multiply), "a", a, "b", b);
@@ -43,7 +48,8 @@ public static partial class Ops
     }
 
     /// <summary>Y = factor · X</summary>
-    /// <param name="x">Any shape.</param> <param name="factor">A constant.</param>
+    /// <param name="x">Any shape.</param>
+    /// <param name="factor">A constant.</param>
     public static Tensor Scale(this Tensor x, float factor)
     {
         var y = Tensor.Result(x.Shape, x.Backend);
@@ -51,7 +57,10 @@ public static partial class Ops
         return y.GradientFor(x, "dX += factor · dY", (dY, dX) => dX.Add(dY, factor));
     }
 
-    /// <summary>y = x·Φ(x) = x/2 · (1 + erf(x/√2)), element by element: the exact GELU (Hendrycks and Gimpel 2016, arXiv 1606.08415).</summary>
+    /// <summary>
+    /// y = x·Φ(x) = x/2 · (1 + erf(x/√2)), element by element: the exact GELU (Hendrycks and Gimpel
+    /// 2016, arXiv 1606.08415).
+    /// </summary>
     public static Tensor Gelu(this Tensor x) => Map<Gelu>(x, "dX += dY ⊙ (Φ(X) + X ⊙ φ(X))");
 
     /// <summary>y = max(x, 0), element by element; its derivative at 0 is 0.</summary>
@@ -69,15 +78,19 @@ public static partial class Ops
     /// <summary>y = x², element by element.</summary>
     public static Tensor Square(this Tensor x) => Map<Square>(x, "dX += dY ⊙ 2X");
 
-    private static Tensor Map<TFormula>(Tensor x, string equation, [CallerMemberName] string operation = "") where TFormula : struct, IFormula
+    private static Tensor Map<TFormula>(Tensor x, string equation, [CallerMemberName] string operation = "")
+        where TFormula : struct, IFormula
     {
         var y = Tensor.Result(x.Shape, x.Backend, operation);
         y.Backend.Map<TFormula>(y.Data, x.Data);
         return TFormula.DerivativeReads switch
         {
-            Reads.Input => y.GradientFor(x, equation, (dY, dX) => dY.Backend.AddMapGradient<TFormula>(dX.Data, dY.Data, x.Data, null), needs: x),
-            Reads.Output => y.GradientFor(x, equation, (dY, dX) => dY.Backend.AddMapGradient<TFormula>(dX.Data, dY.Data, null, y.Data), needs: y),
-            _ => y.GradientFor(x, equation, (dY, dX) => dY.Backend.AddMapGradient<TFormula>(dX.Data, dY.Data, x.Data, y.Data), needs: [x, y]),
+            Reads.Input => y.GradientFor(x, equation,
+                (dY, dX) => dY.Backend.AddMapGradient<TFormula>(dX.Data, dY.Data, x.Data, null), needs: x),
+            Reads.Output => y.GradientFor(x, equation,
+                (dY, dX) => dY.Backend.AddMapGradient<TFormula>(dX.Data, dY.Data, null, y.Data), needs: y),
+            _ => y.GradientFor(x, equation,
+                (dY, dX) => dY.Backend.AddMapGradient<TFormula>(dX.Data, dY.Data, x.Data, y.Data), needs: [x, y]),
         };
     }
 }

@@ -3,22 +3,32 @@ namespace LoraScratch.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// Y = γ ⊙ X̂ + β, where X̂ = (X − mean)/√(variance + ε) with mean and biased variance of each row (Ba, Kiros and Hinton 2016, arXiv 1607.06450).
+    /// Y = γ ⊙ X̂ + β, where X̂ = (X − mean)/√(variance + ε) with mean and biased variance of each
+    /// row (Ba, Kiros and Hinton 2016, arXiv 1607.06450).
     /// </summary>
-    /// <param name="x">[…, columns]</param> <param name="gamma">γ [columns]</param> <param name="beta">β [columns]</param> <param name="epsilon">ε, added to the variance</param>
-    /// <exception cref="ShapeMismatchException">γ or β does not have one element per column.</exception>
+    /// <param name="x">[…, columns]</param>
+    /// <param name="gamma">γ [columns]</param>
+    /// <param name="beta">β [columns]</param>
+    /// <param name="epsilon">ε, added to the variance</param>
+    /// <exception cref="ShapeMismatchException">
+    /// γ or β does not have one element per column.
+    /// </exception>
     public static Tensor LayerNorm(this Tensor x, Tensor gamma, Tensor beta, float epsilon = 1e-5f)
     {
         Shape.RequireRowVector(nameof(LayerNorm), x, "gamma", gamma);
         Shape.RequireRowVector(nameof(LayerNorm), x, "beta", beta);
         var y = Tensor.Result(x.Shape, x.Backend);
-        using var mean = Tensor.Empty(new Shape(x.Shape.Rows), x.Backend);      // only the gradients read the statistics, and hold them
+        // only the gradients read the statistics, and hold them
+        using var mean = Tensor.Empty(new Shape(x.Shape.Rows), x.Backend);
         using var rstd = Tensor.Empty(mean.Shape, x.Backend);                   // 1/√(variance + ε)
         y.Backend.LayerNorm(y.Data, mean.Data, rstd.Data, x.Data, gamma.Data, beta.Data, epsilon);
         return y.GradientFor(x, "dX += rstd · (G − mean(G) − X̂ ⊙ mean(G ⊙ X̂)), G = dY ⊙ γ, means per row",
-                    (dY, dX) => dY.Backend.AddLayerNormGradient(dX.Data, dY.Data, x.Data, mean.Data, rstd.Data, gamma.Data), needs: [x, mean, rstd, gamma])
+                    (dY, dX) => dY.Backend.AddLayerNormGradient(dX.Data, dY.Data, x.Data, mean.Data, rstd.Data,
+                        gamma.Data), needs: [x, mean, rstd, gamma])
                 .GradientFor(gamma, "dγ += Σ rows of dY ⊙ X̂",
-                    (dY, dGamma) => dY.Backend.AddLayerNormGammaGradient(dGamma.Data, dY.Data, x.Data, mean.Data, rstd.Data), needs: [x, mean, rstd])
+                    (dY, dGamma) => dY.Backend
+                        .AddLayerNormGammaGradient(dGamma.Data, dY.Data, x.Data, mean.Data, rstd.Data),
+                        needs: [x, mean, rstd])
                 .GradientFor(beta, "dβ += Σ rows of dY", (dY, dBeta) => dY.Backend.AddColumnSums(dBeta.Data, dY.Data));
     }
 }

@@ -5,39 +5,63 @@ namespace LoraScratch.Engine;
 public static partial class Ops
 {
     /// <summary>Y = scale · X·W</summary>
-    /// <param name="x">[…, in]</param> <param name="w">[in, out]</param> <param name="scale">A constant factor.</param> <returns>[…, out]</returns>
+    /// <param name="x">[…, in]</param>
+    /// <param name="w">[in, out]</param>
+    /// <param name="scale">A constant factor.</param>
+    /// <returns>[…, out]</returns>
     /// <exception cref="ShapeMismatchException">The inner dimensions differ.</exception>
     public static Tensor MatMul(this Tensor x, Tensor w, float scale = 1)
     {
         RequireProduct(nameof(MatMul), x, w);
         var y = Tensor.Result(x.Shape.WithColumns(w.Shape.Columns), x.Backend);
         y.Backend.Product(y.Matrix, x.Matrix, w.Matrix, scale);
-        return y.GradientFor(x, "dX += scale · dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T, scale), needs: w)
-                .GradientFor(w, "dW += scale · Xᵀ·dY", (dY, dW) => dW.AddProduct(x.Matrix.T, dY.Matrix, scale), needs: x);
+        return y.GradientFor(x, "dX += scale · dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T, scale),
+            needs: w)
+                .GradientFor(w, "dW += scale · Xᵀ·dY", (dY, dW) => dW.AddProduct(x.Matrix.T, dY.Matrix, scale),
+                    needs: x);
     }
 
-    /// <summary>Y = Z + scale · X·W: a product added to what is there, such as a low-rank update to a layer's output.</summary>
-    /// <param name="z">[…, out]</param> <param name="x">[…, in]</param> <param name="w">[in, out]</param> <param name="scale">A constant factor.</param> <returns>[…, out]</returns>
-    /// <exception cref="ShapeMismatchException">The inner dimensions differ, or z does not have the product's shape.</exception>
+    /// <summary>
+    /// Y = Z + scale · X·W: a product added to what is there, such as a low-rank update to a
+    /// layer's output.
+    /// </summary>
+    /// <param name="z">[…, out]</param>
+    /// <param name="x">[…, in]</param>
+    /// <param name="w">[in, out]</param>
+    /// <param name="scale">A constant factor.</param>
+    /// <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">
+    /// The inner dimensions differ, or z does not have the product's shape.
+    /// </exception>
     public static Tensor AddMatMul(this Tensor z, Tensor x, Tensor w, float scale = 1)
     {
         RequireProduct(nameof(AddMatMul), x, w);
         if (z.Shape.Rows != x.Shape.Rows || z.Shape.Columns != w.Shape.Columns)
         {
-            throw new ShapeMismatchException($"AddMatMul: z {z.Shape} cannot take x {x.Shape} · w {w.Shape}, a [{x.Shape.Rows}, {w.Shape.Columns}] product.");
+            throw new ShapeMismatchException($"AddMatMul: z {z.Shape} cannot take x {x.Shape} · w {w.Shape}, a "
+                + $"[{x.Shape.Rows}, {w.Shape.Columns}] product.");
         }
         Device.RequireSame(nameof(AddMatMul), "x", x.Backend, "z", z.Backend);
         var y = Tensor.Result(z.Shape, z.Backend);
         y.Backend.Copy(y.Data, z.Data);
         y.Backend.AddProduct(y.Matrix, x.Matrix, w.Matrix, scale);
         return y.GradientFor(z, "dZ += dY", (dY, dZ) => dZ.Add(dY))
-                .GradientFor(x, "dX += scale · dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T, scale), needs: w)
-                .GradientFor(w, "dW += scale · Xᵀ·dY", (dY, dW) => dW.AddProduct(x.Matrix.T, dY.Matrix, scale), needs: x);
+                .GradientFor(x, "dX += scale · dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T, scale),
+                    needs: w)
+                .GradientFor(w, "dW += scale · Xᵀ·dY", (dY, dW) => dW.AddProduct(x.Matrix.T, dY.Matrix, scale),
+                    needs: x);
     }
 
-    /// <summary>Y = X·Wᵀ + b: a fully connected layer. W has one row per output, as PyTorch stores it.</summary>
-    /// <param name="x">[…, in]</param> <param name="weight">W [out, in]</param> <param name="bias">b [out], or null</param> <returns>[…, out]</returns>
-    /// <exception cref="ShapeMismatchException">The input widths differ, or the bias does not fit.</exception>
+    /// <summary>
+    /// Y = X·Wᵀ + b: a fully connected layer. W has one row per output, as PyTorch stores it.
+    /// </summary>
+    /// <param name="x">[…, in]</param>
+    /// <param name="weight">W [out, in]</param>
+    /// <param name="bias">b [out], or null</param>
+    /// <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">
+    /// The input widths differ, or the bias does not fit.
+    /// </exception>
     public static Tensor Linear(this Tensor x, Tensor weight, Tensor? bias = null)
     {
         RequireLinear(nameof(Linear), x, weight.Shape, weight.Backend, bias);
@@ -54,8 +78,11 @@ public static partial class Ops
     }
 
     /// <summary>Y = X + b, the bias added to every row.</summary>
-    /// <param name="x">[…, columns]</param> <param name="bias">[columns]</param>
-    /// <exception cref="ShapeMismatchException">The bias does not have one element per column.</exception>
+    /// <param name="x">[…, columns]</param>
+    /// <param name="bias">[columns]</param>
+    /// <exception cref="ShapeMismatchException">
+    /// The bias does not have one element per column.
+    /// </exception>
     public static Tensor AddBias(this Tensor x, Tensor bias)
     {
         Shape.RequireRowVector(nameof(AddBias), x, "bias", bias);
@@ -66,13 +93,16 @@ public static partial class Ops
     }
 
     /// <summary>Y[b] = A[b]·B[b] for every matrix of a batch.</summary>
-    /// <param name="a">[batch, rows, inner]</param> <param name="b">[batch, inner, columns]</param> <returns>[batch, rows, columns]</returns>
+    /// <param name="a">[batch, rows, inner]</param>
+    /// <param name="b">[batch, inner, columns]</param>
+    /// <returns>[batch, rows, columns]</returns>
     /// <exception cref="ShapeMismatchException">The batches or inner dimensions differ.</exception>
     public static Tensor BatchedMatMul(this Tensor a, Tensor b)
     {
         if (a.Shape.Rank != 3 || b.Shape.Rank != 3 || a.Shape[0] != b.Shape[0] || a.Shape[2] != b.Shape[1])
         {
-            throw new ShapeMismatchException($"BatchedMatMul: a {a.Shape} · b {b.Shape} needs [batch, rows, inner] · [batch, inner, columns] with equal batch and inner.");
+            throw new ShapeMismatchException($"BatchedMatMul: a {a.Shape} · b {b.Shape} needs [batch, rows, inner] · "
+                + "[batch, inner, columns] with equal batch and inner.");
         }
         Device.RequireSame(nameof(BatchedMatMul), "a", a.Backend, "b", b.Backend);
         var y = Tensor.Result(new Shape(a.Shape[0], a.Shape[1], b.Shape[2]), a.Backend);
@@ -82,7 +112,8 @@ public static partial class Ops
     }
 
     /// <summary>Y = Xᵀ, copied.</summary>
-    /// <param name="x">[rows, columns]</param> <returns>[columns, rows]</returns>
+    /// <param name="x">[rows, columns]</param>
+    /// <returns>[columns, rows]</returns>
     /// <exception cref="ShapeMismatchException">x is not a matrix.</exception>
     public static Tensor Transpose(this Tensor x)
     {
@@ -101,31 +132,39 @@ public static partial class Ops
     }
 
     /// <summary>The same values in another shape; the memory is shared.</summary>
-    /// <param name="x">Any shape.</param> <param name="shape">A shape with as many elements.</param>
+    /// <param name="x">Any shape.</param>
+    /// <param name="shape">A shape with as many elements.</param>
     /// <exception cref="ShapeMismatchException">The number of elements differs.</exception>
     public static Tensor Reshape(this Tensor x, Shape shape)
     {
         if (shape.Count != x.Shape.Count)
         {
-            throw new ShapeMismatchException($"Reshape: x {x.Shape} has {x.Shape.Count} elements, {shape} has {shape.Count}.");
+            throw new ShapeMismatchException(
+                $"Reshape: x {x.Shape} has {x.Shape.Count} elements, {shape} has {shape.Count}.");
         }
         return x.View(shape).GradientFor(x, "dX += dY", (dY, dX) => dX.Add(dY));
     }
 
-    private static Matrix Batch(Tensor x) => new(x.Data, x.Shape[1], x.Shape[2], x.Shape[2], Batch: x.Shape[0], BatchStride: x.Shape[1] * x.Shape[2]);
+    private static Matrix Batch(Tensor x) =>
+        new(x.Data, x.Shape[1], x.Shape[2], x.Shape[2], Batch: x.Shape[0], BatchStride: x.Shape[1] * x.Shape[2]);
 
-    /// <summary>Throws where a fully connected layer cannot be computed, in whatever form its weight [out, in] is kept.</summary>
+    /// <summary>
+    /// Throws where a fully connected layer cannot be computed, in whatever form its weight [out,
+    /// in] is kept.
+    /// </summary>
     private static void RequireLinear(string op, Tensor x, Shape weight, IBackend backend, Tensor? bias)
     {
         if (weight.Rank != 2 || x.Shape.Rank == 0 || x.Shape.Columns != weight.Columns)
         {
-            throw new ShapeMismatchException($"{op}: x {x.Shape} · weight {weight}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
+            throw new ShapeMismatchException(
+                $"{op}: x {x.Shape} · weight {weight}ᵀ needs a weight of shape [out, {x.Shape.Columns}].");
         }
         Device.RequireSame(op, "x", x.Backend, "weight", backend);
         Device.RequireSame(op, "x", x.Backend, "bias", bias?.Backend ?? x.Backend);
         if (bias is not null && (bias.Shape.Rank != 1 || bias.Shape.Count != weight.Rows))
         {
-            throw new ShapeMismatchException($"{op}: weight {weight} needs a bias of shape [{weight.Rows}], got {bias.Shape}.");
+            throw new ShapeMismatchException(
+                $"{op}: weight {weight} needs a bias of shape [{weight.Rows}], got {bias.Shape}.");
         }
     }
 
@@ -136,7 +175,9 @@ public static partial class Ops
             Device.RequireSame(op, "x", x.Backend, "w", w.Backend);
             return;
         }
-        var hint = w.Shape.Rank == 2 && w.Shape[1] == x.Shape.Columns ? " Did you mean w.Transpose(), or Linear(x, w)?" : "";
-        throw new ShapeMismatchException($"{op}: x {x.Shape} · w {w.Shape} needs w of shape [{x.Shape.Columns}, out]: equal inner dimensions.{hint}");
+        var hint = w.Shape.Rank == 2 && w.Shape[1] == x.Shape.Columns
+            ? " Did you mean w.Transpose(), or Linear(x, w)?" : "";
+        throw new ShapeMismatchException($"{op}: x {x.Shape} · w {w.Shape} needs w of shape [{x.Shape.Columns}, "
+            + $"out]: equal inner dimensions.{hint}");
     }
 }

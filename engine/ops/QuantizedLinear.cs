@@ -2,9 +2,17 @@ namespace LoraScratch.Engine;
 
 public static partial class Ops
 {
-    /// <summary>Y = X·Ŵᵀ + b: a fully connected layer on a packed weight, which is a constant: there is a gradient for x and for b, and none for Ŵ.</summary>
-    /// <param name="x">[…, in]</param> <param name="weight">Ŵ [out, in]; it must live until Backward has passed.</param> <param name="bias">b [out], or null</param> <returns>[…, out]</returns>
-    /// <exception cref="ShapeMismatchException">The input widths differ, or the bias does not fit.</exception>
+    /// <summary>
+    /// Y = X·Ŵᵀ + b: a fully connected layer on a packed weight, which is a constant: there is a
+    /// gradient for x and for b, and none for Ŵ.
+    /// </summary>
+    /// <param name="x">[…, in]</param>
+    /// <param name="weight">Ŵ [out, in]; it must live until Backward has passed.</param>
+    /// <param name="bias">b [out], or null</param>
+    /// <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">
+    /// The input widths differ, or the bias does not fit.
+    /// </exception>
     public static Tensor QuantizedLinear(this Tensor x, GroupQuantizedWeight weight, Tensor? bias = null)
     {
         RequireLinear(nameof(QuantizedLinear), x, weight.Shape, weight.Backend, bias);
@@ -19,18 +27,28 @@ public static partial class Ops
         return y;
     }
 
-    /// <summary>Y[n, l] = scale·Σᵢ X[n, l·g + i]: sums over groups of neighbours along the last dimension, or, with scale 1/g, their means.</summary>
-    /// <param name="x">[…, in]</param> <param name="groupSize">g, a divisor of in</param> <param name="scale">A constant factor.</param> <returns>[…, in / g]</returns>
-    /// <exception cref="ShapeMismatchException">The groups do not divide the last dimension.</exception>
+    /// <summary>
+    /// Y[n, l] = scale·Σᵢ X[n, l·g + i]: sums over groups of neighbours along the last dimension,
+    /// or, with scale 1/g, their means.
+    /// </summary>
+    /// <param name="x">[…, in]</param>
+    /// <param name="groupSize">g, a divisor of in</param>
+    /// <param name="scale">A constant factor.</param>
+    /// <returns>[…, in / g]</returns>
+    /// <exception cref="ShapeMismatchException">
+    /// The groups do not divide the last dimension.
+    /// </exception>
     public static Tensor GroupSum(this Tensor x, int groupSize, float scale = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(groupSize);
         if (x.Shape.Rank == 0 || x.Shape.Columns % groupSize != 0)
         {
-            throw new ShapeMismatchException($"GroupSum: groups of {groupSize} do not divide the {x.Shape.Columns} columns of x {x.Shape}.");
+            throw new ShapeMismatchException(
+                $"GroupSum: groups of {groupSize} do not divide the {x.Shape.Columns} columns of x {x.Shape}.");
         }
         var y = Tensor.Result(x.Shape.WithColumns(x.Shape.Columns / groupSize), x.Backend);
         y.Backend.GroupSums(y.Data, scale, x.Data);
-        return y.GradientFor(x, "dX[n, l·g + i] += scale · dY[n, l]", (dY, dX) => dY.Backend.AddGroupBroadcast(dX.Data, scale, dY.Data));
+        return y.GradientFor(x, "dX[n, l·g + i] += scale · dY[n, l]",
+            (dY, dX) => dY.Backend.AddGroupBroadcast(dX.Data, scale, dY.Data));
     }
 }

@@ -3,7 +3,8 @@ namespace LoraScratch.Engine;
 public static partial class Ops
 {
     /// <summary>y = Σᵢ xᵢ</summary>
-    /// <param name="x">Any shape.</param> <returns>[]</returns>
+    /// <param name="x">Any shape.</param>
+    /// <returns>[]</returns>
     public static Tensor Sum(this Tensor x)
     {
         var y = Tensor.Result(Shape.Scalar, x.Backend);
@@ -12,7 +13,8 @@ public static partial class Ops
     }
 
     /// <summary>y = (Σᵢ xᵢ)/n</summary>
-    /// <param name="x">Any shape with n ≥ 1 elements.</param> <returns>[]</returns>
+    /// <param name="x">Any shape with n ≥ 1 elements.</param>
+    /// <returns>[]</returns>
     public static Tensor Mean(this Tensor x)
     {
         var y = Tensor.Result(Shape.Scalar, x.Backend);
@@ -22,7 +24,9 @@ public static partial class Ops
     }
 
     /// <summary>y = mean((A − B)²)</summary>
-    /// <param name="prediction">Any shape.</param> <param name="target">The same shape.</param> <returns>[]</returns>
+    /// <param name="prediction">Any shape.</param>
+    /// <param name="target">The same shape.</param>
+    /// <returns>[]</returns>
     public static Tensor MeanSquaredError(this Tensor prediction, Tensor target)
     {
         Shape.RequireEqual(nameof(MeanSquaredError), "prediction", prediction, "target", target);

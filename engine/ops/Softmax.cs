@@ -2,35 +2,48 @@ namespace LoraScratch.Engine;
 
 public static partial class Ops
 {
-    /// <summary>Each row becomes probabilities: Y[i, :] = exp(X[i, :] − max) / Σ exp(X[i, :] − max).</summary>
-    /// <param name="x">[…, columns]</param> <returns>The same shape; rows sum to 1.</returns>
+    /// <summary>
+    /// Each row becomes probabilities: Y[i, :] = exp(X[i, :] − max) / Σ exp(X[i, :] − max).
+    /// </summary>
+    /// <param name="x">[…, columns]</param>
+    /// <returns>The same shape; rows sum to 1.</returns>
     public static Tensor Softmax(this Tensor x)
     {
         var y = Tensor.Result(x.Shape, x.Backend);
         y.Backend.Softmax(y.Data, x.Data, x.Shape.Columns);
-        return y.GradientFor(x, "dX += Y ⊙ (dY − ⟨dY, Y⟩ per row)", (dY, dX) => dY.Backend.AddSoftmaxGradient(dX.Data, dY.Data, y.Data, y.Shape.Columns), needs: y);
+        return y.GradientFor(x, "dX += Y ⊙ (dY − ⟨dY, Y⟩ per row)",
+            (dY, dX) => dY.Backend.AddSoftmaxGradient(dX.Data, dY.Data, y.Data, y.Shape.Columns), needs: y);
     }
 
-    /// <summary>The cross-entropy of each row with its class: log Σⱼ exp(logits[i, j]) − logits[i, labels[i]].</summary>
-    /// <param name="logits">[rows, classes]</param> <param name="labels">[rows], each in [0, classes)</param> <returns>[rows]</returns>
+    /// <summary>
+    /// The cross-entropy of each row with its class: log Σⱼ exp(logits[i, j]) − logits[i,
+    /// labels[i]].
+    /// </summary>
+    /// <param name="logits">[rows, classes]</param>
+    /// <param name="labels">[rows], each in [0, classes)</param>
+    /// <returns>[rows]</returns>
     /// <exception cref="ShapeMismatchException">There is not one label per row.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A label is not a class.</exception>
     public static Tensor CrossEntropyPerRow(this Tensor logits, Indices labels)
     {
         if (logits.Shape.Rank != 2 || logits.Shape.Rows != labels.Count)
         {
-            throw new ShapeMismatchException($"CrossEntropy: logits {logits.Shape} need shape [{labels.Count}, classes]: one row per label.");
+            throw new ShapeMismatchException(
+                $"CrossEntropy: logits {logits.Shape} need shape [{labels.Count}, classes]: one row per label.");
         }
         Device.RequireSame("CrossEntropy", "logits", logits.Backend, "labels", labels.Backend);
         labels.RequireBelow("CrossEntropy", logits.Shape.Columns, "classes of the logits");
         var losses = Tensor.Result(new Shape(labels.Count), logits.Backend);
         losses.Backend.CrossEntropy(losses.Data, logits.Data, labels.Data);
         return losses.GradientFor(logits, "dLogits += dLosses ⊙ (softmax(Logits) − onehot(labels))",
-            (dLosses, dLogits) => dLosses.Backend.AddCrossEntropyGradient(dLogits.Data, dLosses.Data, logits.Data, labels.Data), needs: logits);
+            (dLosses, dLogits) => dLosses.Backend
+                .AddCrossEntropyGradient(dLogits.Data, dLosses.Data, logits.Data, labels.Data), needs: logits);
     }
 
     /// <summary>The mean cross-entropy of the rows; see <see cref="CrossEntropyPerRow"/>.</summary>
-    /// <param name="logits">[rows, classes]</param> <param name="labels">[rows]</param> <returns>[]</returns>
+    /// <param name="logits">[rows, classes]</param>
+    /// <param name="labels">[rows]</param>
+    /// <returns>[]</returns>
     public static Tensor CrossEntropy(this Tensor logits, Indices labels)
     {
         using var scope = new TensorScope();

@@ -3,24 +3,43 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine.Optim;
 
-/// <summary>Adam (Kingma and Ba 2015, arXiv 1412.6980) with torch.optim.Adam's rules and defaults: weight decay, where given, is added to the gradient.</summary>
-/// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Rate.</param> <param name="beta1">β₁</param> <param name="beta2">β₂</param>
-/// <param name="epsilon">ε</param> <param name="weightDecay">L2 factor, ≥ 0.</param>
-public sealed class Adam(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8, double weightDecay = 0)
+/// <summary>
+/// Adam (Kingma and Ba 2015, arXiv 1412.6980) with torch.optim.Adam's rules and defaults: weight
+/// decay, where given, is added to the gradient.
+/// </summary>
+/// <param name="parameters">Trainable parameters.</param>
+/// <param name="learningRate">Rate.</param>
+/// <param name="beta1">β₁</param>
+/// <param name="beta2">β₂</param>
+/// <param name="epsilon">ε</param>
+/// <param name="weightDecay">L2 factor, ≥ 0.</param>
+public sealed class Adam(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, double beta1 = 0.9,
+    double beta2 = 0.999, double epsilon = 1e-8, double weightDecay = 0)
     : AdamBase(parameters, learningRate, beta1, beta2, epsilon, weightDecay, decoupled: false);
 
-/// <summary>AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with torch.optim.AdamW's rules and defaults: weight decay shrinks the parameter itself.</summary>
-/// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Rate.</param> <param name="beta1">β₁</param> <param name="beta2">β₂</param>
-/// <param name="epsilon">ε</param> <param name="weightDecay">Decay, ≥ 0.</param>
-public sealed class AdamW(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8, double weightDecay = 0.01)
+/// <summary>
+/// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with torch.optim.AdamW's rules and
+/// defaults: weight decay shrinks the parameter itself.
+/// </summary>
+/// <param name="parameters">Trainable parameters.</param>
+/// <param name="learningRate">Rate.</param>
+/// <param name="beta1">β₁</param>
+/// <param name="beta2">β₂</param>
+/// <param name="epsilon">ε</param>
+/// <param name="weightDecay">Decay, ≥ 0.</param>
+public sealed class AdamW(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, double beta1 = 0.9,
+    double beta2 = 0.999, double epsilon = 1e-8, double weightDecay = 0.01)
     : AdamBase(parameters, learningRate, beta1, beta2, epsilon, weightDecay, decoupled: true);
 
-/// <summary>What Adam and AdamW share; see <see cref="IBackend.AdamStep"/> for the equations.</summary>
+/// <summary>
+/// What Adam and AdamW share; see <see cref="IBackend.AdamStep"/> for the equations.
+/// </summary>
 public abstract class AdamBase : Optimizer
 {
     private readonly AdamStep settings;
 
-    private protected AdamBase(IEnumerable<Parameter> parameters, float learningRate, double beta1, double beta2, double epsilon, double weightDecay, bool decoupled)
+    private protected AdamBase(IEnumerable<Parameter> parameters, float learningRate, double beta1, double beta2,
+        double epsilon, double weightDecay, bool decoupled)
         : base(parameters, learningRate, "mean", "square")
     {
         RequireAtLeastZero(learningRate, nameof(learningRate));
@@ -32,6 +51,7 @@ public abstract class AdamBase : Optimizer
     }
 
     private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step) =>
-        parameter.Backend.AdamStep(parameter.Data, gradient.Data, State(state, 0, parameter).Data, State(state, 1, parameter).Data,
+        parameter.Backend.AdamStep(parameter.Data, gradient.Data, State(state, 0, parameter).Data,
+            State(state, 1, parameter).Data,
             settings with { Rate = LearningRate, Number = step });
 }

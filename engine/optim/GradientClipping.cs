@@ -2,20 +2,25 @@ using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Engine.Optim;
 
-/// <summary>Bounds the size of a step (Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063).</summary>
+/// <summary>
+/// Bounds the size of a step (Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063).
+/// </summary>
 public static class GradientClipping
 {
     /// <summary>
-    /// Scales all gradients together so that their joint Euclidean norm is at most <paramref name="largest"/>: g ← g · min(1, largest/(norm + 1e-6)), as
+    /// Scales all gradients together so that their joint Euclidean norm is at most
+    /// <paramref name="largest"/>: g ← g · min(1, largest/(norm + 1e-6)), as
     /// torch.nn.utils.clip_grad_norm_ does.
     /// </summary>
-    /// <param name="parameters">Those without a gradient are passed over.</param> <param name="largest">Bound on the norm, above 0.</param>
+    /// <param name="parameters">Those without a gradient are passed over.</param>
+    /// <param name="largest">Bound on the norm, above 0.</param>
     /// <returns>The norm before clipping.</returns>
     public static float ClipNorm(IEnumerable<Parameter> parameters, float largest)
     {
         if (!(largest > 0))
         {
-            throw new ArgumentOutOfRangeException(nameof(largest), $"The largest gradient norm must be above 0, got {largest}.");
+            throw new ArgumentOutOfRangeException(nameof(largest),
+                $"The largest gradient norm must be above 0, got {largest}.");
         }
         var gradients = parameters.Select(parameter => parameter.Gradient).OfType<Tensor>().ToArray();
         var norm = Norm(gradients);

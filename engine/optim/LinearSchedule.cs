@@ -1,10 +1,13 @@
 namespace LoraScratch.Engine.Optim;
 
 /// <summary>
-/// A factor on the learning rate: rises linearly from 0 over the first <see cref="WarmupSteps"/>, then falls linearly to 0 at <see cref="TotalSteps"/>
-/// (transformers' get_linear_schedule_with_warmup), or stays 1 when <see cref="Decays"/> is false.
+/// A factor on the learning rate: rises linearly from 0 over the first <see cref="WarmupSteps"/>,
+/// then falls linearly to 0 at <see cref="TotalSteps"/> (transformers'
+/// get_linear_schedule_with_warmup), or stays 1 when <see cref="Decays"/> is false.
 /// </summary>
-/// <param name="WarmupSteps">Steps of the rise, ≥ 0; 0 for none.</param> <param name="TotalSteps">Steps of the whole training, ≥ 0.</param> <param name="Decays">False: constant after the rise.</param>
+/// <param name="WarmupSteps">Steps of the rise, ≥ 0; 0 for none.</param>
+/// <param name="TotalSteps">Steps of the whole training, ≥ 0.</param>
+/// <param name="Decays">False: constant after the rise.</param>
 /// <exception cref="ArgumentOutOfRangeException">A number of steps is negative.</exception>
 public sealed record LinearSchedule(int WarmupSteps, int TotalSteps, bool Decays = true)
 {

@@ -3,8 +3,9 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Engine.Optim;
 
 /// <summary>
-/// Changes parameters against their gradients. Gradient accumulation needs nothing special: gradients add up over Backward calls until
-/// <see cref="ZeroGradient"/>, so call <see cref="Step"/> after every n-th Backward and divide each loss by n.
+/// Changes parameters against their gradients. Gradient accumulation needs nothing special:
+/// gradients add up over Backward calls until <see cref="ZeroGradient"/>, so call
+/// <see cref="Step"/> after every n-th Backward and divide each loss by n.
 /// </summary>
 public abstract class Optimizer : IDisposable
 {
@@ -13,19 +14,24 @@ public abstract class Optimizer : IDisposable
     private readonly int[] stepsOf;
 
     /// <summary>An optimizer of the given parameters.</summary>
-    /// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Initial rate; see <see cref="LearningRate"/>.</param>
+    /// <param name="parameters">Trainable parameters.</param>
+    /// <param name="learningRate">Initial rate; see <see cref="LearningRate"/>.</param>
     /// <param name="slots">Names of the tensors of state that each parameter has.</param>
-    /// <exception cref="ArgumentException">There is no parameter, one is frozen, or one comes twice.</exception>
+    /// <exception cref="ArgumentException">
+    /// There is no parameter, one is frozen, or one comes twice.
+    /// </exception>
     private protected Optimizer(IEnumerable<Parameter> parameters, float learningRate, params string[] slots)
     {
         Parameters = [.. parameters];
         if (Parameters.Count == 0)
         {
-            throw new ArgumentException("An optimizer needs at least one parameter; is everything frozen?", nameof(parameters));
+            throw new ArgumentException("An optimizer needs at least one parameter; is everything frozen?",
+                nameof(parameters));
         }
         if (Parameters.FirstOrDefault(parameter => !parameter.IsTrainable) is { } frozen)
         {
-            throw new ArgumentException($"The optimizer was given the frozen parameter '{frozen.Name}' {frozen.Shape}; give it TrainableParameters().", nameof(parameters));
+            throw new ArgumentException($"The optimizer was given the frozen parameter '{frozen.Name}' "
+                + $"{frozen.Shape}; give it TrainableParameters().", nameof(parameters));
         }
         if (Parameters.Distinct().Count() != Parameters.Count)
         {
@@ -46,7 +52,9 @@ public abstract class Optimizer : IDisposable
     /// <summary>Steps taken so far.</summary>
     public int Steps { get; private set; }
 
-    /// <summary>Steps that each of <see cref="Parameters"/> took part in: those for which it had a gradient.</summary>
+    /// <summary>
+    /// Steps that each of <see cref="Parameters"/> took part in: those for which it had a gradient.
+    /// </summary>
     public IReadOnlyList<int> StepsOf => stepsOf;
 
     /// <summary>One step: changes every parameter that has a gradient.</summary>
@@ -71,8 +79,14 @@ public abstract class Optimizer : IDisposable
         }
     }
 
-    /// <summary>Every tensor that the next step depends on beside parameters and gradients, so that it can be saved.</summary>
-    /// <returns>Index in <see cref="Parameters"/>, name of the tensor ("velocity", say), and the tensor, of its parameter's shape.</returns>
+    /// <summary>
+    /// Every tensor that the next step depends on beside parameters and gradients, so that it can
+    /// be saved.
+    /// </summary>
+    /// <returns>
+    /// Index in <see cref="Parameters"/>, name of the tensor ("velocity", say), and the tensor, of
+    /// its parameter's shape.
+    /// </returns>
     public IEnumerable<(int Parameter, string Name, Tensor Value)> StateTensors()
     {
         for (var i = 0; i < states.Length; i++)
@@ -88,14 +102,19 @@ public abstract class Optimizer : IDisposable
     }
 
     /// <summary>Goes on where another optimizer of the same kind and parameters was.</summary>
-    /// <param name="steps">Its <see cref="Steps"/>.</param> <param name="stepsOf">Its <see cref="StepsOf"/>.</param>
-    /// <param name="read">The values of a tensor of its <see cref="StateTensors"/>, by index of the parameter and name; asked for parameters that took a step.</param>
+    /// <param name="steps">Its <see cref="Steps"/>.</param>
+    /// <param name="stepsOf">Its <see cref="StepsOf"/>.</param>
+    /// <param name="read">
+    /// The values of a tensor of its <see cref="StateTensors"/>, by index of the parameter and
+    /// name; asked for parameters that took a step.
+    /// </param>
     /// <exception cref="ArgumentException">The number of parameters differs.</exception>
     public void Restore(int steps, IReadOnlyList<int> stepsOf, Func<int, string, float[]> read)
     {
         if (stepsOf.Count != Parameters.Count)
         {
-            throw new ArgumentException($"The optimizer has {Parameters.Count} parameters, the state is of {stepsOf.Count}.", nameof(stepsOf));
+            throw new ArgumentException(
+                $"The optimizer has {Parameters.Count} parameters, the state is of {stepsOf.Count}.", nameof(stepsOf));
         }
         Steps = steps;
         for (var i = 0; i < Parameters.Count; i++)
@@ -123,12 +142,18 @@ public abstract class Optimizer : IDisposable
     }
 
     /// <summary>Changes one parameter.</summary>
-    /// <param name="parameter">To be changed.</param> <param name="gradient">Its gradient.</param> <param name="state">By slot; null until the first step.</param>
-    /// <param name="step">The number of this step among those of the parameter, from 1: one that had no gradient so far begins later, as in PyTorch.</param>
+    /// <param name="parameter">To be changed.</param>
+    /// <param name="gradient">Its gradient.</param>
+    /// <param name="state">By slot; null until the first step.</param>
+    /// <param name="step">
+    /// The number of this step among those of the parameter, from 1: one that had no gradient so
+    /// far begins later, as in PyTorch.
+    /// </param>
     private protected abstract void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step);
 
     /// <summary>The state tensor, zeros before the first step.</summary>
-    private protected static Tensor State(Tensor?[] state, int slot, Parameter parameter) => state[slot] ??= Tensor.Zeros(parameter.Shape, parameter.Backend);
+    private protected static Tensor State(Tensor?[] state, int slot, Parameter parameter) =>
+        state[slot] ??= Tensor.Zeros(parameter.Shape, parameter.Backend);
 
     private protected static void RequireAtLeastZero(double value, string name)
     {

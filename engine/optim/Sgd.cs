@@ -3,7 +3,10 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine.Optim;
 
-/// <summary>Stochastic gradient descent with torch.optim.SGD's rules and defaults (dampening 0); see <see cref="IBackend.SgdStep"/> for the equations.</summary>
+/// <summary>
+/// Stochastic gradient descent with torch.optim.SGD's rules and defaults (dampening 0); see
+/// <see cref="IBackend.SgdStep"/> for the equations.
+/// </summary>
 public sealed class Sgd : Optimizer
 {
     private readonly float momentum;
@@ -11,10 +14,16 @@ public sealed class Sgd : Optimizer
     private readonly bool nesterov;
 
     /// <summary>An SGD optimizer.</summary>
-    /// <param name="parameters">Trainable parameters.</param> <param name="learningRate">Rate; PyTorch's default since 2.0 is 1e-3.</param>
-    /// <param name="momentum">μ ≥ 0; 0 keeps no state.</param> <param name="weightDecay">L2 factor added to the gradient, ≥ 0.</param> <param name="nesterov">Nesterov's form; needs momentum.</param>
-    /// <exception cref="ArgumentException">A value is out of range, or nesterov without momentum.</exception>
-    public Sgd(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, float momentum = 0, float weightDecay = 0, bool nesterov = false)
+    /// <param name="parameters">Trainable parameters.</param>
+    /// <param name="learningRate">Rate; PyTorch's default since 2.0 is 1e-3.</param>
+    /// <param name="momentum">μ ≥ 0; 0 keeps no state.</param>
+    /// <param name="weightDecay">L2 factor added to the gradient, ≥ 0.</param>
+    /// <param name="nesterov">Nesterov's form; needs momentum.</param>
+    /// <exception cref="ArgumentException">
+    /// A value is out of range, or nesterov without momentum.
+    /// </exception>
+    public Sgd(IEnumerable<Parameter> parameters, float learningRate = 1e-3f, float momentum = 0, float weightDecay = 0,
+        bool nesterov = false)
         : base(parameters, learningRate, momentum > 0 ? ["velocity"] : [])
     {
         RequireAtLeastZero(learningRate, nameof(learningRate));
@@ -32,6 +41,7 @@ public sealed class Sgd : Optimizer
     private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step)
     {
         var velocity = state.Length > 0 ? State(state, 0, parameter) : null;
-        parameter.Backend.SgdStep(parameter.Data, gradient.Data, velocity?.Data, new SgdStep(LearningRate, momentum, weightDecay, nesterov, First: step == 1));
+        parameter.Backend.SgdStep(parameter.Data, gradient.Data, velocity?.Data,
+            new SgdStep(LearningRate, momentum, weightDecay, nesterov, First: step == 1));
     }
 }

@@ -6,16 +6,21 @@ namespace LoraScratch.Kernels.Gpu;
 internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
-    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
+    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
+        DeviceBuffer<float> k, DeviceBuffer<float> v,
         DeviceBuffer<int> offsets, AttentionShape shape)
     {
-        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && logSumExp.Length % shape.Heads == 0);
+        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length
+            && logSumExp.Length % shape.Heads == 0);
         ForEachAttentionTile(q.Length, logSumExp.Length, offsets, shape,
             tiles => new AttentionKernel(View(y), View(logSumExp), View(q), View(k), View(v), tiles, shape.Scale));
     }
 
-    /// <summary>Runs a kernel once for every block of rows and strip of columns of every sequence and head.</summary>
-    private void ForEachAttentionTile<TKernel>(int elements, int rows, DeviceBuffer<int> offsets, AttentionShape shape, Func<AttentionTiles, TKernel> kernel)
+    /// <summary>
+    /// Runs a kernel once for every block of rows and strip of columns of every sequence and head.
+    /// </summary>
+    private void ForEachAttentionTile<TKernel>(int elements, int rows, DeviceBuffer<int> offsets, AttentionShape shape,
+        Func<AttentionTiles, TKernel> kernel)
         where TKernel : struct, IGroupKernel
     {
         if (rows == 0)
@@ -25,19 +30,24 @@ internal sealed partial class GpuKernels
         var width = elements / rows;                                            // rows: [tokens, heads]
         int blocks = Pieces(shape.LongestSequence, AttentionTiles.Own), strips = Pieces(width, AttentionTiles.Strip);
         var tiles = new AttentionTiles(
-            View(offsets), blocks, strips, shape.Heads, width, new DropoutMask(shape.Dropout, shape.Seed), shape.Dropout > 0 ? 1 : 0);
-        ForEachGroup((offsets.Length - 1) * shape.Heads * strips * blocks, Math.Min(groupThreads, AttentionTiles.Threads), kernel(tiles));
+            View(offsets), blocks, strips, shape.Heads, width, new DropoutMask(shape.Dropout, shape.Seed),
+                shape.Dropout > 0 ? 1 : 0);
+        ForEachGroup((offsets.Length - 1) * shape.Heads * strips * blocks,
+            Math.Min(groupThreads, AttentionTiles.Threads), kernel(tiles));
         static int Pieces(int count, int piece) => (count + piece - 1) / piece;
     }
 
     /// <summary>
-    /// y = (D ⊙ softmax(scale·Q·Kᵀ)) · V. The softmax is formed as the keys come by: a row keeps its largest score so far, m, and the sums of exp(s − m)
-    /// and of exp(s − m)·v; where a tile has a larger score m′, both sums are first multiplied by exp(m − m′).
+    /// y = (D ⊙ softmax(scale·Q·Kᵀ)) · V. The softmax is formed as the keys come by: a row keeps
+    /// its largest score so far, m, and the sums of exp(s − m) and of exp(s − m)·v; where a tile
+    /// has a larger score m′, both sums are first multiplied by exp(m − m′).
     /// </summary>
-    internal readonly struct AttentionKernel(ArrayView<float> y, ArrayView<float> logSumExp, ArrayView<float> q, ArrayView<float> k, ArrayView<float> v,
+    internal readonly struct AttentionKernel(ArrayView<float> y, ArrayView<float> logSumExp, ArrayView<float> q,
+        ArrayView<float> k, ArrayView<float> v,
         AttentionTiles tiles, float scale) : IGroupKernel
     {
-        private const int Quads = AttentionTiles.Others / 4;                    // four keys, or four columns, are one thread's work between the products
+        // four keys, or four columns, are one thread's work between the products
+        private const int Quads = AttentionTiles.Others / 4;
 
         public void Run(int group)
         {
@@ -45,7 +55,8 @@ internal sealed partial class GpuKernels
             var queries = AttentionTiles.Smaller(place.Length - place.Own, AttentionTiles.Own);
             if (queries <= 0)
             {
-                return;                                                         // a shorter sequence than the longest; true in every thread
+                // a shorter sequence than the longest; true in every thread
+                return;
             }
             var panel = SharedMemory.Allocate<float>(AttentionTiles.Panel);
             var scores = SharedMemory.Allocate<float>(AttentionTiles.Tile);
@@ -105,8 +116,12 @@ internal sealed partial class GpuKernels
             Write(sums, largest, total, place, queries);
         }
 
-        /// <summary>Replaces up to four scores of a query by D·exp(score − m); the result is their sum without D.</summary>
-        private float Exponentials(ArrayView<float> scores, int start, int count, float top, int token, int head, int key)
+        /// <summary>
+        /// Replaces up to four scores of a query by D·exp(score − m); the result is their sum
+        /// without D.
+        /// </summary>
+        private float Exponentials(ArrayView<float> scores, int start, int count, float top, int token, int head,
+            int key)
         {
             if (count <= 0)
             {
@@ -122,12 +137,14 @@ internal sealed partial class GpuKernels
 
         private float Weigh(ArrayView<float> scores, int at, float top, float factor)
         {
-            var e = Exp(scale * scores[at] - top);                              // the largest exponent is 0, it cannot overflow
+            // the largest exponent is 0, it cannot overflow
+            var e = Exp(scale * scores[at] - top);
             scores[at] = factor * e;
             return e;
         }
 
-        private void Write(ArrayView<float> sums, ArrayView<float> largest, ArrayView<float> total, AttentionPlace place, int queries)
+        private void Write(ArrayView<float> sums, ArrayView<float> largest, ArrayView<float> total,
+            AttentionPlace place, int queries)
         {
             var columns = tiles.StripColumns(place);
             for (var at = Group.IdxX; at < queries * AttentionTiles.Strip; at += Group.DimX)
@@ -142,7 +159,8 @@ internal sealed partial class GpuKernels
             {
                 for (var i = Group.IdxX; i < queries; i += Group.DimX)
                 {
-                    logSumExp[(place.First + place.Own + i) * tiles.Heads + place.Head] = largest[i] + MathF.Log(total[i]);
+                    logSumExp[(place.First + place.Own + i) * tiles.Heads + place.Head] = largest[i]
+                        + MathF.Log(total[i]);
                 }
             }
         }

@@ -6,32 +6,43 @@ namespace LoraScratch.Kernels.Gpu;
 internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
-    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
-        DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
+        DeviceBuffer<float> y,
+        DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
+        DeviceBuffer<int> offsets, AttentionShape shape)
     {
-        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length && logSumExp.Length % shape.Heads == 0);
-        using var corrections = Allocate<float>(dQ != null || dK != null ? logSumExp.Length : 0);       // [tokens, heads]
+        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length
+            && logSumExp.Length % shape.Heads == 0);
+        // [tokens, heads]
+        using var corrections = Allocate<float>(dQ != null || dK != null ? logSumExp.Length : 0);
         if (corrections.Length > 0)
         {
-            ForEach(corrections.Length, new CorrectionKernel(View(corrections), View(dY), View(y), q.Length / corrections.Length));
+            ForEach(corrections.Length,
+                new CorrectionKernel(View(corrections), View(dY), View(y), q.Length / corrections.Length));
         }
-        if (dQ is { } sumQ)                                                                             // dQ += scale·dS·K
+        // dQ += scale·dS·K
+        if (dQ is { } sumQ)
         {
             Run<GradientOfQueries>(sumQ, shape.Scale, q, k, dY, v, source: k);
         }
-        if (dK is { } sumK)                                                                             // dK += scale·dSᵀ·Q
+        // dK += scale·dSᵀ·Q
+        if (dK is { } sumK)
         {
             Run<GradientOfKeys>(sumK, shape.Scale, k, q, v, dY, source: q);
         }
-        if (dV is { } sumV)                                                                             // dV += (D ⊙ P)ᵀ·dY
+        // dV += (D ⊙ P)ᵀ·dY
+        if (dV is { } sumV)
         {
             Run<GradientOfValues>(sumV, 1, k, q, v, dY, source: dY);
         }
 
-        void Run<TGradient>(Accumulator destination, float factor, DeviceBuffer<float> own, DeviceBuffer<float> other, DeviceBuffer<float> dOwn,
+        void Run<TGradient>(Accumulator destination, float factor, DeviceBuffer<float> own, DeviceBuffer<float> other,
+            DeviceBuffer<float> dOwn,
             DeviceBuffer<float> dOther, DeviceBuffer<float> source) where TGradient : struct, IAttentionGradient =>
-            ForEachAttentionTile(q.Length, logSumExp.Length, offsets, shape, tiles => new AttentionGradientKernel<TGradient>(
-                View(destination.Buffer), Keep(destination), factor, View(own), View(other), View(dOwn), View(dOther), View(source), View(logSumExp), View(corrections), tiles, shape.Scale));
+            ForEachAttentionTile(q.Length, logSumExp.Length, offsets, shape,
+                tiles => new AttentionGradientKernel<TGradient>(
+                View(destination.Buffer), Keep(destination), factor, View(own), View(other), View(dOwn), View(dOther),
+                    View(source), View(logSumExp), View(corrections), tiles, shape.Scale));
     }
 
     /// <summary>Of which input a kernel computes the gradient.</summary>
@@ -40,7 +51,9 @@ internal sealed partial class GpuKernels
         /// <summary>1 where the group's own rows are queries, 0 where they are keys.</summary>
         static abstract int OwnsQueries { get; }
 
-        /// <summary>1 where the gradient of the scores is needed, 0 where the probabilities suffice.</summary>
+        /// <summary>
+        /// 1 where the gradient of the scores is needed, 0 where the probabilities suffice.
+        /// </summary>
         static abstract int ThroughScores { get; }
     }
 
@@ -62,8 +75,11 @@ internal sealed partial class GpuKernels
         public static int ThroughScores => 0;
     }
 
-    /// <summary>corrections[token, head] = ⟨dY, Y⟩ = Σⱼ Pⱼ·dPⱼ: the softmax's own gradient.</summary>
-    internal readonly struct CorrectionKernel(ArrayView<float> corrections, ArrayView<float> dY, ArrayView<float> y, int width) : IElementKernel
+    /// <summary>
+    /// corrections[token, head] = ⟨dY, Y⟩ = Σⱼ Pⱼ·dPⱼ: the softmax's own gradient.
+    /// </summary>
+    internal readonly struct CorrectionKernel(ArrayView<float> corrections, ArrayView<float> dY, ArrayView<float> y,
+        int width) : IElementKernel
     {
         public void At(int i)
         {
@@ -77,11 +93,15 @@ internal sealed partial class GpuKernels
     }
 
     /// <summary>
-    /// destination += factor·T·source for one of the three gradients, where T is dS = P ⊙ (D ⊙ dY·Vᵀ − corrections) or D ⊙ P, or its transpose where
-    /// the group owns keys. P = exp(scale·Q·Kᵀ − logSumExp) is computed again in each: keeping it would take [tokens, heads, length] floats.
+    /// destination += factor·T·source for one of the three gradients, where T is dS = P ⊙ (D ⊙
+    /// dY·Vᵀ − corrections) or D ⊙ P, or its transpose where the group owns keys. P =
+    /// exp(scale·Q·Kᵀ − logSumExp) is computed again in each: keeping it would take [tokens, heads,
+    /// length] floats.
     /// </summary>
-    internal readonly struct AttentionGradientKernel<TGradient>(ArrayView<float> destination, int keep, float factor, ArrayView<float> own, ArrayView<float> other,
-        ArrayView<float> dOwn, ArrayView<float> dOther, ArrayView<float> source, ArrayView<float> logSumExp, ArrayView<float> corrections,
+    internal readonly struct AttentionGradientKernel<TGradient>(ArrayView<float> destination, int keep, float factor,
+        ArrayView<float> own, ArrayView<float> other,
+        ArrayView<float> dOwn, ArrayView<float> dOther, ArrayView<float> source, ArrayView<float> logSumExp,
+        ArrayView<float> corrections,
         AttentionTiles tiles, float scale) : IGroupKernel where TGradient : struct, IAttentionGradient
     {
         public void Run(int group)
@@ -90,7 +110,8 @@ internal sealed partial class GpuKernels
             var rows = AttentionTiles.Smaller(place.Length - place.Own, AttentionTiles.Own);
             if (rows <= 0)
             {
-                return;                                                         // a shorter sequence than the longest; true in every thread
+                // a shorter sequence than the longest; true in every thread
+                return;
             }
             var panel = SharedMemory.Allocate<float>(AttentionTiles.Panel);
             var scores = SharedMemory.Allocate<float>(AttentionTiles.Tile);     // Q·Kᵀ or its transpose, then T
@@ -123,8 +144,12 @@ internal sealed partial class GpuKernels
             }
         }
 
-        /// <summary>Puts T in place of the scores; a thread takes four keys of a query, which share a draw of the dropout mask.</summary>
-        private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, AttentionPlace place, int rows, int others)
+        /// <summary>
+        /// Puts T in place of the scores; a thread takes four keys of a query, which share a draw
+        /// of the dropout mask.
+        /// </summary>
+        private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, AttentionPlace place, int rows,
+            int others)
         {
             var otherRows = AttentionTiles.Smaller(place.Length - others, AttentionTiles.Others);
             int queries, keys, firstQuery, firstKey, quads, queryStride, keyStride;
@@ -156,7 +181,8 @@ internal sealed partial class GpuKernels
             }
         }
 
-        private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, int at, float logSumExp, float correction, float factor)
+        private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, int at, float logSumExp, float correction,
+            float factor)
         {
             var p = Exp(scale * scores[at] - logSumExp);
             scores[at] = p * (TGradient.ThroughScores != 0 ? factor * dScores[at] - correction : factor);

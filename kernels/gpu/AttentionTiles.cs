@@ -3,28 +3,40 @@ using ILGPU;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// What the forward and the backward passes of attention share. A group owns <see cref="Own"/> rows (queries, or keys) of one sequence and head and a
-/// strip of <see cref="Strip"/> columns of their results, and meets the other rows of the sequence <see cref="Others"/> at a time: a tile of scores in
-/// shared memory is all that ever exists of the [length, length] matrix. Nobody else writes a group's results, and the tiles come in a fixed order:
-/// the same bits in every run.
+/// What the forward and the backward passes of attention share. A group owns <see cref="Own"/> rows
+/// (queries, or keys) of one sequence and head and a strip of <see cref="Strip"/> columns of their
+/// results, and meets the other rows of the sequence <see cref="Others"/> at a time: a tile of
+/// scores in shared memory is all that ever exists of the [length, length] matrix. Nobody else
+/// writes a group's results, and the tiles come in a fixed order: the same bits in every run.
 /// </summary>
-/// <param name="offsets">[sequences + 1]</param> <param name="blocks">Blocks of own rows in the longest sequence.</param>
-/// <param name="strips">Strips in the width of a head.</param> <param name="heads">Number of heads.</param> <param name="width">Columns of a head.</param>
-/// <param name="mask">The dropout of the probabilities.</param> <param name="dropsOut">0 where that is none.</param>
-internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int strips, int heads, int width, DropoutMask mask, int dropsOut)
+/// <param name="offsets">[sequences + 1]</param>
+/// <param name="blocks">Blocks of own rows in the longest sequence.</param>
+/// <param name="strips">Strips in the width of a head.</param>
+/// <param name="heads">Number of heads.</param>
+/// <param name="width">Columns of a head.</param>
+/// <param name="mask">The dropout of the probabilities.</param>
+/// <param name="dropsOut">0 where that is none.</param>
+internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int strips, int heads, int width,
+    DropoutMask mask, int dropsOut)
 {
     public const int Own = 32, Others = 64, Strip = 64;
 
     /// <summary>Threads of a group: one for every 4 × 4 elements of a tile.</summary>
     public const int Threads = Own / 4 * (Others / 4);
 
-    /// <summary>Elements from one row of a tile in shared memory to the next: odd, so that the rows start in different banks.</summary>
+    /// <summary>
+    /// Elements from one row of a tile in shared memory to the next: odd, so that the rows start in
+    /// different banks.
+    /// </summary>
     public const int Stride = Others + 1;
 
     /// <summary>Elements of a tile of own rows by other rows, or by a strip's columns.</summary>
     public const int Tile = Own * Stride;
 
-    /// <summary>Elements of the memory that matrices are read into: rows of a strip, or pieces of own and other rows.</summary>
+    /// <summary>
+    /// Elements of the memory that matrices are read into: rows of a strip, or pieces of own and
+    /// other rows.
+    /// </summary>
     public const int Panel = Others * Stride;
 
     private const int Depth = 32, DepthStride = Depth + 1;          // of the pieces that scores are summed up from
@@ -43,12 +55,20 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
         return new(offsets[sequence], offsets[sequence + 1] - offsets[sequence], head, block * Own, strip * Strip);
     }
 
-    /// <summary>The dropout factors of four keys from the given position (a multiple of 4) on, for the query in a row of the batch.</summary>
+    /// <summary>
+    /// The dropout factors of four keys from the given position (a multiple of 4) on, for the query
+    /// in a row of the batch.
+    /// </summary>
     public Float4 Factors(int token, int head, int key) =>
-        dropsOut == 0 ? new Float4(1, 1, 1, 1) : mask.At(((((ulong)token * (ulong)heads + (ulong)head) << 16) + (ulong)key) >> 2);
+        dropsOut == 0 ? new Float4(1, 1, 1, 1)
+        : mask.At(((((ulong)token * (ulong)heads + (ulong)head) << 16) + (ulong)key) >> 2);
 
-    /// <summary>scores[i, j] = ⟨x[own row i, head], z[other row j, head]⟩; every thread of the group sees them afterwards.</summary>
-    public void Score(ArrayView<float> scores, ArrayView<float> panel, ArrayView<float> x, ArrayView<float> z, AttentionPlace place, int others)
+    /// <summary>
+    /// scores[i, j] = ⟨x[own row i, head], z[other row j, head]⟩; every thread of the group sees
+    /// them afterwards.
+    /// </summary>
+    public void Score(ArrayView<float> scores, ArrayView<float> panel, ArrayView<float> x, ArrayView<float> z,
+        AttentionPlace place, int others)
     {
         var otherPanel = panel.SubView(Own * DepthStride);
         int ownRows = Smaller(place.Length - place.Own, Own), otherRows = Smaller(place.Length - others, Others);
@@ -58,15 +78,21 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
             Read<Depth32>(panel, x, place.First + place.Own, ownRows, place.Head * width + column, depth);
             Read<Depth32>(otherPanel, z, place.First + others, otherRows, place.Head * width + column, depth);
             Group.Barrier();
-            AddProduct(scores, column == 0 ? 0 : 1, ownRows, panel, DepthStride, otherRows, otherPanel, DepthStride, 1, depth);
+            AddProduct(scores, column == 0 ? 0 : 1, ownRows, panel, DepthStride, otherRows, otherPanel, DepthStride, 1,
+                depth);
             Group.Barrier();
         }
     }
 
-    /// <summary>sums[i, c] += Σⱼ tile[i, j]·z[other row j, head, c of the strip]; all threads must have written the tile.</summary>
-    public void AddWeighted(ArrayView<float> sums, ArrayView<float> tile, ArrayView<float> panel, ArrayView<float> z, AttentionPlace place, int others)
+    /// <summary>
+    /// sums[i, c] += Σⱼ tile[i, j]·z[other row j, head, c of the strip]; all threads must have
+    /// written the tile.
+    /// </summary>
+    public void AddWeighted(ArrayView<float> sums, ArrayView<float> tile, ArrayView<float> panel, ArrayView<float> z,
+        AttentionPlace place, int others)
     {
-        int ownRows = Smaller(place.Length - place.Own, Own), otherRows = Smaller(place.Length - others, Others), columns = StripColumns(place);
+        int ownRows = Smaller(place.Length - place.Own, Own), otherRows = Smaller(place.Length - others, Others),
+            columns = StripColumns(place);
         Read<Strip64>(panel, z, place.First + others, otherRows, place.Head * width + place.Strip, columns);
         Group.Barrier();
         AddProduct(sums, 1, ownRows, tile, Stride, columns, panel, 1, Stride, otherRows);
@@ -85,7 +111,8 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
     public static int Smaller(int a, int b) => a < b ? a : b;
 
     /// <summary>panel[i, c] = x[row + i, column + c]</summary>
-    private void Read<TColumns>(ArrayView<float> panel, ArrayView<float> x, int row, int rows, int column, int columns) where TColumns : struct, IPanelColumns
+    private void Read<TColumns>(ArrayView<float> panel, ArrayView<float> x, int row, int rows, int column, int columns)
+        where TColumns : struct, IPanelColumns
     {
         var start = row * RowLength + column;
         for (var at = Group.IdxX; at < rows * TColumns.Count; at += Group.DimX)
@@ -99,10 +126,12 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
     }
 
     /// <summary>
-    /// y[i, j] = keep·y[i, j] + Σₖ a[i, k]·b[k, j]. A thread computes 4 × 4 elements, 8 rows and 16 columns apart: neighbours read neighbouring
-    /// banks. Rows and columns up to the next multiple of those are computed of whatever lies there, and never read.
+    /// y[i, j] = keep·y[i, j] + Σₖ a[i, k]·b[k, j]. A thread computes 4 × 4 elements, 8 rows and 16
+    /// columns apart: neighbours read neighbouring banks. Rows and columns up to the next multiple
+    /// of those are computed of whatever lies there, and never read.
     /// </summary>
-    private static void AddProduct(ArrayView<float> y, int keep, int rows, ArrayView<float> a, int aRow, int columns, ArrayView<float> b, int bColumn, int bRow, int depth)
+    private static void AddProduct(ArrayView<float> y, int keep, int rows, ArrayView<float> a, int aRow, int columns,
+        ArrayView<float> b, int bColumn, int bRow, int depth)
     {
         for (var piece = Group.IdxX; piece < Threads; piece += Group.DimX)
         {
@@ -117,8 +146,10 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
             for (var k = 0; k < depth; k++)
             {
                 block.MultiplyAdd(
-                    new(a[atA], a[atA + AcrossRows * aRow], a[atA + 2 * AcrossRows * aRow], a[atA + 3 * AcrossRows * aRow]),
-                    new(b[atB], b[atB + AcrossColumns * bColumn], b[atB + 2 * AcrossColumns * bColumn], b[atB + 3 * AcrossColumns * bColumn]));
+                    new(a[atA], a[atA + AcrossRows * aRow], a[atA + 2 * AcrossRows * aRow],
+                        a[atA + 3 * AcrossRows * aRow]),
+                    new(b[atB], b[atB + AcrossColumns * bColumn], b[atB + 2 * AcrossColumns * bColumn],
+                        b[atB + 3 * AcrossColumns * bColumn]));
                 atA++;
                 atB += bRow;
             }
@@ -138,7 +169,9 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
         y[at + 3 * AcrossColumns] = (keep != 0 ? y[at + 3 * AcrossColumns] : 0) + row.W;
     }
 
-    /// <summary>Columns of a panel, known when a kernel is compiled: dividing by them is a shift.</summary>
+    /// <summary>
+    /// Columns of a panel, known when a kernel is compiled: dividing by them is a shift.
+    /// </summary>
     private interface IPanelColumns
     {
         static abstract int Count { get; }
@@ -156,8 +189,11 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
 }
 
 /// <summary>What a group of an attention kernel works on.</summary>
-/// <param name="first">The sequence's first row in the batch.</param> <param name="length">Its number of rows.</param> <param name="head">The head.</param>
-/// <param name="own">The first own row, counted in the sequence.</param> <param name="strip">The first own column, counted in the head.</param>
+/// <param name="first">The sequence's first row in the batch.</param>
+/// <param name="length">Its number of rows.</param>
+/// <param name="head">The head.</param>
+/// <param name="own">The first own row, counted in the sequence.</param>
+/// <param name="strip">The first own column, counted in the head.</param>
 internal readonly struct AttentionPlace(int first, int length, int head, int own, int strip)
 {
     public readonly int First = first, Length = length, Head = head, Own = own, Strip = strip;

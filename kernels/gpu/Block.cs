@@ -2,8 +2,10 @@ using ILGPU;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>4 × 4 elements of a product, in the registers of one thread. They have names, because ILGPU does not unroll loops, and an array whose index is
-/// not known at compile time would lie in memory.</summary>
+/// <summary>
+/// 4 × 4 elements of a product, in the registers of one thread. They have names, because ILGPU does
+/// not unroll loops, and an array whose index is not known at compile time would lie in memory.
+/// </summary>
 internal struct Block
 {
     public Float4 Row0, Row1, Row2, Row3;
@@ -26,7 +28,10 @@ internal struct Block
         Row3 += a.W * b;
     }
 
-    /// <summary>Writes the block to shared memory, the rows of one thread a group's width apart, so that neighbours write to neighbouring addresses.</summary>
+    /// <summary>
+    /// Writes the block to shared memory, the rows of one thread a group's width apart, so that
+    /// neighbours write to neighbouring addresses.
+    /// </summary>
     public readonly void Save(ArrayView<Float4> shared, int thread)
     {
         shared[thread] = Row0;

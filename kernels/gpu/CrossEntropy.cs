@@ -19,7 +19,8 @@ internal sealed partial class GpuKernels
     }
 
     /// <inheritdoc/>
-    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
+    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits,
+        DeviceBuffer<int> labels)
     {
         Debug.Assert(dLosses.Length == labels.Length && logits.Length == dLogits.Length);
         if (labels.Length == 0)
@@ -28,10 +29,13 @@ internal sealed partial class GpuKernels
         }
         Debug.Assert(logits.Length % labels.Length == 0);
         var classes = logits.Length / labels.Length;
-        ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(View(dLogits.Buffer), Keep(dLogits), View(dLosses), View(logits), View(labels), classes));
+        ForEachRow(labels.Length, classes,
+            new CrossEntropyGradientKernel(View(dLogits.Buffer), Keep(dLogits), View(dLosses), View(logits),
+                View(labels), classes));
     }
 
-    internal readonly struct CrossEntropyKernel(ArrayView<float> losses, ArrayView<float> logits, ArrayView<int> labels, int classes) : IRowKernel
+    internal readonly struct CrossEntropyKernel(ArrayView<float> losses, ArrayView<float> logits, ArrayView<int> labels,
+        int classes) : IRowKernel
     {
         public void Row<TTeam>(int row) where TTeam : struct, ITeam
         {
@@ -40,14 +44,16 @@ internal sealed partial class GpuKernels
             var sum = SumOfExponentials<TTeam>(logits, start, classes, largest);
             if (TTeam.Thread == 0)
             {
-                // log Σ exp(x) − x[label] with the maximum out first: no overflow, and a small loss is not the difference of two large numbers.
+                // log Σ exp(x) − x[label] with the maximum out first: no overflow, and a small loss is not the
+                // difference of two large numbers.
                 losses[row] = MathF.Log(sum) + (largest - logits[start + labels[row]]);
             }
         }
     }
 
     internal readonly struct CrossEntropyGradientKernel(
-        ArrayView<float> dLogits, int keep, ArrayView<float> dLosses, ArrayView<float> logits, ArrayView<int> labels, int classes) : IRowKernel
+        ArrayView<float> dLogits, int keep, ArrayView<float> dLosses, ArrayView<float> logits, ArrayView<int> labels,
+        int classes) : IRowKernel
     {
         public void Row<TTeam>(int row) where TTeam : struct, ITeam
         {

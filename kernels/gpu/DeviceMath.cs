@@ -7,7 +7,8 @@ internal static class DeviceMath
 {
     /// <summary>Makes ILGPU compile the methods here in place of their namesakes.</summary>
     public static void Register() =>
-        RemappedIntrinsics.AddRemapping(typeof(float), typeof(DeviceMath), nameof(float.MultiplyAddEstimate), typeof(float), typeof(float), typeof(float));
+        RemappedIntrinsics.AddRemapping(typeof(float), typeof(DeviceMath), nameof(float.MultiplyAddEstimate),
+            typeof(float), typeof(float), typeof(float));
 
     /// <summary>a·b + c: the driver's compiler makes one fused instruction of it.</summary>
     public static float MultiplyAddEstimate(float a, float b, float c) => a * b + c;

@@ -5,14 +5,23 @@ using ILGPU.Runtime.OpenCL;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>What ILGPU throws where a driver fails, or where a kernel asks for more than a device has.</summary>
+/// <summary>
+/// What ILGPU throws where a driver fails, or where a kernel asks for more than a device has.
+/// </summary>
 internal static class DriverErrors
 {
-    /// <summary>Whether an exception tells of the driver or the device, and not of a mistake in this program.</summary>
+    /// <summary>
+    /// Whether an exception tells of the driver or the device, and not of a mistake in this
+    /// program.
+    /// </summary>
     public static bool IsDriverError(this Exception e) =>
-        e is AcceleratorException or CapabilityNotSupportedException or NotSupportedException or InternalCompilerException;
+        e is AcceleratorException or CapabilityNotSupportedException or NotSupportedException
+        or InternalCompilerException;
 
-    /// <summary>The driver's code with its number: "CL_OUT_OF_RESOURCES (-5)"; what ILGPU says where there is none.</summary>
+    /// <summary>
+    /// The driver's code with its number: "CL_OUT_OF_RESOURCES (-5)"; what ILGPU says where there
+    /// is none.
+    /// </summary>
     public static string Code(this Exception e) => e switch
     {
         CLException openCL => $"{openCL.Error} ({(int)openCL.Error})",

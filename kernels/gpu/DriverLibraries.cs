@@ -6,8 +6,10 @@ using ILGPU.Runtime.Cuda;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// The libraries of the drivers. ILGPU imports "cuda" and "OpenCL", which the runtime looks for as libcuda.so and libOpenCL.so: names that come with
-/// development packages. Drivers themselves install libcuda.so.1 and libOpenCL.so.1, so those are tried first, and no symbolic link is needed.
+/// The libraries of the drivers. ILGPU imports "cuda" and "OpenCL", which the runtime looks for as
+/// libcuda.so and libOpenCL.so: names that come with development packages. Drivers themselves
+/// install libcuda.so.1 and libOpenCL.so.1, so those are tried first, and no symbolic link is
+/// needed.
 /// </summary>
 internal static unsafe class DriverLibraries
 {
@@ -24,11 +26,14 @@ internal static unsafe class DriverLibraries
         }
         catch (InvalidOperationException)
         {
-            // An assembly takes one resolver, and ILGPU has set its own, which finds the libraries of the Windows Subsystem for Linux.
+            // An assembly takes one resolver, and ILGPU has set its own, which finds the libraries of the Windows
+            // Subsystem for Linux.
         }
     }
 
-    /// <summary>Why the driver of a kind does not work, as a sentence; null where it does.</summary>
+    /// <summary>
+    /// Why the driver of a kind does not work, as a sentence; null where it does.
+    /// </summary>
     public static string? Problem(GpuKind kind)
     {
         var library = Load(kind, typeof(Context).Assembly);

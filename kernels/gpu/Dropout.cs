@@ -9,18 +9,23 @@ internal sealed partial class GpuKernels
     public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed)
     {
         Debug.Assert(y.Length == x.Length && probability is >= 0 and < 1);
-        ForEach((y.Length + 3) / 4, new DropoutKernel(View(y), View(x), 0, new DropoutMask(probability, seed), y.Length));
+        ForEach((y.Length + 3) / 4,
+            new DropoutKernel(View(y), View(x), 0, new DropoutMask(probability, seed), y.Length));
     }
 
     /// <inheritdoc/>
     public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
     {
         Debug.Assert(dX.Length == dY.Length && probability is >= 0 and < 1);
-        ForEach((dX.Length + 3) / 4, new DropoutKernel(View(dX.Buffer), View(dY), Keep(dX), new DropoutMask(probability, seed), dX.Length));
+        ForEach((dX.Length + 3) / 4,
+            new DropoutKernel(View(dX.Buffer), View(dY), Keep(dX), new DropoutMask(probability, seed), dX.Length));
     }
 
-    /// <summary>y = keep·y + D ⊙ x for keep 0 or 1; a thread takes the four elements of one draw.</summary>
-    internal readonly struct DropoutKernel(ArrayView<float> y, ArrayView<float> x, int keep, DropoutMask mask, int count) : IElementKernel
+    /// <summary>
+    /// y = keep·y + D ⊙ x for keep 0 or 1; a thread takes the four elements of one draw.
+    /// </summary>
+    internal readonly struct DropoutKernel(ArrayView<float> y, ArrayView<float> x, int keep, DropoutMask mask,
+        int count) : IElementKernel
     {
         public void At(int i)
         {

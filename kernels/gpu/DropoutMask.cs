@@ -2,7 +2,10 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>The dropout mask of one Philox stream as factors: 0 where an element is dropped, 1/(1−p) where it is kept.</summary>
+/// <summary>
+/// The dropout mask of one Philox stream as factors: 0 where an element is dropped, 1/(1−p) where
+/// it is kept.
+/// </summary>
 internal readonly struct DropoutMask(float probability, ulong seed)
 {
     private readonly uint threshold = Philox.Threshold(probability);

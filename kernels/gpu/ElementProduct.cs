@@ -2,9 +2,18 @@ using ILGPU;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>A small product, an element of Y for each thread: neighbours read neighbours of B, and a row of A together.</summary>
-/// <param name="y">[M, N]</param> <param name="a">[M, K]</param> <param name="b">[K, N]</param> <param name="rows">M</param> <param name="columns">N</param> <param name="depth">K</param>
-internal readonly struct ElementProductKernel(ProductOutput y, MatrixView a, MatrixView b, int rows, int columns, int depth) : IElementKernel
+/// <summary>
+/// A small product, an element of Y for each thread: neighbours read neighbours of B, and a row of
+/// A together.
+/// </summary>
+/// <param name="y">[M, N]</param>
+/// <param name="a">[M, K]</param>
+/// <param name="b">[K, N]</param>
+/// <param name="rows">M</param>
+/// <param name="columns">N</param>
+/// <param name="depth">K</param>
+internal readonly struct ElementProductKernel(ProductOutput y, MatrixView a, MatrixView b, int rows, int columns,
+    int depth) : IElementKernel
 {
     public void At(int i)
     {
@@ -27,7 +36,8 @@ internal readonly struct MatrixView(ArrayView<float> elements, Matrix matrix)
     public readonly ArrayView<float> Elements = elements;
 
     /// <summary>Elements from one row to the next, and from one column to the next.</summary>
-    public readonly int RowStep = matrix.Transposed ? 1 : matrix.RowStride, ColumnStep = matrix.Transposed ? matrix.RowStride : 1;
+    public readonly int RowStep = matrix.Transposed ? 1 : matrix.RowStride,
+        ColumnStep = matrix.Transposed ? matrix.RowStride : 1;
 
     private readonly int offset = matrix.Offset, batchStride = matrix.BatchStride;
 

@@ -28,17 +28,22 @@ internal sealed partial class GpuKernels
     }
 
     /// <inheritdoc/>
-    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y)
+    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x,
+        DeviceBuffer<float>? y)
         where TFormula : struct, IFormula
     {
-        Debug.Assert(dX.Length == dY.Length && (x == null || x.Length == dX.Length) && (y == null || y.Length == dX.Length));
+        Debug.Assert(dX.Length == dY.Length && (x == null || x.Length == dX.Length)
+            && (y == null || y.Length == dX.Length));
         Debug.Assert(x != null || (TFormula.DerivativeReads & Reads.Input) == 0);
         Debug.Assert(y != null || (TFormula.DerivativeReads & Reads.Output) == 0);
-        ForEach(dX.Length, new MapGradientKernel<TFormula>(View(dX.Buffer), Keep(dX), View(dY), View(x ?? dY), View(y ?? dY)));      // what is not read may be any buffer
+        // what is not read may be any buffer
+        ForEach(dX.Length, new MapGradientKernel<TFormula>(View(dX.Buffer), Keep(dX), View(dY), View(x ?? dY),
+            View(y ?? dY)));
     }
 
     /// <inheritdoc/>
-    public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b)
+    public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta,
+        DeviceBuffer<float> b)
     {
         Debug.Assert(y.Length == a.Length && y.Length == b.Length);
         ForEach(y.Length, new WeightedSumKernel(View(y), alpha, View(a), beta, View(b)));
@@ -89,12 +94,14 @@ internal sealed partial class GpuKernels
         public void At(int i) => y[i] = value;
     }
 
-    internal readonly struct MapKernel<TFormula>(ArrayView<float> y, ArrayView<float> x) : IElementKernel where TFormula : struct, IFormula
+    internal readonly struct MapKernel<TFormula>(ArrayView<float> y, ArrayView<float> x) : IElementKernel
+        where TFormula : struct, IFormula
     {
         public void At(int i) => y[i] = TFormula.Value(new Scalar(x[i])).Value;
     }
 
-    internal readonly struct MapGradientKernel<TFormula>(ArrayView<float> dX, int keep, ArrayView<float> dY, ArrayView<float> x, ArrayView<float> y) : IElementKernel
+    internal readonly struct MapGradientKernel<TFormula>(ArrayView<float> dX, int keep, ArrayView<float> dY,
+        ArrayView<float> x, ArrayView<float> y) : IElementKernel
         where TFormula : struct, IFormula
     {
         public void At(int i)
@@ -105,7 +112,8 @@ internal sealed partial class GpuKernels
         }
     }
 
-    internal readonly struct WeightedSumKernel(ArrayView<float> y, float alpha, ArrayView<float> a, float beta, ArrayView<float> b) : IElementKernel
+    internal readonly struct WeightedSumKernel(ArrayView<float> y, float alpha, ArrayView<float> a, float beta,
+        ArrayView<float> b) : IElementKernel
     {
         public void At(int i) => y[i] = alpha * a[i] + beta * b[i];
     }
@@ -125,12 +133,14 @@ internal sealed partial class GpuKernels
         public void At(int i) => y[i] = a[i] * b[i];
     }
 
-    internal readonly struct AddMultiplyKernel(ArrayView<float> y, ArrayView<float> a, ArrayView<float> b) : IElementKernel
+    internal readonly struct AddMultiplyKernel(ArrayView<float> y, ArrayView<float> a, ArrayView<float> b)
+        : IElementKernel
     {
         public void At(int i) => y[i] += a[i] * b[i];
     }
 
-    internal readonly struct AddBroadcastKernel(ArrayView<float> y, int keep, float alpha, ArrayView<float> x) : IElementKernel
+    internal readonly struct AddBroadcastKernel(ArrayView<float> y, int keep, float alpha, ArrayView<float> x)
+        : IElementKernel
     {
         public void At(int i) => y[i] = (keep != 0 ? y[i] : 0) + alpha * x[0];
     }

@@ -20,26 +20,31 @@ internal sealed partial class GpuKernels
         {
             Fill(dTable.Buffer, 0);                         // most rows have no share
         }
-        // Atomic additions would come in any order. So the rows of dY are first listed table row by table row, each list in their own order, by comparing
-        // every index with all others (n² of them, whatever the size of the table, by n threads); then a thread adds up one column of one list.
+        // Atomic additions would come in any order. So the rows of dY are first listed table row by table row, each
+        // list in their own order, by comparing every index with all others (n² of them, whatever the size of the
+        // table, by n threads); then a thread adds up one column of one list.
         var rows = indices.Length;
         using var order = Allocate<int>(rows);
         using var start = Allocate<int>(rows);
         using var count = Allocate<int>(rows);
         ForEach(rows, new ListRowsKernel(View(order), View(start), View(count), View(indices), rows));
-        ForEach(dY.Length, new ScatterKernel(View(dTable.Buffer), View(dY), View(indices), View(order), View(start), View(count), columns));
+        ForEach(dY.Length, new ScatterKernel(View(dTable.Buffer), View(dY), View(indices), View(order), View(start),
+            View(count), columns));
     }
 
-    internal readonly struct GatherKernel(ArrayView<float> y, ArrayView<float> table, ArrayView<int> indices, int columns) : IElementKernel
+    internal readonly struct GatherKernel(ArrayView<float> y, ArrayView<float> table, ArrayView<int> indices,
+        int columns) : IElementKernel
     {
         public void At(int i) => y[i] = table[indices[i / columns] * columns + i % columns];
     }
 
     /// <summary>
-    /// order = the rows of dY sorted by index, equal ones in their order. Where row i is the first with its index, order[start[i]] … are the
-    /// count[i] rows with that index; elsewhere count[i] = 0.
+    /// order = the rows of dY sorted by index, equal ones in their order. Where row i is the first
+    /// with its index, order[start[i]] … are the count[i] rows with that index; elsewhere count[i]
+    /// = 0.
     /// </summary>
-    internal readonly struct ListRowsKernel(ArrayView<int> order, ArrayView<int> start, ArrayView<int> count, ArrayView<int> indices, int rows) : IElementKernel
+    internal readonly struct ListRowsKernel(ArrayView<int> order, ArrayView<int> start, ArrayView<int> count,
+        ArrayView<int> indices, int rows) : IElementKernel
     {
         public void At(int i)
         {
@@ -58,7 +63,8 @@ internal sealed partial class GpuKernels
         }
     }
 
-    internal readonly struct ScatterKernel(ArrayView<float> dTable, ArrayView<float> dY, ArrayView<int> indices, ArrayView<int> order, ArrayView<int> start,
+    internal readonly struct ScatterKernel(ArrayView<float> dTable, ArrayView<float> dY, ArrayView<int> indices,
+        ArrayView<int> order, ArrayView<int> start,
         ArrayView<int> count, int columns) : IElementKernel
     {
         public void At(int i)

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>Four neighbours in memory, which a thread reads and writes with one instruction.</summary>
+/// <summary>
+/// Four neighbours in memory, which a thread reads and writes with one instruction.
+/// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct Float4(float x, float y, float z, float w)
 {

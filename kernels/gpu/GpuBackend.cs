@@ -1,8 +1,8 @@
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// A GPU as a device; <see cref="GpuDevices"/> opens one. Any number of threads may use it. Kernels run
-/// in the order of the calls and later than the calls.
+/// A GPU as a device; <see cref="GpuDevices"/> opens one. Any number of threads may use it. Kernels
+/// run in the order of the calls and later than the calls.
 /// </summary>
 public sealed class GpuBackend : ThreadSafeBackend
 {

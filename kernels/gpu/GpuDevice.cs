@@ -22,7 +22,9 @@ public enum GpuOptimization
 
 /// <summary>A device that a driver reports, or a kind of which there is none.</summary>
 /// <param name="Kind">The driver interface.</param>
-/// <param name="Index">Its number among the devices of its kind; null where the kind has no device.</param>
+/// <param name="Index">
+/// Its number among the devices of its kind; null where the kind has no device.
+/// </param>
 /// <param name="Name">The driver's name for it; empty where the kind has no device.</param>
 /// <param name="Problem">Why it cannot be used, as a sentence; null where it can.</param>
 public sealed record GpuDevice(GpuKind Kind, int? Index, string Name, string? Problem)
@@ -30,6 +32,8 @@ public sealed record GpuDevice(GpuKind Kind, int? Index, string Name, string? Pr
     /// <summary>Whether <see cref="GpuDevices.Open"/> takes it.</summary>
     public bool IsUsable => Problem is null;
 
-    /// <summary>What the option device calls it, such as "cuda:0"; "cuda" where the kind has no device.</summary>
+    /// <summary>
+    /// What the option device calls it, such as "cuda:0"; "cuda" where the kind has no device.
+    /// </summary>
     public string Id => Kind.Id() + (Index is { } index ? $":{index}" : "");
 }

@@ -13,20 +13,24 @@ public static class GpuDevices
     private const int GroupThreads = 256;
 
     /// <summary>
-    /// Bytes of shared memory (OpenCL: local memory) of the kernel that needs most, attention's gradient; OpenCL promises 32 KiB.
+    /// Bytes of shared memory (OpenCL: local memory) of the kernel that needs most, attention's
+    /// gradient; OpenCL promises 32 KiB.
     /// </summary>
     internal const int SharedMemory = 41_600;
 
-    /// <summary>Every device of every kind; a kind without one has an entry that says why.</summary>
+    /// <summary>
+    /// Every device of every kind; a kind without one has an entry that says why.
+    /// </summary>
     public static IEnumerable<GpuDevice> All => Enum.GetValues<GpuKind>().SelectMany(Find);
 
     /// <summary>
-    /// The devices of a kind, usable or not, in the driver's order; where there is none, one entry that says why. Never empty,
-    /// never throws.
+    /// The devices of a kind, usable or not, in the driver's order; where there is none, one entry
+    /// that says why. Never empty, never throws.
     /// </summary>
     public static IReadOnlyList<GpuDevice> Find(GpuKind kind)
     {
-        // The driver is asked before ILGPU, which reports a missing library, a broken driver and a hidden device alike: as no device.
+        // The driver is asked before ILGPU, which reports a missing library, a broken driver and a hidden device alike:
+        // as no device.
         if (DriverLibraries.Problem(kind) is { } problem)
         {
             return [new GpuDevice(kind, null, "", problem)];
@@ -51,7 +55,8 @@ public static class GpuDevices
         var devices = Find(kind);
         var device = devices.FirstOrDefault(device => device.Index == index)
             ?? (devices[0].Index is null ? devices[0] : throw new PlatformNotSupportedException(
-                $"There is no device {kind.Id()}:{index}; the devices are {string.Join(", ", devices.Select(device => device.Id))}."));
+                $"There is no device {kind.Id()}:{index}; the devices are "
+                    + $"{string.Join(", ", devices.Select(device => device.Id))}."));
         if (device.Problem is not null)
         {
             throw new PlatformNotSupportedException(
@@ -63,26 +68,35 @@ public static class GpuDevices
         }
         catch (Exception e) when (e.IsDriverError())
         {
-            throw new PlatformNotSupportedException($"{device.Id} ({device.Name}) does not open: the driver says {e.Code()}.", e);
+            throw new PlatformNotSupportedException(
+                $"{device.Id} ({device.Name}) does not open: the driver says {e.Code()}.", e);
         }
     }
 
     /// <summary>
-    /// A backend on ILGPU's simulator, which runs the same kernels on threads of the CPU, thousands of times slower than the CPU
-    /// backend: an oracle for tests.
+    /// A backend on ILGPU's simulator, which runs the same kernels on threads of the CPU, thousands
+    /// of times slower than the CPU backend: an oracle for tests.
     /// </summary>
     /// <param name="optimization">ILGPU's part of the optimisation.</param>
     /// <param name="groupThreads">
-    /// Threads of a group where the kernel leaves the choice: few make barriers cheap, 256 are what GPUs get.
+    /// Threads of a group where the kernel leaves the choice: few make barriers cheap, 256 are what
+    /// GPUs get.
     /// </param>
-    /// <param name="planProduct">How matrix products are cut (rows, columns, depth, batch); null as on a GPU.</param>
-    /// <param name="decodedAtATime">Elements of a packed weight that are decoded at a time; null as on a GPU.</param>
-    /// <param name="beforeWork">Called with its name before any work: throws what a driver throws. Null for none.</param>
+    /// <param name="planProduct">
+    /// How matrix products are cut (rows, columns, depth, batch); null as on a GPU.
+    /// </param>
+    /// <param name="decodedAtATime">
+    /// Elements of a packed weight that are decoded at a time; null as on a GPU.
+    /// </param>
+    /// <param name="beforeWork">
+    /// Called with its name before any work: throws what a driver throws. Null for none.
+    /// </param>
     /// <param name="memorySize">Bytes that the device has; null: no bound.</param>
     internal static IBackend OpenSimulator(
         GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct = null,
         int? decodedAtATime = null, Action<string>? beforeWork = null, long? memorySize = null) =>
-        new GpuBackend(new GpuKernels(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads, elementThreads: 1)
+        new GpuBackend(new GpuKernels(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads,
+            elementThreads: 1)
         {
             PlanProduct = planProduct ?? ProductPlan.For,
             DecodedAtATime = decodedAtATime ?? GpuKernels.MostDecoded,
@@ -91,7 +105,8 @@ public static class GpuDevices
         });
 
     /// <summary>
-    /// Compiles every kernel without a device, PTX for sm_80 or OpenCL C 2.0: what tests and a kernel's author read.
+    /// Compiles every kernel without a device, PTX for sm_80 or OpenCL C 2.0: what tests and a
+    /// kernel's author read.
     /// </summary>
     /// <param name="kind">The driver interface.</param>
     /// <param name="optimization">ILGPU's part of the optimisation.</param>
@@ -107,15 +122,18 @@ public static class GpuDevices
     private static string? Problem(Device device) => device switch
     {
         CudaDevice { Architecture: null } => "ILGPU does not know its compute capability.",
-        CudaDevice { InstructionSet: null } => "ILGPU does not know a PTX version that its driver takes: the driver is too old.",
+        CudaDevice { InstructionSet: null } =>
+            "ILGPU does not know a PTX version that its driver takes: the driver is too old.",
         CLDevice { CLStdVersion: var version } when version < CLBackend.MinimumVersion =>
             $"It has {version}, ILGPU needs {CLBackend.MinimumVersion}.",
         CLDevice { Capabilities.GenericAddressSpace: false } =>
-            "Its OpenCL lacks the generic address space, which ILGPU needs (NVIDIA: use cuda; PoCL has it from version 4).",
+            "Its OpenCL lacks the generic address space, which ILGPU needs (NVIDIA: use cuda; PoCL has it from "
+                + "version 4).",
         { MaxNumThreadsPerGroup: < GroupThreads } =>
             $"Its groups have at most {device.MaxNumThreadsPerGroup:N0} threads, the kernels need {GroupThreads}.",
         { MaxSharedMemoryPerGroup: < SharedMemory } =>
-            $"Its groups have {device.MaxSharedMemoryPerGroup:N0} bytes of shared (local) memory, the kernels need {SharedMemory:N0}.",
+            $"Its groups have {device.MaxSharedMemoryPerGroup:N0} bytes of shared (local) memory, the kernels need "
+                + $"{SharedMemory:N0}.",
         _ => null,
     };
 }

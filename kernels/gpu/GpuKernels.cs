@@ -9,8 +9,9 @@ using ILGPU.Runtime.OpenCL;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// The kernels on a GPU, compiled by ILGPU from the C# methods in this folder. Kernels run in the order of the calls, on one stream and later
-/// than the calls. One thread at a time may call them: <see cref="GpuBackend"/> sees to it.
+/// The kernels on a GPU, compiled by ILGPU from the C# methods in this folder. Kernels run in the
+/// order of the calls, on one stream and later than the calls. One thread at a time may call them:
+/// <see cref="GpuBackend"/> sees to it.
 /// </summary>
 internal sealed partial class GpuKernels : IBackend
 {
@@ -51,7 +52,10 @@ internal sealed partial class GpuKernels : IBackend
         };
     }
 
-    /// <summary>What threads enter before they call a kernel; the driver is told then which device the thread talks to.</summary>
+    /// <summary>
+    /// What threads enter before they call a kernel; the driver is told then which device the
+    /// thread talks to.
+    /// </summary>
     public DeviceGate Gate { get; }
 
     /// <summary>Driver interface and device, such as "CUDA, NVIDIA H100".</summary>
@@ -77,7 +81,10 @@ internal sealed partial class GpuKernels : IBackend
         return new PooledBuffer<T, MemoryBuffer1D<byte, Stride1D.Dense>>(memory, length);
     }
 
-    /// <summary>Copies host memory to the start of a buffer, in order with the kernels; the host memory may be changed after the call.</summary>
+    /// <summary>
+    /// Copies host memory to the start of a buffer, in order with the kernels; the host memory may
+    /// be changed after the call.
+    /// </summary>
     public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
     {
         Debug.Assert(source.Length <= destination.Length);
@@ -92,7 +99,9 @@ internal sealed partial class GpuKernels : IBackend
         }
     }
 
-    /// <summary>Waits for the kernels before it and copies the start of a buffer to host memory.</summary>
+    /// <summary>
+    /// Waits for the kernels before it and copies the start of a buffer to host memory.
+    /// </summary>
     public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
     {
         Debug.Assert(destination.Length <= source.Length);
@@ -122,7 +131,9 @@ internal sealed partial class GpuKernels : IBackend
         }
     }
 
-    /// <summary>Waits for the device and frees its memory; buffers still lent become unusable.</summary>
+    /// <summary>
+    /// Waits for the device and frees its memory; buffers still lent become unusable.
+    /// </summary>
     public void Dispose()
     {
         if (disposed)
@@ -130,7 +141,8 @@ internal sealed partial class GpuKernels : IBackend
             return;
         }
         disposed = true;
-        foreach (var step in (Action[])[stream.Synchronize, memory.Dispose, staging.Dispose, accelerator.Dispose, context.Dispose])
+        foreach (var step in (Action[])[stream.Synchronize, memory.Dispose, staging.Dispose, accelerator.Dispose,
+            context.Dispose])
         {
             try
             {
@@ -145,12 +157,18 @@ internal sealed partial class GpuKernels : IBackend
 
     /// <summary>ILGPU with the functions that kernels use, without a device.</summary>
     internal static Context NewContext(GpuOptimization optimization) => Context.Create(builder =>
-        builder.EnableAlgorithms().Optimize(optimization == GpuOptimization.O2 ? OptimizationLevel.O2 : OptimizationLevel.O1));
+        builder.EnableAlgorithms()
+        .Optimize(optimization == GpuOptimization.O2 ? OptimizationLevel.O2 : OptimizationLevel.O1));
 
-    /// <summary>What a kernel is to keep of a sum: 1, or 0 where nothing is defined in it yet.</summary>
+    /// <summary>
+    /// What a kernel is to keep of a sum: 1, or 0 where nothing is defined in it yet.
+    /// </summary>
     private static int Keep(Accumulator sum) => sum.IsEmpty ? 0 : 1;
 
-    /// <summary>The elements of a buffer of this backend; they start on a boundary of <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.</summary>
+    /// <summary>
+    /// The elements of a buffer of this backend; they start on a boundary of
+    /// <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.
+    /// </summary>
     private static ArrayView<T> View<T>(DeviceBuffer<T> buffer) where T : unmanaged => Bytes(buffer).Cast<T>();
 
     private static ArrayView<byte> Bytes<T>(DeviceBuffer<T> buffer) where T : unmanaged
@@ -160,13 +178,17 @@ internal sealed partial class GpuKernels : IBackend
         return segment.SubView(block.Offset, (long)buffer.Length * Unsafe.SizeOf<T>());
     }
 
-    /// <summary>Takes a segment. OpenCL gives what it does not have and fails at a launch, so the device's size is the bound.</summary>
+    /// <summary>
+    /// Takes a segment. OpenCL gives what it does not have and fails at a launch, so the device's
+    /// size is the bound.
+    /// </summary>
     private MemoryBuffer1D<byte, Stride1D.Dense> Take(long bytes)
     {
         if (reserved + bytes > MemorySize)
         {
             throw new OutOfMemoryException(
-                $"{Description} has {MemorySize:N0} bytes of memory, of which {reserved:N0} are reserved: {bytes:N0} more do not fit.");
+                $"{Description} has {MemorySize:N0} bytes of memory, of which {reserved:N0} are reserved: {bytes:N0} "
+                    + "more do not fit.");
         }
         try
         {

@@ -3,8 +3,9 @@ using ILGPU;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// What the threads of a group compute together. Every thread of the group must call these, and gets the result. The order of the operations depends on the
-/// number of threads alone, so the same launch gives the same bits.
+/// What the threads of a group compute together. Every thread of the group must call these, and
+/// gets the result. The order of the operations depends on the number of threads alone, so the same
+/// launch gives the same bits.
 /// </summary>
 internal static class GroupOf
 {

@@ -16,10 +16,12 @@ internal sealed partial class GpuKernels
     public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(x.Length == 0 ? y.Length == 0 : y.Length % x.Length == 0);
-        ForEach(y.Length, new GroupBroadcastKernel(View(y.Buffer), Keep(y), alpha, View(x), y.Length / Math.Max(1, x.Length)));
+        ForEach(y.Length, new GroupBroadcastKernel(View(y.Buffer), Keep(y), alpha, View(x),
+            y.Length / Math.Max(1, x.Length)));
     }
 
-    internal readonly struct GroupSumKernel(ArrayView<float> y, float alpha, ArrayView<float> x, int size) : IElementKernel
+    internal readonly struct GroupSumKernel(ArrayView<float> y, float alpha, ArrayView<float> x, int size)
+        : IElementKernel
     {
         public void At(int i)
         {
@@ -32,7 +34,8 @@ internal sealed partial class GpuKernels
         }
     }
 
-    internal readonly struct GroupBroadcastKernel(ArrayView<float> y, int keep, float alpha, ArrayView<float> x, int size) : IElementKernel
+    internal readonly struct GroupBroadcastKernel(ArrayView<float> y, int keep, float alpha, ArrayView<float> x,
+        int size) : IElementKernel
     {
         public void At(int i) => y[i] = (keep != 0 ? y[i] : 0) + alpha * x[i / size];
     }

@@ -11,20 +11,24 @@ internal sealed partial class GpuKernels
     {
         var columns = x.Length / Math.Max(1, grids.Length);
         Debug.Assert(x.Length == grids.Length * columns && codes.Length == grids.Length * Int8Matrix.StrideOf(columns));
-        ForEachRow(grids.Length, columns, new QuantizeRowKernel(View(codes), View(grids), View(x), columns, Int8Matrix.StrideOf(columns)));
+        ForEachRow(grids.Length, columns,
+            new QuantizeRowKernel(View(codes), View(grids), View(x), columns, Int8Matrix.StrideOf(columns)));
     }
 
     /// <inheritdoc/>
     public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b)
     {
-        Debug.Assert(s.Length % b.Outputs == 0 && a.Length == s.Length / b.Outputs * b.RowStride && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MostInputs);
+        Debug.Assert(s.Length % b.Outputs == 0 && a.Length == s.Length / b.Outputs * b.RowStride
+            && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MostInputs);
         ForEach(s.Length, new Int8ProductKernel(View(s), View(a), View(b.Codes), b.Outputs, b.RowStride));
     }
 
     /// <inheritdoc/>
-    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b, DeviceBuffer<float>? bias)
+    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b,
+        DeviceBuffer<float>? bias)
     {
-        Debug.Assert(y.Length == s.Length && s.Length == grids.Length * b.Outputs && b.Scales.Length == b.Outputs && b.Sums.Length == b.Outputs && (bias is null || bias.Length == b.Outputs));
+        Debug.Assert(y.Length == s.Length && s.Length == grids.Length * b.Outputs && b.Scales.Length == b.Outputs
+            && b.Sums.Length == b.Outputs && (bias is null || bias.Length == b.Outputs));
         ForEach(y.Length, new DequantizeKernel(View(y), View(s), View(grids), View(b.Scales), View(b.Sums), b.Outputs));
         if (bias is not null)
         {
@@ -32,8 +36,12 @@ internal sealed partial class GpuKernels
         }
     }
 
-    /// <summary>A row of x: its range, then its codes. The largest float is the bound of what is finite; a number that is none compares with nothing.</summary>
-    internal readonly struct QuantizeRowKernel(ArrayView<byte> codes, ArrayView<RowGrid> grids, ArrayView<float> x, int columns, int stride) : IRowKernel
+    /// <summary>
+    /// A row of x: its range, then its codes. The largest float is the bound of what is finite; a
+    /// number that is none compares with nothing.
+    /// </summary>
+    internal readonly struct QuantizeRowKernel(ArrayView<byte> codes, ArrayView<RowGrid> grids, ArrayView<float> x,
+        int columns, int stride) : IRowKernel
     {
         private const float LargestCode = 255;
 
@@ -59,7 +67,8 @@ internal sealed partial class GpuKernels
             }
             for (var j = TTeam.Thread; j < columns; j += TTeam.Threads)
             {
-                codes[row * stride + j] = strange > 0 ? (byte)0 : (byte)(int)Cut(Rounded(x[row * columns + j] * (1 / scale)) + zero);
+                codes[row * stride + j] = strange > 0
+                    ? (byte)0 : (byte)(int)Cut(Rounded(x[row * columns + j] * (1 / scale)) + zero);
             }
         }
 
@@ -68,14 +77,19 @@ internal sealed partial class GpuKernels
         private static float Cut(float code) => code < 0 ? 0 : code > LargestCode ? LargestCode : code;
     }
 
-    /// <summary>A sum for each thread: neighbours have neighbouring outputs, whose codes lie side by side in a panel.</summary>
-    internal readonly struct Int8ProductKernel(ArrayView<int> s, ArrayView<byte> a, ArrayView<sbyte> b, int outputs, int stride) : IElementKernel
+    /// <summary>
+    /// A sum for each thread: neighbours have neighbouring outputs, whose codes lie side by side in
+    /// a panel.
+    /// </summary>
+    internal readonly struct Int8ProductKernel(ArrayView<int> s, ArrayView<byte> a, ArrayView<sbyte> b, int outputs,
+        int stride) : IElementKernel
     {
         public void At(int i)
         {
             var output = i % outputs;
             var x = i / outputs * stride;
-            var w = output / Int8Matrix.PanelOutputs * Int8Matrix.PanelOutputs * stride + output % Int8Matrix.PanelOutputs * Int8Matrix.Quad;
+            var w = output / Int8Matrix.PanelOutputs * Int8Matrix.PanelOutputs * stride
+                + output % Int8Matrix.PanelOutputs * Int8Matrix.Quad;
             var sum = 0;
             for (var k = 0; k < stride; k += Int8Matrix.Quad)
             {
@@ -86,7 +100,8 @@ internal sealed partial class GpuKernels
         }
     }
 
-    internal readonly struct DequantizeKernel(ArrayView<float> y, ArrayView<int> s, ArrayView<RowGrid> grids, ArrayView<float> scales, ArrayView<int> sums, int outputs) : IElementKernel
+    internal readonly struct DequantizeKernel(ArrayView<float> y, ArrayView<int> s, ArrayView<RowGrid> grids,
+        ArrayView<float> scales, ArrayView<int> sums, int outputs) : IElementKernel
     {
         public void At(int i)
         {

@@ -5,7 +5,10 @@ using ILGPU.Runtime;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>A kernel whose elements do not depend on each other, a thread for each: its fields are the arguments.</summary>
+/// <summary>
+/// A kernel whose elements do not depend on each other, a thread for each: its fields are the
+/// arguments.
+/// </summary>
 internal interface IElementKernel
 {
     /// <summary>Computes element i.</summary>
@@ -13,8 +16,9 @@ internal interface IElementKernel
 }
 
 /// <summary>
-/// A kernel that groups of threads compute together, with shared memory and barriers: its fields are the arguments. The code runs in every thread of
-/// a group, <see cref="Group.IdxX"/> of <see cref="Group.DimX"/>. What leaves the number of threads open works for every power of two.
+/// A kernel that groups of threads compute together, with shared memory and barriers: its fields
+/// are the arguments. The code runs in every thread of a group, <see cref="Group.IdxX"/> of
+/// <see cref="Group.DimX"/>. What leaves the number of threads open works for every power of two.
 /// </summary>
 internal interface IGroupKernel
 {
@@ -32,11 +36,16 @@ internal sealed partial class GpuKernels
     /// <summary>Kernels issued so far.</summary>
     internal long Launches { get; private set; }
 
-    /// <summary>Called with its name before any work is given to the driver: tests throw here what a driver throws.</summary>
+    /// <summary>
+    /// Called with its name before any work is given to the driver: tests throw here what a driver
+    /// throws.
+    /// </summary>
     internal Action<string>? BeforeWork { get; init; }
 
     /// <summary>Runs a kernel once for every element.</summary>
-    /// <exception cref="DeviceException">The driver does not take the kernel, or the device failed.</exception>
+    /// <exception cref="DeviceException">
+    /// The driver does not take the kernel, or the device failed.
+    /// </exception>
     private void ForEach<TKernel>(int count, in TKernel kernel) where TKernel : struct, IElementKernel
     {
         if (count == 0)                                     // drivers refuse an empty grid
@@ -58,18 +67,22 @@ internal sealed partial class GpuKernels
     }
 
     /// <summary>Runs a kernel in groups of as many threads as this backend gives.</summary>
-    private void ForEachGroup<TKernel>(int groups, in TKernel kernel) where TKernel : struct, IGroupKernel => ForEachGroup(groups, groupThreads, kernel);
+    private void ForEachGroup<TKernel>(int groups, in TKernel kernel) where TKernel : struct, IGroupKernel =>
+        ForEachGroup(groups, groupThreads, kernel);
 
     /// <summary>Runs a kernel in groups of a number of threads.</summary>
     /// <param name="groups">How many groups.</param>
     /// <param name="threads">Threads of a group, the same in every call.</param>
     /// <param name="kernel">The kernel.</param>
     /// <param name="atATime">
-    /// How many groups a processor shall be able to run at a time, which limits the registers of a thread; null leaves it to the
-    /// compiler.
+    /// How many groups a processor shall be able to run at a time, which limits the registers of a
+    /// thread; null leaves it to the compiler.
     /// </param>
-    /// <exception cref="DeviceException">The driver does not take the kernel, or the device failed.</exception>
-    private void ForEachGroup<TKernel>(int groups, int threads, in TKernel kernel, int? atATime = null) where TKernel : struct, IGroupKernel
+    /// <exception cref="DeviceException">
+    /// The driver does not take the kernel, or the device failed.
+    /// </exception>
+    private void ForEachGroup<TKernel>(int groups, int threads, in TKernel kernel, int? atATime = null)
+        where TKernel : struct, IGroupKernel
     {
         if (groups == 0)
         {
@@ -90,15 +103,20 @@ internal sealed partial class GpuKernels
         }
     }
 
-    internal static void ElementBody<TKernel>(Index1D i, TKernel kernel) where TKernel : struct, IElementKernel => kernel.At(i);
+    internal static void ElementBody<TKernel>(Index1D i, TKernel kernel) where TKernel : struct, IElementKernel =>
+        kernel.At(i);
 
-    internal static void GroupBody<TKernel>(TKernel kernel) where TKernel : struct, IGroupKernel => kernel.Run(Grid.IdxX);
+    internal static void GroupBody<TKernel>(TKernel kernel) where TKernel : struct, IGroupKernel =>
+        kernel.Run(Grid.IdxX);
 
     /// <summary>Compiles a kernel; this takes milliseconds, so the launcher is kept.</summary>
     /// <param name="kernel">Its type.</param>
     /// <param name="body">Its code.</param>
-    /// <param name="groups">The groups of a kernel that asks for them; null where ILGPU makes them.</param>
-    private TLauncher Load<TLauncher>(Type kernel, Delegate body, KernelSpecialization? groups = null) where TLauncher : Delegate
+    /// <param name="groups">
+    /// The groups of a kernel that asks for them; null where ILGPU makes them.
+    /// </param>
+    private TLauncher Load<TLauncher>(Type kernel, Delegate body, KernelSpecialization? groups = null)
+        where TLauncher : Delegate
     {
         var entry = groups is null
             ? EntryPointDescription.FromImplicitlyGroupedKernel(body.Method)
@@ -108,7 +126,8 @@ internal sealed partial class GpuKernels
         {
             compiled = OpenCLText.WithLocalFences(context, openCL);
         }
-        var loaded = groups is null ? accelerator.LoadImplicitlyGroupedKernel(compiled, elementThreads) : accelerator.LoadKernel(compiled);
+        var loaded = groups is null
+            ? accelerator.LoadImplicitlyGroupedKernel(compiled, elementThreads) : accelerator.LoadKernel(compiled);
         var launcher = loaded.CreateLauncherDelegate<TLauncher>();
         launchers.Add(kernel, launcher);
         return launcher;
@@ -125,7 +144,8 @@ internal sealed partial class GpuKernels
 
     /// <summary>Copies and waits may tell of what a kernel before them did.</summary>
     private string WorkOf(string work) =>
-        lastKernel is null ? work : $"{work}, or a kernel before it (the last one is {KernelCompiler.Name(lastKernel)}),";
+        lastKernel is null ? work
+        : $"{work}, or a kernel before it (the last one is {KernelCompiler.Name(lastKernel)}),";
 
     private DeviceException Failed(string work, Exception e) => new(Description, work, e.Code(), e);
 }

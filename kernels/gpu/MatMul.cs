@@ -10,19 +10,24 @@ internal sealed partial class GpuKernels
     /// <inheritdoc/>
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: true);
 
-    /// <summary>How a product is cut, from its rows, columns, depth and batch; tests take other ways than the best one.</summary>
+    /// <summary>
+    /// How a product is cut, from its rows, columns, depth and batch; tests take other ways than
+    /// the best one.
+    /// </summary>
     internal Func<int, int, int, int, ProductPlan> PlanProduct { get; init; } = ProductPlan.For;
 
     private void Multiply(Matrix y, Matrix a, Matrix b, float scale, bool accumulate)
     {
-        Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows, $"{y} = {a} · {b}");
+        Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows,
+            $"{y} = {a} · {b}");
         Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
         var plan = PlanProduct(y.Rows, y.Columns, a.Columns, y.Batch);
         var output = Output(y, scale, accumulate, plan.Mirrored, partStride: 0);
         if (plan.Tile == ProductTile.Element)
         {
             ForEach(y.Rows * y.Columns * y.Batch, new ElementProductKernel(
-                output, new MatrixView(View(a.Buffer), a), new MatrixView(View(b.Buffer), b), y.Rows, y.Columns, a.Columns));
+                output, new MatrixView(View(a.Buffer), a), new MatrixView(View(b.Buffer), b), y.Rows, y.Columns,
+                    a.Columns));
             return;
         }
         if (plan.Parts == 1)
@@ -39,7 +44,8 @@ internal sealed partial class GpuKernels
 
     private void Launch(ProductPlan plan, in ProductOutput output, Matrix y, Matrix a, Matrix b)
     {
-        var grid = new ProductGrid(plan.TilesDown(y.Rows, y.Columns), plan.TilesAcross(y.Rows, y.Columns), plan.Parts, plan.DepthOfPart, a.Columns);
+        var grid = new ProductGrid(plan.TilesDown(y.Rows, y.Columns), plan.TilesAcross(y.Rows, y.Columns), plan.Parts,
+            plan.DepthOfPart, a.Columns);
         var groups = plan.Groups(y.Rows, y.Columns, y.Batch);
         var (down, across) = plan.Mirrored ? (b.T, a) : (a, b.T);       // both [lines, K]
         switch (plan.Tile)
@@ -62,7 +68,8 @@ internal sealed partial class GpuKernels
         }
     }
 
-    private void Launch<TTile>(int groups, in ProductOutput y, Matrix a, Matrix b, in ProductGrid grid) where TTile : struct, ITile
+    private void Launch<TTile>(int groups, in ProductOutput y, Matrix a, Matrix b, in ProductGrid grid)
+        where TTile : struct, ITile
     {
         switch (HasFours(a), a.Transposed)
         {
@@ -103,21 +110,28 @@ internal sealed partial class GpuKernels
 
     private void Launch<TTile, TA, TB>(int groups, in ProductOutput y, TA a, TB b, in ProductGrid grid)
         where TTile : struct, ITile where TA : struct, IPanelSource where TB : struct, IPanelSource =>
-        ForEachGroup(groups, GroupOf.MostThreads, new PackedProductKernel<TTile, TA, TB>(y, a, b, grid), TTile.GroupsAtATime);
+        ForEachGroup(groups, GroupOf.MostThreads, new PackedProductKernel<TTile, TA, TB>(y, a, b, grid),
+            TTile.GroupsAtATime);
 
     private static ProductOutput Output(Matrix y, float scale, bool accumulate, bool mirrored, int partStride)
     {
         var modes = (accumulate ? ProductModes.Accumulate : 0) | (mirrored ? ProductModes.Mirrored : 0)
             | (HasFours(y) && partStride % 4 == 0 ? ProductModes.Fours : 0);
-        return new(View(y.Buffer), View(y.Buffer).Cast<Float4>(), y.Offset, y.BatchStride, partStride, y.RowStride, y.Rows, y.Columns, scale, modes);
+        return new(View(y.Buffer), View(y.Buffer).Cast<Float4>(), y.Offset, y.BatchStride, partStride, y.RowStride,
+            y.Rows, y.Columns, scale, modes);
     }
 
-    /// <summary>Whether four neighbours can always be read by one instruction: buffers start on a boundary of 256 bytes.</summary>
+    /// <summary>
+    /// Whether four neighbours can always be read by one instruction: buffers start on a boundary
+    /// of 256 bytes.
+    /// </summary>
     private static bool HasFours(Matrix matrix) =>
-        (matrix.Offset | matrix.RowStride | matrix.BatchStride | (matrix.Transposed ? matrix.Rows : matrix.Columns)) % 4 == 0;
+        (matrix.Offset | matrix.RowStride | matrix.BatchStride | (matrix.Transposed ? matrix.Rows : matrix.Columns)) % 4
+        == 0;
 
     private static VectorSource<TDirection> Fours<TDirection>(Matrix lines) where TDirection : struct, IDirection =>
-        new(View(lines.Buffer).Cast<Float4>(), lines.Offset / 4, lines.BatchStride / 4, lines.RowStride / 4, lines.Rows);
+        new(View(lines.Buffer).Cast<Float4>(), lines.Offset / 4, lines.BatchStride / 4, lines.RowStride / 4,
+            lines.Rows);
 
     private static ScalarSource<TDirection> Scalars<TDirection>(Matrix lines) where TDirection : struct, IDirection =>
         new(View(lines.Buffer), lines.Offset, lines.BatchStride, lines.RowStride, lines.Rows);

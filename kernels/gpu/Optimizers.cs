@@ -6,7 +6,8 @@ namespace LoraScratch.Kernels.Gpu;
 internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
-    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step)
+    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
+        SgdStep step)
     {
         Debug.Assert(w.Length == gradient.Length && (velocity == null || velocity.Length == w.Length));
         Debug.Assert(velocity != null || step.Momentum == 0);
@@ -16,25 +17,29 @@ internal sealed partial class GpuKernels
         }
         else
         {
-            ForEach(w.Length, new MomentumKernel(View(w), View(gradient), View(velocity), step.Rate, step.WeightDecay, step.Momentum,
+            ForEach(w.Length, new MomentumKernel(View(w), View(gradient), View(velocity), step.Rate, step.WeightDecay,
+                step.Momentum,
                 step.First ? 1 : 0, step.Nesterov ? 1 : 0));
         }
     }
 
     /// <inheritdoc/>
-    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v, AdamStep step)
+    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m,
+        DeviceBuffer<float> v, AdamStep step)
     {
         Debug.Assert(w.Length == gradient.Length && w.Length == m.Length && w.Length == v.Length && step.Number >= 1);
         ForEach(w.Length, new AdamKernel(View(w), View(gradient), View(m), View(v), new AdamFactors(step)));
     }
 
-    internal readonly struct SgdKernel(ArrayView<float> w, ArrayView<float> gradient, float rate, float weightDecay) : IElementKernel
+    internal readonly struct SgdKernel(ArrayView<float> w, ArrayView<float> gradient, float rate, float weightDecay)
+        : IElementKernel
     {
         public void At(int i) => w[i] -= rate * (gradient[i] + weightDecay * w[i]);
     }
 
     internal readonly struct MomentumKernel(
-        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> velocity, float rate, float weightDecay, float momentum, int first, int nesterov) : IElementKernel
+        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> velocity, float rate, float weightDecay,
+        float momentum, int first, int nesterov) : IElementKernel
     {
         public void At(int i)
         {
@@ -46,16 +51,20 @@ internal sealed partial class GpuKernels
     }
 
     internal readonly struct AdamKernel(
-        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, AdamFactors factors) : IElementKernel
+        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, AdamFactors factors)
+        : IElementKernel
     {
         public void At(int i)
         {
             var g = factors.DecayInGradient * w[i] + gradient[i];
-            var first = factors.Beta1 * m[i] + factors.OneMinusBeta1 * g;                                          // m ← β₁m + (1−β₁)g
-            var second = factors.Beta2 * v[i] + factors.OneMinusBeta2 * g * g;                                     // v ← β₂v + (1−β₂)g²
+            // m ← β₁m + (1−β₁)g
+            var first = factors.Beta1 * m[i] + factors.OneMinusBeta1 * g;
+            // v ← β₂v + (1−β₂)g²
+            var second = factors.Beta2 * v[i] + factors.OneMinusBeta2 * g * g;
             m[i] = first;
             v[i] = second;
-            var size = MathF.Sqrt(second) * factors.RootCorrection + factors.Epsilon;                              // √v̂ + ε
+            // √v̂ + ε
+            var size = MathF.Sqrt(second) * factors.RootCorrection + factors.Epsilon;
             w[i] = factors.Shrink * w[i] - factors.Rate * first / size;
         }
     }

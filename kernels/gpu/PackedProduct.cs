@@ -3,13 +3,17 @@ using ILGPU;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>How a product is cut into the work of groups.</summary>
-/// <param name="tilesDown">Tiles below each other.</param> <param name="tilesAcross">Tiles side by side.</param>
-/// <param name="parts">Into how many parts the depth is cut.</param> <param name="depthOfPart">Their depth.</param> <param name="depth">The whole depth, K.</param>
+/// <param name="tilesDown">Tiles below each other.</param>
+/// <param name="tilesAcross">Tiles side by side.</param>
+/// <param name="parts">Into how many parts the depth is cut.</param>
+/// <param name="depthOfPart">Their depth.</param>
+/// <param name="depth">The whole depth, K.</param>
 internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, int depthOfPart, int depth)
 {
     /// <summary>
-    /// Groups run roughly in the order of their numbers. Those of one wave should share rows of A and columns of B in the second-level cache, so they go
-    /// down a band of so many tiles and then across, instead of across the whole of Y.
+    /// Groups run roughly in the order of their numbers. Those of one wave should share rows of A
+    /// and columns of B in the second-level cache, so they go down a band of so many tiles and then
+    /// across, instead of across the whole of Y.
     /// </summary>
     private const int Band = 8;
 
@@ -35,30 +39,44 @@ internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, 
 }
 
 /// <summary>
-/// Y = A·B, a tile for each group of 256 threads. Panels of A and B go to shared memory, from where each thread multiplies its rows with its columns.
-/// While it does, the next panels are on their way to its registers; they are written to a second pair of panels, so that one barrier for each panel
-/// is enough: what was read before the barrier is overwritten after it.
+/// Y = A·B, a tile for each group of 256 threads. Panels of A and B go to shared memory, from where
+/// each thread multiplies its rows with its columns. While it does, the next panels are on their
+/// way to its registers; they are written to a second pair of panels, so that one barrier for each
+/// panel is enough: what was read before the barrier is overwritten after it.
 /// <para>
-/// What limits it, counted and not measured, on a processor that can do 128 multiply-adds and read 128 bytes of shared memory in a cycle. A warp needs for
-/// one depth of the 128 × 128 tile 64 · 32 multiply-adds, 16 cycles, and four loads: two of A (4 different Float4s, the same for 8 threads) and two of B
-/// (8 different ones): 4 cycles if equal addresses are served together, and no more than 16 if each quarter of a warp is served by itself. So the
-/// multipliers are the limit; two depths have 128 multiply-adds, 8 loads and, if the driver's compiler makes the addresses part of the loads, about ten
-/// other instructions. With the 64 × 64 tile it is 4 cycles against 2 to 8, so the limit may be shared memory. From the second-level cache come
-/// 2 · 128 · 4 bytes for 2 · 128 · 128 operations, 32 for each byte; 16 with the 64 × 64 tile, and less than 4 with 64 × 8, whose limit is reading the
-/// large factor.
+/// What limits it, counted and not measured, on a processor that can do 128 multiply-adds and read
+/// 128 bytes of shared memory in a cycle. A warp needs for one depth of the 128 × 128 tile 64 · 32
+/// multiply-adds, 16 cycles, and four loads: two of A (4 different Float4s, the same for 8 threads)
+/// and two of B (8 different ones): 4 cycles if equal addresses are served together, and no more
+/// than 16 if each quarter of a warp is served by itself. So the multipliers are the limit; two
+/// depths have 128 multiply-adds, 8 loads and, if the driver's compiler makes the addresses part of
+/// the loads, about ten other instructions. With the 64 × 64 tile it is 4 cycles against 2 to 8, so
+/// the limit may be shared memory. From the second-level cache come 2 · 128 · 4 bytes for 2 · 128 ·
+/// 128 operations, 32 for each byte; 16 with the 64 × 64 tile, and less than 4 with 64 × 8, whose
+/// limit is reading the large factor.
 /// </para>
 /// <para>
-/// Registers of a thread of the large tile: 64 for its elements, 32 for what it multiplies (two depths, of which ILGPU moves all loads to their first use,
-/// so that a loop over more than two would need more), 8 for the next panels, about 20 for places and bounds; 128 are the most that let two groups
-/// run on a processor. ILGPU's text needs 112 to 127, and no local memory.
+/// Registers of a thread of the large tile: 64 for its elements, 32 for what it multiplies (two
+/// depths, of which ILGPU moves all loads to their first use, so that a loop over more than two
+/// would need more), 8 for the next panels, about 20 for places and bounds; 128 are the most that
+/// let two groups run on a processor. ILGPU's text needs 112 to 127, and no local memory.
 /// </para>
 /// </summary>
-/// <typeparam name="TTile">The tile.</typeparam> <typeparam name="TA">How A is read.</typeparam> <typeparam name="TB">How B is read.</typeparam>
-/// <param name="y">[M, N]</param> <param name="a">The rows of A as lines.</param> <param name="b">The columns of B as lines.</param> <param name="grid">Which tile is whose.</param>
-internal readonly struct PackedProductKernel<TTile, TA, TB>(ProductOutput y, TA a, TB b, ProductGrid grid) : IGroupKernel
+/// <typeparam name="TTile">The tile.</typeparam>
+/// <typeparam name="TA">How A is read.</typeparam>
+/// <typeparam name="TB">How B is read.</typeparam>
+/// <param name="y">[M, N]</param>
+/// <param name="a">The rows of A as lines.</param>
+/// <param name="b">The columns of B as lines.</param>
+/// <param name="grid">Which tile is whose.</param>
+internal readonly struct PackedProductKernel<TTile, TA, TB>(ProductOutput y, TA a, TB b, ProductGrid grid)
+    : IGroupKernel
     where TTile : struct, ITile where TA : struct, IPanelSource where TB : struct, IPanelSource
 {
-    /// <summary>Float4s of shared memory: the second place of the panels of the 64 × 64 tile, which are the largest, ends at 25 KiB.</summary>
+    /// <summary>
+    /// Float4s of shared memory: the second place of the panels of the 64 × 64 tile, which are the
+    /// largest, ends at 25 KiB.
+    /// </summary>
     private const int Shared = (PanelCarrier<TA>.OtherPlace + 16 * (68 + 68)) / 4;
 
     private static int PitchA => PanelCarrier<TA>.Pitch(TTile.Rows) / 4;
@@ -76,7 +94,8 @@ internal readonly struct PackedProductKernel<TTile, TA, TB>(ProductOutput y, TA 
         var panelB = TTile.Depth * PitchA;
 
         var carrierA = new PanelCarrier<TA>(a, thread, TTile.Rows, TTile.Depth, batch, row, start, end, 0);
-        var carrierB = new PanelCarrier<TB>(b, thread, TTile.Columns, TTile.Depth, batch, column, start, end, panelB * 4);
+        var carrierB = new PanelCarrier<TB>(b, thread, TTile.Columns, TTile.Depth, batch, column, start, end,
+            panelB * 4);
         var placeA = sliceStart * PitchA + TTile.Row(thread) / 4;
         var placeB = sliceStart * PitchB + TTile.Column(thread) / 4 + panelB;
         var tile = default(TTile);

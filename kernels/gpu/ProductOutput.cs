@@ -2,13 +2,22 @@ using ILGPU;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>Where a product is written: Y, or, for a product whose depth is cut into parts, the memory that holds a matrix for each part.</summary>
-/// <param name="y">The memory.</param> <param name="fours">The same in fours.</param>
-/// <param name="offset">The first element.</param> <param name="batchStride">Elements from a matrix to the next of the batch.</param>
-/// <param name="partStride">Elements from a part to the next.</param> <param name="stride">Elements from a row to the next.</param>
-/// <param name="rows">Rows of a matrix.</param> <param name="columns">Columns of a matrix.</param>
-/// <param name="scale">A factor on the product.</param> <param name="modes">See <see cref="ProductModes"/>.</param>
-internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fours, int offset, int batchStride, int partStride, int stride,
+/// <summary>
+/// Where a product is written: Y, or, for a product whose depth is cut into parts, the memory that
+/// holds a matrix for each part.
+/// </summary>
+/// <param name="y">The memory.</param>
+/// <param name="fours">The same in fours.</param>
+/// <param name="offset">The first element.</param>
+/// <param name="batchStride">Elements from a matrix to the next of the batch.</param>
+/// <param name="partStride">Elements from a part to the next.</param>
+/// <param name="stride">Elements from a row to the next.</param>
+/// <param name="rows">Rows of a matrix.</param>
+/// <param name="columns">Columns of a matrix.</param>
+/// <param name="scale">A factor on the product.</param>
+/// <param name="modes">See <see cref="ProductModes"/>.</param>
+internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fours, int offset, int batchStride,
+    int partStride, int stride,
     int rows, int columns, float scale, ProductModes modes)
 {
     /// <summary>Whether what the tiles have as rows are the columns of Y.</summary>
@@ -54,7 +63,8 @@ internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fou
         Write(First(row / rows, 0) + row % rows * stride + i % columns, product);
     }
 
-    private void Write(int index, float product) => y[index] = Accumulates ? y[index] + scale * product : scale * product;
+    private void Write(int index, float product) =>
+        y[index] = Accumulates ? y[index] + scale * product : scale * product;
 }
 
 /// <summary>How a product is written.</summary>
@@ -66,17 +76,25 @@ internal enum ProductModes
     /// <summary>Added to what is there.</summary>
     Accumulate = 1,
 
-    /// <summary>Four neighbours by one instruction: sizes, strides and offset are multiples of 4.</summary>
+    /// <summary>
+    /// Four neighbours by one instruction: sizes, strides and offset are multiples of 4.
+    /// </summary>
     Fours = 2,
 
     /// <summary>The tiles belong to Yᵀ.</summary>
     Mirrored = 4,
 }
 
-/// <summary>y = scale·Σ parts, or y += scale·Σ parts: the parts are added in their order, so that the same launch gives the same bits.</summary>
-/// <param name="y">Where to.</param> <param name="values">[parts, batch · rows · columns]</param> <param name="parts">How many there are.</param>
+/// <summary>
+/// y = scale·Σ parts, or y += scale·Σ parts: the parts are added in their order, so that the same
+/// launch gives the same bits.
+/// </summary>
+/// <param name="y">Where to.</param>
+/// <param name="values">[parts, batch · rows · columns]</param>
+/// <param name="parts">How many there are.</param>
 /// <param name="partStride">Elements of a part.</param>
-internal readonly struct SumPartsKernel(ProductOutput y, ArrayView<float> values, int parts, int partStride) : IElementKernel
+internal readonly struct SumPartsKernel(ProductOutput y, ArrayView<float> values, int parts, int partStride)
+    : IElementKernel
 {
     public void At(int i)
     {

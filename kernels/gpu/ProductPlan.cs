@@ -22,17 +22,27 @@ internal enum ProductTile
     Element,
 }
 
-/// <summary>How a product is computed: a function of its shape alone, so that the same product has the same bits on every GPU.</summary>
+/// <summary>
+/// How a product is computed: a function of its shape alone, so that the same product has the same
+/// bits on every GPU.
+/// </summary>
 /// <param name="Tile">The tile of a group.</param>
-/// <param name="Mirrored">Yᵀ = Bᵀ·Aᵀ is computed: the tile's few columns are rows of Y. Never of the large tile, which has not few.</param>
-/// <param name="Parts">Into how many parts the depth is cut; their sums are added afterwards.</param>
+/// <param name="Mirrored">
+/// Yᵀ = Bᵀ·Aᵀ is computed: the tile's few columns are rows of Y. Never of the large tile, which has
+/// not few.
+/// </param>
+/// <param name="Parts">
+/// Into how many parts the depth is cut; their sums are added afterwards.
+/// </param>
 /// <param name="DepthOfPart">The depth of a part.</param>
 internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int Parts, int DepthOfPart)
 {
-    // What a large GPU runs at a time: 132 processors (H100), on each two groups of the large tile or three of the others.
+    // What a large GPU runs at a time: 132 processors (H100), on each two groups of the large tile or three of the
+    // others.
     private const int Processors = 132, LargeGroups = 2 * Processors, SmallGroups = 3 * Processors;
 
-    // Parts of less depth would spend more time on writing and adding their sums than on the product: a tile of side s takes s² sums for s²·depth.
+    // Parts of less depth would spend more time on writing and adding their sums than on the product: a tile of side s
+    // takes s² sums for s²·depth.
     private const int LeastDepthOfLarge = 256, LeastDepthOfSmall = 128, LeastDepthOfThin = 64;
 
     // Up to here a product is one tile, or a few, with not enough depth to share out.
@@ -42,10 +52,20 @@ internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int
     public int Rows => Tile == ProductTile.Large ? 128 : 64;
 
     /// <summary>Columns of the tile.</summary>
-    public int Columns => Tile switch { ProductTile.Large => 128, ProductTile.Small => 64, ProductTile.Thin32 => 32, ProductTile.Thin16 => 16, _ => 8 };
+    public int Columns => Tile switch
+    {
+        ProductTile.Large => 128,
+        ProductTile.Small => 64,
+        ProductTile.Thin32 => 32,
+        ProductTile.Thin16 => 16,
+        _ => 8
+    };
 
     /// <summary>The plan for a product.</summary>
-    /// <param name="m">Rows of Y.</param> <param name="n">Columns of Y.</param> <param name="k">The inner dimension.</param> <param name="batch">How many products.</param>
+    /// <param name="m">Rows of Y.</param>
+    /// <param name="n">Columns of Y.</param>
+    /// <param name="k">The inner dimension.</param>
+    /// <param name="batch">How many products.</param>
     public static ProductPlan For(int m, int n, int k, int batch)
     {
         if (k <= MostDepthOfElements && (long)m * n * batch <= MostElements)
@@ -54,12 +74,19 @@ internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int
         }
         if (Math.Min(m, n) <= 32)
         {
-            var tile = Math.Min(m, n) switch { <= 8 => ProductTile.Thin8, <= 16 => ProductTile.Thin16, _ => ProductTile.Thin32 };
+            var tile = Math.Min(m, n) switch
+            {
+                <= 8 => ProductTile.Thin8,
+                <= 16 => ProductTile.Thin16,
+                _ =>
+                ProductTile.Thin32
+            };
             return Cut(tile, mirrored: m < n, m, n, k, batch, SmallGroups, LeastDepthOfThin);
         }
         // Large tiles read less shared memory for each multiply-add, but only pay where they keep every processor busy.
         var large = Cut(ProductTile.Large, false, m, n, k, batch, LargeGroups, LeastDepthOfLarge);
-        return large.Groups(m, n, batch) >= Processors ? large : Cut(ProductTile.Small, false, m, n, k, batch, SmallGroups, LeastDepthOfSmall);
+        return large.Groups(m, n, batch) >= Processors
+            ? large : Cut(ProductTile.Small, false, m, n, k, batch, SmallGroups, LeastDepthOfSmall);
     }
 
     /// <summary>Tiles below each other in a product with so many rows and columns.</summary>
@@ -72,7 +99,8 @@ internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int
     public int Groups(int m, int n, int batch) => checked(TilesDown(m, n) * TilesAcross(m, n) * batch * Parts);
 
     /// <summary>As many parts as run at a time beside each other, none too thin.</summary>
-    private static ProductPlan Cut(ProductTile tile, bool mirrored, int m, int n, int k, int batch, int groups, int leastDepth)
+    private static ProductPlan Cut(ProductTile tile, bool mirrored, int m, int n, int k, int batch, int groups,
+        int leastDepth)
     {
         var whole = new ProductPlan(tile, mirrored, 1, k);
         var parts = Math.Clamp(groups / Math.Max(whole.Groups(m, n, batch), 1), 1, Math.Max(k / leastDepth, 1));

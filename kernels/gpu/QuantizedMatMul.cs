@@ -5,7 +5,10 @@ namespace LoraScratch.Kernels.Gpu;
 
 internal sealed partial class GpuKernels
 {
-    /// <summary>Elements of a weight that are decoded at a time: 16 MiB of floats, which the second-level cache of a large GPU holds until they are multiplied.</summary>
+    /// <summary>
+    /// Elements of a weight that are decoded at a time: 16 MiB of floats, which the second-level
+    /// cache of a large GPU holds until they are multiplied.
+    /// </summary>
     internal const int MostDecoded = 4 << 20;
 
     /// <summary>The same in this backend; tests take less.</summary>
@@ -17,39 +20,51 @@ internal sealed partial class GpuKernels
     /// <inheritdoc/>
     public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b) => Multiply(y, a, b, accumulate: true);
 
-    /// <summary>Slab by slab of stored rows: decoded into a buffer, then multiplied like any other matrix.</summary>
+    /// <summary>
+    /// Slab by slab of stored rows: decoded into a buffer, then multiplied like any other matrix.
+    /// </summary>
     private void Multiply(Matrix y, Matrix a, QuantizedMatrix b, bool accumulate)
     {
-        Debug.Assert(!y.Transposed && !a.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows, $"{y} = {a} · {b}");
-        Debug.Assert(y.Batch == 1 && a.Batch == 1 && b.StoredColumns % b.GroupSize == 0 && b.GroupSize % PackedCodes.BlockSize == 0);
+        Debug.Assert(!y.Transposed && !a.Transposed && y.Rows == a.Rows && y.Columns == b.Columns
+            && a.Columns == b.Rows, $"{y} = {a} · {b}");
+        Debug.Assert(y.Batch == 1 && a.Batch == 1 && b.StoredColumns % b.GroupSize == 0
+            && b.GroupSize % PackedCodes.BlockSize == 0);
         var rowsAtATime = Math.Clamp(DecodedAtATime / b.StoredColumns, 1, b.StoredRows);
         using var decoded = Allocate<float>(rowsAtATime * b.StoredColumns);
         for (var row = 0; row < b.StoredRows; row += rowsAtATime)
         {
             var rows = Math.Min(rowsAtATime, b.StoredRows - row);
             var slab = new Matrix(decoded, rows, b.StoredColumns);
-            ForEach(rows * b.StoredColumns, new DecodeKernel(View(decoded), View(b.Codes), View(b.Grids), row * b.StoredColumns, b.Bits, b.GroupSize));
+            ForEach(rows * b.StoredColumns,
+                new DecodeKernel(View(decoded), View(b.Codes), View(b.Grids), row * b.StoredColumns, b.Bits,
+                    b.GroupSize));
             if (b.Transposed)
             {
-                Multiply(y with { Columns = rows, Offset = y.Offset + row }, a, slab.T, 1, accumulate);                      // Y[:, slab] = X·Ŵ[slab, :]ᵀ
+                // Y[:, slab] = X·Ŵ[slab, :]ᵀ
+                Multiply(y with { Columns = rows, Offset = y.Offset + row }, a, slab.T, 1, accumulate);
             }
             else
             {
-                Multiply(y, a with { Columns = rows, Offset = a.Offset + row }, slab, 1, accumulate || row > 0);             // dX += dY[:, slab]·Ŵ[slab, :]
+                // dX += dY[:, slab]·Ŵ[slab, :]
+                Multiply(y, a with { Columns = rows, Offset = a.Offset + row }, slab, 1, accumulate || row > 0);
             }
         }
     }
 
     /// <summary>yᵢ = ŵ of code first + i, in the order of the rows.</summary>
-    internal readonly struct DecodeKernel(ArrayView<float> y, ArrayView<byte> codes, ArrayView<GroupGrid> grids, int first, int bits, int groupSize) : IElementKernel
+    internal readonly struct DecodeKernel(ArrayView<float> y, ArrayView<byte> codes, ArrayView<GroupGrid> grids,
+        int first, int bits, int groupSize) : IElementKernel
     {
         public void At(int i)
         {
             var index = first + i;
-            y[i] = grids[index / groupSize].Value(Code(index / PackedCodes.BlockSize * 2 * bits, index % PackedCodes.BlockSize));
+            y[i] = grids[index / groupSize]
+                .Value(Code(index / PackedCodes.BlockSize * 2 * bits, index % PackedCodes.BlockSize));
         }
 
-        /// <summary>Code i of the block that starts at a byte: see <see cref="PackedCodes"/>.</summary>
+        /// <summary>
+        /// Code i of the block that starts at a byte: see <see cref="PackedCodes"/>.
+        /// </summary>
         private int Code(int block, int i)
         {
             if (bits == 8)

@@ -41,7 +41,8 @@ internal sealed partial class GpuKernels
     }
 
     /// <summary>y₀ = keep·y₀ + α·Σᵢ f(xᵢ), the blocks' sums first and then their sum.</summary>
-    private void SumOf<TFormula>(DeviceBuffer<float> y, float keep, float alpha, DeviceBuffer<float> x) where TFormula : struct, IFormula
+    private void SumOf<TFormula>(DeviceBuffer<float> y, float keep, float alpha, DeviceBuffer<float> x)
+        where TFormula : struct, IFormula
     {
         if (x.Length <= SumBlock)
         {
@@ -53,7 +54,10 @@ internal sealed partial class GpuKernels
         SumOf<Identity>(y, keep, alpha, partials);
     }
 
-    /// <summary>y[j] += Σᵢ term(i, j): a thread for each column of a block of rows, then one for each column.</summary>
+    /// <summary>
+    /// y[j] += Σᵢ term(i, j): a thread for each column of a block of rows, then one for each
+    /// column.
+    /// </summary>
     private void AddDownColumns<TTerm>(Accumulator y, int rows, in TTerm term) where TTerm : struct, IColumnTerm
     {
         var blocks = (rows + RowBlock - 1) / RowBlock;
@@ -73,7 +77,8 @@ internal sealed partial class GpuKernels
         float At(int row, int column);
     }
 
-    internal readonly struct BiasKernel(ArrayView<float> y, ArrayView<float> x, ArrayView<float> bias, int columns) : IElementKernel
+    internal readonly struct BiasKernel(ArrayView<float> y, ArrayView<float> x, ArrayView<float> bias, int columns)
+        : IElementKernel
     {
         public void At(int i) => y[i] = x[i] + bias[i % columns];
     }
@@ -91,14 +96,16 @@ internal sealed partial class GpuKernels
     }
 
     /// <summary>y[block] = keep·y[block] + α·Σ f(x) over a block of x.</summary>
-    internal readonly struct SumKernel<TFormula>(ArrayView<float> y, float keep, float alpha, ArrayView<float> x, int count) : IGroupKernel
+    internal readonly struct SumKernel<TFormula>(ArrayView<float> y, float keep, float alpha, ArrayView<float> x,
+        int count) : IGroupKernel
         where TFormula : struct, IFormula
     {
         public void Run(int group)
         {
             var start = group * SumBlock;
             var end = count - start < SumBlock ? count : start + SumBlock;
-            float sum = 0, lost = 0;                        // what each addition rounded away goes into the next one (Kahan)
+            // what each addition rounded away goes into the next one (Kahan)
+            float sum = 0, lost = 0;
             for (var i = start + Group.IdxX; i < end; i += Group.DimX)
             {
                 var term = TFormula.Value(new Scalar(x[i])).Value - lost;
@@ -115,7 +122,8 @@ internal sealed partial class GpuKernels
     }
 
     /// <summary>y[block, j] = keep·y[block, j] + Σ term(i, j) over a block of rows i.</summary>
-    internal readonly struct ColumnSumKernel<TTerm>(ArrayView<float> y, float keep, TTerm term, int rows, int columns) : IElementKernel
+    internal readonly struct ColumnSumKernel<TTerm>(ArrayView<float> y, float keep, TTerm term, int rows, int columns)
+        : IElementKernel
         where TTerm : struct, IColumnTerm
     {
         public void At(int i)

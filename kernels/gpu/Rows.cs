@@ -3,7 +3,10 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>The threads that compute a row together. All of them must call <see cref="Sum"/> and <see cref="Max"/>, and get the result.</summary>
+/// <summary>
+/// The threads that compute a row together. All of them must call <see cref="Sum"/> and
+/// <see cref="Max"/>, and get the result.
+/// </summary>
 internal interface ITeam
 {
     /// <summary>This thread's number, from 0.</summary>
@@ -19,16 +22,24 @@ internal interface ITeam
     static abstract float Max(float value);
 }
 
-/// <summary>A kernel whose rows do not depend on each other: its fields are the arguments.</summary>
+/// <summary>
+/// A kernel whose rows do not depend on each other: its fields are the arguments.
+/// </summary>
 internal interface IRowKernel
 {
-    /// <summary>Computes a row; thread t of the team takes the columns t, t + threads, t + 2·threads …, so that neighbours read neighbours.</summary>
+    /// <summary>
+    /// Computes a row; thread t of the team takes the columns t, t + threads, t + 2·threads …, so
+    /// that neighbours read neighbours.
+    /// </summary>
     void Row<TTeam>(int row) where TTeam : struct, ITeam;
 }
 
 internal sealed partial class GpuKernels
 {
-    /// <summary>A row up to this long is one thread's work: a group would spend its time waiting for each other.</summary>
+    /// <summary>
+    /// A row up to this long is one thread's work: a group would spend its time waiting for each
+    /// other.
+    /// </summary>
     private const int ShortRow = 16;
 
     /// <summary>Runs a kernel once for every row.</summary>
@@ -85,7 +96,8 @@ internal sealed partial class GpuKernels
     }
 
     /// <summary>Σⱼ exp(x[start + j] − largest)</summary>
-    private static float SumOfExponentials<TTeam>(ArrayView<float> x, int start, int columns, float largest) where TTeam : struct, ITeam
+    private static float SumOfExponentials<TTeam>(ArrayView<float> x, int start, int columns, float largest)
+        where TTeam : struct, ITeam
     {
         var sum = 0f;
         for (var j = TTeam.Thread; j < columns; j += TTeam.Threads)

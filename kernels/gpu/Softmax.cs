@@ -16,7 +16,8 @@ internal sealed partial class GpuKernels
     public void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns)
     {
         Debug.Assert(dX.Length == dY.Length && dX.Length == y.Length && y.Length % columns == 0);
-        ForEachRow(y.Length / columns, columns, new SoftmaxGradientKernel(View(dX.Buffer), Keep(dX), View(dY), View(y), columns));
+        ForEachRow(y.Length / columns, columns,
+            new SoftmaxGradientKernel(View(dX.Buffer), Keep(dX), View(dY), View(y), columns));
     }
 
     internal readonly struct SoftmaxKernel(ArrayView<float> y, ArrayView<float> x, int columns) : IRowKernel
@@ -24,7 +25,8 @@ internal sealed partial class GpuKernels
         public void Row<TTeam>(int row) where TTeam : struct, ITeam
         {
             var start = row * columns;
-            var largest = Largest<TTeam>(x, start, columns);                    // exp(x − max): the largest exponent is 0, it cannot overflow
+            // exp(x − max): the largest exponent is 0, it cannot overflow
+            var largest = Largest<TTeam>(x, start, columns);
             var factor = 1 / SumOfExponentials<TTeam>(x, start, columns, largest);
             for (var j = TTeam.Thread; j < columns; j += TTeam.Threads)
             {
@@ -33,7 +35,8 @@ internal sealed partial class GpuKernels
         }
     }
 
-    internal readonly struct SoftmaxGradientKernel(ArrayView<float> dX, int keep, ArrayView<float> dY, ArrayView<float> y, int columns) : IRowKernel
+    internal readonly struct SoftmaxGradientKernel(ArrayView<float> dX, int keep, ArrayView<float> dY,
+        ArrayView<float> y, int columns) : IRowKernel
     {
         public void Row<TTeam>(int row) where TTeam : struct, ITeam
         {

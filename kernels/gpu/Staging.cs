@@ -4,8 +4,10 @@ using ILGPU.Runtime;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// Page-locked host memory that copies pass through: the driver copies from it while the program goes on, which it cannot do from memory that the
-/// garbage collector may move. Uploads take its pieces in turn and wait for the device only when all are used, not once in many steps for token ids.
+/// Page-locked host memory that copies pass through: the driver copies from it while the program
+/// goes on, which it cannot do from memory that the garbage collector may move. Uploads take its
+/// pieces in turn and wait for the device only when all are used, not once in many steps for token
+/// ids.
 /// </summary>
 internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream) : IDisposable
 {
@@ -14,7 +16,10 @@ internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream)
     private readonly PageLockedArray1D<byte> memory = accelerator.AllocatePageLocked1D<byte>(Size, uninitialized: true);
     private int used;
 
-    /// <summary>Copies to the start of a view, after what the stream was given before; the source may be changed after the call.</summary>
+    /// <summary>
+    /// Copies to the start of a view, after what the stream was given before; the source may be
+    /// changed after the call.
+    /// </summary>
     public void Upload(ArrayView<byte> destination, ReadOnlySpan<byte> source)
     {
         for (var done = 0; done < source.Length;)

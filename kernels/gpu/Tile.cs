@@ -3,8 +3,9 @@ using ILGPU;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// The part of a tile of Y that one thread computes, in registers: a block of 4 × 4, or several. The elements have names, because ILGPU does not unroll
-/// loops, and an array whose index is not known at compile time would lie in memory.
+/// The part of a tile of Y that one thread computes, in registers: a block of 4 × 4, or several.
+/// The elements have names, because ILGPU does not unroll loops, and an array whose index is not
+/// known at compile time would lie in memory.
 /// </summary>
 internal interface ITile
 {
@@ -17,10 +18,16 @@ internal interface ITile
     /// <summary>How deep the panels of A and B are that lie in shared memory at a time.</summary>
     static abstract int Depth { get; }
 
-    /// <summary>Into how many parts the threads of a group divide the depth, where the tile has too few blocks for all of them.</summary>
+    /// <summary>
+    /// Into how many parts the threads of a group divide the depth, where the tile has too few
+    /// blocks for all of them.
+    /// </summary>
     static abstract int Slices { get; }
 
-    /// <summary>How many groups a processor shall run at a time, so that some compute while others wait for memory.</summary>
+    /// <summary>
+    /// How many groups a processor shall run at a time, so that some compute while others wait for
+    /// memory.
+    /// </summary>
     static abstract int GroupsAtATime { get; }
 
     /// <summary>The thread's first row of the tile.</summary>
@@ -30,11 +37,14 @@ internal interface ITile
     static abstract int Column(int thread);
 
     /// <summary>Adds the product of a column of A and a row of B.</summary>
-    /// <param name="panels">Shared memory.</param> <param name="a">Where the thread's part of the column of A starts.</param>
+    /// <param name="panels">Shared memory.</param>
+    /// <param name="a">Where the thread's part of the column of A starts.</param>
     /// <param name="b">Where its part of the row of B starts.</param>
     void MultiplyAdd(ArrayView<Float4> panels, int a, int b);
 
-    /// <summary>Adds up what the slices have computed; the sum is in the threads of the first.</summary>
+    /// <summary>
+    /// Adds up what the slices have computed; the sum is in the threads of the first.
+    /// </summary>
     void SumSlices(ArrayView<Float4> panels, int thread);
 
     /// <summary>Writes the block, or blocks, whose first element is (row, column) of Y.</summary>
@@ -90,8 +100,9 @@ internal readonly struct Width16 : IWidth { public static int Columns => 16; }
 internal readonly struct Width8 : IWidth { public static int Columns => 8; }
 
 /// <summary>
-/// 64 rows and 64 columns, or, for the sides of a small rank, 32, 16 or 8: each thread has one block. Where the blocks are fewer than the threads, the
-/// threads share out the depth: nothing is computed that lies outside of Y.
+/// 64 rows and 64 columns, or, for the sides of a small rank, 32, 16 or 8: each thread has one
+/// block. Where the blocks are fewer than the threads, the threads share out the depth: nothing is
+/// computed that lies outside of Y.
 /// </summary>
 internal struct SmallTile<TWidth> : ITile where TWidth : struct, IWidth
 {
@@ -103,9 +114,12 @@ internal struct SmallTile<TWidth> : ITile where TWidth : struct, IWidth
     public static int Slices => 64 / Columns;
     public static int GroupsAtATime => 3;
 
-    // A warp has 8 blocks side by side and 4 below each other, or as many side by side as there are: it reads 128 bytes of B's row at most.
-    public static int Row(int thread) => 4 * (BlocksAcross <= 8 ? InSlice(thread) / BlocksAcross : thread / 64 * 4 + thread % 32 / 8);
-    public static int Column(int thread) => 4 * (BlocksAcross <= 8 ? InSlice(thread) % BlocksAcross : thread / 32 % 2 * 8 + thread % 8);
+    // A warp has 8 blocks side by side and 4 below each other, or as many side by side as there are: it reads 128 bytes
+    // of B's row at most.
+    public static int Row(int thread) =>
+        4 * (BlocksAcross <= 8 ? InSlice(thread) / BlocksAcross : thread / 64 * 4 + thread % 32 / 8);
+    public static int Column(int thread) =>
+        4 * (BlocksAcross <= 8 ? InSlice(thread) % BlocksAcross : thread / 32 % 2 * 8 + thread % 8);
 
     private static int BlocksAcross => Columns / 4;
     private static int ThreadsOfSlice => 16 * BlocksAcross;

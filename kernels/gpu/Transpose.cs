@@ -10,11 +10,16 @@ internal sealed partial class GpuKernels
     {
         Debug.Assert(y != x && (long)rows * columns <= Math.Min(x.Length, y.Length));
         const int side = TransposeKernel.Side;
-        ForEachGroup((rows + side - 1) / side * ((columns + side - 1) / side), new TransposeKernel(View(y), View(x), rows, columns));
+        ForEachGroup((rows + side - 1) / side * ((columns + side - 1) / side),
+            new TransposeKernel(View(y), View(x), rows, columns));
     }
 
-    /// <summary>A square for each group, through shared memory: its rows are read and its columns written as neighbours in memory.</summary>
-    internal readonly struct TransposeKernel(ArrayView<float> y, ArrayView<float> x, int rows, int columns) : IGroupKernel
+    /// <summary>
+    /// A square for each group, through shared memory: its rows are read and its columns written as
+    /// neighbours in memory.
+    /// </summary>
+    internal readonly struct TransposeKernel(ArrayView<float> y, ArrayView<float> x, int rows, int columns)
+        : IGroupKernel
     {
         public const int Side = 32;
 

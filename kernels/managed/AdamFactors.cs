@@ -1,8 +1,8 @@
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// What every element of an Adam update is multiplied by, formed in double and rounded once, alike on every backend: 1 − β₂ from a float32
-/// β₂ = 0.999 would be off by 1e-5.
+/// What every element of an Adam update is multiplied by, formed in double and rounded once, alike
+/// on every backend: 1 − β₂ from a float32 β₂ = 0.999 would be off by 1e-5.
 /// </summary>
 /// <param name="step">Settings of the step.</param>
 public readonly struct AdamFactors(AdamStep step)

@@ -3,21 +3,26 @@ using System.Diagnostics;
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// The bookkeeping of a memory pool: lends blocks out of large segments that a device provides, and never touches the memory itself.
+/// The bookkeeping of a memory pool: lends blocks out of large segments that a device provides, and
+/// never touches the memory itself.
 /// <para>
-/// A request takes the first free range that holds it, in the order of segments taken and addresses within them ("address-ordered first fit");
-/// a freed block joins its free neighbours at once. Both together make the layout a function of the requests alone: a later, unused segment is
-/// never looked at before the earlier ones are full. So a sequence of requests that ends with everything freed, run again, finds every block where
-/// it was and needs nothing from the device.
+/// A request takes the first free range that holds it, in the order of segments taken and addresses
+/// within them ("address-ordered first fit"); a freed block joins its free neighbours at once. Both
+/// together make the layout a function of the requests alone: a later, unused segment is never
+/// looked at before the earlier ones are full. So a sequence of requests that ends with everything
+/// freed, run again, finds every block where it was and needs nothing from the device.
 /// </para>
 /// <para>
-/// Where a request does not fit, segments that lie entirely free are given back before a new one is taken, until they make up for it: what is
-/// reserved follows the largest demand seen, not the sum of all the shapes that came by. A fixed sequence still settles: every exchange replaces
-/// segments by a larger one, and there are only as many segments as blocks, so exchanges end.
+/// Where a request does not fit, segments that lie entirely free are given back before a new one is
+/// taken, until they make up for it: what is reserved follows the largest demand seen, not the sum
+/// of all the shapes that came by. A fixed sequence still settles: every exchange replaces segments
+/// by a larger one, and there are only as many segments as blocks, so exchanges end.
 /// </para>
 /// Not thread-safe: the pool that owns it has the gate of its device.
 /// </summary>
-/// <typeparam name="TMemory">What the device hands out for a segment: a pointer, or a buffer object.</typeparam>
+/// <typeparam name="TMemory">
+/// What the device hands out for a segment: a pointer, or a buffer object.
+/// </typeparam>
 /// <param name="take">Takes a segment of so many bytes from the device.</param>
 /// <param name="release">Gives a segment back to the device.</param>
 internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<TMemory> release)
@@ -25,7 +30,10 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     /// <summary>Blocks start at multiples of this and have multiples of it as sizes.</summary>
     public const int Granularity = 256;
 
-    /// <summary>Segments have multiples of this as sizes, so that nearly equal large requests can use the same one.</summary>
+    /// <summary>
+    /// Segments have multiples of this as sizes, so that nearly equal large requests can use the
+    /// same one.
+    /// </summary>
     public const long SegmentGranularity = 32L << 20;
 
     private readonly List<Segment> segments = [];
@@ -54,7 +62,9 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
         return false;
     }
 
-    /// <summary>Lends a block, taking a new segment from the device where the ones at hand have no room.</summary>
+    /// <summary>
+    /// Lends a block, taking a new segment from the device where the ones at hand have no room.
+    /// </summary>
     public Block Allocate(long bytes)
     {
         if (!TryAllocate(bytes, out var block))
@@ -105,10 +115,15 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     private static long RoundUp(long value, long multiple) => (value + multiple - 1) / multiple * multiple;
 
     /// <summary>A lent block.</summary>
-    /// <param name="Segment">Where it lies.</param> <param name="Offset">Bytes from the segment's start.</param> <param name="Size">Bytes, rounded up.</param>
+    /// <param name="Segment">Where it lies.</param>
+    /// <param name="Offset">Bytes from the segment's start.</param>
+    /// <param name="Size">Bytes, rounded up.</param>
     public readonly record struct Block(Segment Segment, long Offset, long Size);
 
-    /// <summary>One piece of device memory with its free ranges in the order of addresses, no two of which touch.</summary>
+    /// <summary>
+    /// One piece of device memory with its free ranges in the order of addresses, no two of which
+    /// touch.
+    /// </summary>
     public sealed class Segment
     {
         private readonly List<(long Offset, long Size)> free;

@@ -3,23 +3,30 @@ using System.Collections.Concurrent;
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// The pool behind a backend's buffers. It lends within the turn of a thread (<see cref="DeviceGate"/>), and takes back at any time from any
-/// thread: forgotten buffers come back on the finalizer's. What comes back while another thread has its turn may still be read by a
-/// kernel of that turn (its buffer became unreachable after the kernel had its address), so it waits for the next request: what
-/// is issued then runs after that kernel.
+/// The pool behind a backend's buffers. It lends within the turn of a thread
+/// (<see cref="DeviceGate"/>), and takes back at any time from any thread: forgotten buffers come
+/// back on the finalizer's. What comes back while another thread has its turn may still be read by
+/// a kernel of that turn (its buffer became unreachable after the kernel had its address), so it
+/// waits for the next request: what is issued then runs after that kernel.
 /// </summary>
-/// <typeparam name="TMemory">What the device hands out for a segment: a pointer, or a buffer object.</typeparam>
+/// <typeparam name="TMemory">
+/// What the device hands out for a segment: a pointer, or a buffer object.
+/// </typeparam>
 /// <param name="owner">The backend, for messages.</param>
 /// <param name="gate">The backend's.</param>
-/// <param name="take">Takes a segment of so many bytes from the device, or throws <see cref="OutOfMemoryException"/>.</param>
+/// <param name="take">
+/// Takes a segment of so many bytes from the device, or throws <see cref="OutOfMemoryException"/>.
+/// </param>
 /// <param name="release">Gives a segment back to the device.</param>
-internal sealed class BufferPool<TMemory>(Type owner, DeviceGate gate, Func<long, TMemory> take, Action<TMemory> release) : IDisposable
+internal sealed class BufferPool<TMemory>(Type owner, DeviceGate gate, Func<long, TMemory> take,
+    Action<TMemory> release) : IDisposable
 {
     /// <summary>Below this the pool grows without looking for forgotten buffers first.</summary>
     private const long FirstCollection = 256L << 20;
 
     private readonly BlockAllocator<TMemory> blocks = new(take, release);
-    private readonly ConcurrentQueue<BlockAllocator<TMemory>.Block> returned = [];      // while another thread had its turn
+    // while another thread had its turn
+    private readonly ConcurrentQueue<BlockAllocator<TMemory>.Block> returned = [];
 
     private long collectAbove = FirstCollection;
     private volatile bool disposed;
@@ -37,7 +44,9 @@ internal sealed class BufferPool<TMemory>(Type owner, DeviceGate gate, Func<long
     public bool IsDisposed => disposed;
 
     /// <summary>Lends a block.</summary>
-    /// <exception cref="OutOfMemoryException">The device has no more memory, even after forgotten buffers were collected.</exception>
+    /// <exception cref="OutOfMemoryException">
+    /// The device has no more memory, even after forgotten buffers were collected.
+    /// </exception>
     public BlockAllocator<TMemory>.Block Allocate(long bytes)
     {
         using var turn = gate.Enter();
@@ -110,8 +119,10 @@ internal sealed class BufferPool<TMemory>(Type owner, DeviceGate gate, Func<long
     }
 
     /// <summary>
-    /// The garbage collector sees a few dozen bytes of a buffer and not the megabytes behind it, so it is called when the pool has grown to twice
-    /// what was in use after the last call: a program that disposes its buffers pays for it a handful of times, one that forgets them stays bounded.
+    /// The garbage collector sees a few dozen bytes of a buffer and not the megabytes behind it, so
+    /// it is called when the pool has grown to twice what was in use after the last call: a program
+    /// that disposes its buffers pays for it a handful of times, one that forgets them stays
+    /// bounded.
     /// </summary>
     private void CollectForgottenBuffers()
     {

@@ -1,11 +1,12 @@
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// Lets one thread at a time work on a device. Entering is reentrant, so that a thread may hold its turn
-/// over many kernels (<see cref="IBackend.TakeTurn"/>), each of which enters again.
+/// Lets one thread at a time work on a device. Entering is reentrant, so that a thread may hold its
+/// turn over many kernels (<see cref="IBackend.TakeTurn"/>), each of which enters again.
 /// </summary>
 /// <param name="makeCurrent">
-/// Makes the device the one that the calling thread talks to, where a driver wants to be told; null where nothing is to be done.
+/// Makes the device the one that the calling thread talks to, where a driver wants to be told; null
+/// where nothing is to be done.
 /// </param>
 internal sealed class DeviceGate(Action? makeCurrent = null)
 {
@@ -20,7 +21,10 @@ internal sealed class DeviceGate(Action? makeCurrent = null)
         return Entered();
     }
 
-    /// <summary>Enters where no other thread has its turn; <see cref="Entered"/> makes a turn of it, <see cref="Exit"/> ends it.</summary>
+    /// <summary>
+    /// Enters where no other thread has its turn; <see cref="Entered"/> makes a turn of it,
+    /// <see cref="Exit"/> ends it.
+    /// </summary>
     public bool TryEnter() => gate.TryEnter();
 
     /// <summary>The turn of a thread that has entered.</summary>
@@ -42,7 +46,10 @@ internal sealed class DeviceGate(Action? makeCurrent = null)
     public void Exit() => gate.Exit();
 }
 
-/// <summary>A thread's turn on a device, from <see cref="IBackend.TakeTurn"/> to its end: <c>using var turn = …</c>.</summary>
+/// <summary>
+/// A thread's turn on a device, from <see cref="IBackend.TakeTurn"/> to its end: <c>using var turn
+/// = …</c>.
+/// </summary>
 public readonly ref struct DeviceTurn : IDisposable
 {
     private readonly DeviceGate? gate;

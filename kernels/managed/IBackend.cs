@@ -3,17 +3,29 @@ using LoraScratch.Kernels.Functions;
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// Everything the engine asks of a device, one method per kernel: the SIMD backend on the CPU and the ILGPU backend implement the same contract and
-/// stand the same tests.
+/// Everything the engine asks of a device, one method per kernel: the SIMD backend on the CPU and
+/// the ILGPU backend implement the same contract and stand the same tests.
 /// <list type="bullet">
-/// <item>The destination comes first. Kernels named Add… add to it, or, where it is an <see cref="Accumulator"/> that is empty, write it; all others overwrite it. No kernel may be given a destination that is also an
-/// input, except where its page says "in place".</item>
-/// <item>Matrices are row-major; a parameter documented [rows, columns] is a dense buffer of exactly that many elements.</item>
+/// <item>
+/// The destination comes first. Kernels named Add… add to it, or, where it is an
+/// <see cref="Accumulator"/> that is empty, write it; all others overwrite it. No kernel may be
+/// given a destination that is also an input, except where its page says "in place".
+/// </item>
+/// <item>
+/// Matrices are row-major; a parameter documented [rows, columns] is a dense buffer of exactly that
+/// many elements.
+/// </item>
 /// <item>The caller (the engine's ops) has checked every shape; kernels only Debug.Assert.</item>
-/// <item>Results do not depend on the number of threads: work is cut into blocks whose size depends on the shape alone.</item>
-/// <item>Any number of threads may issue kernels: they run one after the other, in the order in which they got their turn
-/// (<see cref="TakeTurn"/> keeps it over many). What two threads do to one buffer is for them to order. Kernels may run later than the
-/// call; <see cref="Download{T}"/> and <see cref="Synchronize"/> wait.</item>
+/// <item>
+/// Results do not depend on the number of threads: work is cut into blocks whose size depends on
+/// the shape alone.
+/// </item>
+/// <item>
+/// Any number of threads may issue kernels: they run one after the other, in the order in which
+/// they got their turn (<see cref="TakeTurn"/> keeps it over many). What two threads do to one
+/// buffer is for them to order. Kernels may run later than the call; <see cref="Download{T}"/> and
+/// <see cref="Synchronize"/> wait.
+/// </item>
 /// </list>
 /// </summary>
 public interface IBackend : IDisposable
@@ -21,7 +33,10 @@ public interface IBackend : IDisposable
     /// <summary>Device and code path in words, such as "CPU, AVX-512, 2 threads".</summary>
     string Description { get; }
 
-    /// <summary>What the bits of a result depend on: the device and code path, without the number of threads. Equal words, equal results.</summary>
+    /// <summary>
+    /// What the bits of a result depend on: the device and code path, without the number of
+    /// threads. Equal words, equal results.
+    /// </summary>
     string Arithmetic => Description;
 
     /// <summary>Whether its buffers lie in the memory of the host; a GPU has its own.</summary>
@@ -31,8 +46,9 @@ public interface IBackend : IDisposable
     MemoryUse Memory { get; }
 
     /// <summary>
-    /// Waits until no other thread computes on the device and keeps the others out until the turn is disposed, on the same
-    /// thread: a whole forward pass in one turn is handed over once and not at every kernel, and its working memory exists once.
+    /// Waits until no other thread computes on the device and keeps the others out until the turn
+    /// is disposed, on the same thread: a whole forward pass in one turn is handed over once and
+    /// not at every kernel, and its working memory exists once.
     /// </summary>
     DeviceTurn TakeTurn();
 
@@ -44,7 +60,9 @@ public interface IBackend : IDisposable
     /// <summary>Copies host memory to the start of a buffer.</summary>
     void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged;
 
-    /// <summary>Waits for the kernels before it and copies the start of a buffer to host memory.</summary>
+    /// <summary>
+    /// Waits for the kernels before it and copies the start of a buffer to host memory.
+    /// </summary>
     void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged;
 
     /// <summary>Waits until every kernel issued so far has ended.</summary>
@@ -59,44 +77,74 @@ public interface IBackend : IDisposable
     // ---------------------------------------------------------------- matrix products
 
     /// <summary>Y = scale · A·B for each matrix of the batch.</summary>
-    /// <param name="y">[M, N], not transposed</param> <param name="a">[M, K]</param> <param name="b">[K, N]</param>
+    /// <param name="y">[M, N], not transposed</param>
+    /// <param name="a">[M, K]</param>
+    /// <param name="b">[K, N]</param>
     /// <param name="scale">A factor on the product.</param>
     void Product(Matrix y, Matrix a, Matrix b, float scale = 1);
 
     /// <summary>Y += scale · A·B for each matrix of the batch.</summary>
-    /// <param name="y">[M, N], not transposed</param> <param name="a">[M, K]</param> <param name="b">[K, N]</param>
+    /// <param name="y">[M, N], not transposed</param>
+    /// <param name="a">[M, K]</param>
+    /// <param name="b">[K, N]</param>
     /// <param name="scale">A factor on the product.</param>
     void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1);
 
-    /// <summary>Y = A·B with a packed weight B: X·Ŵᵀ of a quantised layer with b = w.T, dY·Ŵ with b = w.</summary>
-    /// <param name="y">[M, N], not transposed, one matrix</param> <param name="a">[M, K], not transposed, one matrix</param> <param name="b">[K, N]</param>
+    /// <summary>
+    /// Y = A·B with a packed weight B: X·Ŵᵀ of a quantised layer with b = w.T, dY·Ŵ with b = w.
+    /// </summary>
+    /// <param name="y">[M, N], not transposed, one matrix</param>
+    /// <param name="a">[M, K], not transposed, one matrix</param>
+    /// <param name="b">[K, N]</param>
     void Product(Matrix y, Matrix a, QuantizedMatrix b);
 
     /// <summary>Y += A·B with a packed weight B.</summary>
-    /// <param name="y">[M, N], not transposed, one matrix</param> <param name="a">[M, K], not transposed, one matrix</param> <param name="b">[K, N]</param>
+    /// <param name="y">[M, N], not transposed, one matrix</param>
+    /// <param name="a">[M, K], not transposed, one matrix</param>
+    /// <param name="b">[K, N]</param>
     void AddProduct(Matrix y, Matrix a, QuantizedMatrix b);
 
     /// <summary>
-    /// Chooses codes of 8 bits for every row of X. With lo = min(0, minⱼ x[i, j]), hi = max(0, maxⱼ x[i, j]):
-    /// β = (hi − lo)/255, or the smallest normal float where that is smaller; ζ = round(−lo/β); code = round(x/β) + ζ, cut to 0 … 255. So β·(code − ζ) is x to within β·(1/2 + 2⁻¹²), and exactly 0 for 0.
-    /// A row with a number that is not finite gets a β that is not a number, and passes it on to its row of Y.
+    /// Chooses codes of 8 bits for every row of X. With lo = min(0, minⱼ x[i, j]), hi = max(0, maxⱼ
+    /// x[i, j]): β = (hi − lo)/255, or the smallest normal float where that is smaller; ζ =
+    /// round(−lo/β); code = round(x/β) + ζ, cut to 0 … 255. So β·(code − ζ) is x to within β·(1/2 +
+    /// 2⁻¹²), and exactly 0 for 0. A row with a number that is not finite gets a β that is not a
+    /// number, and passes it on to its row of Y.
     /// </summary>
-    /// <param name="codes">[rows, columns rounded up to a multiple of 4], written; what fills a row up is undefined</param> <param name="grids">β and ζ of each row, [rows], written</param> <param name="x">[rows, columns]</param>
+    /// <param name="codes">
+    /// [rows, columns rounded up to a multiple of 4], written; what fills a row up is undefined
+    /// </param>
+    /// <param name="grids">β and ζ of each row, [rows], written</param>
+    /// <param name="x">[rows, columns]</param>
     void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x);
 
     /// <summary>S = A·Bᵀ in whole numbers: S[i, j] = Σₖ a[i, k]·b[j, k], exact.</summary>
-    /// <param name="s">[M, out]</param> <param name="a">[M, <see cref="Int8Matrix.RowStride"/>], from <see cref="QuantizeRows"/></param> <param name="b">[out, in]</param>
+    /// <param name="s">[M, out]</param>
+    /// <param name="a">
+    /// [M, <see cref="Int8Matrix.RowStride"/>], from <see cref="QuantizeRows"/>
+    /// </param>
+    /// <param name="b">[out, in]</param>
     void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b);
 
     /// <summary>
-    /// Y[i, j] = (βᵢ·αⱼ)·(S[i, j] − ζᵢ·Σₖ b[j, k]) + bias[j]: what the sums of <see cref="Product(DeviceBuffer{int}, DeviceBuffer{byte}, Int8Matrix)"/> stand for. The bracket is a whole number;
-    /// it is rounded to float32, multiplied with the rounded product of the scales, and the bias is added, in that order.
+    /// Y[i, j] = (βᵢ·αⱼ)·(S[i, j] − ζᵢ·Σₖ b[j, k]) + bias[j]: what the sums of
+    /// <see cref="Product(DeviceBuffer{int}, DeviceBuffer{byte}, Int8Matrix)"/> stand for. The
+    /// bracket is a whole number; it is rounded to float32, multiplied with the rounded product of
+    /// the scales, and the bias is added, in that order.
     /// </summary>
-    /// <param name="y">[M, out]</param> <param name="s">[M, out]</param> <param name="grids">[M]</param> <param name="b">[out, in]</param> <param name="bias">[out], or null for none</param>
-    void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b, DeviceBuffer<float>? bias);
+    /// <param name="y">[M, out]</param>
+    /// <param name="s">[M, out]</param>
+    /// <param name="grids">[M]</param>
+    /// <param name="b">[out, in]</param>
+    /// <param name="bias">[out], or null for none</param>
+    void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b,
+        DeviceBuffer<float>? bias);
 
     /// <summary>Y = Xᵀ</summary>
-    /// <param name="y">[columns, rows]</param> <param name="x">[rows, columns]</param> <param name="rows">Rows of x.</param> <param name="columns">Columns of x.</param>
+    /// <param name="y">[columns, rows]</param>
+    /// <param name="x">[rows, columns]</param>
+    /// <param name="rows">Rows of x.</param>
+    /// <param name="columns">Columns of x.</param>
     void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns);
 
     // ---------------------------------------------------------------- elementwise
@@ -104,8 +152,12 @@ public interface IBackend : IDisposable
     /// <summary>yᵢ = f(xᵢ); in place allowed.</summary>
     void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula;
 
-    /// <summary>dXᵢ += dYᵢ · f′(xᵢ, yᵢ). A buffer that the derivative does not read (see <see cref="IFormula.DerivativeReads"/>) may be null.</summary>
-    void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula;
+    /// <summary>
+    /// dXᵢ += dYᵢ · f′(xᵢ, yᵢ). A buffer that the derivative does not read (see
+    /// <see cref="IFormula.DerivativeReads"/>) may be null.
+    /// </summary>
+    void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x,
+        DeviceBuffer<float>? y) where TFormula : struct, IFormula;
 
     /// <summary>yᵢ = α·aᵢ + β·bᵢ; in place allowed.</summary>
     void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b);
@@ -123,147 +175,256 @@ public interface IBackend : IDisposable
     void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b);
 
     /// <summary>yᵢ += α·x₀: the gradient of a sum spread over its terms.</summary>
-    /// <param name="y">Any length.</param> <param name="alpha">A factor.</param> <param name="x">[1]</param>
+    /// <param name="y">Any length.</param>
+    /// <param name="alpha">A factor.</param>
+    /// <param name="x">[1]</param>
     void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>
-    /// yᵢ = xᵢ/(1−p) where the i-th draw of stream <paramref name="seed"/> keeps the element (probability 1−p), else 0. The draw is
-    /// Philox4x32-10(key = seed, counter = i/4), word i mod 4; see <see cref="Philox"/>. In place allowed.
+    /// yᵢ = xᵢ/(1−p) where the i-th draw of stream <paramref name="seed"/> keeps the element
+    /// (probability 1−p), else 0. The draw is Philox4x32-10(key = seed, counter = i/4), word i mod
+    /// 4; see <see cref="Philox"/>. In place allowed.
     /// </summary>
     void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed);
 
-    /// <summary>dXᵢ += dYᵢ/(1−p) where <see cref="Dropout"/> with the same seed kept element i: the mask is drawn again, not stored.</summary>
+    /// <summary>
+    /// dXᵢ += dYᵢ/(1−p) where <see cref="Dropout"/> with the same seed kept element i: the mask is
+    /// drawn again, not stored.
+    /// </summary>
     void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed);
 
     // ---------------------------------------------------------------- rows and columns
 
     /// <summary>y[i, j] = x[i, j] + b[j]; in place allowed.</summary>
-    /// <param name="y">[rows, columns]</param> <param name="x">[rows, columns]</param> <param name="bias">[columns]</param>
+    /// <param name="y">[rows, columns]</param>
+    /// <param name="x">[rows, columns]</param>
+    /// <param name="bias">[columns]</param>
     void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias);
 
     /// <summary>y[j] += Σᵢ x[i, j], the rows summed in fixed blocks.</summary>
-    /// <param name="y">[columns]</param> <param name="x">[rows, columns]</param>
+    /// <param name="y">[columns]</param>
+    /// <param name="x">[rows, columns]</param>
     void AddColumnSums(Accumulator y, DeviceBuffer<float> x);
 
     /// <summary>y₀ = α·Σᵢ xᵢ, summed in fixed blocks.</summary>
-    /// <param name="y">[1]</param> <param name="alpha">A factor (1/n gives the mean).</param> <param name="x">Any length.</param>
+    /// <param name="y">[1]</param>
+    /// <param name="alpha">A factor (1/n gives the mean).</param>
+    /// <param name="x">Any length.</param>
     void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>y₀ += Σᵢ xᵢ², summed in fixed blocks: a step of a gradient norm.</summary>
-    /// <param name="y">[1]</param> <param name="x">Any length.</param>
+    /// <param name="y">[1]</param>
+    /// <param name="x">Any length.</param>
     void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x);
 
     /// <summary>yᵢ = α·Σⱼ x[i·g + j] over groups of g neighbours.</summary>
-    /// <param name="y">[n]</param> <param name="alpha">A factor (1/g gives the mean).</param> <param name="x">[n·g]</param>
+    /// <param name="y">[n]</param>
+    /// <param name="alpha">A factor (1/g gives the mean).</param>
+    /// <param name="x">[n·g]</param>
     void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
-    /// <summary>y[i·g + j] += α·xᵢ: the gradient of <see cref="GroupSums"/> spread over its terms.</summary>
-    /// <param name="y">[n·g]</param> <param name="alpha">A factor.</param> <param name="x">[n]</param>
+    /// <summary>
+    /// y[i·g + j] += α·xᵢ: the gradient of <see cref="GroupSums"/> spread over its terms.
+    /// </summary>
+    /// <param name="y">[n·g]</param>
+    /// <param name="alpha">A factor.</param>
+    /// <param name="x">[n]</param>
     void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>y[i, :] = softmax(x[i, :]) = exp(x − max) / Σ exp(x − max)</summary>
-    /// <param name="y">[rows, columns]</param> <param name="x">[rows, columns]</param> <param name="columns">Length of a row.</param>
+    /// <param name="y">[rows, columns]</param>
+    /// <param name="x">[rows, columns]</param>
+    /// <param name="columns">Length of a row.</param>
     void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns);
 
     /// <summary>dX[i, :] += y ⊙ (dY − ⟨dY, y⟩) row by row, for y = softmax(x).</summary>
-    /// <param name="dX">[rows, columns]</param> <param name="dY">[rows, columns]</param> <param name="y">[rows, columns]</param> <param name="columns">Length of a row.</param>
+    /// <param name="dX">[rows, columns]</param>
+    /// <param name="dY">[rows, columns]</param>
+    /// <param name="y">[rows, columns]</param>
+    /// <param name="columns">Length of a row.</param>
     void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns);
 
-    /// <summary>losses[i] = log Σⱼ exp(logits[i, j]) − logits[i, labels[i]], with the row's maximum taken out first.</summary>
-    /// <param name="losses">[rows]</param> <param name="logits">[rows, classes]</param> <param name="labels">[rows], each in [0, classes)</param>
+    /// <summary>
+    /// losses[i] = log Σⱼ exp(logits[i, j]) − logits[i, labels[i]], with the row's maximum taken
+    /// out first.
+    /// </summary>
+    /// <param name="losses">[rows]</param>
+    /// <param name="logits">[rows, classes]</param>
+    /// <param name="labels">[rows], each in [0, classes)</param>
     void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels);
 
-    /// <summary>dLogits[i, j] += dLosses[i] · (softmax(logits[i, :])[j] − [j = labels[i]])</summary>
-    /// <param name="dLogits">[rows, classes]</param> <param name="dLosses">[rows]</param> <param name="logits">[rows, classes]</param> <param name="labels">[rows]</param>
-    void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels);
+    /// <summary>
+    /// dLogits[i, j] += dLosses[i] · (softmax(logits[i, :])[j] − [j = labels[i]])
+    /// </summary>
+    /// <param name="dLogits">[rows, classes]</param>
+    /// <param name="dLosses">[rows]</param>
+    /// <param name="logits">[rows, classes]</param>
+    /// <param name="labels">[rows]</param>
+    void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits,
+        DeviceBuffer<int> labels);
 
     /// <summary>
-    /// x̂ = (x − mean)·rstd with mean and rstd = 1/√(variance + ε) of each row (biased variance), y = γ ⊙ x̂ + β.
+    /// x̂ = (x − mean)·rstd with mean and rstd = 1/√(variance + ε) of each row (biased variance), y
+    /// = γ ⊙ x̂ + β.
     /// </summary>
-    /// <param name="y">[rows, columns]</param> <param name="mean">[rows], written</param> <param name="rstd">[rows], written</param>
-    /// <param name="x">[rows, columns]</param> <param name="gamma">[columns]</param> <param name="beta">[columns]</param> <param name="epsilon">ε</param>
-    void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon);
+    /// <param name="y">[rows, columns]</param>
+    /// <param name="mean">[rows], written</param>
+    /// <param name="rstd">[rows], written</param>
+    /// <param name="x">[rows, columns]</param>
+    /// <param name="gamma">[columns]</param>
+    /// <param name="beta">[columns]</param>
+    /// <param name="epsilon">ε</param>
+    void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x,
+        DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon);
 
     /// <summary>dX += rstd · (g − mean(g) − x̂·mean(g ⊙ x̂)) row by row, with g = dY ⊙ γ.</summary>
-    /// <param name="dX">[rows, columns]</param> <param name="dY">[rows, columns]</param> <param name="x">[rows, columns]</param>
-    /// <param name="mean">[rows]</param> <param name="rstd">[rows]</param> <param name="gamma">[columns]</param>
-    void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma);
+    /// <param name="dX">[rows, columns]</param>
+    /// <param name="dY">[rows, columns]</param>
+    /// <param name="x">[rows, columns]</param>
+    /// <param name="mean">[rows]</param>
+    /// <param name="rstd">[rows]</param>
+    /// <param name="gamma">[columns]</param>
+    void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> gamma);
 
-    /// <summary>dγ[j] += Σᵢ dY[i, j]·x̂[i, j], the rows summed in fixed blocks (dβ is <see cref="AddColumnSums"/>).</summary>
-    /// <param name="dGamma">[columns]</param> <param name="dY">[rows, columns]</param> <param name="x">[rows, columns]</param> <param name="mean">[rows]</param> <param name="rstd">[rows]</param>
-    void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd);
+    /// <summary>
+    /// dγ[j] += Σᵢ dY[i, j]·x̂[i, j], the rows summed in fixed blocks (dβ is
+    /// <see cref="AddColumnSums"/>).
+    /// </summary>
+    /// <param name="dGamma">[columns]</param>
+    /// <param name="dY">[rows, columns]</param>
+    /// <param name="x">[rows, columns]</param>
+    /// <param name="mean">[rows]</param>
+    /// <param name="rstd">[rows]</param>
+    void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x,
+        DeviceBuffer<float> mean, DeviceBuffer<float> rstd);
 
     /// <summary>y[i, :] = table[indices[i], :]</summary>
-    /// <param name="y">[n, columns]</param> <param name="table">[rows, columns]</param> <param name="indices">[n], each in [0, rows)</param> <param name="columns">Length of a row.</param>
+    /// <param name="y">[n, columns]</param>
+    /// <param name="table">[rows, columns]</param>
+    /// <param name="indices">[n], each in [0, rows)</param>
+    /// <param name="columns">Length of a row.</param>
     void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns);
 
-    /// <summary>dTable[indices[i], :] += dY[i, :], in the order of i where an index comes twice.</summary>
-    /// <param name="dTable">[rows, columns]</param> <param name="dY">[n, columns]</param> <param name="indices">[n]</param> <param name="columns">Length of a row.</param>
+    /// <summary>
+    /// dTable[indices[i], :] += dY[i, :], in the order of i where an index comes twice.
+    /// </summary>
+    /// <param name="dTable">[rows, columns]</param>
+    /// <param name="dY">[n, columns]</param>
+    /// <param name="indices">[n]</param>
+    /// <param name="columns">Length of a row.</param>
     void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns);
 
     // ---------------------------------------------------------------- attention
 
     /// <summary>
-    /// Multi-head attention within each sequence of a packed batch: for sequence s (rows offsets[s] … offsets[s+1]−1) and head h (columns h·width …),
-    /// O = D ⊙ softmax(scale·Q·Kᵀ) · V, where D is the dropout mask of the probabilities (all ones when p = 0; see <see cref="AttentionShape"/>).
-    /// No score of two tokens of different sequences is ever computed.
+    /// Multi-head attention within each sequence of a packed batch: for sequence s (rows offsets[s]
+    /// … offsets[s+1]−1) and head h (columns h·width …), O = D ⊙ softmax(scale·Q·Kᵀ) · V, where D
+    /// is the dropout mask of the probabilities (all ones when p = 0; see
+    /// <see cref="AttentionShape"/>). No score of two tokens of different sequences is ever
+    /// computed.
     /// </summary>
     /// <param name="y">[tokens, heads·width], written</param>
-    /// <param name="logSumExp">[tokens, heads], written: log Σⱼ exp(scale·qᵢ·kⱼ), from which the backward pass recomputes the probabilities.</param>
-    /// <param name="q">[tokens, heads·width]</param> <param name="k">[tokens, heads·width]</param> <param name="v">[tokens, heads·width]</param>
-    /// <param name="offsets">[sequences + 1], rising from 0 to tokens</param> <param name="shape">Heads, scale, longest sequence, dropout.</param>
-    void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape);
+    /// <param name="logSumExp">
+    /// [tokens, heads], written: log Σⱼ exp(scale·qᵢ·kⱼ), from which the backward pass recomputes
+    /// the probabilities.
+    /// </param>
+    /// <param name="q">[tokens, heads·width]</param>
+    /// <param name="k">[tokens, heads·width]</param>
+    /// <param name="v">[tokens, heads·width]</param>
+    /// <param name="offsets">[sequences + 1], rising from 0 to tokens</param>
+    /// <param name="shape">Heads, scale, longest sequence, dropout.</param>
+    void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
+        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape);
 
     /// <summary>
-    /// The gradients of <see cref="Attention"/>, per sequence and head, with P = exp(scale·Q·Kᵀ − logSumExp) and D as in the forward pass:
-    /// dV += (D⊙P)ᵀ·dY;  dP = D ⊙ (dY·Vᵀ);  dS = P ⊙ (dP − rowsum(dY ⊙ Y));  dQ += scale·dS·K;  dK += scale·dSᵀ·Q.
-    /// A destination that is null is not computed.
+    /// The gradients of <see cref="Attention"/>, per sequence and head, with P = exp(scale·Q·Kᵀ −
+    /// logSumExp) and D as in the forward pass: dV += (D⊙P)ᵀ·dY; dP = D ⊙ (dY·Vᵀ); dS = P ⊙ (dP −
+    /// rowsum(dY ⊙ Y)); dQ += scale·dS·K; dK += scale·dSᵀ·Q. A destination that is null is not
+    /// computed.
     /// </summary>
-    /// <param name="dQ">[tokens, heads·width] or null</param> <param name="dK">likewise</param> <param name="dV">likewise</param>
-    /// <param name="dY">[tokens, heads·width]</param> <param name="y">The forward result.</param> <param name="logSumExp">Of the forward pass.</param>
-    /// <param name="q">As in the forward pass.</param> <param name="k">As in the forward pass.</param> <param name="v">As in the forward pass.</param>
-    /// <param name="offsets">[sequences + 1]</param> <param name="shape">As in the forward pass.</param>
-    void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp,
-        DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape);
+    /// <param name="dQ">[tokens, heads·width] or null</param>
+    /// <param name="dK">likewise</param>
+    /// <param name="dV">likewise</param>
+    /// <param name="dY">[tokens, heads·width]</param>
+    /// <param name="y">The forward result.</param>
+    /// <param name="logSumExp">Of the forward pass.</param>
+    /// <param name="q">As in the forward pass.</param>
+    /// <param name="k">As in the forward pass.</param>
+    /// <param name="v">As in the forward pass.</param>
+    /// <param name="offsets">[sequences + 1]</param>
+    /// <param name="shape">As in the forward pass.</param>
+    void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
+        DeviceBuffer<float> y, DeviceBuffer<float> logSumExp,
+        DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets,
+        AttentionShape shape);
 
     // ---------------------------------------------------------------- optimizer updates
 
     /// <summary>
-    /// One step of stochastic gradient descent: g ← g + weightDecay·w; with momentum μ > 0: b ← first step ? g : μ·b + g, g ← nesterov ? g + μ·b : b;
-    /// w ← w − rate·g. (torch.optim.SGD with dampening 0.)
+    /// One step of stochastic gradient descent: g ← g + weightDecay·w; with momentum μ > 0: b ←
+    /// first step ? g : μ·b + g, g ← nesterov ? g + μ·b : b; w ← w − rate·g. (torch.optim.SGD with
+    /// dampening 0.)
     /// </summary>
-    /// <param name="w">Parameters.</param> <param name="gradient">dw, read only.</param> <param name="velocity">b, same length; null when momentum is 0.</param> <param name="step">Settings of this step.</param>
+    /// <param name="w">Parameters.</param>
+    /// <param name="gradient">dw, read only.</param>
+    /// <param name="velocity">b, same length; null when momentum is 0.</param>
+    /// <param name="step">Settings of this step.</param>
     void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step);
 
     /// <summary>
-    /// One step of Adam or AdamW: Adam adds weightDecay·w to g; AdamW first shrinks w by rate·weightDecay; then m ← β₁m + (1−β₁)g,
-    /// v ← β₂v + (1−β₂)g², w ← w − rate·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). (torch.optim.Adam, torch.optim.AdamW.)
+    /// One step of Adam or AdamW: Adam adds weightDecay·w to g; AdamW first shrinks w by
+    /// rate·weightDecay; then m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − rate·m̂/(√v̂ + ε) with
+    /// m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). (torch.optim.Adam, torch.optim.AdamW.)
     /// </summary>
-    /// <param name="w">Parameters.</param> <param name="gradient">dw, read only.</param> <param name="m">First moment.</param> <param name="v">Second moment.</param> <param name="step">Settings of this step.</param>
-    void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v, AdamStep step);
+    /// <param name="w">Parameters.</param>
+    /// <param name="gradient">dw, read only.</param>
+    /// <param name="m">First moment.</param>
+    /// <param name="v">Second moment.</param>
+    /// <param name="step">Settings of this step.</param>
+    void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v,
+        AdamStep step);
 }
 
 /// <summary>What a backend's pool holds, in bytes.</summary>
-/// <param name="Reserved">Taken from the system.</param> <param name="InUse">Lent to buffers now.</param> <param name="PeakInUse">The most that was ever lent at once.</param>
+/// <param name="Reserved">Taken from the system.</param>
+/// <param name="InUse">Lent to buffers now.</param>
+/// <param name="PeakInUse">The most that was ever lent at once.</param>
 public readonly record struct MemoryUse(long Reserved, long InUse, long PeakInUse);
 
 /// <summary>The settings of one attention call.</summary>
 /// <param name="Heads">Number of heads; the width of a head is columns / heads.</param>
 /// <param name="Scale">The factor on Q·Kᵀ, usually 1/√width.</param>
-/// <param name="LongestSequence">The largest number of rows of one sequence: bounds the scratch memory.</param>
+/// <param name="LongestSequence">
+/// The largest number of rows of one sequence: bounds the scratch memory.
+/// </param>
 /// <param name="Dropout">Probability of dropping an attention probability; 0 in evaluation.</param>
 /// <param name="Seed">
-/// Philox stream of the dropout mask. The element for query token i (its row in the packed batch), head h and key position j within the sequence has
-/// index (i·Heads + h)·2¹⁶ + j in the stream's 64-bit index space, so the mask does not depend on how the work is cut.
+/// Philox stream of the dropout mask. The element for query token i (its row in the packed batch),
+/// head h and key position j within the sequence has index (i·Heads + h)·2¹⁶ + j in the stream's
+/// 64-bit index space, so the mask does not depend on how the work is cut.
 /// </param>
-public readonly record struct AttentionShape(int Heads, float Scale, int LongestSequence, float Dropout = 0, ulong Seed = 0);
+public readonly record struct AttentionShape(int Heads, float Scale, int LongestSequence, float Dropout = 0,
+    ulong Seed = 0);
 
 /// <summary>The settings of one SGD update; see <see cref="IBackend.SgdStep"/>.</summary>
-/// <param name="Rate">Learning rate.</param> <param name="Momentum">μ</param> <param name="WeightDecay">L2 factor.</param> <param name="Nesterov">Nesterov's form of momentum.</param>
+/// <param name="Rate">Learning rate.</param>
+/// <param name="Momentum">μ</param>
+/// <param name="WeightDecay">L2 factor.</param>
+/// <param name="Nesterov">Nesterov's form of momentum.</param>
 /// <param name="First">True on the first step, when the velocity starts as the gradient.</param>
 public readonly record struct SgdStep(float Rate, float Momentum, float WeightDecay, bool Nesterov, bool First);
 
-/// <summary>The settings of one Adam update; see <see cref="IBackend.AdamStep"/>. In double, as 1 − β₂ from a float32 β₂ = 0.999 would be off by 1e-5.</summary>
-/// <param name="Rate">Learning rate.</param> <param name="Beta1">β₁</param> <param name="Beta2">β₂</param> <param name="Epsilon">ε</param> <param name="WeightDecay">Weight decay.</param>
-/// <param name="Decoupled">True: AdamW; false: Adam.</param> <param name="Number">t, counted from 1.</param>
-public readonly record struct AdamStep(double Rate, double Beta1, double Beta2, double Epsilon, double WeightDecay, bool Decoupled, int Number);
+/// <summary>
+/// The settings of one Adam update; see <see cref="IBackend.AdamStep"/>. In double, as 1 − β₂ from
+/// a float32 β₂ = 0.999 would be off by 1e-5.
+/// </summary>
+/// <param name="Rate">Learning rate.</param>
+/// <param name="Beta1">β₁</param>
+/// <param name="Beta2">β₂</param>
+/// <param name="Epsilon">ε</param>
+/// <param name="WeightDecay">Weight decay.</param>
+/// <param name="Decoupled">True: AdamW; false: Adam.</param>
+/// <param name="Number">t, counted from 1.</param>
+public readonly record struct AdamStep(double Rate, double Beta1, double Beta2, double Epsilon, double WeightDecay,
+    bool Decoupled, int Number);

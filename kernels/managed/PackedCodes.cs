@@ -3,7 +3,8 @@ using System.Diagnostics;
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// How codes of 2, 3, 4 or 8 bits lie in memory: 16 of them in a block of 2·bits bytes, least significant bit first.
+/// How codes of 2, 3, 4 or 8 bits lie in memory: 16 of them in a block of 2·bits bytes, least
+/// significant bit first.
 /// <code>
 /// bits   code i of a block
 /// 2      bits 2i, 2i + 1 of the 32
@@ -11,8 +12,9 @@ namespace LoraScratch.Kernels;
 /// 4      four bits of word i mod 2 of 32 bits, from bit 4·⌊i/2⌋ on
 /// 8      byte i
 /// </code>
-/// With SIMD a block is one load, which brings the word to every lane, a shift by another distance in each lane, and a mask: that the codes of 4 bits take
-/// turns between two words is what a 64-bit load gives neighbouring lanes of 32 bits.
+/// With SIMD a block is one load, which brings the word to every lane, a shift by another distance
+/// in each lane, and a mask: that the codes of 4 bits take turns between two words is what a 64-bit
+/// load gives neighbouring lanes of 32 bits.
 /// </summary>
 public static class PackedCodes
 {
@@ -23,7 +25,9 @@ public static class PackedCodes
     public static long Bytes(long count, int bits) => count / 8 * bits;
 
     /// <summary>Packs codes.</summary>
-    /// <param name="packed"><see cref="Bytes"/> of them, overwritten.</param> <param name="codes">Whole blocks, each below 2^bits.</param> <param name="bits">2, 3, 4 or 8</param>
+    /// <param name="packed"><see cref="Bytes"/> of them, overwritten.</param>
+    /// <param name="codes">Whole blocks, each below 2^bits.</param>
+    /// <param name="bits">2, 3, 4 or 8</param>
     public static void Pack(Span<byte> packed, ReadOnlySpan<byte> codes, int bits)
     {
         Debug.Assert(codes.Length % BlockSize == 0 && packed.Length == Bytes(codes.Length, bits));
@@ -42,7 +46,9 @@ public static class PackedCodes
     }
 
     /// <summary>Reads codes.</summary>
-    /// <param name="codes">Whole blocks, overwritten.</param> <param name="packed"><see cref="Bytes"/> of them.</param> <param name="bits">2, 3, 4 or 8</param>
+    /// <param name="codes">Whole blocks, overwritten.</param>
+    /// <param name="packed"><see cref="Bytes"/> of them.</param>
+    /// <param name="bits">2, 3, 4 or 8</param>
     public static void Unpack(Span<byte> codes, ReadOnlySpan<byte> packed, int bits)
     {
         Debug.Assert(codes.Length % BlockSize == 0 && packed.Length == Bytes(codes.Length, bits));
@@ -60,7 +66,10 @@ public static class PackedCodes
         }
     }
 
-    /// <summary>In which byte of a block code i starts, and at which of its bits: all of the code, or the low two bits of three.</summary>
+    /// <summary>
+    /// In which byte of a block code i starts, and at which of its bits: all of the code, or the
+    /// low two bits of three.
+    /// </summary>
     public static (int Byte, int Shift) Place(int i, int bits)
     {
         if (bits == 8)

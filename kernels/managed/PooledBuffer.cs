@@ -18,8 +18,13 @@ internal sealed class PooledBuffer<T, TMemory> : DeviceBuffer<T> where T : unman
     /// <summary>Gives the block of a forgotten buffer back.</summary>
     ~PooledBuffer() => GiveBack();
 
-    /// <summary>Where it lies; the offset is a multiple of <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.</summary>
-    /// <exception cref="ObjectDisposedException">The buffer or its backend was disposed.</exception>
+    /// <summary>
+    /// Where it lies; the offset is a multiple of <see cref="BlockAllocator{TMemory}.Granularity"/>
+    /// bytes.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">
+    /// The buffer or its backend was disposed.
+    /// </exception>
     internal BlockAllocator<TMemory>.Block Block
     {
         get

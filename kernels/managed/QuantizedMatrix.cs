@@ -1,14 +1,16 @@
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// A weight of whole numbers as a matrix product reads it: a stored row is cut into groups of <see cref="GroupSize"/> neighbours, each with a scale α and a
-/// zero ζ of its own, and element (i, j) with the code q stands for
+/// A weight of whole numbers as a matrix product reads it: a stored row is cut into groups of
+/// <see cref="GroupSize"/> neighbours, each with a scale α and a zero ζ of its own, and element (i,
+/// j) with the code q stands for
 /// <code>ŵ = α·(q − ζ),   0 ≤ q &lt; 2^Bits</code>
-/// computed in float32 in that order, by every kernel on every device. ζ is a float: a low-rank update that is constant within a group can be added to it
-/// without leaving the codes (QA-LoRA).
+/// computed in float32 in that order, by every kernel on every device. ζ is a float: a low-rank
+/// update that is constant within a group can be added to it without leaving the codes (QA-LoRA).
 /// <para>
-/// <b>Layout.</b> Row after row, each a run of blocks of <see cref="PackedCodes.BlockSize"/> codes in 2·Bits bytes; <see cref="PackedCodes"/> says which bits are
-/// whose. Groups and rows are whole blocks, so nothing is filled up: a weight takes Bits + 64/GroupSize bits.
+/// <b>Layout.</b> Row after row, each a run of blocks of <see cref="PackedCodes.BlockSize"/> codes
+/// in 2·Bits bytes; <see cref="PackedCodes"/> says which bits are whose. Groups and rows are whole
+/// blocks, so nothing is filled up: a weight takes Bits + 64/GroupSize bits.
 /// </para>
 /// </summary>
 /// <param name="Codes">[stored rows, stored columns · Bits / 8] bytes</param>
@@ -16,10 +18,13 @@ namespace LoraScratch.Kernels;
 /// <param name="Rows">Rows as the product sees them, after <see cref="T"/>.</param>
 /// <param name="Columns">Columns as the product sees them, after <see cref="T"/>.</param>
 /// <param name="Bits">2, 3, 4 or 8</param>
-/// <param name="GroupSize">A multiple of <see cref="PackedCodes.BlockSize"/> that divides the stored columns.</param>
+/// <param name="GroupSize">
+/// A multiple of <see cref="PackedCodes.BlockSize"/> that divides the stored columns.
+/// </param>
 /// <param name="Transposed">True: element (i, j) is stored at row j, column i.</param>
 public readonly record struct QuantizedMatrix(
-    DeviceBuffer<byte> Codes, DeviceBuffer<GroupGrid> Grids, int Rows, int Columns, int Bits, int GroupSize, bool Transposed = false)
+    DeviceBuffer<byte> Codes, DeviceBuffer<GroupGrid> Grids, int Rows, int Columns, int Bits, int GroupSize,
+    bool Transposed = false)
 {
     /// <summary>The transposed matrix over the same memory: nothing is copied.</summary>
     public QuantizedMatrix T => this with { Rows = Columns, Columns = Rows, Transposed = !Transposed };
@@ -35,7 +40,8 @@ public readonly record struct QuantizedMatrix(
 }
 
 /// <summary>What the codes of one group stand for: code q for Scale·(q − Zero).</summary>
-/// <param name="scale">α, not 0</param> <param name="zero">ζ, the code, between codes or outside of them, that stands for 0.</param>
+/// <param name="scale">α, not 0</param>
+/// <param name="zero">ζ, the code, between codes or outside of them, that stands for 0.</param>
 public readonly struct GroupGrid(float scale, float zero)
 {
     /// <summary>α: the distance of neighbouring codes.</summary>

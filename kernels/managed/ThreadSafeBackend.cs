@@ -4,15 +4,16 @@ namespace LoraScratch.Kernels;
 
 /// <summary>
 /// A backend that any number of threads may use: every kernel runs within a turn of its
-/// <see cref="DeviceGate"/>, so that the kernels of all threads run one after the other, each on all
-/// of the device. What the kernels themselves need not know stands here once for every device.
+/// <see cref="DeviceGate"/>, so that the kernels of all threads run one after the other, each on
+/// all of the device. What the kernels themselves need not know stands here once for every device.
 /// </summary>
 public abstract class ThreadSafeBackend : IBackend
 {
     private readonly IBackend kernels;
     private readonly DeviceGate gate;
 
-    private protected ThreadSafeBackend(IBackend kernels, DeviceGate gate) => (this.kernels, this.gate) = (kernels, gate);
+    private protected ThreadSafeBackend(IBackend kernels, DeviceGate gate) =>
+        (this.kernels, this.gate) = (kernels, gate);
 
     /// <inheritdoc/>
     public string Description => kernels.Description;
@@ -29,14 +30,18 @@ public abstract class ThreadSafeBackend : IBackend
     /// <inheritdoc/>
     public DeviceTurn TakeTurn() => gate.Enter();
 
-    /// <summary>Ends the device's threads or waits for it, and frees its memory; buffers still lent become unusable.</summary>
+    /// <summary>
+    /// Ends the device's threads or waits for it, and frees its memory; buffers still lent become
+    /// unusable.
+    /// </summary>
     /// <exception cref="InvalidOperationException">Another thread computes on it.</exception>
     public void Dispose()
     {
         if (!gate.TryEnter())
         {
             throw new InvalidOperationException(
-                $"{Description}: the device cannot be disposed while another thread computes on it. Wait for that thread first.");
+                $"{Description}: the device cannot be disposed while another thread computes on it. Wait for that "
+                    + "thread first.");
         }
         using var turn = gate.Entered();
         kernels.Dispose();

@@ -3,14 +3,18 @@ using System.Security.Cryptography;
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>
-/// The base weights that an adapter was trained on, as hashes in the metadata of its tensor file: for each adapted layer base_sha256.PATH = SHA-256 of W, as the bytes of its float32 values,
-/// row-major as it is stored, little-endian; of a quantised W, as its packed codes and then scale and zero of every group. An update A·B means nothing on another W.
+/// The base weights that an adapter was trained on, as hashes in the metadata of its tensor file:
+/// for each adapted layer base_sha256.PATH = SHA-256 of W, as the bytes of its float32 values,
+/// row-major as it is stored, little-endian; of a quantised W, as its packed codes and then scale
+/// and zero of every group. An update A·B means nothing on another W.
 /// </summary>
 internal static class BaseFingerprint
 {
     private const string Key = "base_sha256.";
 
-    /// <summary>The entries for an attached adapter; W is taken without the update, merged or not.</summary>
+    /// <summary>
+    /// The entries for an attached adapter; W is taken without the update, merged or not.
+    /// </summary>
     public static IEnumerable<KeyValuePair<string, string>> Of(LoRAAdapter adapter) =>
         adapter.Layers.Select(layer => KeyValuePair.Create(Key + layer.Path, Hash(layer.Layer.AppendBaseWeightTo)));
 
@@ -18,9 +22,12 @@ internal static class BaseFingerprint
     public static IEnumerable<KeyValuePair<string, string>> In(IReadOnlyDictionary<string, string> metadata) =>
         metadata.Where(entry => entry.Key.StartsWith(Key, StringComparison.Ordinal));
 
-    /// <summary>Compares the weights of a model that is about to be adapted with a file's entries.</summary>
+    /// <summary>
+    /// Compares the weights of a model that is about to be adapted with a file's entries.
+    /// </summary>
     /// <returns>The layers without an entry, and those whose W is another one.</returns>
-    public static (IReadOnlyList<string> Unknown, IReadOnlyList<string> Different) Compare(IReadOnlyDictionary<string, string> metadata, AttachPlan plan)
+    public static (IReadOnlyList<string> Unknown,
+        IReadOnlyList<string> Different) Compare(IReadOnlyDictionary<string, string> metadata, AttachPlan plan)
     {
         List<string> unknown = [], different = [];
         foreach (var layer in plan.Layers)
@@ -37,13 +44,19 @@ internal static class BaseFingerprint
         return (unknown, different);
     }
 
-    /// <summary>A sentence that says how to get the model that an adapter was trained on; empty where its config names none.</summary>
+    /// <summary>
+    /// A sentence that says how to get the model that an adapter was trained on; empty where its
+    /// config names none.
+    /// </summary>
     /// <param name="baseModel">base_model_name_or_path</param>
     public static string Remedy(string? baseModel) => baseModel switch
     {
         null => "",
-        _ when baseModel == BuiltInBase.Name => $" It was trained on {BuiltInBase.Description}: leave the option model out.",
-        _ when BuiltInBase.IsNamedBy(baseModel) => $" It was trained on '{baseModel}', and {BuiltInBase.Description} is {BuiltInBase.Name} now: train it anew, or use it with the version that it is from.",
+        _ when baseModel == BuiltInBase.Name =>
+            $" It was trained on {BuiltInBase.Description}: leave the option model out.",
+        _ when BuiltInBase.IsNamedBy(baseModel) =>
+            $" It was trained on '{baseModel}', and {BuiltInBase.Description} is {BuiltInBase.Name} now: train it "
+                + "anew, or use it with the version that it is from.",
         _ => $" It was trained on '{baseModel}': name that model with the option model.",
     };
 

@@ -32,10 +32,16 @@ public static class PeftAdapter
     internal const string Prefix = "base_model.model.";
 
     /// <summary>Writes the folder whole or not at all.</summary>
-    /// <param name="folder">The folder; its parent must exist.</param> <param name="adapter">The adapter, attached to its model.</param>
-    /// <param name="baseModel">The base model's name, as base_model_name_or_path; null if it has none.</param> <param name="revision">Its revision, or null.</param>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="adapter">The adapter, attached to its model.</param>
+    /// <param name="baseModel">
+    /// The base model's name, as base_model_name_or_path; null if it has none.
+    /// </param>
+    /// <param name="revision">Its revision, or null.</param>
     /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
-    /// <exception cref="InputException">The folder cannot be written, or the adapter cannot be expressed in the format.</exception>
+    /// <exception cref="InputException">
+    /// The folder cannot be written, or the adapter cannot be expressed in the format.
+    /// </exception>
     public static void Save(string folder, LoRAAdapter adapter, string? baseModel = null, string? revision = null,
         bool overwrite = false) =>
         Write(folder, PeftContents.Of(adapter, baseModel, revision).WriteTo, overwrite);
@@ -57,13 +63,16 @@ public static class PeftAdapter
     internal static void Write(string folder, Action<string> fill, bool overwrite) =>
         AtomicFolder.Write(folder, fill, RunFiles.IsOfResult, overwrite);
 
-    /// <summary>Writes the two files into a folder that exists, beside whatever else is in it.</summary>
+    /// <summary>
+    /// Writes the two files into a folder that exists, beside whatever else is in it.
+    /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="adapter">As in <see cref="Save"/>.</param>
     /// <param name="baseModel">As in <see cref="Save"/>.</param>
     /// <param name="revision">As in <see cref="Save"/>.</param>
     /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
-    public static void SaveInto(string folder, LoRAAdapter adapter, string? baseModel = null, string? revision = null) => PeftContents.Of(adapter, baseModel, revision).WriteTo(folder);
+    public static void SaveInto(string folder, LoRAAdapter adapter, string? baseModel = null,
+        string? revision = null) => PeftContents.Of(adapter, baseModel, revision).WriteTo(folder);
 
     /// <summary>
     /// Attaches the adapter of a folder to a model. Strict: every tensor that is missing,
@@ -167,7 +176,8 @@ public static class PeftAdapter
                 var remedy = config.BaseModel is null
                     ? " Name the model that it was trained on."
                     : BaseFingerprint.Remedy(config.BaseModel);
-                throw new InputException($"{what}.{remedy} To use it on this one all the same, give the option any-base "
+                throw new InputException(
+                    $"{what}.{remedy} To use it on this one all the same, give the option any-base "
                     + "(in code: anyBase: true).");
             }
             warnings.Add($"{what}; used all the same.");

@@ -8,7 +8,8 @@ public sealed partial record PeftConfig
     public string ToJson()
     {
         using var memory = new MemoryStream();
-        using (var json = new Utf8JsonWriter(memory, new JsonWriterOptions { Indented = true, IndentSize = 2, NewLine = "\n" }))
+        using (var json = new Utf8JsonWriter(memory,
+            new JsonWriterOptions { Indented = true, IndentSize = 2, NewLine = "\n" }))
         {
             json.WriteStartObject();
             json.WriteStartObject("alpha_pattern");
@@ -55,7 +56,8 @@ public sealed partial record PeftConfig
         return System.Text.Encoding.UTF8.GetString(memory.ToArray()) + "\n";
     }
 
-    private static void WriteNamesOrExpression(Utf8JsonWriter json, string key, IReadOnlyList<string> names, string? expression)
+    private static void WriteNamesOrExpression(Utf8JsonWriter json, string key, IReadOnlyList<string> names,
+        string? expression)
     {
         if (expression is not null)
         {

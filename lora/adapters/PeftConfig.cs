@@ -5,8 +5,9 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>
-/// What an adapter_config.json of PEFT says, as far as it decides what the adapter computes. Reading is strict: a setting that would change the result and that is not supported is refused by name;
-/// keys that are unknown are reported.
+/// What an adapter_config.json of PEFT says, as far as it decides what the adapter computes.
+/// Reading is strict: a setting that would change the result and that is not supported is refused
+/// by name; keys that are unknown are reported.
 /// </summary>
 public sealed partial record PeftConfig
 {
@@ -15,7 +16,9 @@ public sealed partial record PeftConfig
     /// <summary>The rank of the layers that no pattern names; 8 where the file is silent.</summary>
     public int Rank { get; init; } = 8;
 
-    /// <summary>lora_alpha of the layers that no pattern names; 8 where the file is silent.</summary>
+    /// <summary>
+    /// lora_alpha of the layers that no pattern names; 8 where the file is silent.
+    /// </summary>
     public double Alpha { get; init; } = 8;
 
     /// <summary>lora_dropout</summary>
@@ -24,25 +27,43 @@ public sealed partial record PeftConfig
     /// <summary>True: the factor is alpha/√r, not alpha/r.</summary>
     public bool UseRsLora { get; init; }
 
-    /// <summary>qalora_group_size where use_qalora is true: inputs of a quantised layer that are pooled into one, in PEFT's convention (<see cref="QALoRAPooling.Peft"/>). Null: plain LoRA.</summary>
+    /// <summary>
+    /// qalora_group_size where use_qalora is true: inputs of a quantised layer that are pooled into
+    /// one, in PEFT's convention (<see cref="QALoRAPooling.Peft"/>). Null: plain LoRA.
+    /// </summary>
     public int? PooledInputs { get; init; }
 
-    /// <summary>The names in a list of target_modules; empty where it is one regular expression.</summary>
+    /// <summary>
+    /// The names in a list of target_modules; empty where it is one regular expression.
+    /// </summary>
     public IReadOnlyList<string> TargetNames { get; init; } = [];
 
-    /// <summary>target_modules where it is one string: a regular expression for whole paths, or "all-linear".</summary>
+    /// <summary>
+    /// target_modules where it is one string: a regular expression for whole paths, or
+    /// "all-linear".
+    /// </summary>
     public string? TargetExpression { get; init; }
 
-    /// <summary>The names in a list of exclude_modules: layers that are not adapted though a target means them.</summary>
+    /// <summary>
+    /// The names in a list of exclude_modules: layers that are not adapted though a target means
+    /// them.
+    /// </summary>
     public IReadOnlyList<string> ExcludedNames { get; init; } = [];
 
-    /// <summary>exclude_modules where it is one string: a regular expression for whole paths.</summary>
+    /// <summary>
+    /// exclude_modules where it is one string: a regular expression for whole paths.
+    /// </summary>
     public string? ExcludedExpression { get; init; }
 
-    /// <summary>layers_to_transform: the numbers of the blocks whose layers are adapted; empty for all.</summary>
+    /// <summary>
+    /// layers_to_transform: the numbers of the blocks whose layers are adapted; empty for all.
+    /// </summary>
     public IReadOnlyList<int> Blocks { get; init; } = [];
 
-    /// <summary>layers_pattern: names of the lists that <see cref="Blocks"/> counts in, such as "layer"; empty for any.</summary>
+    /// <summary>
+    /// layers_pattern: names of the lists that <see cref="Blocks"/> counts in, such as "layer";
+    /// empty for any.
+    /// </summary>
     public IReadOnlyList<string> BlockLists { get; init; } = [];
 
     /// <summary>bias: which biases of the base are in the adapter.</summary>
@@ -70,22 +91,29 @@ public sealed partial record PeftConfig
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>The settings of the LoRA layers.</summary>
-    public LoRASettings Settings => new(Rank, Alpha, UseRsLora ? LoRAScaling.AlphaOverSqrtRank : LoRAScaling.AlphaOverRank, Dropout: Dropout)
-    {
-        RankPattern = RankPattern,
-        AlphaPattern = AlphaPattern,
-        Bias = Bias,
-        Pooling = PooledInputs is null ? QALoRAPooling.Repository : QALoRAPooling.Peft,
-    };
+    public LoRASettings Settings =>
+        new(Rank, Alpha, UseRsLora ? LoRAScaling.AlphaOverSqrtRank : LoRAScaling.AlphaOverRank, Dropout: Dropout)
+        {
+            RankPattern = RankPattern,
+            AlphaPattern = AlphaPattern,
+            Bias = Bias,
+            Pooling = PooledInputs is null ? QALoRAPooling.Repository : QALoRAPooling.Peft,
+        };
 
-    /// <summary>True where target_modules is "all-linear": every linear layer but the task's head.</summary>
+    /// <summary>
+    /// True where target_modules is "all-linear": every linear layer but the task's head.
+    /// </summary>
     public bool TargetsAllLinear => string.Equals(TargetExpression, AllLinear, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>What target_modules means, in the blocks of layers_to_transform; exclude_modules is still to be taken off.</summary>
+    /// <summary>
+    /// What target_modules means, in the blocks of layers_to_transform; exclude_modules is still to
+    /// be taken off.
+    /// </summary>
     /// <exception cref="InputException">A target is no name or expression.</exception>
     public IReadOnlyList<ModulePattern> Targets => TargetExpression switch
     {
-        null when Blocks.Count > 0 => [.. TargetNames.Select(name => ModulePattern.Named(name).InBlocks(Blocks, BlockLists))],
+        null when Blocks.Count > 0 =>
+            [.. TargetNames.Select(name => ModulePattern.Named(name).InBlocks(Blocks, BlockLists))],
         null => [.. TargetNames.Select(ModulePattern.Named)],
         _ when TargetsAllLinear => [ModulePattern.AllLinear],
         _ => [ModulePattern.Regex(TargetExpression)],
@@ -93,15 +121,22 @@ public sealed partial record PeftConfig
 
     /// <summary>What exclude_modules means.</summary>
     /// <exception cref="InputException">It is no regular expression.</exception>
-    public IReadOnlyList<ModulePattern> Excluded => ExcludedExpression is null ? [.. ExcludedNames.Select(ModulePattern.Named)] : [ModulePattern.Regex(ExcludedExpression)];
+    public IReadOnlyList<ModulePattern> Excluded =>
+        ExcludedExpression is null
+        ? [.. ExcludedNames.Select(ModulePattern.Named)] : [ModulePattern.Regex(ExcludedExpression)];
 
     /// <summary>
-    /// modules_to_save together with what PEFT adds to it for the task. A module is meant if its path merely ends with one of these: 'classifier' means 'pre_classifier' as well.
+    /// modules_to_save together with what PEFT adds to it for the task. A module is meant if its
+    /// path merely ends with one of these: 'classifier' means 'pre_classifier' as well.
     /// </summary>
-    public IReadOnlyList<string> SavedModuleEndings => [.. (ModulesToSave ?? []).Concat(PeftHeads.ImpliedBy(TaskType)).Distinct()];
+    public IReadOnlyList<string> SavedModuleEndings =>
+        [.. (ModulesToSave ?? []).Concat(PeftHeads.ImpliedBy(TaskType)).Distinct()];
 
     /// <summary>Reads an adapter_config.json.</summary>
-    /// <exception cref="InputException">It is missing, no JSON, no LoRA config, or says something that is not supported; the message names every such key.</exception>
+    /// <exception cref="InputException">
+    /// It is missing, no JSON, no LoRA config, or says something that is not supported; the message
+    /// names every such key.
+    /// </exception>
     public static PeftConfig Read(string path)
     {
         var (config, faults) = ReadWithFaults(path);
@@ -109,18 +144,23 @@ public sealed partial record PeftConfig
         {
             0 => config,
             1 => throw new InputException($"{path}: {faults[0]}."),
-            _ => throw new InputException($"{path}: {faults.Count} settings cannot be used:\n  {string.Join("\n  ", faults)}"),
+            _ => throw new InputException($"{path}: {faults.Count} settings cannot be used:\n  "
+                + $"{string.Join("\n  ", faults)}"),
         };
     }
 
     /// <summary>Reads an adapter_config.json as far as it goes.</summary>
-    /// <returns>The config, with defaults where a setting cannot be used, and what is wrong with each of those.</returns>
+    /// <returns>
+    /// The config, with defaults where a setting cannot be used, and what is wrong with each of
+    /// those.
+    /// </returns>
     /// <exception cref="InputException">It is missing or no JSON object.</exception>
     internal static (PeftConfig Config, IReadOnlyList<string> Faults) ReadWithFaults(string path)
     {
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path),
+                new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
                 throw new InputException($"{path}: a JSON object was expected.");
@@ -130,7 +170,8 @@ public sealed partial record PeftConfig
         }
         catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
         {
-            throw new InputException($"{path}: a string has half a surrogate pair, which is no text. Write the file again.");
+            throw new InputException(
+                $"{path}: a string has half a surrogate pair, which is no text. Write the file again.");
         }
         catch (JsonException trouble)
         {
@@ -138,7 +179,8 @@ public sealed partial record PeftConfig
         }
         catch (Exception trouble) when (trouble is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new InputException($"{path}: no such file. An adapter's folder holds adapter_config.json and adapter_model.safetensors.");
+            throw new InputException(
+                $"{path}: no such file. An adapter's folder holds adapter_config.json and adapter_model.safetensors.");
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
         {

@@ -2,25 +2,37 @@ using System.Text.Json;
 
 namespace LoraScratch.Lora.Adapters;
 
-/// <summary>Reads an adapter_config.json key by key and collects what cannot be used; the defaults stand in for it.</summary>
+/// <summary>
+/// Reads an adapter_config.json key by key and collects what cannot be used; the defaults stand in
+/// for it.
+/// </summary>
 internal sealed class PeftConfigReader(string path, JsonElement root)
 {
-    private static readonly string[] TaskTypes = ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
+    private static readonly string[] TaskTypes =
+        ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
 
     /// <summary>Keys that <see cref="Read"/> follows.</summary>
     private static readonly HashSet<string> Followed =
     [
-        "peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "use_rslora", "bias", "fan_in_fan_out", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
-        "modules_to_save", "base_model_name_or_path", "revision", "rank_pattern", "alpha_pattern", "init_lora_weights", "use_qalora",
+        "peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "use_rslora", "bias", "fan_in_fan_out",
+            "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
+        "modules_to_save", "base_model_name_or_path", "revision", "rank_pattern", "alpha_pattern", "init_lora_weights",
+            "use_qalora",
     ];
 
-    /// <summary>Keys that say where the adapter comes from or how it was trained; what it computes does not depend on them.</summary>
+    /// <summary>
+    /// Keys that say where the adapter comes from or how it was trained; what it computes does not
+    /// depend on them.
+    /// </summary>
     private static readonly HashSet<string> Irrelevant =
     [
-        "auto_mapping", "inference_mode", "peft_version", "megatron_core", "qalora_group_size", "eva_config", "ensure_weight_tying", "loftq_config", "corda_config", "lora_ga_config", "runtime_config",
+        "auto_mapping", "inference_mode", "peft_version", "megatron_core", "qalora_group_size", "eva_config",
+            "ensure_weight_tying", "loftq_config", "corda_config", "lora_ga_config", "runtime_config",
     ];
 
-    /// <summary>Keys with the only values that are supported, and what any other value would ask for.</summary>
+    /// <summary>
+    /// Keys with the only values that are supported, and what any other value would ask for.
+    /// </summary>
     private static readonly Dictionary<string, (string[] Supported, string Meaning)> Restricted = new()
     {
         ["use_dora"] = (["false"], "DoRA, which scales each row of the merged weight by a learned magnitude"),
@@ -37,7 +49,10 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     /// <summary>Ways to draw A and B that leave the base as it is.</summary>
     private static readonly string[] Initializations = ["gaussian", "eva", "orthogonal"];
 
-    /// <summary>Initial values that change the base weights when PEFT loads the adapter, so that A and B alone do not give the model back.</summary>
+    /// <summary>
+    /// Initial values that change the base weights when PEFT loads the adapter, so that A and B
+    /// alone do not give the model back.
+    /// </summary>
     private static readonly string[] BaseChanging = ["pissa", "olora", "loftq", "corda", "lora_ga"];
 
     private readonly List<string> warnings = [];
@@ -65,7 +80,8 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
             ExcludedNames = NamesOrText("exclude_modules").Names,
             ExcludedExpression = NamesOrText("exclude_modules").Text is { Length: > 0 } excluded ? excluded : null,
             Blocks = Blocks(),
-            BlockLists = NamesOrText("layers_pattern") is { Text: { Length: > 0 } one } ? [one] : NamesOrText("layers_pattern").Names,
+            BlockLists = NamesOrText("layers_pattern") is { Text: { Length: > 0 } one }
+                ? [one] : NamesOrText("layers_pattern").Names,
             ModulesToSave = Names("modules_to_save"),
             TaskType = Text("task_type"),
             BaseModel = Text("base_model_name_or_path"),
@@ -85,11 +101,13 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
         }
         if (Find("target_modules") is null || config is { TargetExpression: null or "", TargetNames.Count: 0 })
         {
-            faults.Add("target_modules is missing or empty; it must name the adapted layers, such as [\"q_lin\", \"v_lin\"]");
+            faults.Add(
+                "target_modules is missing or empty; it must name the adapted layers, such as [\"q_lin\", \"v_lin\"]");
         }
         if (config.TargetExpression is not null && (config.Blocks.Count > 0 || config.BlockLists.Count > 0))
         {
-            faults.Add($"layers_to_transform and layers_pattern go with a list of target_modules, not with the one expression {Shown("target_modules")}; let the expression name the blocks");
+            faults.Add("layers_to_transform and layers_pattern go with a list of target_modules, not with the one "
+                + $"expression {Shown("target_modules")}; let the expression name the blocks");
         }
         if (config.BlockLists.Count > 0 && config.Blocks.Count == 0)
         {
@@ -97,11 +115,14 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
         }
         if (Flag("fan_in_fan_out"))
         {
-            warnings.Add($"{path}: fan_in_fan_out has no effect: it is for layers that store W as [in, out], and every layer here is a Linear, which stores [out, in]. PEFT takes it for false then, too.");
+            warnings.Add($"{path}: fan_in_fan_out has no effect: it is for layers that store W as [in, out], and "
+                + "every layer here is a Linear, which stores [out, in]. PEFT takes it for false then, too.");
         }
         CheckRestricted();
         CheckInitialization();
-        foreach (var property in root.EnumerateObject().Where(property => !Followed.Contains(property.Name) && !Irrelevant.Contains(property.Name) && !Restricted.ContainsKey(property.Name)))
+        foreach (var property in root.EnumerateObject()
+            .Where(property => !Followed.Contains(property.Name) && !Irrelevant.Contains(property.Name)
+                && !Restricted.ContainsKey(property.Name)))
         {
             warnings.Add($"{path}: the key '{property.Name}' ({Shown(property.Name)}) is unknown and was passed over.");
         }
@@ -127,12 +148,15 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
         var name = value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
         if (BaseChanging.Any(known => name.StartsWith(known, StringComparison.OrdinalIgnoreCase)))
         {
-            faults.Add($"init_lora_weights is {Shown("init_lora_weights")}: this initialization also changes the base weights, so A and B alone do not give the model back. "
-                + "Convert the adapter to plain LoRA (PEFT: save_pretrained with path_initial_model_for_weight_conversion)");
+            faults.Add($"init_lora_weights is {Shown("init_lora_weights")}: this initialization also changes the "
+                + "base weights, so A and B alone do not give the model back. "
+                + "Convert the adapter to plain LoRA (PEFT: save_pretrained with "
+                + "path_initial_model_for_weight_conversion)");
         }
         else if (!Initializations.Contains(name))
         {
-            faults.Add($"init_lora_weights is {Shown("init_lora_weights")}; true, false, {string.Join(", ", Initializations.Select(known => $"\"{known}\""))} are supported");
+            faults.Add($"init_lora_weights is {Shown("init_lora_weights")}; true, false, "
+                + $"{string.Join(", ", Initializations.Select(known => $"\"{known}\""))} are supported");
         }
     }
 
@@ -160,7 +184,8 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
             return [];
         }
         JsonElement[] numbers = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : [value];
-        if (numbers.All(number => number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var block) && block >= 0))
+        if (numbers.All(number => number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var block)
+            && block >= 0))
         {
             return [.. numbers.Select(number => number.GetInt32())];
         }
@@ -168,7 +193,8 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
         return [];
     }
 
-    private JsonElement? Find(string key) => root.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    private JsonElement? Find(string key) =>
+        root.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private string? Text(string key) => Find(key) switch
     {
@@ -191,7 +217,8 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     private IReadOnlyList<string>? Names(string key) => Find(key) switch
     {
         null => null,
-        { ValueKind: JsonValueKind.Array } value when value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String && item.GetString()!.Length > 0) =>
+        { ValueKind: JsonValueKind.Array } value when value.EnumerateArray()
+            .All(item => item.ValueKind == JsonValueKind.String && item.GetString()!.Length > 0) =>
             [.. value.EnumerateArray().Select(item => item.GetString()!)],
         _ => Fault<IReadOnlyList<string>?>($"{key} is {Shown(key)}; a list of module names was expected", null),
     };
@@ -202,24 +229,31 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
 
     private double Number(string key, double absent) => Find(key) is { } value ? Number(key, value, absent) : absent;
 
-    private int WholeNumber(string key, int absent) => Find(key) is { } value ? WholeNumber(key, value, absent) : absent;
+    private int WholeNumber(string key, int absent) =>
+        Find(key) is { } value ? WholeNumber(key, value, absent) : absent;
 
-    private double Number(string key, JsonElement value, double absent) => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number)
+    private double Number(string key, JsonElement value, double absent) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number)
         ? number
         : Fault($"{key} is {Compact(value)}; a number was expected", absent);
 
-    private int WholeNumber(string key, JsonElement value, int absent) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number >= 1
+    private int WholeNumber(string key, JsonElement value, int absent) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number >= 1
         ? number
         : Fault($"{key} is {Compact(value)}; a whole number of at least 1 was expected", absent);
 
     private Dictionary<string, T> Table<T>(string key, Func<string, JsonElement, T> read) => Find(key) switch
     {
         null => [],
-        { ValueKind: JsonValueKind.Object } value => value.EnumerateObject().ToDictionary(entry => entry.Name, entry => read($"{key}[\"{entry.Name}\"]", entry.Value)),
+        { ValueKind: JsonValueKind.Object } value =>
+            value.EnumerateObject().ToDictionary(entry => entry.Name,
+                entry => read($"{key}[\"{entry.Name}\"]", entry.Value)),
         _ => Fault<Dictionary<string, T>>($"{key} is {Shown(key)}; an object was expected", []),
     };
 
-    private string Shown(string key) => root.TryGetProperty(key, out var value) ? Compact(value) is { Length: <= 80 } text ? text : $"{Compact(value)[..80]}…" : "missing";
+    private string Shown(string key) =>
+        root.TryGetProperty(key, out var value) ? Compact(value) is { Length: <= 80 } text
+        ? text : $"{Compact(value)[..80]}…" : "missing";
 
     private static string Compact(JsonElement value) => JsonSerializer.Serialize(value);
 

@@ -5,7 +5,9 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>What the module names of an adapter_config.json mean on a model.</summary>
-/// <param name="path">The config's path, for messages.</param> <param name="config">The config.</param> <param name="model">The base model, without LoRA.</param>
+/// <param name="path">The config's path, for messages.</param>
+/// <param name="config">The config.</param>
+/// <param name="model">The base model, without LoRA.</param>
 internal sealed class PeftTargets(string path, PeftConfig config, Module model)
 {
     private readonly string[] adaptable =
@@ -15,7 +17,9 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
     /// <summary>What is odd but allowed, after <see cref="Plan"/>.</summary>
     public IReadOnlyList<string> Warnings => warnings;
 
-    /// <summary>Works out the layers that get an update and the modules that are saved whole.</summary>
+    /// <summary>
+    /// Works out the layers that get an update and the modules that are saved whole.
+    /// </summary>
     /// <exception cref="InputException">A name means nothing on this model.</exception>
     public AttachPlan Plan()
     {
@@ -24,12 +28,14 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
         {
             if (!saved.Any(kept => kept.Path.EndsWith(name, StringComparison.Ordinal)))
             {
-                throw new InputException($"{path}: modules_to_save names '{name}', which the model does not have. Is it the adapter of another model, or does the model lack its head?");
+                throw new InputException($"{path}: modules_to_save names '{name}', which the model does not have. Is "
+                    + "it the adapter of another model, or does the model lack its head?");
             }
         }
         try
         {
-            var plan = AttachPlan.For(model, config.Settings, Targets(saved), [.. saved.Select(kept => ModulePattern.Named(kept.Path))]);
+            var plan = AttachPlan.For(model, config.Settings, Targets(saved),
+                [.. saved.Select(kept => ModulePattern.Named(kept.Path))]);
             RequireForm(plan);
             return plan;
         }
@@ -39,7 +45,10 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
         }
     }
 
-    /// <summary>Refuses an update of quantised weights for float ones, the other way about, and other groups.</summary>
+    /// <summary>
+    /// Refuses an update of quantised weights for float ones, the other way about, and other
+    /// groups.
+    /// </summary>
     private void RequireForm(AttachPlan plan)
     {
         foreach (var layer in plan.Layers.Where(layer => !layer.Base.IsEmbedding))
@@ -49,12 +58,19 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
             {
                 continue;
             }
-            var wanted = config.PooledInputs is { } groupSize ? $"a layer that is quantised in groups of {groupSize} (use_qalora)" : "a layer with float weights (use_qalora is not set)";
-            throw new InputException($"It is for {wanted}, and {AttachPlan.Shown(layer.Path)} is {(found is null ? "not quantised" : $"quantised, {found}")}.{BaseFingerprint.Remedy(config.BaseModel)}");
+            var wanted = config.PooledInputs is { } groupSize
+                ? $"a layer that is quantised in groups of {groupSize} (use_qalora)"
+                : "a layer with float weights (use_qalora is not set)";
+            throw new InputException($"It is for {wanted}, and {AttachPlan.Shown(layer.Path)} is "
+                + $"{(found is null ? "not quantised" : $"quantised, {found}")}."
+                + $"{BaseFingerprint.Remedy(config.BaseModel)}");
         }
     }
 
-    /// <summary>The targets without what exclude_modules names, and without the modules that are saved whole: PEFT never puts LoRA into those.</summary>
+    /// <summary>
+    /// The targets without what exclude_modules names, and without the modules that are saved
+    /// whole: PEFT never puts LoRA into those.
+    /// </summary>
     private IReadOnlyList<ModulePattern> Targets(IReadOnlyList<KeptModule> saved)
     {
         var excluded = config.Excluded;
@@ -62,20 +78,24 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
         {
             warnings.Add($"{path}: exclude_modules has '{pattern}', which means no linear layer of the model.");
         }
-        IReadOnlyList<ModulePattern> without = [.. excluded, .. saved.Select(kept => ModulePattern.Regex($@"{Regex.Escape(kept.Path)}(\..*)?"))];
+        IReadOnlyList<ModulePattern> without =
+            [.. excluded, .. saved.Select(kept => ModulePattern.Regex($@"{Regex.Escape(kept.Path)}(\..*)?"))];
         var targets = new List<ModulePattern>();
         foreach (var target in config.Targets)
         {
             var rest = target.Except(without);
             if (adaptable.Any(target.Matches) && !adaptable.Any(rest.Matches))
             {
-                warnings.Add($"{path}: every layer that the target '{target}' means is excluded or saved whole; it has no effect.");
+                warnings.Add($"{path}: every layer that the target '{target}' means is excluded or saved whole; it "
+                    + "has no effect.");
             }
             else
             {
                 targets.Add(rest);
             }
         }
-        return targets.Count > 0 ? targets : throw new InputException($"target_modules names no layer that is neither excluded nor saved whole (modules_to_save: {string.Join(", ", saved.Select(kept => kept.Path))}).");
+        return targets.Count > 0
+            ? targets : throw new InputException("target_modules names no layer that is neither excluded nor saved "
+                + $"whole (modules_to_save: {string.Join(", ", saved.Select(kept => kept.Path))}).");
     }
 }

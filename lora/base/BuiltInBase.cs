@@ -18,14 +18,20 @@ internal static class BuiltInBase
         return Prefix + Convert.ToHexStringLower(SHA256.HashData(weights))[..DigitsOfHash];
     });
 
-    /// <summary>"lorascratch-base:" and the first twelve digits of the SHA-256 of its model.safetensors.</summary>
+    /// <summary>
+    /// "lorascratch-base:" and the first twelve digits of the SHA-256 of its model.safetensors.
+    /// </summary>
     public static string Name => LazyName.Value;
 
-    /// <summary>Whether a name, as adapters give one, is that of a built-in base, of this version or another one.</summary>
+    /// <summary>
+    /// Whether a name, as adapters give one, is that of a built-in base, of this version or another
+    /// one.
+    /// </summary>
     public static bool IsNamedBy(string? name) => name?.StartsWith(Prefix, StringComparison.Ordinal) == true;
 
     /// <summary>One of its files, in place: it is not copied before it is read.</summary>
-    public static UnmanagedMemoryStream Open(string file) => typeof(BuiltInBase).Assembly.GetManifestResourceStream($"base/{file}") as UnmanagedMemoryStream
+    public static UnmanagedMemoryStream Open(string file) =>
+        typeof(BuiltInBase).Assembly.GetManifestResourceStream($"base/{file}") as UnmanagedMemoryStream
         ?? throw new InvalidOperationException($"The program was built without its resource base/{file}.");
 
     /// <summary>All bytes of one of its files.</summary>

@@ -1,20 +1,29 @@
 namespace LoraScratch.Lora.Classification;
 
-/// <summary>How a model does on what it must guess: the class of a text, or a masked token.</summary>
-/// <param name="Count">Guesses.</param> <param name="Correct">Right ones.</param> <param name="Loss">Mean cross-entropy.</param>
-/// <param name="Tokens">Of all texts.</param> <param name="Seconds">Taken by the model.</param>
+/// <summary>
+/// How a model does on what it must guess: the class of a text, or a masked token.
+/// </summary>
+/// <param name="Count">Guesses.</param>
+/// <param name="Correct">Right ones.</param>
+/// <param name="Loss">Mean cross-entropy.</param>
+/// <param name="Tokens">Of all texts.</param>
+/// <param name="Seconds">Taken by the model.</param>
 public sealed record Score(int Count, int Correct, double Loss, long Tokens, double Seconds)
 {
     /// <summary>Share of right guesses.</summary>
     public double Accuracy => (double)Correct / Count;
 
-    /// <summary>Whether this is the better state: more guesses right, or as many at a smaller loss.</summary>
+    /// <summary>
+    /// Whether this is the better state: more guesses right, or as many at a smaller loss.
+    /// </summary>
     public bool IsBetterThan(Score other) => Correct != other.Correct ? Correct > other.Correct : Loss < other.Loss;
 }
 
 /// <summary>How a model does on labelled texts.</summary>
-/// <param name="Confusion">[true class][predicted class]: numbers of texts.</param> <param name="Loss">Mean cross-entropy.</param>
-/// <param name="Tokens">Of all texts.</param> <param name="Seconds">Taken by the model.</param>
+/// <param name="Confusion">[true class][predicted class]: numbers of texts.</param>
+/// <param name="Loss">Mean cross-entropy.</param>
+/// <param name="Tokens">Of all texts.</param>
+/// <param name="Seconds">Taken by the model.</param>
 public sealed record Evaluation(IReadOnlyList<IReadOnlyList<int>> Confusion, double Loss, long Tokens, double Seconds)
 {
     /// <summary>Number of texts.</summary>
@@ -34,6 +43,9 @@ public sealed record Evaluation(IReadOnlyList<IReadOnlyList<int>> Confusion, dou
 }
 
 /// <summary>What the model says about a text.</summary>
-/// <param name="LabelId">The class of the largest logit.</param> <param name="Label">Its name.</param>
-/// <param name="Logits">One per class.</param> <param name="Probabilities">Their softmax.</param>
-public sealed record Prediction(int LabelId, string Label, IReadOnlyList<float> Logits, IReadOnlyList<double> Probabilities);
+/// <param name="LabelId">The class of the largest logit.</param>
+/// <param name="Label">Its name.</param>
+/// <param name="Logits">One per class.</param>
+/// <param name="Probabilities">Their softmax.</param>
+public sealed record Prediction(int LabelId, string Label, IReadOnlyList<float> Logits,
+    IReadOnlyList<double> Probabilities);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
@@ -7,12 +8,17 @@ using LoraScratch.Lora.DistilBert;
 namespace LoraScratch.Lora.Classification;
 
 /// <summary>
-/// A model with its tokenizer: texts in, classes out. Any number of threads may ask it at a time, and each gets the answers that it would get alone;
-/// while one of them trains the model or changes its adapter the others are refused.
+/// A model with its tokenizer: texts in, classes out. Any number of threads may ask it at a time,
+/// and each gets the answers that it would get alone; while one of them trains the model or changes
+/// its adapter the others are refused.
 /// </summary>
-/// <param name="model">The model, with or without an adapter attached.</param> <param name="tokenizer">The tokenizer that it was trained with.</param>
-/// <param name="isHeadDrawn">Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.</param>
-public sealed class TextClassifier(DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, bool isHeadDrawn = false)
+/// <param name="model">The model, with or without an adapter attached.</param>
+/// <param name="tokenizer">The tokenizer that it was trained with.</param>
+/// <param name="isHeadDrawn">
+/// Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.
+/// </param>
+public sealed class TextClassifier(DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
+    bool isHeadDrawn = false)
 {
     // A batch of long texts would need memory in proportion; the results do not depend on where batches end.
     private const int TokensOfBatch = 8192;
@@ -37,20 +43,33 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     public IReadOnlyList<string> Labels => Model.Config.Labels;
 
     /// <summary>The token ids of a text.</summary>
-    /// <param name="text">Any string.</param> <param name="maxLength">At most so many ids; null: as many as the model has positions, 512 at most.</param>
+    /// <param name="text">Any string.</param>
+    /// <param name="maxLength">
+    /// At most so many ids; null: as many as the model has positions, 512 at most.
+    /// </param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
     public int[] Encode(string text, int? maxLength = null) => Tokenizer.EncodeIds(text, LongestText(maxLength));
 
-    /// <summary>Predicts the class of each text, in order; texts are taken as they come, a batch at a time.</summary>
-    /// <param name="texts">Any number.</param> <param name="batchSize">Texts at a time.</param> <param name="maxLength">As for <see cref="Encode"/>.</param>
-    /// <returns>The predictions, as they are asked for. The model can be neither trained nor changed before their enumeration ends.</returns>
+    /// <summary>
+    /// Predicts the class of each text, in order; texts are taken as they come, a batch at a time.
+    /// </summary>
+    /// <param name="texts">Any number.</param>
+    /// <param name="batchSize">Texts at a time.</param>
+    /// <param name="maxLength">As for <see cref="Encode"/>.</param>
+    /// <returns>
+    /// The predictions, as they are asked for. The model can be neither trained nor changed before
+    /// their enumeration ends.
+    /// </returns>
     /// <exception cref="InputException">The model has fewer positions.</exception>
-    /// <exception cref="InvalidOperationException">Another thread trains the model or changes its adapter; thrown by the enumeration.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Another thread trains the model or changes its adapter; thrown by the enumeration.
+    /// </exception>
     public IEnumerable<Prediction> Predict(IEnumerable<string> texts, int batchSize = 32, int? maxLength = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         var longest = LongestText(maxLength);
-        return PredictEach(Batches(texts.Select(text => Tokenizer.EncodeIds(text, longest)), ids => ids.Length, batchSize));
+        return PredictEach(Batches(texts.Select(text => Tokenizer.EncodeIds(text, longest)), ids => ids.Length,
+            batchSize));
     }
 
     private IEnumerable<Prediction> PredictEach(IEnumerable<List<int[]>> batches)
@@ -66,12 +85,21 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     }
 
     /// <summary>Compares the model's classes with the given ones.</summary>
-    /// <param name="texts">At least one.</param> <param name="batchSize">Texts at a time.</param> <param name="cancellation">Ends the work between two batches.</param>
-    /// <param name="progress">Called after every batch with the number of texts done; may be null.</param>
-    /// <exception cref="InputException">There is no text, or a class that the model does not have.</exception>
+    /// <param name="texts">At least one.</param>
+    /// <param name="batchSize">Texts at a time.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="progress">
+    /// Called after every batch with the number of texts done; may be null.
+    /// </param>
+    /// <exception cref="InputException">
+    /// There is no text, or a class that the model does not have.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    /// <exception cref="InvalidOperationException">Another thread trains the model or changes its adapter.</exception>
-    public Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default, Action<int>? progress = null)
+    /// <exception cref="InvalidOperationException">
+    /// Another thread trains the model or changes its adapter.
+    /// </exception>
+    public Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
+        CancellationToken cancellation = default, Action<int>? progress = null)
     {
         RequireLabels(texts);
         using var use = Model.Use.Read("Evaluation");
@@ -90,13 +118,21 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
             }
             progress?.Invoke(done += batch.Count);
         }
-        return new Evaluation(confusion, loss / texts.Count, texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
+        return new Evaluation(confusion, loss / texts.Count, texts.Sum(text => (long)text.TokenIds.Length),
+            clock.Elapsed.TotalSeconds);
     }
 
-    /// <summary>Runs the model, in evaluation mode, over encoded texts: for those that listen to its layers (<see cref="Quantization.Calibration"/>).</summary>
-    /// <param name="texts">Token ids of each.</param> <param name="batchSize">Texts at a time.</param> <param name="cancellation">Ends the work between two batches.</param>
+    /// <summary>
+    /// Runs the model, in evaluation mode, over encoded texts: for those that listen to its layers
+    /// (<see cref="Quantization.Calibration"/>).
+    /// </summary>
+    /// <param name="texts">Token ids of each.</param>
+    /// <param name="batchSize">Texts at a time.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    /// <exception cref="InvalidOperationException">Another thread trains the model or changes its adapter.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Another thread trains the model or changes its adapter.
+    /// </exception>
     public void Run(IEnumerable<int[]> texts, int batchSize = 32, CancellationToken cancellation = default)
     {
         using var use = Model.Use.Read("Evaluation");
@@ -113,19 +149,25 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
             throw new InputException("There is no text in the data.");
         var wrong = texts.Select(text => text.Label).FirstOrDefault(label => label < 0 || label >= Labels.Count);
         if (wrong != 0)
-            throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: {string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
+            throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: "
+                + $"{string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
     }
 
-    /// <summary>How many ids a text may have: at most as asked, as many as the model has positions, and 512 where nothing is asked.</summary>
+    /// <summary>
+    /// How many ids a text may have: at most as asked, as many as the model has positions, and 512
+    /// where nothing is asked.
+    /// </summary>
     /// <param name="maxLength">As asked, or null.</param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
     public int LongestText(int? maxLength)
     {
         if (maxLength < 3)
-            throw new InputException($"Option 'max-length' is {maxLength}; expected at least 3: [CLS], one token, [SEP].");
+            throw new InputException(
+                $"Option 'max-length' is {maxLength}; expected at least 3: [CLS], one token, [SEP].");
         var positions = Model.Config.MaxPositions;
         return maxLength > positions
-            ? throw new InputException($"Option 'max-length' is {maxLength}; the model has {positions} positions (max_position_embeddings). Give at most that.")
+            ? throw new InputException($"Option 'max-length' is {maxLength}; the model has {positions} positions "
+                + "(max_position_embeddings). Give at most that.")
             : maxLength ?? Math.Min(512, positions);
     }
 
@@ -149,8 +191,10 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         using var tokens = PackedTokens.From(texts, Model.Backend);
         var logits = Model.Forward(tokens).ToArray();
         if (Array.FindIndex(logits, logit => !float.IsFinite(logit)) is >= 0 and var wrong)
-            throw new InputException(FormattableString.Invariant(
-                $"The model's logits are {logits[wrong]} where numbers are expected: its training has diverged, or its weights are damaged. Train with a lower option 'lr', or clip the gradients (option 'clip' 1)."));
+            throw new InputException(string.Create(CultureInfo.InvariantCulture,
+                $"The model's logits are {logits[wrong]} where numbers are expected: its training has diverged, or "
+                    + $"its weights are damaged. Train with a lower option 'lr', or clip the gradients (option "
+                    + $"'clip' 1)."));
         return [.. logits.Chunk(Labels.Count)];
     }
 
@@ -164,7 +208,8 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
 
     private static double[] LogSoftmax(float[] logits)
     {
-        double largest = logits.Max();                                          // exp(x − max): the largest exponent is 0, it cannot overflow
+        // exp(x − max): the largest exponent is 0, it cannot overflow
+        double largest = logits.Max();
         var logSum = largest + Math.Log(logits.Sum(logit => Math.Exp(logit - largest)));
         return [.. logits.Select(logit => logit - logSum)];
     }

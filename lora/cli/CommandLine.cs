@@ -18,7 +18,8 @@ internal static class CommandLine
     private static readonly TimeSpan SavingTime = TimeSpan.FromMinutes(10);
 
     // "--text @home" is a text, not a file with more options.
-    private static readonly ParserConfiguration Rules = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+    private static readonly ParserConfiguration Rules =
+        new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
 
     /// <summary>Runs a command.</summary>
     /// <param name="args">As typed; none means the demo.</param>
@@ -31,7 +32,8 @@ internal static class CommandLine
         var parsed = Parse(args);
         if (parsed.Action is ParseErrorAction)
         {
-            Console.Error.WriteLine($"error: {Terminal.Printable(Mistake(parsed))} See '{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help'.");
+            Console.Error.WriteLine($"error: {Terminal.Printable(Mistake(parsed))} See "
+                + $"'{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help'.");
             return 1;
         }
         var hangup = new CancellationTokenSource();             // never disposed: a signal may come while all else ends
@@ -51,10 +53,12 @@ internal static class CommandLine
         }
         catch (OutOfMemoryException)
         {
-            Console.Error.WriteLine("error: there is not enough memory for this. Take smaller batches (--batch-size), shorter texts (--max-length) or a smaller model.");
+            Console.Error.WriteLine("error: there is not enough memory for this. Take smaller batches "
+                + "(--batch-size), shorter texts (--max-length) or a smaller model.");
             return 1;
         }
-        catch (Exception e) when (e is InputException or DeviceException or IOException or UnauthorizedAccessException or RegexMatchTimeoutException)
+        catch (Exception e) when (e is InputException or DeviceException or IOException or UnauthorizedAccessException
+            or RegexMatchTimeoutException)
         {
             // What the user can mend: the message says all there is to say.
             Console.Error.WriteLine($"error: {Terminal.Printable(Terminal.WithFlags(e.Message))}");
@@ -79,7 +83,8 @@ internal static class CommandLine
 
     private static RootCommand Root()
     {
-        var root = new RootCommand("LoRA fine-tuning from scratch: train, evaluate, merge and inspect low-rank adapters of a DistilBERT text classifier. With no command: the demo.");
+        var root = new RootCommand("LoRA fine-tuning from scratch: train, evaluate, merge and inspect low-rank "
+            + "adapters of a DistilBERT text classifier. With no command: the demo.");
         foreach (var command in Commands())
         {
             root.Add(command);
@@ -110,7 +115,9 @@ internal static class CommandLine
         DevicesCommand.Create(),
     ];
 
-    /// <summary>What is wrong with a command line: the first thing, for the others often follow from it.</summary>
+    /// <summary>
+    /// What is wrong with a command line: the first thing, for the others often follow from it.
+    /// </summary>
     private static string Mistake(ParseResult parsed)
     {
         var command = parsed.CommandResult.Command;
@@ -119,9 +126,11 @@ internal static class CommandLine
             return parsed.Errors[0].Message.TrimEnd('.') + ".";
         }
         var isOption = unknown.StartsWith('-');
-        var known = isOption ? command.Options.Select(option => option.Name) : command.Subcommands.Select(child => child.Name);
+        var known = isOption ? command.Options.Select(option => option.Name)
+            : command.Subcommands.Select(child => child.Name);
         var near = NearMisses.Of(unknown, known, most: 1);
-        return $"there is no {(isOption ? "option" : command.Subcommands.Count > 0 ? "command" : "argument")} '{unknown}'{(near.Count > 0 ? $"; did you mean {near[0]}?" : ".")}";
+        return $"there is no {(isOption ? "option" : command.Subcommands.Count > 0 ? "command" : "argument")} "
+            + $"'{unknown}'{(near.Count > 0 ? $"; did you mean {near[0]}?" : ".")}";
     }
 
     private static IEnumerable<string> CommandPath(Command command) =>
@@ -140,7 +149,8 @@ internal static class CommandLine
                 help.MaxWidth = WidthOfFiles;
             }
             var code = help.Invoke(parsed);
-            var examples = parsed.CommandResult.Command is ExampleCommand command ? command.Examples : ["lora demo", "lora train --help"];
+            var examples = parsed.CommandResult.Command is ExampleCommand command
+                ? command.Examples : ["lora demo", "lora train --help"];
             Console.WriteLine("Examples:");
             foreach (var example in examples)
             {

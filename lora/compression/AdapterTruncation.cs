@@ -6,13 +6,19 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Lora.Compression;
 
 /// <summary>The update of one layer, taken apart.</summary>
-/// <param name="Path">Its path in the base model.</param> <param name="Rank">r of the adapter.</param> <param name="Scaling">s</param>
-/// <param name="Decomposition">Of s·A·B [in, out]: U [in, p], V [out, p] with p = min(in, r, out).</param>
+/// <param name="Path">Its path in the base model.</param>
+/// <param name="Rank">r of the adapter.</param>
+/// <param name="Scaling">s</param>
+/// <param name="Decomposition">
+/// Of s·A·B [in, out]: U [in, p], V [out, p] with p = min(in, r, out).
+/// </param>
 public sealed record UpdateSpectrum(string Path, int Rank, double Scaling, SingularValueDecomposition Decomposition);
 
 /// <summary>
-/// A trained adapter at every smaller rank, without training: of each update s·A·B = U·diag(σ)·Vᵀ the first k terms are the best update of rank k there is, and what is dropped is √Σᵢ>k σᵢ². The product
-/// [in, out] is never formed: <see cref="SingularValueDecomposition.OfProduct"/> works on the factors. The new factors are A = U_k and B = diag(σ_k/s)·V_kᵀ, so that s stays what it was.
+/// A trained adapter at every smaller rank, without training: of each update s·A·B = U·diag(σ)·Vᵀ
+/// the first k terms are the best update of rank k there is, and what is dropped is √Σᵢ>k σᵢ². The
+/// product [in, out] is never formed: <see cref="SingularValueDecomposition.OfProduct"/> works on
+/// the factors. The new factors are A = U_k and B = diag(σ_k/s)·V_kᵀ, so that s stays what it was.
 /// </summary>
 public sealed class AdapterTruncation
 {
@@ -23,7 +29,9 @@ public sealed class AdapterTruncation
     {
         (this.source, this.adapter) = (source, adapter);
         Layers = [.. adapter.Layers.Select(layer => new UpdateSpectrum(layer.Path, layer.Rank, layer.Scaling,
-            SingularValueDecomposition.OfProduct(layer.Scaling * DenseMatrix.From(layer.A, layer.InFeatures, layer.Rank), DenseMatrix.From(layer.B, layer.Rank, layer.OutFeatures))))];
+            SingularValueDecomposition.OfProduct(layer.Scaling
+                * DenseMatrix.From(layer.A, layer.InFeatures, layer.Rank),
+                DenseMatrix.From(layer.B, layer.Rank, layer.OutFeatures))))];
     }
 
     /// <summary>Every update of the adapter.</summary>
@@ -36,12 +44,18 @@ public sealed class AdapterTruncation
     public IReadOnlyList<string> Warnings => adapter.Warnings;
 
     /// <summary>Reads an adapter folder in PEFT's format; no model is needed.</summary>
-    /// <exception cref="InputException">A file is missing or malformed, or the adapter has faults.</exception>
+    /// <exception cref="InputException">
+    /// A file is missing or malformed, or the adapter has faults.
+    /// </exception>
     public static AdapterTruncation Read(string folder) => Directory.Exists(folder)
         ? new AdapterTruncation(folder, PortableAdapter.Read(folder, null))
-        : throw new InputException($"{folder}: there is no such folder. An adapter folder with {PeftAdapter.ConfigName} and {PeftAdapter.WeightsName} is expected.");
+        : throw new InputException($"{folder}: there is no such folder. An adapter folder with "
+            + $"{PeftAdapter.ConfigName} and {PeftAdapter.WeightsName} is expected.");
 
-    /// <summary>√Σ σᵢ² over all that a rank of <paramref name="rank"/> in every layer drops: the distance of all updates together from what they were.</summary>
+    /// <summary>
+    /// √Σ σᵢ² over all that a rank of <paramref name="rank"/> in every layer drops: the distance of
+    /// all updates together from what they were.
+    /// </summary>
     public double DroppedNorm(int rank) => Math.Sqrt(Layers.Sum(layer => Square(layer.Decomposition.ErrorOf(rank))));
 
     /// <summary>The share of Σ‖s·A·B‖²_F that it drops; 0 where there is nothing to drop.</summary>
@@ -54,7 +68,8 @@ public sealed class AdapterTruncation
     /// <summary>The rank of each layer: the same for all, but no more than it has.</summary>
     /// <exception cref="InputException">It is less than 1, or more than any layer has.</exception>
     public IReadOnlyList<int> RanksUpTo(int rank) => rank > Rank
-        ? throw new InputException($"Option 'rank' is {rank}; the adapter {source} has rank {Rank}, and more cannot come of it. Give at most that.")
+        ? throw new InputException($"Option 'rank' is {rank}; the adapter {source} has rank {Rank}, and more cannot "
+            + "come of it. Give at most that.")
         : rank < 1 ? throw new InputException($"Option 'rank' is {rank}; expected at least 1.")
         : [.. Layers.Select(layer => Math.Min(rank, layer.Decomposition.Values.Count))];
 
@@ -66,14 +81,21 @@ public sealed class AdapterTruncation
         return [.. Layers.Select(layer => layer.Decomposition.RankForEnergy(share))];
     }
 
-    /// <summary>Writes the adapter with smaller ranks as a new folder in PEFT's format; head, biases and the base's fingerprint go along.</summary>
+    /// <summary>
+    /// Writes the adapter with smaller ranks as a new folder in PEFT's format; head, biases and the
+    /// base's fingerprint go along.
+    /// </summary>
     /// <param name="folder">The folder; its parent must exist.</param>
     /// <param name="ranks">One for each layer.</param>
     /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public void Save(string folder, IReadOnlyList<int> ranks, bool overwrite = false)
     {
-        var truncated = adapter with { Layers = [.. adapter.Layers.Select((layer, i) => Truncated(layer, Layers[i], ranks[i]))] };
+        var truncated = adapter with
+        {
+            Layers =
+            [.. adapter.Layers.Select((layer, i) => Truncated(layer, Layers[i], ranks[i]))]
+        };
         var contents = AdapterConversion.Peft(truncated);
         PeftAdapter.Write(folder, temporary =>
         {
@@ -87,17 +109,23 @@ public sealed class AdapterTruncation
         }, overwrite);
     }
 
-    /// <summary>Gives the layers of the adapter on a model the first terms of their updates; the ranks of its matrices stay, with zeros from <paramref name="rank"/> on.</summary>
-    /// <param name="attached">The same adapter, as it was loaded onto its model.</param> <param name="rank">k, from 0 (no update at all) to the adapter's rank.</param>
+    /// <summary>
+    /// Gives the layers of the adapter on a model the first terms of their updates; the ranks of
+    /// its matrices stay, with zeros from <paramref name="rank"/> on.
+    /// </summary>
+    /// <param name="attached">The same adapter, as it was loaded onto its model.</param>
+    /// <param name="rank">k, from 0 (no update at all) to the adapter's rank.</param>
     /// <exception cref="ArgumentException">It is another adapter.</exception>
     public void ApplyTo(LoRAAdapter attached, int rank)
     {
         foreach (var (path, layer) in attached.Layers)
         {
             var update = Layers.FirstOrDefault(own => own.Path == path && own.Rank == layer.Lora.Rank)
-                ?? throw new ArgumentException($"AdapterTruncation: the adapter on the model has a layer {path} of rank {layer.Lora.Rank}, the one in {source} has none such.", nameof(attached));
+                ?? throw new ArgumentException($"AdapterTruncation: the adapter on the model has a layer {path} of "
+                    + $"rank {layer.Lora.Rank}, the one in {source} has none such.", nameof(attached));
             var count = Math.Min(rank, update.Decomposition.Values.Count);
-            var (a, b) = (new DenseMatrix(layer.Lora.InFeatures, update.Rank), new DenseMatrix(update.Rank, layer.Lora.OutFeatures));
+            var (a, b) = (new DenseMatrix(layer.Lora.InFeatures, update.Rank),
+                new DenseMatrix(update.Rank, layer.Lora.OutFeatures));
             var first = Factors(update, count);
             for (var i = 0; i < a.Rows; i++)
             {

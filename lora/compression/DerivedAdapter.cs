@@ -10,9 +10,13 @@ namespace LoraScratch.Lora.Compression;
 /// <summary>An adapter folder that no training run left, but a computation on weights.</summary>
 public static class DerivedAdapter
 {
-    private static readonly JsonSerializerOptions Indented = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };
 
-    /// <summary>Writes an extracted adapter as a new folder in PEFT's format, with the classes and the errors in training.json.</summary>
+    /// <summary>
+    /// Writes an extracted adapter as a new folder in PEFT's format, with the classes and the
+    /// errors in training.json.
+    /// </summary>
     /// <param name="folder">The folder; its parent must exist.</param>
     /// <param name="extraction">The adapter, attached to its base.</param>
     /// <param name="baseModel">The base's folder or name.</param>
@@ -41,13 +45,17 @@ public static class DerivedAdapter
         });
     }, overwrite);
 
-    /// <summary>Writes training.json, where the commands that load an adapter look for the names of its classes.</summary>
+    /// <summary>
+    /// Writes training.json, where the commands that load an adapter look for the names of its
+    /// classes.
+    /// </summary>
     internal static void WriteAbout(string folder, IReadOnlyList<string>? labels, Dictionary<string, object?> about)
     {
         if (labels is not null)
         {
             about["labels"] = labels;
         }
-        AtomicFile.WriteText(Path.Combine(folder, RunFiles.OptionsName), JsonSerializer.Serialize(about, Indented) + "\n");
+        AtomicFile.WriteText(Path.Combine(folder, RunFiles.OptionsName),
+            JsonSerializer.Serialize(about, Indented) + "\n");
     }
 }

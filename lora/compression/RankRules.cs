@@ -9,12 +9,17 @@ internal static class RankRules
     /// <summary>Refuses what cannot be.</summary>
     /// <param name="rank">Option rank, or null.</param>
     /// <param name="energy">Option energy, or null.</param>
-    /// <exception cref="InputException">Both or neither are given, or the one that is given is out of range.</exception>
+    /// <exception cref="InputException">
+    /// Both or neither are given, or the one that is given is out of range.
+    /// </exception>
     public static void Check(int? rank, double? energy)
     {
         if (rank is null == energy is null)
         {
-            throw new InputException(rank is null ? "Neither option 'rank' nor option 'energy' is given: say how large the factors may be, or which share of the squared norm they must keep." : "Option 'rank' and option 'energy' are both given; take one of the two.");
+            throw new InputException(rank is null
+                ? "Neither option 'rank' nor option 'energy' is given: say how large the factors may be, or which "
+                    + "share of the squared norm they must keep."
+                    : "Option 'rank' and option 'energy' are both given; take one of the two.");
         }
         if (rank < 1)
         {
@@ -22,7 +27,8 @@ internal static class RankRules
         }
         if (energy is { } share && !(share > 0 && share <= 1))
         {
-            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'energy' is {share}; expected a share above 0, at most 1."));
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'energy' is {share}; "
+                + $"expected a share above 0, at most 1."));
         }
     }
 }

@@ -1,8 +1,9 @@
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// Cuts examples into batches, epoch by epoch. The order of an epoch is a function of the seed and the epoch's number alone, so training resumed in the
-/// middle sees the batches that it would have seen. Each example comes once an epoch; the last batch may be smaller.
+/// Cuts examples into batches, epoch by epoch. The order of an epoch is a function of the seed and
+/// the epoch's number alone, so training resumed in the middle sees the batches that it would have
+/// seen. Each example comes once an epoch; the last batch may be smaller.
 /// </summary>
 public sealed class BatchSampler
 {

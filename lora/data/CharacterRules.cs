@@ -13,15 +13,20 @@ internal enum CharacterKind
     Space = 2,
     /// <summary>Vanishes: control characters and accents.</summary>
     Dropped = 3,
-    /// <summary>Becomes several code points, or takes part in the ordering of combining marks: see <see cref="CharacterRules.Expand"/>.</summary>
+    /// <summary>
+    /// Becomes several code points, or takes part in the ordering of combining marks: see
+    /// <see cref="CharacterRules.Expand"/>.
+    /// </summary>
     Rare = 4,
 }
 
 /// <summary>
-/// The BERT normalizer and splitter for every code point, in one step: cleaning, spaces around ideographs, canonical decomposition, removal of
-/// accents, lower case, punctuation. The tables are those of the Unicode versions that Hugging Face's Rust tokenizer was built with (it mixes an old
-/// version for categories and a new one for decomposition), in the embedded file wordpiece-unicode.txt, which tests/text/oracle.mjs measured and
-/// wrote. The runtime's own Unicode data is never asked, so neither its version nor InvariantGlobalization changes an id.
+/// The BERT normalizer and splitter for every code point, in one step: cleaning, spaces around
+/// ideographs, canonical decomposition, removal of accents, lower case, punctuation. The tables are
+/// those of the Unicode versions that Hugging Face's Rust tokenizer was built with (it mixes an old
+/// version for categories and a new one for decomposition), in the embedded file
+/// wordpiece-unicode.txt, which tests/text/oracle.mjs measured and wrote. The runtime's own Unicode
+/// data is never asked, so neither its version nor InvariantGlobalization changes an id.
 /// </summary>
 internal sealed class CharacterRules
 {
@@ -36,10 +41,13 @@ internal sealed class CharacterRules
     private static readonly Lazy<CharacterRules> LazyUncased = new(() => new CharacterRules(uncased: true));
     private static readonly Lazy<CharacterRules> LazyCased = new(() => new CharacterRules(uncased: false));
 
-    private readonly int[]?[] pages = new int[PageCount][];             // kind << 21 | target; a null page keeps its code points as word characters
-    private readonly Dictionary<int, int[]> expansions = [];            // code point → what it becomes, when that is more than one
+    // kind << 21 | target; a null page keeps its code points as word characters
+    private readonly int[]?[] pages = new int[PageCount][];
+    // code point → what it becomes, when that is more than one
+    private readonly Dictionary<int, int[]> expansions = [];
     private readonly Dictionary<int, int> combiningClasses = [];        // of the marks that are kept
-    private readonly HashSet<int> strippedStarters = [];                // accents of class 0: they vanish, but marks do not move across them
+    // accents of class 0: they vanish, but marks do not move across them
+    private readonly HashSet<int> strippedStarters = [];
 
     private CharacterRules(bool uncased)
     {
@@ -50,7 +58,9 @@ internal sealed class CharacterRules
                 case "space": SetRange(entry, CharacterKind.Space); break;
                 case "ideograph" or "punctuation": SetRange(entry, CharacterKind.Isolated); break;
                 case "accent" when uncased: SetRange(entry, CharacterKind.Dropped); break;
-                case "accent-starter" when uncased: strippedStarters.UnionWith(SetRange(entry, CharacterKind.Rare)); break;
+                case "accent-starter" when uncased:
+                    strippedStarters.UnionWith(
+                    SetRange(entry, CharacterKind.Rare)); break;
                 case "map" when uncased: Map(entry); break;
                 case "expand" when uncased: AddExpansion(entry); break;
                 case var mark when uncased && mark.StartsWith("mark ", StringComparison.Ordinal):
@@ -62,16 +72,24 @@ internal sealed class CharacterRules
             Set(c, CharacterKind.Rare, c);
     }
 
-    /// <summary>The rules of the uncased models: accents are stripped and letters lowered.</summary>
+    /// <summary>
+    /// The rules of the uncased models: accents are stripped and letters lowered.
+    /// </summary>
     public static CharacterRules Uncased => LazyUncased.Value;
 
     /// <summary>The rules of the cased models: text is cleaned and split only.</summary>
     public static CharacterRules Cased => LazyCased.Value;
 
-    /// <summary>Whether some code point of the page is treated otherwise than as a word character that stays itself.</summary>
+    /// <summary>
+    /// Whether some code point of the page is treated otherwise than as a word character that stays
+    /// itself.
+    /// </summary>
     public bool HasRules(int page) => pages[page] is not null;
 
-    /// <summary>The kind of a code point of the text and, for words and isolated characters, the code point that it becomes.</summary>
+    /// <summary>
+    /// The kind of a code point of the text and, for words and isolated characters, the code point
+    /// that it becomes.
+    /// </summary>
     public (CharacterKind Kind, int Target) Of(int codePoint)
     {
         var page = pages[codePoint / PageSize];
@@ -81,7 +99,10 @@ internal sealed class CharacterRules
         return ((CharacterKind)(rule >> 21), rule & TargetMask);
     }
 
-    /// <summary>The code points that a <see cref="CharacterKind.Rare"/> one becomes (word characters all), at most four.</summary>
+    /// <summary>
+    /// The code points that a <see cref="CharacterKind.Rare"/> one becomes (word characters all),
+    /// at most four.
+    /// </summary>
     public ReadOnlySpan<int> Expand(int codePoint, Span<int> room)
     {
         if (codePoint is >= FirstSyllable and <= LastSyllable)
@@ -102,7 +123,9 @@ internal sealed class CharacterRules
     /// <summary>The canonical combining class of a kept mark, 0 for everything else.</summary>
     public int CombiningClass(int codePoint) => combiningClasses.GetValueOrDefault(codePoint);
 
-    /// <summary>Whether the code point vanishes but keeps the marks before it and after it apart.</summary>
+    /// <summary>
+    /// Whether the code point vanishes but keeps the marks before it and after it apart.
+    /// </summary>
     public bool IsStrippedStarter(int codePoint) => strippedStarters.Contains(codePoint);
 
     private void Set(int codePoint, CharacterKind kind, int target)
@@ -147,7 +170,8 @@ internal sealed class CharacterRules
             MapOne(c, c + distance);
     }
 
-    // What the result is decides whether it stands alone: U+037E becomes a semicolon. An ideograph stands alone whatever it becomes.
+    // What the result is decides whether it stands alone: U+037E becomes a semicolon. An ideograph stands alone
+    // whatever it becomes.
     private void MapOne(int codePoint, int target)
     {
         var isolated = Of(codePoint).Kind == CharacterKind.Isolated || Of(target).Kind == CharacterKind.Isolated;
@@ -162,7 +186,8 @@ internal sealed class CharacterRules
         expansions[c] = [.. entry[(equals + 1)..].Split('+').Select(Hex)];
     }
 
-    private static int Hex(string digits) => int.Parse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+    private static int Hex(string digits) =>
+        int.Parse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
     private static IEnumerable<(string Section, string Entry)> Entries()
     {

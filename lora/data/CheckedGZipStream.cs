@@ -3,8 +3,9 @@ using System.IO.Compression;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// Decompresses gzip data, of one member or several, and notices when its end is missing, which <see cref="GZipStream"/> takes for an ordinary end.
-/// A small member of our own is put behind the data: it comes out whole, as the last bytes, only if the decoder was then between two members.
+/// Decompresses gzip data, of one member or several, and notices when its end is missing, which
+/// <see cref="GZipStream"/> takes for an ordinary end. A small member of our own is put behind the
+/// data: it comes out whole, as the last bytes, only if the decoder was then between two members.
 /// </summary>
 internal sealed class CheckedGZipStream : Stream
 {
@@ -14,7 +15,8 @@ internal sealed class CheckedGZipStream : Stream
     private readonly Stream source;
     private readonly GZipStream decoder;
     private readonly byte[] buffer = new byte[1 << 16];
-    private int start, end;                             // buffer[start..end] is decoded; its last Seal.Length bytes are held back
+    // buffer[start..end] is decoded; its last Seal.Length bytes are held back
+    private int start, end;
     private bool atEnd;
 
     /// <param name="source">The compressed bytes; closed with this stream.</param>
@@ -28,7 +30,11 @@ internal sealed class CheckedGZipStream : Stream
     public override bool CanSeek => false;
     public override bool CanWrite => false;
     public override long Length => throw new NotSupportedException();
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
 
     public override int Read(byte[] bytes, int offset, int count) => Read(bytes.AsSpan(offset, count));
 
@@ -89,7 +95,11 @@ internal sealed class CheckedGZipStream : Stream
         public override bool CanSeek => false;
         public override bool CanWrite => false;
         public override long Length => throw new NotSupportedException();
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
 
         public override int Read(byte[] bytes, int offset, int count) => Read(bytes.AsSpan(offset, count));
 

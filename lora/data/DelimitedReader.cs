@@ -4,34 +4,41 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// Comma- or tab-separated values by RFC 4180: a header line; fields that begin with a quote end at the
-/// next single quote, hold separators and line feeds as they are, and "" for one quote; a quote inside a
-/// field that does not begin with one is a character like others. Lines end with LF or CR LF, blank
-/// lines are skipped, and a byte order mark is allowed.
+/// Comma- or tab-separated values by RFC 4180: a header line; fields that begin with a quote end at
+/// the next single quote, hold separators and line feeds as they are, and "" for one quote; a quote
+/// inside a field that does not begin with one is a character like others. Lines end with LF or CR
+/// LF, blank lines are skipped, and a byte order mark is allowed.
 /// <para>
-/// Many files know no quoting, and a quote is a character in them wherever it stands. Rows of these are
-/// never read as one in silence: a quoted field of a .tsv, where that is the custom, must end on its
-/// line, and for a .csv see <see cref="MergedRows"/>.
+/// Many files know no quoting, and a quote is a character in them wherever it stands. Rows of these
+/// are never read as one in silence: a quoted field of a .tsv, where that is the custom, must end
+/// on its line, and for a .csv see <see cref="MergedRows"/>.
 /// </para>
 /// </summary>
 internal static class DelimitedReader
 {
     /// <summary>Reads the rows one by one.</summary>
-    /// <exception cref="InputException">A column is missing, a row has another number of fields than the header, a quote is not closed, ….</exception>
-    public static IEnumerable<RawExample> Read(Stream stream, string name, byte separator, DatasetOptions options, bool labelRequired)
+    /// <exception cref="InputException">
+    /// A column is missing, a row has another number of fields than the header, a quote is not
+    /// closed, ….
+    /// </exception>
+    public static IEnumerable<RawExample> Read(Stream stream, string name, byte separator, DatasetOptions options,
+        bool labelRequired)
     {
         var records = new RecordReader(stream, name, separator, options.MaxLineBytes);
         if (!records.TryRead(out var header))
-            throw new InputException($"{name}: the file is empty. A header line with the columns '{options.TextColumn}' and '{options.LabelColumn}' is expected.");
+            throw new InputException($"{name}: the file is empty. A header line with the columns "
+                + $"'{options.TextColumn}' and '{options.LabelColumn}' is expected.");
         var text = Column(name, header, options.TextColumn, nameof(options.TextColumn));
-        var label = labelRequired || header.Contains(options.LabelColumn) ? Column(name, header, options.LabelColumn, nameof(options.LabelColumn)) : -1;
+        var label = labelRequired || header.Contains(options.LabelColumn)
+            ? Column(name, header, options.LabelColumn, nameof(options.LabelColumn)) : -1;
         var merged = records.Merged = new MergedRows(name, separator, header.Count, label, options.Labels);
 
         while (records.TryRead(out var fields))
         {
             var origin = $"line {records.FirstLine}";
             if (fields.Count != header.Count)
-                throw new InputException($"{name}, {origin}: {Fields(fields.Count)}, but the header has {header.Count}: {string.Join(", ", header)}. "
+                throw new InputException($"{name}, {origin}: {Fields(fields.Count)}, but the header has "
+                    + $"{header.Count}: {string.Join(", ", header)}. "
                     + "Put a field that holds a separator or a quote between double quotes.");
             if (records.IsQuoted)
             {
@@ -41,7 +48,8 @@ internal static class DelimitedReader
             {
                 merged.AddLabel(fields[label]);
             }
-            yield return new RawExample(fields[text], label < 0 || fields[label].Length == 0 ? null : fields[label], origin).Checked(name);
+            yield return new RawExample(fields[text], label < 0 || fields[label].Length == 0 ? null : fields[label],
+                origin).Checked(name);
         }
         merged.EndFile();
     }
@@ -52,8 +60,10 @@ internal static class DelimitedReader
     {
         var index = header.IndexOf(column);
         if (index < 0)
-            throw new InputException($"{name}: there is no column '{column}'; the header line has: {string.Join(", ", header)}. "
-                + $"Rename the column, or say which one it is ({(option == nameof(DatasetOptions.TextColumn) ? "text" : "label")} column).");
+            throw new InputException(
+                $"{name}: there is no column '{column}'; the header line has: {string.Join(", ", header)}. "
+                + "Rename the column, or say which one it is "
+                + $"({(option == nameof(DatasetOptions.TextColumn) ? "text" : "label")} column).");
         if (header.LastIndexOf(column) != index)
             throw new InputException($"{name}: the header line has the column '{column}' twice. Rename one of them.");
         return index;
@@ -77,7 +87,9 @@ internal static class DelimitedReader
         /// <summary>Whether the record has a quoted field.</summary>
         public bool IsQuoted { get; private set; }
 
-        /// <summary>Is told the lines of the records with quoted fields; null for the header.</summary>
+        /// <summary>
+        /// Is told the lines of the records with quoted fields; null for the header.
+        /// </summary>
         public MergedRows? Merged { get; set; }
 
         public bool TryRead(out List<string> fields)
@@ -116,8 +128,8 @@ internal static class DelimitedReader
             }
         }
 
-        // Reads from behind the opening quote; returns what follows the closing one: a separator and the rest of the line, or nothing.
-        // The whole line goes on to the one that it ends in.
+        // Reads from behind the opening quote; returns what follows the closing one: a separator and the rest of the
+        // line, or nothing. The whole line goes on to the one that it ends in.
         private ReadOnlySpan<byte> ReadQuoted(
             ReadOnlySpan<byte> line, List<string> fields, scoped ref ReadOnlySpan<byte> whole)
         {
@@ -127,7 +139,8 @@ internal static class DelimitedReader
             {
                 var quote = line.IndexOf((byte)'"');
                 if (quoted.WrittenCount + line.Length > maxBytes)
-                    throw new InputException($"{name}, line {opened}: a quoted field is longer than {maxBytes:N0} bytes, the most that is read. Is its closing quote missing?");
+                    throw new InputException($"{name}, line {opened}: a quoted field is longer than {maxBytes:N0} "
+                        + "bytes, the most that is read. Is its closing quote missing?");
                 quoted.Write(quote < 0 ? line : line[..quote]);
                 if (quote < 0)
                 {
@@ -138,7 +151,8 @@ internal static class DelimitedReader
                     }
                     Merged?.AddLine(whole);
                     if (!lines.TryRead(out line))
-                        throw new InputException($"{name}, line {opened}: the field that begins with a quote here is not closed before the end of the file. "
+                        throw new InputException($"{name}, line {opened}: the field that begins with a quote here is "
+                            + "not closed before the end of the file. "
                             + "Close it, or write a quote inside a quoted field twice.");
                     whole = line;
                     quoted.Write("\n"u8);
@@ -153,7 +167,8 @@ internal static class DelimitedReader
                 }
                 line = WithoutReturn(line);
                 if (!line.IsEmpty && line[0] != separator)
-                    throw new InputException($"{name}, line {lines.Line}: '{(char)line[0]}' follows the closing quote of field {fields.Count + 1}, where a separator "
+                    throw new InputException($"{name}, line {lines.Line}: '{(char)line[0]}' follows the closing "
+                        + $"quote of field {fields.Count + 1}, where a separator "
                         + "or the end of the line is expected. "
                         + (separator == '\t' ? Unquoted : "Write a quote inside a quoted field twice."));
                 fields.Add(Decode(quoted.WrittenSpan));
@@ -161,7 +176,8 @@ internal static class DelimitedReader
             }
         }
 
-        private static ReadOnlySpan<byte> WithoutReturn(ReadOnlySpan<byte> line) => line.EndsWith("\r"u8) ? line[..^1] : line;
+        private static ReadOnlySpan<byte> WithoutReturn(ReadOnlySpan<byte> line) =>
+            line.EndsWith("\r"u8) ? line[..^1] : line;
 
         private string Decode(ReadOnlySpan<byte> bytes) => RawExample.Decode(bytes, name, $"line {lines.Line}");
     }

@@ -3,26 +3,38 @@ namespace LoraScratch.Lora.Data;
 /// <summary>An example as the model reads it.</summary>
 /// <param name="TokenIds">[CLS] … [SEP].</param>
 /// <param name="Label">The index of its class, or <see cref="TextExample.NoLabel"/>.</param>
-/// <param name="Place">Of a piece of a longer text: how many of the text's tokens come before it. [CLS] keeps position 0, the others have the positions of their places in the text.</param>
+/// <param name="Place">
+/// Of a piece of a longer text: how many of the text's tokens come before it. [CLS] keeps position
+/// 0, the others have the positions of their places in the text.
+/// </param>
 public readonly record struct EncodedExample(int[] TokenIds, int Label, int Place = 0);
 
 /// <summary>A data set after the tokenizer.</summary>
 /// <param name="Examples">In the order of the texts.</param>
 /// <param name="Labels">The classes.</param>
-/// <param name="Truncated">How many texts were longer than the maximum length, so that their ends are missing.</param>
+/// <param name="Truncated">
+/// How many texts were longer than the maximum length, so that their ends are missing.
+/// </param>
 /// <param name="Tokens">The sum of the lengths.</param>
-public sealed record EncodedDataset(IReadOnlyList<EncodedExample> Examples, LabelSet Labels, int Truncated, long Tokens);
+public sealed record EncodedDataset(IReadOnlyList<EncodedExample> Examples, LabelSet Labels, int Truncated,
+    long Tokens);
 
 public sealed partial class TextDataset
 {
     private const int ChunkSize = 256;
 
-    /// <summary>Encodes every text once, on all cores; the result does not depend on their number.</summary>
+    /// <summary>
+    /// Encodes every text once, on all cores; the result does not depend on their number.
+    /// </summary>
     /// <param name="tokenizer">The tokenizer of the model.</param>
     /// <param name="maxLength">At most so many tokens of a text, [CLS] and [SEP] included.</param>
-    /// <param name="progress">Called now and then with the number of texts done, from one thread at a time, with rising numbers; may be null.</param>
+    /// <param name="progress">
+    /// Called now and then with the number of texts done, from one thread at a time, with rising
+    /// numbers; may be null.
+    /// </param>
     /// <param name="threads">At most so many threads; 0 for one per core.</param>
-    public EncodedDataset Encode(WordPieceTokenizer tokenizer, int maxLength = 512, Action<int>? progress = null, int threads = 0)
+    public EncodedDataset Encode(WordPieceTokenizer tokenizer, int maxLength = 512, Action<int>? progress = null,
+        int threads = 0)
     {
         var encoded = new EncodedExample[examples.Length];
         var gate = new Lock();

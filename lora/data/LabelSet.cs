@@ -3,7 +3,9 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Lora.Data;
 
-/// <summary>The classes of a task: index ↔ name. The indices are those of the classifier's outputs.</summary>
+/// <summary>
+/// The classes of a task: index ↔ name. The indices are those of the classifier's outputs.
+/// </summary>
 public sealed class LabelSet
 {
     private readonly string[] names;
@@ -18,7 +20,8 @@ public sealed class LabelSet
             throw new InputException("A label set needs at least one class, and has none.");
         for (var i = 0; i < this.names.Length; i++)
             if (!indexOf.TryAdd(this.names[i], i))
-                throw new InputException($"Classes {indexOf[this.names[i]]} and {i} have the same name '{this.names[i]}'. Give every class its own name.");
+                throw new InputException($"Classes {indexOf[this.names[i]]} and {i} have the same name "
+                    + $"'{this.names[i]}'. Give every class its own name.");
     }
 
     /// <summary>The classes of the movie reviews: neg is 0, pos is 1.</summary>
@@ -34,16 +37,21 @@ public sealed class LabelSet
     public string this[int label] => names[label];
 
     /// <summary>Classes without names of their own: "0", "1", ….</summary>
-    public static LabelSet Numbered(int count) => new(Enumerable.Range(0, count).Select(i => i.ToString(CultureInfo.InvariantCulture)));
+    public static LabelSet Numbered(int count) =>
+        new(Enumerable.Range(0, count).Select(i => i.ToString(CultureInfo.InvariantCulture)));
 
-    /// <summary>The class that a label in a file means: a name, or else an index in decimal digits.</summary>
+    /// <summary>
+    /// The class that a label in a file means: a name, or else an index in decimal digits.
+    /// </summary>
     /// <returns>Whether there is such a class.</returns>
     public bool TryResolve(string label, out int index) =>
         indexOf.TryGetValue(label, out index) || (IsIndex(label, out index) && index < Count);
 
     /// <summary>"0 = neg, 1 = pos", at most the first twenty classes.</summary>
     public override string ToString() =>
-        string.Join(", ", names.Take(20).Select((name, i) => $"{i} = {name}")) + (Count > 20 ? $", … ({Count} classes)" : "");
+        string.Join(", ", names.Take(20).Select((name, i) => $"{i} = {name}"))
+        + (Count > 20 ? $", … ({Count} classes)" : "");
 
-    internal static bool IsIndex(string label, out int index) => int.TryParse(label, NumberStyles.None, CultureInfo.InvariantCulture, out index);
+    internal static bool IsIndex(string label, out int index) =>
+        int.TryParse(label, NumberStyles.None, CultureInfo.InvariantCulture, out index);
 }

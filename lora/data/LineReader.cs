@@ -2,7 +2,10 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Lora.Data;
 
-/// <summary>Reads lines of bytes from a stream; never holds more than the longest line allowed and one block.</summary>
+/// <summary>
+/// Reads lines of bytes from a stream; never holds more than the longest line allowed and one
+/// block.
+/// </summary>
 /// <param name="stream">The bytes; not closed.</param>
 /// <param name="name">The name of the source, for messages.</param>
 /// <param name="maxLineBytes">The longest line allowed.</param>
@@ -17,9 +20,14 @@ internal sealed class LineReader(Stream stream, string name, int maxLineBytes)
     /// <summary>The number of the line last read, from 1.</summary>
     public int Line { get; private set; }
 
-    /// <summary>Reads the next line without its line feed; a carriage return before it stays. A byte order mark at the very start is skipped.</summary>
+    /// <summary>
+    /// Reads the next line without its line feed; a carriage return before it stays. A byte order
+    /// mark at the very start is skipped.
+    /// </summary>
     /// <param name="line">Valid until the next call.</param>
-    /// <exception cref="InputException">The line is longer than allowed, or the compressed data is damaged.</exception>
+    /// <exception cref="InputException">
+    /// The line is longer than allowed, or the compressed data is damaged.
+    /// </exception>
     public bool TryRead(out ReadOnlySpan<byte> line)
     {
         var searched = 0;
@@ -28,7 +36,8 @@ internal sealed class LineReader(Stream stream, string name, int maxLineBytes)
             var feed = buffer.AsSpan(start + searched, end - start - searched).IndexOf((byte)'\n');
             searched = feed < 0 ? end - start : searched + feed;
             if (searched > maxLineBytes)
-                throw new InputException($"{name}, line {Line + 1}: the line is longer than {maxLineBytes:N0} bytes, the most that is read. "
+                throw new InputException(
+                    $"{name}, line {Line + 1}: the line is longer than {maxLineBytes:N0} bytes, the most that is read. "
                     + "Is this a text file with one example per line?");
             if (feed >= 0)
             {
@@ -70,7 +79,8 @@ internal sealed class LineReader(Stream stream, string name, int maxLineBytes)
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException)
         {
-            throw new InputException($"{name}, after line {Line}: the compressed data is damaged or cut off. Copy or download the file again.");
+            throw new InputException($"{name}, after line {Line}: the compressed data is damaged or cut off. Copy or "
+                + "download the file again.");
         }
     }
 }

@@ -4,10 +4,11 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// Tells a text with line breaks, which a .csv may hold between quotes, from several rows that a stray
-/// quote at the start of one field and at the end of another would make one. Between two such quotes
-/// stands no other, or reading ends there, so that each line by itself has the fields of a row. A text
-/// may have lines with as many separators by chance, but hardly with a label of the data in its place.
+/// Tells a text with line breaks, which a .csv may hold between quotes, from several rows that a
+/// stray quote at the start of one field and at the end of another would make one. Between two such
+/// quotes stands no other, or reading ends there, so that each line by itself has the fields of a
+/// row. A text may have lines with as many separators by chance, but hardly with a label of the
+/// data in its place.
 /// </summary>
 /// <param name="name">The file, for messages.</param>
 /// <param name="separator">Between fields.</param>
@@ -82,7 +83,9 @@ internal sealed class MergedRows(string name, byte separator, int columns, int l
         }
     }
 
-    /// <summary>A class by its number, which need not stand in another row; not the 000 of 1,000.</summary>
+    /// <summary>
+    /// A class by its number, which need not stand in another row; not the 000 of 1,000.
+    /// </summary>
     private static bool IsNumber(string label) => LabelSet.IsIndex(label, out _) && (label == "0" || label[0] != '0');
 
     private static IEnumerable<string> Labels(LabelSet classes) =>

@@ -1,15 +1,21 @@
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// Examples side by side without padding: the tokens of all rows are one sequence, and attention stays within the bounds of each row.
+/// Examples side by side without padding: the tokens of all rows are one sequence, and attention
+/// stays within the bounds of each row.
 /// </summary>
 /// <param name="TokenIds">[tokens] The rows, concatenated.</param>
 /// <param name="Positions">[tokens] The position of each token in its text, from 0.</param>
 /// <param name="Offsets">[rows + 1] Row r is tokens Offsets[r] to Offsets[r + 1] − 1.</param>
-/// <param name="Labels">[rows] The index of the class of each row, or <see cref="TextExample.NoLabel"/>.</param>
+/// <param name="Labels">
+/// [rows] The index of the class of each row, or <see cref="TextExample.NoLabel"/>.
+/// </param>
 public sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets, int[] Labels)
 {
-    /// <summary>[rows] The number of each row's example in the data, from which random choices about it are drawn; empty where nobody asked.</summary>
+    /// <summary>
+    /// [rows] The number of each row's example in the data, from which random choices about it are
+    /// drawn; empty where nobody asked.
+    /// </summary>
     public int[] Numbers { get; init; } = [];
 
     /// <summary>Number of examples.</summary>

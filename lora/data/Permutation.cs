@@ -6,7 +6,8 @@ namespace LoraScratch.Lora.Data;
 internal static class Permutation
 {
     // Each use draws from its own stream of the seed; epoch e of training has stream e.
-    public const uint ShuffleStream = 0xFFFF_FFFF, SplitStream = 0xFFFF_FFFE, LimitStream = 0xFFFF_FFFD, SweepStream = 0xFFFF_FFFC;
+    public const uint ShuffleStream = 0xFFFF_FFFF, SplitStream = 0xFFFF_FFFE, LimitStream = 0xFFFF_FFFD,
+        SweepStream = 0xFFFF_FFFC;
 
     /// <summary>A random order of 0…count−1 (Fisher–Yates).</summary>
     /// <param name="count">How many.</param>
@@ -20,7 +21,8 @@ internal static class Permutation
         for (var i = count - 1; i > 0; i--)
         {
             var (x, y, _, _) = Philox.Block(seed, (ulong)stream << 32 | (uint)i);
-            var j = (int)Math.BigMul((ulong)x << 32 | y, (ulong)i + 1, out _);      // 64 random bits scaled to 0…i: the bias is below 2⁻³²
+            // 64 random bits scaled to 0…i: the bias is below 2⁻³²
+            var j = (int)Math.BigMul((ulong)x << 32 | y, (ulong)i + 1, out _);
             (order[i], order[j]) = (order[j], order[i]);
         }
         return order;

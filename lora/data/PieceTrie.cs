@@ -4,9 +4,11 @@ using System.Runtime.InteropServices;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// The vocabulary as two prefix trees in one double array (Aoe, "An efficient digital search algorithm by using a double-array structure", 1989):
-/// one tree of the pieces that begin a word, one of the pieces that continue it. The child of node n by symbol s is slot Base[n] + s if that slot's
-/// Parent is n, so a step costs one load and no hashing. Symbols number the code points that occur in the vocabulary, from 1; 0 is every other one.
+/// The vocabulary as two prefix trees in one double array (Aoe, "An efficient digital search
+/// algorithm by using a double-array structure", 1989): one tree of the pieces that begin a word,
+/// one of the pieces that continue it. The child of node n by symbol s is slot Base[n] + s if that
+/// slot's Parent is n, so a step costs one load and no hashing. Symbols number the code points that
+/// occur in the vocabulary, from 1; 0 is every other one.
 /// </summary>
 internal sealed class PieceTrie
 {
@@ -22,7 +24,8 @@ internal sealed class PieceTrie
         var keys = new List<(int[] Symbols, int Id)>(pieces.Count);     // the root is the first symbol of a key
         for (var id = 0; id < pieces.Count; id++)
         {
-            var continues = pieces[id].Length > continuationPrefix.Length && pieces[id].StartsWith(continuationPrefix, StringComparison.Ordinal);
+            var continues = pieces[id].Length > continuationPrefix.Length
+                && pieces[id].StartsWith(continuationPrefix, StringComparison.Ordinal);
             var key = new List<int> { continues ? ContinueRoot : BeginRoot };
             foreach (var rune in pieces[id][(continues ? continuationPrefix.Length : 0)..].EnumerateRunes())
             {
@@ -44,11 +47,15 @@ internal sealed class PieceTrie
     public IEnumerable<int> CodePoints => symbols.Keys;
 
     /// <summary>
-    /// Cuts a word greedily: the longest piece that begins it, then again and again the longest piece that continues it.
+    /// Cuts a word greedily: the longest piece that begins it, then again and again the longest
+    /// piece that continues it.
     /// </summary>
     /// <param name="word">The symbols of the word, at least one.</param>
     /// <param name="ids">Receives the ids; as long as the word suffices.</param>
-    /// <returns>The number of pieces, or 0 if some part of the word matches no piece: then the whole word is unknown.</returns>
+    /// <returns>
+    /// The number of pieces, or 0 if some part of the word matches no piece: then the whole word is
+    /// unknown.
+    /// </returns>
     public int Cut(ReadOnlySpan<int> word, Span<int> ids)
     {
         var nodes = this.nodes;
@@ -131,13 +138,15 @@ internal sealed class PieceTrie
                 Place(offset + symbol, begin, end, depth + 1);
         }
 
-        // A base at which every child finds a free slot. Only bases whose first child lands on a free slot are tried, and few of those: single
+        // A base at which every child finds a free slot. Only bases whose first child lands on a free slot are tried,
+        // and few of those: single
         // children fill the holes that remain.
         private int FindRoom(List<(int Symbol, int First, int Last)> groups)
         {
             var smallest = groups[0].Symbol;
             var tries = 0;
-            for (var slot = NextFree(2 + smallest); ; slot = NextFree(++tries == 32 ? Math.Max(slot, end + smallest) : slot + 1))
+            for (var slot = NextFree(2 + smallest); ;
+                slot = NextFree(++tries == 32 ? Math.Max(slot, end + smallest) : slot + 1))
             {
                 var offset = slot - smallest;
                 Grow(offset + symbolCount + 1);

@@ -18,7 +18,8 @@ internal readonly record struct RawExample(string Text, string? Label, string Or
         }
         catch (DecoderFallbackException e)
         {
-            throw new InputException($"{name}, {origin}: not valid UTF-8 (byte 0x{e.BytesUnknown?.FirstOrDefault():X2} at position {e.Index}). "
+            throw new InputException($"{name}, {origin}: not valid UTF-8 (byte "
+                + $"0x{e.BytesUnknown?.FirstOrDefault():X2} at position {e.Index}). "
                 + "Save the file as UTF-8.");
         }
     }

@@ -4,7 +4,10 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Data;
 
-/// <summary>The files that a training run leaves beside the weights: who wrote a folder, and for which classes.</summary>
+/// <summary>
+/// The files that a training run leaves beside the weights: who wrote a folder, and for which
+/// classes.
+/// </summary>
 public static class RunFiles
 {
     /// <summary>Name of the file with options, classes and outcome.</summary>
@@ -28,7 +31,10 @@ public static class RunFiles
     /// </summary>
     public static bool IsOfResult(string name) => OfResult.Contains(name);
 
-    /// <summary>The names of the classes that an adapter was trained for, which PEFT's format has no place for.</summary>
+    /// <summary>
+    /// The names of the classes that an adapter was trained for, which PEFT's format has no place
+    /// for.
+    /// </summary>
     /// <param name="folder">An adapter folder.</param>
     /// <returns>The names, or null where no training.json says them.</returns>
     /// <exception cref="InputException">training.json is no such file.</exception>
@@ -44,7 +50,8 @@ public static class RunFiles
         }
         catch (Exception trouble) when (trouble is JsonException or InvalidOperationException or KeyNotFoundException)
         {
-            throw new InputException($"{path}: a list of names under \"labels\" is expected: {trouble.Message} Delete the file if another program wrote it.");
+            throw new InputException($"{path}: a list of names under \"labels\" is expected: {trouble.Message} "
+                + "Delete the file if another program wrote it.");
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
         {

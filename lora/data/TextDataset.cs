@@ -2,12 +2,17 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Lora.Data;
 
-/// <summary>Labelled texts in a fixed order. Instances do not change: every operation gives a new data set.</summary>
+/// <summary>
+/// Labelled texts in a fixed order. Instances do not change: every operation gives a new data set.
+/// </summary>
 public sealed partial class TextDataset
 {
     private readonly TextExample[] examples;
 
-    /// <param name="examples">The rows; each label is a class of <paramref name="labels"/>, or <see cref="TextExample.NoLabel"/>.</param>
+    /// <param name="examples">
+    /// The rows; each label is a class of <paramref name="labels"/>, or
+    /// <see cref="TextExample.NoLabel"/>.
+    /// </param>
     /// <param name="labels">The classes.</param>
     /// <param name="source">What to call the data in messages.</param>
     /// <exception cref="ArgumentException">A label is out of range.</exception>
@@ -16,7 +21,8 @@ public sealed partial class TextDataset
         (this.examples, Labels, Source) = ([.. examples], labels, source);
         foreach (var example in this.examples)
             if (example.Label < TextExample.NoLabel || example.Label >= labels.Count)
-                throw new ArgumentException($"{source}, {example.Origin}: label {example.Label} is out of range; the classes are: {labels}.", nameof(examples));
+                throw new ArgumentException($"{source}, {example.Origin}: label {example.Label} is out of range; the "
+                    + $"classes are: {labels}.", nameof(examples));
     }
 
     /// <summary>The rows.</summary>
@@ -39,7 +45,9 @@ public sealed partial class TextDataset
         return counts;
     }
 
-    /// <summary>"25,000 examples (neg 12,500, pos 12,500)"; classes without any example are named.</summary>
+    /// <summary>
+    /// "25,000 examples (neg 12,500, pos 12,500)"; classes without any example are named.
+    /// </summary>
     public string Describe()
     {
         var counts = CountPerLabel();
@@ -49,12 +57,16 @@ public sealed partial class TextDataset
             + (empty.Length > 0 ? $"; no example of: {string.Join(", ", empty.Take(20))}" : "");
     }
 
-    /// <summary>The same rows in an order that depends on the seed and the number of rows alone.</summary>
-    public TextDataset Shuffle(ulong seed) => Select(Permutation.Random(examples.Length, seed, Permutation.ShuffleStream));
+    /// <summary>
+    /// The same rows in an order that depends on the seed and the number of rows alone.
+    /// </summary>
+    public TextDataset Shuffle(ulong seed) =>
+        Select(Permutation.Random(examples.Length, seed, Permutation.ShuffleStream));
 
     /// <summary>
-    /// Sets a part of the rows aside, for validation. It is stratified: each class gives the same share, to within one row (rows without a label count
-    /// as one more class). Which rows of a class is drawn by seed; both parts keep the order of this data set.
+    /// Sets a part of the rows aside, for validation. It is stratified: each class gives the same
+    /// share, to within one row (rows without a label count as one more class). Which rows of a
+    /// class is drawn by seed; both parts keep the order of this data set.
     /// </summary>
     /// <param name="fraction">The share that is set aside, between 0 and 1.</param>
     /// <param name="seed">Another seed sets other rows aside.</param>
@@ -62,15 +74,18 @@ public sealed partial class TextDataset
     /// <exception cref="InputException">One of the two parts would be empty.</exception>
     public (TextDataset Train, TextDataset Validation) Split(double fraction, ulong seed)
     {
-        var wanted = fraction is > 0 and < 1 ? (int)Math.Round(fraction * examples.Length, MidpointRounding.AwayFromZero) : 0;
+        var wanted = fraction is > 0 and < 1
+            ? (int)Math.Round(fraction * examples.Length, MidpointRounding.AwayFromZero) : 0;
         if (wanted == 0 || wanted == examples.Length)
-            throw new InputException($"{Source}: a share of {fraction} of {examples.Length:N0} examples leaves one of the two parts empty. "
+            throw new InputException(
+                $"{Source}: a share of {fraction} of {examples.Length:N0} examples leaves one of the two parts empty. "
                 + "Give a fraction between 0 and 1 that takes at least one example and leaves at least one.");
 
         // Largest remainders: every class gives the whole part of its share, and those with the largest rests one more.
         var classes = RandomClasses(seed, Permutation.SplitStream);
         var quota = classes.Select(rows => (int)(fraction * rows.Count)).ToArray();
-        var byRemainder = Enumerable.Range(0, classes.Count).OrderByDescending(c => fraction * classes[c].Count - quota[c]).ThenBy(c => c).ToArray();
+        var byRemainder = Enumerable.Range(0, classes.Count)
+            .OrderByDescending(c => fraction * classes[c].Count - quota[c]).ThenBy(c => c).ToArray();
         for (int missing = wanted - quota.Sum(), i = 0; missing > 0; missing--, i++)
             quota[byRemainder[i]]++;
         var aside = classes.SelectMany((rows, c) => rows.Take(quota[c])).ToHashSet();
@@ -79,8 +94,10 @@ public sealed partial class TextDataset
     }
 
     /// <summary>
-    /// At most <paramref name="count"/> rows, balanced: the classes, each in an order drawn by seed, give one row each in turn, so that all have equally
-    /// many as far as they reach. The rows keep the order of this data set. With the same seed a smaller limit takes a part of what a larger one takes.
+    /// At most <paramref name="count"/> rows, balanced: the classes, each in an order drawn by
+    /// seed, give one row each in turn, so that all have equally many as far as they reach. The
+    /// rows keep the order of this data set. With the same seed a smaller limit takes a part of
+    /// what a larger one takes.
     /// </summary>
     /// <exception cref="InputException">The count is not positive.</exception>
     public TextDataset Limit(int count, ulong seed)
@@ -92,7 +109,8 @@ public sealed partial class TextDataset
         var classes = RandomClasses(seed, Permutation.LimitStream);
         var taken = new List<int>(count);
         for (var round = 0; taken.Count < count; round++)
-            taken.AddRange(classes.Where(rows => round < rows.Count).Select(rows => rows[round]).Take(count - taken.Count));
+            taken.AddRange(classes.Where(rows => round < rows.Count).Select(rows => rows[round])
+                .Take(count - taken.Count));
         taken.Sort();
         return Select([.. taken]);
     }
@@ -103,7 +121,8 @@ public sealed partial class TextDataset
     /// <summary>Some rows, by their numbers, in that order.</summary>
     internal TextDataset Select(int[] rows) => new(rows.Select(i => examples[i]), Labels, Source);
 
-    // The row numbers of every class that has any, each in random order; rows without a label come last, as a class of their own.
+    // The row numbers of every class that has any, each in random order; rows without a label come last, as a class of
+    // their own.
     private List<List<int>> RandomClasses(ulong seed, uint stream)
     {
         var classes = Enumerable.Range(0, Labels.Count + 1).Select(_ => new List<int>()).ToList();

@@ -3,13 +3,17 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>A batch with tokens to guess.</summary>
-/// <param name="Batch">With some tokens replaced.</param> <param name="Places">[masked] Where, counted through the batch.</param> <param name="Labels">[masked] The tokens that stood there.</param>
+/// <param name="Batch">With some tokens replaced.</param>
+/// <param name="Places">[masked] Where, counted through the batch.</param>
+/// <param name="Labels">[masked] The tokens that stood there.</param>
 public sealed record MaskedBatch(PackedBatch Batch, int[] Places, int[] Labels);
 
 /// <summary>
-/// Chooses the tokens that a model must guess (Devlin et al. 2019, section 3.1): 15 % of the tokens of every row, at least one; of these 80 % become [MASK], 10 % a random token, 10 % stay.
-/// Whole words: the pieces of a word are chosen together. What is chosen in a row is a function of the seed, the epoch and the row's number in the data, so that every epoch has other masks
-/// (Liu et al. 2019, arXiv 1907.11692) and a run that goes on has those that it would have had.
+/// Chooses the tokens that a model must guess (Devlin et al. 2019, section 3.1): 15 % of the tokens
+/// of every row, at least one; of these 80 % become [MASK], 10 % a random token, 10 % stay. Whole
+/// words: the pieces of a word are chosen together. What is chosen in a row is a function of the
+/// seed, the epoch and the row's number in the data, so that every epoch has other masks (Liu et
+/// al. 2019, arXiv 1907.11692) and a run that goes on has those that it would have had.
 /// </summary>
 public sealed class TokenMasking
 {
@@ -18,21 +22,26 @@ public sealed class TokenMasking
 
     private const float AsMask = 0.8f, AsRandomToken = 0.1f;
 
-    // Each row has its own part of the random stream: 2¹⁶ words, more than the tokens of any row need; the numbers of rows stay below 2²⁸.
+    // Each row has its own part of the random stream: 2¹⁶ words, more than the tokens of any row need; the numbers of
+    // rows stay below 2²⁸.
     private const int WordsOfRow = 16, WordsOfEpoch = 44;
 
     private readonly WordPieceTokenizer tokenizer;
     private readonly int maskId;
     private readonly int[] ordinary;                    // ids of all but the special tokens
 
-    /// <param name="tokenizer">Its vocabulary must have [MASK].</param> <param name="wholeWords">Whether the pieces of a word are masked together.</param>
-    /// <exception cref="InputException">The vocabulary lacks [MASK], or has nothing but special tokens.</exception>
+    /// <param name="tokenizer">Its vocabulary must have [MASK].</param>
+    /// <param name="wholeWords">Whether the pieces of a word are masked together.</param>
+    /// <exception cref="InputException">
+    /// The vocabulary lacks [MASK], or has nothing but special tokens.
+    /// </exception>
     public TokenMasking(WordPieceTokenizer tokenizer, bool wholeWords = false)
     {
         (this.tokenizer, WholeWords, maskId) = (tokenizer, wholeWords, tokenizer.IdOf("[MASK]"));
         ordinary = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id))];
         if (maskId < 0)
-            throw new InputException("The vocabulary has no [MASK], which stands for the tokens to guess. Take one that 'lora vocabulary' or BERT made.");
+            throw new InputException("The vocabulary has no [MASK], which stands for the tokens to guess. Take one "
+                + "that 'lora vocabulary' or BERT made.");
         if (ordinary.Length == 0)
             throw new InputException("The vocabulary has special tokens only; there would be nothing to guess.");
     }
@@ -40,7 +49,9 @@ public sealed class TokenMasking
     /// <summary>Whether the pieces of a word are masked together.</summary>
     public bool WholeWords { get; }
 
-    /// <summary>Whether a row has a token to guess; one of [CLS], [SEP] and [UNK] alone has none.</summary>
+    /// <summary>
+    /// Whether a row has a token to guess; one of [CLS], [SEP] and [UNK] alone has none.
+    /// </summary>
     /// <param name="ids">The row.</param>
     public bool CanMask(ReadOnlySpan<int> ids)
     {
@@ -51,16 +62,20 @@ public sealed class TokenMasking
     }
 
     /// <summary>Masks a batch.</summary>
-    /// <param name="batch">With the numbers of its rows; it is left as it is.</param> <param name="seed">Names the random numbers.</param> <param name="epoch">Each has masks of its own.</param>
+    /// <param name="batch">With the numbers of its rows; it is left as it is.</param>
+    /// <param name="seed">Names the random numbers.</param>
+    /// <param name="epoch">Each has masks of its own.</param>
     public MaskedBatch Mask(PackedBatch batch, ulong seed, int epoch)
     {
         if (batch.Numbers.Length != batch.Rows)
-            throw new ArgumentException($"Mask: the batch has {batch.Rows} rows and {batch.Numbers.Length} numbers of rows; one each is needed.", nameof(batch));
+            throw new ArgumentException($"Mask: the batch has {batch.Rows} rows and {batch.Numbers.Length} numbers "
+                + "of rows; one each is needed.", nameof(batch));
         var ids = (int[])batch.TokenIds.Clone();
         var (places, labels) = (new List<int>(), new List<int>());
         for (var row = 0; row < batch.Rows; row++)
         {
-            var random = new RandomStream(seed, ((ulong)epoch << WordsOfEpoch) + ((ulong)batch.Numbers[row] << WordsOfRow));
+            var random = new RandomStream(seed,
+                ((ulong)epoch << WordsOfEpoch) + ((ulong)batch.Numbers[row] << WordsOfRow));
             foreach (var place in Choose(batch.TokenIds.AsSpan(batch.Offsets[row]..batch.Offsets[row + 1]), random))
             {
                 var at = batch.Offsets[row] + place;
@@ -94,7 +109,8 @@ public sealed class TokenMasking
         }
         var wanted = Math.Max(1, (int)Math.Round(Share * tokens, MidpointRounding.AwayFromZero));
         var chosen = new List<int>();
-        // The beginning of a Fisher–Yates shuffle, until there are enough; a word that would be too many is passed over, unless it would be the first.
+        // The beginning of a Fisher–Yates shuffle, until there are enough; a word that would be too many is passed
+        // over, unless it would be the first.
         for (var i = 0; i < units.Count && chosen.Count < wanted; i++)
         {
             var j = i + random.NextBelow(units.Count - i);

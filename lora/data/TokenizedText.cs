@@ -2,6 +2,10 @@ namespace LoraScratch.Lora.Data;
 
 /// <summary>A text as the model reads it.</summary>
 /// <param name="Ids">The token ids: [CLS], the pieces of the text, [SEP].</param>
-/// <param name="Pieces">The vocabulary's spelling of every id; "##" marks a piece that continues a word.</param>
-/// <param name="Truncated">Whether the text was longer than the room for it, so that its end is missing.</param>
+/// <param name="Pieces">
+/// The vocabulary's spelling of every id; "##" marks a piece that continues a word.
+/// </param>
+/// <param name="Truncated">
+/// Whether the text was longer than the room for it, so that its end is missing.
+/// </param>
 public sealed record TokenizedText(int[] Ids, string[] Pieces, bool Truncated);

@@ -4,8 +4,13 @@ namespace LoraScratch.Lora.Data;
 
 /// <summary>What a learned vocabulary is to be like.</summary>
 /// <param name="Size">Entries at most, the five special tokens included.</param>
-/// <param name="MinimumFrequency">A character or a pair that comes less often in the texts becomes no piece.</param>
-/// <param name="AlphabetLimit">Distinct characters at most: the most frequent ones, of equally frequent ones those of the smaller code point. Words with others are unknown.</param>
+/// <param name="MinimumFrequency">
+/// A character or a pair that comes less often in the texts becomes no piece.
+/// </param>
+/// <param name="AlphabetLimit">
+/// Distinct characters at most: the most frequent ones, of equally frequent ones those of the
+/// smaller code point. Words with others are unknown.
+/// </param>
 public sealed record VocabularyOptions(int Size, int MinimumFrequency = 2, int AlphabetLimit = 1000)
 {
     /// <summary>Refuses values that make no sense.</summary>
@@ -25,8 +30,10 @@ public sealed record VocabularyOptions(int Size, int MinimumFrequency = 2, int A
 }
 
 /// <summary>How a vocabulary does on texts.</summary>
-/// <param name="Words">Words and punctuation marks.</param> <param name="Tokens">Pieces that they are cut into.</param>
-/// <param name="Unknown">Words that are [UNK].</param> <param name="Whole">Words that are one piece.</param>
+/// <param name="Words">Words and punctuation marks.</param>
+/// <param name="Tokens">Pieces that they are cut into.</param>
+/// <param name="Unknown">Words that are [UNK].</param>
+/// <param name="Whole">Words that are one piece.</param>
 public sealed record VocabularyCoverage(long Words, long Tokens, long Unknown, long Whole)
 {
     /// <summary>Pieces of a word in the mean.</summary>

@@ -4,12 +4,17 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// Learns a WordPiece vocabulary from words and their counts: every word is cut into characters (the first as it is, the others with "##"), and again and again the most frequent pair of
-/// neighbours becomes a piece and is joined wherever it stands (Sennrich et al. 2016, arXiv 1508.07909), until the vocabulary is full.
+/// Learns a WordPiece vocabulary from words and their counts: every word is cut into characters
+/// (the first as it is, the others with "##"), and again and again the most frequent pair of
+/// neighbours becomes a piece and is joined wherever it stands (Sennrich et al. 2016, arXiv
+/// 1508.07909), until the vocabulary is full.
 /// <para>
-/// The pair is chosen by its count, as Hugging Face's WordPieceTrainer does, and not by the likelihood ratio count(ab) / (count(a)·count(b)) of Schuster and Nakajima (2012): the ratio prefers
-/// rare characters that only come together (it would spend entries on "##zz" before it makes "the"), while by counts the common words become whole, which is what a small vocabulary is for.
-/// Pairs of equal count are taken in the order of the ids of their left, then their right piece: the older pieces first. The result depends on the words and counts alone.
+/// The pair is chosen by its count, as Hugging Face's WordPieceTrainer does, and not by the
+/// likelihood ratio count(ab) / (count(a)·count(b)) of Schuster and Nakajima (2012): the ratio
+/// prefers rare characters that only come together (it would spend entries on "##zz" before it
+/// makes "the"), while by counts the common words become whole, which is what a small vocabulary is
+/// for. Pairs of equal count are taken in the order of the ids of their left, then their right
+/// piece: the older pieces first. The result depends on the words and counts alone.
 /// </para>
 /// </summary>
 internal sealed class VocabularyTrainer
@@ -22,11 +27,13 @@ internal sealed class VocabularyTrainer
 
     /// <summary>The larger count first; then the smaller ids.</summary>
     private static readonly Comparer<(long Count, ulong Pair)> MostFrequentFirst =
-        Comparer<(long Count, ulong Pair)>.Create((x, y) => x.Count != y.Count ? y.Count.CompareTo(x.Count) : x.Pair.CompareTo(y.Pair));
+        Comparer<(long Count, ulong Pair)>.Create((x, y) => x.Count != y.Count
+            ? y.Count.CompareTo(x.Count) : x.Pair.CompareTo(y.Pair));
 
     private readonly List<string> pieces = [.. WordPieceTokenizer.SpecialNames];
     private readonly Dictionary<string, int> idOf = new(StringComparer.Ordinal);
-    private readonly int[] symbols, starts, lengths;            // word w is symbols[starts[w] .. starts[w] + lengths[w]]
+    // word w is symbols[starts[w] .. starts[w] + lengths[w]]
+    private readonly int[] symbols, starts, lengths;
     private readonly long[] counts;                             // of the words
     private readonly Dictionary<ulong, Pair> pairs = [];
     private readonly PriorityQueue<ulong, (long Count, ulong Pair)> queue = new(MostFrequentFirst);
@@ -35,9 +42,11 @@ internal sealed class VocabularyTrainer
     private VocabularyTrainer(IReadOnlyDictionary<string, long> words, VocabularyOptions options)
     {
         var alphabet = Alphabet(words, options);
-        var known = words.Where(word => word.Key.EnumerateRunes().All(rune => alphabet.Contains(rune.Value))).OrderBy(word => word.Key, StringComparer.Ordinal).ToArray();
+        var known = words.Where(word => word.Key.EnumerateRunes().All(rune => alphabet.Contains(rune.Value)))
+            .OrderBy(word => word.Key, StringComparer.Ordinal).ToArray();
         AddCharacters(known.Select(word => word.Key), options);
-        (counts, starts, lengths) = ([.. known.Select(word => word.Value)], new int[known.Length], new int[known.Length]);
+        (counts, starts, lengths) =
+            ([.. known.Select(word => word.Value)], new int[known.Length], new int[known.Length]);
         var all = new List<int>();
         for (var w = 0; w < known.Length; w++)
         {
@@ -56,12 +65,20 @@ internal sealed class VocabularyTrainer
     }
 
     /// <summary>Learns a vocabulary.</summary>
-    /// <param name="words">Words as the tokenizer cuts and normalizes them, with their counts.</param> <param name="options">Size and limits.</param>
-    /// <param name="progress">Called with the number of pieces now and then; may be null.</param> <param name="cancellation">Ends the work.</param>
-    /// <returns>The special tokens, the characters that begin words, those that continue words, each by code point, and the joined pieces in the order of their making: the frequent ones first.
-    /// Fewer than asked for where the texts have no more frequent pairs.</returns>
+    /// <param name="words">
+    /// Words as the tokenizer cuts and normalizes them, with their counts.
+    /// </param>
+    /// <param name="options">Size and limits.</param>
+    /// <param name="progress">Called with the number of pieces now and then; may be null.</param>
+    /// <param name="cancellation">Ends the work.</param>
+    /// <returns>
+    /// The special tokens, the characters that begin words, those that continue words, each by code
+    /// point, and the joined pieces in the order of their making: the frequent ones first. Fewer
+    /// than asked for where the texts have no more frequent pairs.
+    /// </returns>
     /// <exception cref="InputException">The size does not suffice for the characters.</exception>
-    public static IReadOnlyList<string> Train(IReadOnlyDictionary<string, long> words, VocabularyOptions options, Action<int>? progress = null, CancellationToken cancellation = default)
+    public static IReadOnlyList<string> Train(IReadOnlyDictionary<string, long> words, VocabularyOptions options,
+        Action<int>? progress = null, CancellationToken cancellation = default)
     {
         options.Check();
         var trainer = new VocabularyTrainer(words, options);
@@ -80,19 +97,26 @@ internal sealed class VocabularyTrainer
         foreach (var (word, count) in words)
             foreach (var rune in word.EnumerateRunes())
                 CollectionsMarshal.GetValueRefOrAddDefault(frequency, rune.Value, out _) += count;
-        return [.. frequency.Where(entry => entry.Value >= options.MinimumFrequency).OrderByDescending(entry => entry.Value).ThenBy(entry => entry.Key).Take(options.AlphabetLimit).Select(entry => entry.Key)];
+        return [.. frequency.Where(entry => entry.Value >= options.MinimumFrequency)
+            .OrderByDescending(entry => entry.Value).ThenBy(entry => entry.Key).Take(options.AlphabetLimit)
+            .Select(entry => entry.Key)];
     }
 
     private void AddCharacters(IEnumerable<string> words, VocabularyOptions options)
     {
-        var characters = words.SelectMany(Characters).Distinct().OrderBy(piece => piece.Length > 2 && piece.StartsWith("##", StringComparison.Ordinal)).ThenBy(piece => piece, StringComparer.Ordinal).ToArray();
+        var characters = words.SelectMany(Characters).Distinct()
+            .OrderBy(piece => piece.Length > 2 && piece.StartsWith("##", StringComparison.Ordinal))
+            .ThenBy(piece => piece, StringComparer.Ordinal).ToArray();
         if (pieces.Count + characters.Length > options.Size)
-            throw new InputException($"Option 'size' is {options.Size}, and the special tokens and single characters of these texts alone are {pieces.Count + characters.Length}. Take a larger size, or fewer characters (option 'alphabet', option 'min-frequency').");
+            throw new InputException($"Option 'size' is {options.Size}, and the special tokens and single characters "
+                + $"of these texts alone are {pieces.Count + characters.Length}. Take a larger size, or fewer "
+                + "characters (option 'alphabet', option 'min-frequency').");
         foreach (var character in characters)
             Add(character);
     }
 
-    private static IEnumerable<string> Characters(string word) => word.EnumerateRunes().Select((rune, i) => i == 0 ? rune.ToString() : $"##{rune}");
+    private static IEnumerable<string> Characters(string word) =>
+        word.EnumerateRunes().Select((rune, i) => i == 0 ? rune.ToString() : $"##{rune}");
 
     private int Add(string piece)
     {
@@ -125,8 +149,10 @@ internal sealed class VocabularyTrainer
     private void Join(ulong key, Pair pair)
     {
         var (left, right) = ((int)(key >> 32), (int)key);
-        var spelling = pieces[left] + pieces[right][2..];               // what stands on the right always continues a word
-        var joined = idOf.TryGetValue(spelling, out var known) ? known : Add(spelling);     // "a" + "##bc" and "ab" + "##c" are one piece
+        // what stands on the right always continues a word
+        var spelling = pieces[left] + pieces[right][2..];
+        // "a" + "##bc" and "ab" + "##c" are one piece
+        var joined = idOf.TryGetValue(spelling, out var known) ? known : Add(spelling);
         grown.Clear();
         foreach (var word in pair.Words)
             Join(word, left, right, joined);
@@ -145,7 +171,8 @@ internal sealed class VocabularyTrainer
             pairs[Key(letters[i - 1], letters[i])].Count -= counts[word];
         var length = 0;
         for (var i = 0; i < letters.Length; i++)
-            letters[length++] = i + 1 < letters.Length && letters[i] == left && letters[i + 1] == right ? Skip(ref i, joined) : letters[i];
+            letters[length++] = i + 1 < letters.Length && letters[i] == left && letters[i + 1] == right
+                ? Skip(ref i, joined) : letters[i];
         lengths[word] = length;
         for (var i = 1; i < length; i++)
         {

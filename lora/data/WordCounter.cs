@@ -2,8 +2,10 @@
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// Counts the words of texts, cut and normalized by the tokenizer itself: its vocabulary here is every single character that occurs, so that a text comes out as characters, and a character
-/// that continues no word begins the next. Whatever rule the tokenizer has, the words are those that it will look up.
+/// Counts the words of texts, cut and normalized by the tokenizer itself: its vocabulary here is
+/// every single character that occurs, so that a text comes out as characters, and a character that
+/// continues no word begins the next. Whatever rule the tokenizer has, the words are those that it
+/// will look up.
 /// </summary>
 internal sealed class WordCounter
 {
@@ -11,21 +13,30 @@ internal sealed class WordCounter
     private readonly int mostWords;
     private readonly Dictionary<string, long> counts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long>.AlternateLookup<ReadOnlySpan<char>> bySpan;
-    private readonly char[] word = new char[2 * WordPieceTokenizer.MaxWordLength];      // of one code point at most two UTF-16 units
+    // of one code point at most two UTF-16 units
+    private readonly char[] word = new char[2 * WordPieceTokenizer.MaxWordLength];
     private int length;
-    private long dropped;                                                               // words rarer than this may have been forgotten
+    // words rarer than this may have been forgotten
+    private long dropped;
 
-    /// <param name="texts">All texts that are going to be counted.</param> <param name="mostWords">When there are more distinct words, the rarest are forgotten: memory stays bounded.</param>
+    /// <param name="texts">All texts that are going to be counted.</param>
+    /// <param name="mostWords">
+    /// When there are more distinct words, the rarest are forgotten: memory stays bounded.
+    /// </param>
     public WordCounter(IEnumerable<string> texts, int mostWords = 2_000_000)
     {
         (this.mostWords, bySpan) = (mostWords, counts.GetAlternateLookup<ReadOnlySpan<char>>());
-        characters = WordPieceTokenizer.FromVocabulary([.. WordPieceTokenizer.SpecialNames, .. SingleCharacters(texts)]);
+        characters = WordPieceTokenizer.FromVocabulary(
+            [.. WordPieceTokenizer.SpecialNames, .. SingleCharacters(texts)]);
     }
 
     /// <summary>How often each word came.</summary>
     public IReadOnlyDictionary<string, long> Counts => counts;
 
-    /// <summary>Adds the words of a text. Words of more than 100 code points, which the tokenizer does not know, are no words.</summary>
+    /// <summary>
+    /// Adds the words of a text. Words of more than 100 code points, which the tokenizer does not
+    /// know, are no words.
+    /// </summary>
     public void Add(string text)
     {
         foreach (var id in characters.EncodeIds(text, int.MaxValue))
@@ -65,7 +76,8 @@ internal sealed class WordCounter
     {
         var seen = new bool[0x110000];
         foreach (var text in texts)
-            foreach (var rune in text.EnumerateRunes())             // half a surrogate pair reads as U+FFFD, and neither is kept
+            // half a surrogate pair reads as U+FFFD, and neither is kept
+            foreach (var rune in text.EnumerateRunes())
                 seen[rune.Value] = true;
         var (begins, continues) = (new SortedSet<int>(), new SortedSet<int>());
         var room = new int[4];

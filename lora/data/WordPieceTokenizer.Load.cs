@@ -10,8 +10,9 @@ public sealed partial class WordPieceTokenizer
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
 
     /// <summary>
-    /// Reads a tokenizer: a vocab.txt (the line number, from 0, is the id), a Hugging Face tokenizer.json, or a model folder with one of them
-    /// (tokenizer.json first, as in transformers).
+    /// Reads a tokenizer: a vocab.txt (the line number, from 0, is the id), a Hugging Face
+    /// tokenizer.json, or a model folder with one of them (tokenizer.json first, as in
+    /// transformers).
     /// </summary>
     /// <param name="path">The file or folder.</param>
     /// <param name="uncased">
@@ -19,18 +20,20 @@ public sealed partial class WordPieceTokenizer
     /// vocab.txt the do_lower_case of a tokenizer_config.json beside it; else true.
     /// </param>
     /// <exception cref="InputException">
-    /// No such file, or it is not a WordPiece vocabulary, or a setting in it or in the files beside it
-    /// asks for other ids than these; the message names file and line or setting.
+    /// No such file, or it is not a WordPiece vocabulary, or a setting in it or in the files beside
+    /// it asks for other ids than these; the message names file and line or setting.
     /// </exception>
     public static WordPieceTokenizer Load(string path, bool? uncased = null)
     {
         if (Directory.Exists(path))
         {
             path = VocabularyIn(path) ?? throw new InputException(
-                $"{path}: this folder has no tokenizer.json and no vocab.txt. Copy the model's vocab.txt into it, or name the file itself.");
+                $"{path}: this folder has no tokenizer.json and no vocab.txt. Copy the model's vocab.txt into it, or "
+                    + "name the file itself.");
         }
         if (!File.Exists(path))
-            throw new InputException($"{path}: there is no such file. A vocab.txt, a tokenizer.json or a folder with one of them is expected.");
+            throw new InputException($"{path}: there is no such file. A vocab.txt, a tokenizer.json or a folder with "
+                + "one of them is expected.");
         try
         {
             var isJson = path.EndsWith(".json", StringComparison.OrdinalIgnoreCase);
@@ -48,16 +51,24 @@ public sealed partial class WordPieceTokenizer
     }
 
     /// <summary>A tokenizer with a vocabulary made by the program.</summary>
-    /// <param name="vocabulary">Distinct pieces, [PAD], [UNK], [CLS] and [SEP] among them; the index is the id.</param>
+    /// <param name="vocabulary">
+    /// Distinct pieces, [PAD], [UNK], [CLS] and [SEP] among them; the index is the id.
+    /// </param>
     /// <param name="uncased">Whether letters are lowered and accents stripped.</param>
-    /// <exception cref="InputException">A piece is empty, appears twice or holds a line feed, or one of the four special tokens is missing.</exception>
+    /// <exception cref="InputException">
+    /// A piece is empty, appears twice or holds a line feed, or one of the four special tokens is
+    /// missing.
+    /// </exception>
     public static WordPieceTokenizer FromVocabulary(IEnumerable<string> vocabulary, bool uncased = true) =>
         Create("vocabulary", [.. vocabulary], id => $"piece {id}", uncased);
 
     /// <summary>Reads the text of a vocab.txt.</summary>
-    /// <param name="source">What messages call it.</param> <param name="bytes">UTF-8, one piece per line; the line number, from 0, is the id.</param>
+    /// <param name="source">What messages call it.</param>
+    /// <param name="bytes">UTF-8, one piece per line; the line number, from 0, is the id.</param>
     /// <param name="uncased">Whether letters are lowered and accents stripped.</param>
-    /// <exception cref="InputException">It is not a WordPiece vocabulary; the message names the line.</exception>
+    /// <exception cref="InputException">
+    /// It is not a WordPiece vocabulary; the message names the line.
+    /// </exception>
     public static WordPieceTokenizer ParseVocabulary(string source, ReadOnlySpan<byte> bytes, bool uncased = true)
     {
         if (bytes.StartsWith("\uFEFF"u8))
@@ -76,7 +87,8 @@ public sealed partial class WordPieceTokenizer
             }
             catch (DecoderFallbackException)
             {
-                throw new InputException($"{source}, line {pieces.Count + 1}: these bytes are not UTF-8. A vocab.txt is UTF-8 text with one piece per line.");
+                throw new InputException($"{source}, line {pieces.Count + 1}: these bytes are not UTF-8. A vocab.txt "
+                    + "is UTF-8 text with one piece per line.");
             }
         }
         while (pieces.Count > 0 && pieces[^1].Length == 0)
@@ -87,20 +99,25 @@ public sealed partial class WordPieceTokenizer
     private static WordPieceTokenizer Create(string source, string[] pieces, Func<int, string> place, bool uncased)
     {
         if (pieces.Length == 0)
-            throw new InputException($"{source}: the vocabulary is empty. One piece per line is expected, [PAD], [UNK], [CLS] and [SEP] among them.");
+            throw new InputException($"{source}: the vocabulary is empty. One piece per line is expected, [PAD], "
+                + "[UNK], [CLS] and [SEP] among them.");
         var seen = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var id = 0; id < pieces.Length; id++)
         {
             if (pieces[id].Length == 0)
-                throw new InputException($"{source}, {place(id)}: the piece is empty. Remove the blank line; every line below it then moves up by one id.");
+                throw new InputException($"{source}, {place(id)}: the piece is empty. Remove the blank line; every "
+                    + "line below it then moves up by one id.");
             if (pieces[id].Contains('\n'))
-                throw new InputException($"{source}, {place(id)}: the piece holds a line feed, which no vocab.txt can store.");
+                throw new InputException(
+                    $"{source}, {place(id)}: the piece holds a line feed, which no vocab.txt can store.");
             if (!seen.TryAdd(pieces[id], id))
-                throw new InputException($"{source}, {place(id)}: '{pieces[id]}' is already {place(seen[pieces[id]])}. Every piece may appear once.");
+                throw new InputException($"{source}, {place(id)}: '{pieces[id]}' is already "
+                    + $"{place(seen[pieces[id]])}. Every piece may appear once.");
         }
         foreach (var name in SpecialNames[..4])
             if (!seen.ContainsKey(name))
-                throw new InputException($"{source}: the vocabulary of {pieces.Length} pieces lacks {name}. Is this the vocab.txt of a BERT or DistilBERT model?");
+                throw new InputException($"{source}: the vocabulary of {pieces.Length} pieces lacks {name}. Is this "
+                    + "the vocab.txt of a BERT or DistilBERT model?");
         return new WordPieceTokenizer(pieces, uncased);
     }
 
@@ -126,7 +143,7 @@ public sealed partial class WordPieceTokenizer
         }
     }
 
-    // ---- tokenizer.json: everything in it that would change an id is either followed or refused by name ---------------------------------
+    // ---- tokenizer.json: everything in it that would change an id is either followed or refused by name
 
     private static WordPieceTokenizer LoadJson(string path, bool? uncased) =>
         ReadJson(path, root => OfJson(path, root, uncased));
@@ -137,7 +154,8 @@ public sealed partial class WordPieceTokenizer
         Require(path, "model.type", Text(Get(model, "type")), "WordPiece");
         Require(path, "model.unk_token", Text(Get(model, "unk_token")), "[UNK]");
         Require(path, "model.continuing_subword_prefix", Text(Get(model, "continuing_subword_prefix")), "##");
-        Require(path, "model.max_input_chars_per_word", Text(Get(model, "max_input_chars_per_word")), $"{MaxWordLength}");
+        Require(path, "model.max_input_chars_per_word", Text(Get(model, "max_input_chars_per_word")),
+            $"{MaxWordLength}");
         var normalizer = Get(root, "normalizer");
         Require(path, "normalizer.type", Text(Get(normalizer, "type")), "BertNormalizer");
         Require(path, "normalizer.clean_text", Text(Get(normalizer, "clean_text")), "true");
@@ -183,11 +201,13 @@ public sealed partial class WordPieceTokenizer
     private static string[] PiecesById(string path, JsonElement? vocabulary)
     {
         if (vocabulary is not { ValueKind: JsonValueKind.Object } entries)
-            throw new InputException($"{path}: model.vocab should be an object that gives every piece its id, and is {Text(vocabulary)}.");
+            throw new InputException(
+                $"{path}: model.vocab should be an object that gives every piece its id, and is {Text(vocabulary)}.");
         var pieces = new string?[entries.GetPropertyCount()];
         foreach (var entry in entries.EnumerateObject())
         {
-            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || (uint)id >= (uint)pieces.Length)
+            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id)
+                || (uint)id >= (uint)pieces.Length)
                 throw new InputException($"{path}: model.vocab gives '{entry.Name}' the id {entry.Value.GetRawText()}; "
                     + $"ids of {pieces.Length} pieces go from 0 to {pieces.Length - 1}.");
             if (pieces[id] is { } other)
@@ -211,6 +231,7 @@ public sealed partial class WordPieceTokenizer
     private static void Require(string path, string name, string found, string expected)
     {
         if (found != expected)
-            throw new InputException($"{path}: {name} is {found}, and only {expected} is supported: another value would give other ids than the model was trained on.");
+            throw new InputException($"{path}: {name} is {found}, and only {expected} is supported: another value "
+                + "would give other ids than the model was trained on.");
     }
 }

@@ -7,15 +7,20 @@ namespace LoraScratch.Lora.Data;
 
 public sealed partial class WordPieceTokenizer
 {
-    private static readonly JsonWriterOptions Indented = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    /// <summary>Writes the vocabulary as a vocab.txt that <see cref="Load"/> and transformers read.</summary>
-    /// <param name="path">The file; it is replaced in one step.</param>
-    /// <exception cref="InputException">It cannot be written.</exception>
-    public void SaveVocabulary(string path) => AtomicFile.WriteText(path, string.Concat(pieces.Select(piece => piece + "\n")));
+    private static readonly JsonWriterOptions Indented =
+        new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>
-    /// Writes a tokenizer.json for Hugging Face's Rust tokenizer, which needs no other file: the rules for cleaning and cutting text, [CLS] and [SEP] around a text, and the vocabulary.
+    /// Writes the vocabulary as a vocab.txt that <see cref="Load"/> and transformers read.
+    /// </summary>
+    /// <param name="path">The file; it is replaced in one step.</param>
+    /// <exception cref="InputException">It cannot be written.</exception>
+    public void SaveVocabulary(string path) =>
+        AtomicFile.WriteText(path, string.Concat(pieces.Select(piece => piece + "\n")));
+
+    /// <summary>
+    /// Writes a tokenizer.json for Hugging Face's Rust tokenizer, which needs no other file: the
+    /// rules for cleaning and cutting text, [CLS] and [SEP] around a text, and the vocabulary.
     /// </summary>
     /// <param name="path">The file; it is replaced in one step.</param>
     /// <exception cref="InputException">It cannot be written.</exception>
@@ -69,7 +74,8 @@ public sealed partial class WordPieceTokenizer
         json.WriteStartObject("post_processor");
         json.WriteString("type", "TemplateProcessing");
         WriteTemplate(json, "single", ("SpecialToken", "[CLS]", 0), ("Sequence", "A", 0), ("SpecialToken", "[SEP]", 0));
-        WriteTemplate(json, "pair", ("SpecialToken", "[CLS]", 0), ("Sequence", "A", 0), ("SpecialToken", "[SEP]", 0), ("Sequence", "B", 1), ("SpecialToken", "[SEP]", 1));
+        WriteTemplate(json, "pair", ("SpecialToken", "[CLS]", 0), ("Sequence", "A", 0), ("SpecialToken", "[SEP]", 0),
+            ("Sequence", "B", 1), ("SpecialToken", "[SEP]", 1));
         json.WriteStartObject("special_tokens");
         foreach (var (name, id) in new[] { ("[CLS]", ClassificationId), ("[SEP]", SeparatorId) })
         {
@@ -87,7 +93,8 @@ public sealed partial class WordPieceTokenizer
         json.WriteEndObject();
     }
 
-    private static void WriteTemplate(Utf8JsonWriter json, string name, params (string Kind, string Id, int TypeId)[] parts)
+    private static void WriteTemplate(Utf8JsonWriter json, string name,
+        params (string Kind, string Id, int TypeId)[] parts)
     {
         json.WriteStartArray(name);
         foreach (var (kind, id, typeId) in parts)

@@ -3,11 +3,9 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Lora.Data;
 
-/// <content>
-/// What stands beside a vocabulary, as transformers writes it: tokenizer_config.json,
-/// special_tokens_map.json and added_tokens.json. Like everything in tokenizer.json, a setting there
-/// that would change an id is either followed or refused by name.
-/// </content>
+/// <content> What stands beside a vocabulary, as transformers writes it: tokenizer_config.json,
+/// special_tokens_map.json and added_tokens.json. Like everything in tokenizer.json, a setting
+/// there that would change an id is either followed or refused by name. </content>
 public sealed partial class WordPieceTokenizer
 {
     private const string ConfigName = "tokenizer_config.json";
@@ -17,7 +15,9 @@ public sealed partial class WordPieceTokenizer
     private static readonly string[] SpecialSettings =
         ["cls_token", "sep_token", "unk_token", "pad_token", "mask_token", "bos_token", "eos_token"];
 
-    /// <summary>Tokenizers that cut a vocab.txt as BERT's does, without the Fast at their end.</summary>
+    /// <summary>
+    /// Tokenizers that cut a vocab.txt as BERT's does, without the Fast at their end.
+    /// </summary>
     private static readonly string[] BertClasses =
     [
         "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "SqueezeBertTokenizer",
@@ -25,11 +25,13 @@ public sealed partial class WordPieceTokenizer
     ];
 
     /// <summary>
-    /// Refuses the tokenizer files of a folder, such as an adapter's, that would give other ids than
-    /// this tokenizer. A folder without any is in order.
+    /// Refuses the tokenizer files of a folder, such as an adapter's, that would give other ids
+    /// than this tokenizer. A folder without any is in order.
     /// </summary>
     /// <param name="folder">The folder.</param>
-    /// <exception cref="InputException">The message names the file and what differs in it.</exception>
+    /// <exception cref="InputException">
+    /// The message names the file and what differs in it.
+    /// </exception>
     public void RequireAgreement(string folder)
     {
         if (VocabularyIn(folder) is not { } path)
@@ -60,7 +62,9 @@ public sealed partial class WordPieceTokenizer
 
     private string PieceOrNothing(int id) => id < pieces.Length ? $"'{pieces[id]}'" : "nothing";
 
-    /// <summary>The do_lower_case of a folder's tokenizer_config.json; null where nothing says it.</summary>
+    /// <summary>
+    /// The do_lower_case of a folder's tokenizer_config.json; null where nothing says it.
+    /// </summary>
     private static bool? LowerCaseIn(string folder)
     {
         var path = Path.Combine(folder, ConfigName);
@@ -163,7 +167,9 @@ public sealed partial class WordPieceTokenizer
         }
     }
 
-    /// <summary>[CLS], [SEP] and [UNK] by their names, and no others beside the five that are known.</summary>
+    /// <summary>
+    /// [CLS], [SEP] and [UNK] by their names, and no others beside the five that are known.
+    /// </summary>
     private void RequireSpecialTokens(string path, JsonElement root)
     {
         foreach (var (name, token) in new[] { ("cls_token", "[CLS]"), ("sep_token", "[SEP]"), ("unk_token", "[UNK]") })

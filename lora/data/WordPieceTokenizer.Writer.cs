@@ -2,7 +2,8 @@ namespace LoraScratch.Lora.Data;
 
 public sealed partial class WordPieceTokenizer
 {
-    // Reads text and writes ids until the room is full. The word in progress is `word[..length]`; a longer one than that is only counted.
+    // Reads text and writes ids until the room is full. The word in progress is `word[..length]`; a longer one than
+    // that is only counted.
     private ref struct Writer(WordPieceTokenizer tokenizer, Span<int> ids, Span<int> scratch)
     {
         private readonly Span<int> ids = ids;
@@ -10,7 +11,8 @@ public sealed partial class WordPieceTokenizer
         private readonly Span<int> cut = scratch[MaxWordLength..];
         private int length;
 
-        // The kept marks since the last code point of class 0, for their canonical order: word[markStart..length], if markEnd is still length.
+        // The kept marks since the last code point of class 0, for their canonical order: word[markStart..length], if
+        // markEnd is still length.
         private List<int>? marks;
         private int markStart, markEnd = -1;
 

@@ -4,18 +4,23 @@ using System.Text;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// The WordPiece tokenizer of BERT and DistilBERT, with the ids of Hugging Face's Rust tokenizer for every input: clean the text, put ideographs and
-/// punctuation apart, and (uncased models) decompose, strip accents and lower; then cut every word greedily into the longest pieces of the vocabulary.
-/// A word of more than 100 code points, or with a part that is in no piece, becomes one [UNK]. The name of a special token inside the text, such as
-/// "[SEP]", is that token, as in Hugging Face's. Instances are immutable and may be used from any thread.
+/// The WordPiece tokenizer of BERT and DistilBERT, with the ids of Hugging Face's Rust tokenizer
+/// for every input: clean the text, put ideographs and punctuation apart, and (uncased models)
+/// decompose, strip accents and lower; then cut every word greedily into the longest pieces of the
+/// vocabulary. A word of more than 100 code points, or with a part that is in no piece, becomes one
+/// [UNK]. The name of a special token inside the text, such as "[SEP]", is that token, as in
+/// Hugging Face's. Instances are immutable and may be used from any thread.
 /// </summary>
 /// <remarks>
-/// One pass over the text without a normalized copy: a table per vocabulary leads from each UTF-16 unit to its kind and to the symbol of what it becomes
-/// (<see cref="CharacterRules"/> and <see cref="PieceTrie"/> composed), and a word is a short array of symbols on the stack.
+/// One pass over the text without a normalized copy: a table per vocabulary leads from each UTF-16
+/// unit to its kind and to the symbol of what it becomes (<see cref="CharacterRules"/> and
+/// <see cref="PieceTrie"/> composed), and a word is a short array of symbols on the stack.
 /// </remarks>
 public sealed partial class WordPieceTokenizer
 {
-    /// <summary>A word of more code points than this, counted after normalization, is unknown.</summary>
+    /// <summary>
+    /// A word of more code points than this, counted after normalization, is unknown.
+    /// </summary>
     public const int MaxWordLength = 100;
 
     private const int KindShift = 28, SymbolMask = (1 << KindShift) - 1;
@@ -75,7 +80,9 @@ public sealed partial class WordPieceTokenizer
 
     /// <summary>Encodes a text: [CLS], its pieces, [SEP].</summary>
     /// <param name="text">Any string; unpaired surrogates are dropped.</param>
-    /// <param name="maxLength">At most so many ids, [CLS] and [SEP] included; the end of a longer text is left out.</param>
+    /// <param name="maxLength">
+    /// At most so many ids, [CLS] and [SEP] included; the end of a longer text is left out.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException">maxLength is less than 2.</exception>
     public TokenizedText Encode(string text, int maxLength = 512)
     {
@@ -86,7 +93,9 @@ public sealed partial class WordPieceTokenizer
     /// <summary>As <see cref="Encode"/>, the ids alone.</summary>
     public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength = 512) => EncodeIds(text, maxLength, out _);
 
-    /// <summary>As <see cref="Encode"/>, the ids alone and whether the end of the text was left out.</summary>
+    /// <summary>
+    /// As <see cref="Encode"/>, the ids alone and whether the end of the text was left out.
+    /// </summary>
     public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength, out bool truncated)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 2);
@@ -109,8 +118,8 @@ public sealed partial class WordPieceTokenizer
     }
 
     /// <summary>
-    /// The text of ids: pieces joined by spaces, continuing pieces attached to the one before, no space before . , ? and !. Case, accents and the
-    /// exact spaces of the original are gone.
+    /// The text of ids: pieces joined by spaces, continuing pieces attached to the one before, no
+    /// space before . , ? and !. Case, accents and the exact spaces of the original are gone.
     /// </summary>
     /// <param name="ids">Ids of this vocabulary.</param>
     /// <param name="skipSpecial">Leave out [CLS], [SEP], [PAD], [UNK] and [MASK].</param>
@@ -122,7 +131,8 @@ public sealed partial class WordPieceTokenizer
         foreach (var id in ids)
         {
             if ((uint)id >= (uint)pieces.Length)
-                throw new ArgumentOutOfRangeException(nameof(ids), id, $"Decode: the vocabulary has ids 0 to {pieces.Length - 1}.");
+                throw new ArgumentOutOfRangeException(nameof(ids), id,
+                    $"Decode: the vocabulary has ids 0 to {pieces.Length - 1}.");
             var piece = pieces[id];
             if (skipSpecial && specials.Contains(piece))
                 continue;

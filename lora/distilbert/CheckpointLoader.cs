@@ -8,24 +8,35 @@ namespace LoraScratch.Lora.DistilBert;
 /// <summary>What loading a checkpoint did besides copying tensors of the same name.</summary>
 /// <param name="Source">The file, or the index of several.</param>
 /// <param name="Kind">What the tensors were wanted for.</param>
-/// <param name="Ignored">Tensors of the file that this kind of model has no use for: the head of another kind.</param>
-/// <param name="Drawn">Parameters that the file lacks and that were drawn from the seed: the head.</param>
+/// <param name="Ignored">
+/// Tensors of the file that this kind of model has no use for: the head of another kind.
+/// </param>
+/// <param name="Drawn">
+/// Parameters that the file lacks and that were drawn from the seed: the head.
+/// </param>
 /// <param name="Renamed">Tensors found under another name than the model's.</param>
 /// <param name="Types">How many tensors there were of each type: "F16".</param>
 public sealed record LoadReport(
-    string Source, ModelKind Kind, IReadOnlyList<string> Ignored, IReadOnlyList<string> Drawn, IReadOnlyList<(string InFile, string InModel)> Renamed, IReadOnlyDictionary<string, int> Types)
+    string Source, ModelKind Kind, IReadOnlyList<string> Ignored, IReadOnlyList<string> Drawn,
+    IReadOnlyList<(string InFile, string InModel)> Renamed, IReadOnlyDictionary<string, int> Types)
 {
-    /// <summary>A sentence for each thing that the user should know; empty when the file was exactly the model.</summary>
+    /// <summary>
+    /// A sentence for each thing that the user should know; empty when the file was exactly the
+    /// model.
+    /// </summary>
     public IEnumerable<string> Notices()
     {
         if (Ignored.Count > 0)
             yield return $"{Source}: ignored, a {Kind.Name} has no use for them: {Listed(Ignored)}.";
         if (Drawn.Count > 0)
-            yield return $"{Source}: has no head of a {Kind.Name}; drawn from the seed: {Listed(Drawn)}. Train it before you trust a prediction.";
+            yield return $"{Source}: has no head of a {Kind.Name}; drawn from the seed: {Listed(Drawn)}. Train it "
+                + "before you trust a prediction.";
         if (Renamed.Count > 0)
-            yield return $"{Source}: {Renamed.Count} tensors have older names, such as '{Renamed[0].InFile}' for '{Renamed[0].InModel}'.";
+            yield return $"{Source}: {Renamed.Count} tensors have older names, such as '{Renamed[0].InFile}' for "
+                + $"'{Renamed[0].InModel}'.";
         if (Types.Keys.FirstOrDefault(type => type != nameof(DType.F32)) is not null)
-            yield return $"{Source}: converted to F32 from {string.Join(", ", Types.Select(entry => $"{entry.Value} {entry.Key}"))}.";
+            yield return $"{Source}: converted to F32 from "
+                + $"{string.Join(", ", Types.Select(entry => $"{entry.Value} {entry.Key}"))}.";
     }
 
     /// <summary>The first names and how many more there are.</summary>
@@ -37,12 +48,20 @@ public sealed record LoadReport(
 public sealed class ModelKind
 {
     /// <summary>The encoder with pre_classifier and classifier.</summary>
-    public static readonly ModelKind Classifier = new("classifier", DistilBertForSequenceClassification.HeadPaths, ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."]);
+    public static readonly ModelKind Classifier =
+        new("classifier", DistilBertForSequenceClassification.HeadPaths,
+            ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."]);
 
-    /// <summary>The encoder with vocab_transform, vocab_layer_norm and vocab_projector, whose weight is the table of the word embeddings: a file that has it twice has it once too often.</summary>
-    public static readonly ModelKind MaskedLanguageModel = new("masked language model", DistilBertForMaskedLM.HeadPaths, ["pre_classifier.", "classifier.", "vocab_projector.weight"]);
+    /// <summary>
+    /// The encoder with vocab_transform, vocab_layer_norm and vocab_projector, whose weight is the
+    /// table of the word embeddings: a file that has it twice has it once too often.
+    /// </summary>
+    public static readonly ModelKind MaskedLanguageModel =
+        new("masked language model", DistilBertForMaskedLM.HeadPaths,
+            ["pre_classifier.", "classifier.", "vocab_projector.weight"]);
 
-    private ModelKind(string name, IReadOnlyList<string> headPaths, IReadOnlyList<string> useless) => (Name, HeadPaths, Useless) = (name, headPaths, useless);
+    private ModelKind(string name, IReadOnlyList<string> headPaths, IReadOnlyList<string> useless) =>
+        (Name, HeadPaths, Useless) = (name, headPaths, useless);
 
     /// <summary>What messages call it.</summary>
     public string Name { get; }
@@ -58,24 +77,34 @@ public sealed class ModelKind
 internal static class CheckpointLoader
 {
     private const string Encoder = "distilbert.";
-    private const string PositionIds = "embeddings.position_ids";           // an integer buffer of some versions; beside it and other heads nothing is passed over
-    private const int MostListed = 200;                                     // all tensors of a DistilBERT; a stranger's file may have thousands
+    // an integer buffer of some versions; beside it and other heads nothing is passed over
+    private const string PositionIds = "embeddings.position_ids";
+    // all tensors of a DistilBERT; a stranger's file may have thousands
+    private const int MostListed = 200;
 
     /// <summary>
-    /// Refuses a config.json whose sizes are far from what the files hold, before memory is taken for a model of these sizes. Smaller differences are told tensor by tensor.
+    /// Refuses a config.json whose sizes are far from what the files hold, before memory is taken
+    /// for a model of these sizes. Smaller differences are told tensor by tensor.
     /// </summary>
-    /// <exception cref="InputException">The config asks for more than twice the parameters that there are.</exception>
+    /// <exception cref="InputException">
+    /// The config asks for more than twice the parameters that there are.
+    /// </exception>
     public static void RequireSize(DistilBertConfig config, Checkpoint files)
     {
         const int slack = 1_000_000;
         var asked = ModelSize.EncoderParameters(config);
         var found = files.Tensors.Values.Sum(tensor => QuantizedLayers.Numbers(config, tensor));
         if (asked > 2 * found + slack)
-            throw new InputException($"{files.Path}: holds {found:N0} numbers in {files.Tensors.Count} tensors, but the sizes in config.json (vocab_size {config.VocabularySize}, dim {config.Hidden}, hidden_dim {config.FeedForward}, "
-                + $"n_layers {config.Layers}) ask for {asked:N0}. Nothing was loaded; do config.json and weights belong together?");
+            throw new InputException($"{files.Path}: holds {found:N0} numbers in {files.Tensors.Count} tensors, but "
+                + $"the sizes in config.json (vocab_size {config.VocabularySize}, dim {config.Hidden}, hidden_dim "
+                + $"{config.FeedForward}, "
+                + $"n_layers {config.Layers}) ask for {asked:N0}. Nothing was loaded; do config.json and weights "
+                + "belong together?");
     }
 
-    /// <exception cref="InputException">Tensors are missing, unexpected, of another shape or no floats; all of them are listed.</exception>
+    /// <exception cref="InputException">
+    /// Tensors are missing, unexpected, of another shape or no floats; all of them are listed.
+    /// </exception>
     public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files)
     {
         QuantizedLayers.Read(model, model.Config, files);
@@ -83,13 +112,21 @@ internal static class CheckpointLoader
     }
 
     /// <inheritdoc cref="Load(DistilBertForSequenceClassification, Checkpoint)"/>
-    public static LoadReport Load(DistilBertForMaskedLM model, Checkpoint files) => Load(model, ModelKind.MaskedLanguageModel, files, _ => false);
+    public static LoadReport Load(DistilBertForMaskedLM model, Checkpoint files) =>
+        Load(model, ModelKind.MaskedLanguageModel, files, _ => false);
 
-    /// <param name="model">Takes the values.</param> <param name="kind">What it is.</param> <param name="files">Have them.</param> <param name="isRead">Whether a tensor has been read already: that of a quantised layer.</param>
+    /// <param name="model">Takes the values.</param>
+    /// <param name="kind">What it is.</param>
+    /// <param name="files">Have them.</param>
+    /// <param name="isRead">
+    /// Whether a tensor has been read already: that of a quantised layer.
+    /// </param>
     private static LoadReport Load(Module model, ModelKind kind, Checkpoint files, Func<string, bool> isRead)
     {
-        var parameters = model.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter, StringComparer.Ordinal);
-        var found = new Dictionary<string, string>(StringComparer.Ordinal);                 // path in the model → name in the file
+        var parameters = model.NamedParameters()
+            .ToDictionary(entry => entry.Path, entry => entry.Parameter, StringComparer.Ordinal);
+        // path in the model → name in the file
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
         List<string> ignored = [], unexpected = [], clashing = [];
         foreach (var name in files.Tensors.Keys.Order(StringComparer.Ordinal))
         {
@@ -102,27 +139,36 @@ internal static class CheckpointLoader
                 clashing.Add($"'{found[path]}' and '{name}' are both {path}");
         }
         var drawn = kind.HeadPaths.Any(found.ContainsKey) ? [] : kind.HeadPaths;
-        var missing = model.NamedParameters().Select(entry => entry.Path).Where(path => !found.ContainsKey(path) && !drawn.Contains(path)).ToList();
+        var missing = model.NamedParameters().Select(entry => entry.Path)
+            .Where(path => !found.ContainsKey(path) && !drawn.Contains(path)).ToList();
         Require(kind, files, parameters, found, missing, unexpected, clashing);
         Copy(files, parameters, found);
-        return new LoadReport(files.Path, kind, ignored, drawn, [.. found.Where(entry => entry.Key != entry.Value).Select(entry => (entry.Value, entry.Key))],
-            found.Values.GroupBy(name => files.Tensors[name].DType).OrderBy(group => group.Key).ToDictionary(group => group.Key.ToString(), group => group.Count()));
+        return new LoadReport(files.Path, kind, ignored, drawn,
+            [.. found.Where(entry => entry.Key != entry.Value).Select(entry => (entry.Value, entry.Key))],
+            found.Values.GroupBy(name => files.Tensors[name].DType).OrderBy(group => group.Key)
+                .ToDictionary(group => group.Key.ToString(), group => group.Count()));
     }
 
-    /// <summary>The model's path for a name in a file: older files spell LayerNorm's γ and β out, and an encoder saved alone has no prefix.</summary>
+    /// <summary>
+    /// The model's path for a name in a file: older files spell LayerNorm's γ and β out, and an
+    /// encoder saved alone has no prefix.
+    /// </summary>
     private static string ModelPath(string name)
     {
         if (name.EndsWith(".gamma", StringComparison.Ordinal))
             name = name[..^".gamma".Length] + ".weight";
         else if (name.EndsWith(".beta", StringComparison.Ordinal))
             name = name[..^".beta".Length] + ".bias";
-        return name.StartsWith("embeddings.", StringComparison.Ordinal) || name.StartsWith("transformer.", StringComparison.Ordinal) ? Encoder + name : name;
+        return name.StartsWith("embeddings.", StringComparison.Ordinal)
+            || name.StartsWith("transformer.", StringComparison.Ordinal) ? Encoder + name : name;
     }
 
     private static bool IsUseless(string name, ModelKind kind) =>
-        kind.Useless.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal)) || name is PositionIds or Encoder + PositionIds;
+        kind.Useless.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal))
+        || name is PositionIds or Encoder + PositionIds;
 
-    private static void Require(ModelKind kind, Checkpoint files, Dictionary<string, Parameter> parameters, Dictionary<string, string> found,
+    private static void Require(ModelKind kind, Checkpoint files, Dictionary<string, Parameter> parameters,
+        Dictionary<string, string> found,
         List<string> missing, List<string> unexpected, List<string> clashing)
     {
         var misshaped = new List<string>();
@@ -135,13 +181,19 @@ internal static class CheckpointLoader
                 misshaped.Add($"{name} is {info.DType}, F32, F16, BF16 or F64 expected");
         }
         (string What, List<string> Entries)[] problems =
-            [("missing", missing), ("unexpected", unexpected), ("of another shape or type than config.json asks for", misshaped), ("given twice", clashing)];
-        var said = problems.Where(problem => problem.Entries.Count > 0).Select(problem => $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries, MostListed)}").ToArray();
+            [("missing", missing), ("unexpected", unexpected),
+                ("of another shape or type than config.json asks for", misshaped), ("given twice", clashing)];
+        var said = problems.Where(problem => problem.Entries.Count > 0)
+            .Select(problem =>
+                $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries, MostListed)}").ToArray();
         if (said.Length > 0)
-            throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT {kind.Name} with these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights belong together?");
+            throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT {kind.Name} with "
+                + $"these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights "
+                + "belong together?");
     }
 
-    private static void Copy(Checkpoint files, Dictionary<string, Parameter> parameters, Dictionary<string, string> found)
+    private static void Copy(Checkpoint files, Dictionary<string, Parameter> parameters,
+        Dictionary<string, string> found)
     {
         foreach (var (path, name) in found)
         {
@@ -149,13 +201,17 @@ internal static class CheckpointLoader
             for (var i = 0; i < values.Length; i++)
             {
                 if (!float.IsFinite(values[i]))
-                    throw new InputException($"{files.Path}: element {i} of '{name}' is {values[i]}; a model with such a weight computes nothing but NaN. Copy or download the file again.");
+                    throw new InputException($"{files.Path}: element {i} of '{name}' is {values[i]}; a model with "
+                        + "such a weight computes nothing but NaN. Copy or download the file again.");
             }
             parameters[path].Set(values);
         }
     }
 
-    /// <summary>A tensor's floats as they lie in the file, so that a large table goes to the device without a copy between; converted where they are of another type.</summary>
+    /// <summary>
+    /// A tensor's floats as they lie in the file, so that a large table goes to the device without
+    /// a copy between; converted where they are of another type.
+    /// </summary>
     private static ReadOnlySpan<float> Values(Checkpoint files, string name)
     {
         var tensor = files.Tensors[name];

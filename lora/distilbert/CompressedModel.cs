@@ -3,14 +3,23 @@ using LoraScratch.Lora.Compression;
 
 namespace LoraScratch.Lora.DistilBert;
 
-/// <summary>A DistilBERT classifier with low-rank layers in a form that a folder can hold: its config names them (<see cref="DistilBertConfig.LowRank"/>).</summary>
+/// <summary>
+/// A DistilBERT classifier with low-rank layers in a form that a folder can hold: its config names
+/// them (<see cref="DistilBertConfig.LowRank"/>).
+/// </summary>
 public static class CompressedModel
 {
-    /// <summary>A model of its own with the chosen ranks; the one that was decomposed is not changed.</summary>
-    /// <param name="model">The model, without adapters.</param> <param name="compression">Of this model.</param> <param name="ranks">One for each of its layers; null where it stays as it is.</param>
-    public static DistilBertForSequenceClassification Of(DistilBertForSequenceClassification model, ModelCompression compression, IReadOnlyList<int?> ranks)
+    /// <summary>
+    /// A model of its own with the chosen ranks; the one that was decomposed is not changed.
+    /// </summary>
+    /// <param name="model">The model, without adapters.</param>
+    /// <param name="compression">Of this model.</param>
+    /// <param name="ranks">One for each of its layers; null where it stays as it is.</param>
+    public static DistilBertForSequenceClassification Of(DistilBertForSequenceClassification model,
+        ModelCompression compression, IReadOnlyList<int?> ranks)
     {
-        var values = model.NamedParameters().ToDictionary(entry => entry.Path, entry => (Func<float[]>)entry.Parameter.ToArray);
+        var values = model.NamedParameters()
+            .ToDictionary(entry => entry.Path, entry => (Func<float[]>)entry.Parameter.ToArray);
         var lowRank = model.Config.LowRank.ToDictionary();
         foreach (var (layer, rank) in compression.Layers.Zip(ranks))
         {
@@ -23,7 +32,8 @@ public static class CompressedModel
                 values[$"{layer.Path}.up.bias"] = values[$"{layer.Path}.bias"];
             }
         }
-        var compressed = new DistilBertForSequenceClassification(model.Config with { LowRank = lowRank }, seed: 0, model.Backend, draw: false);
+        var compressed = new DistilBertForSequenceClassification(model.Config with { LowRank = lowRank }, seed: 0,
+            model.Backend, draw: false);
         foreach (var (path, parameter) in compressed.NamedParameters())
         {
             parameter.Set(values[path]());

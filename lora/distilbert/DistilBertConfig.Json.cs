@@ -9,29 +9,41 @@ namespace LoraScratch.Lora.DistilBert;
 
 public sealed partial record DistilBertConfig
 {
-    /// <summary>What transformers calls the model with a classification head, and the one that guesses masked tokens.</summary>
-    public const string ClassifierArchitecture = "DistilBertForSequenceClassification", MaskedLanguageArchitecture = "DistilBertForMaskedLM";
+    /// <summary>
+    /// What transformers calls the model with a classification head, and the one that guesses
+    /// masked tokens.
+    /// </summary>
+    public const string ClassifierArchitecture = "DistilBertForSequenceClassification",
+        MaskedLanguageArchitecture = "DistilBertForMaskedLM";
 
     /// <summary>
-    /// The model_type of a model with layers in low-rank or quantised form: no other program knows it, so that none reads the folder and draws the weights at random that it does not find there.
+    /// The model_type of a model with layers in low-rank or quantised form: no other program knows
+    /// it, so that none reads the folder and draws the weights at random that it does not find
+    /// there.
     /// </summary>
     public const string OwnModelType = "lorascratch-distilbert";
 
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
-    private static readonly JsonWriterOptions Indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Indented =
+        new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     // Keys that say nothing about the arithmetic of a classifier: written back, not worth a notice.
     private static readonly string[] KnownButUnused =
-        ["_name_or_path", "architectures", "finetuning_task", "model_type", "output_past", "qa_dropout", "tie_weights_", "torch_dtype", "dtype", "transformers_version"];
+        ["_name_or_path", "architectures", "finetuning_task", "model_type", "output_past", "qa_dropout", "tie_weights_",
+            "torch_dtype", "dtype", "transformers_version"];
 
     /// <summary>Reads a config.json.</summary>
     /// <param name="path">The file, or a folder that holds one.</param>
-    /// <exception cref="InputException">No such file, not JSON, another model type, or a value that cannot be; the message names file and key.</exception>
+    /// <exception cref="InputException">
+    /// No such file, not JSON, another model type, or a value that cannot be; the message names
+    /// file and key.
+    /// </exception>
     public static DistilBertConfig Load(string path)
     {
         var file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
         if (!File.Exists(file))
-            throw new InputException($"{file}: there is no such file. The config.json of a DistilBERT model is expected.");
+            throw new InputException(
+                $"{file}: there is no such file. The config.json of a DistilBERT model is expected.");
         try
         {
             return Parse(file, File.ReadAllBytes(file));
@@ -43,7 +55,8 @@ public sealed partial record DistilBertConfig
     }
 
     /// <summary>Reads the text of a config.json.</summary>
-    /// <param name="source">What messages call it.</param> <param name="utf8">The JSON.</param>
+    /// <param name="source">What messages call it.</param>
+    /// <param name="utf8">The JSON.</param>
     /// <exception cref="InputException">As for <see cref="Load"/>.</exception>
     public static DistilBertConfig Parse(string source, ReadOnlyMemory<byte> utf8)
     {
@@ -55,7 +68,8 @@ public sealed partial record DistilBertConfig
         }
         catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
         {
-            throw new InputException($"{source}: a string has half a surrogate pair, which is no text. Write the file again.");
+            throw new InputException(
+                $"{source}: a string has half a surrogate pair, which is no text. Write the file again.");
         }
         catch (JsonException trouble)
         {
@@ -64,7 +78,11 @@ public sealed partial record DistilBertConfig
     }
 
     /// <summary>The config.json that transformers reads, keys sorted.</summary>
-    /// <param name="architecture">The class that reads the tensors beside it; a masked language model has no classes, and its file names none.</param> <param name="dtype">The type of these tensors.</param>
+    /// <param name="architecture">
+    /// The class that reads the tensors beside it; a masked language model has no classes, and its
+    /// file names none.
+    /// </param>
+    /// <param name="dtype">The type of these tensors.</param>
     public string ToJson(string architecture = ClassifierArchitecture, DType dtype = DType.F32)
     {
         var entries = new SortedDictionary<string, Action<Utf8JsonWriter>>(StringComparer.Ordinal);
@@ -77,7 +95,8 @@ public sealed partial record DistilBertConfig
             json.WriteStringValue(architecture);
             json.WriteEndArray();
         };
-        entries["torch_dtype"] = json => json.WriteStringValue(dtype switch { DType.F16 => "float16", DType.BF16 => "bfloat16", _ => "float32" });
+        entries["torch_dtype"] = json =>
+            json.WriteStringValue(dtype switch { DType.F16 => "float16", DType.BF16 => "bfloat16", _ => "float32" });
         entries["tie_weights_"] = json => json.WriteBooleanValue(true);
         entries["sinusoidal_pos_embds"] = json => json.WriteBooleanValue(false);
         entries["vocab_size"] = json => json.WriteNumberValue(VocabularySize);
@@ -117,7 +136,8 @@ public sealed partial record DistilBertConfig
         if (architecture == ClassifierArchitecture)
         {
             entries["problem_type"] = json => json.WriteStringValue("single_label_classification");
-            entries["id2label"] = json => WriteObject(json, id => json.WriteString(id.ToString(CultureInfo.InvariantCulture), Labels[id]));
+            entries["id2label"] = json =>
+                WriteObject(json, id => json.WriteString(id.ToString(CultureInfo.InvariantCulture), Labels[id]));
             entries["label2id"] = json => WriteObject(json, id => json.WriteNumber(Labels[id], id));
         }
 

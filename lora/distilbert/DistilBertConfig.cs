@@ -5,8 +5,9 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// The sizes and rates of a DistilBERT classifier: the contents of a Hugging Face config.json, which <see cref="Load"/> reads and <see cref="ToJson"/>
-/// writes. The defaults are those of distilbert-base-uncased. LayerNorm's ε is not among them: DistilBERT fixes it at 1e-12.
+/// The sizes and rates of a DistilBERT classifier: the contents of a Hugging Face config.json,
+/// which <see cref="Load"/> reads and <see cref="ToJson"/> writes. The defaults are those of
+/// distilbert-base-uncased. LayerNorm's ε is not among them: DistilBERT fixes it at 1e-12.
 /// </summary>
 public sealed partial record DistilBertConfig
 {
@@ -28,7 +29,9 @@ public sealed partial record DistilBertConfig
     /// <summary>Heads of an attention layer; they divide <see cref="Hidden"/> (n_heads).</summary>
     public int Heads { get; init; } = 12;
 
-    /// <summary>Function between the feed-forward layers: "gelu" (the exact one) or "relu" (activation).</summary>
+    /// <summary>
+    /// Function between the feed-forward layers: "gelu" (the exact one) or "relu" (activation).
+    /// </summary>
     public string Activation { get; init; } = "gelu";
 
     /// <summary>Dropout on the embeddings and after each feed-forward layer (dropout).</summary>
@@ -49,16 +52,29 @@ public sealed partial record DistilBertConfig
     /// <summary>Names of the classes in the order of the logits (id2label, label2id).</summary>
     public IReadOnlyList<string> Labels { get; init; } = ["LABEL_0", "LABEL_1"];
 
-    /// <summary>Whether <see cref="Load"/> found the classes in the file (id2label, label2id or num_labels), and did not fall back on the default two.</summary>
+    /// <summary>
+    /// Whether <see cref="Load"/> found the classes in the file (id2label, label2id or num_labels),
+    /// and did not fall back on the default two.
+    /// </summary>
     public bool HasClasses { get; init; }
 
-    /// <summary>Linear layers in low-rank form: path → rank (low_rank, in files of model_type <see cref="OwnModelType"/>). Empty in a model as it was trained.</summary>
+    /// <summary>
+    /// Linear layers in low-rank form: path → rank (low_rank, in files of model_type
+    /// <see cref="OwnModelType"/>). Empty in a model as it was trained.
+    /// </summary>
     public IReadOnlyDictionary<string, int> LowRank { get; init; } = ReadOnlyDictionary<string, int>.Empty;
 
-    /// <summary>Linear layers, or factors of low-rank ones, whose weights are quantised: path → bits and group size (quantized, in files of model_type <see cref="OwnModelType"/>).</summary>
-    public IReadOnlyDictionary<string, QuantizationFormat> Quantized { get; init; } = ReadOnlyDictionary<string, QuantizationFormat>.Empty;
+    /// <summary>
+    /// Linear layers, or factors of low-rank ones, whose weights are quantised: path → bits and
+    /// group size (quantized, in files of model_type <see cref="OwnModelType"/>).
+    /// </summary>
+    public IReadOnlyDictionary<string, QuantizationFormat> Quantized { get; init; } =
+        ReadOnlyDictionary<string, QuantizationFormat>.Empty;
 
-    /// <summary>Paths of linear layers, or of factors of low-rank ones, that compute on whole numbers of 8 bits, for prediction (dynamic_int8, in files of model_type <see cref="OwnModelType"/>).</summary>
+    /// <summary>
+    /// Paths of linear layers, or of factors of low-rank ones, that compute on whole numbers of 8
+    /// bits, for prediction (dynamic_int8, in files of model_type <see cref="OwnModelType"/>).
+    /// </summary>
     public IReadOnlyList<string> DynamicInt8 { get; init; } = [];
 
     /// <summary>Whether every layer is as transformers has it.</summary>
@@ -67,10 +83,15 @@ public sealed partial record DistilBertConfig
     /// <summary>Whether any weights are rounded.</summary>
     internal bool HasQuantized => Quantized.Count > 0 || DynamicInt8.Count > 0;
 
-    /// <summary>Keys of the file that this class does not read; <see cref="ToJson"/> writes them back.</summary>
+    /// <summary>
+    /// Keys of the file that this class does not read; <see cref="ToJson"/> writes them back.
+    /// </summary>
     public IReadOnlyDictionary<string, JsonElement> OtherKeys { get; init; } = new Dictionary<string, JsonElement>();
 
-    /// <summary>What <see cref="Load"/> wants the user to know: the keys that it does not read. Empty when there is nothing to say.</summary>
+    /// <summary>
+    /// What <see cref="Load"/> wants the user to know: the keys that it does not read. Empty when
+    /// there is nothing to say.
+    /// </summary>
     public IReadOnlyList<string> Notices { get; init; } = [];
 
     /// <summary>Number of classes.</summary>
@@ -79,12 +100,15 @@ public sealed partial record DistilBertConfig
     /// <summary>The functions that <see cref="Activation"/> may name.</summary>
     internal static readonly string[] Activations = ["gelu", "relu"];
 
-    /// <summary>Says which value cannot be, under the name that the file has for it; null when all is well.</summary>
+    /// <summary>
+    /// Says which value cannot be, under the name that the file has for it; null when all is well.
+    /// </summary>
     internal string? Problem()
     {
         (string Key, int Value)[] sizes =
         [
-            ("vocab_size", VocabularySize), ("max_position_embeddings", MaxPositions), ("dim", Hidden), ("hidden_dim", FeedForward),
+            ("vocab_size", VocabularySize), ("max_position_embeddings", MaxPositions), ("dim", Hidden),
+                ("hidden_dim", FeedForward),
             ("n_layers", Layers), ("n_heads", Heads),
         ];
         foreach (var (key, value) in sizes)
@@ -92,7 +116,8 @@ public sealed partial record DistilBertConfig
             if (value < 1)
                 return $"{key} is {value}, it must be at least 1";
         }
-        (string Key, float Value)[] rates = [("dropout", Dropout), ("attention_dropout", AttentionDropout), ("seq_classif_dropout", ClassifierDropout)];
+        (string Key, float Value)[] rates =
+            [("dropout", Dropout), ("attention_dropout", AttentionDropout), ("seq_classif_dropout", ClassifierDropout)];
         foreach (var (key, value) in rates)
         {
             if (!(value >= 0 && value < 1))
@@ -101,25 +126,34 @@ public sealed partial record DistilBertConfig
         if (Hidden % Heads != 0)
             return $"n_heads is {Heads} and does not divide dim, {Hidden}: every head needs the same width";
         if ((long)Hidden * new[] { VocabularySize, MaxPositions, FeedForward, Hidden, Classes }.Max() > int.MaxValue)
-            return $"dim {Hidden} with vocab_size {VocabularySize}, hidden_dim {FeedForward}, max_position_embeddings {MaxPositions} and {Classes} classes makes a matrix of more than {int.MaxValue} elements";
+            return $"dim {Hidden} with vocab_size {VocabularySize}, hidden_dim {FeedForward}, "
+                + $"max_position_embeddings {MaxPositions} and {Classes} classes makes a matrix of more than "
+                + $"{int.MaxValue} elements";
         if (MaxPositions < 2)
             return "max_position_embeddings is 1: [CLS] and [SEP] need 2 positions";
         if (!(InitializerRange >= 0 && float.IsFinite(InitializerRange)))
-            return FormattableString.Invariant($"initializer_range is {InitializerRange}, a standard deviation of at least 0 is expected");
+            return FormattableString.Invariant(
+                $"initializer_range is {InitializerRange}, a standard deviation of at least 0 is expected");
         if (PadTokenId < 0 || PadTokenId >= VocabularySize)
-            return $"pad_token_id is {PadTokenId}, ids of vocab_size {VocabularySize} go from 0 to {VocabularySize - 1}";
+            return $"pad_token_id is {PadTokenId}, ids of vocab_size {VocabularySize} go from 0 to "
+                + $"{VocabularySize - 1}";
         if (LowRank.FirstOrDefault(entry => entry.Value < 1) is { Key: { } path, Value: var rank })
             return $"low_rank gives '{path}' the rank {rank}, at least 1 is expected";
-        if (Quantized.Select(entry => (entry.Key, Problem: entry.Value.Problem())).FirstOrDefault(entry => entry.Problem is not null) is { Problem: { } wrong } format)
+        if (Quantized.Select(entry => (entry.Key, Problem: entry.Value.Problem()))
+            .FirstOrDefault(entry => entry.Problem is not null) is { Problem: { } wrong } format)
             return $"quantized gives '{format.Key}' a form that there is not: {wrong}";
-        if (DynamicInt8.FirstOrDefault(path => Quantized.ContainsKey(path) || DynamicInt8.Count(other => other == path) > 1) is { } twice)
-            return $"dynamic_int8 names '{twice}', which {(Quantized.ContainsKey(twice) ? "quantized names too" : "it names before")}: a layer has one form";
+        if (DynamicInt8.FirstOrDefault(path => Quantized.ContainsKey(path)
+            || DynamicInt8.Count(other => other == path) > 1) is { } twice)
+            return $"dynamic_int8 names '{twice}', which "
+                + $"{(Quantized.ContainsKey(twice) ? "quantized names too" : "it names before")}: a layer has one form";
         if (!Activations.Contains(Activation))
-            return $"activation is '{Activation}', supported are {string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
+            return $"activation is '{Activation}', supported are "
+                + $"{string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
         if (Labels.Count < 2)
             return $"id2label names {Labels.Count} classes, a classifier needs at least 2";
         if (Labels.Distinct(StringComparer.Ordinal).Count() != Labels.Count)
-            return $"id2label names '{Labels.GroupBy(label => label).First(group => group.Count() > 1).Key}' twice, the names of classes must differ";
+            return $"id2label names '{Labels.GroupBy(label => label).First(group => group.Count() > 1).Key}' twice, "
+                + "the names of classes must differ";
         return null;
     }
 }

@@ -5,9 +5,12 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// DistilBERT that guesses masked tokens, the task that its encoder is pretrained on (Devlin et al. 2019, arXiv 1810.04805): the encoder's vector of a masked token goes through
-/// vocab_transform, the activation and vocab_layer_norm, and its products with the vectors of all words are the logits. The output weight is the table of the word embeddings itself, so that
-/// table has two shares in its gradient: from looking words up, and from comparing with them. New models are in evaluation mode; all parameters are trainable.
+/// DistilBERT that guesses masked tokens, the task that its encoder is pretrained on (Devlin et al.
+/// 2019, arXiv 1810.04805): the encoder's vector of a masked token goes through vocab_transform,
+/// the activation and vocab_layer_norm, and its products with the vectors of all words are the
+/// logits. The output weight is the table of the word embeddings itself, so that table has two
+/// shares in its gradient: from looking words up, and from comparing with them. New models are in
+/// evaluation mode; all parameters are trainable.
 /// </summary>
 public sealed class DistilBertForMaskedLM : Module
 {
@@ -16,11 +19,16 @@ public sealed class DistilBertForMaskedLM : Module
     private readonly Slot<LayerNorm> norm;
     private readonly Slot<OutputBias> projector;
 
-    /// <summary>A model with fresh weights: N(0, initializer_range), positions sines and cosines of that spread, biases 0, LayerNorm γ 1 and β 0.</summary>
-    /// <param name="config">Sizes and rates; the classes have no meaning here.</param> <param name="seed">Names the random numbers.</param>
+    /// <summary>
+    /// A model with fresh weights: N(0, initializer_range), positions sines and cosines of that
+    /// spread, biases 0, LayerNorm γ 1 and β 0.
+    /// </summary>
+    /// <param name="config">Sizes and rates; the classes have no meaning here.</param>
+    /// <param name="seed">Names the random numbers.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A value of the config cannot be.</exception>
-    public DistilBertForMaskedLM(DistilBertConfig config, ulong seed = 0, IBackend? backend = null) : this(config, seed, backend, draw: true)
+    public DistilBertForMaskedLM(DistilBertConfig config, ulong seed = 0, IBackend? backend = null)
+        : this(config, seed, backend, draw: true)
     {
     }
 
@@ -32,7 +40,8 @@ public sealed class DistilBertForMaskedLM : Module
         var root = new RandomStream(seed);
         DropoutStream = new RandomStream(root.NextSeed());
         var random = new RandomStream(root.NextSeed());
-        encoder = Add("distilbert", new DistilBertModel(new PartFactory(config, draw ? random : null, DropoutStream, Backend)));
+        encoder = Add("distilbert",
+            new DistilBertModel(new PartFactory(config, draw ? random : null, DropoutStream, Backend)));
         var parts = new PartFactory(config, random, DropoutStream, Backend);
         transform = Add<Layer>("vocab_transform", parts.Linear(config.Hidden, config.Hidden));
         norm = Add("vocab_layer_norm", parts.LayerNorm());
@@ -41,7 +50,9 @@ public sealed class DistilBertForMaskedLM : Module
     }
 
     /// <summary>The paths of the head's parameters; the output weight is the encoder's.</summary>
-    public static IReadOnlyList<string> HeadPaths { get; } = ["vocab_transform.weight", "vocab_transform.bias", "vocab_layer_norm.weight", "vocab_layer_norm.bias", "vocab_projector.bias"];
+    public static IReadOnlyList<string> HeadPaths { get; } =
+        ["vocab_transform.weight", "vocab_transform.bias", "vocab_layer_norm.weight", "vocab_layer_norm.bias",
+            "vocab_projector.bias"];
 
     /// <summary>Sizes and rates.</summary>
     public DistilBertConfig Config { get; }
@@ -52,9 +63,17 @@ public sealed class DistilBertForMaskedLM : Module
     /// <summary>Where every dropout mask's seed comes from.</summary>
     public RandomStream DropoutStream { get; }
 
-    /// <summary>The logits of some tokens: the rows are chosen first, so that the wide product with the vocabulary costs as many rows as there are masked tokens.</summary>
-    /// <param name="tokens">The batch, masked.</param> <param name="places">[masked]: the rows to guess, counted through the batch.</param> <returns>[masked, vocabulary]</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A token id is outside the vocabulary, a place outside the batch, or a text longer than the model's positions.</exception>
+    /// <summary>
+    /// The logits of some tokens: the rows are chosen first, so that the wide product with the
+    /// vocabulary costs as many rows as there are masked tokens.
+    /// </summary>
+    /// <param name="tokens">The batch, masked.</param>
+    /// <param name="places">[masked]: the rows to guess, counted through the batch.</param>
+    /// <returns>[masked, vocabulary]</returns>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// A token id is outside the vocabulary, a place outside the batch, or a text longer than the
+    /// model's positions.
+    /// </exception>
     /// <exception cref="InvalidOperationException">Another thread trains the model.</exception>
     public Tensor Forward(PackedTokens tokens, Indices places)
     {
@@ -69,7 +88,9 @@ public sealed class DistilBertForMaskedLM : Module
     /// <inheritdoc/>
     protected override string Details => $"{Config.Layers} layers, {Config.VocabularySize} tokens";
 
-    /// <summary>vocab_projector without its weight, which is the table of the word embeddings.</summary>
+    /// <summary>
+    /// vocab_projector without its weight, which is the table of the word embeddings.
+    /// </summary>
     private sealed class OutputBias : Module
     {
         public OutputBias(PartFactory parts) => Bias = Add(parts.Bias(parts.Config.VocabularySize));

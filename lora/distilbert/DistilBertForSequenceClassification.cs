@@ -5,7 +5,10 @@ using LoraScratch.Lora.Adapters;
 
 namespace LoraScratch.Lora.DistilBert;
 
-/// <summary>The encoder: embeddings, then the blocks one after the other (Sanh et al. 2019, arXiv 1910.01108).</summary>
+/// <summary>
+/// The encoder: embeddings, then the blocks one after the other (Sanh et al. 2019, arXiv
+/// 1910.01108).
+/// </summary>
 public sealed class DistilBertModel : Module
 {
     private readonly Slot<Embeddings> embeddings;
@@ -21,7 +24,8 @@ public sealed class DistilBertModel : Module
     internal Parameter WordTable => embeddings.Value.WordTable;
 
     /// <summary>A vector for every token.</summary>
-    /// <param name="tokens">The batch.</param> <returns>[tokens, hidden]</returns>
+    /// <param name="tokens">The batch.</param>
+    /// <returns>[tokens, hidden]</returns>
     public Tensor Forward(PackedTokens tokens)
     {
         using var scope = new TensorScope();
@@ -34,10 +38,14 @@ public sealed class DistilBertModel : Module
         private readonly Slot<ModuleList<TransformerBlock>> blocks;
 
         internal Transformer(PartFactory parts) =>
-            blocks = Add("layer", new ModuleList<TransformerBlock>(Enumerable.Range(0, parts.Config.Layers).Select(_ => new TransformerBlock(parts))));
+            blocks =
+                Add("layer", new ModuleList<TransformerBlock>(Enumerable.Range(0, parts.Config.Layers)
+                    .Select(_ => new TransformerBlock(parts))));
 
         /// <summary>Runs every block.</summary>
-        /// <param name="x">[tokens, hidden]</param> <param name="offsets">Where each text begins.</param> <returns>[tokens, hidden]</returns>
+        /// <param name="x">[tokens, hidden]</param>
+        /// <param name="offsets">Where each text begins.</param>
+        /// <returns>[tokens, hidden]</returns>
         public Tensor Forward(Tensor x, SequenceOffsets offsets)
         {
             foreach (var block in blocks.Value.Items)
@@ -51,9 +59,10 @@ public sealed class DistilBertModel : Module
 }
 
 /// <summary>
-/// DistilBERT as a text classifier: the encoder's vector of each text's first token, [CLS], goes through pre_classifier, ReLU, dropout and classifier. The
-/// paths of its parameters are the keys of a Hugging Face checkpoint: distilbert.transformer.layer.0.attention.q_lin.weight. New models are in evaluation
-/// mode; all parameters are trainable.
+/// DistilBERT as a text classifier: the encoder's vector of each text's first token, [CLS], goes
+/// through pre_classifier, ReLU, dropout and classifier. The paths of its parameters are the keys
+/// of a Hugging Face checkpoint: distilbert.transformer.layer.0.attention.q_lin.weight. New models
+/// are in evaluation mode; all parameters are trainable.
 /// </summary>
 public sealed class DistilBertForSequenceClassification : Module
 {
@@ -61,11 +70,19 @@ public sealed class DistilBertForSequenceClassification : Module
     private readonly Slot<Layer> preClassifier, classifier;
     private readonly Slot<Dropout> dropout;
 
-    /// <summary>A model with fresh weights: N(0, initializer_range), positions sines and cosines of that spread, biases 0, LayerNorm γ 1 and β 0, the padding token's vector 0.</summary>
-    /// <param name="config">Sizes and rates.</param> <param name="seed">Names the random numbers: initial values, and dropout until <see cref="DropoutStream"/> is restored.</param>
+    /// <summary>
+    /// A model with fresh weights: N(0, initializer_range), positions sines and cosines of that
+    /// spread, biases 0, LayerNorm γ 1 and β 0, the padding token's vector 0.
+    /// </summary>
+    /// <param name="config">Sizes and rates.</param>
+    /// <param name="seed">
+    /// Names the random numbers: initial values, and dropout until <see cref="DropoutStream"/> is
+    /// restored.
+    /// </param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A value of the config cannot be.</exception>
-    public DistilBertForSequenceClassification(DistilBertConfig config, ulong seed = 0, IBackend? backend = null) : this(config, seed, backend, draw: true)
+    public DistilBertForSequenceClassification(DistilBertConfig config, ulong seed = 0, IBackend? backend = null)
+        : this(config, seed, backend, draw: true)
     {
     }
 
@@ -76,7 +93,8 @@ public sealed class DistilBertForSequenceClassification : Module
         Config = config;
         Backend = backend ?? Device.Default;
         var root = new RandomStream(seed);
-        var headSeed = root.NextSeed();                 // drawn first: the head of a loaded encoder depends on the seed alone
+        // drawn first: the head of a loaded encoder depends on the seed alone
+        var headSeed = root.NextSeed();
         DropoutStream = new RandomStream(root.NextSeed());
         var random = draw ? new RandomStream(root.NextSeed()) : null;
         var encoderParts = new PartFactory(config, random, DropoutStream, Backend);
@@ -89,26 +107,33 @@ public sealed class DistilBertForSequenceClassification : Module
         CheckpointPaths = [.. NamedParameters().Select(entry => entry.Path)];
     }
 
-    private DistilBertForSequenceClassification(DistilBertForSequenceClassification other, IReadOnlyList<string> labels, ulong seed) : base(other)
+    private DistilBertForSequenceClassification(DistilBertForSequenceClassification other, IReadOnlyList<string> labels,
+        ulong seed) : base(other)
     {
         Config = other.Config with { Labels = labels };
         if (Config.Problem() is { } problem)
             throw new InputException($"DistilBERT config: {problem}.");
         (Backend, DropoutStream, CheckpointPaths) = (other.Backend, other.DropoutStream, other.CheckpointPaths);
         encoder = Add("distilbert", other.encoder.Value);
-        var headParts = new PartFactory(Config, new RandomStream(new RandomStream(seed).NextSeed()), DropoutStream, Backend);
+        var headParts = new PartFactory(Config, new RandomStream(new RandomStream(seed).NextSeed()), DropoutStream,
+            Backend);
         preClassifier = Add<Layer>("pre_classifier", headParts.Linear(Config.Hidden, Config.Hidden));
         classifier = Add<Layer>("classifier", headParts.Linear(Config.Hidden, Config.Classes));
         dropout = Add("dropout", headParts.Dropout(Config.ClassifierDropout));
     }
 
     /// <summary>
-    /// A model for another task on the very same encoder, with a head of its own: its weights are those that a model of this seed has. An adapter that is attached to one of the two stands in
+    /// A model for another task on the very same encoder, with a head of its own: its weights are
+    /// those that a model of this seed has. An adapter that is attached to one of the two stands in
     /// the encoder of both, so let them take turns, as <see cref="AdapterSet"/> does.
     /// </summary>
-    /// <param name="labels">The classes of the task; at least two.</param> <param name="seed">Draws the head.</param>
-    /// <exception cref="InputException">The classes are less than two, or have the same name.</exception>
-    public DistilBertForSequenceClassification WithHead(IReadOnlyList<string> labels, ulong seed = 0) => new(this, labels, seed);
+    /// <param name="labels">The classes of the task; at least two.</param>
+    /// <param name="seed">Draws the head.</param>
+    /// <exception cref="InputException">
+    /// The classes are less than two, or have the same name.
+    /// </exception>
+    public DistilBertForSequenceClassification WithHead(IReadOnlyList<string> labels, ulong seed = 0) =>
+        new(this, labels, seed);
 
     /// <summary>Sizes and rates.</summary>
     public DistilBertConfig Config { get; }
@@ -116,24 +141,36 @@ public sealed class DistilBertForSequenceClassification : Module
     /// <summary>The device that holds it.</summary>
     public IBackend Backend { get; }
 
-    /// <summary>Where every dropout mask's seed comes from: its seed and position are all the random state that the model has.</summary>
+    /// <summary>
+    /// Where every dropout mask's seed comes from: its seed and position are all the random state
+    /// that the model has.
+    /// </summary>
     public RandomStream DropoutStream { get; }
 
-    /// <summary>The paths that the parameters have without adapters, in order of registration: the keys of a checkpoint.</summary>
+    /// <summary>
+    /// The paths that the parameters have without adapters, in order of registration: the keys of a
+    /// checkpoint.
+    /// </summary>
     internal IReadOnlyList<string> CheckpointPaths { get; }
 
     /// <summary>The paths of the head's four parameters.</summary>
     public static IReadOnlyList<string> HeadPaths => PeftHeads.DistilBert;
 
     /// <summary>The logits of each text.</summary>
-    /// <param name="tokens">The batch.</param> <returns>[texts, classes]</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A token id is outside the vocabulary, or a text is longer than the model's positions.</exception>
-    /// <exception cref="InvalidOperationException">Another thread trains the model or changes its adapter.</exception>
+    /// <param name="tokens">The batch.</param>
+    /// <returns>[texts, classes]</returns>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// A token id is outside the vocabulary, or a text is longer than the model's positions.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// Another thread trains the model or changes its adapter.
+    /// </exception>
     public Tensor Forward(PackedTokens tokens)
     {
         using var use = Use.Read("A forward pass");
         using var scope = new TensorScope();
-        var first = encoder.Value.Forward(tokens).Gather(tokens.FirstTokens);           // [texts, hidden]: the rows of [CLS]
+        // [texts, hidden]: the rows of [CLS]
+        var first = encoder.Value.Forward(tokens).Gather(tokens.FirstTokens);
         var features = preClassifier.Value.Forward(first).Relu();
         return scope.Return(classifier.Value.Forward(dropout.Value.Forward(features)));
     }

@@ -9,7 +9,9 @@ public static class LoRATargets
     /// <summary>The name for pre_classifier and classifier.</summary>
     public const string Head = "head";
 
-    /// <summary>The name for the table of word vectors, which is no linear layer of the encoder.</summary>
+    /// <summary>
+    /// The name for the table of word vectors, which is no linear layer of the encoder.
+    /// </summary>
     public const string Embeddings = "embeddings";
 
     private static readonly (string Name, string[] Modules)[] Table =
@@ -30,23 +32,29 @@ public static class LoRATargets
     public static IReadOnlyList<string> OfEncoder { get; } = [.. Names.Except([Embeddings, Head])];
 
     /// <summary>The modules of the head.</summary>
-    public static IReadOnlyList<ModulePattern> HeadModules { get; } = [.. Table[^1].Modules.Select(ModulePattern.Named)];
+    public static IReadOnlyList<ModulePattern> HeadModules { get; } =
+        [.. Table[^1].Modules.Select(ModulePattern.Named)];
 
     /// <summary>The modules that names stand for.</summary>
-    /// <exception cref="InputException">A name is unknown or comes twice, or there is none.</exception>
+    /// <exception cref="InputException">
+    /// A name is unknown or comes twice, or there is none.
+    /// </exception>
     public static IReadOnlyList<ModulePattern> Patterns(IReadOnlyList<string> names)
     {
         Check(names);
-        return [.. Table.Where(entry => names.Contains(entry.Name)).SelectMany(entry => entry.Modules).Select(ModulePattern.Named)];
+        return [.. Table.Where(entry => names.Contains(entry.Name)).SelectMany(entry => entry.Modules)
+            .Select(ModulePattern.Named)];
     }
 
     internal static void Check(IReadOnlyList<string> names)
     {
         if (names.Count == 0)
-            throw new InputException($"Option 'targets' is empty: LoRA needs layers to adapt. Name some of {string.Join(", ", Names)}.");
+            throw new InputException(
+                $"Option 'targets' is empty: LoRA needs layers to adapt. Name some of {string.Join(", ", Names)}.");
         if (names.FirstOrDefault(name => !Names.Contains(name)) is { } unknown)
             throw new InputException($"Option 'targets' names '{unknown}'; the names are {string.Join(", ", Names)}.");
         if (names.Distinct().Count() != names.Count)
-            throw new InputException($"Option 'targets' names '{names.GroupBy(name => name).First(group => group.Count() > 1).Key}' twice.");
+            throw new InputException(
+                $"Option 'targets' names '{names.GroupBy(name => name).First(group => group.Count() > 1).Key}' twice.");
     }
 }

@@ -3,13 +3,22 @@ using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.DistilBert;
 
-/// <summary>Makes the layers that a config has in low-rank form (<see cref="DistilBertConfig.LowRank"/>) of the whole ones.</summary>
+/// <summary>
+/// Makes the layers that a config has in low-rank form (<see cref="DistilBertConfig.LowRank"/>) of
+/// the whole ones.
+/// </summary>
 internal static class LowRankLayers
 {
     /// <summary>Replaces the layers.</summary>
-    /// <param name="model">A new model.</param> <param name="config">Names them.</param>
-    /// <param name="random">Draws the factors, with the variance that the product's elements would have; null: zeros, which a checkpoint fills.</param>
-    /// <exception cref="InputException">A name is none of a linear layer, or a rank is larger than the layer.</exception>
+    /// <param name="model">A new model.</param>
+    /// <param name="config">Names them.</param>
+    /// <param name="random">
+    /// Draws the factors, with the variance that the product's elements would have; null: zeros,
+    /// which a checkpoint fills.
+    /// </param>
+    /// <exception cref="InputException">
+    /// A name is none of a linear layer, or a rank is larger than the layer.
+    /// </exception>
     public static void Apply(Module model, DistilBertConfig config, RandomStream? random)
     {
         var left = config.LowRank.ToDictionary();
@@ -19,20 +28,26 @@ internal static class LowRankLayers
             {
                 var (inFeatures, outFeatures) = (linear.InFeatures, linear.OutFeatures);
                 if (rank > Math.Min(inFeatures, outFeatures))
-                    throw new InputException($"DistilBERT config: low_rank gives {path} the rank {rank}, the layer is [{outFeatures}, {inFeatures}]. Write the folder again with 'lora compress'.");
-                var deviation = MathF.Sqrt(config.InitializerRange / MathF.Sqrt(rank));     // k products of two such numbers add up to a variance of initializer_range²
+                    throw new InputException($"DistilBERT config: low_rank gives {path} the rank {rank}, the layer "
+                        + $"is [{outFeatures}, {inFeatures}]. Write the folder again with 'lora compress'.");
+                // k products of two such numbers add up to a variance of initializer_range²
+                var deviation = MathF.Sqrt(config.InitializerRange / MathF.Sqrt(rank));
                 float[] Draw(int count) => random?.Normal(count, deviation) ?? new float[count];
-                slot.Replace(LowRankLinear.Of(linear, new LowRankFactors(rank, inFeatures, outFeatures, Draw(inFeatures * rank), Draw(rank * outFeatures))));
+                slot.Replace(LowRankLinear.Of(linear,
+                    new LowRankFactors(rank, inFeatures, outFeatures, Draw(inFeatures * rank),
+                        Draw(rank * outFeatures))));
             }
         }
         if (left.Keys.FirstOrDefault() is { } unknown)
-            throw new InputException($"DistilBERT config: low_rank names '{unknown}', which is no linear layer of this model.");
+            throw new InputException(
+                $"DistilBERT config: low_rank names '{unknown}', which is no linear layer of this model.");
     }
 
     /// <summary>How many numbers less the model has for them.</summary>
     public static double Saved(DistilBertConfig config) => config.LowRank.Sum(entry =>
     {
-        double hidden = config.Hidden, other = NearMisses.LastPart(entry.Key) is "lin1" or "lin2" ? config.FeedForward : hidden;
+        double hidden = config.Hidden,
+            other = NearMisses.LastPart(entry.Key) is "lin1" or "lin2" ? config.FeedForward : hidden;
         return hidden * other - entry.Value * (hidden + other);
     });
 }

@@ -7,64 +7,109 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// A folder as Hugging Face's transformers writes and reads it: config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json. What is written has all that
-/// AutoTokenizer and AutoModelForSequenceClassification look for.
+/// A folder as Hugging Face's transformers writes and reads it: config.json, model.safetensors (or
+/// several with an index), vocab.txt or tokenizer.json. What is written has all that AutoTokenizer
+/// and AutoModelForSequenceClassification look for.
 /// </summary>
 public static class ModelFolder
 {
-    /// <summary>Loads a classifier, or an encoder or masked language model that becomes one.</summary>
-    /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param>
-    /// <param name="labels">Classes of a head that the checkpoint lacks; null: those of config.json. A checkpoint with a head keeps its own.</param>
+    /// <summary>
+    /// Loads a classifier, or an encoder or masked language model that becomes one.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="seed">
+    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// </param>
+    /// <param name="labels">
+    /// Classes of a head that the checkpoint lacks; null: those of config.json. A checkpoint with a
+    /// head keeps its own.
+    /// </param>
     /// <param name="backend">Where to put it.</param>
-    /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
-    public static LoadedModel Load(string folder, ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null) => ModelSource.Folder(folder).Load(seed, labels, backend);
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message
+    /// lists them.
+    /// </exception>
+    public static LoadedModel Load(string folder, ulong seed = 0, IReadOnlyList<string>? labels = null,
+        IBackend? backend = null) => ModelSource.Folder(folder).Load(seed, labels, backend);
 
-    /// <summary>Loads a masked language model to go on pretraining it, or an encoder or classifier that becomes one.</summary>
-    /// <param name="folder">The folder.</param> <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param> <param name="backend">Where to put it.</param>
-    /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
-    public static LoadedMaskedLM LoadMaskedLM(string folder, ulong seed = 0, IBackend? backend = null) => ModelSource.Folder(folder).LoadMaskedLM(seed, backend);
+    /// <summary>
+    /// Loads a masked language model to go on pretraining it, or an encoder or classifier that
+    /// becomes one.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="seed">
+    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// </param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message
+    /// lists them.
+    /// </exception>
+    public static LoadedMaskedLM LoadMaskedLM(string folder, ulong seed = 0, IBackend? backend = null) =>
+        ModelSource.Folder(folder).LoadMaskedLM(seed, backend);
 
-    /// <summary>Writes a folder that <see cref="Load"/> and transformers read, whole or not at all.</summary>
+    /// <summary>
+    /// Writes a folder that <see cref="Load"/> and transformers read, whole or not at all.
+    /// </summary>
     /// <param name="folder">The folder; its parent must exist.</param>
     /// <param name="model">Without adapters, or detached from them.</param>
-    /// <param name="tokenizer">Its vocabulary goes along.</param> <param name="withHead">False: the encoder alone, where nobody has trained the head.</param>
+    /// <param name="tokenizer">Its vocabulary goes along.</param>
+    /// <param name="withHead">False: the encoder alone, where nobody has trained the head.</param>
     /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
-    /// <exception cref="InputException">An adapter is attached, the vocabulary does not fit, or the folder cannot be written.</exception>
+    /// <exception cref="InputException">
+    /// An adapter is attached, the vocabulary does not fit, or the folder cannot be written.
+    /// </exception>
     public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
         bool withHead = true, bool overwrite = false) => AtomicFolder.Write(folder,
             temporary => SaveInto(temporary, model, tokenizer, withHead), RunFiles.IsOfResult, overwrite);
 
-    /// <summary>Writes the files into a folder that exists, beside whatever else is in it.</summary>
+    /// <summary>
+    /// Writes the files into a folder that exists, beside whatever else is in it.
+    /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="model">As in <see cref="Save"/>.</param>
     /// <param name="tokenizer">As in <see cref="Save"/>.</param>
     /// <param name="withHead">As in <see cref="Save"/>.</param>
     /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
-    public static void SaveInto(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer, bool withHead = true)
+    public static void SaveInto(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
+        bool withHead = true)
     {
         RequirePlain(model);
-        SaveInto(folder, model.Config, DistilBertConfig.ClassifierArchitecture, model, tokenizer, DType.F32, withHead ? [] : DistilBertForSequenceClassification.HeadPaths);
+        SaveInto(folder, model.Config, DistilBertConfig.ClassifierArchitecture, model, tokenizer, DType.F32,
+            withHead ? [] : DistilBertForSequenceClassification.HeadPaths);
     }
 
     /// <summary>
-    /// Writes the files of a pretrained model into a folder that exists. The file has the head's tensors under Hugging Face's names but not vocab_projector.weight: that is the table of the word
-    /// embeddings, which is there already, and transformers ties the two again.
+    /// Writes the files of a pretrained model into a folder that exists. The file has the head's
+    /// tensors under Hugging Face's names but not vocab_projector.weight: that is the table of the
+    /// word embeddings, which is there already, and transformers ties the two again.
     /// </summary>
-    /// <param name="folder">The folder.</param> <param name="model">The model.</param> <param name="tokenizer">Its vocabulary goes along.</param> <param name="dtype">F32, F16 or BF16.</param>
-    /// <exception cref="InputException">The vocabulary does not fit, a weight is beyond the range of the type, or the folder cannot be written.</exception>
-    public static void SaveInto(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer, DType dtype = DType.F32) =>
+    /// <param name="folder">The folder.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="tokenizer">Its vocabulary goes along.</param>
+    /// <param name="dtype">F32, F16 or BF16.</param>
+    /// <exception cref="InputException">
+    /// The vocabulary does not fit, a weight is beyond the range of the type, or the folder cannot
+    /// be written.
+    /// </exception>
+    public static void SaveInto(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer,
+        DType dtype = DType.F32) =>
         SaveInto(folder, model.Config, DistilBertConfig.MaskedLanguageArchitecture, model, tokenizer, dtype);
 
-    private static void SaveInto(string folder, DistilBertConfig config, string architecture, Module model, WordPieceTokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)
+    private static void SaveInto(string folder, DistilBertConfig config, string architecture, Module model,
+        WordPieceTokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)
     {
         RequireFit(folder, config, tokenizer);
-        config = QuantizedLayers.Named(config, model);                      // as it is now: it may have been quantised since it was loaded
+        // as it is now: it may have been quantised since it was loaded
+        config = QuantizedLayers.Named(config, model);
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJson(architecture, dtype));
         AtomicFile.WriteText(Path.Combine(folder, "tokenizer_config.json"), TokenizerConfig(config, tokenizer));
         AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);
         tokenizer.SaveJson(Path.Combine(folder, "tokenizer.json"));
         tokenizer.SaveVocabulary(Path.Combine(folder, "vocab.txt"));
-        var tensors = model.NamedParameters().Where(entry => leftOut?.Contains(entry.Path) != true).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype)).Concat(QuantizedLayers.Tensors(model));
+        var tensors = model.NamedParameters().Where(entry => leftOut?.Contains(entry.Path) != true)
+            .Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype))
+            .Concat(QuantizedLayers.Tensors(model));
         SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.FileName), tensors,
             new Dictionary<string, string> { ["format"] = "pt" });
     }
@@ -84,16 +129,20 @@ public static class ModelFolder
 
     private static void RequirePlain(DistilBertForSequenceClassification model)
     {
-        if (model.NamedParameters().Select(entry => entry.Path).FirstOrDefault(path => !model.CheckpointPaths.Contains(path)) is { } foreign)
+        if (model.NamedParameters().Select(entry => entry.Path)
+            .FirstOrDefault(path => !model.CheckpointPaths.Contains(path)) is { } foreign)
         {
-            throw new InputException($"The model cannot be saved as a plain model while an adapter is attached ('{foreign}'). Merge or detach the adapter first, or save the adapter alone.");
+            throw new InputException("The model cannot be saved as a plain model while an adapter is attached "
+                + $"('{foreign}'). Merge or detach the adapter first, or save the adapter alone.");
         }
     }
 
     internal static void RequireFit(string source, DistilBertConfig config, WordPieceTokenizer tokenizer)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
-            throw new InputException($"{source}: the vocabulary has {tokenizer.VocabularySize} pieces, config.json's vocab_size is {config.VocabularySize}: ids would lie outside the model. They belong to different models.");
+            throw new InputException($"{source}: the vocabulary has {tokenizer.VocabularySize} pieces, config.json's "
+                + $"vocab_size is {config.VocabularySize}: ids would lie outside the model. They belong to different "
+                + "models.");
     }
 
     private const string SpecialTokens = """

@@ -3,13 +3,17 @@ namespace LoraScratch.Lora.DistilBert;
 /// <summary>What a config asks for, told before a model of its sizes is made.</summary>
 internal static class ModelSize
 {
-    /// <summary>The parameters of the encoder, in double: sizes from a file may multiply to more than any integer holds.</summary>
+    /// <summary>
+    /// The parameters of the encoder, in double: sizes from a file may multiply to more than any
+    /// integer holds.
+    /// </summary>
     public static double EncoderParameters(DistilBertConfig config)
     {
         double hidden = config.Hidden, inner = config.FeedForward;
         var projections = 4 * (hidden * hidden + hidden);
         var feedForward = 2 * hidden * inner + inner + hidden;
-        var block = projections + feedForward + 4 * hidden;                                         // γ and β of two LayerNorms
+        // γ and β of two LayerNorms
+        var block = projections + feedForward + 4 * hidden;
         var embeddings = ((double)config.VocabularySize + config.MaxPositions + 2) * hidden;        // γ and β of one
         return embeddings + config.Layers * block - LowRankLayers.Saved(config);
     }

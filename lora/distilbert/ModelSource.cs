@@ -6,15 +6,20 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>A classifier as it comes from its files.</summary>
-/// <param name="Model">In evaluation mode.</param> <param name="Tokenizer">Of the same files.</param> <param name="Report">What was ignored, drawn or renamed.</param>
-public sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer, LoadReport Report)
+/// <param name="Model">In evaluation mode.</param>
+/// <param name="Tokenizer">Of the same files.</param>
+/// <param name="Report">What was ignored, drawn or renamed.</param>
+public sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer,
+    LoadReport Report)
 {
     /// <summary>What the user should know about the files.</summary>
     public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
 }
 
 /// <summary>A masked language model as it comes from its files.</summary>
-/// <param name="Model">In evaluation mode.</param> <param name="Tokenizer">Of the same files.</param> <param name="Report">What was ignored, drawn or renamed.</param>
+/// <param name="Model">In evaluation mode.</param>
+/// <param name="Tokenizer">Of the same files.</param>
+/// <param name="Report">What was ignored, drawn or renamed.</param>
 public sealed record LoadedMaskedLM(DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
 {
     /// <summary>What the user should know about the files.</summary>
@@ -28,17 +33,25 @@ public abstract class ModelSource
     {
     }
 
-    /// <summary>What messages call it: the folder, or <see cref="PretrainedBase.Description"/>.</summary>
+    /// <summary>
+    /// What messages call it: the folder, or <see cref="PretrainedBase.Description"/>.
+    /// </summary>
     public abstract string Name { get; }
 
-    /// <summary>What an adapter calls the base that it was trained on: the folder, or <see cref="PretrainedBase.Name"/>.</summary>
+    /// <summary>
+    /// What an adapter calls the base that it was trained on: the folder, or
+    /// <see cref="PretrainedBase.Name"/>.
+    /// </summary>
     public abstract string Reference { get; }
 
     /// <summary>The folder; null where there is none.</summary>
     public virtual string? Path => null;
 
     /// <summary>A model folder.</summary>
-    /// <param name="path">With config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json; read when it is asked for.</param>
+    /// <param name="path">
+    /// With config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json;
+    /// read when it is asked for.
+    /// </param>
     public static ModelSource Folder(string path) => new FolderSource(path);
 
     /// <summary>The base inside the program; see <see cref="PretrainedBase"/>.</summary>
@@ -56,7 +69,10 @@ public abstract class ModelSource
     /// <exception cref="InputException">A file is missing or malformed.</exception>
     public abstract Checkpoint OpenWeights();
 
-    /// <summary>Whether the checkpoint has a classification head, whose classes are then those of the config.</summary>
+    /// <summary>
+    /// Whether the checkpoint has a classification head, whose classes are then those of the
+    /// config.
+    /// </summary>
     /// <exception cref="InputException">There is no checkpoint, or it is malformed.</exception>
     public bool HasHead()
     {
@@ -64,11 +80,21 @@ public abstract class ModelSource
         return HasHead(files);
     }
 
-    /// <summary>Loads a classifier, or an encoder or masked language model that becomes one.</summary>
-    /// <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param>
-    /// <param name="labels">Classes of a head that the checkpoint lacks; null: those of the config. A checkpoint with a head keeps its own.</param>
+    /// <summary>
+    /// Loads a classifier, or an encoder or masked language model that becomes one.
+    /// </summary>
+    /// <param name="seed">
+    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// </param>
+    /// <param name="labels">
+    /// Classes of a head that the checkpoint lacks; null: those of the config. A checkpoint with a
+    /// head keeps its own.
+    /// </param>
     /// <param name="backend">Where to put it.</param>
-    /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message
+    /// lists them.
+    /// </exception>
     public LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null)
     {
         var (config, tokenizer, files) = Read();
@@ -81,22 +107,35 @@ public abstract class ModelSource
         }
     }
 
-    /// <summary>Loads a masked language model to go on pretraining it, or an encoder or classifier that becomes one.</summary>
-    /// <param name="seed">Draws a head that the checkpoint lacks, and names the dropout masks.</param> <param name="backend">Where to put it.</param>
-    /// <exception cref="InputException">A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message lists them.</exception>
+    /// <summary>
+    /// Loads a masked language model to go on pretraining it, or an encoder or classifier that
+    /// becomes one.
+    /// </summary>
+    /// <param name="seed">
+    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// </param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message
+    /// lists them.
+    /// </exception>
     public LoadedMaskedLM LoadMaskedLM(ulong seed = 0, IBackend? backend = null)
     {
         var (config, tokenizer, files) = Read();
         using (files)
         {
             if (config.HasQuantized)
-                throw new InputException($"{Name}: {config.Quantized.Count + config.DynamicInt8.Count} of its layers are quantised, and pretraining changes every weight. Name the model that it was made of.");
+                throw new InputException($"{Name}: {config.Quantized.Count + config.DynamicInt8.Count} of its layers "
+                    + "are quantised, and pretraining changes every weight. Name the model that it was made of.");
             var model = new DistilBertForMaskedLM(config, seed, backend, draw: false);
             return new LoadedMaskedLM(model, tokenizer, CheckpointLoader.Load(model, files));
         }
     }
 
-    /// <summary>What a user should know about the files that a model was loaded from; nothing about the program's own, which are as they should be.</summary>
+    /// <summary>
+    /// What a user should know about the files that a model was loaded from; nothing about the
+    /// program's own, which are as they should be.
+    /// </summary>
     /// <param name="notices">Of the model that was loaded.</param>
     public abstract IEnumerable<string> Notices(IEnumerable<string> notices);
 
@@ -121,7 +160,8 @@ public abstract class ModelSource
         }
     }
 
-    private static bool HasHead(Checkpoint files) => DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
+    private static bool HasHead(Checkpoint files) =>
+        DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
 
     private sealed class FolderSource(string path) : ModelSource
     {
@@ -133,7 +173,8 @@ public abstract class ModelSource
 
         public override DistilBertConfig ReadConfig() => Directory.Exists(path)
             ? DistilBertConfig.Load(path)
-            : throw new InputException($"{path}: there is no such folder. A model folder with config.json, {Checkpoint.FileName} and vocab.txt is expected.");
+            : throw new InputException($"{path}: there is no such folder. A model folder with config.json, "
+                + $"{Checkpoint.FileName} and vocab.txt is expected.");
 
         public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.Load(path);
 
@@ -148,11 +189,14 @@ public abstract class ModelSource
 
         public override string Reference => BuiltInBase.Name;
 
-        public override DistilBertConfig ReadConfig() => DistilBertConfig.Parse($"{Name}, config.json", BuiltInBase.Read("config.json"));
+        public override DistilBertConfig ReadConfig() =>
+            DistilBertConfig.Parse($"{Name}, config.json", BuiltInBase.Read("config.json"));
 
-        public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.ParseVocabulary($"{Name}, vocab.txt", BuiltInBase.Read("vocab.txt"));
+        public override WordPieceTokenizer ReadTokenizer() =>
+            WordPieceTokenizer.ParseVocabulary($"{Name}, vocab.txt", BuiltInBase.Read("vocab.txt"));
 
-        public override Checkpoint OpenWeights() => Checkpoint.Of(SafeTensorsFile.Open(Name, BuiltInBase.Open(Checkpoint.FileName)));
+        public override Checkpoint OpenWeights() =>
+            Checkpoint.Of(SafeTensorsFile.Open(Name, BuiltInBase.Open(Checkpoint.FileName)));
 
         public override IEnumerable<string> Notices(IEnumerable<string> notices) => [];
     }

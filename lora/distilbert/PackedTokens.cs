@@ -5,13 +5,14 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// The token ids of several texts on the device, one after the other without padding: text s has the rows offsets[s] … offsets[s+1]−1. Dispose it
-/// after the backward pass, which still reads it.
+/// The token ids of several texts on the device, one after the other without padding: text s has
+/// the rows offsets[s] … offsets[s+1]−1. Dispose it after the backward pass, which still reads it.
 /// </summary>
 public sealed class PackedTokens : IDisposable
 {
     /// <summary>Uploads a batch.</summary>
-    /// <param name="batch">At least one text; its labels are not looked at.</param> <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <param name="batch">At least one text; its labels are not looked at.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     public PackedTokens(PackedBatch batch, IBackend? backend = null)
     {
         Offsets = new SequenceOffsets(batch.Offsets, backend);
@@ -21,7 +22,8 @@ public sealed class PackedTokens : IDisposable
     }
 
     /// <summary>Uploads texts.</summary>
-    /// <param name="texts">The ids of each text, at least one id each.</param> <param name="backend">Where to put it.</param>
+    /// <param name="texts">The ids of each text, at least one id each.</param>
+    /// <param name="backend">Where to put it.</param>
     public static PackedTokens From(IEnumerable<int[]> texts, IBackend? backend = null) =>
         new(PackedBatch.Of([.. texts.Select(ids => new EncodedExample(ids, TextExample.NoLabel))]), backend);
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
@@ -5,10 +6,12 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// Makes the parts of a model with their initial values: weights N(0, initializer_range), positions sines and cosines, biases 0, LayerNorm γ 1 and β 0. Without random numbers all
-/// weights are 0: what a checkpoint fills need not be drawn.
+/// Makes the parts of a model with their initial values: weights N(0, initializer_range), positions
+/// sines and cosines, biases 0, LayerNorm γ 1 and β 0. Without random numbers all weights are 0:
+/// what a checkpoint fills need not be drawn.
 /// </summary>
-internal sealed class PartFactory(DistilBertConfig config, RandomStream? random, RandomStream dropouts, IBackend? backend)
+internal sealed class PartFactory(DistilBertConfig config, RandomStream? random, RandomStream dropouts,
+    IBackend? backend)
 {
     private const float LayerNormEpsilon = 1e-12f;
 
@@ -20,12 +23,15 @@ internal sealed class PartFactory(DistilBertConfig config, RandomStream? random,
     public Linear Linear(int inFeatures, int outFeatures) =>
         new(Weight(outFeatures, inFeatures), Parameter.Filled("bias", 0, new Shape(outFeatures), backend));
 
-    /// <param name="count">Vectors.</param> <param name="zeroRow">A vector that starts at 0; null for none.</param>
+    /// <param name="count">Vectors.</param>
+    /// <param name="zeroRow">A vector that starts at 0; null for none.</param>
     public Embedding Embedding(int count, int? zeroRow = null) => new(Weight(count, config.Hidden, zeroRow));
 
     /// <summary>
-    /// The vectors of positions before training: sines and cosines of wavelengths from 2π to 10,000·2π (Vaswani et al. 2017, section 3.5), of which the next position's are the same rotation
-    /// everywhere, so that attention to neighbours is learned once and not for each position; scaled to the spread of the word vectors.
+    /// The vectors of positions before training: sines and cosines of wavelengths from 2π to
+    /// 10,000·2π (Vaswani et al. 2017, section 3.5), of which the next position's are the same
+    /// rotation everywhere, so that attention to neighbours is learned once and not for each
+    /// position; scaled to the spread of the word vectors.
     /// </summary>
     public Embedding Positions()
     {
@@ -61,7 +67,10 @@ internal sealed class PartFactory(DistilBertConfig config, RandomStream? random,
     }
 }
 
-/// <summary>Dropout(LayerNorm(word + position)): a vector for each token from what it is and where it stands.</summary>
+/// <summary>
+/// Dropout(LayerNorm(word + position)): a vector for each token from what it is and where it
+/// stands.
+/// </summary>
 public sealed class Embeddings : Module
 {
     private readonly Slot<ITokenLayer> words, positions;
@@ -70,17 +79,22 @@ public sealed class Embeddings : Module
 
     internal Embeddings(PartFactory parts)
     {
-        words = Add<ITokenLayer>("word_embeddings", parts.Embedding(parts.Config.VocabularySize, zeroRow: parts.Config.PadTokenId));
+        words = Add<ITokenLayer>("word_embeddings",
+            parts.Embedding(parts.Config.VocabularySize, zeroRow: parts.Config.PadTokenId));
         positions = Add<ITokenLayer>("position_embeddings", parts.Positions());
         norm = Add("LayerNorm", parts.LayerNorm());
         dropout = Add("dropout", parts.Dropout(parts.Config.Dropout));
     }
 
-    /// <summary>The vector of every token [vocabulary, hidden], which a masked language model reads as its output weight as well.</summary>
+    /// <summary>
+    /// The vector of every token [vocabulary, hidden], which a masked language model reads as its
+    /// output weight as well.
+    /// </summary>
     internal Parameter WordTable => ((Embedding)words.Value).Weight;
 
     /// <summary>E = dropout(LayerNorm(words[ids] + positions[place in the text]))</summary>
-    /// <param name="tokens">The batch.</param> <returns>[tokens, hidden]</returns>
+    /// <param name="tokens">The batch.</param>
+    /// <returns>[tokens, hidden]</returns>
     public Tensor Forward(PackedTokens tokens)
     {
         using var scope = new TensorScope();
@@ -97,7 +111,7 @@ public sealed class ModuleList<T> : Module where T : Module
 
     /// <summary>A list of modules.</summary>
     public ModuleList(IEnumerable<T> modules) =>
-        slots = [.. modules.Select((module, i) => Add(i.ToString(System.Globalization.CultureInfo.InvariantCulture), module))];
+        slots = [.. modules.Select((module, i) => Add(string.Create(CultureInfo.InvariantCulture, $"{i}"), module))];
 
     /// <summary>The modules in order.</summary>
     public IEnumerable<T> Items => slots.Select(slot => slot.Value);

@@ -6,8 +6,10 @@ using LoraScratch.Lora.Quantization;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// The quantised layers of a model as its files have them. Those of groups are named by <see cref="DistilBertConfig.Quantized"/> in config.json, and <see cref="QuantizedTensors"/> holds their weights; those that compute
-/// on whole numbers, by <see cref="DistilBertConfig.DynamicInt8"/> and <see cref="Int8Tensors"/>.
+/// The quantised layers of a model as its files have them. Those of groups are named by
+/// <see cref="DistilBertConfig.Quantized"/> in config.json, and <see cref="QuantizedTensors"/>
+/// holds their weights; those that compute on whole numbers, by
+/// <see cref="DistilBertConfig.DynamicInt8"/> and <see cref="Int8Tensors"/>.
 /// </summary>
 internal static class QuantizedLayers
 {
@@ -25,12 +27,20 @@ internal static class QuantizedLayers
             .Concat(model.NamedModules<DynamicInt8Linear>()
                 .SelectMany(entry => Int8Tensors.Of(entry.Path, entry.Module.Weight)));
 
-    /// <summary>Whether a tensor of a checkpoint belongs to the weight of a quantised layer.</summary>
+    /// <summary>
+    /// Whether a tensor of a checkpoint belongs to the weight of a quantised layer.
+    /// </summary>
     public static bool Hold(DistilBertConfig config, string tensor) =>
-        QuantizedTensors.TryParse(tensor, out var path) && config.Quantized.ContainsKey(path) || Int8Tensors.TryParse(tensor, out path) && config.DynamicInt8.Contains(path);
+        QuantizedTensors.TryParse(tensor, out var path) && config.Quantized.ContainsKey(path)
+        || Int8Tensors.TryParse(tensor, out path) && config.DynamicInt8.Contains(path);
 
-    /// <summary>Replaces the linear layers that a config names by quantised ones with the weights of a checkpoint; biases stay.</summary>
-    /// <exception cref="InputException">A name is none of a linear layer, or its tensors are missing or wrong.</exception>
+    /// <summary>
+    /// Replaces the linear layers that a config names by quantised ones with the weights of a
+    /// checkpoint; biases stay.
+    /// </summary>
+    /// <exception cref="InputException">
+    /// A name is none of a linear layer, or its tensors are missing or wrong.
+    /// </exception>
     public static void Read(Module model, DistilBertConfig config, Checkpoint files)
     {
         var (groups, bytes) = (config.Quantized.ToDictionary(), config.DynamicInt8.ToHashSet());
@@ -39,11 +49,13 @@ internal static class QuantizedLayers
             var (outFeatures, inFeatures, backend) = (linear.OutFeatures, linear.InFeatures, linear.Weight.Backend);
             if (groups.Remove(path, out var format))
             {
-                slot.Replace(new QuantizedLinear(QuantizedTensors.Read(files, path, format, outFeatures, inFeatures, backend), linear.Bias));
+                slot.Replace(new QuantizedLinear(
+                    QuantizedTensors.Read(files, path, format, outFeatures, inFeatures, backend), linear.Bias));
             }
             else if (bytes.Remove(path))
             {
-                slot.Replace(new DynamicInt8Linear(Int8Tensors.Read(files, path, outFeatures, inFeatures, backend), linear.Bias));
+                slot.Replace(new DynamicInt8Linear(Int8Tensors.Read(files, path, outFeatures, inFeatures, backend),
+                    linear.Bias));
             }
             else
             {
@@ -57,10 +69,15 @@ internal static class QuantizedLayers
             throw NotThere(files, "dynamic_int8", unknownToo);
     }
 
-    /// <summary>How many weights a tensor of a checkpoint stands for: more than it has elements where they are packed codes.</summary>
+    /// <summary>
+    /// How many weights a tensor of a checkpoint stands for: more than it has elements where they
+    /// are packed codes.
+    /// </summary>
     public static double Numbers(DistilBertConfig config, TensorInfo tensor) =>
-        QuantizedTensors.TryParse(tensor.Name, out var path) && config.Quantized.TryGetValue(path, out var format) ? tensor.ElementCount * 8.0 / format.Bits : tensor.ElementCount;
+        QuantizedTensors.TryParse(tensor.Name, out var path) && config.Quantized.TryGetValue(path, out var format)
+        ? tensor.ElementCount * 8.0 / format.Bits : tensor.ElementCount;
 
     private static InputException NotThere(Checkpoint files, string key, string path) =>
-        new($"{files.Path}: {key} in config.json names '{path}', which is no linear layer of this model. Do config.json and weights belong together?");
+        new($"{files.Path}: {key} in config.json names '{path}', which is no linear layer of this model. Do "
+            + "config.json and weights belong together?");
 }

@@ -4,8 +4,9 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// Multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762): every token asks every token of its own text, Q·Kᵀ/√width, and takes the mean of
-/// their values weighted by the answers' softmax. The four projections are places where LoRA may stand.
+/// Multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762): every token asks every token
+/// of its own text, Q·Kᵀ/√width, and takes the mean of their values weighted by the answers'
+/// softmax. The four projections are places where LoRA may stand.
 /// </summary>
 public sealed class MultiHeadSelfAttention : Module
 {
@@ -25,7 +26,9 @@ public sealed class MultiHeadSelfAttention : Module
     }
 
     /// <summary>Attention within each text.</summary>
-    /// <param name="x">[tokens, hidden]</param> <param name="offsets">Where each text begins.</param> <returns>[tokens, hidden]</returns>
+    /// <param name="x">[tokens, hidden]</param>
+    /// <param name="offsets">Where each text begins.</param>
+    /// <returns>[tokens, hidden]</returns>
     public Tensor Forward(Tensor x, SequenceOffsets offsets)
     {
         using var scope = new TensorScope();
@@ -39,7 +42,10 @@ public sealed class MultiHeadSelfAttention : Module
     protected override string Details => FormattableString.Invariant($"heads={heads}, dropout={dropout}");
 }
 
-/// <summary>dropout(lin2(activation(lin1(x)))), each token on its own. Both layers are places where LoRA may stand.</summary>
+/// <summary>
+/// dropout(lin2(activation(lin1(x)))), each token on its own. Both layers are places where LoRA may
+/// stand.
+/// </summary>
 public sealed class FeedForward : Layer
 {
     private readonly Slot<Layer> first, second;
@@ -87,7 +93,9 @@ public sealed class TransformerBlock : Module
     }
 
     /// <summary>The block's output.</summary>
-    /// <param name="x">[tokens, hidden]</param> <param name="offsets">Where each text begins.</param> <returns>[tokens, hidden]</returns>
+    /// <param name="x">[tokens, hidden]</param>
+    /// <param name="offsets">Where each text begins.</param>
+    /// <returns>[tokens, hidden]</returns>
     public Tensor Forward(Tensor x, SequenceOffsets offsets)
     {
         using var scope = new TensorScope();
@@ -95,7 +103,8 @@ public sealed class TransformerBlock : Module
         return scope.Return(outputNorm.Value.Forward(feedForward.Value.Forward(x).Add(x)));
     }
 
-    // A scope of its own: the attention's values are gone, or held by the graph, before the wider feed-forward layers need room.
+    // A scope of its own: the attention's values are gone, or held by the graph, before the wider feed-forward layers
+    // need room.
     private Tensor AddAttention(Tensor x, SequenceOffsets offsets)
     {
         using var scope = new TensorScope();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
@@ -11,23 +12,33 @@ public enum SplitRule
     /// <summary>Each part has the same shares of the classes; drawn by seed.</summary>
     Stratified,
 
-    /// <summary>As the tutorial's script: shuffled by NumPy with seed 0 and again with seed 1, then cut in order: train, validation, test.</summary>
+    /// <summary>
+    /// As the tutorial's script: shuffled by NumPy with seed 0 and again with seed 1, then cut in
+    /// order: train, validation, test.
+    /// </summary>
     Tutorial,
 }
 
 /// <summary>The sizes of the three parts, and how they are drawn.</summary>
-/// <param name="Rule">How.</param> <param name="Validation">Share of the texts that choose epochs and learning rates.</param>
-/// <param name="Test">Share that nothing is chosen by.</param> <param name="Seed">Draws a stratified split: the same for every run of an experiment, whatever its own seed.</param>
-public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double Validation = 0.1, double Test = 0.2, ulong Seed = 1)
+/// <param name="Rule">How.</param>
+/// <param name="Validation">Share of the texts that choose epochs and learning rates.</param>
+/// <param name="Test">Share that nothing is chosen by.</param>
+/// <param name="Seed">
+/// Draws a stratified split: the same for every run of an experiment, whatever its own seed.
+/// </param>
+public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double Validation = 0.1, double Test = 0.2,
+    ulong Seed = 1)
 {
     /// <summary>Refuses shares that leave a part empty.</summary>
     /// <exception cref="InputException">The message names the option.</exception>
     public void Check()
     {
         if (Validation is not (> 0 and < 1))
-            throw new InputException(FormattableString.Invariant($"Option 'validation' is {Validation}; expected a share between 0 and 1: it chooses epochs and learning rates."));
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'validation' is "
+                + $"{Validation}; expected a share between 0 and 1: it chooses epochs and learning rates."));
         if (!(Test > 0 && Validation + Test < 1))
-            throw new InputException(FormattableString.Invariant($"Option 'test' is {Test}; expected a share above 0 that, with option 'validation' {Validation}, leaves texts to train on."));
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'test' is {Test}; expected "
+                + $"a share above 0 that, with option 'validation' {Validation}, leaves texts to train on."));
     }
 
     /// <summary>Parts a data set.</summary>
@@ -38,7 +49,8 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
         var count = dataset.Examples.Count;
         var (validation, test) = ((int)Math.Round(Validation * count), (int)Math.Round(Test * count));
         if (validation == 0 || test == 0 || validation + test >= count)
-            throw new InputException($"{dataset.Source}: {count} texts are too few to be parted into texts to train on, {validation} for validation and {test} to test on.");
+            throw new InputException($"{dataset.Source}: {count} texts are too few to be parted into texts to train "
+                + $"on, {validation} for validation and {test} to test on.");
         if (Rule == SplitRule.Stratified)
         {
             var (rest, toTest) = dataset.Split(Test, Seed);
@@ -47,23 +59,37 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
         }
         var (first, second) = (NumpyPermutation.Random(count, 0), NumpyPermutation.Random(count, 1));
         int[] order = [.. second.Select(i => first[i])];
-        return (dataset.Select(order[..(count - validation - test)]), dataset.Select(order[(count - validation - test)..(count - test)]), dataset.Select(order[(count - test)..]));
+        return (dataset.Select(order[..(count - validation - test)]),
+            dataset.Select(order[(count - validation - test)..(count - test)]),
+                dataset.Select(order[(count - test)..]));
     }
 }
 
 /// <summary>The encoded texts of an experiment.</summary>
-/// <param name="Train">Trained on.</param> <param name="Validation">Choose epochs and learning rates.</param> <param name="Test">Looked at when all is chosen.</param>
-/// <param name="LeftOut">Texts left out of the first two because they stand among the test texts as well.</param>
-public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test, int LeftOut = 0)
+/// <param name="Train">Trained on.</param>
+/// <param name="Validation">Choose epochs and learning rates.</param>
+/// <param name="Test">Looked at when all is chosen.</param>
+/// <param name="LeftOut">
+/// Texts left out of the first two because they stand among the test texts as well.
+/// </param>
+public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test,
+    int LeftOut = 0)
 {
     /// <summary>The parts and what they are for.</summary>
-    internal (string Use, IReadOnlyList<EncodedExample> Texts)[] Parts => [("to train on", Train.Examples), ("laid aside for validation", Validation.Examples), ("to test on", Test.Examples)];
+    internal (string Use, IReadOnlyList<EncodedExample> Texts)[] Parts =>
+        [("to train on", Train.Examples), ("laid aside for validation", Validation.Examples),
+            ("to test on", Test.Examples)];
 
     /// <summary>Parts and encodes a data set.</summary>
-    /// <param name="dataset">Every text with a class.</param> <param name="classifier">Its tokenizer and classes.</param> <param name="split">How to part.</param>
+    /// <param name="dataset">Every text with a class.</param>
+    /// <param name="classifier">Its tokenizer and classes.</param>
+    /// <param name="split">How to part.</param>
     /// <param name="options">Limit, its seed, and the length of texts.</param>
-    /// <exception cref="InputException">A text has no class, the classes are not the model's, or a part would be empty.</exception>
-    public static ExperimentData Prepare(TextDataset dataset, TextClassifier classifier, SplitOptions split, TrainingOptions options)
+    /// <exception cref="InputException">
+    /// A text has no class, the classes are not the model's, or a part would be empty.
+    /// </exception>
+    public static ExperimentData Prepare(TextDataset dataset, TextClassifier classifier, SplitOptions split,
+        TrainingOptions options)
     {
         TrainingData.RequireLabels(dataset, classifier);
         var (train, validation, test) = split.Part(Limited(dataset, split, options));
@@ -71,26 +97,37 @@ public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validat
     }
 
     /// <summary>
-    /// Encodes a data set that comes with test texts of its own: it is parted in two, stratified, and its texts that stand among the test texts (white space apart) are left out.
+    /// Encodes a data set that comes with test texts of its own: it is parted in two, stratified,
+    /// and its texts that stand among the test texts (white space apart) are left out.
     /// </summary>
-    /// <param name="dataset">Texts to train on and to choose by.</param> <param name="test">Nothing is chosen by these.</param> <param name="classifier">Its tokenizer and classes.</param>
-    /// <param name="split">Share and seed of the validation texts.</param> <param name="options">Limit, its seed, and the length of texts.</param>
-    /// <exception cref="InputException">A text has no class, the classes are not the model's, or a part would be empty.</exception>
-    public static ExperimentData Prepare(TextDataset dataset, TextDataset test, TextClassifier classifier, SplitOptions split, TrainingOptions options)
+    /// <param name="dataset">Texts to train on and to choose by.</param>
+    /// <param name="test">Nothing is chosen by these.</param>
+    /// <param name="classifier">Its tokenizer and classes.</param>
+    /// <param name="split">Share and seed of the validation texts.</param>
+    /// <param name="options">Limit, its seed, and the length of texts.</param>
+    /// <exception cref="InputException">
+    /// A text has no class, the classes are not the model's, or a part would be empty.
+    /// </exception>
+    public static ExperimentData Prepare(TextDataset dataset, TextDataset test, TextClassifier classifier,
+        SplitOptions split, TrainingOptions options)
     {
         TrainingData.RequireLabels(dataset, classifier);
         TrainingData.RequireLabels(test, classifier);
         var tested = test.Examples.Select(example => TextCorpus.Fingerprint(example.Text)).ToHashSet();
         var rest = dataset.Where(example => !tested.Contains(TextCorpus.Fingerprint(example.Text)));
         var (train, validation) = Limited(rest, split, options).Split(split.Validation, split.Seed);
-        return Encode(classifier, options, train, validation, test, leftOut: dataset.Examples.Count - rest.Examples.Count);
+        return Encode(classifier, options, train, validation, test,
+            leftOut: dataset.Examples.Count - rest.Examples.Count);
     }
 
-    private static TextDataset Limited(TextDataset dataset, SplitOptions split, TrainingOptions options) => options.Limit is { } limit ? dataset.Limit(limit, split.Seed) : dataset;
+    private static TextDataset Limited(TextDataset dataset, SplitOptions split, TrainingOptions options) =>
+        options.Limit is { } limit ? dataset.Limit(limit, split.Seed) : dataset;
 
-    private static ExperimentData Encode(TextClassifier classifier, TrainingOptions options, TextDataset train, TextDataset validation, TextDataset test, int leftOut)
+    private static ExperimentData Encode(TextClassifier classifier, TrainingOptions options, TextDataset train,
+        TextDataset validation, TextDataset test, int leftOut)
     {
-        EncodedDataset Encoded(TextDataset part) => part.Encode(classifier.Tokenizer, classifier.LongestText(options.MaxLength));
+        EncodedDataset Encoded(TextDataset part) =>
+            part.Encode(classifier.Tokenizer, classifier.LongestText(options.MaxLength));
         return new ExperimentData(Encoded(train), Encoded(validation), Encoded(test), leftOut);
     }
 }

@@ -7,9 +7,10 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Lora.Experiments;
 
 /// <summary>
-/// The folder of an experiment: what it is (<see cref="IdentityName"/>), the records and weights of runs that ended and the state of the one that did not
-/// (<see cref="Runs"/>), and the tables and pictures made of them. Every file is written in one step, so that a kill loses the run in progress at most back to
-/// its last checkpoint.
+/// The folder of an experiment: what it is (<see cref="IdentityName"/>), the records and weights of
+/// runs that ended and the state of the one that did not (<see cref="Runs"/>), and the tables and
+/// pictures made of them. Every file is written in one step, so that a kill loses the run in
+/// progress at most back to its last checkpoint.
 /// </summary>
 public sealed class ExperimentFolder
 {
@@ -48,15 +49,21 @@ public sealed class ExperimentFolder
     {
         var exists = File.Exists(System.IO.Path.Combine(path, IdentityName));
         if (resume && !exists)
-            throw new InputException($"{path}: there is no experiment to go on with (no {IdentityName}). Leave option 'resume' out to begin one.");
+            throw new InputException($"{path}: there is no experiment to go on with (no {IdentityName}). Leave "
+                + "option 'resume' out to begin one.");
         if (!resume && exists)
-            throw new InputException($"{path}: an experiment is stored here. Go on with it by option 'resume', or choose another folder.");
+            throw new InputException(
+                $"{path}: an experiment is stored here. Go on with it by option 'resume', or choose another folder.");
         if (!resume)
             AtomicFolder.Check(path);
     }
 
-    /// <summary>Begins an experiment in a new or empty folder, or goes on with the one that is there.</summary>
-    /// <exception cref="InputException">The folder is not as expected, or holds another experiment; the message names what differs.</exception>
+    /// <summary>
+    /// Begins an experiment in a new or empty folder, or goes on with the one that is there.
+    /// </summary>
+    /// <exception cref="InputException">
+    /// The folder is not as expected, or holds another experiment; the message names what differs.
+    /// </exception>
     internal static ExperimentFolder Open(string path, bool resume, RunIdentity identity)
     {
         Check(path, resume);
@@ -67,7 +74,8 @@ public sealed class ExperimentFolder
             AtomicFolder.Write(path, temporary =>
             {
                 Directory.CreateDirectory(System.IO.Path.Combine(temporary, "runs"));
-                AtomicFile.WriteText(System.IO.Path.Combine(temporary, IdentityName), JsonSerializer.Serialize(identity, Json) + "\n");
+                AtomicFile.WriteText(System.IO.Path.Combine(temporary, IdentityName),
+                    JsonSerializer.Serialize(identity, Json) + "\n");
             });
         return folder;
     }
@@ -88,11 +96,13 @@ public sealed class ExperimentFolder
         var path = System.IO.Path.Combine(Path, name);
         try
         {
-            return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path), Json) ?? throw new JsonException("It is null.");
+            return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path), Json)
+                ?? throw new JsonException("It is null.");
         }
         catch (Exception trouble) when (trouble is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {trouble.Message} Delete it, and what it stands for is computed again.");
+            throw new InputException(
+                $"{path}: cannot be read: {trouble.Message} Delete it, and what it stands for is computed again.");
         }
     }
 

@@ -5,15 +5,27 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Lora.Experiments;
 
 /// <summary>One training run of an experiment.</summary>
-/// <param name="Name">Names its files: letters, digits, dots and hyphens.</param> <param name="Options">How it trains.</param>
+/// <param name="Name">Names its files: letters, digits, dots and hyphens.</param>
+/// <param name="Options">How it trains.</param>
 public sealed record ExperimentRun(string Name, TrainingOptions Options);
 
-/// <summary>What a run came to. Accuracies are shares of texts; those of the training and test texts are taken only of runs that were chosen.</summary>
-/// <param name="Name">Of the run.</param> <param name="TrainableParameters">Numbers that were trained.</param> <param name="Steps">Steps taken.</param>
-/// <param name="KeptStep">The step after which the validation was best.</param> <param name="Validation">Accuracy then.</param> <param name="ValidationLoss">Mean cross-entropy then.</param>
-/// <param name="Seconds">Training, validation included.</param> <param name="Losses">Of every step.</param> <param name="Train">Accuracy; null: not taken.</param> <param name="Test">Accuracy; null: not taken.</param>
+/// <summary>
+/// What a run came to. Accuracies are shares of texts; those of the training and test texts are
+/// taken only of runs that were chosen.
+/// </summary>
+/// <param name="Name">Of the run.</param>
+/// <param name="TrainableParameters">Numbers that were trained.</param>
+/// <param name="Steps">Steps taken.</param>
+/// <param name="KeptStep">The step after which the validation was best.</param>
+/// <param name="Validation">Accuracy then.</param>
+/// <param name="ValidationLoss">Mean cross-entropy then.</param>
+/// <param name="Seconds">Training, validation included.</param>
+/// <param name="Losses">Of every step.</param>
+/// <param name="Train">Accuracy; null: not taken.</param>
+/// <param name="Test">Accuracy; null: not taken.</param>
 public sealed record RunRecord(
-    string Name, long TrainableParameters, int Steps, int KeptStep, double Validation, double ValidationLoss, double Seconds, IReadOnlyList<float> Losses, double? Train = null, double? Test = null)
+    string Name, long TrainableParameters, int Steps, int KeptStep, double Validation, double ValidationLoss,
+    double Seconds, IReadOnlyList<float> Losses, double? Train = null, double? Test = null)
 {
     /// <summary>Of the steps alone.</summary>
     public double TokensPerSecond { get; init; }
@@ -21,19 +33,28 @@ public sealed record RunRecord(
     /// <summary>Bytes of the weights while they are trained, A and B included.</summary>
     public long TrainingBytes { get; init; }
 
-    /// <summary>Bytes of the weights that are needed in the end: with an adapter, when it is merged.</summary>
+    /// <summary>
+    /// Bytes of the weights that are needed in the end: with an adapter, when it is merged.
+    /// </summary>
     public long DeployedBytes { get; init; }
 
-    /// <summary>Accuracy on the test texts of a LoRA run whose merged weights are then quantised; null: not taken.</summary>
+    /// <summary>
+    /// Accuracy on the test texts of a LoRA run whose merged weights are then quantised; null: not
+    /// taken.
+    /// </summary>
     public double? TestQuantized { get; init; }
 }
 
-/// <summary>The weights that a run trained, alone: with model, options and seed they make the trained model again.</summary>
+/// <summary>
+/// The weights that a run trained, alone: with model, options and seed they make the trained model
+/// again.
+/// </summary>
 internal static class TrainedWeights
 {
     /// <summary>Writes them in one step.</summary>
     public static void Save(string path, Module model) =>
-        SafeTensorsWriter.Write(path, Trainable(model).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter)), new Dictionary<string, string> { ["format"] = "pt" });
+        SafeTensorsWriter.Write(path, Trainable(model).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter)),
+            new Dictionary<string, string> { ["format"] = "pt" });
 
     /// <summary>Puts them into a model that is prepared as it was for the training.</summary>
     /// <exception cref="Engine.InputException">The file is missing, or of another run.</exception>
@@ -48,5 +69,6 @@ internal static class TrainedWeights
         }
     }
 
-    private static IEnumerable<(string Path, Parameter Parameter)> Trainable(Module model) => model.NamedParameters().Where(entry => entry.Parameter.IsTrainable);
+    private static IEnumerable<(string Path, Parameter Parameter)> Trainable(Module model) =>
+        model.NamedParameters().Where(entry => entry.Parameter.IsTrainable);
 }

@@ -1,8 +1,9 @@
 namespace LoraScratch.Lora.Experiments;
 
 /// <summary>
-/// numpy.random.RandomState(seed).permutation(n), the order that the tutorial's script shuffles its reviews into: MT19937 (Matsumoto and Nishimura, "Mersenne
-/// twister", ACM TOMACS 8(1), 1998) and Fisher and Yates' shuffle with bounded numbers by masking and rejection.
+/// numpy.random.RandomState(seed).permutation(n), the order that the tutorial's script shuffles its
+/// reviews into: MT19937 (Matsumoto and Nishimura, "Mersenne twister", ACM TOMACS 8(1), 1998) and
+/// Fisher and Yates' shuffle with bounded numbers by masking and rejection.
 /// </summary>
 internal static class NumpyPermutation
 {
@@ -33,7 +34,10 @@ internal static class NumpyPermutation
                 state[i] = 1812433253 * (state[i - 1] ^ state[i - 1] >> 30) + (uint)i;
         }
 
-        /// <summary>Uniform in 0…largest: bits beyond the largest's are masked away, and what is still too large is drawn again.</summary>
+        /// <summary>
+        /// Uniform in 0…largest: bits beyond the largest's are masked away, and what is still too
+        /// large is drawn again.
+        /// </summary>
         public int AtMost(uint largest)
         {
             var mask = uint.MaxValue >> System.Numerics.BitOperations.LeadingZeroCount(largest);

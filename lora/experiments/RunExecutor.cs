@@ -15,15 +15,29 @@ public interface IExperimentProgress
     void Evaluating(ExperimentRun run, string texts, int done, int count);
 }
 
-/// <summary>Carries out the runs of an experiment, each on a model as it was at the beginning.</summary>
-/// <param name="load">Loads the model; a head that it lacks is drawn from the seed.</param> <param name="data">The same texts for every run.</param>
-/// <param name="folder">Where an unfinished run is saved.</param> <param name="checkpointEvery">Saves it after every so many steps; 0: only when it is cancelled.</param>
-/// <param name="progress">Shows it.</param> <param name="cancellation">Ends it.</param> <param name="trainTexts">The accuracy on training texts is taken on so many of them; null: on all.</param>
+/// <summary>
+/// Carries out the runs of an experiment, each on a model as it was at the beginning.
+/// </summary>
+/// <param name="load">Loads the model; a head that it lacks is drawn from the seed.</param>
+/// <param name="data">The same texts for every run.</param>
+/// <param name="folder">Where an unfinished run is saved.</param>
+/// <param name="checkpointEvery">
+/// Saves it after every so many steps; 0: only when it is cancelled.
+/// </param>
+/// <param name="progress">Shows it.</param>
+/// <param name="cancellation">Ends it.</param>
+/// <param name="trainTexts">
+/// The accuracy on training texts is taken on so many of them; null: on all.
+/// </param>
 public sealed class RunExecutor(
-    Func<ulong, TextClassifier> load, ExperimentData data, string folder, int checkpointEvery, IExperimentProgress progress, CancellationToken cancellation, int? trainTexts = null)
+    Func<ulong, TextClassifier> load, ExperimentData data, string folder, int checkpointEvery,
+    IExperimentProgress progress, CancellationToken cancellation, int? trainTexts = null)
 {
     /// <summary>Trains, or goes on with a training that a kill or Ctrl-C ended.</summary>
-    /// <param name="run">What to do.</param> <param name="store">Stores the result, the model in its best state; only then the saved run is deleted.</param>
+    /// <param name="run">What to do.</param>
+    /// <param name="store">
+    /// Stores the result, the model in its best state; only then the saved run is deleted.
+    /// </param>
     /// <exception cref="OperationCanceledException">It was cancelled; the run is saved.</exception>
     public RunRecord Train(ExperimentRun run, Action<RunRecord, TextClassifier> store)
     {
@@ -33,16 +47,21 @@ public sealed class RunExecutor(
             var path = CheckpointOf(run);
             var checkpoint = new CheckpointOptions(path, checkpointEvery, Resume: File.Exists(path));
             var trainer = new Trainer(classifier, run.Options);
-            var result = progress.Show(run, trainer, () => trainer.Train(data.Train.Examples, data.Validation.Examples, cancellation, checkpoint));
+            var result = progress.Show(run, trainer,
+                () => trainer.Train(data.Train.Examples, data.Validation.Examples, cancellation, checkpoint));
             if (result.WasCancelled)
                 throw new OperationCanceledException(cancellation);
             var bytes = classifier.Model.WeightBytes();
-            var record = new RunRecord(run.Name, trainer.TrainableParameters, result.Steps, result.KeptStep, result.Best!.Accuracy, result.Best.Loss, result.Seconds,
+            var record = new RunRecord(run.Name, trainer.TrainableParameters, result.Steps, result.KeptStep,
+                result.Best!.Accuracy, result.Best.Loss, result.Seconds,
                 [.. result.Metrics.Select(step => step.Loss)])
             {
-                TokensPerSecond = result.Metrics.Sum(step => (long)step.Tokens) / result.Metrics.Sum(step => step.StepSeconds),
+                TokensPerSecond = result.Metrics.Sum(step => (long)step.Tokens)
+                    / result.Metrics.Sum(step => step.StepSeconds),
                 TrainingBytes = bytes,
-                DeployedBytes = bytes - sizeof(float) * (adapter?.Layers.Sum(layer => (long)layer.Layer.Lora.A.Shape.Count + layer.Layer.Lora.B.Shape.Count) ?? 0),
+                DeployedBytes = bytes - sizeof(float)
+                    * (adapter?.Layers.Sum(layer => (long)layer.Layer.Lora.A.Shape.Count
+                        + layer.Layer.Lora.B.Shape.Count) ?? 0),
             };
             store(record, classifier);
             checkpoint.Delete();
@@ -50,32 +69,55 @@ public sealed class RunExecutor(
         });
     }
 
-    /// <summary>Deletes the saved state of a run that has ended: a kill may have come between storing its result and that.</summary>
+    /// <summary>
+    /// Deletes the saved state of a run that has ended: a kill may have come between storing its
+    /// result and that.
+    /// </summary>
     public void Tidy(ExperimentRun run) => File.Delete(CheckpointOf(run));
 
-    /// <summary>The record with the accuracies on training and test texts, of the state that the run kept.</summary>
-    /// <param name="run">A run that has ended.</param> <param name="record">Its record.</param> <param name="weights">Where its weights are.</param>
-    /// <param name="quantization">Of a LoRA run: the accuracy on test texts is taken once more when the adapter is merged and the result quantised so; null: it is not.</param>
+    /// <summary>
+    /// The record with the accuracies on training and test texts, of the state that the run kept.
+    /// </summary>
+    /// <param name="run">A run that has ended.</param>
+    /// <param name="record">Its record.</param>
+    /// <param name="weights">Where its weights are.</param>
+    /// <param name="quantization">
+    /// Of a LoRA run: the accuracy on test texts is taken once more when the adapter is merged and
+    /// the result quantised so; null: it is not.
+    /// </param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public RunRecord Evaluate(ExperimentRun run, RunRecord record, string weights, QuantizationSettings? quantization = null) => With(run, (classifier, adapter) =>
+    public RunRecord Evaluate(ExperimentRun run, RunRecord record, string weights,
+        QuantizationSettings? quantization = null) => With(run, (classifier, adapter) =>
     {
         TrainedWeights.Load(weights, classifier.Model);
-        var evaluated = record with { Train = Accuracy(trainTexts is { } count ? Sample(count) : data.Train.Examples, "training"), Test = Accuracy(data.Test.Examples, "test") };
+        var evaluated = record with
+        {
+            Train =
+            Accuracy(trainTexts is { } count ? Sample(count) : data.Train.Examples, "training"),
+            Test = Accuracy(data.Test.Examples, "test")
+        };
         if (quantization is null || run.Options.Method != TrainingMethod.LoRA)
             return evaluated;
         adapter!.MergeAndDetach();
-        TrainingSetup.Quantize(classifier, run.Options with { Method = TrainingMethod.QALoRA, Quantization = quantization }, data.Train.Examples, cancellation);
+        TrainingSetup.Quantize(classifier,
+            run.Options with { Method = TrainingMethod.QALoRA, Quantization = quantization }, data.Train.Examples,
+                cancellation);
         return evaluated with { TestQuantized = Accuracy(data.Test.Examples, "test, quantised") };
 
-        double Accuracy(IReadOnlyList<EncodedExample> texts, string name) => classifier.Evaluate(texts, cancellation: cancellation,
+        double Accuracy(IReadOnlyList<EncodedExample> texts, string name) =>
+            classifier.Evaluate(texts, cancellation: cancellation,
             progress: done => progress.Evaluating(run, name, done, texts.Count)).Accuracy;
     });
 
-    /// <summary>Training texts, the same for every run: every n-th one, so that each class has its share of data that are sorted by class.</summary>
+    /// <summary>
+    /// Training texts, the same for every run: every n-th one, so that each class has its share of
+    /// data that are sorted by class.
+    /// </summary>
     private EncodedExample[] Sample(int count)
     {
         var all = data.Train.Examples;
-        return count >= all.Count ? [.. all] : [.. Enumerable.Range(0, count).Select(i => all[(int)((long)i * all.Count / count)])];
+        return count >= all.Count
+            ? [.. all] : [.. Enumerable.Range(0, count).Select(i => all[(int)((long)i * all.Count / count)])];
     }
 
     /// <summary>Measures with a few steps how fast a run would be.</summary>
@@ -86,17 +128,22 @@ public sealed class RunExecutor(
         var options = run.Options with { MaxSteps = steps, Warmup = 0 };
         return With(run with { Options = options }, (classifier, _) =>
         {
-            var measured = new Trainer(classifier, options).Train(data.Train.Examples, cancellation: cancellation).Metrics;
+            var measured = new Trainer(classifier, options).Train(data.Train.Examples,
+                cancellation: cancellation).Metrics;
             cancellation.ThrowIfCancellationRequested();
-            var warm = measured.Count > 1 ? measured.Skip(1).ToArray() : measured;             // the first step fills the memory pool
+            // the first step fills the memory pool
+            var warm = measured.Count > 1 ? measured.Skip(1).ToArray() : measured;
             var evaluation = classifier.Evaluate([.. data.Validation.Examples.Take(texts)], cancellation: cancellation);
-            return (warm.Sum(step => (long)step.Tokens) / warm.Sum(step => step.StepSeconds), evaluation.TokensPerSecond);
+            return (warm.Sum(step => (long)step.Tokens) / warm.Sum(step => step.StepSeconds),
+                evaluation.TokensPerSecond);
         });
     }
 
     private string CheckpointOf(ExperimentRun run) => Path.Combine(folder, $"{run.Name}.checkpoint.safetensors");
 
-    /// <summary>A model for one run; its memory goes back at once, for the next run wants as much.</summary>
+    /// <summary>
+    /// A model for one run; its memory goes back at once, for the next run wants as much.
+    /// </summary>
     private T With<T>(ExperimentRun run, Func<TextClassifier, LoRAAdapter?, T> work)
     {
         var classifier = load(run.Options.Seed);

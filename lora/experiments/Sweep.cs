@@ -4,15 +4,21 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Lora.Experiments;
 
 /// <summary>What a sweep came to.</summary>
-/// <param name="Rows">Of every point in the table, the best first.</param> <param name="Train">Accuracy of the best on the training texts.</param> <param name="Test">And on the test texts.</param>
+/// <param name="Rows">Of every point in the table, the best first.</param>
+/// <param name="Train">Accuracy of the best on the training texts.</param>
+/// <param name="Test">And on the test texts.</param>
 public sealed record SweepResult(IReadOnlyList<SweepRow> Rows, double Train, double Test);
 
 /// <summary>
-/// Carries out a sweep: every point is trained once, its row appended to the table; the weights of the best so far are kept, and with them the test texts are
-/// looked at in the end.
+/// Carries out a sweep: every point is trained once, its row appended to the table; the weights of
+/// the best so far are kept, and with them the test texts are looked at in the end.
 /// </summary>
-/// <param name="points">What to run.</param> <param name="options">All but rank, alpha and targets.</param> <param name="folder">Of the experiment.</param> <param name="executor">Trains.</param>
-public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions options, ExperimentFolder folder, RunExecutor executor)
+/// <param name="points">What to run.</param>
+/// <param name="options">All but rank, alpha and targets.</param>
+/// <param name="folder">Of the experiment.</param>
+/// <param name="executor">Trains.</param>
+public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions options, ExperimentFolder folder,
+    RunExecutor executor)
 {
     /// <summary>Name of the table.</summary>
     public const string TableName = "sweep.csv";
@@ -23,7 +29,9 @@ public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions opti
     public int CountDone => points.Count(IsDone);
 
     /// <summary>Runs what has not been run yet.</summary>
-    /// <exception cref="OperationCanceledException">It was cancelled; what is done is stored.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// It was cancelled; what is done is stored.
+    /// </exception>
     public SweepResult Go()
     {
         foreach (var point in points)
@@ -43,12 +51,15 @@ public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions opti
     private bool IsDone(SweepPoint point) => table.Rows.Any(row => row.Point.Name == point.Name);
 
     /// <summary>
-    /// Weights before the row, and the weights of the former best are deleted after it: whenever a kill comes, those of the best row are there.
+    /// Weights before the row, and the weights of the former best are deleted after it: whenever a
+    /// kill comes, those of the best row are there.
     /// </summary>
     private void Store(SweepPoint point, RunRecord record, TextClassifier classifier)
     {
-        var row = new SweepRow(point, record.TrainableParameters, record.KeptStep, record.Validation, record.ValidationLoss, record.Seconds);
-        var best = table.Rows.Aggregate((SweepRow?)null, (best, next) => best is null || next.IsBetterThan(best) ? next : best);
+        var row = new SweepRow(point, record.TrainableParameters, record.KeptStep, record.Validation,
+            record.ValidationLoss, record.Seconds);
+        var best = table.Rows.Aggregate((SweepRow?)null,
+            (best, next) => best is null || next.IsBetterThan(best) ? next : best);
         var isBest = best is null || row.IsBetterThan(best);
         if (isBest)
             TrainedWeights.Save(Path.Combine(folder.Path, WeightsOf(point)), classifier.Model);
@@ -57,7 +68,9 @@ public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions opti
             folder.Delete(WeightsOf(best.Point));
     }
 
-    /// <summary>The best row's weights, tested once: the accuracies are stored under the point's name.</summary>
+    /// <summary>
+    /// The best row's weights, tested once: the accuracies are stored under the point's name.
+    /// </summary>
     private SweepResult Evaluated(IReadOnlyList<SweepRow> rows)
     {
         var best = rows[0];
@@ -66,7 +79,8 @@ public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions opti
         var record = folder.Has(name) ? folder.Read<RunRecord>(name) : null;
         if (record is null)
         {
-            var untested = new RunRecord(best.Point.Name, best.TrainableParameters, 0, best.KeptStep, best.Validation, best.ValidationLoss, best.Seconds, []);
+            var untested = new RunRecord(best.Point.Name, best.TrainableParameters, 0, best.KeptStep, best.Validation,
+                best.ValidationLoss, best.Seconds, []);
             record = executor.Evaluate(run, untested, Path.Combine(folder.Path, WeightsOf(best.Point)));
             folder.Write(name, record);
         }

@@ -3,10 +3,12 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Lora.Experiments;
 
 /// <summary>
-/// The DistilBERT and IMDb experiment of the tutorials as its script runs it, not as its text tells it: all 50,000 reviews pooled; alpha itself is the factor on
-/// x·A·B, not alpha/rank; A ~ N(0, 1/rank); no LoRA dropout, although one is declared; Adam without decay, warm-up, schedule or clipping; beside LoRA the head
-/// stays as it was drawn at random. What differs: float32 instead of mixed precision, the texts of a batch are not padded (which changes no result but the
-/// memory and time they take), and the random numbers.
+/// The DistilBERT and IMDb experiment of the tutorials as its script runs it, not as its text tells
+/// it: all 50,000 reviews pooled; alpha itself is the factor on x·A·B, not alpha/rank; A ~ N(0,
+/// 1/rank); no LoRA dropout, although one is declared; Adam without decay, warm-up, schedule or
+/// clipping; beside LoRA the head stays as it was drawn at random. What differs: float32 instead of
+/// mixed precision, the texts of a batch are not padded (which changes no result but the memory and
+/// time they take), and the random numbers.
 /// </summary>
 public static class Tutorial
 {
@@ -16,7 +18,9 @@ public static class Tutorial
     /// <summary>The learning rate of every run.</summary>
     public const float LearningRate = 5e-5f;
 
-    /// <summary>The default run: query and value, rank 8, alpha 16; 147,456 trainable parameters.</summary>
+    /// <summary>
+    /// The default run: query and value, rank 8, alpha 16; 147,456 trainable parameters.
+    /// </summary>
     public static TrainingOptions Default { get; } = new()
     {
         Lora = new LoRASettings(Rank: 8, Alpha: 16, LoRAScaling.Alpha, LoRAInitialization.Normal, Dropout: 0),
@@ -34,6 +38,10 @@ public static class Tutorial
         Shuffle = true,
     };
 
-    /// <summary>The best run of its grid: query, value and mlp, rank 8, alpha 1; 516,096 trainable parameters.</summary>
-    public static TrainingOptions Best { get; } = Default with { Lora = Default.Lora with { Alpha = 1 }, Targets = ["query", "value", "mlp"] };
+    /// <summary>
+    /// The best run of its grid: query, value and mlp, rank 8, alpha 1; 516,096 trainable
+    /// parameters.
+    /// </summary>
+    public static TrainingOptions Best { get; } =
+        Default with { Lora = Default.Lora with { Alpha = 1 }, Targets = ["query", "value", "mlp"] };
 }

@@ -3,7 +3,9 @@ using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora;
 
-/// <summary>The modules of a model that patterns can meet, and the errors where they do not.</summary>
+/// <summary>
+/// The modules of a model that patterns can meet, and the errors where they do not.
+/// </summary>
 internal sealed class AttachPlaces
 {
     private readonly List<(string Path, Module Module, Slot? Slot)> modules = [];
@@ -18,7 +20,9 @@ internal sealed class AttachPlaces
             .Select(entry => AttachPlan.Shown(entry.Path)).ToList();
         if (adapted.Count > 0)
         {
-            throw new InputException($"LoRA: {adapted[0]}{(adapted.Count > 1 ? $" (and {adapted.Count - 1} more)" : "")} has a LoRA layer already; adapters are not nested. Detach the adapter first.");
+            throw new InputException($"LoRA: {adapted[0]}"
+                + $"{(adapted.Count > 1 ? $" (and {adapted.Count - 1} more)" : "")} has a LoRA layer already; "
+                + "adapters are not nested. Detach the adapter first.");
         }
     }
 
@@ -27,7 +31,9 @@ internal sealed class AttachPlaces
         .Where(entry => entry.Module is WeightLayer { IsEmbedding: false, PassesGradient: true })
         .Select(entry => entry.Path);
 
-    /// <summary>The layers that the patterns meet, with the rank and alpha that hold for each.</summary>
+    /// <summary>
+    /// The layers that the patterns meet, with the rank and alpha that hold for each.
+    /// </summary>
     public IReadOnlyList<PlannedLayer> Layers(LoRASettings settings, IReadOnlyList<ModulePattern> targets)
     {
         var met = new HashSet<ModulePattern>();
@@ -70,11 +76,14 @@ internal sealed class AttachPlaces
     /// <summary>The modules that a name to keep trainable means.</summary>
     public IEnumerable<KeptModule> Kept(ModulePattern pattern)
     {
-        var kept = modules.Where(entry => entry.Path.Length > 0 && pattern.Matches(entry.Path)).Select(entry => new KeptModule(entry.Path, entry.Module)).ToList();
+        var kept = modules.Where(entry => entry.Path.Length > 0 && pattern.Matches(entry.Path))
+            .Select(entry => new KeptModule(entry.Path, entry.Module)).ToList();
         if (kept.Sum(entry => entry.Module.Parameters().Count()) == 0)
         {
-            var names = modules.Where(entry => entry.Path.Length > 0 && entry.Module.Parameters().Any()).Select(entry => entry.Path).ToList();
-            throw new InputException($"LoRA: '{pattern}', which is to stay trainable, meets no module with parameters.{DidYouMean(pattern, names)} The model has {NearMisses.Census(names)}.");
+            var names = modules.Where(entry => entry.Path.Length > 0 && entry.Module.Parameters().Any())
+                .Select(entry => entry.Path).ToList();
+            throw new InputException($"LoRA: '{pattern}', which is to stay trainable, meets no module with "
+                + $"parameters.{DidYouMean(pattern, names)} The model has {NearMisses.Census(names)}.");
         }
         return kept;
     }
@@ -96,8 +105,10 @@ internal sealed class AttachPlaces
     {
         var changed = settings with
         {
-            Rank = ModulePattern.FirstKey(settings.RankPattern.Keys, path) is { } rank ? settings.RankPattern[rank] : settings.Rank,
-            Alpha = ModulePattern.FirstKey(settings.AlphaPattern.Keys, path) is { } alpha ? settings.AlphaPattern[alpha] : settings.Alpha,
+            Rank = ModulePattern.FirstKey(settings.RankPattern.Keys, path) is { } rank
+                ? settings.RankPattern[rank] : settings.Rank,
+            Alpha = ModulePattern.FirstKey(settings.AlphaPattern.Keys, path) is { } alpha
+                ? settings.AlphaPattern[alpha] : settings.Alpha,
         };
         changed.Check(AttachPlan.Shown(path));
         return changed;
@@ -118,7 +129,8 @@ internal sealed class AttachPlaces
     {
         if (layers.GroupBy(layer => layer.Base).FirstOrDefault(group => group.Count() > 1) is { } shared)
         {
-            throw new InputException($"LoRA: {string.Join(" and ", shared.Select(layer => layer.Path))} are one and the same layer; two adapters on one weight would be merged into it twice. Target one of them.");
+            throw new InputException($"LoRA: {string.Join(" and ", shared.Select(layer => layer.Path))} are one and "
+                + "the same layer; two adapters on one weight would be merged into it twice. Target one of them.");
         }
     }
 
@@ -126,7 +138,8 @@ internal sealed class AttachPlaces
     {
         foreach (var key in keys.Where(key => layers.All(layer => ModulePattern.FirstKey([key], layer.Path) is null)))
         {
-            throw new InputException($"LoRA: the {what} '{key}' meets none of the targeted layers: {NearMisses.Census(layers.Select(layer => layer.Path))}.");
+            throw new InputException($"LoRA: the {what} '{key}' meets none of the targeted layers: "
+                + $"{NearMisses.Census(layers.Select(layer => layer.Path))}.");
         }
     }
 
@@ -142,9 +155,12 @@ internal sealed class AttachPlaces
         if (others.Count > 0)
         {
             var (path, module, _) = others[0];
-            return new InputException($"LoRA: '{pattern}' meets {path}, a {module.GetType().Name}; only linear layers and embeddings can be adapted. The model's linear layers are {NearMisses.Census(LinearPaths)}.");
+            return new InputException($"LoRA: '{pattern}' meets {path}, a {module.GetType().Name}; only linear "
+                + "layers and embeddings can be adapted. The model's linear layers are "
+                + $"{NearMisses.Census(LinearPaths)}.");
         }
-        return new InputException($"LoRA: the target '{pattern}' meets no layer of the model.{DidYouMean(pattern, LinearPaths)} Its Linear layers are {NearMisses.Census(LinearPaths)}.");
+        return new InputException($"LoRA: the target '{pattern}' meets no layer of the "
+            + $"model.{DidYouMean(pattern, LinearPaths)} Its Linear layers are {NearMisses.Census(LinearPaths)}.");
     }
 
     private static string DidYouMean(ModulePattern pattern, IEnumerable<string> paths)

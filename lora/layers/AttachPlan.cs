@@ -15,7 +15,9 @@ public sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLaye
     /// <summary>Elements of A and B.</summary>
     public long Parameters => (long)Settings.Rank * (UpdateInputs + Base.OutFeatures);
 
-    /// <summary>Rows of A: the layer's inputs, or as many as they have groups where the weight is quantised.</summary>
+    /// <summary>
+    /// Rows of A: the layer's inputs, or as many as they have groups where the weight is quantised.
+    /// </summary>
     public int UpdateInputs => Base.InFeatures / (Base.Weight.Format?.GroupSize ?? 1);
 
     /// <summary>The place in its owner; null where the model itself is the layer.</summary>
@@ -26,21 +28,27 @@ public sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLaye
     internal LayerWithLoRA Adapt(RandomStream random) => LayerWithLoRA.On(Base, Settings, random);
 }
 
-/// <summary>One module that stays trainable beside the adapter, such as a classifier's head.</summary>
-/// <param name="Path">Its path.</param> <param name="Module">The module.</param>
+/// <summary>
+/// One module that stays trainable beside the adapter, such as a classifier's head.
+/// </summary>
+/// <param name="Path">Its path.</param>
+/// <param name="Module">The module.</param>
 public sealed record KeptModule(string Path, Module Module);
 
 /// <summary>One bias of the base that is trained beside the adapter.</summary>
-/// <param name="Path">Its path, ending with ".bias".</param> <param name="Parameter">The bias.</param>
+/// <param name="Path">Its path, ending with ".bias".</param>
+/// <param name="Parameter">The bias.</param>
 public sealed record KeptBias(string Path, Parameter Parameter);
 
 /// <summary>
-/// What attaching LoRA to a model would do: which pattern meets which layers, with which rank and factor, and how many parameters that makes. Everything that can be wrong is said here,
-/// before the model is touched; in particular a pattern that meets nothing is an error.
+/// What attaching LoRA to a model would do: which pattern meets which layers, with which rank and
+/// factor, and how many parameters that makes. Everything that can be wrong is said here, before
+/// the model is touched; in particular a pattern that meets nothing is an error.
 /// </summary>
 public sealed class AttachPlan
 {
-    private AttachPlan(Module model, LoRASettings settings, IReadOnlyList<PlannedLayer> layers, IReadOnlyList<KeptModule> kept, IReadOnlyList<string> warnings)
+    private AttachPlan(Module model, LoRASettings settings, IReadOnlyList<PlannedLayer> layers,
+        IReadOnlyList<KeptModule> kept, IReadOnlyList<string> warnings)
     {
         (Model, Settings, Layers, Kept, Warnings) = (model, settings, layers, kept, warnings);
         KeptBiases = Biases(model, settings.Bias, layers, kept);
@@ -60,7 +68,10 @@ public sealed class AttachPlan
     /// <summary>The modules that stay trainable.</summary>
     public IReadOnlyList<KeptModule> Kept { get; }
 
-    /// <summary>The biases that <see cref="LoRASettings.Bias"/> lets be trained, but for those of the modules that stay trainable anyway.</summary>
+    /// <summary>
+    /// The biases that <see cref="LoRASettings.Bias"/> lets be trained, but for those of the
+    /// modules that stay trainable anyway.
+    /// </summary>
     public IReadOnlyList<KeptBias> KeptBiases { get; }
 
     /// <summary>What is allowed but odd, such as a rank beyond the layer's width.</summary>
@@ -75,24 +86,35 @@ public sealed class AttachPlan
     /// <summary>What will be trained.</summary>
     public long TrainableParameters => LoRAParameters + KeptParameters;
 
-    /// <summary>Elements of the model before attaching, those of quantised weights with them.</summary>
+    /// <summary>
+    /// Elements of the model before attaching, those of quantised weights with them.
+    /// </summary>
     public long ModelParameters { get; }
 
     /// <summary>The parameters of the kept modules and the kept biases, each once.</summary>
-    internal IEnumerable<Parameter> KeptTensors => Kept.SelectMany(kept => kept.Module.Parameters()).Concat(KeptBiases.Select(kept => kept.Parameter)).Distinct();
+    internal IEnumerable<Parameter> KeptTensors =>
+        Kept.SelectMany(kept => kept.Module.Parameters()).Concat(KeptBiases.Select(kept => kept.Parameter)).Distinct();
 
     /// <summary>Works out what would happen.</summary>
-    /// <param name="model">The model; without LoRA so far.</param> <param name="settings">Rank, alpha, …</param> <param name="targets">Which linear layers get an update.</param>
-    /// <param name="keepTrainable">Modules that stay trainable; all else is frozen. A name meets its module and every "….name"; null for none.</param>
+    /// <param name="model">The model; without LoRA so far.</param>
+    /// <param name="settings">Rank, alpha, …</param>
+    /// <param name="targets">Which linear layers get an update.</param>
+    /// <param name="keepTrainable">
+    /// Modules that stay trainable; all else is frozen. A name meets its module and every "….name";
+    /// null for none.
+    /// </param>
     /// <exception cref="InputException">
-    /// A pattern meets no linear layer, a layer has LoRA already, a name to keep is unknown, a module is both adapted and kept, or a setting is out of range.
+    /// A pattern meets no linear layer, a layer has LoRA already, a name to keep is unknown, a
+    /// module is both adapted and kept, or a setting is out of range.
     /// </exception>
-    public static AttachPlan For(Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets, IReadOnlyList<ModulePattern>? keepTrainable = null)
+    public static AttachPlan For(Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets,
+        IReadOnlyList<ModulePattern>? keepTrainable = null)
     {
         settings.Check("LoRA");
         if (targets.Count == 0)
         {
-            throw new InputException("LoRA: no targets were given. Name the linear layers to adapt, or take ModulePattern.AllLinear.");
+            throw new InputException(
+                "LoRA: no targets were given. Name the linear layers to adapt, or take ModulePattern.AllLinear.");
         }
         var places = new AttachPlaces(model);
         var layers = places.Layers(settings, targets);
@@ -100,10 +122,12 @@ public sealed class AttachPlan
         RequireApart(layers, kept);
         if (layers.FirstOrDefault(HasHugeMatrix) is { } huge)
         {
-            throw new InputException($"{Shown(huge.Path)}: rank {huge.Settings.Rank} would make a matrix of more than {int.MaxValue} elements; from {LargestRank(huge)} on, a higher rank adds nothing.");
+            throw new InputException($"{Shown(huge.Path)}: rank {huge.Settings.Rank} would make a matrix of more "
+                + $"than {int.MaxValue} elements; from {LargestRank(huge)} on, a higher rank adds nothing.");
         }
         return new AttachPlan(model, settings, layers, kept, [.. layers.Where(TooWide).Select(layer =>
-            $"{Shown(layer.Path)}: rank {layer.Settings.Rank} is more than {LargestRank(layer)}, with which A·B already reaches every "
+            $"{Shown(layer.Path)}: rank {layer.Settings.Rank} is more than {LargestRank(layer)}, with which A·B "
+                + "already reaches every "
             + "change of W: the further columns of A cost parameters and add nothing.")]);
     }
 
@@ -121,19 +145,29 @@ public sealed class AttachPlan
                 text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  {Form(layer)}")
                     .Append(CultureInfo.InvariantCulture, $"  A [{layer.UpdateInputs}, {settings.Rank}]")
                     .Append(CultureInfo.InvariantCulture, $"  B [{settings.Rank}, {layer.Base.OutFeatures}]")
-                    .Append(CultureInfo.InvariantCulture, $"  rank {settings.Rank}  alpha {settings.Alpha}  s = {LoRASettings.Name(settings.ScalingRule)} = {settings.Scaling}  {layer.Parameters:N0} parameters\n");
+                    .Append(CultureInfo.InvariantCulture,
+                        $"  rank {settings.Rank}  alpha {settings.Alpha}  s = "
+                            + $"{LoRASettings.Name(settings.ScalingRule)} = {settings.Scaling}  "
+                            + $"{layer.Parameters:N0} parameters\n");
             }
         }
         foreach (var kept in Kept)
         {
-            text.Append(CultureInfo.InvariantCulture, $"stays trainable: {kept.Path}, {kept.Module.Parameters().Sum(parameter => (long)parameter.Shape.Count):N0} parameters\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"stays trainable: {kept.Path}, "
+                    + $"{kept.Module.Parameters().Sum(parameter => (long)parameter.Shape.Count):N0} parameters\n");
         }
         if (KeptBiases.Count > 0)
         {
-            text.Append(CultureInfo.InvariantCulture, $"stays trainable: {Counted(KeptBiases.Count, "bias", "biases")}, {KeptBiases.Sum(kept => (long)kept.Parameter.Shape.Count):N0} parameters\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"stays trainable: {Counted(KeptBiases.Count, "bias", "biases")}, "
+                    + $"{KeptBiases.Sum(kept => (long)kept.Parameter.Shape.Count):N0} parameters\n");
         }
-        text.Append(CultureInfo.InvariantCulture, $"trainable: {TrainableParameters:N0} beside {ModelParameters - KeptParameters:N0} frozen parameters")
-            .Append(CultureInfo.InvariantCulture, $" ({100.0 * TrainableParameters / (ModelParameters + LoRAParameters):0.###} %), {Bytes(sizeof(float) * TrainableParameters)}");
+        text.Append(CultureInfo.InvariantCulture,
+            $"trainable: {TrainableParameters:N0} beside {ModelParameters - KeptParameters:N0} frozen parameters")
+            .Append(CultureInfo.InvariantCulture,
+                $" ({100.0 * TrainableParameters / (ModelParameters + LoRAParameters):0.###} %), "
+                    + $"{Bytes(sizeof(float) * TrainableParameters)}");
         foreach (var warning in Warnings)
         {
             text.Append("\nnote: ").Append(warning);
@@ -150,7 +184,10 @@ public sealed class AttachPlan
     private static bool TooWide(PlannedLayer layer) =>
         layer.Settings.Rank > Math.Min(layer.UpdateInputs, layer.Base.OutFeatures);
 
-    /// <summary>"min(in, out) = 768", or with a pooled input "min(in/g, out) = 24": the rank with which A·B reaches every change that the update can make.</summary>
+    /// <summary>
+    /// "min(in, out) = 768", or with a pooled input "min(in/g, out) = 24": the rank with which A·B
+    /// reaches every change that the update can make.
+    /// </summary>
     private static string LargestRank(PlannedLayer layer)
     {
         var inputs = layer.Base.Weight.Format is null ? "in" : "in/g";
@@ -166,9 +203,11 @@ public sealed class AttachPlan
             : weight;
     }
 
-    private static string Counted(int count, string what, string? many = null) => $"{count} {(count == 1 ? what : many ?? $"{what}s")}";
+    private static string Counted(int count, string what, string? many = null) =>
+        $"{count} {(count == 1 ? what : many ?? $"{what}s")}";
 
-    private static IReadOnlyList<KeptBias> Biases(Module model, LoRABias which, IReadOnlyList<PlannedLayer> layers, IReadOnlyList<KeptModule> kept)
+    private static IReadOnlyList<KeptBias> Biases(Module model, LoRABias which, IReadOnlyList<PlannedLayer> layers,
+        IReadOnlyList<KeptModule> kept)
     {
         var known = kept.SelectMany(entry => entry.Module.Parameters()).ToHashSet();
         var biases = which switch
@@ -176,7 +215,8 @@ public sealed class AttachPlan
             LoRABias.LoRAOnly => layers.Where(layer => layer.Base.Bias is not null)
                 .Select(layer => new KeptBias(
                     layer.Path.Length == 0 ? "bias" : $"{layer.Path}.bias", layer.Base.Bias!)),
-            LoRABias.All => model.NamedParameters().Where(entry => entry.Parameter.Name == "bias").Select(entry => new KeptBias(entry.Path, entry.Parameter)),
+            LoRABias.All => model.NamedParameters().Where(entry => entry.Parameter.Name == "bias")
+                .Select(entry => new KeptBias(entry.Path, entry.Parameter)),
             _ => [],
         };
         return [.. biases.Where(bias => known.Add(bias.Parameter))];
@@ -193,7 +233,8 @@ public sealed class AttachPlan
             var modules = entry.Module.NamedModules().Select(below => below.Module).ToHashSet();
             if (layers.FirstOrDefault(layer => modules.Contains(layer.Base)) is { } both)
             {
-                throw new InputException($"LoRA: {Shown(both.Path)} would be adapted (by '{both.Pattern}') and be trained itself (by '{entry.Path}'). Take one of the two.");
+                throw new InputException($"LoRA: {Shown(both.Path)} would be adapted (by '{both.Pattern}') and be "
+                    + $"trained itself (by '{entry.Path}'). Take one of the two.");
             }
         }
     }

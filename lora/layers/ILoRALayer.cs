@@ -3,7 +3,10 @@ using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora;
 
-/// <summary>A low-rank update of a linear layer: <see cref="LoRALayer"/> of the input itself, <see cref="QALoRALayer"/> of the input pooled over groups.</summary>
+/// <summary>
+/// A low-rank update of a linear layer: <see cref="LoRALayer"/> of the input itself,
+/// <see cref="QALoRALayer"/> of the input pooled over groups.
+/// </summary>
 public interface ILoRALayer
 {
     /// <summary>[in, rank], or with a pooled input [in/g, rank]</summary>
@@ -28,6 +31,8 @@ public interface ILoRALayer
     int OutFeatures { get; }
 
     /// <summary>y and the update of it.</summary>
-    /// <param name="y">[…, out], the output of the layer that is adapted.</param> <param name="x">[…, in], its input.</param> <returns>[…, out]</returns>
+    /// <param name="y">[…, out], the output of the layer that is adapted.</param>
+    /// <param name="x">[…, in], its input.</param>
+    /// <returns>[…, out]</returns>
     Tensor AddTo(Tensor y, Tensor x);
 }

@@ -49,9 +49,14 @@ public abstract class LayerWithLoRA : Layer
     /// <summary>True while the adapted layer holds the update.</summary>
     public bool IsMerged { get; private set; }
 
-    /// <summary>The adapted layer's output and the update of it; while merged, the adapted layer's output.</summary>
-    /// <param name="x">[…, in]</param> <returns>[…, out]</returns>
-    /// <exception cref="InvalidOperationException">Merged and in training: A and B are not part of the computation then.</exception>
+    /// <summary>
+    /// The adapted layer's output and the update of it; while merged, the adapted layer's output.
+    /// </summary>
+    /// <param name="x">[…, in]</param>
+    /// <returns>[…, out]</returns>
+    /// <exception cref="InvalidOperationException">
+    /// Merged and in training: A and B are not part of the computation then.
+    /// </exception>
     public override Tensor Forward(Tensor x)
     {
         if (HasUpdateInWeight())
@@ -65,18 +70,27 @@ public abstract class LayerWithLoRA : Layer
     /// <summary>Whether the adapted layer alone computes the output.</summary>
     /// <exception cref="InvalidOperationException">Merged and in training.</exception>
     private protected bool HasUpdateInWeight() => IsMerged && IsTraining
-        ? throw new InvalidOperationException($"{GetType().Name}: a merged layer cannot be trained, A and B have gone into its weight. Call Unmerge() first, or Evaluate() to predict.")
+        ? throw new InvalidOperationException($"{GetType().Name}: a merged layer cannot be trained, A and B have "
+            + "gone into its weight. Call Unmerge() first, or Evaluate() to predict.")
         : IsMerged;
 
-    /// <summary>Writes the update into the adapted layer's weight, in place; the original is kept, and A and B are frozen until <see cref="Unmerge"/>.</summary>
-    /// <exception cref="InvalidOperationException">It is merged already, or the model is being trained or predicts.</exception>
-    /// <exception cref="InputException">A zero of a quantised weight would not be finite.</exception>
+    /// <summary>
+    /// Writes the update into the adapted layer's weight, in place; the original is kept, and A and
+    /// B are frozen until <see cref="Unmerge"/>.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// It is merged already, or the model is being trained or predicts.
+    /// </exception>
+    /// <exception cref="InputException">
+    /// A zero of a quantised weight would not be finite.
+    /// </exception>
     public void Merge()
     {
         using var change = Use.Change("Merging an adapter");
         if (IsMerged)
         {
-            throw new InvalidOperationException($"{GetType().Name}: the layer is merged already; merging twice would add the update twice. Call Unmerge() first.");
+            throw new InvalidOperationException($"{GetType().Name}: the layer is merged already; merging twice would "
+                + "add the update twice. Call Unmerge() first.");
         }
         WriteUpdate();
         (wasTrainableA, wasTrainableB) = (Lora.A.IsTrainable, Lora.B.IsTrainable);
@@ -85,7 +99,9 @@ public abstract class LayerWithLoRA : Layer
     }
 
     /// <summary>Puts the original weight back, bit for bit.</summary>
-    /// <exception cref="InvalidOperationException">It is not merged, or the model is being trained or predicts.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is not merged, or the model is being trained or predicts.
+    /// </exception>
     public void Unmerge()
     {
         using var change = Use.Change("Unmerging an adapter");

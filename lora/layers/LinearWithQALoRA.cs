@@ -6,7 +6,8 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Lora;
 
 /// <summary>
-/// A quantised linear layer with an update beside it that its zeros can take: y = xŴᵀ + b + s·(P(x̃)A)B. Equations: <see cref="QALoRAGradients"/>.
+/// A quantised linear layer with an update beside it that its zeros can take: y = xŴᵀ + b +
+/// s·(P(x̃)A)B. Equations: <see cref="QALoRAGradients"/>.
 /// <para>
 /// <see cref="LayerWithLoRA.Merge"/> writes the update into the zeros,
 /// <see cref="LayerWithLoRA.Unmerge"/> puts the original ones back, bit for bit. Merged, the layer
@@ -19,16 +20,22 @@ public sealed class LinearWithQALoRA : LayerWithLoRA
     private readonly Slot<QALoRALayer> lora;
     private GroupGrid[]? original;  // scales and zeros as they were, while merged
 
-    /// <summary>Puts a given QA-LoRA layer beside a quantised linear layer and freezes the latter's bias.</summary>
-    /// <param name="linear">The layer to adapt.</param> <param name="lora">The update; same widths and groups.</param>
+    /// <summary>
+    /// Puts a given QA-LoRA layer beside a quantised linear layer and freezes the latter's bias.
+    /// </summary>
+    /// <param name="linear">The layer to adapt.</param>
+    /// <param name="lora">The update; same widths and groups.</param>
     /// <exception cref="ShapeMismatchException">Widths or groups differ.</exception>
     public LinearWithQALoRA(QuantizedLinear linear, QALoRALayer lora)
     {
-        if (lora.InFeatures != linear.InFeatures || lora.OutFeatures != linear.OutFeatures || lora.GroupSize != linear.Weight.Format.GroupSize)
+        if (lora.InFeatures != linear.InFeatures || lora.OutFeatures != linear.OutFeatures
+            || lora.GroupSize != linear.Weight.Format.GroupSize)
         {
             throw new ShapeMismatchException(
-                $"LinearWithQALoRA: the linear layer maps {linear.InFeatures} → {linear.OutFeatures} in groups of {linear.Weight.Format.GroupSize}, " +
-                $"the QA-LoRA layer {lora.InFeatures} → {lora.OutFeatures} in groups of {lora.GroupSize}; they must agree.");
+                $"LinearWithQALoRA: the linear layer maps {linear.InFeatures} → {linear.OutFeatures} in groups of "
+                    + $"{linear.Weight.Format.GroupSize}, " +
+                $"the QA-LoRA layer {lora.InFeatures} → {lora.OutFeatures} in groups of {lora.GroupSize}; they must "
+                    + "agree.");
         }
         linear.Freeze();
         this.linear = Add("linear", linear);
@@ -36,11 +43,17 @@ public sealed class LinearWithQALoRA : LayerWithLoRA
         Train(linear.IsTraining);
     }
 
-    /// <summary>Puts a new QA-LoRA layer beside a quantised linear layer; the output stays what it was, for B is zero.</summary>
-    /// <param name="linear">The layer to adapt.</param> <param name="settings">Rank, alpha, pooling, …</param> <param name="random">Draws A and the dropout masks.</param>
+    /// <summary>
+    /// Puts a new QA-LoRA layer beside a quantised linear layer; the output stays what it was, for
+    /// B is zero.
+    /// </summary>
+    /// <param name="linear">The layer to adapt.</param>
+    /// <param name="settings">Rank, alpha, pooling, …</param>
+    /// <param name="random">Draws A and the dropout masks.</param>
     /// <exception cref="InputException">A setting is out of range.</exception>
     public LinearWithQALoRA(QuantizedLinear linear, LoRASettings settings, RandomStream random)
-        : this(linear, new QALoRALayer(linear.InFeatures, linear.OutFeatures, linear.Weight.Format.GroupSize, settings, random, linear.Weight.Backend))
+        : this(linear, new QALoRALayer(linear.InFeatures, linear.OutFeatures, linear.Weight.Format.GroupSize, settings,
+            random, linear.Weight.Backend))
     {
     }
 

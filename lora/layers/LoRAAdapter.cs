@@ -9,15 +9,20 @@ namespace LoraScratch.Lora;
 public sealed record AdaptedLayer(string Path, LayerWithLoRA Layer);
 
 /// <summary>
-/// The LoRA layers of one task on a base model, together with the modules that are trained beside them (a classifier's head). Attaching puts a <see cref="LinearWithLoRA"/> around each
-/// target, a <see cref="LinearWithQALoRA"/> where it is quantised, an <see cref="EmbeddingWithLoRA"/> around a table of vectors, and freezes all else; <see cref="Detach"/> puts the very same layers back. Several adapters take turns on one base: W is never copied, and what a
-/// task's head learned goes and comes with its adapter.
+/// The LoRA layers of one task on a base model, together with the modules that are trained beside
+/// them (a classifier's head). Attaching puts a <see cref="LinearWithLoRA"/> around each target, a
+/// <see cref="LinearWithQALoRA"/> where it is quantised, an <see cref="EmbeddingWithLoRA"/> around
+/// a table of vectors, and freezes all else; <see cref="Detach"/> puts the very same layers back.
+/// Several adapters take turns on one base: W is never copied, and what a task's head learned goes
+/// and comes with its adapter.
 /// </summary>
 public sealed class LoRAAdapter
 {
     private readonly IReadOnlyList<Slot?> places;
-    private readonly Dictionary<Parameter, float[]> keptValues = [];        // of the kept modules: the base's while attached, the adapter's while detached
-    private readonly Dictionary<Parameter, bool> keptTrainable = [];        // of the kept modules, while detached: what the adapter trains of them
+    // of the kept modules: the base's while attached, the adapter's while detached
+    private readonly Dictionary<Parameter, float[]> keptValues = [];
+    // of the kept modules, while detached: what the adapter trains of them
+    private readonly Dictionary<Parameter, bool> keptTrainable = [];
     private readonly Dictionary<Parameter, bool> trainable = [];            // what was trainable before attaching
     private readonly Module baseModel;
 
@@ -40,7 +45,10 @@ public sealed class LoRAAdapter
     /// <summary>The adapted layers, in the model's order.</summary>
     public IReadOnlyList<AdaptedLayer> Layers { get; }
 
-    /// <summary>The model to call: the base model with its layers replaced; where the base model itself is a linear layer, what stands in its stead.</summary>
+    /// <summary>
+    /// The model to call: the base model with its layers replaced; where the base model itself is a
+    /// linear layer, what stands in its stead.
+    /// </summary>
     public Module Model { get; private set; }
 
     /// <summary>True while the layers stand in the model.</summary>
@@ -49,7 +57,10 @@ public sealed class LoRAAdapter
     /// <summary>True while every W holds its update.</summary>
     public bool IsMerged => Layers[0].Layer.IsMerged;
 
-    /// <summary>Elements that training would change: of A and B, and of the modules and biases that go with the adapter. Known while it is detached, too.</summary>
+    /// <summary>
+    /// Elements that training would change: of A and B, and of the modules and biases that go with
+    /// the adapter. Known while it is detached, too.
+    /// </summary>
     public long TrainableParameters => Own().Where(IsTrained).Sum(parameter => (long)parameter.Shape.Count);
 
     /// <summary>Elements that belong to the adapter, trained or not.</summary>
@@ -58,19 +69,27 @@ public sealed class LoRAAdapter
     /// <summary>Whether any element of A and B is trained.</summary>
     public bool IsLoRATrained => Layers.Any(layer => layer.Layer.Lora.A.IsTrainable || layer.Layer.Lora.B.IsTrainable);
 
-    /// <summary>Whether any element of the modules that go with the adapter (a classifier's head) is trained. Known while it is detached, too.</summary>
+    /// <summary>
+    /// Whether any element of the modules that go with the adapter (a classifier's head) is
+    /// trained. Known while it is detached, too.
+    /// </summary>
     public bool TrainsModules => Plan.Kept.SelectMany(kept => kept.Module.Parameters()).Any(IsTrained);
 
-    /// <summary>Freezes or unfreezes everything that belongs to the adapter, attached or not; the base is not touched.</summary>
+    /// <summary>
+    /// Freezes or unfreezes everything that belongs to the adapter, attached or not; the base is
+    /// not touched.
+    /// </summary>
     /// <exception cref="InvalidOperationException">
-    /// It is merged: A and B are frozen until it is unmerged. Or the model is being trained, or predicts.
+    /// It is merged: A and B are frozen until it is unmerged. Or the model is being trained, or
+    /// predicts.
     /// </exception>
     public void SetTrainable(bool isTrainable)
     {
         using var change = baseModel.Use.Change("Freezing or unfreezing an adapter");
         if (IsMerged)
         {
-            throw new InvalidOperationException("LoRAAdapter: a merged adapter cannot be trained, A and B have gone into W. Call Unmerge() first.");
+            throw new InvalidOperationException(
+                "LoRAAdapter: a merged adapter cannot be trained, A and B have gone into W. Call Unmerge() first.");
         }
         foreach (var (_, layer) in Layers)
         {
@@ -86,26 +105,38 @@ public sealed class LoRAAdapter
         }
     }
 
-    /// <summary>Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.</summary>
-    /// <param name="plan">From <see cref="AttachPlan.For"/>.</param> <param name="random">Draws every A and, in training, the dropout masks.</param>
-    /// <exception cref="InvalidOperationException">The model is being trained, or predicts.</exception>
+    /// <summary>
+    /// Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.
+    /// </summary>
+    /// <param name="plan">From <see cref="AttachPlan.For"/>.</param>
+    /// <param name="random">Draws every A and, in training, the dropout masks.</param>
+    /// <exception cref="InvalidOperationException">
+    /// The model is being trained, or predicts.
+    /// </exception>
     public static LoRAAdapter Attach(AttachPlan plan, RandomStream random)
     {
         using var change = plan.Model.Use.Change("Attaching an adapter");
-        _ = new AttachPlaces(plan.Model);                                   // the model may have got an adapter since it was planned
+        // the model may have got an adapter since it was planned
+        _ = new AttachPlaces(plan.Model);
         return new LoRAAdapter(plan, random);
     }
 
     /// <summary>Plans and attaches a new adapter.</summary>
-    /// <param name="model">The base model.</param> <param name="settings">Rank, alpha, …</param> <param name="targets">The linear layers to adapt.</param>
-    /// <param name="random">Draws every A and the dropout masks.</param> <param name="keepTrainable">Modules that are trained beside it; null for none.</param>
+    /// <param name="model">The base model.</param>
+    /// <param name="settings">Rank, alpha, …</param>
+    /// <param name="targets">The linear layers to adapt.</param>
+    /// <param name="random">Draws every A and the dropout masks.</param>
+    /// <param name="keepTrainable">Modules that are trained beside it; null for none.</param>
     /// <exception cref="InputException">As <see cref="AttachPlan.For"/>.</exception>
     public static LoRAAdapter Attach(
-        Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets, RandomStream random, IReadOnlyList<ModulePattern>? keepTrainable = null) =>
+        Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets, RandomStream random,
+        IReadOnlyList<ModulePattern>? keepTrainable = null) =>
         Attach(AttachPlan.For(model, settings, targets, keepTrainable), random);
 
     /// <summary>Puts the adapter, with what it has learned, onto its model again.</summary>
-    /// <exception cref="InvalidOperationException">It is attached already, another adapter is, or the model is being trained or predicts.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is attached already, another adapter is, or the model is being trained or predicts.
+    /// </exception>
     public void Attach()
     {
         using var change = baseModel.Use.Change("Attaching an adapter");
@@ -117,7 +148,8 @@ public sealed class LoRAAdapter
         {
             if (places[i] is { } place && place.Current != Layers[i].Layer.Base)
             {
-                throw new InvalidOperationException($"LoRAAdapter: {Layers[i].Path} is no longer the layer that this adapter was made for, but a {place.Current.GetType().Name}. Detach the other adapter first.");
+                throw new InvalidOperationException($"LoRAAdapter: {Layers[i].Path} is no longer the layer that this "
+                    + $"adapter was made for, but a {place.Current.GetType().Name}. Detach the other adapter first.");
             }
         }
         foreach (var parameter in baseModel.Parameters().Distinct())
@@ -139,10 +171,13 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>
-    /// Puts the original layers back, the very objects, and the values and the trainability that everything had before. The adapter keeps what it learned and can be attached again.
-    /// A merged adapter is unmerged.
+    /// Puts the original layers back, the very objects, and the values and the trainability that
+    /// everything had before. The adapter keeps what it learned and can be attached again. A merged
+    /// adapter is unmerged.
     /// </summary>
-    /// <exception cref="InvalidOperationException">It is not attached, or the model is being trained or predicts.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is not attached, or the model is being trained or predicts.
+    /// </exception>
     public void Detach()
     {
         using var change = baseModel.Use.Change("Detaching an adapter");
@@ -159,8 +194,12 @@ public sealed class LoRAAdapter
     /// Writes the update of every layer into its weight, or of none; see
     /// <see cref="LayerWithLoRA.Merge"/>.
     /// </summary>
-    /// <exception cref="InvalidOperationException">It is not attached, merged already, or the model is being trained or predicts.</exception>
-    /// <exception cref="InputException">A zero of a quantised weight would not be finite.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is not attached, merged already, or the model is being trained or predicts.
+    /// </exception>
+    /// <exception cref="InputException">
+    /// A zero of a quantised weight would not be finite.
+    /// </exception>
     public void Merge()
     {
         using var change = baseModel.Use.Change("Merging an adapter");
@@ -184,7 +223,9 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>Puts every original weight back, bit for bit.</summary>
-    /// <exception cref="InvalidOperationException">It is not merged, or the model is being trained or predicts.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is not merged, or the model is being trained or predicts.
+    /// </exception>
     public void Unmerge()
     {
         using var change = baseModel.Use.Change("Unmerging an adapter");
@@ -195,11 +236,16 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>
-    /// Makes the adapter a part of the base for good, so that the model can be saved and used without it: every weight takes its update, the kept modules stay as trained, the original
+    /// Makes the adapter a part of the base for good, so that the model can be saved and used
+    /// without it: every weight takes its update, the kept modules stay as trained, the original
     /// layer objects come back. The original weights are gone then.
     /// </summary>
-    /// <exception cref="InvalidOperationException">It is not attached, or the model is being trained or predicts.</exception>
-    /// <exception cref="InputException">A zero of a quantised weight would not be finite; the adapter stays attached and unmerged.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is not attached, or the model is being trained or predicts.
+    /// </exception>
+    /// <exception cref="InputException">
+    /// A zero of a quantised weight would not be finite; the adapter stays attached and unmerged.
+    /// </exception>
     public void MergeAndDetach()
     {
         using var change = baseModel.Use.Change("Merging an adapter");
@@ -215,9 +261,11 @@ public sealed class LoRAAdapter
         PutBack();
     }
 
-    private IEnumerable<Parameter> Own() => Layers.SelectMany(layer => (Parameter[])[layer.Layer.Lora.A, layer.Layer.Lora.B]).Concat(keptValues.Keys);
+    private IEnumerable<Parameter> Own() =>
+        Layers.SelectMany(layer => (Parameter[])[layer.Layer.Lora.A, layer.Layer.Lora.B]).Concat(keptValues.Keys);
 
-    private bool IsTrained(Parameter parameter) => !IsAttached && keptTrainable.TryGetValue(parameter, out var kept) ? kept : parameter.IsTrainable;
+    private bool IsTrained(Parameter parameter) =>
+        !IsAttached && keptTrainable.TryGetValue(parameter, out var kept) ? kept : parameter.IsTrainable;
 
     private void PutBack()
     {
@@ -257,11 +305,15 @@ public sealed class LoRAAdapter
     {
         if (!IsAttached)
         {
-            throw new InvalidOperationException("LoRAAdapter: the adapter is not attached to its model; call Attach() first.");
+            throw new InvalidOperationException(
+                "LoRAAdapter: the adapter is not attached to its model; call Attach() first.");
         }
     }
 
-    /// <summary>The layer with its update; whether W was trainable is recorded only when the adapter is attached, so it must not change here.</summary>
+    /// <summary>
+    /// The layer with its update; whether W was trainable is recorded only when the adapter is
+    /// attached, so it must not change here.
+    /// </summary>
     private static LayerWithLoRA WithoutFreezing(PlannedLayer planned, RandomStream random)
     {
         var parameters = planned.Base.Parameters().ToList();

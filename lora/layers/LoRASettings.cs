@@ -2,22 +2,29 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Lora;
 
-/// <summary>How A [in, rank] is drawn. B is always zero, so that a fresh LoRA layer changes nothing (Hu et al. 2021, arXiv 2106.09685, section 4.1).</summary>
+/// <summary>
+/// How A [in, rank] is drawn. B is always zero, so that a fresh LoRA layer changes nothing (Hu et
+/// al. 2021, arXiv 2106.09685, section 4.1).
+/// </summary>
 public enum LoRAInitialization
 {
     /// <summary>
-    /// Uniform in ±1/√in: Kaiming's rule with the layer's input as fan-in. The authors' loralib and PEFT do this, for they hold A as [rank, in], where torch's
-    /// <c>kaiming_uniform_(a=√5)</c> reads in as the fan-in. The default.
+    /// Uniform in ±1/√in: Kaiming's rule with the layer's input as fan-in. The authors' loralib and
+    /// PEFT do this, for they hold A as [rank, in], where torch's <c>kaiming_uniform_(a=√5)</c>
+    /// reads in as the fan-in. The default.
     /// </summary>
     Kaiming,
 
     /// <summary>
-    /// Uniform in ±1/√rank: what the same call gives on a matrix held as [in, rank], as the tutorial writes it; torch then reads rank as the fan-in.
-    /// For in = 768 and rank = 8 the values are 9.8 times as large as <see cref="Kaiming"/>'s.
+    /// Uniform in ±1/√rank: what the same call gives on a matrix held as [in, rank], as the
+    /// tutorial writes it; torch then reads rank as the fan-in. For in = 768 and rank = 8 the
+    /// values are 9.8 times as large as <see cref="Kaiming"/>'s.
     /// </summary>
     KaimingOfRank,
 
-    /// <summary>Normal with variance 1/rank, so standard deviation 1/√rank: the LoRA-from-scratch studio's.</summary>
+    /// <summary>
+    /// Normal with variance 1/rank, so standard deviation 1/√rank: the LoRA-from-scratch studio's.
+    /// </summary>
     Normal,
 }
 
@@ -30,11 +37,16 @@ public enum LoRAScaling
     /// <summary>s = alpha, whatever the rank, as the tutorials have it.</summary>
     Alpha,
 
-    /// <summary>s = alpha/√rank, rank-stabilised (Kalajdzievski 2023, arXiv 2312.03732): the size of an update no longer falls as the rank grows.</summary>
+    /// <summary>
+    /// s = alpha/√rank, rank-stabilised (Kalajdzievski 2023, arXiv 2312.03732): the size of an
+    /// update no longer falls as the rank grows.
+    /// </summary>
     AlphaOverSqrtRank,
 }
 
-/// <summary>Which biases b of the base model are trained beside A and B, as in loralib and PEFT.</summary>
+/// <summary>
+/// Which biases b of the base model are trained beside A and B, as in loralib and PEFT.
+/// </summary>
 public enum LoRABias
 {
     /// <summary>None: the base stays as it is. The default.</summary>
@@ -49,12 +61,19 @@ public enum LoRABias
 
 /// <summary>What one says about a LoRA adapter before it is attached.</summary>
 /// <param name="Rank">r ≥ 1: the inner size of A [in, r] and B [r, out].</param>
-/// <param name="Alpha">alpha, finite and above 0; how it becomes the factor s says <paramref name="ScalingRule"/>.</param>
+/// <param name="Alpha">
+/// alpha, finite and above 0; how it becomes the factor s says <paramref name="ScalingRule"/>.
+/// </param>
 /// <param name="ScalingRule">Rule for s.</param>
-/// <param name="Initialization">How A is drawn; beside an embedding, where A begins as zero, how B is.</param>
-/// <param name="Dropout">Probability in [0, 1) of dropping an element of the LoRA layer's input, in training only.</param>
+/// <param name="Initialization">
+/// How A is drawn; beside an embedding, where A begins as zero, how B is.
+/// </param>
+/// <param name="Dropout">
+/// Probability in [0, 1) of dropping an element of the LoRA layer's input, in training only.
+/// </param>
 public sealed record LoRASettings(
-    int Rank = 8, double Alpha = 16, LoRAScaling ScalingRule = LoRAScaling.AlphaOverRank, LoRAInitialization Initialization = LoRAInitialization.Kaiming, float Dropout = 0)
+    int Rank = 8, double Alpha = 16, LoRAScaling ScalingRule = LoRAScaling.AlphaOverRank,
+    LoRAInitialization Initialization = LoRAInitialization.Kaiming, float Dropout = 0)
 {
     private static readonly Dictionary<string, LoRAScaling> ScalingNames = new()
     {
@@ -85,7 +104,10 @@ public sealed record LoRASettings(
         ["all"] = LoRABias.All,
     };
 
-    /// <summary>Ranks of some layers: a regular expression for the end of a module's path → rank. The first that matches counts. As PEFT's rank_pattern.</summary>
+    /// <summary>
+    /// Ranks of some layers: a regular expression for the end of a module's path → rank. The first
+    /// that matches counts. As PEFT's rank_pattern.
+    /// </summary>
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 
     /// <summary>Alphas of some layers, likewise. As PEFT's alpha_pattern.</summary>
@@ -94,14 +116,20 @@ public sealed record LoRASettings(
     /// <summary>Which biases of the base are trained too.</summary>
     public LoRABias Bias { get; init; }
 
-    /// <summary>The factor on the group sums of a quantised layer's input (QA-LoRA); without effect on float layers. As for the initial values, those of <see cref="QALoRALayer"/> have a rule of their own.</summary>
+    /// <summary>
+    /// The factor on the group sums of a quantised layer's input (QA-LoRA); without effect on float
+    /// layers. As for the initial values, those of <see cref="QALoRALayer"/> have a rule of their
+    /// own.
+    /// </summary>
     public QALoRAPooling Pooling { get; init; }
 
     /// <summary>The factor s on (x·A)·B.</summary>
     public float Scaling => (float)Factor(ScalingRule, Alpha, Rank);
 
     /// <summary>s before it is rounded to float32.</summary>
-    /// <param name="rule">Rule for s.</param> <param name="alpha">alpha</param> <param name="rank">r</param>
+    /// <param name="rule">Rule for s.</param>
+    /// <param name="alpha">alpha</param>
+    /// <param name="rank">r</param>
     internal static double Factor(LoRAScaling rule, double alpha, int rank) => rule switch
     {
         LoRAScaling.AlphaOverRank => alpha / rank,
@@ -109,13 +137,16 @@ public sealed record LoRASettings(
         _ => alpha,
     };
 
-    /// <summary>The scaling rule of a name: alpha-over-rank, alpha or alpha-over-sqrt-rank.</summary>
+    /// <summary>
+    /// The scaling rule of a name: alpha-over-rank, alpha or alpha-over-sqrt-rank.
+    /// </summary>
     /// <exception cref="InputException">There is no such name.</exception>
     public static LoRAScaling ParseScaling(string name) => Parse(ScalingNames, "scaling", name);
 
     /// <summary>The initial values of a name: kaiming, kaiming-of-rank or normal.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
-    public static LoRAInitialization ParseInitialization(string name) => Parse(InitializationNames, "initialization", name);
+    public static LoRAInitialization ParseInitialization(string name) =>
+        Parse(InitializationNames, "initialization", name);
 
     /// <summary>The biases of a name: none, lora_only or all.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
@@ -128,14 +159,19 @@ public sealed record LoRASettings(
     /// <summary>The name of a convention, as <see cref="ParsePooling"/> reads it.</summary>
     public static string Name(QALoRAPooling pooling) => PoolingNames.Single(entry => entry.Value == pooling).Key;
 
-    /// <summary>The name of a choice of biases, as <see cref="ParseBias"/> reads it, and PEFT too.</summary>
+    /// <summary>
+    /// The name of a choice of biases, as <see cref="ParseBias"/> reads it, and PEFT too.
+    /// </summary>
     public static string Name(LoRABias bias) => BiasNames.Single(entry => entry.Value == bias).Key;
 
     /// <summary>The name of a scaling rule, as <see cref="ParseScaling"/> reads it.</summary>
     public static string Name(LoRAScaling scaling) => ScalingNames.Single(entry => entry.Value == scaling).Key;
 
-    /// <summary>The name of an initialization, as <see cref="ParseInitialization"/> reads it.</summary>
-    public static string Name(LoRAInitialization initialization) => InitializationNames.Single(entry => entry.Value == initialization).Key;
+    /// <summary>
+    /// The name of an initialization, as <see cref="ParseInitialization"/> reads it.
+    /// </summary>
+    public static string Name(LoRAInitialization initialization) =>
+        InitializationNames.Single(entry => entry.Value == initialization).Key;
 
     /// <summary>Throws where a value is out of range.</summary>
     /// <param name="where">What the message is about: the path of a layer, or "LoRA".</param>
@@ -144,11 +180,13 @@ public sealed record LoRASettings(
     {
         if (Rank < 1)
         {
-            throw new InputException($"{where}: the rank must be at least 1, got {Rank}. To leave a layer out, leave it out of the targets.");
+            throw new InputException($"{where}: the rank must be at least 1, got {Rank}. To leave a layer out, leave "
+                + "it out of the targets.");
         }
         if (!double.IsFinite(Alpha) || Alpha <= 0)
         {
-            throw new InputException($"{where}: alpha must be a number above 0, got {Alpha}. With alpha 0 the adapter would never change anything.");
+            throw new InputException($"{where}: alpha must be a number above 0, got {Alpha}. With alpha 0 the "
+                + "adapter would never change anything.");
         }
         if (!(Dropout >= 0 && Dropout < 1))
         {
@@ -156,7 +194,9 @@ public sealed record LoRASettings(
         }
     }
 
-    private static T Parse<T>(Dictionary<string, T> names, string option, string name) => names.TryGetValue(name, out var value)
+    private static T Parse<T>(Dictionary<string, T> names, string option, string name) =>
+        names.TryGetValue(name, out var value)
         ? value
-        : throw new InputException($"There is no LoRA {option} '{name}'; the names are {string.Join(", ", names.Keys)}.");
+        : throw new InputException(
+            $"There is no LoRA {option} '{name}'; the names are {string.Join(", ", names.Keys)}.");
 }

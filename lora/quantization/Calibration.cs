@@ -4,8 +4,9 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.Quantization;
 
 /// <summary>
-/// Listens to the inputs of linear layers while the model runs over calibration texts, and keeps a <see cref="CalibrationHessian"/> for each. The inputs are those of the float model: every
-/// layer is calibrated in one pass, not each behind the quantised ones before it.
+/// Listens to the inputs of linear layers while the model runs over calibration texts, and keeps a
+/// <see cref="CalibrationHessian"/> for each. The inputs are those of the float model: every layer
+/// is calibrated in one pass, not each behind the quantised ones before it.
 /// </summary>
 public sealed class Calibration : IDisposable
 {
@@ -27,7 +28,9 @@ public sealed class Calibration : IDisposable
 
     /// <summary>Listens while a model runs over texts.</summary>
     /// <param name="layers">Layers of the model, from <see cref="ModelQuantizer.Find"/>.</param>
-    /// <param name="run">Runs the model; what it throws passes on, and the layers are then as they were.</param>
+    /// <param name="run">
+    /// Runs the model; what it throws passes on, and the layers are then as they were.
+    /// </param>
     public static Calibration Of(IReadOnlyList<QuantizableLayer> layers, Action run)
     {
         var calibration = new Calibration(layers);

@@ -4,10 +4,12 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Lora.Quantization;
 
 /// <summary>
-/// What a layer's input looks like, as far as its output error depends on it: H = Σ xxᵀ/n over the rows x of calibration texts. For one output with the error
-/// δ in its weights the mean squared error of the output is δᵀHδ. (GPTQ writes 2·Σ xxᵀ; a factor changes nothing in it.)
+/// What a layer's input looks like, as far as its output error depends on it: H = Σ xxᵀ/n over the
+/// rows x of calibration texts. For one output with the error δ in its weights the mean squared
+/// error of the output is δᵀHδ. (GPTQ writes 2·Σ xxᵀ; a factor changes nothing in it.)
 /// </summary>
-/// <param name="inFeatures">in</param> <param name="backend">Where to sum; default <see cref="Device.Default"/>.</param>
+/// <param name="inFeatures">in</param>
+/// <param name="backend">Where to sum; default <see cref="Device.Default"/>.</param>
 public sealed class CalibrationHessian(int inFeatures, IBackend? backend = null) : IDisposable
 {
     private readonly Tensor sum = Tensor.Zeros(new Shape(inFeatures, inFeatures), backend);
@@ -38,12 +40,14 @@ public sealed class CalibrationHessian(int inFeatures, IBackend? backend = null)
     {
         if (Rows == 0)
         {
-            throw new InvalidOperationException("CalibrationHessian: no input was added. Run the model over calibration texts first.");
+            throw new InvalidOperationException(
+                "CalibrationHessian: no input was added. Run the model over calibration texts first.");
         }
         var h = Array.ConvertAll(sum.ToArray(), value => (double)value / Rows);
         return h.All(double.IsFinite)
             ? h
-            : throw new InputException("GPTQ: the inputs of a layer on the calibration texts are not finite. The checkpoint is damaged, or its training has diverged.");
+            : throw new InputException("GPTQ: the inputs of a layer on the calibration texts are not finite. The "
+                + "checkpoint is damaged, or its training has diverged.");
     }
 
     /// <inheritdoc/>

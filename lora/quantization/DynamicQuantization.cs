@@ -4,11 +4,15 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.Quantization;
 
 /// <summary>
-/// Dynamic quantisation of chosen linear layers of a model, for prediction: weights become INT8 with a scale for each output, inputs are rounded on the fly (<see cref="DynamicInt8Linear"/> has the equations).
-/// Nothing has to be learnt for it, so calibration texts are only needed to measure what it costs: <see cref="Listen"/>.
+/// Dynamic quantisation of chosen linear layers of a model, for prediction: weights become INT8
+/// with a scale for each output, inputs are rounded on the fly (<see cref="DynamicInt8Linear"/> has
+/// the equations). Nothing has to be learnt for it, so calibration texts are only needed to measure
+/// what it costs: <see cref="Listen"/>.
 /// <para>
-/// The layers may be those of a model that was compressed before (<see cref="LowRankLinear"/>): a target that means such a layer means both of its thin factors. x·Dᵀ is then rounded on the way to U, and the
-/// numbers of the model shrink by the product of both factors: k·(in + out)/(in·out) of the weights, in a quarter of the bytes.
+/// The layers may be those of a model that was compressed before (<see cref="LowRankLinear"/>): a
+/// target that means such a layer means both of its thin factors. x·Dᵀ is then rounded on the way
+/// to U, and the numbers of the model shrink by the product of both factors: k·(in + out)/(in·out)
+/// of the weights, in a quarter of the bytes.
 /// </para>
 /// </summary>
 public sealed class DynamicQuantization : IDisposable
@@ -21,8 +25,12 @@ public sealed class DynamicQuantization : IDisposable
     public IReadOnlyList<string> Paths => [.. places.Select(place => place.Layer.Path)];
 
     /// <summary>Rounds the weights of the chosen layers; the model is not changed yet.</summary>
-    /// <param name="layers">From <see cref="ModelQuantizer.Find"/>, of a model without LoRA.</param>
-    /// <exception cref="InputException">A weight is not finite, or a layer has more inputs than an integer sum has room for.</exception>
+    /// <param name="layers">
+    /// From <see cref="ModelQuantizer.Find"/>, of a model without LoRA.
+    /// </param>
+    /// <exception cref="InputException">
+    /// A weight is not finite, or a layer has more inputs than an integer sum has room for.
+    /// </exception>
     public static DynamicQuantization Of(IReadOnlyList<QuantizableLayer> layers)
     {
         var places = new List<Place>();
@@ -31,7 +39,9 @@ public sealed class DynamicQuantization : IDisposable
             foreach (var layer in layers)
             {
                 var linear = layer.Linear;
-                places.Add(new Place(layer, ChannelQuantizedWeight.Quantize(linear.Weight.ToArray(), linear.OutFeatures, linear.InFeatures, linear.Weight.Backend, layer.Path)));
+                places.Add(new Place(layer,
+                    ChannelQuantizedWeight.Quantize(linear.Weight.ToArray(), linear.OutFeatures, linear.InFeatures,
+                        linear.Weight.Backend, layer.Path)));
             }
         }
         catch
@@ -43,19 +53,26 @@ public sealed class DynamicQuantization : IDisposable
     }
 
     /// <summary>
-    /// Measures the error of each layer's output while the model runs, until the returned object is disposed: every layer computes with floats, hands that on, and computes the same with whole numbers beside it.
-    /// The errors of layers before it are therefore not in a layer's error.
+    /// Measures the error of each layer's output while the model runs, until the returned object is
+    /// disposed: every layer computes with floats, hands that on, and computes the same with whole
+    /// numbers beside it. The errors of layers before it are therefore not in a layer's error.
     /// </summary>
     public IDisposable Listen() => new Listening(places);
 
-    /// <summary>Puts the quantised layers into the model; biases stay as they are, and the float weights give their memory back.</summary>
+    /// <summary>
+    /// Puts the quantised layers into the model; biases stay as they are, and the float weights
+    /// give their memory back.
+    /// </summary>
     /// <returns>What it did to each layer.</returns>
-    /// <exception cref="InvalidOperationException">It is done already, or a <see cref="Listen"/> is not ended.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is done already, or a <see cref="Listen"/> is not ended.
+    /// </exception>
     public IReadOnlyList<QuantizedLayer> Apply()
     {
         if (places.Exists(place => place.Layer.Slot.Current != place.Layer.Linear))
         {
-            throw new InvalidOperationException("DynamicQuantization: a layer is not where it was. Dispose what Listen() returned first, and apply only once.");
+            throw new InvalidOperationException("DynamicQuantization: a layer is not where it was. Dispose what "
+                + "Listen() returned first, and apply only once.");
         }
         return [.. places.Select(place => place.Apply())];
     }
@@ -79,7 +96,8 @@ public sealed class DynamicQuantization : IDisposable
             layer.Slot.Replace(new DynamicInt8Linear(weight, layer.Linear.Bias));
             layer.Linear.Weight.Dispose();
             isApplied = true;
-            return new QuantizedLayer(layer.Path, QuantizationError.OfWeight(w, weight.Dequantize()), OutputError, sizeof(float) * (long)w.Length, weight.Bytes);
+            return new QuantizedLayer(layer.Path, QuantizationError.OfWeight(w, weight.Dequantize()), OutputError,
+                sizeof(float) * (long)w.Length, weight.Bytes);
         }
 
         public void Dispose()
@@ -117,7 +135,9 @@ public sealed class DynamicQuantization : IDisposable
         }
     }
 
-    /// <summary>The float layer, with the squared norms of its output, without the bias, and of the error.</summary>
+    /// <summary>
+    /// The float layer, with the squared norms of its output, without the bias, and of the error.
+    /// </summary>
     private sealed class Listener : Layer, IDisposable
     {
         private readonly Slot<Linear> linear;
@@ -133,7 +153,8 @@ public sealed class DynamicQuantization : IDisposable
         }
 
         /// <summary>‖XWᵀ − X̂Ŵᵀ‖/‖XWᵀ‖; null where nothing was heard.</summary>
-        public double? RelativeError => squares.Item() is var sum and > 0 ? Math.Sqrt(errors.Item() / (double)sum) : null;
+        public double? RelativeError =>
+            squares.Item() is var sum and > 0 ? Math.Sqrt(errors.Item() / (double)sum) : null;
 
         public override Tensor Forward(Tensor x)
         {

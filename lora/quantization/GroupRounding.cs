@@ -5,12 +5,17 @@ namespace LoraScratch.Lora.Quantization;
 /// <summary>
 /// The scale and the zero of one group: w ≈ α·(q − ζ) with whole q from 0 to Q = 2^bits − 1.
 /// <para>
-/// The widest grid that makes sense reaches from the smallest to the largest weight, α = (max − min)/Q. One outlier then coarsens it for all others, and it is better to let the outlier be
-/// clipped: the grid is shrunk about its middle in small steps. For each the codes are assigned, and then, with the codes fixed, α and β = −α·ζ are the line through the points (q, w) with the least
-/// squared error,
+/// The widest grid that makes sense reaches from the smallest to the largest weight, α = (max −
+/// min)/Q. One outlier then coarsens it for all others, and it is better to let the outlier be
+/// clipped: the grid is shrunk about its middle in small steps. For each the codes are assigned,
+/// and then, with the codes fixed, α and β = −α·ζ are the line through the points (q, w) with the
+/// least squared error,
 /// </para>
 /// <code>α = Σ (q − q̄)(w − w̄) / Σ (q − q̄)²,   β = w̄ − α·q̄</code>
-/// <para>after which the codes are assigned anew. Of all that the grid with the least Σ (w − ŵ)² is taken, ŵ computed in float32 as the kernels do.</para>
+/// <para>
+/// after which the codes are assigned anew. Of all that the grid with the least Σ (w − ŵ)² is
+/// taken, ŵ computed in float32 as the kernels do.
+/// </para>
 /// </summary>
 internal static class GroupRounding
 {
@@ -18,11 +23,15 @@ internal static class GroupRounding
     private const double SmallestShare = 0.4;       // of the widest grid, at the last step
 
     /// <summary>The code that is nearest to a weight.</summary>
-    /// <param name="weight">w</param> <param name="grid">α and ζ</param> <param name="largestCode">Q</param>
-    public static byte Code(double weight, GroupGrid grid, int largestCode) => (byte)Math.Clamp(Math.Round(weight / grid.Scale + grid.Zero), 0, largestCode);
+    /// <param name="weight">w</param>
+    /// <param name="grid">α and ζ</param>
+    /// <param name="largestCode">Q</param>
+    public static byte Code(double weight, GroupGrid grid, int largestCode) =>
+        (byte)Math.Clamp(Math.Round(weight / grid.Scale + grid.Zero), 0, largestCode);
 
     /// <summary>The best grid found for a group.</summary>
-    /// <param name="weights">Finite numbers.</param> <param name="largestCode">Q</param>
+    /// <param name="weights">Finite numbers.</param>
+    /// <param name="largestCode">Q</param>
     public static GroupGrid BestGrid(ReadOnlySpan<double> weights, int largestCode)
     {
         var (smallest, largest) = (double.PositiveInfinity, double.NegativeInfinity);
@@ -52,7 +61,10 @@ internal static class GroupRounding
     }
 
     /// <summary>Gives each weight the nearest code; returns Σ (w − ŵ)².</summary>
-    /// <param name="weights">[g]</param> <param name="grid">α and ζ</param> <param name="largestCode">Q</param> <param name="codes">[g], overwritten</param>
+    /// <param name="weights">[g]</param>
+    /// <param name="grid">α and ζ</param>
+    /// <param name="largestCode">Q</param>
+    /// <param name="codes">[g], overwritten</param>
     public static double Assign(ReadOnlySpan<double> weights, GroupGrid grid, int largestCode, Span<byte> codes)
     {
         var sum = 0.0;
@@ -76,11 +88,13 @@ internal static class GroupRounding
         }
         var n = weights.Length;
         var scale = (float)((n * sumQW - sumQ * sumW) / (n * sumQQ - sumQ * sumQ));
-        return float.IsNormal(scale) ? new(scale, (float)((sumQ - sumW / scale) / n)) : null;       // β = w̄ − α·q̄, ζ = −β/α = q̄ − w̄/α
+        // β = w̄ − α·q̄, ζ = −β/α = q̄ − w̄/α
+        return float.IsNormal(scale) ? new(scale, (float)((sumQ - sumW / scale) / n)) : null;
     }
 
     /// <summary>All weights are the same: one code, which stands for exactly that number.</summary>
-    private static GroupGrid Constant(float weight) => weight == 0 || !float.IsNormal(weight) ? new(1, -weight) : new(Math.Abs(weight), weight > 0 ? -1 : 1);
+    private static GroupGrid Constant(float weight) =>
+        weight == 0 || !float.IsNormal(weight) ? new(1, -weight) : new(Math.Abs(weight), weight > 0 ? -1 : 1);
 
     private static void Take(GroupGrid grid, double error, ref GroupGrid best, ref double leastError)
     {

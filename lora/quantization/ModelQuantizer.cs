@@ -4,7 +4,9 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.Quantization;
 
 /// <summary>A linear layer of a model that a quantised one can replace.</summary>
-/// <param name="Path">Its path in the model.</param> <param name="Slot">Its place.</param> <param name="Linear">The layer.</param>
+/// <param name="Path">Its path in the model.</param>
+/// <param name="Slot">Its place.</param>
+/// <param name="Linear">The layer.</param>
 public sealed record QuantizableLayer(string Path, Slot Slot, Linear Linear);
 
 /// <summary>How codes are chosen.</summary>
@@ -21,36 +23,49 @@ public enum QuantizationMethod
 /// <param name="Path">The layer's path.</param>
 /// <param name="WeightError">‖Ŵ − W‖/‖W‖</param>
 /// <param name="OutputError">‖X(Ŵ − W)ᵀ‖/‖XWᵀ‖ on the calibration texts; null without them.</param>
-/// <param name="BytesBefore">Of the weight in float32.</param> <param name="BytesAfter">Of codes, scales and zeros.</param>
-public sealed record QuantizedLayer(string Path, double WeightError, double? OutputError, long BytesBefore, long BytesAfter);
+/// <param name="BytesBefore">Of the weight in float32.</param>
+/// <param name="BytesAfter">Of codes, scales and zeros.</param>
+public sealed record QuantizedLayer(string Path, double WeightError, double? OutputError, long BytesBefore,
+    long BytesAfter);
 
 /// <summary>Replaces the linear layers of a model by quantised ones.</summary>
 public static class ModelQuantizer
 {
-    private static readonly Dictionary<string, QuantizationMethod> MethodNames = new() { ["rtn"] = QuantizationMethod.RoundToNearest, ["gptq"] = QuantizationMethod.Gptq };
+    private static readonly Dictionary<string, QuantizationMethod> MethodNames =
+        new() { ["rtn"] = QuantizationMethod.RoundToNearest, ["gptq"] = QuantizationMethod.Gptq };
 
-    /// <summary>The linear layers that are meant and that stand where another layer can, in the model's order. What means a low-rank layer means its two factors.</summary>
-    /// <param name="model">A model of float layers.</param> <param name="targets">Which; <see cref="ModulePattern.AllLinear"/> for all.</param>
+    /// <summary>
+    /// The linear layers that are meant and that stand where another layer can, in the model's
+    /// order. What means a low-rank layer means its two factors.
+    /// </summary>
+    /// <param name="model">A model of float layers.</param>
+    /// <param name="targets">Which; <see cref="ModulePattern.AllLinear"/> for all.</param>
     /// <exception cref="InputException">A pattern meets none.</exception>
     public static IReadOnlyList<QuantizableLayer> Find(Module model, IReadOnlyList<ModulePattern> targets)
     {
         var done = model.NamedModules<WeightLayer>().FirstOrDefault(entry => entry.Module.Weight.IsQuantized);
         if (done.Module is not null)
         {
-            throw new InputException($"Quantisation: {done.Path} is quantised already, {done.Module}. Quantise the model that this one was made of: its weights are not rounded yet.");
+            throw new InputException($"Quantisation: {done.Path} is quantised already, {done.Module}. Quantise the "
+                + "model that this one was made of: its weights are not rounded yet.");
         }
         var wholeLayers = LowRankLinear.Factors(model);
         var all = model.ReplaceableLinears()
             .Select(entry => new QuantizableLayer(entry.Path, entry.Slot, entry.Linear)).ToList();
-        bool IsMeant(QuantizableLayer layer, ModulePattern target) => target.Matches(layer.Path) || wholeLayers.TryGetValue(layer.Path, out var whole) && target.Matches(whole);
+        bool IsMeant(QuantizableLayer layer, ModulePattern target) =>
+            target.Matches(layer.Path) || wholeLayers.TryGetValue(layer.Path, out var whole) && target.Matches(whole);
         foreach (var target in targets.Where(target => !all.Exists(layer => IsMeant(layer, target))))
         {
-            throw new InputException($"Quantisation: '{target}' meets no linear layer that can be replaced. The model has {NearMisses.Census([.. all.Select(layer => layer.Path)])}.");
+            throw new InputException($"Quantisation: '{target}' meets no linear layer that can be replaced. The "
+                + $"model has {NearMisses.Census([.. all.Select(layer => layer.Path)])}.");
         }
         return [.. all.Where(layer => targets.Any(target => IsMeant(layer, target)))];
     }
 
-    /// <summary>Checks that a format fits layers, for a caller that has long work to do before they are quantised.</summary>
+    /// <summary>
+    /// Checks that a format fits layers, for a caller that has long work to do before they are
+    /// quantised.
+    /// </summary>
     /// <exception cref="InputException">The groups do not divide the input of a layer.</exception>
     public static void Check(IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format)
     {
@@ -60,19 +75,31 @@ public static class ModelQuantizer
         }
     }
 
-    /// <summary>Replaces layers, one after the other; biases stay as they are. All are looked at before the first is changed, so that a model is not left half quantised by a format that does not fit.</summary>
-    /// <param name="layers">From <see cref="Find"/>.</param> <param name="format">Bits and group size.</param> <param name="method">How codes are chosen.</param>
-    /// <param name="calibration">What was heard over calibration texts; null where there are none. It is stopped.</param>
+    /// <summary>
+    /// Replaces layers, one after the other; biases stay as they are. All are looked at before the
+    /// first is changed, so that a model is not left half quantised by a format that does not fit.
+    /// </summary>
+    /// <param name="layers">From <see cref="Find"/>.</param>
+    /// <param name="format">Bits and group size.</param>
+    /// <param name="method">How codes are chosen.</param>
+    /// <param name="calibration">
+    /// What was heard over calibration texts; null where there are none. It is stopped.
+    /// </param>
     /// <param name="progress">Is told each layer when it is done; may be null.</param>
     /// <returns>What it did to each layer.</returns>
-    /// <exception cref="InputException">The groups do not divide the input of a layer, a weight is not finite, or GPTQ has no calibration texts.</exception>
+    /// <exception cref="InputException">
+    /// The groups do not divide the input of a layer, a weight is not finite, or GPTQ has no
+    /// calibration texts.
+    /// </exception>
     public static IReadOnlyList<QuantizedLayer> Quantize(
-        IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format, QuantizationMethod method = QuantizationMethod.RoundToNearest, Calibration? calibration = null,
+        IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format,
+        QuantizationMethod method = QuantizationMethod.RoundToNearest, Calibration? calibration = null,
         Action<QuantizedLayer>? progress = null)
     {
         if (method == QuantizationMethod.Gptq && calibration is null)
         {
-            throw new InputException("Quantisation: the method gptq needs calibration texts, from which it learns what the inputs of each layer look like. Give some, or choose rtn.");
+            throw new InputException("Quantisation: the method gptq needs calibration texts, from which it learns "
+                + "what the inputs of each layer look like. Give some, or choose rtn.");
         }
         Check(layers, format);
         calibration?.Stop();
@@ -89,20 +116,25 @@ public static class ModelQuantizer
     /// <exception cref="InputException">There is no such name.</exception>
     public static QuantizationMethod ParseMethod(string name) => MethodNames.TryGetValue(name, out var method)
         ? method
-        : throw new InputException($"There is no quantisation method '{name}'; the names are {string.Join(", ", MethodNames.Keys)}.");
+        : throw new InputException(
+            $"There is no quantisation method '{name}'; the names are {string.Join(", ", MethodNames.Keys)}.");
 
     /// <summary>The name of a method, as <see cref="ParseMethod"/> reads it.</summary>
     public static string Name(QuantizationMethod method) => MethodNames.Single(entry => entry.Value == method).Key;
 
-    private static QuantizedLayer Quantize(QuantizableLayer layer, QuantizationFormat format, QuantizationMethod method, double[]? hessian)
+    private static QuantizedLayer Quantize(QuantizableLayer layer, QuantizationFormat format, QuantizationMethod method,
+        double[]? hessian)
     {
         var linear = layer.Linear;
         var w = linear.Weight.ToArray();
         var weight = method == QuantizationMethod.Gptq
             ? Gptq.Quantize(w, linear.OutFeatures, hessian!, format, linear.Weight.Backend, layer.Path)
-            : RoundToNearest.Quantize(w, linear.OutFeatures, linear.InFeatures, format, linear.Weight.Backend, layer.Path);
+            : RoundToNearest.Quantize(w, linear.OutFeatures, linear.InFeatures, format, linear.Weight.Backend,
+                layer.Path);
         layer.Slot.Replace(new QuantizedLinear(weight, linear.Bias));
         linear.Weight.Dispose();                                            // its bytes are what is to be saved
-        return new QuantizedLayer(layer.Path, QuantizationError.OfWeight(w, weight), hessian is null ? null : QuantizationError.OfOutput(w, weight, hessian), sizeof(float) * (long)w.Length, weight.Bytes);
+        return new QuantizedLayer(layer.Path, QuantizationError.OfWeight(w, weight),
+            hessian is null ? null : QuantizationError.OfOutput(w, weight, hessian), sizeof(float) * (long)w.Length,
+                weight.Bytes);
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
@@ -6,7 +7,8 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Lora.Quantization;
 
 /// <summary>
-/// A quantised weight in a safetensors file, three tensors in place of the one under the layer's path:
+/// A quantised weight in a safetensors file, three tensors in place of the one under the layer's
+/// path:
 /// <code>
 /// path.weight.codes    U8   [out, in · bits / 8]   as they lie in memory, see PackedCodes
 /// path.weight.scales   F32  [out, in / g]          α
@@ -19,7 +21,8 @@ public static class QuantizedTensors
     private const string Codes = ".weight.codes", Scales = ".weight.scales", Zeros = ".weight.zeros";
 
     /// <summary>The three tensors of a weight.</summary>
-    /// <param name="path">The layer's path.</param> <param name="weight">Ŵ [out, in]; its values are copied now.</param>
+    /// <param name="path">The layer's path.</param>
+    /// <param name="weight">Ŵ [out, in]; its values are copied now.</param>
     public static IEnumerable<TensorToWrite> Of(string path, GroupQuantizedWeight weight)
     {
         var grids = weight.Grids();
@@ -27,14 +30,18 @@ public static class QuantizedTensors
         long[] shape = [weight.OutFeatures, weight.Groups];
         return
         [
-            TensorToWrite.Bytes(path + Codes, DType.U8, [weight.OutFeatures, packed.Length / weight.OutFeatures], packed),
+            TensorToWrite.Bytes(path + Codes, DType.U8, [weight.OutFeatures, packed.Length / weight.OutFeatures],
+                packed),
             TensorToWrite.Floats(path + Scales, shape, Array.ConvertAll(grids, grid => grid.Scale)),
             TensorToWrite.Floats(path + Zeros, shape, Array.ConvertAll(grids, grid => grid.Zero)),
         ];
     }
 
-    /// <summary>Whether a tensor's name is one of the three of a quantised weight, and whose.</summary>
-    /// <param name="name">A tensor's name.</param> <param name="path">The layer's path.</param>
+    /// <summary>
+    /// Whether a tensor's name is one of the three of a quantised weight, and whose.
+    /// </summary>
+    /// <param name="name">A tensor's name.</param>
+    /// <param name="path">The layer's path.</param>
     public static bool TryParse(string name, out string path)
     {
         var end = new[] { Codes, Scales, Zeros }.FirstOrDefault(end => name.EndsWith(end, StringComparison.Ordinal));
@@ -43,10 +50,17 @@ public static class QuantizedTensors
     }
 
     /// <summary>Reads a weight.</summary>
-    /// <param name="files">The checkpoint.</param> <param name="path">The layer's path.</param> <param name="format">Bits and group size, from the model's config.</param>
-    /// <param name="outFeatures">out</param> <param name="inFeatures">in</param> <param name="backend">Where to put it.</param>
-    /// <exception cref="InputException">A tensor is missing, of another shape or type, or a scale or zero is not finite.</exception>
-    public static GroupQuantizedWeight Read(Checkpoint files, string path, QuantizationFormat format, int outFeatures, int inFeatures, IBackend? backend = null)
+    /// <param name="files">The checkpoint.</param>
+    /// <param name="path">The layer's path.</param>
+    /// <param name="format">Bits and group size, from the model's config.</param>
+    /// <param name="outFeatures">out</param>
+    /// <param name="inFeatures">in</param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">
+    /// A tensor is missing, of another shape or type, or a scale or zero is not finite.
+    /// </exception>
+    public static GroupQuantizedWeight Read(Checkpoint files, string path, QuantizationFormat format, int outFeatures,
+        int inFeatures, IBackend? backend = null)
     {
         format.CheckInput(path, inFeatures);
         var groups = inFeatures / format.GroupSize;
@@ -60,20 +74,25 @@ public static class QuantizedTensors
         {
             if (!float.IsFinite(scales[i]) || scales[i] == 0 || !float.IsFinite(zeros[i]))
             {
-                throw new InputException(FormattableString.Invariant(
-                    $"{files.Path}: group {i % groups} of output {i / groups} of '{path}' has the scale {scales[i]} and the zero {zeros[i]}; it needs a scale other than 0, and both finite. Copy or write the file again."));
+                throw new InputException(string.Create(CultureInfo.InvariantCulture,
+                    $"{files.Path}: group {i % groups} of output {i / groups} of '{path}' has the scale {scales[i]} "
+                        + $"and the zero {zeros[i]}; it needs a scale other than 0, and both finite. Copy or write "
+                        + $"the file again."));
             }
             grids[i] = new GroupGrid(scales[i], zeros[i]);
         }
-        return GroupQuantizedWeight.FromPacked(format, outFeatures, inFeatures, files.FileOf(path + Codes).Bytes(path + Codes), grids, backend);
+        return GroupQuantizedWeight.FromPacked(format, outFeatures, inFeatures,
+            files.FileOf(path + Codes).Bytes(path + Codes), grids, backend);
     }
 
-    private static void Require(Checkpoint files, string name, DType dtype, long rows, long columns, QuantizationFormat format)
+    private static void Require(Checkpoint files, string name, DType dtype, long rows, long columns,
+        QuantizationFormat format)
     {
         var info = files.FileOf(name).Tensors[name];
         if (info.DType != dtype || !info.Shape.SequenceEqual([rows, columns]))
         {
-            throw new InputException($"{files.Path}: tensor {info} should be {dtype} [{rows}, {columns}] for {format}. Do config.json and weights belong together?");
+            throw new InputException($"{files.Path}: tensor {info} should be {dtype} [{rows}, {columns}] for "
+                + $"{format}. Do config.json and weights belong together?");
         }
     }
 }

@@ -7,8 +7,12 @@ internal static class TriangularFactor
 {
     private const int ColumnsAtOnce = 64;
 
-    /// <summary>The upper triangular U with H⁻¹ = UᵀU: the inverse of the upper triangular R with H = RRᵀ.</summary>
-    /// <param name="h">H, row-major [n, n], symmetric and positive definite; overwritten</param> <param name="n">Its size.</param> <returns>[n, n], zeros below the diagonal</returns>
+    /// <summary>
+    /// The upper triangular U with H⁻¹ = UᵀU: the inverse of the upper triangular R with H = RRᵀ.
+    /// </summary>
+    /// <param name="h">H, row-major [n, n], symmetric and positive definite; overwritten</param>
+    /// <param name="n">Its size.</param>
+    /// <returns>[n, n], zeros below the diagonal</returns>
     /// <exception cref="ArgumentException">H is not positive definite.</exception>
     public static double[] OfInverse(double[] h, int n)
     {
@@ -17,8 +21,9 @@ internal static class TriangularFactor
     }
 
     /// <summary>
-    /// H = RRᵀ from the last row up: h[i, k] = Σ_{j ≥ k} r[i, j]·r[k, j] for i ≤ k, and what lies behind column k is known, so
-    /// r[k, k] = √(h[k, k] − Σ_{j > k} r[k, j]²) and r[i, k] = (h[i, k] − Σ_{j > k} r[i, j]·r[k, j]) / r[k, k]. R overwrites the upper half.
+    /// H = RRᵀ from the last row up: h[i, k] = Σ_{j ≥ k} r[i, j]·r[k, j] for i ≤ k, and what lies
+    /// behind column k is known, so r[k, k] = √(h[k, k] − Σ_{j > k} r[k, j]²) and r[i, k] = (h[i,
+    /// k] − Σ_{j > k} r[i, j]·r[k, j]) / r[k, k]. R overwrites the upper half.
     /// </summary>
     private static void Factor(double[] h, int n)
     {
@@ -33,11 +38,16 @@ internal static class TriangularFactor
             }
             var pivot = Math.Sqrt(square);
             h[row + k] = pivot;
-            ForEach(k, (long)k * rest.Length, i => h[i * n + k] = (h[i * n + k] - Vectors.Dot(h.AsSpan(i * n + k + 1, rest.Length), rest.Span)) / pivot);
+            ForEach(k, (long)k * rest.Length,
+                i => h[i * n + k] = (h[i * n + k] - Vectors.Dot(h.AsSpan(i * n + k + 1, rest.Length), rest.Span))
+                    / pivot);
         }
     }
 
-    /// <summary>RU = 1 from the last row up: U[i, :] = (1ᵢ − Σ_{k > i} R[i, k]·U[k, :]) / R[i, i]. Strips of columns do not depend on each other.</summary>
+    /// <summary>
+    /// RU = 1 from the last row up: U[i, :] = (1ᵢ − Σ_{k > i} R[i, k]·U[k, :]) / R[i, i]. Strips of
+    /// columns do not depend on each other.
+    /// </summary>
     private static double[] Inverse(double[] r, int n)
     {
         var u = new double[n * n];

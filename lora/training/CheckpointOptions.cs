@@ -3,23 +3,40 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>Where a run saves all that its rest depends on, how often, and whether it goes on from what is saved there.</summary>
-/// <param name="Path">The file; its folder must exist. It is replaced in one step: a kill at any moment leaves the last state or the one before.</param>
-/// <param name="Every">Saves before the first step, after every so many steps and after every look at the validation texts; 0: only when the run is cancelled.</param>
-/// <param name="Resume">Goes on from the file, with the same options, model, data and device.</param>
+/// <summary>
+/// Where a run saves all that its rest depends on, how often, and whether it goes on from what is
+/// saved there.
+/// </summary>
+/// <param name="Path">
+/// The file; its folder must exist. It is replaced in one step: a kill at any moment leaves the
+/// last state or the one before.
+/// </param>
+/// <param name="Every">
+/// Saves before the first step, after every so many steps and after every look at the validation
+/// texts; 0: only when the run is cancelled.
+/// </param>
+/// <param name="Resume">
+/// Goes on from the file, with the same options, model, data and device.
+/// </param>
 public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume = false)
 {
-    /// <summary>Refuses to begin where a run is saved that did not end, and to go on where none is; removes what a kill left half-written.</summary>
+    /// <summary>
+    /// Refuses to begin where a run is saved that did not end, and to go on where none is; removes
+    /// what a kill left half-written.
+    /// </summary>
     /// <exception cref="InputException">The message says what to do.</exception>
     public void Check()
     {
         using var own = OutputLock.TakeUnlessHeld(Path);            // what is half-written may be another process's
         if (Every < 0)
-            throw new InputException($"Option 'checkpoint-every' is {Every}; expected a number of steps, or 0 to save only on Ctrl-C.");
+            throw new InputException(
+                $"Option 'checkpoint-every' is {Every}; expected a number of steps, or 0 to save only on Ctrl-C.");
         if (Resume && !File.Exists(Path))
-            throw new InputException($"{Path}: there is no saved run to go on with: it has ended, or it was stopped before its first step. Leave option 'resume' out to begin.");
+            throw new InputException($"{Path}: there is no saved run to go on with: it has ended, or it was stopped "
+                + "before its first step. Leave option 'resume' out to begin.");
         if (!Resume && File.Exists(Path))
-            throw new InputException($"{Path}: a run is saved here that did not end. Go on with it by option 'resume', or delete the file to begin anew.");
+            throw new InputException($"{Path}: a run is saved here that did not end. Go on with it by option "
+                + "'resume', or delete the file to begin anew.");
         AtomicFile.DeleteLeftovers(Path);
     }
 
@@ -33,7 +50,8 @@ public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume =
         }
         catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{Path}: the run has ended, and this file, which is of no more use, cannot be deleted: {trouble.Message}");
+            throw new InputException($"{Path}: the run has ended, and this file, which is of no more use, cannot be "
+                + $"deleted: {trouble.Message}");
         }
     }
 }

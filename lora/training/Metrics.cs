@@ -3,19 +3,37 @@ using LoraScratch.Lora.Classification;
 namespace LoraScratch.Lora.Training;
 
 /// <summary>One step of training.</summary>
-/// <param name="Step">From 1.</param> <param name="Steps">Of the whole run.</param> <param name="Epoch">From 1.</param>
-/// <param name="Loss">Mean cross-entropy of the step's texts or masked tokens, before the step.</param> <param name="LearningRate">Of this step.</param>
-/// <param name="GradientNorm">Norm of all gradients together, before clipping.</param> <param name="Tokens">Tokens of the step's texts.</param>
-/// <param name="StepSeconds">Duration of the step.</param> <param name="Seconds">Since the training began, validation included.</param>
-/// <param name="SecondsLeft">Estimate for the steps to come, from the mean of those so far; validation not included.</param>
+/// <param name="Step">From 1.</param>
+/// <param name="Steps">Of the whole run.</param>
+/// <param name="Epoch">From 1.</param>
+/// <param name="Loss">
+/// Mean cross-entropy of the step's texts or masked tokens, before the step.
+/// </param>
+/// <param name="LearningRate">Of this step.</param>
+/// <param name="GradientNorm">Norm of all gradients together, before clipping.</param>
+/// <param name="Tokens">Tokens of the step's texts.</param>
+/// <param name="StepSeconds">Duration of the step.</param>
+/// <param name="Seconds">Since the training began, validation included.</param>
+/// <param name="SecondsLeft">
+/// Estimate for the steps to come, from the mean of those so far; validation not included.
+/// </param>
 public sealed record StepMetrics(
-    int Step, int Steps, int Epoch, float Loss, float LearningRate, float GradientNorm, int Tokens, double StepSeconds, double Seconds, double SecondsLeft)
+    int Step, int Steps, int Epoch, float Loss, float LearningRate, float GradientNorm, int Tokens, double StepSeconds,
+    double Seconds, double SecondsLeft)
 {
     /// <summary>Tokens per second of this step.</summary>
     public double TokensPerSecond => Tokens / Math.Max(StepSeconds, 1e-9);
 }
 
-/// <summary>A look at how far the run is: at the end of every epoch and of the run, and after every <see cref="TrainingOptions.ValidateEvery"/> steps.</summary>
-/// <param name="Epoch">From 1.</param> <param name="Step">Steps so far.</param> <param name="TrainLoss">Mean over the texts trained on since the last look.</param>
-/// <param name="Validation">On the texts laid aside; null without any, and where the run was stopped before.</param> <param name="IsBest">Whether this state is the best so far.</param>
+/// <summary>
+/// A look at how far the run is: at the end of every epoch and of the run, and after every
+/// <see cref="TrainingOptions.ValidateEvery"/> steps.
+/// </summary>
+/// <param name="Epoch">From 1.</param>
+/// <param name="Step">Steps so far.</param>
+/// <param name="TrainLoss">Mean over the texts trained on since the last look.</param>
+/// <param name="Validation">
+/// On the texts laid aside; null without any, and where the run was stopped before.
+/// </param>
+/// <param name="IsBest">Whether this state is the best so far.</param>
 public sealed record ValidationMetrics(int Epoch, int Step, float TrainLoss, Score? Validation, bool IsBest);

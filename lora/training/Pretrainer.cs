@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Classification;
@@ -7,16 +8,22 @@ using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>Trains a masked language model: the mean cross-entropy of the masked tokens. The masks of the data change with every epoch, those of the texts laid aside never.</summary>
+/// <summary>
+/// Trains a masked language model: the mean cross-entropy of the masked tokens. The masks of the
+/// data change with every epoch, those of the texts laid aside never.
+/// </summary>
 public sealed class Pretrainer : TrainingLoop
 {
     private readonly DistilBertForMaskedLM model;
     private readonly TokenMasking masking;
 
     /// <summary>A trainer of the whole model.</summary>
-    /// <param name="model">The model; it is unfrozen.</param> <param name="masking">What it must guess.</param> <param name="options">How; the method is <see cref="TrainingMethod.Full"/>.</param>
+    /// <param name="model">The model; it is unfrozen.</param>
+    /// <param name="masking">What it must guess.</param>
+    /// <param name="options">How; the method is <see cref="TrainingMethod.Full"/>.</param>
     /// <exception cref="InputException">The options make no sense.</exception>
-    public Pretrainer(DistilBertForMaskedLM model, TokenMasking masking, TrainingOptions options) : base(Unfrozen(model), model.Backend, model.DropoutStream, options)
+    public Pretrainer(DistilBertForMaskedLM model, TokenMasking masking, TrainingOptions options)
+        : base(Unfrozen(model), model.Backend, model.DropoutStream, options)
     {
         if (options.Method != TrainingMethod.Full)
             throw new InputException("Pretraining trains every parameter: the method is full.");
@@ -24,14 +31,22 @@ public sealed class Pretrainer : TrainingLoop
     }
 
     /// <summary>Trains.</summary>
-    /// <param name="data">Pieces of texts.</param> <param name="cancellation">Ends the run after the step in progress.</param>
-    /// <param name="checkpoint">Where the run is saved, also when it is cancelled, and whether it goes on from there; null: nowhere. The file stays when the run has ended.</param>
-    /// <exception cref="InputException">The loss stops being a number, or the saved run is another one.</exception>
-    public TrainingResult Train(PretrainingData data, CancellationToken cancellation = default, CheckpointOptions? checkpoint = null) =>
+    /// <param name="data">Pieces of texts.</param>
+    /// <param name="cancellation">Ends the run after the step in progress.</param>
+    /// <param name="checkpoint">
+    /// Where the run is saved, also when it is cancelled, and whether it goes on from there; null:
+    /// nowhere. The file stays when the run has ended.
+    /// </param>
+    /// <exception cref="InputException">
+    /// The loss stops being a number, or the saved run is another one.
+    /// </exception>
+    public TrainingResult Train(PretrainingData data, CancellationToken cancellation = default,
+        CheckpointOptions? checkpoint = null) =>
         Run(data.Train, data.Validation, cancellation, checkpoint);
 
     /// <summary>Loss and accuracy on masked tokens, with the same masks each time.</summary>
-    /// <param name="pieces">At least one.</param> <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="pieces">At least one.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InvalidOperationException">Another thread trains the model.</exception>
     public Score Evaluate(IReadOnlyList<EncodedExample> pieces, CancellationToken cancellation = default)
@@ -45,10 +60,13 @@ public sealed class Pretrainer : TrainingLoop
             cancellation.ThrowIfCancellationRequested();
             var masked = masking.Mask(batch, Seeds.ValidationMasks(Options.Seed), epoch: 0);
             var (right, sum) = Guess(masked);
-            (count, correct, loss, tokens) = (count + masked.Labels.Length, correct + right, loss + sum, tokens + batch.Tokens);
+            (count, correct, loss, tokens) =
+                (count + masked.Labels.Length, correct + right, loss + sum, tokens + batch.Tokens);
         }
         if (!double.IsFinite(loss))
-            throw new InputException(FormattableString.Invariant($"The loss on the texts laid aside is {loss}: the training has diverged. Lower option 'lr' (now {Options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"The loss on the texts laid aside "
+                + $"is {loss}: the training has diverged. Lower option 'lr' (now {Options.ResolvedLearningRate}), or "
+                + $"clip the gradients (option 'clip' 1)."));
         return new Score(count, correct, loss / count, tokens, clock.Elapsed.TotalSeconds);
     }
 
@@ -60,9 +78,11 @@ public sealed class Pretrainer : TrainingLoop
         return masked.Sum(batch => AddGradients(batch, (float)batch.Labels.Length / guesses));
     }
 
-    internal override Score Validate(IReadOnlyList<EncodedExample> validation, CancellationToken cancellation) => Evaluate(validation, cancellation);
+    internal override Score Validate(IReadOnlyList<EncodedExample> validation, CancellationToken cancellation) =>
+        Evaluate(validation, cancellation);
 
-    internal override IReadOnlyDictionary<string, object?> IdentifyingOptions() => ResolvedOptions.OfPretraining(Options, masking.WholeWords);
+    internal override IReadOnlyDictionary<string, object?> IdentifyingOptions() =>
+        ResolvedOptions.OfPretraining(Options, masking.WholeWords);
 
     private float AddGradients(MaskedBatch masked, float weight)
     {

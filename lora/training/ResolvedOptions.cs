@@ -9,24 +9,33 @@ namespace LoraScratch.Lora.Training;
 internal static class ResolvedOptions
 {
     /// <summary>Every option that has a meaning for the method.</summary>
-    /// <param name="classifier">Prepared for training: says whether the head is trained, and how long texts may be.</param> <param name="options">As asked for.</param>
-    /// <param name="adapter">The adapter of a LoRA run, whose settings hold where it was loaded; null for other methods.</param>
-    public static Dictionary<string, object?> Of(TextClassifier classifier, TrainingOptions options, LoRAAdapter? adapter)
+    /// <param name="classifier">
+    /// Prepared for training: says whether the head is trained, and how long texts may be.
+    /// </param>
+    /// <param name="options">As asked for.</param>
+    /// <param name="adapter">
+    /// The adapter of a LoRA run, whose settings hold where it was loaded; null for other methods.
+    /// </param>
+    public static Dictionary<string, object?> Of(TextClassifier classifier, TrainingOptions options,
+        LoRAAdapter? adapter)
     {
         var resolved = new Dictionary<string, object?> { ["method"] = Name(options.Method) };
         if (adapter is not null)
         {
             Add(resolved, adapter.Plan.Settings, options.Method);
             AddQuantization(resolved, options, adapter.Layers[0].Layer.Base.Weight.Format);
-            resolved["targets"] = options.InitialAdapter is null ? options.Targets : adapter.Layers.Select(layer => layer.Path);
+            resolved["targets"] = options.InitialAdapter is null
+                ? options.Targets : adapter.Layers.Select(layer => layer.Path);
             resolved["init-adapter"] = options.InitialAdapter;
         }
-        AddCommon(resolved, adapter?.TrainsModules ?? TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength), options);
+        AddCommon(resolved, adapter?.TrainsModules ?? TrainingSetup.IsHeadTrained(classifier.Model),
+            classifier.LongestText(options.MaxLength), options);
         return resolved;
     }
 
     /// <summary>
-    /// The same for comparing two runs: what an initial adapter decides is left out, for it shows in the weights that a run begins with.
+    /// The same for comparing two runs: what an initial adapter decides is left out, for it shows
+    /// in the weights that a run begins with.
     /// </summary>
     public static Dictionary<string, object?> ForComparison(TextClassifier classifier, TrainingOptions options)
     {
@@ -37,11 +46,15 @@ internal static class ResolvedOptions
             AddQuantization(resolved, options, null);
             resolved["targets"] = string.Join(',', options.Targets);
         }
-        AddCommon(resolved, TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength), options);
+        AddCommon(resolved, TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength),
+            options);
         return resolved;
     }
 
-    /// <summary>Every option as it was asked for, whatever the method; for lack of a model null where the model decides.</summary>
+    /// <summary>
+    /// Every option as it was asked for, whatever the method; for lack of a model null where the
+    /// model decides.
+    /// </summary>
     public static Dictionary<string, object?> Of(TrainingOptions options)
     {
         var resolved = new Dictionary<string, object?>();
@@ -58,7 +71,8 @@ internal static class ResolvedOptions
     {
         var resolved = new Dictionary<string, object?> { ["whole-words"] = wholeWords };
         AddCommon(resolved, null, options.MaxLength, options);
-        foreach (var name in (string[])["train-head", "optimizer", "momentum", "schedule", "shuffle"])       // as they are, or without a meaning
+        // as they are, or without a meaning
+        foreach (var name in (string[])["train-head", "optimizer", "momentum", "schedule", "shuffle"])
             resolved.Remove(name);
         return resolved;
     }
@@ -94,7 +108,8 @@ internal static class ResolvedOptions
     }
 
     /// <summary>How weights are quantised, and by which format they are known to be.</summary>
-    private static void AddQuantization(Dictionary<string, object?> resolved, TrainingOptions options, QuantizationFormat? format)
+    private static void AddQuantization(Dictionary<string, object?> resolved, TrainingOptions options,
+        QuantizationFormat? format)
     {
         if ((format ?? options.Quantization?.Format) is not { } known)
             return;
@@ -103,7 +118,8 @@ internal static class ResolvedOptions
             resolved["quantization"] = ModelQuantizer.Name(settings.Method);
     }
 
-    private static void AddCommon(Dictionary<string, object?> resolved, bool? trainHead, int? maxLength, TrainingOptions options)
+    private static void AddCommon(Dictionary<string, object?> resolved, bool? trainHead, int? maxLength,
+        TrainingOptions options)
     {
         resolved["train-head"] = trainHead;
         resolved["optimizer"] = options.Optimizer.ToString().ToLowerInvariant();

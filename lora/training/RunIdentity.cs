@@ -8,39 +8,63 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>What the result of a run is a function of. Two runs that agree in all of it end with the same weights, bit for bit.</summary>
-/// <param name="Options">By their names on the command line.</param> <param name="Arithmetic">See <see cref="IBackend.Arithmetic"/>.</param>
-/// <param name="Weights">SHA-256 of every parameter and quantised weight, frozen ones too, before the first step.</param>
-/// <param name="Texts">Number and SHA-256 of the encoded texts, by what they are for ("to train on").</param>
-internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights, IReadOnlyDictionary<string, TextsIdentity> Texts)
+/// <summary>
+/// What the result of a run is a function of. Two runs that agree in all of it end with the same
+/// weights, bit for bit.
+/// </summary>
+/// <param name="Options">By their names on the command line.</param>
+/// <param name="Arithmetic">See <see cref="IBackend.Arithmetic"/>.</param>
+/// <param name="Weights">
+/// SHA-256 of every parameter and quantised weight, frozen ones too, before the first step.
+/// </param>
+/// <param name="Texts">
+/// Number and SHA-256 of the encoded texts, by what they are for ("to train on").
+/// </param>
+internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights,
+    IReadOnlyDictionary<string, TextsIdentity> Texts)
 {
     /// <summary>The identity of anything that starts from a model as it is now.</summary>
-    /// <param name="model">The model.</param> <param name="backend">Where it computes.</param> <param name="options">By their names on the command line.</param> <param name="texts">Encoded texts and what they are for.</param>
-    public static RunIdentity Of(Module model, IBackend backend, IReadOnlyDictionary<string, object?> options, params (string Use, IReadOnlyList<EncodedExample> Texts)[] texts) => new(
+    /// <param name="model">The model.</param>
+    /// <param name="backend">Where it computes.</param>
+    /// <param name="options">By their names on the command line.</param>
+    /// <param name="texts">Encoded texts and what they are for.</param>
+    public static RunIdentity Of(Module model, IBackend backend, IReadOnlyDictionary<string, object?> options,
+        params (string Use, IReadOnlyList<EncodedExample> Texts)[] texts) => new(
         options.ToDictionary(option => option.Key, option => ResolvedOptions.Text(option.Value)),
-        backend.Arithmetic, HashWeights(model), texts.ToDictionary(part => part.Use, part => TextsIdentity.Of(part.Texts)));
+        backend.Arithmetic, HashWeights(model),
+            texts.ToDictionary(part => part.Use, part => TextsIdentity.Of(part.Texts)));
 
     /// <summary>Refuses to go on with a run that was another.</summary>
-    /// <param name="saved">The identity of the saved run.</param> <param name="path">Where it is saved.</param>
-    /// <exception cref="InputException">The message names what differs, what it was and what it is.</exception>
+    /// <param name="saved">The identity of the saved run.</param>
+    /// <param name="path">Where it is saved.</param>
+    /// <exception cref="InputException">
+    /// The message names what differs, what it was and what it is.
+    /// </exception>
     public void RequireSame(RunIdentity saved, string path)
     {
         foreach (var name in saved.Options.Keys.Union(Options.Keys))
         {
-            var (was, now) = (saved.Options.GetValueOrDefault(name, "not used"), Options.GetValueOrDefault(name, "not used"));
+            var (was, now) = (saved.Options.GetValueOrDefault(name, "not used"),
+                Options.GetValueOrDefault(name, "not used"));
             if (was != now)
                 throw Differs(path, $"option '{name}' was {was} and is {now} now", $"Give option '{name}' as it was");
         }
         if (saved.Arithmetic != Arithmetic)
-            throw Differs(path, $"it was computed by '{saved.Arithmetic}', and here computes '{Arithmetic}', which rounds in another order", "Go on where the same instruction set is available");
+            throw Differs(path,
+                $"it was computed by '{saved.Arithmetic}', and here computes '{Arithmetic}', which rounds in "
+                    + "another order", "Go on where the same instruction set is available");
         if (saved.Weights != Weights)
-            throw Differs(path, $"the weights that it began with had the SHA-256 {saved.Weights[..16]}…, those of this model and adapter have {Weights[..16]}…", "Name the model (and option 'init-adapter') that it began with");
+            throw Differs(path,
+                $"the weights that it began with had the SHA-256 {saved.Weights[..16]}…, those of this model and "
+                    + $"adapter have {Weights[..16]}…",
+                    "Name the model (and option 'init-adapter') that it began with");
         foreach (var (use, texts) in Texts)
             texts.RequireSame(saved.Texts.GetValueOrDefault(use, TextsIdentity.Of([])), path, use);
     }
 
     internal static InputException Differs(string path, string what, string remedy) =>
-        new($"{path}: cannot go on with what is saved here, for the result would not be the one that it was on the way to: {what}. {remedy}, or leave option 'resume' out and begin anew.");
+        new($"{path}: cannot go on with what is saved here, for the result would not be the one that it was on the "
+            + $"way to: {what}. {remedy}, or leave option 'resume' out and begin anew.");
 
     private static string HashWeights(Module model)
     {
@@ -60,7 +84,8 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
 }
 
 /// <summary>Which encoded texts, in which order.</summary>
-/// <param name="Count">How many.</param> <param name="Hash">SHA-256 of their ids and labels.</param>
+/// <param name="Count">How many.</param>
+/// <param name="Hash">SHA-256 of their ids and labels.</param>
 internal sealed record TextsIdentity(int Count, string Hash)
 {
     /// <summary>Of some texts, perhaps of none.</summary>
@@ -69,7 +94,8 @@ internal sealed record TextsIdentity(int Count, string Hash)
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var text in texts)
         {
-            int[] head = [text.TokenIds.Length, text.Label, text.Place];        // the length first: no two lists of texts have the same bytes
+            // the length first: no two lists of texts have the same bytes
+            int[] head = [text.TokenIds.Length, text.Label, text.Place];
             hash.AppendData(MemoryMarshal.AsBytes<int>(head));
             hash.AppendData(MemoryMarshal.AsBytes<int>(text.TokenIds));
         }
@@ -80,6 +106,8 @@ internal sealed record TextsIdentity(int Count, string Hash)
     public void RequireSame(TextsIdentity saved, string path, string use)
     {
         if (saved != this)
-            throw RunIdentity.Differs(path, $"option 'data' gave {saved.Count} texts {use} (SHA-256 {saved.Hash[..16]}…) and gives {Count} now (SHA-256 {Hash[..16]}…)", "Give the same data and vocabulary");
+            throw RunIdentity.Differs(path,
+                $"option 'data' gave {saved.Count} texts {use} (SHA-256 {saved.Hash[..16]}…) and gives {Count} now "
+                    + $"(SHA-256 {Hash[..16]}…)", "Give the same data and vocabulary");
     }
 }

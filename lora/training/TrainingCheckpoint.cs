@@ -6,26 +6,40 @@ using LoraScratch.Engine.Optim;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>What a checkpoint holds beside tensors; the place in the data follows from the number of steps, as each epoch's order is a function of the seed.</summary>
-/// <param name="Identity">Of the run.</param> <param name="Random">State of every random stream that training draws from.</param>
-/// <param name="OptimizerSteps">Steps that the optimizer took with each parameter.</param> <param name="Steps">Every step so far.</param> <param name="Validations">Every look at the validation texts.</param>
+/// <summary>
+/// What a checkpoint holds beside tensors; the place in the data follows from the number of steps,
+/// as each epoch's order is a function of the seed.
+/// </summary>
+/// <param name="Identity">Of the run.</param>
+/// <param name="Random">State of every random stream that training draws from.</param>
+/// <param name="OptimizerSteps">Steps that the optimizer took with each parameter.</param>
+/// <param name="Steps">Every step so far.</param>
+/// <param name="Validations">Every look at the validation texts.</param>
 internal sealed record RunProgress(
-    RunIdentity Identity, IReadOnlyList<StreamState> Random, IReadOnlyList<int> OptimizerSteps, IReadOnlyList<StepMetrics> Steps, IReadOnlyList<ValidationMetrics> Validations);
+    RunIdentity Identity, IReadOnlyList<StreamState> Random, IReadOnlyList<int> OptimizerSteps,
+    IReadOnlyList<StepMetrics> Steps, IReadOnlyList<ValidationMetrics> Validations);
 
 /// <summary>State of a random stream.</summary>
 internal sealed record StreamState(ulong Seed, ulong Position);
 
 /// <summary>
-/// The file from which a run goes on, in safetensors format: what is trained under trained/PATH, the optimizer's tensors under optimizer/NAME/PATH, the best
-/// validated state, if it is not the present one, under best/PATH, and all else as JSON in the tensor <see cref="ProgressName"/>. The same state gives the same
-/// bytes but for the durations of the steps.
+/// The file from which a run goes on, in safetensors format: what is trained under trained/PATH,
+/// the optimizer's tensors under optimizer/NAME/PATH, the best validated state, if it is not the
+/// present one, under best/PATH, and all else as JSON in the tensor <see cref="ProgressName"/>. The
+/// same state gives the same bytes but for the durations of the steps.
 /// </summary>
 internal sealed class TrainingCheckpoint : IDisposable
 {
     private const string ProgressName = "progress", FormatKey = "lorascratch", Format = "training checkpoint 3";
 
     // What is computed from other properties is not stored; what is missing is an error.
-    private static readonly JsonSerializerOptions Json = new() { IgnoreReadOnlyProperties = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+    private static readonly JsonSerializerOptions Json =
+        new()
+        {
+            IgnoreReadOnlyProperties = true,
+            RespectNullableAnnotations = true,
+            RespectRequiredConstructorParameters = true
+        };
     private readonly SafeTensorsFile file;
 
     private TrainingCheckpoint(SafeTensorsFile file, RunProgress progress) => (this.file, Progress) = (file, progress);
@@ -37,17 +51,28 @@ internal sealed class TrainingCheckpoint : IDisposable
     public bool HasBest => file.Tensors.Keys.Any(name => name.StartsWith("best/", StringComparison.Ordinal));
 
     /// <summary>Writes the file in one step.</summary>
-    /// <param name="path">The file.</param> <param name="trained">What is trained, with paths, in the optimizer's order.</param> <param name="optimizer">Its state.</param>
-    /// <param name="best">The best state by parameter; null where it is the present one, or there is none.</param> <param name="progress">All else.</param>
-    /// <exception cref="InputException">It cannot be written; the file of before is unchanged.</exception>
-    public static void Write(string path, IReadOnlyList<(string Path, Parameter Parameter)> trained, Optimizer optimizer, float[][]? best, RunProgress progress)
+    /// <param name="path">The file.</param>
+    /// <param name="trained">What is trained, with paths, in the optimizer's order.</param>
+    /// <param name="optimizer">Its state.</param>
+    /// <param name="best">
+    /// The best state by parameter; null where it is the present one, or there is none.
+    /// </param>
+    /// <param name="progress">All else.</param>
+    /// <exception cref="InputException">
+    /// It cannot be written; the file of before is unchanged.
+    /// </exception>
+    public static void Write(string path, IReadOnlyList<(string Path, Parameter Parameter)> trained,
+        Optimizer optimizer, float[][]? best, RunProgress progress)
     {
         var json = JsonSerializer.SerializeToUtf8Bytes(progress, Json);
         SafeTensorsWriter.Write(path,
         [
             .. trained.Select(entry => TensorToWrite.Of($"trained/{entry.Path}", entry.Parameter)),
-            .. optimizer.StateTensors().Select(state => TensorToWrite.Of($"optimizer/{state.Name}/{trained[state.Parameter].Path}", state.Value)),
-            .. (best ?? []).Select((values, i) => TensorToWrite.Floats($"best/{trained[i].Path}", Sizes(trained[i].Parameter), values)),
+            .. optimizer.StateTensors()
+                .Select(state => TensorToWrite.Of($"optimizer/{state.Name}/{trained[state.Parameter].Path}",
+                    state.Value)),
+            .. (best ?? []).Select((values, i) =>
+                TensorToWrite.Floats($"best/{trained[i].Path}", Sizes(trained[i].Parameter), values)),
             TensorToWrite.Bytes(ProgressName, DType.U8, [json.Length], json),
         ], new Dictionary<string, string> { [FormatKey] = Format });
     }
@@ -60,13 +85,17 @@ internal sealed class TrainingCheckpoint : IDisposable
         try
         {
             if (file.Metadata.GetValueOrDefault(FormatKey) != Format || !file.Tensors.ContainsKey(ProgressName))
-                throw new InputException($"{path}: this is no saved run of this version (expected {FormatKey} = '{Format}' in its metadata, found '{file.Metadata.GetValueOrDefault(FormatKey, "nothing")}').");
-            return new TrainingCheckpoint(file, JsonSerializer.Deserialize<RunProgress>(file.Bytes(ProgressName), Json) ?? throw new JsonException("It is null."));
+                throw new InputException($"{path}: this is no saved run of this version (expected {FormatKey} = "
+                    + $"'{Format}' in its metadata, found '{file.Metadata.GetValueOrDefault(FormatKey, "nothing")}').");
+            return new TrainingCheckpoint(file,
+                JsonSerializer.Deserialize<RunProgress>(file.Bytes(ProgressName), Json)
+                    ?? throw new JsonException("It is null."));
         }
         catch (JsonException trouble)
         {
             file.Dispose();
-            throw new InputException($"{path}: the saved run is damaged: {trouble.Message} Delete the file and begin anew.");
+            throw new InputException(
+                $"{path}: the saved run is damaged: {trouble.Message} Delete the file and begin anew.");
         }
         catch
         {
@@ -76,13 +105,17 @@ internal sealed class TrainingCheckpoint : IDisposable
     }
 
     /// <summary>Puts the tensors where they came from.</summary>
-    /// <param name="trained">As in <see cref="Write"/>.</param> <param name="optimizer">A new one.</param>
-    /// <returns>The best state by parameter; null where it is the present one, or there is none.</returns>
+    /// <param name="trained">As in <see cref="Write"/>.</param>
+    /// <param name="optimizer">A new one.</param>
+    /// <returns>
+    /// The best state by parameter; null where it is the present one, or there is none.
+    /// </returns>
     public float[][]? Restore(IReadOnlyList<(string Path, Parameter Parameter)> trained, Optimizer optimizer)
     {
         foreach (var (path, parameter) in trained)
             parameter.Set(Read($"trained/{path}", parameter));
-        optimizer.Restore(Progress.Steps.Count, Progress.OptimizerSteps, (i, name) => Read($"optimizer/{name}/{trained[i].Path}", trained[i].Parameter));
+        optimizer.Restore(Progress.Steps.Count, Progress.OptimizerSteps,
+            (i, name) => Read($"optimizer/{name}/{trained[i].Path}", trained[i].Parameter));
         return HasBest ? [.. trained.Select(entry => Read($"best/{entry.Path}", entry.Parameter))] : null;
     }
 

@@ -4,15 +4,26 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>The texts of a run, encoded: those that are trained on and those laid aside to choose the best epoch.</summary>
-/// <param name="Train">Trained on.</param> <param name="Validation">Laid aside; null where the options want none.</param>
+/// <summary>
+/// The texts of a run, encoded: those that are trained on and those laid aside to choose the best
+/// epoch.
+/// </summary>
+/// <param name="Train">Trained on.</param>
+/// <param name="Validation">Laid aside; null where the options want none.</param>
 public sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validation)
 {
     /// <summary>Limits, splits and encodes a data set as the options say.</summary>
-    /// <param name="dataset">Every text with a class.</param> <param name="classifier">The tokenizer, and the classes that the data must have.</param> <param name="options">Limit, validation, length, seed.</param>
-    /// <param name="progress">Called now and then with the number of texts encoded; may be null.</param>
-    /// <exception cref="InputException">A text has no class, the classes are not the model's, or one part would be empty.</exception>
-    public static TrainingData Prepare(TextDataset dataset, TextClassifier classifier, TrainingOptions options, Action<int>? progress = null)
+    /// <param name="dataset">Every text with a class.</param>
+    /// <param name="classifier">The tokenizer, and the classes that the data must have.</param>
+    /// <param name="options">Limit, validation, length, seed.</param>
+    /// <param name="progress">
+    /// Called now and then with the number of texts encoded; may be null.
+    /// </param>
+    /// <exception cref="InputException">
+    /// A text has no class, the classes are not the model's, or one part would be empty.
+    /// </exception>
+    public static TrainingData Prepare(TextDataset dataset, TextClassifier classifier, TrainingOptions options,
+        Action<int>? progress = null)
     {
         options.Check();
         RequireLabels(dataset, classifier);
@@ -22,7 +33,8 @@ public sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validati
             return new TrainingData(limited.Encode(classifier.Tokenizer, length, progress), null);
         var (train, validation) = limited.Split(options.Validation, options.Seed);
         var encoded = train.Encode(classifier.Tokenizer, length, progress);
-        return new TrainingData(encoded, validation.Encode(classifier.Tokenizer, length, done => progress?.Invoke(train.Examples.Count + done)));
+        return new TrainingData(encoded,
+            validation.Encode(classifier.Tokenizer, length, done => progress?.Invoke(train.Examples.Count + done)));
     }
 
     /// <summary>Refuses data whose classes are not the model's.</summary>
@@ -32,10 +44,13 @@ public sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validati
         if (dataset.Examples.Count == 0)
             throw new InputException($"{dataset.Source}: there is no text in it.");
         if (dataset.Labels.Count != classifier.Labels.Count)
-            throw new InputException($"{dataset.Source}: the data has {dataset.Labels.Count} classes ({dataset.Labels}), the model's head has {classifier.Labels.Count} "
-                + $"({string.Join(", ", classifier.Labels)}). Train on data with the model's classes, or start from a model without a head.");
+            throw new InputException($"{dataset.Source}: the data has {dataset.Labels.Count} classes "
+                + $"({dataset.Labels}), the model's head has {classifier.Labels.Count} "
+                + $"({string.Join(", ", classifier.Labels)}). Train on data with the model's classes, or start from "
+                + "a model without a head.");
         var unlabelled = dataset.Examples.FirstOrDefault(example => example.Label == TextExample.NoLabel);
         if (unlabelled.Text is not null)
-            throw new InputException($"{dataset.Source}, {unlabelled.Origin}: this text has no label, and every text needs one here.");
+            throw new InputException(
+                $"{dataset.Source}, {unlabelled.Origin}: this text has no label, and every text needs one here.");
     }
 }

@@ -11,12 +11,14 @@ using LoraScratch.Lora.DistilBert;
 namespace LoraScratch.Lora.Training;
 
 /// <summary>
-/// What a run leaves: an adapter folder in PEFT's format where an adapter was trained, else, and where it has been merged, a model folder; in both training.json with the resolved options, the
+/// What a run leaves: an adapter folder in PEFT's format where an adapter was trained, else, and
+/// where it has been merged, a model folder; in both training.json with the resolved options, the
 /// classes and the outcome, and metrics.jsonl with a line for every step.
 /// </summary>
 public static class TrainingFolder
 {
-    private static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions OneLine =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonSerializerOptions Indented = new(OneLine) { WriteIndented = true };
 
     /// <summary>
@@ -49,8 +51,10 @@ public static class TrainingFolder
         // Whether it is a run's result comes before whether that may be replaced: no overwrite helps where it is none.
         AtomicFolder.Check(folder, RunFiles.IsOfResult, overwrite: true);
         // A model that was downloaded has files of the same names; only a run leaves its options beside them.
-        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(Path.Combine(folder, RunFiles.OptionsName)))
-            throw new InputException($"{folder}: the folder exists and holds a model or an adapter that no training run left there (it has no {RunFiles.OptionsName}). Choose another folder, or empty this one.");
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()
+            && !File.Exists(Path.Combine(folder, RunFiles.OptionsName)))
+            throw new InputException($"{folder}: the folder exists and holds a model or an adapter that no training "
+                + $"run left there (it has no {RunFiles.OptionsName}). Choose another folder, or empty this one.");
         AtomicFolder.Check(folder, RunFiles.IsOfResult, overwrite);
     }
 

@@ -8,7 +8,9 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Lora.Training;
 
 /// <summary>How long a run will take, measured before it begins.</summary>
-/// <param name="Steps">Of the whole run.</param> <param name="Tokens">Of all steps together.</param> <param name="TokensPerSecond">Forward and backward.</param>
+/// <param name="Steps">Of the whole run.</param>
+/// <param name="Tokens">Of all steps together.</param>
+/// <param name="TokensPerSecond">Forward and backward.</param>
 public sealed record RunEstimate(int Steps, double Tokens, double TokensPerSecond)
 {
     /// <summary>Of all steps; validation not included.</summary>
@@ -16,9 +18,10 @@ public sealed record RunEstimate(int Steps, double Tokens, double TokensPerSecon
 }
 
 /// <summary>
-/// What all kinds of training have in common: batches in an order drawn by seed, gradients added up over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and now
-/// and then a look at the validation texts, whose best state is kept; saving, and going on. Same options, data and model: same weights, bit for bit. A kind of training says what the loss of
-/// a batch is.
+/// What all kinds of training have in common: batches in an order drawn by seed, gradients added up
+/// over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and now and then a look
+/// at the validation texts, whose best state is kept; saving, and going on. Same options, data and
+/// model: same weights, bit for bit. A kind of training says what the loss of a batch is.
 /// </summary>
 public abstract class TrainingLoop
 {
@@ -34,7 +37,9 @@ public abstract class TrainingLoop
     /// <summary>After every step.</summary>
     public event Action<StepMetrics>? StepDone;
 
-    /// <summary>After every look at the validation texts; without any, where there would be one.</summary>
+    /// <summary>
+    /// After every look at the validation texts; without any, where there would be one.
+    /// </summary>
     public event Action<ValidationMetrics>? Validated;
 
     /// <summary>After the run has been saved, with the number of steps that it has taken.</summary>
@@ -57,9 +62,16 @@ public abstract class TrainingLoop
     /// <summary>What <see cref="Estimate"/> measures with.</summary>
     internal virtual TimeProvider Clock => TimeProvider.System;
 
-    /// <summary>Forward and backward of the batches of one step; the gradients add to those that are there. Must depend on nothing but the model, the dropout stream, the batches and the epoch.</summary>
-    /// <param name="group">At least one batch.</param> <param name="epoch">From 1.</param>
-    /// <returns>The loss: the mean over everything in the group that has one, so that the sizes of the batches do not matter.</returns>
+    /// <summary>
+    /// Forward and backward of the batches of one step; the gradients add to those that are there.
+    /// Must depend on nothing but the model, the dropout stream, the batches and the epoch.
+    /// </summary>
+    /// <param name="group">At least one batch.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <returns>
+    /// The loss: the mean over everything in the group that has one, so that the sizes of the
+    /// batches do not matter.
+    /// </returns>
     internal abstract float AddGradients(IReadOnlyList<PackedBatch> group, int epoch);
 
     /// <summary>How the model does on the texts laid aside.</summary>
@@ -70,13 +82,15 @@ public abstract class TrainingLoop
     internal abstract IReadOnlyDictionary<string, object?> IdentifyingOptions();
 
     /// <summary>
-    /// Measures batches of one text and of as many of the run's as time allows, and forgets what they
-    /// did: the run's results stay the same, bit for bit. After the first text, without which nothing
-    /// is known, it takes a hundredth of the time that it foretells, or a fifth of a second if that is
-    /// more, so that a short run is not waited for.
+    /// Measures batches of one text and of as many of the run's as time allows, and forgets what
+    /// they did: the run's results stay the same, bit for bit. After the first text, without which
+    /// nothing is known, it takes a hundredth of the time that it foretells, or a fifth of a second
+    /// if that is more, so that a short run is not waited for.
     /// </summary>
     /// <param name="train">At least one text.</param>
-    /// <exception cref="InvalidOperationException">The model predicts, or is changed or trained on another thread.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model predicts, or is changed or trained on another thread.
+    /// </exception>
     public RunEstimate Estimate(IReadOnlyList<EncodedExample> train)
     {
         const double share = 0.01, worthwhile = 0.2;
@@ -109,11 +123,14 @@ public abstract class TrainingLoop
         {
             var secondsPerText = tokensOfEpoch / train.Count / estimate.TokensPerSecond;
             var left = Math.Max(worthwhile, share * estimate.Seconds) - spent;
-            return Sizes(Math.Min(Options.BatchSize, train.Count)).LastOrDefault(size => size > last && 2 * size * secondsPerText <= left);
+            return Sizes(Math.Min(Options.BatchSize, train.Count))
+                .LastOrDefault(size => size > last && 2 * size * secondsPerText <= left);
         }
     }
 
-    /// <summary>Forward and backward of the first batch that there would be with another batch size.</summary>
+    /// <summary>
+    /// Forward and backward of the first batch that there would be with another batch size.
+    /// </summary>
     private (int Tokens, double Seconds) Measure(IReadOnlyList<EncodedExample> train, int size)
     {
         var batch = new BatchSampler(train, size, Options.Seed, Options.Shuffle).Epoch(0).First();
@@ -141,18 +158,23 @@ public abstract class TrainingLoop
         return ((int)Math.Min(options.MaxSteps ?? int.MaxValue, (long)stepsOfEpoch * options.Epochs), stepsOfEpoch);
     }
 
-    /// <summary>The streams that dropout masks are drawn from: the model's, and an adapter's own.</summary>
+    /// <summary>
+    /// The streams that dropout masks are drawn from: the model's, and an adapter's own.
+    /// </summary>
     internal RandomStream[] RandomStreams() =>
-        [.. Model.NamedModules().Select(entry => entry.Module).OfType<Dropout>().Select(dropout => dropout.Random).Prepend(DropoutStream).Distinct()];
+        [.. Model.NamedModules().Select(entry => entry.Module).OfType<Dropout>().Select(dropout => dropout.Random)
+            .Prepend(DropoutStream).Distinct()];
 
-    private protected TrainingResult Run(IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
+    private protected TrainingResult Run(IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation,
+        CancellationToken cancellation, CheckpointOptions? checkpoint)
     {
         using var own = checkpoint is null ? null : OutputLock.TakeUnlessHeld(checkpoint.Path);
         checkpoint?.Check();
         DropoutStream.Restore(Seeds.Dropout(Options.Seed));
         return InTrainingMode(() =>
         {
-            using var run = new TrainingRun(this, train, validation is { Count: > 0 } ? validation : null, cancellation, checkpoint);
+            using var run = new TrainingRun(this, train, validation is { Count: > 0 } ? validation : null, cancellation,
+                checkpoint);
             return run.Go();
         });
     }

@@ -7,10 +7,15 @@ namespace LoraScratch.Lora.Training;
 /// <summary>What is trained.</summary>
 public enum TrainingMethod
 {
-    /// <summary>A low-rank update of chosen layers; everything else is frozen, the head perhaps excepted.</summary>
+    /// <summary>
+    /// A low-rank update of chosen layers; everything else is frozen, the head perhaps excepted.
+    /// </summary>
     LoRA,
 
-    /// <summary>A low-rank update of chosen quantised layers, which merges into their zeros; everything else is frozen, the head perhaps excepted. A float model is quantised first.</summary>
+    /// <summary>
+    /// A low-rank update of chosen quantised layers, which merges into their zeros; everything else
+    /// is frozen, the head perhaps excepted. A float model is quantised first.
+    /// </summary>
     QALoRA,
 
     /// <summary>pre_classifier and classifier alone.</summary>
@@ -43,32 +48,50 @@ public enum ScheduleKind
     Constant,
 }
 
-/// <summary>Everything that decides what a training run computes, apart from the model and the data. The same options and seed give the same weights, bit for bit.</summary>
+/// <summary>
+/// Everything that decides what a training run computes, apart from the model and the data. The
+/// same options and seed give the same weights, bit for bit.
+/// </summary>
 public sealed record TrainingOptions
 {
     /// <summary>What is trained.</summary>
     public TrainingMethod Method { get; init; } = TrainingMethod.LoRA;
 
-    /// <summary>Rank, alpha, scaling, initial values, pooling and dropout of the LoRA layers; without effect for other methods.</summary>
+    /// <summary>
+    /// Rank, alpha, scaling, initial values, pooling and dropout of the LoRA layers; without effect
+    /// for other methods.
+    /// </summary>
     public LoRASettings Lora { get; init; } = new();
 
     /// <summary>The layers that get LoRA: names of <see cref="LoRATargets"/>.</summary>
     public IReadOnlyList<string> Targets { get; init; } = ["query", "value"];
 
-    /// <summary>How <see cref="TrainingSetup.Quantize"/> quantises a float model for <see cref="TrainingMethod.QALoRA"/>; null: as the defaults are.</summary>
+    /// <summary>
+    /// How <see cref="TrainingSetup.Quantize"/> quantises a float model for
+    /// <see cref="TrainingMethod.QALoRA"/>; null: as the defaults are.
+    /// </summary>
     public QuantizationSettings? Quantization { get; init; }
 
-    /// <summary>Folder of an adapter to go on from; its rank, alpha and targets hold then instead of those given here. Null: a new adapter.</summary>
+    /// <summary>
+    /// Folder of an adapter to go on from; its rank, alpha and targets hold then instead of those
+    /// given here. Null: a new adapter.
+    /// </summary>
     public string? InitialAdapter { get; init; }
 
-    /// <summary>Takes <see cref="InitialAdapter"/> although it was trained on other base weights.</summary>
+    /// <summary>
+    /// Takes <see cref="InitialAdapter"/> although it was trained on other base weights.
+    /// </summary>
     public bool AnyBase { get; init; }
 
-    /// <summary>Whether pre_classifier and classifier are trained beside LoRA; null: yes, unless the targets adapt them or the initial adapter has no head.</summary>
+    /// <summary>
+    /// Whether pre_classifier and classifier are trained beside LoRA; null: yes, unless the targets
+    /// adapt them or the initial adapter has no head.
+    /// </summary>
     public bool? TrainHead { get; init; }
 
     /// <summary>
-    /// Whether LoRA may adapt a head that was drawn at random, as the tutorial's grid does. An adapter file holds A and B only, so that such a model can only be had again from its seed.
+    /// Whether LoRA may adapt a head that was drawn at random, as the tutorial's grid does. An
+    /// adapter file holds A and B only, so that such a model can only be had again from its seed.
     /// </summary>
     public bool AdaptDrawnHead { get; init; }
 
@@ -87,13 +110,18 @@ public sealed record TrainingOptions
     /// <summary>Largest norm of all gradients together; 0: no clipping.</summary>
     public float Clip { get; init; } = 1;
 
-    /// <summary>Steps over which the learning rate rises from 0; below 1: that share of all steps.</summary>
+    /// <summary>
+    /// Steps over which the learning rate rises from 0; below 1: that share of all steps.
+    /// </summary>
     public double Warmup { get; init; } = 0.06;
 
     /// <summary>How the learning rate goes on.</summary>
     public ScheduleKind Schedule { get; init; } = ScheduleKind.Linear;
 
-    /// <summary>Batches whose gradients are added up for one step: as a batch so many times as large, in the memory of one.</summary>
+    /// <summary>
+    /// Batches whose gradients are added up for one step: as a batch so many times as large, in the
+    /// memory of one.
+    /// </summary>
     public int Accumulate { get; init; } = 1;
 
     /// <summary>Passes over the data.</summary>
@@ -102,19 +130,30 @@ public sealed record TrainingOptions
     /// <summary>Texts of a batch.</summary>
     public int BatchSize { get; init; } = 16;
 
-    /// <summary>Tokens of a text at most, [CLS] and [SEP] included; null: 512, or as many as the model has positions.</summary>
+    /// <summary>
+    /// Tokens of a text at most, [CLS] and [SEP] included; null: 512, or as many as the model has
+    /// positions.
+    /// </summary>
     public int? MaxLength { get; init; }
 
-    /// <summary>Ends the training after so many steps, if the epochs do not end before; null: no limit.</summary>
+    /// <summary>
+    /// Ends the training after so many steps, if the epochs do not end before; null: no limit.
+    /// </summary>
     public int? MaxSteps { get; init; }
 
     /// <summary>Uses so many texts of the data only; null: all.</summary>
     public int? Limit { get; init; }
 
-    /// <summary>Share of the data that is laid aside to choose the best state; 0: none, and the last state is kept.</summary>
+    /// <summary>
+    /// Share of the data that is laid aside to choose the best state; 0: none, and the last state
+    /// is kept.
+    /// </summary>
     public double Validation { get; init; } = 0.1;
 
-    /// <summary>Looks at the validation texts after every so many steps too; 0: at the ends of the epochs only.</summary>
+    /// <summary>
+    /// Looks at the validation texts after every so many steps too; 0: at the ends of the epochs
+    /// only.
+    /// </summary>
     public int ValidateEvery { get; init; }
 
     /// <summary>Names every random number of the run.</summary>
@@ -129,7 +168,10 @@ public sealed record TrainingOptions
     /// <summary>Whether an adapter is trained.</summary>
     internal bool IsLowRank => Method is TrainingMethod.LoRA or TrainingMethod.QALoRA;
 
-    /// <summary>The learning rate, or its default: 5e-4 for LoRA and QA-LoRA, 1e-3 for the last layers, 5e-5 for all; 0.01 with SGD, whose steps have no size of their own.</summary>
+    /// <summary>
+    /// The learning rate, or its default: 5e-4 for LoRA and QA-LoRA, 1e-3 for the last layers, 5e-5
+    /// for all; 0.01 with SGD, whose steps have no size of their own.
+    /// </summary>
     public float ResolvedLearningRate => LearningRate ?? (Optimizer, Method) switch
     {
         (OptimizerKind.Sgd, _) => 1e-2f,
@@ -142,7 +184,9 @@ public sealed record TrainingOptions
     public float ResolvedWeightDecay => WeightDecay ?? (Optimizer == OptimizerKind.AdamW ? 0.01f : 0);
 
     /// <summary>Refuses values and combinations that make no sense.</summary>
-    /// <exception cref="InputException">The message names the option, what was expected and what to do.</exception>
+    /// <exception cref="InputException">
+    /// The message names the option, what was expected and what to do.
+    /// </exception>
     public void Check()
     {
         Require(Epochs >= 1, "epochs", Epochs, "at least 1");
@@ -152,33 +196,47 @@ public sealed record TrainingOptions
         Require(Limit is null or >= 1, "limit", Limit, "at least 1");
         Require(MaxLength is null or >= 3, "max-length", MaxLength, "at least 3: [CLS], one token, [SEP]");
         Require(Validation is >= 0 and < 1, "validation", Validation, "a share in [0, 1)");
-        Require(ValidateEvery >= 0, "validate-every", ValidateEvery, "a number of steps, or 0 for the ends of the epochs only");
+        Require(ValidateEvery >= 0, "validate-every", ValidateEvery,
+            "a number of steps, or 0 for the ends of the epochs only");
         if (ValidateEvery > 0 && Validation == 0)
-            throw new InputException($"Option 'validate-every' {ValidateEvery} has nothing to look at: option 'validation' is 0. Lay texts aside (option 'validation' 0.1), or leave it out.");
-        Require(Warmup >= 0 && double.IsFinite(Warmup), "warmup", Warmup, "a number of steps, or below 1 a share of all steps");
-        Require(Warmup < 1 || Warmup == Math.Floor(Warmup), "warmup", Warmup, "a whole number of steps, or below 1 a share of all steps");
-        Require(ResolvedLearningRate > 0 && float.IsFinite(ResolvedLearningRate), "lr", ResolvedLearningRate, "a number above 0");
-        Require(ResolvedWeightDecay >= 0 && float.IsFinite(ResolvedWeightDecay), "weight-decay", ResolvedWeightDecay, "at least 0");
+            throw new InputException($"Option 'validate-every' {ValidateEvery} has nothing to look at: option "
+                + "'validation' is 0. Lay texts aside (option 'validation' 0.1), or leave it out.");
+        Require(Warmup >= 0 && double.IsFinite(Warmup), "warmup", Warmup,
+            "a number of steps, or below 1 a share of all steps");
+        Require(Warmup < 1 || Warmup == Math.Floor(Warmup), "warmup", Warmup,
+            "a whole number of steps, or below 1 a share of all steps");
+        Require(ResolvedLearningRate > 0 && float.IsFinite(ResolvedLearningRate), "lr", ResolvedLearningRate,
+            "a number above 0");
+        Require(ResolvedWeightDecay >= 0 && float.IsFinite(ResolvedWeightDecay), "weight-decay", ResolvedWeightDecay,
+            "at least 0");
         Require(Momentum is >= 0 and < 1, "momentum", Momentum, "a number in [0, 1)");
         Require(Clip >= 0 && float.IsFinite(Clip), "clip", Clip, "a norm above 0, or 0 for no clipping");
         if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
-            throw new InputException($"Option 'momentum' {Momentum} has no effect with option 'optimizer' {Optimizer.ToString().ToLowerInvariant()}, which has a momentum of its own (β₁ = 0.9). Leave it out, or take option 'optimizer' sgd.");
+            throw new InputException($"Option 'momentum' {Momentum} has no effect with option 'optimizer' "
+                + $"{Optimizer.ToString().ToLowerInvariant()}, which has a momentum of its own (β₁ = 0.9). Leave it "
+                + "out, or take option 'optimizer' sgd.");
         if (!IsLowRank && InitialAdapter is not null)
-            throw new InputException("Option 'init-adapter' goes on from a LoRA adapter; only option 'method' lora and qa-lora train one. Merge the adapter first to train the model itself.");
+            throw new InputException("Option 'init-adapter' goes on from a LoRA adapter; only option 'method' lora "
+                + "and qa-lora train one. Merge the adapter first to train the model itself.");
         if (!IsLowRank && TrainHead == false)
             throw new InputException(Method == TrainingMethod.LastLayers
-                ? "Option 'train-head' false leaves option 'method' last-layers nothing to train: the last layers are the head. Leave it out."
-                : "Option 'train-head' false contradicts option 'method' full, which trains everything. Leave it out, or take option 'method' lora.");
+                ? "Option 'train-head' false leaves option 'method' last-layers nothing to train: the last layers "
+                    + "are the head. Leave it out."
+                : "Option 'train-head' false contradicts option 'method' full, which trains everything. Leave it "
+                    + "out, or take option 'method' lora.");
         if (IsLowRank)
         {
             Require(Lora.Rank >= 1, "rank", Lora.Rank, "at least 1");
-            Require(Lora.Alpha > 0 && double.IsFinite(Lora.Alpha), "alpha", Lora.Alpha, "a number above 0: with 0 the adapter would never change anything");
+            Require(Lora.Alpha > 0 && double.IsFinite(Lora.Alpha), "alpha", Lora.Alpha,
+                "a number above 0: with 0 the adapter would never change anything");
             Require(Lora.Dropout is >= 0 and < 1, "dropout", Lora.Dropout, "a probability in [0, 1)");
             LoRATargets.Check(Targets);
             if (InitialAdapter is null && TrainHead == true && Targets.Contains(LoRATargets.Head))
-                throw new InputException("Option 'targets' has head and option 'train-head' is true: the head would be adapted and trained itself. Take one of the two.");
+                throw new InputException("Option 'targets' has head and option 'train-head' is true: the head would "
+                    + "be adapted and trained itself. Take one of the two.");
             if (Method == TrainingMethod.QALoRA && Targets.Contains(LoRATargets.Head))
-                throw new InputException("Option 'targets' has head, which is not quantised, and option 'method' qa-lora adapts quantised layers. Leave head out: it is trained itself.");
+                throw new InputException("Option 'targets' has head, which is not quantised, and option 'method' "
+                    + "qa-lora adapts quantised layers. Leave head out: it is trained itself.");
             Quantization?.Check();
         }
     }
@@ -186,6 +244,7 @@ public sealed record TrainingOptions
     private static void Require(bool holds, string option, object? found, string expected)
     {
         if (!holds)
-            throw new InputException(FormattableString.Invariant($"Option '{option}' is {found}; expected {expected}."));
+            throw new InputException(
+                FormattableString.Invariant($"Option '{option}' is {found}; expected {expected}."));
     }
 }

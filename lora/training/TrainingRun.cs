@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
@@ -8,8 +9,10 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Lora.Training;
 
 /// <summary>
-/// The state of one run of a <see cref="TrainingLoop"/>. What the rest of the run depends on: the parameters, the optimizer, the random streams, the steps and
-/// looks so far, the best state. A checkpoint holds all of it, and only between two steps, so that no gradient is ever half added up in it.
+/// The state of one run of a <see cref="TrainingLoop"/>. What the rest of the run depends on: the
+/// parameters, the optimizer, the random streams, the steps and looks so far, the best state. A
+/// checkpoint holds all of it, and only between two steps, so that no gradient is ever half added
+/// up in it.
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
@@ -33,15 +36,19 @@ internal sealed class TrainingRun : IDisposable
     private float[][]? bestState;                   // null while the model itself holds the best state
     private bool stopped;
 
-    public TrainingRun(TrainingLoop loop, IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
+    public TrainingRun(TrainingLoop loop, IReadOnlyList<EncodedExample> train,
+        IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
     {
-        (this.loop, options, this.validation, this.cancellation, this.checkpoint) = (loop, loop.Options, validation, cancellation, checkpoint);
+        (this.loop, options, this.validation, this.cancellation, this.checkpoint) =
+            (loop, loop.Options, validation, cancellation, checkpoint);
         sampler = new BatchSampler(train, options.BatchSize, options.Seed, options.Shuffle);
         (steps, stepsOfEpoch) = TrainingLoop.Length(sampler, options);
         schedule = Schedule(steps, options);
         trainable = [.. loop.Trainable.Select(entry => entry.Parameter)];
         random = loop.RandomStreams();
-        identity = checkpoint is null ? null : RunIdentity.Of(loop.Model, loop.Backend, loop.IdentifyingOptions(), ("to train on", train), ("laid aside for validation", validation ?? []));
+        identity = checkpoint is null
+            ? null : RunIdentity.Of(loop.Model, loop.Backend, loop.IdentifyingOptions(), ("to train on", train),
+                ("laid aside for validation", validation ?? []));
         optimizer = TrainingSetup.CreateOptimizer(loop.Model, options);
         if (checkpoint is { Resume: true })
             GoOnFrom(checkpoint.Path);
@@ -53,7 +60,8 @@ internal sealed class TrainingRun : IDisposable
 
     /// <summary>The last step asks for a look, and none was taken since.</summary>
     private bool IsLookDue => metrics.Count > StepsUntilLastLook
-        && (metrics.Count == steps || metrics.Count % stepsOfEpoch == 0 || options.ValidateEvery > 0 && metrics.Count % options.ValidateEvery == 0);
+        && (metrics.Count == steps || metrics.Count % stepsOfEpoch == 0 || options.ValidateEvery > 0
+            && metrics.Count % options.ValidateEvery == 0);
 
     private ValidationMetrics? Best => looks.FindLast(look => look.IsBest);
 
@@ -75,7 +83,8 @@ internal sealed class TrainingRun : IDisposable
     /// <param name="epoch">From 0.</param>
     private void Epoch(int epoch)
     {
-        foreach (var group in sampler.Epoch(epoch, firstBatch: (metrics.Count - epoch * stepsOfEpoch) * options.Accumulate).Chunk(options.Accumulate))
+        foreach (var group in sampler.Epoch(epoch,
+            firstBatch: (metrics.Count - epoch * stepsOfEpoch) * options.Accumulate).Chunk(options.Accumulate))
         {
             SetBestAside();
             Step(group, epoch + 1);
@@ -103,11 +112,15 @@ internal sealed class TrainingRun : IDisposable
         var end = clock.Elapsed.TotalSeconds;
         stepSeconds += end - start;
         var left = stepSeconds / (metrics.Count + 1) * (steps - metrics.Count - 1);
-        metrics.Add(new StepMetrics(metrics.Count + 1, steps, epoch, loss, optimizer.LearningRate, norm, group.Sum(batch => batch.Tokens), end - start, secondsBefore + end, left));
+        metrics.Add(new StepMetrics(metrics.Count + 1, steps, epoch, loss, optimizer.LearningRate, norm,
+            group.Sum(batch => batch.Tokens), end - start, secondsBefore + end, left));
         loop.Report(metrics[^1]);
     }
 
-    /// <summary>Validates, and takes the result down. A stopped run has been saved without it: the one that goes on takes the look when it is due.</summary>
+    /// <summary>
+    /// Validates, and takes the result down. A stopped run has been saved without it: the one that
+    /// goes on takes the look when it is due.
+    /// </summary>
     private void Look()
     {
         var result = stopped ? null : Validate();
@@ -141,7 +154,10 @@ internal sealed class TrainingRun : IDisposable
         }
     }
 
-    /// <summary>Copies the best state before the next step overwrites it; that of the last step needs no copy.</summary>
+    /// <summary>
+    /// Copies the best state before the next step overwrites it; that of the last step needs no
+    /// copy.
+    /// </summary>
     private void SetBestAside()
     {
         if (bestState is null && Best is { } best && best.Step == metrics.Count)
@@ -153,7 +169,8 @@ internal sealed class TrainingRun : IDisposable
         if (checkpoint is null)
             return;
         TrainingCheckpoint.Write(checkpoint.Path, loop.Trainable, optimizer, bestState,
-            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))], optimizer.StepsOf, metrics, looks));
+            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
+                optimizer.StepsOf, metrics, looks));
         loop.ReportSaved(metrics.Count);
     }
 
@@ -177,31 +194,40 @@ internal sealed class TrainingRun : IDisposable
                 parameter.Set(values);
         }
         RequireNumbers();
-        var isWhole = metrics.Count == steps && (validation is null || looks is [.., { Validation: not null } last] && last.Step == steps);
-        return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole, loop.TrainableParameters,
+        var isWhole = metrics.Count == steps
+            && (validation is null || looks is [.., { Validation: not null } last] && last.Step == steps);
+        return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole,
+            loop.TrainableParameters,
             secondsBefore + clock.Elapsed.TotalSeconds, metrics, looks);
     }
 
-    /// <summary>The last step of all is followed by no loss that would show that it went astray.</summary>
+    /// <summary>
+    /// The last step of all is followed by no loss that would show that it went astray.
+    /// </summary>
     private void RequireNumbers()
     {
         foreach (var (path, parameter) in loop.Trainable)
         {
             if (Array.Exists(parameter.ToArray(), value => !float.IsFinite(value)))
-                throw new InputException(FormattableString.Invariant(
-                    $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has diverged, and nothing is saved. Lower option 'lr' (now {options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
+                throw new InputException(string.Create(CultureInfo.InvariantCulture,
+                    $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has "
+                        + $"diverged, and nothing is saved. Lower option 'lr' (now {options.ResolvedLearningRate}), "
+                        + $"or clip the gradients (option 'clip' 1)."));
         }
     }
 
     private static LinearSchedule Schedule(int steps, TrainingOptions options)
     {
         if (options.Warmup >= steps && options.Warmup >= 1)
-            throw new InputException(FormattableString.Invariant($"Option 'warmup' is {options.Warmup} steps, and the run has {steps}: the learning rate would never reach option 'lr'. Warm up for fewer steps, or name a share below 1."));
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'warmup' is "
+                + $"{options.Warmup} steps, and the run has {steps}: the learning rate would never reach option "
+                + $"'lr'. Warm up for fewer steps, or name a share below 1."));
         // A share never takes the whole run: its only step would have the learning rate 0.
         var warmup = options.Warmup < 1 ? Math.Min(steps - 1, Math.Ceiling(options.Warmup * steps)) : options.Warmup;
         return new LinearSchedule((int)warmup, steps, options.Schedule == ScheduleKind.Linear);
     }
 
-    private InputException Diverged(float loss, float norm) => new(FormattableString.Invariant(
-        $"Step {metrics.Count + 1}: the loss is {loss} and the gradient norm {norm}: the training has diverged. Lower option 'lr' (now {options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
+    private InputException Diverged(float loss, float norm) => new(string.Create(CultureInfo.InvariantCulture,
+        $"Step {metrics.Count + 1}: the loss is {loss} and the gradient norm {norm}: the training has diverged. "
+            + $"Lower option 'lr' (now {options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
 }

@@ -9,19 +9,31 @@ using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>Makes a model ready for a method: what is frozen, where LoRA stands, which optimizer moves the rest.</summary>
+/// <summary>
+/// Makes a model ready for a method: what is frozen, where LoRA stands, which optimizer moves the
+/// rest.
+/// </summary>
 public static class TrainingSetup
 {
     private const int CalibrationTexts = 128;
 
     /// <summary>
-    /// Quantises the encoder's linear layers of a float model for <see cref="TrainingMethod.QALoRA"/>, as <see cref="TrainingOptions.Quantization"/> says; GPTQ learns from training texts. The same
-    /// model, options and texts give the same codes.
+    /// Quantises the encoder's linear layers of a float model for
+    /// <see cref="TrainingMethod.QALoRA"/>, as <see cref="TrainingOptions.Quantization"/> says;
+    /// GPTQ learns from training texts. The same model, options and texts give the same codes.
     /// </summary>
-    /// <param name="classifier">Its model.</param> <param name="options">Method, quantisation and seed.</param> <param name="train">The training texts.</param> <param name="cancellation">Ends the calibration.</param>
-    /// <returns>What it did to each layer; none for other methods, and where the model is quantised already.</returns>
-    /// <exception cref="InputException">The groups do not divide a layer's input, or a weight is not finite.</exception>
-    public static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier, TrainingOptions options, IReadOnlyList<EncodedExample> train, CancellationToken cancellation = default)
+    /// <param name="classifier">Its model.</param>
+    /// <param name="options">Method, quantisation and seed.</param>
+    /// <param name="train">The training texts.</param>
+    /// <param name="cancellation">Ends the calibration.</param>
+    /// <returns>
+    /// What it did to each layer; none for other methods, and where the model is quantised already.
+    /// </returns>
+    /// <exception cref="InputException">
+    /// The groups do not divide a layer's input, or a weight is not finite.
+    /// </exception>
+    public static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier, TrainingOptions options,
+        IReadOnlyList<EncodedExample> train, CancellationToken cancellation = default)
     {
         var settings = options.Quantization ?? new();
         var layers = ToQuantize(classifier, options);
@@ -29,15 +41,23 @@ public static class TrainingSetup
             return [];
         using var heard = settings.Method == QuantizationMethod.Gptq
             ? Calibration.Of(layers, () => classifier.Run(
-                Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts).Select(text => train[text].TokenIds),
+                Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts)
+                    .Select(text => train[text].TokenIds),
                 cancellation: cancellation))
             : null;
         return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard);
     }
 
-    /// <summary>Throws where <see cref="Quantize"/> or <see cref="Prepare"/> would, and changes nothing.</summary>
-    /// <param name="classifier">Its model; no adapter may be attached.</param> <param name="options">Method, LoRA settings, targets, head; the initial adapter is not looked at.</param>
-    /// <exception cref="InputException">The options make no sense, or the method cannot train this model.</exception>
+    /// <summary>
+    /// Throws where <see cref="Quantize"/> or <see cref="Prepare"/> would, and changes nothing.
+    /// </summary>
+    /// <param name="classifier">Its model; no adapter may be attached.</param>
+    /// <param name="options">
+    /// Method, LoRA settings, targets, head; the initial adapter is not looked at.
+    /// </param>
+    /// <exception cref="InputException">
+    /// The options make no sense, or the method cannot train this model.
+    /// </exception>
     public static void Check(TextClassifier classifier, TrainingOptions options)
     {
         options.Check();
@@ -48,9 +68,12 @@ public static class TrainingSetup
     }
 
     /// <summary>Freezes and attaches what the method asks for.</summary>
-    /// <param name="classifier">Its model; no adapter may be attached.</param> <param name="options">Method, LoRA settings, targets, head, seed.</param>
+    /// <param name="classifier">Its model; no adapter may be attached.</param>
+    /// <param name="options">Method, LoRA settings, targets, head, seed.</param>
     /// <returns>The adapter, attached; null for the other methods.</returns>
-    /// <exception cref="InputException">The options make no sense, or the model has an adapter already.</exception>
+    /// <exception cref="InputException">
+    /// The options make no sense, or the model has an adapter already.
+    /// </exception>
     public static LoRAAdapter? Prepare(TextClassifier classifier, TrainingOptions options)
     {
         options.Check();
@@ -66,13 +89,15 @@ public static class TrainingSetup
                 SetHeadTrainable(model, true);
                 return null;
             default:
-                return options.InitialAdapter is { } folder ? LoadLoRA(classifier, options, folder) : AttachLoRA(classifier, options);
+                return options.InitialAdapter is { } folder
+                    ? LoadLoRA(classifier, options, folder) : AttachLoRA(classifier, options);
         }
     }
 
     /// <summary>Whether the head's own weights are trained now.</summary>
     public static bool IsHeadTrained(DistilBertForSequenceClassification model) =>
-        model.NamedParameters().Any(entry => entry.Parameter.IsTrainable && DistilBertForSequenceClassification.HeadPaths.Contains(entry.Path));
+        model.NamedParameters().Any(entry => entry.Parameter.IsTrainable
+            && DistilBertForSequenceClassification.HeadPaths.Contains(entry.Path));
 
     /// <summary>The optimizer of the options over everything that is trainable.</summary>
     public static Optimizer CreateOptimizer(Module model, TrainingOptions options)
@@ -86,7 +111,10 @@ public static class TrainingSetup
         };
     }
 
-    /// <summary>The layers that QA-LoRA has quantised first, each with an input that the groups divide; none for other methods, and where the model is quantised already.</summary>
+    /// <summary>
+    /// The layers that QA-LoRA has quantised first, each with an input that the groups divide; none
+    /// for other methods, and where the model is quantised already.
+    /// </summary>
     private static IReadOnlyList<QuantizableLayer> ToQuantize(TextClassifier classifier, TrainingOptions options)
     {
         if (options.Method != TrainingMethod.QALoRA || QuantizedLayerOf(classifier.Model) is not null)
@@ -100,8 +128,11 @@ public static class TrainingSetup
     {
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
         if (headIsAdapted && classifier.IsHeadDrawn && !options.AdaptDrawnHead)
-            throw new InputException("Option 'targets' has head, but the model's checkpoint has no classification head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is trained itself.");
-        // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has it.
+            throw new InputException("Option 'targets' has head, but the model's checkpoint has no classification "
+                + "head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is "
+                + "trained itself.");
+        // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has
+        // it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
         return AttachPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
     }
@@ -119,7 +150,8 @@ public static class TrainingSetup
     private static LoRAAdapter LoadLoRA(TextClassifier classifier, TrainingOptions options, string folder)
     {
         classifier.Tokenizer.RequireAgreement(folder);
-        var adapter = PeftAdapter.Load(folder, classifier.Model, new RandomStream(Seeds.Adapter(options.Seed)), options.AnyBase).Adapter;
+        var adapter = PeftAdapter.Load(folder, classifier.Model, new RandomStream(Seeds.Adapter(options.Seed)),
+            options.AnyBase).Adapter;
         try
         {
             RequireForm(adapter.Plan, options.Method);
@@ -132,21 +164,32 @@ public static class TrainingSetup
         var hasHead = adapter.Plan.Kept.Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
         if (!hasHead && (options.TrainHead == true || classifier.IsHeadDrawn))
         {
-            var trouble = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head" : "and neither has the model, whose head was drawn at random";
+            var trouble = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head"
+                : "and neither has the model, whose head was drawn at random";
             adapter.Detach();
-            throw new InputException($"{folder}: the adapter has no head, {trouble}. Start a new adapter, or give a model with a trained head and leave option 'train-head' out.");
+            throw new InputException($"{folder}: the adapter has no head, {trouble}. Start a new adapter, or give a "
+                + "model with a trained head and leave option 'train-head' out.");
         }
         if (hasHead)
             SetHeadTrainable(classifier.Model, options.TrainHead ?? true);
         return adapter;
     }
 
-    /// <summary>Refuses LoRA on quantised layers, and QA-LoRA on float ones; a table of vectors is of float32 with either.</summary>
-    /// <param name="plan">What would be adapted.</param> <param name="method">LoRA or QA-LoRA.</param> <param name="toQuantize">Float layers that count as quantised: they will be when it is attached.</param>
-    private static void RequireForm(AttachPlan plan, TrainingMethod method, IReadOnlyList<QuantizableLayer>? toQuantize = null)
+    /// <summary>
+    /// Refuses LoRA on quantised layers, and QA-LoRA on float ones; a table of vectors is of
+    /// float32 with either.
+    /// </summary>
+    /// <param name="plan">What would be adapted.</param>
+    /// <param name="method">LoRA or QA-LoRA.</param>
+    /// <param name="toQuantize">
+    /// Float layers that count as quantised: they will be when it is attached.
+    /// </param>
+    private static void RequireForm(AttachPlan plan, TrainingMethod method,
+        IReadOnlyList<QuantizableLayer>? toQuantize = null)
     {
         if (RoundedOf(plan.Model) is { } rounded)
-            throw new InputException($"Option 'method' {ResolvedOptions.Name(method)} needs gradients, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
+            throw new InputException($"Option 'method' {ResolvedOptions.Name(method)} needs gradients, and {rounded} "
+                + "is quantised dynamically, for prediction. Name the model that this one was made of.");
         bool IsQuantized(PlannedLayer layer) =>
             layer.Base.Weight.Format is not null || toQuantize?.Any(other => other.Linear == layer.Base) == true;
         var wanted = method == TrainingMethod.QALoRA;
@@ -156,7 +199,8 @@ public static class TrainingSetup
             return;
         }
         throw new InputException(method == TrainingMethod.QALoRA
-            ? $"Option 'method' qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of option 'targets', or quantise it as well."
+            ? $"Option 'method' qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of "
+                + "option 'targets', or quantise it as well."
             : $"Option 'method' lora adapts float layers, and {other.Path} is quantised, {other.Base}. "
                 + "Take option 'method' qa-lora, whose update can be merged into such a layer.");
     }
@@ -165,9 +209,11 @@ public static class TrainingSetup
     private static void RequireWeights(Module model)
     {
         if (RoundedOf(model) is { } rounded)
-            throw new InputException($"Option 'method' full trains every weight, and {rounded} is quantised dynamically, for prediction. Name the model that this one was made of.");
+            throw new InputException($"Option 'method' full trains every weight, and {rounded} is quantised "
+                + "dynamically, for prediction. Name the model that this one was made of.");
         if (QuantizedLayerOf(model) is { } quantized)
-            throw new InputException($"Option 'method' full trains every weight, and {quantized} is quantised: its codes stand still. Take option 'method' qa-lora, or name the model that this one was made of.");
+            throw new InputException($"Option 'method' full trains every weight, and {quantized} is quantised: its "
+                + "codes stand still. Take option 'method' qa-lora, or name the model that this one was made of.");
     }
 
     /// <summary>The path of the first layer that rounds its inputs, or null.</summary>

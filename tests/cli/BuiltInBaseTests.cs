@@ -4,7 +4,10 @@ using LoraScratch.Tests.Lora;
 
 namespace LoraScratch.Tests.Cli;
 
-/// <summary>The commands without --model: they work with the base inside the program, and nothing depends on how good it is.</summary>
+/// <summary>
+/// The commands without --model: they work with the base inside the program, and nothing depends on
+/// how good it is.
+/// </summary>
 public class BuiltInBaseTests
 {
     private TinyTask task = null!;
@@ -25,13 +28,19 @@ public class BuiltInBaseTests
     [Test]
     public void Training_starts_from_it_and_the_adapter_names_it()
     {
-        Assert.That(training.Errors, Does.Contain("starting from the base inside the program").And.Not.Contain("note:"));
+        Assert.That(training.Errors,
+            Does.Contain("starting from the base inside the program").And.Not.Contain("note:"));
         Assert.That(training.Errors, Does.Contain("--targets embeddings,query,key,value,projection,mlp learns more"));
-        Assert.That(Run("train", "--targets", "query", "--data", task.Data, "--out", task["chosen"], "--max-steps", "1").Errors, Does.Not.Contain("learns more"));
-        Assert.That(training.Output, Does.Contain($"  lora predict --adapter {Adapter} --text"), "no --model where none was given");
-        Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "adapter_config.json"))).GetProperty("base_model_name_or_path").GetString(), Is.EqualTo(PretrainedBase.Name));
-        Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "training.json"))).GetProperty("base_model").GetString(), Is.EqualTo(PretrainedBase.Name));
-        Assert.That(Run("adapter", "check", Adapter).Output, Does.Contain("the model is the one that it was trained on: ").And.Contain("0 errors, 0 warnings"));
+        Assert.That(Run("train", "--targets", "query", "--data", task.Data, "--out", task["chosen"], "--max-steps",
+            "1").Errors, Does.Not.Contain("learns more"));
+        Assert.That(training.Output, Does.Contain($"  lora predict --adapter {Adapter} --text"),
+            "no --model where none was given");
+        Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "adapter_config.json")))
+            .GetProperty("base_model_name_or_path").GetString(), Is.EqualTo(PretrainedBase.Name));
+        Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "training.json"))).GetProperty("base_model")
+            .GetString(), Is.EqualTo(PretrainedBase.Name));
+        Assert.That(Run("adapter", "check", Adapter).Output,
+            Does.Contain("the model is the one that it was trained on: ").And.Contain("0 errors, 0 warnings"));
     }
 
     [Test]
@@ -40,11 +49,13 @@ public class BuiltInBaseTests
         var adapted = Run("predict", "--adapter", Adapter, "--input", task.Data, "--json");
         Assert.That(adapted.Lines, Has.Length.EqualTo(80));
         Assert.That(adapted.Errors, Is.Empty);
-        Assert.That(Json(Run("evaluate", "--adapter", Adapter, "--data", task.Data, "--json").Output).GetProperty("texts").GetInt32(), Is.EqualTo(80));
+        Assert.That(Json(Run("evaluate", "--adapter", Adapter, "--data", task.Data, "--json").Output)
+            .GetProperty("texts").GetInt32(), Is.EqualTo(80));
         Run("merge", "--adapter", Adapter, "--out", task["merged"]);
         var merged = Run("predict", "--model", task["merged"], "--input", task.Data, "--json");
         Assert.That(merged.Lines.SelectMany(Logits), Is.EqualTo(adapted.Lines.SelectMany(Logits)).Within(1e-4));
-        var further = Run("train", "--data", task.Data, "--init-adapter", Adapter, "--out", task["further"], "--max-steps", "1");
+        var further = Run("train", "--data", task.Data, "--init-adapter", Adapter, "--out", task["further"],
+            "--max-steps", "1");
         Assert.That(further.Output, Does.Contain($"lora predict --adapter {task["further"]} --text"));
         Assert.That(further.Errors, Does.Not.Contain("learns more"), "the adapter has decided the targets");
     }
@@ -54,18 +65,28 @@ public class BuiltInBaseTests
     {
         Directory.CreateDirectory(task["unpacked"]);
         PretrainedBaseTests.Unpack(task["unpacked"]);
-        Assert.That(Run("predict", "--model", task["unpacked"], "--adapter", Adapter, "--text", "the film", "--json").Output, Is.EqualTo(Run("predict", "--adapter", Adapter, "--text", "the film", "--json").Output));
-        Refuse("It was trained on the base inside the program: leave the option model out.", "predict", "--model", task.Model, "--adapter", Adapter, "--text", "the film");
+        Assert.That(Run("predict", "--model", task["unpacked"], "--adapter", Adapter, "--text", "the film",
+            "--json").Output, Is.EqualTo(Run("predict", "--adapter", Adapter, "--text", "the film", "--json").Output));
+        Refuse("It was trained on the base inside the program: leave the option model out.", "predict", "--model",
+            task.Model, "--adapter", Adapter, "--text", "the film");
         // Its layers with other weights: not the shapes but the fingerprint tells.
-        Run("train", "--method", "full", "--data", task.Data, "--out", task["tuned"], "--max-steps", "2", "--lr", "1e-2", "--batch-size", "2");
-        Refuse("trained on another base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text", "the film");
-        Refuse("It was trained on the base inside the program: leave the option model out. To use it on this one all the same, give the option any-base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text", "the film");
+        Run("train", "--method", "full", "--data", task.Data, "--out", task["tuned"], "--max-steps", "2", "--lr",
+            "1e-2", "--batch-size", "2");
+        Refuse("trained on another base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text",
+            "the film");
+        Refuse("It was trained on the base inside the program: leave the option model out. To use it on this one all "
+            + "the same, give the option any-base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text",
+            "the film");
         // And an adapter of an older version of the base.
         var config = Path.Combine(task["older"], "adapter_config.json");
         Run("train", "--model", task["tuned"], "--data", task.Data, "--out", task["older"], "--max-steps", "1");
-        File.WriteAllText(config, File.ReadAllText(config).Replace(JsonSerializer.Serialize(task["tuned"]), "\"lorascratch-base:000000000000\""));
-        Refuse($"'lorascratch-base:000000000000', and the base inside the program is {PretrainedBase.Name} now", "predict", "--adapter", task["older"], "--text", "the film");
-        Assert.That(LoraProgram.Call("adapter", "check", task["older"]).Output, Does.Contain("error: adapter_model.safetensors: trained on another base"));
+        File.WriteAllText(config,
+            File.ReadAllText(config)
+                .Replace(JsonSerializer.Serialize(task["tuned"]), "\"lorascratch-base:000000000000\""));
+        Refuse($"'lorascratch-base:000000000000', and the base inside the program is {PretrainedBase.Name} now",
+            "predict", "--adapter", task["older"], "--text", "the film");
+        Assert.That(LoraProgram.Call("adapter", "check", task["older"]).Output,
+            Does.Contain("error: adapter_model.safetensors: trained on another base"));
     }
 
     [Test]
@@ -79,28 +100,34 @@ public class BuiltInBaseTests
     [Test]
     public void Experiments_start_from_it()
     {
-        Run("compare", "--data", task.Data, "--out", task["comparison"], "--methods", "lora,last-layers", "--lr", "1e-3", "--limit", "20", "--epochs", "1");
+        Run("compare", "--data", task.Data, "--out", task["comparison"], "--methods", "lora,last-layers", "--lr",
+            "1e-3", "--limit", "20", "--epochs", "1");
         var results = Directory.GetFiles(Path.Combine(task["comparison"], "runs"), "*.json");
         Assert.That(results, Has.Length.EqualTo(2));
-        Assert.That(Run("sweep", "--data", task.Data, "--out", task["sweep"], "--dry-run", "--runs", "1", "--limit", "20").Output, Does.Contain("tokens/s of training"));
+        Assert.That(Run("sweep", "--data", task.Data, "--out", task["sweep"], "--dry-run", "--runs", "1", "--limit",
+            "20").Output, Does.Contain("tokens/s of training"));
     }
 
     [Test]
     public void Inspect_and_tokenize_show_it()
     {
         var config = ModelSource.BuiltIn.ReadConfig();
-        Assert.That(Run("inspect").Output, Does.StartWith($"the base inside the program: {PretrainedBase.Name}\n").And.Contain($"word_embeddings): Embedding({config.VocabularySize}, {config.Hidden})"));
+        Assert.That(Run("inspect").Output,
+            Does.StartWith($"the base inside the program: {PretrainedBase.Name}\n").And
+                .Contain($"word_embeddings): Embedding({config.VocabularySize}, {config.Hidden})"));
         Assert.That(Run("inspect", "--adapter", $"mood={Adapter}").Output, Does.Contain("mood: neg, pos"));
         Assert.That(Run("tokenize", "--text", "the").Output, Does.StartWith("[CLS] the [SEP]\n"));
     }
 
-    private static float[] Logits(string line) => [.. Json(line).GetProperty("logits").EnumerateArray().Select(value => value.GetSingle())];
+    private static float[] Logits(string line) =>
+        [.. Json(line).GetProperty("logits").EnumerateArray().Select(value => value.GetSingle())];
 
     private static JsonElement Json(string text) => JsonDocument.Parse(text).RootElement;
 
     private static ProgramResult Run(params string[] args)
     {
-        var result = LoraProgram.Call([.. args, .. args[0] is "tokenize" or "inspect" or "adapter" ? [] : (string[])["--threads", "1"]]);
+        var result = LoraProgram.Call(
+            [.. args, .. args[0] is "tokenize" or "inspect" or "adapter" ? [] : (string[])["--threads", "1"]]);
         Assert.That(result.Code, Is.Zero, $"lora {string.Join(' ', args)}: {result.Errors}");
         return result;
     }

@@ -8,7 +8,10 @@ using Spectre.Console;
 
 namespace LoraScratch.Tests.Cli;
 
-/// <summary>The demo from beginning to end, with few reviews: its table means nothing here, everything else must hold.</summary>
+/// <summary>
+/// The demo from beginning to end, with few reviews: its table means nothing here, everything else
+/// must hold.
+/// </summary>
 public class DemoTests
 {
     private static readonly DemoSizes Small = new() { Train = 320, Validation = 64, Test = 128, Epochs = 2 };
@@ -26,11 +29,14 @@ public class DemoTests
     {
         var output = Path.Combine(folder, "demo");
         var shown = Run(output);
-        Assert.That(shown, Does.Contain("generated").And.Contain("LoRA (query, value)").And.Contain("last two layers").And.Contain("all layers"));
+        Assert.That(shown, Does.Contain("generated").And.Contain("LoRA (query, value)").And
+            .Contain("last two layers").And.Contain("all layers"));
         Assert.That(shown, Does.Contain($"predict --adapter {Path.Combine(output, "adapter")} --text"));
         var config = ModelSource.BuiltIn.ReadConfig();
         var head = config.Hidden * config.Hidden + config.Hidden + 2 * config.Hidden + 2;
-        Assert.That(shown, Does.Contain($"{head:N0}").And.Contain($"{head + config.Layers * 2 * 8 * 2 * config.Hidden:N0}"), "the head; layers × (query, value) × rank 8 × (hidden + hidden) beside it");
+        var all = head + config.Layers * 2 * 8 * 2 * config.Hidden;
+        Assert.That(shown, Does.Contain($"{head:N0}").And.Contain($"{all:N0}"),
+            "the head; layers × (query, value) × rank 8 × (hidden + hidden) beside it");
         Assert.That(File.Exists(Path.Combine(output, "loss-curves.svg")));
 
         var loaded = PretrainedBase.Load(labels: ReviewTask.Labels);
@@ -39,7 +45,8 @@ public class DemoTests
         var before = classifier.Predict(texts).ToArray();
         PeftAdapter.Load(Path.Combine(output, "adapter"), loaded.Model);
         var after = classifier.Predict(texts).ToArray();
-        Assert.That(after.Select(prediction => prediction.Logits[0]), Is.Not.EqualTo(before.Select(prediction => prediction.Logits[0])), "the adapter has learned something");
+        Assert.That(after.Select(prediction => prediction.Logits[0]),
+            Is.Not.EqualTo(before.Select(prediction => prediction.Logits[0])), "the adapter has learned something");
         Assert.That(after.Select(prediction => prediction.Label).Distinct(), Is.SubsetOf(ReviewTask.Labels));
     }
 
@@ -48,10 +55,15 @@ public class DemoTests
     {
         var first = Experiment();
         var second = Experiment();
-        Assert.That(second.Methods.Select(method => method.Test), Is.EqualTo(first.Methods.Select(method => method.Test)));
-        Assert.That(second[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss), Is.EqualTo(first[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss)));
-        Assert.That(first.Adapter.Layers, Has.All.Matches<LoraScratch.Lora.AdaptedLayer>(layer => layer!.Layer.Lora.B.ToArray().Any(value => value != 0)), "otherwise merging could not fail");
-        Assert.That(first.Merge.LargestDifference, Is.GreaterThan(0).And.LessThan(1e-4 * Math.Max(1, first.Merge.LargestLogit)));
+        Assert.That(second.Methods.Select(method => method.Test),
+            Is.EqualTo(first.Methods.Select(method => method.Test)));
+        Assert.That(second[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss),
+            Is.EqualTo(first[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss)));
+        Assert.That(first.Adapter.Layers,
+            Has.All.Matches<LoraScratch.Lora.AdaptedLayer>(layer => layer!.Layer.Lora.B.ToArray()
+                .Any(value => value != 0)), "otherwise merging could not fail");
+        Assert.That(first.Merge.LargestDifference,
+            Is.GreaterThan(0).And.LessThan(1e-4 * Math.Max(1, first.Merge.LargestLogit)));
         Assert.That(first.Merge.Texts, Is.EqualTo(Small.Test));
     }
 
@@ -65,7 +77,8 @@ public class DemoTests
         File.WriteAllText(mine, "mine");
         Assert.That(() => Run(output), Throws.TypeOf<InputException>().With.Message.Contains("notes.txt"));
         File.Move(mine, Path.Combine(output, "adapter", "notes.txt"));
-        Assert.That(() => Run(output), Throws.TypeOf<InputException>().With.Message.Contains("notes.txt"), "one floor down too");
+        Assert.That(() => Run(output), Throws.TypeOf<InputException>().With.Message.Contains("notes.txt"),
+            "one floor down too");
     }
 
     [Test]
@@ -80,14 +93,17 @@ public class DemoTests
 
     [Test]
     public void Several_seeds_end_with_their_mean_and_deviation() =>
-        Assert.That(Run(Path.Combine(folder, "demo"), seeds: 2), Does.Contain("2 seeds: mean ± standard deviation").And.Contain("±"));
+        Assert.That(Run(Path.Combine(folder, "demo"), seeds: 2),
+            Does.Contain("2 seeds: mean ± standard deviation").And.Contain("±"));
 
     [TestCase(0)]
     [TestCase(-1)]
     public void Fewer_than_one_seed_is_an_error(int seeds) =>
-        Assert.That(() => Run(Path.Combine(folder, "demo"), seeds), Throws.TypeOf<InputException>().With.Message.Contains("--seeds"));
+        Assert.That(() => Run(Path.Combine(folder, "demo"), seeds),
+            Throws.TypeOf<InputException>().With.Message.Contains("--seeds"));
 
-    private static DemoResult Experiment() => new DemoRun(7, Small, new StageProgress(Silent(new StringWriter())), CancellationToken.None).Go();
+    private static DemoResult Experiment() =>
+        new DemoRun(7, Small, new StageProgress(Silent(new StringWriter())), CancellationToken.None).Go();
 
     private static string Run(string output, int seeds = 1, CancellationToken cancellation = default)
     {
@@ -98,7 +114,13 @@ public class DemoTests
 
     private static IAnsiConsole Silent(StringWriter output)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Interactive = InteractionSupport.No, Out = new AnsiConsoleOutput(output) });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.No,
+                Interactive = InteractionSupport.No,
+                Out = new AnsiConsoleOutput(output)
+            });
         console.Profile.Width = 200;
         return console;
     }

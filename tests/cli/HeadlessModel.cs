@@ -6,7 +6,9 @@ namespace LoraScratch.Tests.Cli;
 /// <summary>A tiny task's encoder without its head.</summary>
 internal static class HeadlessModel
 {
-    /// <summary>Writes a model folder with the names that tensors have in an encoder's checkpoint.</summary>
+    /// <summary>
+    /// Writes a model folder with the names that tensors have in an encoder's checkpoint.
+    /// </summary>
     public static void Write(TinyTask task, string folder)
     {
         var loaded = ModelFolder.Load(task.Model);

@@ -8,9 +8,11 @@ public class HelpTests
     /// <summary>Every command, those below others too.</summary>
     private static IEnumerable<Command> Commands => Below(CommandLine.Parse([]).RootCommandResult.Command);
 
-    private static IEnumerable<Command> Below(Command command) => command.Subcommands.SelectMany(child => Below(child).Prepend(child));
+    private static IEnumerable<Command> Below(Command command) =>
+        command.Subcommands.SelectMany(child => Below(child).Prepend(child));
 
-    private static IEnumerable<string> Path(Command command) => command is RootCommand ? [] : Path(command.Parents.OfType<Command>().Single()).Append(command.Name);
+    private static IEnumerable<string> Path(Command command) =>
+        command is RootCommand ? [] : Path(command.Parents.OfType<Command>().Single()).Append(command.Name);
 
     [Test]
     public void Every_command_option_and_argument_is_described() => Assert.Multiple(() =>
@@ -43,7 +45,8 @@ public class HelpTests
         {
             var help = LoraProgram.Call([.. Path(command), "--help"]);
             Assert.That(help.Code, Is.Zero);
-            Assert.That(help.Output, Does.Contain("Examples:").And.Contain($"  lora {string.Join(' ', Path(command))}"));
+            Assert.That(help.Output,
+                Does.Contain("Examples:").And.Contain($"  lora {string.Join(' ', Path(command))}"));
             Assert.That(help.Errors, Is.Empty);
         }
     }
@@ -51,9 +54,13 @@ public class HelpTests
     [Test]
     public void The_help_of_train_states_the_defaults()
     {
-        var help = string.Join(' ', LoraProgram.Call("train", "--help").Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-        string[] stated = ["--rank <N> Rank r of the update A·B. [default: 8]", "[default: 16]", "[default: kaiming]", "[default: alpha-over-rank]", "[default: query,value]",
-            "[default: true, unless --targets has head]", "[default: 5e-4 lora and qa-lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]", "[default: 0.1]", "[default: auto]"];
+        var help = string.Join(' ',
+            LoraProgram.Call("train", "--help").Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        string[] stated = ["--rank <N> Rank r of the update A·B. [default: 8]", "[default: 16]", "[default: kaiming]",
+            "[default: alpha-over-rank]", "[default: query,value]",
+            "[default: true, unless --targets has head]",
+                "[default: 5e-4 lora and qa-lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]", "[default: 0.1]",
+                    "[default: auto]"];
         foreach (var text in stated)
         {
             Assert.That(help, Does.Contain(text));
@@ -64,7 +71,10 @@ public class HelpTests
     [TestCase("my model", "'my model'")]
     [TestCase("it's $HOME", "'it'\\''s $HOME'")]
     [TestCase("", "''")]
-    public void Words_are_quoted_as_a_shell_reads_them(string word, string quoted) => Assert.That(ShellWords.Quote(word), Is.EqualTo(quoted));
+    public void Words_are_quoted_as_a_shell_reads_them(string word, string quoted) =>
+    Assert.That(ShellWords.Quote(word), Is.EqualTo(quoted));
 
-    private static IEnumerable<string> Words(string line) => line.Split('"').SelectMany((part, i) => i % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+    private static IEnumerable<string> Words(string line) =>
+        line.Split('"').SelectMany((part, i) => i % 2 == 1
+            ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 }

@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace LoraScratch.Tests.Cli;
 
-/// <summary>Ctrl-C ends a training after the step in progress, saves what there is, and says how to go on.</summary>
+/// <summary>
+/// Ctrl-C ends a training after the step in progress, saves what there is, and says how to go on.
+/// </summary>
 [Platform("Linux", Reason = "a test can send the signal of Ctrl-C to another process on Linux only")]
 public class InterruptTests
 {
@@ -12,7 +14,9 @@ public class InterruptTests
     {
         using var task = new TinyTask();
         var model = task.Model;
-        using var process = LoraProgram.Start(["train", "--model", model, "--data", "train.csv", "--out", "my tuned", "--rank", "4", "--lr", "2e-3", "--epochs", "1000000", "--threads", "1"], task.Root);
+        using var process = LoraProgram.Start(
+            ["train", "--model", model, "--data", "train.csv", "--out", "my tuned", "--rank", "4", "--lr", "2e-3",
+                "--epochs", "1000000", "--threads", "1"], task.Root);
         var output = process.StandardOutput.ReadToEndAsync();
         LoraProgram.WaitForLine(process, "step 1/");
         var errors = process.StandardError.ReadToEndAsync();
@@ -28,9 +32,18 @@ public class InterruptTests
 
         Assert.That(File.Exists(task["my tuned.checkpoint.safetensors"]));
         var again = stopped.Lines.Single(text => text.StartsWith("  lora ", StringComparison.Ordinal)).Trim();
-        Assert.That(again, Is.EqualTo($"lora train --data train.csv --model {model} --out 'my tuned' --rank 4 --lr 2e-3 --epochs 1000000 --threads 1 --resume"));
-        var script = $"lora() {{ '{ChildProcess.Host}' '{typeof(LoraScratch.Cli.CommandLine).Assembly.Location}' \"$@\"; }}; {again}";
-        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", script]) { WorkingDirectory = task.Root, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Assert.That(again,
+            Is.EqualTo($"lora train --data train.csv --model {model} --out 'my tuned' --rank 4 --lr 2e-3 --epochs "
+                + "1000000 --threads 1 --resume"));
+        var script = $"lora() {{ '{ChildProcess.Host}' '{typeof(LoraScratch.Cli.CommandLine).Assembly.Location}' "
+            + $"\"$@\"; }}; {again}";
+        using var shell = Process.Start(
+            new ProcessStartInfo("/bin/sh", ["-c", script])
+            {
+                WorkingDirectory = task.Root,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true
+            })!;
         var second = shell.StandardOutput.ReadToEndAsync();
         Assert.That(shell.StandardError.ReadLine(), Is.Not.Null);
         while (shell.StandardError.ReadLine() is { } line && !line.StartsWith("step ", StringComparison.Ordinal))
@@ -40,5 +53,6 @@ public class InterruptTests
         LoraProgram.Finish(shell, second, shell.StandardError.ReadToEndAsync());
     }
 
-    private static JsonElement Summary(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "training.json"))).RootElement;
+    private static JsonElement Summary(string folder) =>
+        JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "training.json"))).RootElement;
 }

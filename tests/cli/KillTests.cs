@@ -3,10 +3,14 @@ using System.Security.Cryptography;
 
 namespace LoraScratch.Tests.Cli;
 
-/// <summary>A training process is killed again and again, wherever it happens to be; what it leaves at last is what an undisturbed run leaves.</summary>
+/// <summary>
+/// A training process is killed again and again, wherever it happens to be; what it leaves at last
+/// is what an undisturbed run leaves.
+/// </summary>
 public class KillTests
 {
-    private static readonly string[] Hashed = ["adapter_model.safetensors", "adapter_config.json", "model.safetensors", "config.json"];
+    private static readonly string[] Hashed =
+        ["adapter_model.safetensors", "adapter_config.json", "model.safetensors", "config.json"];
 
     [TestCase("lora", "--rank", "4", "--dropout", "0.1", "--accumulate", "2")]
     [TestCase("full", "--optimizer", "adam", "--validation", "0")]
@@ -14,14 +18,18 @@ public class KillTests
     public void Killed_at_several_places_it_leaves_the_same_files(string method, params string[] more)
     {
         using var task = new TinyTask();
-        RequireSameAfterKills(task, ["train", "--model", task.Model, "--data", task.Data, "--method", method, "--lr", "2e-3", "--batch-size", "4", "--epochs", "6", "--threads", "1", .. more]);
+        RequireSameAfterKills(task,
+            ["train", "--model", task.Model, "--data", task.Data, "--method", method, "--lr", "2e-3", "--batch-size",
+                "4", "--epochs", "6", "--threads", "1", .. more]);
     }
 
     [Test]
     public void Killed_while_pretraining_it_leaves_the_same_files()
     {
         using var task = new TinyTask();
-        RequireSameAfterKills(task, ["pretrain", "--config", task["config.json"], "--vocab", task["vocab.txt"], "--data", task.Data, "--lr", "2e-3", "--batch-size", "4", "--epochs", "6", "--max-length", "8",
+        RequireSameAfterKills(task,
+            ["pretrain", "--config", task["config.json"], "--vocab", task["vocab.txt"], "--data", task.Data, "--lr",
+                "2e-3", "--batch-size", "4", "--epochs", "6", "--max-length", "8",
             "--validation", "0.1", "--whole-words", "--threads", "1"]);
     }
 
@@ -44,8 +52,11 @@ public class KillTests
         Assert.That(resumed.Code, Is.Zero, resumed.Errors);
         Assert.That(Hashes(task["killed"]), Is.EqualTo(Hashes(task["whole"])).And.Not.Empty);
         Assert.That(Steps(task["killed"]), Is.EqualTo(Steps(task["whole"])), "every step once, in order");
-        Assert.That(Directory.GetFileSystemEntries(task.Root, "*checkpoint*").Concat(Directory.GetFileSystemEntries(task.Root, ".*")), Is.Empty, "the saved run is gone, and so is what kills left");
-        Assert.That(LoraProgram.Run(args, folder: task.Root).Errors, Does.Contain("there is no saved run to go on with"));
+        Assert.That(Directory.GetFileSystemEntries(task.Root, "*checkpoint*")
+            .Concat(Directory.GetFileSystemEntries(task.Root, ".*")), Is.Empty,
+            "the saved run is gone, and so is what kills left");
+        Assert.That(LoraProgram.Run(args, folder: task.Root).Errors,
+            Does.Contain("there is no saved run to go on with"));
     }
 
     /// <summary>Waits until the run was saved so often, and a little longer.</summary>
@@ -66,9 +77,13 @@ public class KillTests
     }
 
     private static string[] Hashes(string folder) =>
-        [.. Hashed.Select(name => Path.Combine(folder, name)).Where(File.Exists).Select(path => $"{Path.GetFileName(path)} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path)))}")];
+        [.. Hashed.Select(name => Path.Combine(folder, name)).Where(File.Exists)
+            .Select(path =>
+                $"{Path.GetFileName(path)} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path)))}")];
 
     private static string[] Steps(string folder) =>
-        [.. File.ReadLines(Path.Combine(folder, "metrics.jsonl")).Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement)
-            .Select(step => string.Create(CultureInfo.InvariantCulture, $"{step.GetProperty("step")} {step.GetProperty("loss")} {step.GetProperty("tokens")}"))];
+        [.. File.ReadLines(Path.Combine(folder, "metrics.jsonl"))
+            .Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement)
+            .Select(step => string.Create(CultureInfo.InvariantCulture,
+                $"{step.GetProperty("step")} {step.GetProperty("loss")} {step.GetProperty("tokens")}"))];
 }

@@ -11,10 +11,15 @@ internal sealed record ProgramResult(int Code, string Output, string Errors)
     public string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Of every text of 'predict --json'.</summary>
-    public float[] Logits => [.. Lines.SelectMany(line => JsonDocument.Parse(line).RootElement.GetProperty("logits").EnumerateArray().Select(value => value.GetSingle()))];
+    public float[] Logits =>
+        [.. Lines.SelectMany(line => JsonDocument.Parse(line).RootElement.GetProperty("logits").EnumerateArray()
+            .Select(value => value.GetSingle()))];
 }
 
-/// <summary>The program lora: as a process of its own, or, where a test needs many runs, as a call in this one.</summary>
+/// <summary>
+/// The program lora: as a process of its own, or, where a test needs many runs, as a call in this
+/// one.
+/// </summary>
 internal static class LoraProgram
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
@@ -37,7 +42,9 @@ internal static class LoraProgram
         return Finish(process, output, errors);
     }
 
-    /// <summary>Starts a process with redirected input and outputs, in which Ctrl-C works.</summary>
+    /// <summary>
+    /// Starts a process with redirected input and outputs, in which Ctrl-C works.
+    /// </summary>
     public static Process Start(
         IEnumerable<string> args, string? folder = null, params (string Name, string Value)[] environment) =>
         Start([.. WithSignals, typeof(CommandLine).Assembly.Location, .. args], folder, environment);
@@ -114,7 +121,9 @@ internal static class LoraProgram
         return result;
     }
 
-    /// <summary>Runs a command within this process, whose console and device are as before afterwards.</summary>
+    /// <summary>
+    /// Runs a command within this process, whose console and device are as before afterwards.
+    /// </summary>
     public static ProgramResult Call(params string[] args)
     {
         var (output, errors) = (new StringWriter(), new StringWriter());
@@ -138,7 +147,9 @@ internal static class LoraProgram
     {
         const ulong hangup = 1, interrupt = 1 << 1;
         const string mask = "SigIgn:";      // in hexadecimal, a bit for each signal
-        return OperatingSystem.IsLinux() && File.ReadLines("/proc/self/status").First(line => line.StartsWith(mask, StringComparison.Ordinal)) is var line
+        return OperatingSystem.IsLinux()
+            && File.ReadLines("/proc/self/status")
+            .First(line => line.StartsWith(mask, StringComparison.Ordinal)) is var line
             && (Convert.ToUInt64(line[mask.Length..].Trim(), 16) & (hangup | interrupt)) != 0;
     }
 }

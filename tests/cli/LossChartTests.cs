@@ -25,16 +25,21 @@ public class LossChartTests
 
     [TestCase(0)]
     [TestCase(double.NaN)]
-    public void An_axis_without_a_largest_value_goes_to_one(double largest) => Assert.That(Axis.Marks(largest, 4), Is.EqualTo(new[] { 0.0, 1.0 }));
+    public void An_axis_without_a_largest_value_goes_to_one(double largest) =>
+    Assert.That(Axis.Marks(largest, 4), Is.EqualTo(new[] { 0.0, 1.0 }));
 
     [Test]
     public void The_svg_is_well_formed_and_has_a_line_and_a_legend_for_each_curve()
     {
-        var root = XDocument.Parse(SvgChart.Draw("a < b & c", [new LossCurve("one", [0.7f, 0.5f, 0.3f]), new LossCurve("two <2>", [0.7f, 0.6f])])).Root!;
+        var root = XDocument.Parse(
+            SvgChart.Draw("a < b & c",
+                [new LossCurve("one", [0.7f, 0.5f, 0.3f]), new LossCurve("two <2>", [0.7f, 0.6f])])).Root!;
         var lines = root.Elements(Svg + "polyline").ToArray();
         Assert.That(lines, Has.Length.EqualTo(2));
-        Assert.That(root.Elements(Svg + "text").Select(text => text.Value), Does.Contain("a < b & c").And.Contain("one").And.Contain("two <2>"));
-        var heights = lines[0].Attribute("points")!.Value.Split(' ').Select(point => double.Parse(point.Split(',')[1], System.Globalization.CultureInfo.InvariantCulture));
+        Assert.That(root.Elements(Svg + "text").Select(text => text.Value),
+            Does.Contain("a < b & c").And.Contain("one").And.Contain("two <2>"));
+        var heights = lines[0].Attribute("points")!.Value.Split(' ')
+            .Select(point => double.Parse(point.Split(',')[1], System.Globalization.CultureInfo.InvariantCulture));
         Assert.That(heights, Is.Ordered.Ascending, "a falling loss goes down, where y grows");
     }
 
@@ -42,8 +47,11 @@ public class LossChartTests
     public void The_terminal_chart_draws_high_losses_above_low_ones_with_a_sign_for_each_curve()
     {
         var output = new StringWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(output) });
-        TerminalChart.Write(console, [new LossCurve("high", [.. Enumerable.Repeat(0.8f, 50)]), new LossCurve("low", [.. Enumerable.Repeat(0.2f, 50)])], width: 40);
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(output) });
+        TerminalChart.Write(console,
+            [new LossCurve("high", [.. Enumerable.Repeat(0.8f, 50)]),
+                new LossCurve("low", [.. Enumerable.Repeat(0.2f, 50)])], width: 40);
         var lines = output.ToString().Split('\n');
         var high = Array.FindIndex(lines, line => line.Contains("oooo"));
         var low = Array.FindIndex(lines, line => line.Contains("xxxx"));

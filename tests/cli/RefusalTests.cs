@@ -1,6 +1,9 @@
 namespace LoraScratch.Tests.Cli;
 
-/// <summary>What makes no sense ends with one line that says so, exit code 1, an empty standard output, and not one file more or less than before.</summary>
+/// <summary>
+/// What makes no sense ends with one line that says so, exit code 1, an empty standard output, and
+/// not one file more or less than before.
+/// </summary>
 public class RefusalTests
 {
     private TinyTask task = null!;
@@ -22,7 +25,8 @@ public class RefusalTests
             (Lora + "--vocab VOCAB", "--vocab needs --config"),
             ("train --config CONFIG --data DATA --out OUT --method full", "--config needs --vocab"),
             ("train --config CONFIG --vocab VOCAB --data DATA --out OUT", "there is nothing to adapt in them"),
-            ("train --config CONFIG --vocab VOCAB --data DATA --out OUT --method last-layers", "there is nothing to adapt in them"),
+            ("train --config CONFIG --vocab VOCAB --data DATA --out OUT --method last-layers",
+                "there is nothing to adapt in them"),
             ("train --model MODEL --data ROOT/none.csv --out OUT", "none.csv: there is no such file or folder."),
             ("train --model MODEL --data ROOT/vocab.txt --out OUT", "the kind of this file is not known by its name"),
             ("train --model ROOT/none --data DATA --out OUT", "none"),
@@ -91,13 +95,21 @@ public class RefusalTests
             (Lora + "--lr 1e38 --clip 0 --optimizer sgd --max-steps 1", "The model's logits are NaN"),
             (Full + "--vocab ROOT/train.csv", "expects a single argument"),
             ("train --config VOCAB --vocab VOCAB --data DATA --out OUT --method full", "vocab.txt"),
-            ("train --config ROOT/vast.json --vocab VOCAB --data DATA --out OUT --method full", "makes a matrix of more than"),
-            ("train --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --method full", "deep.json: vocab_size 24, max_position_embeddings 24, dim 16, hidden_dim 32 and n_layers 100000000 ask for 222,400,000,800 parameters. Weights, gradients and what adamw keeps take 3,314.0 GiB, and this machine has"),
-            ("train --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --method full --optimizer sgd", "Weights, gradients and what sgd keeps take 1,657.0 GiB"),
-            ("pretrain --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --max-length 16", "deep.json: vocab_size 24"),
-            ("train --config ROOT/small.json --vocab VOCAB --data DATA --out OUT --method full", "Set vocab_size to at least"),
+            ("train --config ROOT/vast.json --vocab VOCAB --data DATA --out OUT --method full",
+                "makes a matrix of more than"),
+            ("train --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --method full",
+                "deep.json: vocab_size 24, max_position_embeddings 24, dim 16, hidden_dim 32 and n_layers 100000000 "
+                    + "ask for 222,400,000,800 parameters. Weights, gradients and what adamw keeps take 3,314.0 GiB, "
+                    + "and this machine has"),
+            ("train --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --method full --optimizer sgd",
+                "Weights, gradients and what sgd keeps take 1,657.0 GiB"),
+            ("pretrain --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --max-length 16",
+                "deep.json: vocab_size 24"),
+            ("train --config ROOT/small.json --vocab VOCAB --data DATA --out OUT --method full",
+                "Set vocab_size to at least"),
             ("train --model MODEL --data ROOT/unlabelled.csv --out OUT", "'label'"),
-            ("train --model MODEL --data ROOT/unknown.csv --out OUT", "the label 'mixed' is unknown; the classes are: 0 = neg, 1 = pos."),
+            ("train --model MODEL --data ROOT/unknown.csv --out OUT",
+                "the label 'mixed' is unknown; the classes are: 0 = neg, 1 = pos."),
             ("train --model MODEL --data ROOT/third.csv --out OUT", "the label index 2 is out of range"),
             ("train --model MODEL --data ROOT/blank.csv --out OUT", "the text is empty"),
             ("train --model MODEL --data ROOT/empty.csv --out OUT", "empty.csv"),
@@ -108,7 +120,9 @@ public class RefusalTests
             ("train --model MODEL --data DATA --out MODEL --overwrite", "--out and --model are both"),
             ("train --model MODEL --data DATA --out DOWNLOADED --overwrite", "no training run left there"),
             ("predict --model MODEL", "No text is given"),
-            ("predict --text film", "the base inside the program: it has no trained classification head, so its answers would be random. Train an adapter with one and name it with --adapter: lora train --data"),
+            ("predict --text film",
+                "the base inside the program: it has no trained classification head, so its answers would be random. "
+                    + "Train an adapter with one and name it with --adapter: lora train --data"),
             ("predict --text film --adapter ADAPTER", "/model': name that model with the option model."),
             ("evaluate --data DATA", "the base inside the program: it has no trained classification head"),
             ("merge --adapter ADAPTER --out OUT", "/model': name that model with the option model."),
@@ -139,7 +153,8 @@ public class RefusalTests
             ("inspect CONFIG", "config.json: the header is too large"),
             ("inspect CUT", "adapter_model.safetensors"),
         ];
-        return rows.Select(row => new TestCaseData(row.Args.TrimEnd(), row.Message).SetName($"lora {row.Args.TrimEnd()} is refused"));
+        return rows.Select(row =>
+            new TestCaseData(row.Args.TrimEnd(), row.Message).SetName($"lora {row.Args.TrimEnd()} is refused"));
     }
 
     [OneTimeSetUp]
@@ -163,7 +178,8 @@ public class RefusalTests
         Truncate(Path.Combine(task["cut"], "adapter_model.safetensors"));
         // An adapter of a model of another width.
         task.Write("wide.json", TinyTask.Config(24).Replace("\"dim\": 16", "\"dim\": 32"));
-        Succeed("train", "--config", task["wide.json"], "--vocab", task["vocab.txt"], "--data", task.Data, "--method", "full", "--max-steps", "1", "--out", task["wide"]);
+        Succeed("train", "--config", task["wide.json"], "--vocab", task["vocab.txt"], "--data", task.Data, "--method",
+            "full", "--max-steps", "1", "--out", task["wide"]);
         Succeed("train", "--model", task["wide"], "--data", task.Data, "--max-steps", "1", "--out", task["other"]);
     }
 
@@ -175,14 +191,20 @@ public class RefusalTests
     {
         (string Name, string Path)[] places =
         [
-            ("MODEL", task.Model), ("ADAPTER", task.Adapter), ("DATA", task.Data), ("OUT", task["out"]), ("CONFIG", task["config.json"]), ("VOCAB", task["vocab.txt"]),
+            ("MODEL", task.Model), ("ADAPTER", task.Adapter), ("DATA", task.Data), ("OUT", task["out"]),
+                ("CONFIG", task["config.json"]), ("VOCAB", task["vocab.txt"]),
             ("OTHER", task["other"]), ("CUT", task["cut"]), ("DOWNLOADED", task["downloaded"]), ("ROOT", task.Root),
         ];
         var before = Files();
-        var result = LoraProgram.Call([.. line.Split(' ').Select(word => places.Aggregate(word, (path, place) => path.Replace(place.Name, place.Path, StringComparison.Ordinal)))]);
-        var errors = result.Errors.Split('\n').Where(text => text.StartsWith("error: ", StringComparison.Ordinal)).ToArray();
+        var result = LoraProgram.Call(
+            [.. line.Split(' ').Select(word =>
+                places.Aggregate(word, (path, place) =>
+                    path.Replace(place.Name, place.Path, StringComparison.Ordinal)))]);
+        var errors = result.Errors.Split('\n').Where(text => text.StartsWith("error: ", StringComparison.Ordinal))
+            .ToArray();
         Assert.That(errors, Has.Length.EqualTo(1), result.Errors);
-        Assert.That(result.Errors[result.Errors.IndexOf("error: ", StringComparison.Ordinal)..], Does.Contain(message).And.Not.Contain("   at "));
+        Assert.That(result.Errors[result.Errors.IndexOf("error: ", StringComparison.Ordinal)..],
+            Does.Contain(message).And.Not.Contain("   at "));
         Assert.That((result.Code, result.Output), Is.EqualTo((1, "")));
         Assert.That(Files(), Is.EqualTo(before), "no file may be left or changed");
     }
@@ -213,11 +235,13 @@ public class RefusalTests
     {
         var result = LoraProgram.Run(["predict", "--model", task.Model, "--input", "-", "--json"], "{\"text\": 5}\n");
         Assert.That((result.Code, result.Output), Is.EqualTo((1, "")));
-        Assert.That(result.Errors, Is.EqualTo("error: standard input, line 1: 'text' should be a string, and is the number 5.\n"));
+        Assert.That(result.Errors,
+            Is.EqualTo("error: standard input, line 1: 'text' should be a string, and is the number 5.\n"));
     }
 
     private string[] Files() =>
-        [.. Directory.GetFiles(task.Root, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Select(path => $"{path} {new FileInfo(path).Length} {File.GetLastWriteTimeUtc(path):O}")];
+        [.. Directory.GetFiles(task.Root, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
+            .Select(path => $"{path} {new FileInfo(path).Length} {File.GetLastWriteTimeUtc(path):O}")];
 
     private static void Succeed(params string[] args)
     {

@@ -5,7 +5,9 @@ using LoraScratch.Tests.Text;
 namespace LoraScratch.Tests.Cli;
 
 /// <summary>
-/// A folder with everything that a tiny run needs: vocab.txt, config.json (2 layers of width 16), train.csv with praise and blame; and, trained on them when first asked for, a model and an adapter.
+/// A folder with everything that a tiny run needs: vocab.txt, config.json (2 layers of width 16),
+/// train.csv with praise and blame; and, trained on them when first asked for, a model and an
+/// adapter.
 /// </summary>
 internal sealed class TinyTask : IDisposable
 {
@@ -23,7 +25,8 @@ internal sealed class TinyTask : IDisposable
         folder.Write("vocab.txt", string.Join('\n', pieces));
         folder.Write("config.json", Config(pieces.Length));
         folder.Write("train.csv", Reviews(80, seed: 1));
-        model = new(() => Train("model", "--config", this["config.json"], "--vocab", this["vocab.txt"], "--method", "full", "--lr", "3e-3"));
+        model = new(() => Train("model", "--config", this["config.json"], "--vocab", this["vocab.txt"], "--method",
+            "full", "--lr", "3e-3"));
         adapter = new(() => Train("adapter", "--model", Model, "--rank", "4"));
     }
 
@@ -47,27 +50,43 @@ internal sealed class TinyTask : IDisposable
          "initializer_range": 0.1{{more}}}
         """;
 
-    /// <summary>A CSV with the columns text and label; the labels are neg and pos in turn.</summary>
+    /// <summary>
+    /// A CSV with the columns text and label; the labels are neg and pos in turn.
+    /// </summary>
     public static string Reviews(int count, ulong seed, string negative = "neg", string positive = "pos")
     {
         var random = new RandomStream(seed);
         string Pick(string[] words) => words[random.NextBelow(words.Length)];
         return "text,label\n" + string.Concat(Enumerable.Range(0, count).Select(i =>
-            string.Create(CultureInfo.InvariantCulture, $"{Pick(Others)} {Pick(i % 2 == 0 ? Blame : Praise)} {Pick(Others)} {Pick(i % 2 == 0 ? Blame : Praise)},{(i % 2 == 0 ? negative : positive)}\n")));
+            string.Create(CultureInfo.InvariantCulture,
+                $"{Pick(Others)} {Pick(i % 2 == 0 ? Blame : Praise)} {Pick(Others)} "
+                    + $"{Pick(i % 2 == 0 ? Blame : Praise)},{(i % 2 == 0 ? negative : positive)}\n")));
     }
 
     /// <summary>Runs a command that must be refused, and that must not write its result.</summary>
-    /// <param name="args">The command line, in which MODEL, DATA, OUT and the words of <paramref name="others"/> stand for paths.</param> <param name="message">A part of what must be said.</param> <param name="others">Paths; a function is called where its word occurs.</param>
+    /// <param name="args">
+    /// The command line, in which MODEL, DATA, OUT and the words of <paramref name="others"/> stand
+    /// for paths.
+    /// </param>
+    /// <param name="message">A part of what must be said.</param>
+    /// <param name="others">Paths; a function is called where its word occurs.</param>
     public void RequireRefused(string args, string message, params (string Word, Func<string> Path)[] others)
     {
-        (string Word, Func<string> Path)[] paths = [("MODEL", () => Model), ("DATA", () => Data), ("OUT", () => this["out"]), .. others];
-        var result = LoraProgram.Refuse([.. args.Split(' ').Select(word => Array.Find(paths, path => path.Word == word).Path?.Invoke() ?? word)]);
+        (string Word, Func<string> Path)[] paths =
+            [("MODEL", () => Model), ("DATA", () => Data), ("OUT", () => this["out"]), .. others];
+        var result = LoraProgram.Refuse(
+            [.. args.Split(' ').Select(word => Array.Find(paths, path => path.Word == word).Path?.Invoke() ?? word)]);
         Assert.That(result.Errors, Does.Contain(message));
         Assert.That(Directory.Exists(this["out"]), Is.False);
     }
 
-    /// <summary>Requires that a model is not loaded when something in its config.json has been exchanged.</summary>
-    /// <param name="model">A folder that this task made.</param> <param name="from">Stands in its config.json.</param> <param name="to">What stands there instead.</param> <param name="message">A part of what must be said.</param>
+    /// <summary>
+    /// Requires that a model is not loaded when something in its config.json has been exchanged.
+    /// </summary>
+    /// <param name="model">A folder that this task made.</param>
+    /// <param name="from">Stands in its config.json.</param>
+    /// <param name="to">What stands there instead.</param>
+    /// <param name="message">A part of what must be said.</param>
     public void RequireConfigRefused(string model, string from, string to, string message)
     {
         using var copy = new TemporaryFolder();
@@ -78,12 +97,14 @@ internal sealed class TinyTask : IDisposable
         var text = File.ReadAllText(Path.Combine(this[model], "config.json"));
         Assert.That(text, Does.Contain(from));
         copy.Write("config.json", text.Replace(from, to));
-        Assert.That(LoraProgram.Refuse("predict", "--model", copy.Root, "--text", "film").Errors, Does.Contain(message));
+        Assert.That(LoraProgram.Refuse("predict", "--model", copy.Root, "--text", "film").Errors,
+            Does.Contain(message));
     }
 
     private string Train(string name, params string[] args)
     {
-        var result = LoraProgram.Call(["train", "--data", Data, "--out", this[name], "--epochs", "2", "--threads", "1", .. args]);
+        var result = LoraProgram.Call(
+            ["train", "--data", Data, "--out", this[name], "--epochs", "2", "--threads", "1", .. args]);
         Assert.That(result.Code, Is.Zero, result.Errors);
         return this[name];
     }

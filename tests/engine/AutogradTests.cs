@@ -8,7 +8,8 @@ public class AutogradTests
 {
     private static readonly Shape Shape23 = new(2, 3);
 
-    private static Tensor Leaf(int seed, bool requiresGradient = true) => Values.Leaf(Backends.Any, seed, Shape23, requiresGradient);
+    private static Tensor Leaf(int seed, bool requiresGradient = true) =>
+        Values.Leaf(Backends.Any, seed, Shape23, requiresGradient);
 
     [Test]
     public void A_diamond_sums_the_gradients_of_its_two_ways()
@@ -17,7 +18,8 @@ public class AutogradTests
         using var x = Leaf(1);
         var trunk = x.Scale(3);                                         // y = Σ (3x)² + Σ 2·(3x),  dy/dx = 18x + 6
         trunk.Square().Add(trunk.Scale(2)).Sum().Backward();
-        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(x.ToArray()), value => 18 * value + 6), 1e-6, "dx");
+        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(x.ToArray()), value => 18 * value + 6),
+            1e-6, "dx");
     }
 
     [Test]
@@ -43,9 +45,11 @@ public class AutogradTests
         var h = x.Scale(2);
         var g = z.Scale(3);
         var sum = h.Add(g);                                          // both get d(sum) whole
-        var square = sum.Multiply(h);                                // s·h: dS = h, and dH takes a share of s before the sum hands on its own
+        // s·h: dS = h, and dH takes a share of s before the sum hands on its own
+        var square = sum.Multiply(h);
         square.Add(h).Sum().Backward();                              // L = Σ (h + g)·h + h
-        Assert.That(x.Gradient!.ToArray(), Is.EqualTo(new float[] { 2 * (2 * 2 + 9 + 1), 2 * (2 * 4 + 12 + 1) }), "2·(2h + g + 1)");
+        Assert.That(x.Gradient!.ToArray(), Is.EqualTo(new float[] { 2 * (2 * 2 + 9 + 1), 2 * (2 * 4 + 12 + 1) }),
+            "2·(2h + g + 1)");
         Assert.That(z.Gradient!.ToArray(), Is.EqualTo(new float[] { 3 * 2, 3 * 4 }), "3·h");
     }
 
@@ -101,7 +105,8 @@ public class AutogradTests
         {
             x.Square().Sum().Backward();
         }
-        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(x.ToArray()), value => 2 * value), 1e-6, "dx");
+        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(x.ToArray()), value => 2 * value), 1e-6,
+            "dx");
     }
 
     [Test]
@@ -112,7 +117,8 @@ public class AutogradTests
         using var upstream = Leaf(8, requiresGradient: false);
         var before = upstream.ToArray();
         x.Scale(2).Backward(upstream);
-        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(before), value => 2 * value), 1e-6, "dx");
+        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(before), value => 2 * value), 1e-6,
+            "dx");
         Values.AssertSameBits(upstream.ToArray(), before, "upstream");
     }
 
@@ -124,7 +130,9 @@ public class AutogradTests
         var trunk = x.Square();
         var loss = trunk.Sum();
         loss.Backward();
-        Assert.That(() => loss.Backward(), Throws.InvalidOperationException.With.Message.Contains("freed by an earlier Backward()").And.Message.Contains("Run the forward pass again"));
+        Assert.That(() => loss.Backward(),
+            Throws.InvalidOperationException.With.Message.Contains("freed by an earlier Backward()").And.Message
+                .Contains("Run the forward pass again"));
     }
 
     [Test]
@@ -147,11 +155,13 @@ public class AutogradTests
     {
         using var scope = new TensorScope();
         using var x = Leaf(11, requiresGradient: false);
-        Assert.That(() => x.Square().Sum().Backward(), Throws.InvalidOperationException.With.Message.Contains("requires a gradient"));
+        Assert.That(() => x.Square().Sum().Backward(),
+            Throws.InvalidOperationException.With.Message.Contains("requires a gradient"));
         using var trainable = Leaf(11);
         using (new NoGradient())
         {
-            Assert.That(() => trainable.Sum().Backward(), Throws.InvalidOperationException.With.Message.Contains("NoGradient"));
+            Assert.That(() => trainable.Sum().Backward(),
+                Throws.InvalidOperationException.With.Message.Contains("NoGradient"));
         }
     }
 
@@ -160,9 +170,11 @@ public class AutogradTests
     {
         using var scope = new TensorScope();
         using var x = Leaf(12);
-        Assert.That(() => x.Square().Backward(), Throws.InvalidOperationException.With.Message.Contains("has 6").And.Message.Contains("upstream"));
+        Assert.That(() => x.Square().Backward(),
+            Throws.InvalidOperationException.With.Message.Contains("has 6").And.Message.Contains("upstream"));
         using var wrong = Values.Leaf(Backends.Any, 1, new Shape(3, 2));
-        Assert.That(() => x.Square().Backward(wrong), Throws.TypeOf<ShapeMismatchException>().With.Message.Contains("[3, 2]").And.Message.Contains("[2, 3]"));
+        Assert.That(() => x.Square().Backward(wrong),
+            Throws.TypeOf<ShapeMismatchException>().With.Message.Contains("[3, 2]").And.Message.Contains("[2, 3]"));
     }
 
     [Test]
@@ -174,7 +186,9 @@ public class AutogradTests
         var kept = middle.Scale(2).Keep();
         var loss = kept.Sum();
         loss.Backward();
-        Assert.That(middle.ToArray, Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("Square [2, 3]").And.Message.Contains("Keep()"));
+        Assert.That(middle.ToArray,
+            Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("Square [2, 3]").And.Message
+                .Contains("Keep()"));
         Assert.That(middle.ToString(), Does.Contain("freed"));
         Assert.That(kept.ToArray(), Has.Length.EqualTo(6));
         Assert.That(loss.Item(), Is.Not.NaN, "the root stays readable");
@@ -190,9 +204,12 @@ public class AutogradTests
         var y = x.Square();
         var constant = y.Detach();
         Assert.That(constant.RequiresGradient, Is.False);
-        y.Multiply(constant).Sum().Backward();                          // d/dx Σ x²·c with c = x² taken as constant: 2x·x²
-        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(x.ToArray()), value => 2 * value * value * value), 1e-6, "dx");
-        Assert.That(constant.ToArray(), Has.Length.EqualTo(6), "its values outlive the tensor that it was detached from");
+        // d/dx Σ x²·c with c = x² taken as constant: 2x·x²
+        y.Multiply(constant).Sum().Backward();
+        Values.AssertClose(x.Gradient!.ToArray(),
+            Reference.Map(Values.ToDouble(x.ToArray()), value => 2 * value * value * value), 1e-6, "dx");
+        Assert.That(constant.ToArray(), Has.Length.EqualTo(6),
+            "its values outlive the tensor that it was detached from");
     }
 
     [Test]

@@ -6,18 +6,23 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>A new op without a row in the table, or a new kernel that no op uses, fails here.</summary>
+/// <summary>
+/// A new op without a row in the table, or a new kernel that no op uses, fails here.
+/// </summary>
 public class CoverageTests
 {
     [Test]
     public void Every_op_has_a_row_in_the_table()
     {
-        var ops = typeof(Ops).GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly).Select(method => method.Name).Distinct();
-        Assert.That(ops.Except(OpCases.All.Select(op => op.Operation)), Is.Empty, "public methods of Ops without a row in OpCases");
+        var ops = typeof(Ops).GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)
+            .Select(method => method.Name).Distinct();
+        Assert.That(ops.Except(OpCases.All.Select(op => op.Operation)), Is.Empty,
+            "public methods of Ops without a row in OpCases");
     }
 
     [Test]
-    public void The_rows_of_the_table_have_different_names() => Assert.That(OpCases.All.Select(op => op.Name), Is.Unique);
+    public void The_rows_of_the_table_have_different_names() =>
+    Assert.That(OpCases.All.Select(op => op.Name), Is.Unique);
 
     [Test]
     public void Every_kernel_is_exercised_by_the_table_or_an_optimizer()
@@ -32,7 +37,8 @@ public class CoverageTests
             leaves[0].ToArray();
         }
         using var weight = Parameter.Filled("weight", 1, new Shape(3), backend);
-        foreach (Optimizer optimizer in new Optimizer[] { new Sgd([weight], momentum: 0.9f), new Adam([weight]), new AdamW([weight]) })
+        foreach (Optimizer optimizer in new Optimizer[] { new Sgd([weight], momentum: 0.9f), new Adam([weight]),
+            new AdamW([weight]) })
         {
             weight.Sum().Backward();
             GradientClipping.ClipNorm([weight], 0.1f);
@@ -42,7 +48,9 @@ public class CoverageTests
         backend.Synchronize();
         backend.Dispose();
 
-        var kernels = typeof(IBackend).GetInterfaces().Append(typeof(IBackend)).SelectMany(type => type.GetMethods()).Where(method => !method.IsSpecialName);
-        Assert.That(kernels.Select(method => method.Name).Distinct().Except(backend.Called), Is.Empty, "methods of IBackend that nothing called");
+        var kernels = typeof(IBackend).GetInterfaces().Append(typeof(IBackend)).SelectMany(type => type.GetMethods())
+            .Where(method => !method.IsSpecialName);
+        Assert.That(kernels.Select(method => method.Name).Distinct().Except(backend.Called), Is.Empty,
+            "methods of IBackend that nothing called");
     }
 }

@@ -22,7 +22,8 @@ public class DeterminismTests
 
     [Test]
     public void Another_seed_gives_another_run() =>
-        Assert.That(Train(InstructionSets.Best, threads: 2, seed: 8).Losses, Is.Not.EqualTo(Train(InstructionSets.Best, threads: 2).Losses));
+        Assert.That(Train(InstructionSets.Best, threads: 2, seed: 8).Losses,
+            Is.Not.EqualTo(Train(InstructionSets.Best, threads: 2).Losses));
 
     private static (float[] Losses, float[] Weights) Train(InstructionSet set, int threads, ulong seed = 7)
     {

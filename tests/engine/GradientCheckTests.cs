@@ -3,10 +3,14 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>The public check, on ops of the engine, on ops that a user writes with its public parts alone, and on ops with deliberate mistakes.</summary>
+/// <summary>
+/// The public check, on ops of the engine, on ops that a user writes with its public parts alone,
+/// and on ops with deliberate mistakes.
+/// </summary>
 public class GradientCheckTests
 {
-    private static Tensor Leaf(int seed, params ReadOnlySpan<int> sizes) => Values.Leaf(Backends.Any, seed, new Shape(sizes));
+    private static Tensor Leaf(int seed, params ReadOnlySpan<int> sizes) =>
+        Values.Leaf(Backends.Any, seed, new Shape(sizes));
 
     /// <summary>y = x³ from kernels of the backend; <paramref name="slope"/> 3 is right.</summary>
     private static Tensor Cube(Tensor x, float slope = 3)
@@ -32,7 +36,8 @@ public class GradientCheckTests
     {
         var y = Tensor.Result(x.Shape, x.Backend);
         y.Backend.Map<Cubic>(y.Data, x.Data);
-        return y.GradientFor(x, "dX += 3 · dY ⊙ X²", (dY, dX) => dY.Backend.AddMapGradient<Cubic>(dX.Data, dY.Data, x.Data, null), needs: x);
+        return y.GradientFor(x, "dX += 3 · dY ⊙ X²",
+            (dY, dX) => dY.Backend.AddMapGradient<Cubic>(dX.Data, dY.Data, x.Data, null), needs: x);
     }
 
     private static double[] CubeReference(double[][] x) => Reference.Map(x[0], value => value * value * value);
@@ -41,7 +46,8 @@ public class GradientCheckTests
     public void A_users_own_op_passes_with_and_without_a_reference()
     {
         using var x = Leaf(1, 3, 7);
-        foreach (var op in new Func<Tensor>[] { () => Cube(x), () => CubeByFormula(x), () => Cube(x.Scale(0.5f)).Add(CubeByFormula(x)).Softmax() })
+        foreach (var op in new Func<Tensor>[] { () => Cube(x), () => CubeByFormula(x),
+            () => Cube(x.Scale(0.5f)).Add(CubeByFormula(x)).Softmax() })
         {
             var report = GradientCheck.Run(op, [("x", x)]);
             Assert.That(report.Passed, Is.True, report.ToString());
@@ -93,7 +99,8 @@ public class GradientCheckTests
     public void A_wrong_forward_is_found_by_the_reference()
     {
         using var x = Leaf(1, 5);
-        var report = GradientCheck.Run(() => Cube(x), [("x", x)], values => Reference.Map(values[0], value => value * value * value + 0.01));
+        var report = GradientCheck.Run(() => Cube(x), [("x", x)],
+            values => Reference.Map(values[0], value => value * value * value + 0.01));
         Assert.That(report.Passed, Is.False);
         Assert.That(report.Worst.Name, Is.EqualTo("forward"));
     }
@@ -116,7 +123,8 @@ public class GradientCheckTests
         using var w = Leaf(2, 4, 2);
         using var constant = Values.Leaf(Backends.Any, 3, new Shape(3, 2), requiresGradient: false);
         var before = x.ToArray();
-        var report = GradientCheck.Run(() => x.MatMul(w).Multiply(constant), [("x", x), ("w", w), ("constant", constant)]);
+        var report = GradientCheck.Run(() => x.MatMul(w).Multiply(constant),
+            [("x", x), ("w", w), ("constant", constant)]);
         Assert.That(report.Passed, Is.True, report.ToString());
         Assert.That(report.Entries.Select(entry => entry.Name), Is.EqualTo(new[] { "dx", "dw" }));
         Values.AssertSameBits(x.ToArray(), before, "the inputs are put back");
@@ -127,9 +135,11 @@ public class GradientCheckTests
     public void Misuse_is_an_error()
     {
         using var frozen = Values.Leaf(Backends.Any, 3, new Shape(3), requiresGradient: false);
-        Assert.That(() => GradientCheck.Run(() => frozen.Square(), [("x", frozen)]), Throws.ArgumentException.With.Message.Contains("requiresGradient: true"));
+        Assert.That(() => GradientCheck.Run(() => frozen.Square(), [("x", frozen)]),
+            Throws.ArgumentException.With.Message.Contains("requiresGradient: true"));
         using var x = Leaf(1, 5);
-        Assert.That(() => GradientCheck.Run(() => Cube(x), [("x", x)], _ => [1]), Throws.ArgumentException.With.Message.Contains("the reference gave 1"));
+        Assert.That(() => GradientCheck.Run(() => Cube(x), [("x", x)], _ => [1]),
+            Throws.ArgumentException.With.Message.Contains("the reference gave 1"));
     }
 
     [Test]
@@ -139,9 +149,14 @@ public class GradientCheckTests
         using var x = Leaf(1, 2, 3);
         using var other = Values.Leaf(Backends.Any, 2, new Shape(4, 4), requiresGradient: false);
         var y = Tensor.Result(x.Shape, x.Backend, "Mine").GradientFor(x, "dX += other", (dY, dX) => dX.Add(other));
-        var z = Tensor.Result(x.Shape, x.Backend, "Mine").GradientFor(x, "dX += other · other", (dY, dX) => dX.AddProduct(other.Matrix, other.Matrix));
-        Assert.That(() => y.Backward(x), Throws.TypeOf<ShapeMismatchException>().With.Message.Contains("leaf [2, 3]").And.Message.Contains("[4, 4]"));
-        Assert.That(() => z.Backward(x), Throws.TypeOf<ShapeMismatchException>().With.Message.Contains("leaf [2, 3]").And.Message.Contains("[4, 4] · [4, 4]"));
+        var z = Tensor.Result(x.Shape, x.Backend, "Mine")
+            .GradientFor(x, "dX += other · other", (dY, dX) => dX.AddProduct(other.Matrix, other.Matrix));
+        Assert.That(() => y.Backward(x),
+            Throws.TypeOf<ShapeMismatchException>().With.Message.Contains("leaf [2, 3]").And.Message
+                .Contains("[4, 4]"));
+        Assert.That(() => z.Backward(x),
+            Throws.TypeOf<ShapeMismatchException>().With.Message.Contains("leaf [2, 3]").And.Message
+                .Contains("[4, 4] · [4, 4]"));
     }
 
     [Test]
@@ -152,10 +167,12 @@ public class GradientCheckTests
         using (var scope = new TensorScope())
         {
             var input = x.Scale(2);
-            y = scope.Return(Tensor.Result(x.Shape, x.Backend, "Forgetful").GradientFor(input, "dX += dY ⊙ X", (dY, dX) => dX.Add(dY.Multiply(input))));
+            y = scope.Return(Tensor.Result(x.Shape, x.Backend, "Forgetful")
+                .GradientFor(input, "dX += dY ⊙ X", (dY, dX) => dX.Add(dY.Multiply(input))));
             x.Backend.Fill(y.Data, 0);
         }
         using var upstream = Leaf(2, 4);
-        Assert.That(() => y.Backward(upstream), Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("Scale [4]").And.Message.Contains("needs"));
+        Assert.That(() => y.Backward(upstream),
+            Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("Scale [4]").And.Message.Contains("needs"));
     }
 }

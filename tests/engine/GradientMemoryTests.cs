@@ -15,8 +15,8 @@ public class GradientMemoryTests
     private delegate Tensor BuildGraph(OpCase op, Tensor[] x, Func<Tensor, Tensor> keep);
 
     /// <summary>
-    /// Graphs of an op and others that pass dY on as it is, since alone most ops have nothing to lend.
-    /// <c>keep</c> notes what can still be read after Backward.
+    /// Graphs of an op and others that pass dY on as it is, since alone most ops have nothing to
+    /// lend. <c>keep</c> notes what can still be read after Backward.
     /// </summary>
     private static readonly (string Name, BuildGraph Build)[] Graphs =
     [
@@ -37,7 +37,9 @@ public class GradientMemoryTests
         }),
     ];
 
-    /// <summary>A row of each op, for memory is shared by the graph, whatever the sizes and the device.</summary>
+    /// <summary>
+    /// A row of each op, for memory is shared by the graph, whatever the sizes and the device.
+    /// </summary>
     private static IEnumerable<TestCaseData> EveryOpOnEveryBackend =>
         from op in OpCases.All.DistinctBy(op => (op.Operation, op.Shapes.Count))
         from backend in Backends.All

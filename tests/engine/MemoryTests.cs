@@ -6,7 +6,9 @@ using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>What training takes from the system, from the pool and from the garbage collector.</summary>
+/// <summary>
+/// What training takes from the system, from the pool and from the garbage collector.
+/// </summary>
 public class MemoryTests
 {
     [Test]
@@ -41,8 +43,11 @@ public class MemoryTests
         var loss = model.Loss(batch);
         backend.Forget();
         loss.Backward();
-        Assert.That(backend.Kernels.Count(kernel => kernel == nameof(IBackend.Fill)), Is.EqualTo(1), "d(loss)/d(loss) = 1");
-        Assert.That(backend.Kernels, Does.Contain(nameof(IBackend.AddAttentionGradient)).And.Contain(nameof(IBackend.AddDropoutGradient)).And.Contain(nameof(IBackend.AddScatter)));
+        Assert.That(backend.Kernels.Count(kernel => kernel == nameof(IBackend.Fill)), Is.EqualTo(1),
+            "d(loss)/d(loss) = 1");
+        Assert.That(backend.Kernels,
+            Does.Contain(nameof(IBackend.AddAttentionGradient)).And.Contain(nameof(IBackend.AddDropoutGradient)).And
+                .Contain(nameof(IBackend.AddScatter)));
     }
 
     [Test]
@@ -60,13 +65,15 @@ public class MemoryTests
         var draw = new Random(5);
         for (var step = 0; step < 25; step++)
         {
-            using var batch = new SmallBlock.Batch(backend, step, [.. Enumerable.Range(0, 1 + draw.Next(sequences)).Select(_ => 1 + draw.Next(longest))]);
+            using var batch = new SmallBlock.Batch(backend, step,
+                [.. Enumerable.Range(0, 1 + draw.Next(sequences)).Select(_ => 1 + draw.Next(longest))]);
             model.Step(optimizer, batch);
         }
         TestContext.Out.WriteLine($"largest batch: {bound}; after ragged batches: {backend.Memory}");
         Assert.That(backend.Memory.InUse, Is.EqualTo(bound.InUse), "every buffer came back");
         Assert.That(backend.Memory.PeakInUse, Is.EqualTo(bound.PeakInUse), "no batch needed more than the largest");
-        Assert.That(backend.Memory.Reserved, Is.LessThanOrEqualTo(bound.Reserved), "and none took more from the system");
+        Assert.That(backend.Memory.Reserved, Is.LessThanOrEqualTo(bound.Reserved),
+            "and none took more from the system");
         optimizer.Dispose();
     }
 
@@ -96,7 +103,8 @@ public class MemoryTests
             for (var i = 0; i < count; i++)
             {
                 using var scope = new TensorScope();
-                model.Loss(batch).Backward();               // the parameters keep their gradients: those are leaves, not part of the graph
+                // the parameters keep their gradients: those are leaves, not part of the graph
+                model.Loss(batch).Backward();
             }
         }
     }
@@ -107,7 +115,8 @@ public class MemoryTests
         const int rows = 256, width = 16, activation = rows * width * sizeof(float);
         using var backend = new CpuBackend(threads: 1);
         var layer = new Linear(width, width, new RandomStream(1), backend: backend);
-        Assert.That(HeldAfterForward(), Is.EqualTo(2 * activation), "a trainable layer holds its input beside the result");
+        Assert.That(HeldAfterForward(), Is.EqualTo(2 * activation),
+            "a trainable layer holds its input beside the result");
         layer.Freeze();
         Assert.That(HeldAfterForward(), Is.EqualTo(activation), "a frozen one leaves the result alone");
 
@@ -147,11 +156,13 @@ public class MemoryTests
             Assert.That(backend.Memory.InUse - before, Is.EqualTo(20 * activation));
             using var upstream = Values.Leaf(backend, 2, y.Shape);
             y.Backward(upstream);
-            Assert.That(backend.Memory.InUse - before, Is.EqualTo(3 * activation), "the root, the upstream and the gradient of x");
+            Assert.That(backend.Memory.InUse - before, Is.EqualTo(3 * activation),
+                "the root, the upstream and the gradient of x");
         }
         x.ZeroGradient();
         Assert.That(backend.Memory.InUse, Is.EqualTo(before));
-        Assert.That(backend.Memory.PeakInUse - before, Is.LessThanOrEqualTo(62 * activation), "forward in one scope: every value once");
+        Assert.That(backend.Memory.PeakInUse - before, Is.LessThanOrEqualTo(62 * activation),
+            "forward in one scope: every value once");
     }
 
     [Test]
@@ -163,7 +174,8 @@ public class MemoryTests
         using var batch = new SmallBlock.Batch(backend, seed: 1, 100, 60, 40);
         foreach (var (_, parameter) in model.NamedParameters())
         {
-            _ = parameter.Data;                             // one that was filled with one value takes its memory when it is first read
+            // one that was filled with one value takes its memory when it is first read
+            _ = parameter.Data;
         }
         var before = backend.Memory.InUse;
         using (new NoGradient())

@@ -8,7 +8,8 @@ public class ModuleTests
 {
     private static IBackend Backend => Backends.Any;
 
-    private static Linear NewLinear(int inFeatures = 2, int outFeatures = 3) => new(inFeatures, outFeatures, new RandomStream(1), backend: Backend);
+    private static Linear NewLinear(int inFeatures = 2, int outFeatures = 3) =>
+        new(inFeatures, outFeatures, new RandomStream(1), backend: Backend);
 
     private sealed class Pair : Module
     {
@@ -34,10 +35,14 @@ public class ModuleTests
     public void Parameters_and_modules_have_paths_in_order_of_registration()
     {
         var pair = new Pair();
-        Assert.That(pair.NamedParameters().Select(entry => entry.Path), Is.EqualTo(new[] { "scale", "first.weight", "first.bias", "second.0.weight", "second.0.bias" }));
-        Assert.That(pair.NamedModules().Select(entry => entry.Path), Is.EqualTo(new[] { "", "first", "second", "second.0", "second.1", "second.2" }));
-        Assert.That(pair.NamedSlots().Select(entry => entry.Path), Is.EqualTo(new[] { "first", "second", "second.0", "second.1", "second.2" }));
-        Assert.That(pair.NamedParameters().Single(entry => entry.Path == "second.0.bias").Parameter.Shape, Is.EqualTo(new Shape(4)));
+        Assert.That(pair.NamedParameters().Select(entry => entry.Path),
+            Is.EqualTo(new[] { "scale", "first.weight", "first.bias", "second.0.weight", "second.0.bias" }));
+        Assert.That(pair.NamedModules().Select(entry => entry.Path),
+            Is.EqualTo(new[] { "", "first", "second", "second.0", "second.1", "second.2" }));
+        Assert.That(pair.NamedSlots().Select(entry => entry.Path),
+            Is.EqualTo(new[] { "first", "second", "second.0", "second.1", "second.2" }));
+        Assert.That(pair.NamedParameters().Single(entry => entry.Path == "second.0.bias").Parameter.Shape,
+            Is.EqualTo(new Shape(4)));
     }
 
     [Test]
@@ -54,7 +59,8 @@ public class ModuleTests
             )
             """.ReplaceLineEndings("\n")));
         Assert.That(new LayerNorm(8, 1e-12f, Backend).ToString(), Is.EqualTo("LayerNorm((8,), eps=1e-12)"));
-        Assert.That(new Embedding(5, 3, new RandomStream(1), backend: Backend).ToString(), Is.EqualTo("Embedding(5, 3)"));
+        Assert.That(new Embedding(5, 3, new RandomStream(1), backend: Backend).ToString(),
+            Is.EqualTo("Embedding(5, 3)"));
     }
 
     [TestCase("scale", "is taken")]
@@ -63,8 +69,10 @@ public class ModuleTests
     [TestCase("a.b", "has a dot")]
     public void A_name_that_is_taken_empty_or_dotted_is_an_error(string name, string fault)
     {
-        Assert.That(() => new Pair().AddParameter(name), Throws.ArgumentException.With.Message.Contains($"Pair: the name '{name}' {fault}"));
-        Assert.That(() => new Pair().AddChild(name), Throws.ArgumentException.With.Message.Contains($"Pair: the name '{name}' {fault}"));
+        Assert.That(() => new Pair().AddParameter(name),
+            Throws.ArgumentException.With.Message.Contains($"Pair: the name '{name}' {fault}"));
+        Assert.That(() => new Pair().AddChild(name),
+            Throws.ArgumentException.With.Message.Contains($"Pair: the name '{name}' {fault}"));
     }
 
     [Test]
@@ -89,7 +97,9 @@ public class ModuleTests
     {
         var pair = new Pair();
         var before = pair.Second.Value;
-        Assert.That(() => pair.Second.Replace(NewLinear()), Throws.ArgumentException.With.Message.Contains("'second' in Pair").And.Message.Contains("Sequential").And.Message.Contains("Linear"));
+        Assert.That(() => pair.Second.Replace(NewLinear()),
+            Throws.ArgumentException.With.Message.Contains("'second' in Pair").And.Message
+                .Contains("Sequential").And.Message.Contains("Linear"));
         Assert.That(pair.Second.Value, Is.SameAs(before));
     }
 
@@ -139,14 +149,17 @@ public class ModuleTests
         foreach (var parameter in linear.Parameters())
         {
             var values = parameter.ToArray();
-            Assert.That(values.Max(Math.Abs), Is.LessThanOrEqualTo(bound).And.GreaterThan(0.85 * bound), $"{parameter.Name} is uniform in ±1/√in");
+            Assert.That(values.Max(Math.Abs), Is.LessThanOrEqualTo(bound).And.GreaterThan(0.85 * bound),
+                $"{parameter.Name} is uniform in ±1/√in");
         }
-        Assert.That(linear.Weight.ToArray().Average(value => (double)value * value), Is.EqualTo(bound * bound / 3).Within(5).Percent, "variance of a uniform number");
+        Assert.That(linear.Weight.ToArray().Average(value => (double)value * value),
+            Is.EqualTo(bound * bound / 3).Within(5).Percent, "variance of a uniform number");
         var norm = new LayerNorm(5, backend: Backend);
         Assert.That(norm.Weight.ToArray(), Is.All.EqualTo(1));
         Assert.That(norm.Bias.ToArray(), Is.All.EqualTo(0));
         var embedding = new Embedding(200, 30, new RandomStream(3), standardDeviation: 0.02f, Backend);
-        Assert.That(Math.Sqrt(embedding.Weight.ToArray().Average(value => (double)value * value)), Is.EqualTo(0.02).Within(5).Percent);
+        Assert.That(Math.Sqrt(embedding.Weight.ToArray().Average(value => (double)value * value)),
+            Is.EqualTo(0.02).Within(5).Percent);
     }
 
     [Test]
@@ -167,7 +180,9 @@ public class ModuleTests
     public void Every_layer_passes_the_gradient_check()
     {
         using var x = Values.Leaf(Backend, 5, new Shape(4, 6));
-        Layer[] layers = [new Linear(6, 3, new RandomStream(2), backend: Backend), new LayerNorm(6, backend: Backend), new Sequential(new Linear(6, 5, new RandomStream(2), backend: Backend), new LayerNorm(5, backend: Backend))];
+        Layer[] layers = [new Linear(6, 3, new RandomStream(2), backend: Backend), new LayerNorm(6, backend: Backend),
+            new Sequential(new Linear(6, 5, new RandomStream(2), backend: Backend),
+                new LayerNorm(5, backend: Backend))];
         foreach (var layer in layers)
         {
             var report = GradientCheck.Run(layer, x);

@@ -3,7 +3,9 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>A row of the op table: an op on the engine beside the same function in double.</summary>
+/// <summary>
+/// A row of the op table: an op on the engine beside the same function in double.
+/// </summary>
 public sealed class OpCase
 {
     private const int UpstreamSeed = 991;
@@ -17,14 +19,21 @@ public sealed class OpCase
     /// <param name="compute">The op on tensors of these shapes.</param>
     /// <param name="reference">The op on the same numbers in double.</param>
     /// <param name="note">What distinguishes the row besides its shapes.</param>
-    /// <param name="change">Moves the inputs' random values (given their row-major indices), away from a kink for instance.</param>
-    public OpCase(string operation, Shape[] shapes, Func<Tensor[], Tensor> compute, Func<double[][], double[]> reference, string note = "", Func<float, int, float>? change = null)
+    /// <param name="change">
+    /// Moves the inputs' random values (given their row-major indices), away from a kink for
+    /// instance.
+    /// </param>
+    public OpCase(string operation, Shape[] shapes, Func<Tensor[], Tensor> compute,
+        Func<double[][], double[]> reference, string note = "", Func<float, int, float>? change = null)
     {
         Operation = operation;
         Compute = compute;
-        Name = $"{operation} {string.Join(" ", shapes.Select(shape => shape.ToString()))}{(note.Length > 0 ? ", " + note : "")}";
+        Name = $"{operation} "
+            + $"{string.Join(" ", shapes.Select(shape => shape.ToString()))}{(note.Length > 0 ? ", " + note : "")}";
         Shapes = shapes;
-        Inputs = [.. shapes.Select((shape, i) => Values.Normal(shape.Count, 17 * shape.Count + i).Select((value, e) => change?.Invoke(value, e) ?? value).ToArray())];
+        Inputs =
+            [.. shapes.Select((shape, i) => Values.Normal(shape.Count, 17 * shape.Count + i)
+                .Select((value, e) => change?.Invoke(value, e) ?? value).ToArray())];
         forward = new(() => reference([.. Inputs.Select(Values.ToDouble)]));
         gradients = new(() => NumericGradients(reference));
     }
@@ -42,17 +51,25 @@ public sealed class OpCase
     /// <summary>The result in double.</summary>
     public double[] Forward => forward.Value;
 
-    /// <summary>d⟨upstream, y⟩/d(input) of every element of every input, from central differences of the double reference.</summary>
+    /// <summary>
+    /// d⟨upstream, y⟩/d(input) of every element of every input, from central differences of the
+    /// double reference.
+    /// </summary>
     public double[][] Gradients => gradients.Value;
 
     /// <summary>A random upstream gradient for the result.</summary>
     public float[] Upstream => Values.Normal(Forward.Length, UpstreamSeed);
 
-    /// <summary>The inputs as leaves; those that <paramref name="isFrozen"/> names require no gradient.</summary>
+    /// <summary>
+    /// The inputs as leaves; those that <paramref name="isFrozen"/> names require no gradient.
+    /// </summary>
     public Tensor[] Leaves(IBackend backend, Predicate<int>? isFrozen = null) =>
-        [.. Inputs.Select((values, i) => Tensor.From(values, Shapes[i], backend, requiresGradient: !(isFrozen?.Invoke(i) ?? false)))];
+        [.. Inputs.Select((values, i) =>
+            Tensor.From(values, Shapes[i], backend, requiresGradient: !(isFrozen?.Invoke(i) ?? false)))];
 
-    /// <summary>Backward of <paramref name="y"/> with the random upstream, times a factor.</summary>
+    /// <summary>
+    /// Backward of <paramref name="y"/> with the random upstream, times a factor.
+    /// </summary>
     public void Backward(Tensor y, float factor = 1)
     {
         using var upstream = Tensor.From(Array.ConvertAll(Upstream, value => factor * value), y.Shape, y.Backend);

@@ -13,33 +13,49 @@ public static partial class OpCases
         foreach (var shape in RowShapes)
         {
             var columns = shape.Columns;
-            yield return new("AddBias", [shape, S(columns)], x => x[0].AddBias(x[1]), x => Reference.AddBias(x[0], x[1]));
+            yield return new("AddBias", [shape, S(columns)], x => x[0].AddBias(x[1]),
+                x => Reference.AddBias(x[0], x[1]));
             yield return new("Softmax", [shape], x => x[0].Softmax(), x => Reference.Softmax(x[0], columns));
-            yield return new("LayerNorm", [shape, S(columns), S(columns)], x => x[0].LayerNorm(x[1], x[2]), x => Reference.LayerNorm(x[0], x[1], x[2], 1e-5f), change: Spread);
+            yield return new("LayerNorm", [shape, S(columns), S(columns)], x => x[0].LayerNorm(x[1], x[2]),
+                x => Reference.LayerNorm(x[0], x[1], x[2], 1e-5f), change: Spread);
         }
         yield return new("AddBias", [S(7, 1), S(1)], x => x[0].AddBias(x[1]), x => Reference.AddBias(x[0], x[1]));
         yield return new("Softmax", [S(3, 1)], x => x[0].Softmax(), x => Reference.Softmax(x[0], 1));
-        yield return new("Softmax", [S(3, 18)], x => x[0].Softmax(), x => Reference.Softmax(x[0], 18), "values to ±100", (value, _) => 40 * value);
-        yield return new("LayerNorm", [S(3, 6), S(6), S(6)], x => x[0].LayerNorm(x[1], x[2], epsilon: 0.1f), x => Reference.LayerNorm(x[0], x[1], x[2], 0.1f), "ε = 0.1");
-        yield return new("LayerNorm", [S(3, 6), S(6), S(6)], x => x[0].LayerNorm(x[1], x[2], epsilon: 1e-12f), x => Reference.LayerNorm(x[0], x[1], x[2], 1e-12f), "ε = 1e-12", Spread);
+        yield return new("Softmax", [S(3, 18)], x => x[0].Softmax(), x => Reference.Softmax(x[0], 18), "values to ±100",
+            (value, _) => 40 * value);
+        yield return new("LayerNorm", [S(3, 6), S(6), S(6)], x => x[0].LayerNorm(x[1], x[2], epsilon: 0.1f),
+            x => Reference.LayerNorm(x[0], x[1], x[2], 0.1f), "ε = 0.1");
+        yield return new("LayerNorm", [S(3, 6), S(6), S(6)], x => x[0].LayerNorm(x[1], x[2], epsilon: 1e-12f),
+            x => Reference.LayerNorm(x[0], x[1], x[2], 1e-12f), "ε = 1e-12", Spread);
 
-        foreach (var (classes, labels) in new[] { (3, new[] { 2, 0, 1, 2 }), (17, [16, 0, 8]), (2, [1]), (33, [32, 5]) })
+        foreach (var (classes, labels) in new[] { (3, new[] { 2, 0, 1, 2 }), (17, [16, 0, 8]), (2, [1]),
+            (33, [32, 5]) })
         {
             var logits = S(labels.Length, classes);
-            yield return new("CrossEntropyPerRow", [logits], x => x[0].CrossEntropyPerRow(new Indices(labels, x[0].Backend)), x => Reference.CrossEntropy(x[0], classes, labels));
-            yield return new("CrossEntropy", [logits], x => x[0].CrossEntropy(new Indices(labels, x[0].Backend)), x => [Reference.CrossEntropy(x[0], classes, labels).Average()]);
+            yield return new("CrossEntropyPerRow", [logits],
+                x => x[0].CrossEntropyPerRow(new Indices(labels, x[0].Backend)),
+                    x => Reference.CrossEntropy(x[0], classes, labels));
+            yield return new("CrossEntropy", [logits], x => x[0].CrossEntropy(new Indices(labels, x[0].Backend)),
+                x => [Reference.CrossEntropy(x[0], classes, labels).Average()]);
         }
-        yield return new("CrossEntropyPerRow", [S(2, 5)], x => x[0].CrossEntropyPerRow(new Indices([4, 1], x[0].Backend)), x => Reference.CrossEntropy(x[0], 5, [4, 1]),
+        yield return new("CrossEntropyPerRow", [S(2, 5)],
+            x => x[0].CrossEntropyPerRow(new Indices([4, 1], x[0].Backend)),
+                x => Reference.CrossEntropy(x[0], 5, [4, 1]),
             "values to ±100", (value, _) => 40 * value);
 
-        foreach (var (rows, columns, indices) in new[] { (5, 3, new[] { 4, 0, 4, 2, 4 }), (3, 17, [1]), (2, 33, [1, 1, 0]), (4, 1, [3, 0]) })
+        foreach (var (rows, columns, indices) in new[] { (5, 3, new[] { 4, 0, 4, 2, 4 }), (3, 17, [1]),
+            (2, 33, [1, 1, 0]), (4, 1, [3, 0]) })
         {
-            yield return new("Gather", [S(rows, columns)], x => x[0].Gather(new Indices(indices, x[0].Backend)), x => Reference.Gather(x[0], columns, indices),
+            yield return new("Gather", [S(rows, columns)], x => x[0].Gather(new Indices(indices, x[0].Backend)),
+                x => Reference.Gather(x[0], columns, indices),
                 $"rows {string.Join(" ", indices)}");
         }
     }
 
-    /// <summary>A row whose values lie close together has a tiny variance, and then any float32 gradient is ill-conditioned; neighbours are kept apart.</summary>
+    /// <summary>
+    /// A row whose values lie close together has a tiny variance, and then any float32 gradient is
+    /// ill-conditioned; neighbours are kept apart.
+    /// </summary>
     private static float Spread(float value, int index) => value + (index % 2 == 0 ? 2 : -2);
 
     // ---------------------------------------------------------------- sequences
@@ -48,7 +64,8 @@ public static partial class OpCases
     {
         foreach (var (offsets, heads, width) in new[]
         {
-            (new[] { 0, 1 }, 1, 1), ([0, 3, 4, 8], 2, 3), ([0, 17], 3, 5), ([0, 2, 19, 20], 1, 16), ([0, 5, 11], 2, 17), ([0, 33, 36], 2, 8), ([0, 70], 1, 4),
+            (new[] { 0, 1 }, 1, 1), ([0, 3, 4, 8], 2, 3), ([0, 17], 3, 5), ([0, 2, 19, 20], 1, 16), ([0, 5, 11], 2, 17),
+            ([0, 33, 36], 2, 8), ([0, 70], 1, 4),
         })
         {
             var shape = S(offsets[^1], heads * width);
@@ -58,13 +75,17 @@ public static partial class OpCases
                 x => Reference.Attention(x[0], x[1], x[2], offsets, heads), $"{heads} heads, lengths {lengths}");
             var mask = new Lazy<double[]>(() => Reference.AttentionMask(offsets, heads, 0.4f, 5));
             yield return new("Attention", [shape, shape, shape],
-                x => Ops.Attention(x[0], x[1], x[2], new SequenceOffsets(offsets, x[0].Backend), heads, dropout: 0.4f, seed: 5),
-                x => Reference.Attention(x[0], x[1], x[2], offsets, heads, mask.Value), $"{heads} heads, lengths {lengths}, dropout 0.4");
+                x => Ops.Attention(x[0], x[1], x[2], new SequenceOffsets(offsets, x[0].Backend), heads, dropout: 0.4f,
+                    seed: 5),
+                x => Reference.Attention(x[0], x[1], x[2], offsets, heads, mask.Value),
+                    $"{heads} heads, lengths {lengths}, dropout 0.4");
         }
         int[] two = [0, 3, 5];
-        yield return new("Attention", [S(5, 4)], x => Ops.Attention(x[0], x[0], x[0], new SequenceOffsets(two, x[0].Backend), 2),
+        yield return new("Attention", [S(5, 4)],
+            x => Ops.Attention(x[0], x[0], x[0], new SequenceOffsets(two, x[0].Backend), 2),
             x => Reference.Attention(x[0], x[0], x[0], two, 2), "query, key and value in one");
-        yield return new("Attention", [S(5, 4), S(5, 4)], x => Ops.Attention(x[0], x[1], x[1], new SequenceOffsets(two, x[0].Backend), 2),
+        yield return new("Attention", [S(5, 4), S(5, 4)],
+            x => Ops.Attention(x[0], x[1], x[1], new SequenceOffsets(two, x[0].Backend), 2),
             x => Reference.Attention(x[0], x[1], x[1], two, 2), "key and value in one");
     }
 }

@@ -2,7 +2,9 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>What every op of the table must do, on every backend where the backend matters.</summary>
+/// <summary>
+/// What every op of the table must do, on every backend where the backend matters.
+/// </summary>
 public class OpTests
 {
     private const double Tolerance = 1e-5;
@@ -56,7 +58,8 @@ public class OpTests
                 }
                 else
                 {
-                    Values.AssertClose(leaves[j].Gradient!.ToArray(), op.Gradients[j], Tolerance, $"gradient of input {j} while input {frozen} is frozen");
+                    Values.AssertClose(leaves[j].Gradient!.ToArray(), op.Gradients[j], Tolerance,
+                        $"gradient of input {j} while input {frozen} is frozen");
                 }
             }
         }
@@ -86,13 +89,17 @@ public class OpTests
             }
             Assert.That(y.RequiresGradient, Is.False);
             Assert.That(y.Edges, Is.Null);
-            Assert.That(() => y.Backward(leaves[0]), Throws.InvalidOperationException.With.Message.Contains("NoGradient"));
+            Assert.That(() => y.Backward(leaves[0]),
+                Throws.InvalidOperationException.With.Message.Contains("NoGradient"));
             y.Dispose();
             Assert.That(backend.Memory.InUse, Is.EqualTo(inputs), "nothing but its owner holds the result");
         }
     }
 
-    /// <summary>Inputs and result are given up before Backward, so a gradient reads only what it declared in <c>needs</c>, or throws.</summary>
+    /// <summary>
+    /// Inputs and result are given up before Backward, so a gradient reads only what it declared in
+    /// <c>needs</c>, or throws.
+    /// </summary>
     [TestCaseSource(typeof(OpCases), nameof(OpCases.Once))]
     public void The_gradient_reads_only_what_it_declared(OpCase op)
     {

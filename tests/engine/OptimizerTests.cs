@@ -4,12 +4,16 @@ using LoraScratch.Engine.Optim;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>The update rules against the same rules as loops in double, over several steps with gradients that change.</summary>
+/// <summary>
+/// The update rules against the same rules as loops in double, over several steps with gradients
+/// that change.
+/// </summary>
 public class OptimizerTests
 {
     private const int Count = 37, Steps = 12;
 
-    private static Parameter Weight(string name = "weight", int seed = 1) => new(name, Values.Normal(Count, seed), new Shape(Count), Backends.Any);
+    private static Parameter Weight(string name = "weight", int seed = 1) =>
+        new(name, Values.Normal(Count, seed), new Shape(Count), Backends.Any);
 
     [TestCase(0, 0, false)]
     [TestCase(0, 0.1, false)]
@@ -60,7 +64,8 @@ public class OptimizerTests
             }
             m[i] = beta1 * m[i] + (1 - beta1) * g;
             v[i] = beta2 * v[i] + (1 - beta2) * g * g;
-            return w - rate * (m[i] / (1 - Math.Pow(beta1, step))) / (Math.Sqrt(v[i] / (1 - Math.Pow(beta2, step))) + epsilon);
+            return w - rate * (m[i] / (1 - Math.Pow(beta1, step)))
+                / (Math.Sqrt(v[i] / (1 - Math.Pow(beta2, step))) + epsilon);
         });
     }
 
@@ -108,7 +113,8 @@ public class OptimizerTests
         layer.ZeroGradient();
         for (var part = 0; part < parts; part++)
         {
-            Backward(x[(part * rows * width)..((part + 1) * rows * width)], labels[(part * rows)..((part + 1) * rows)], 1f / parts);
+            Backward(x[(part * rows * width)..((part + 1) * rows * width)], labels[(part * rows)..((part + 1) * rows)],
+                1f / parts);
         }
         Values.AssertClose(layer.Gradient!.ToArray(), whole, 1e-6, "accumulated gradient");
 
@@ -131,15 +137,19 @@ public class OptimizerTests
         SetGradient(second, 12);
         var before = first.Gradient!.ToArray().Concat(second.Gradient!.ToArray()).ToArray();
         var norm = Math.Sqrt(before.Sum(g => (double)g * g));
-        Assert.That(GradientClipping.ClipNorm([first, untouched, second], (float)norm * 2), Is.EqualTo(norm).Within(1e-5 * norm));
-        Values.AssertSameBits([.. first.Gradient!.ToArray(), .. second.Gradient!.ToArray()], before, "below the bound nothing changes");
+        Assert.That(GradientClipping.ClipNorm([first, untouched, second], (float)norm * 2),
+            Is.EqualTo(norm).Within(1e-5 * norm));
+        Values.AssertSameBits([.. first.Gradient!.ToArray(), .. second.Gradient!.ToArray()], before,
+            "below the bound nothing changes");
 
         Assert.That(GradientClipping.ClipNorm([first, untouched, second], 0.5f), Is.EqualTo(norm).Within(1e-5 * norm));
         var factor = 0.5 / (norm + 1e-6);
-        Values.AssertClose([.. first.Gradient!.ToArray(), .. second.Gradient!.ToArray()], Reference.Map(Values.ToDouble(before), g => g * factor), 1e-6, "clipped");
+        Values.AssertClose([.. first.Gradient!.ToArray(), .. second.Gradient!.ToArray()],
+            Reference.Map(Values.ToDouble(before), g => g * factor), 1e-6, "clipped");
         Assert.That(untouched.Gradient, Is.Null);
         Assert.That(GradientClipping.ClipNorm([untouched], 1), Is.Zero, "nothing to clip");
-        Assert.That(() => GradientClipping.ClipNorm([first], 0), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("above 0"));
+        Assert.That(() => GradientClipping.ClipNorm([first], 0),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("above 0"));
         Assert.That(() => GradientClipping.ClipNorm([first], float.NaN), Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 
@@ -148,11 +158,13 @@ public class OptimizerTests
     {
         var schedule = new LinearSchedule(4, 12);
         Assert.That(Enumerable.Range(0, 15).Select(schedule.Factor),
-            Is.EqualTo(new[] { 0, 0.25f, 0.5f, 0.75f, 1, 0.875f, 0.75f, 0.625f, 0.5f, 0.375f, 0.25f, 0.125f, 0, 0, 0 }));
+            Is.EqualTo(new[] { 0, 0.25f, 0.5f, 0.75f, 1, 0.875f, 0.75f, 0.625f, 0.5f, 0.375f, 0.25f, 0.125f, 0, 0,
+                0 }));
         var constant = new LinearSchedule(2, 4, Decays: false);
         Assert.That(Enumerable.Range(0, 6).Select(constant.Factor), Is.EqualTo(new[] { 0, 0.5f, 1, 1, 1, 1 }));
         Assert.That(new LinearSchedule(0, 2).Factor(0), Is.EqualTo(1), "no warm-up starts at the full rate");
-        Assert.That(() => new LinearSchedule(-1, 2), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("WarmupSteps"));
+        Assert.That(() => new LinearSchedule(-1, 2),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("WarmupSteps"));
     }
 
     [Test]
@@ -161,15 +173,23 @@ public class OptimizerTests
         using var weight = Weight();
         Assert.That(() => new Sgd([]), Throws.ArgumentException.With.Message.Contains("at least one parameter"));
         Assert.That(() => new Sgd([weight, weight]), Throws.ArgumentException.With.Message.Contains("twice"));
-        Assert.That(() => new Sgd([weight], learningRate: -1), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("learningRate"));
-        Assert.That(() => new Sgd([weight], momentum: float.NaN), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("momentum"));
-        Assert.That(() => new Sgd([weight], weightDecay: -1), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("weightDecay"));
-        Assert.That(() => new Sgd([weight], nesterov: true), Throws.ArgumentException.With.Message.Contains("momentum above 0"));
-        Assert.That(() => new Adam([weight], beta1: 1), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("beta1"));
-        Assert.That(() => new AdamW([weight], beta2: -0.1), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("beta2"));
-        Assert.That(() => new AdamW([weight], epsilon: -1), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("epsilon"));
+        Assert.That(() => new Sgd([weight], learningRate: -1),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("learningRate"));
+        Assert.That(() => new Sgd([weight], momentum: float.NaN),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("momentum"));
+        Assert.That(() => new Sgd([weight], weightDecay: -1),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("weightDecay"));
+        Assert.That(() => new Sgd([weight], nesterov: true),
+            Throws.ArgumentException.With.Message.Contains("momentum above 0"));
+        Assert.That(() => new Adam([weight], beta1: 1),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("beta1"));
+        Assert.That(() => new AdamW([weight], beta2: -0.1),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("beta2"));
+        Assert.That(() => new AdamW([weight], epsilon: -1),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("epsilon"));
         weight.IsTrainable = false;
-        Assert.That(() => new AdamW([weight]), Throws.ArgumentException.With.Message.Contains("frozen parameter 'weight' [37]"));
+        Assert.That(() => new AdamW([weight]),
+            Throws.ArgumentException.With.Message.Contains("frozen parameter 'weight' [37]"));
     }
 
     private static void SetGradient(Parameter weight, int seed)

@@ -2,7 +2,9 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>Laws that hold for any shape and any numbers, tried on shapes drawn at random from fixed seeds.</summary>
+/// <summary>
+/// Laws that hold for any shape and any numbers, tried on shapes drawn at random from fixed seeds.
+/// </summary>
 public class PropertyTests
 {
     private static readonly int[] Seeds = [.. Enumerable.Range(1, 12)];
@@ -15,7 +17,8 @@ public class PropertyTests
     [TearDown]
     public void EndScope() => scope.Dispose();
 
-    private static Tensor Leaf(int seed, params ReadOnlySpan<int> sizes) => Values.Leaf(Backends.Any, seed, new Shape(sizes));
+    private static Tensor Leaf(int seed, params ReadOnlySpan<int> sizes) =>
+        Values.Leaf(Backends.Any, seed, new Shape(sizes));
 
     private static int[] Sizes(int seed, int count, int largest = 40)
     {
@@ -36,7 +39,8 @@ public class PropertyTests
     {
         var n = Sizes(seed, 3);
         var (a, b) = (Leaf(1, n[0], n[1]), Leaf(2, n[1], n[2]));
-        Values.AssertClose(a.MatMul(b).Transpose().ToArray(), b.Transpose().MatMul(a.Transpose()).ToArray(), 1e-5, "(AB)ᵀ = BᵀAᵀ");
+        Values.AssertClose(a.MatMul(b).Transpose().ToArray(), b.Transpose().MatMul(a.Transpose()).ToArray(), 1e-5,
+            "(AB)ᵀ = BᵀAᵀ");
     }
 
     [TestCaseSource(nameof(Seeds))]
@@ -74,9 +78,12 @@ public class PropertyTests
         var y = a.BatchedMatMul(b).ToArray();
         for (var i = 0; i < n[0]; i++)
         {
-            using var left = Tensor.From(a.ToArray().AsSpan(i * n[1] * n[2], n[1] * n[2]), new Shape(n[1], n[2]), Backends.Any);
-            using var right = Tensor.From(b.ToArray().AsSpan(i * n[2] * n[3], n[2] * n[3]), new Shape(n[2], n[3]), Backends.Any);
-            Values.AssertClose(y[(i * n[1] * n[3])..((i + 1) * n[1] * n[3])], left.MatMul(right).ToArray(), 1e-5, $"pair {i}");
+            using var left = Tensor.From(a.ToArray().AsSpan(i * n[1] * n[2], n[1] * n[2]), new Shape(n[1], n[2]),
+                Backends.Any);
+            using var right = Tensor.From(b.ToArray().AsSpan(i * n[2] * n[3], n[2] * n[3]), new Shape(n[2], n[3]),
+                Backends.Any);
+            Values.AssertClose(y[(i * n[1] * n[3])..((i + 1) * n[1] * n[3])], left.MatMul(right).ToArray(), 1e-5,
+                $"pair {i}");
         }
     }
 
@@ -98,7 +105,8 @@ public class PropertyTests
         var n = Sizes(seed, 2);
         var x = Leaf(seed, n[0], n[1]);
         x.Softmax().Backward(Leaf(seed + 100, n[0], n[1]));
-        Assert.That(x.Gradient!.ToArray().Chunk(n[1]).Select(row => row.Sum(value => (double)value)), Is.All.EqualTo(0).Within(1e-6));
+        Assert.That(x.Gradient!.ToArray().Chunk(n[1]).Select(row => row.Sum(value => (double)value)),
+            Is.All.EqualTo(0).Within(1e-6));
     }
 
     [TestCaseSource(nameof(Seeds))]
@@ -109,7 +117,8 @@ public class PropertyTests
         int[] labels = [.. Enumerable.Range(0, n[0]).Select(row => (row * 7 + seed) % n[1])];
         using var indices = new Indices(labels, x.Backend);
         var p = x.Softmax().ToArray();
-        Values.AssertClose(x.CrossEntropyPerRow(indices).ToArray(), [.. labels.Select((label, row) => -Math.Log(p[row * n[1] + label]))], 1e-5, "losses");
+        Values.AssertClose(x.CrossEntropyPerRow(indices).ToArray(),
+            [.. labels.Select((label, row) => -Math.Log(p[row * n[1] + label]))], 1e-5, "losses");
     }
 
     [TestCaseSource(nameof(Seeds))]
@@ -127,7 +136,8 @@ public class PropertyTests
             Assert.That(row.Average(value => (double)value * value), Is.EqualTo(1).Within(1e-5));
         }
         var shift = Tensor.From(Enumerable.Repeat(2f, rows * columns).ToArray(), x.Shape, x.Backend);
-        Values.AssertClose(x.Scale(3).Add(shift).LayerNorm(gamma, beta, 1e-12f).ToArray(), y, 1e-5, "LayerNorm(3x + 2)");
+        Values.AssertClose(x.Scale(3).Add(shift).LayerNorm(gamma, beta, 1e-12f).ToArray(), y, 1e-5,
+            "LayerNorm(3x + 2)");
     }
 
     [TestCaseSource(nameof(Seeds))]
@@ -147,13 +157,16 @@ public class PropertyTests
         {
             var part = (offsets[s] * columns)..(offsets[s + 1] * columns);
             using var offsetsAlone = new SequenceOffsets([0, lengths[s]], Backends.Any);
-            var alone = packed.Select(x => Tensor.From(x.ToArray()[part], new Shape(lengths[s], columns), x.Backend, requiresGradient: true)).ToArray();
+            var alone = packed.Select(x =>
+                Tensor.From(x.ToArray()[part], new Shape(lengths[s], columns), x.Backend, requiresGradient: true))
+                .ToArray();
             var yAlone = Ops.Attention(alone[0], alone[1], alone[2], offsetsAlone, heads);
             Values.AssertClose(values[part], yAlone.ToArray(), 1e-6, $"sequence {s}");
             yAlone.Backward(Tensor.From(upstream.ToArray()[part], yAlone.Shape, y.Backend));
             for (var i = 0; i < 3; i++)
             {
-                Values.AssertClose(packed[i].Gradient!.ToArray()[part], alone[i].Gradient!.ToArray(), 1e-6, $"gradient {i} of sequence {s}");
+                Values.AssertClose(packed[i].Gradient!.ToArray()[part], alone[i].Gradient!.ToArray(), 1e-6,
+                    $"gradient {i} of sequence {s}");
             }
         }
     }
@@ -164,7 +177,8 @@ public class PropertyTests
         var n = Sizes(seed, 2);
         var x = Leaf(seed, n[0], n[1]);
         Values.AssertSameBits(x.Transpose().Transpose().ToArray(), x.ToArray(), "Xᵀᵀ");
-        Values.AssertSameBits(x.Reshape(new Shape(n[1], n[0])).Reshape(new Shape(1, n[0] * n[1])).ToArray(), x.ToArray(), "reshaped");
+        Values.AssertSameBits(x.Reshape(new Shape(n[1], n[0])).Reshape(new Shape(1, n[0] * n[1])).ToArray(),
+            x.ToArray(), "reshaped");
     }
 
     [TestCaseSource(nameof(Seeds))]
@@ -192,7 +206,8 @@ public class PropertyTests
         Values.AssertClose(values, [.. values.Select((value, i) => value == 0 ? 0 : input[i] / (1.0 - p))], 1e-6, "y");
         var upstream = Leaf(seed + 100, 40, 50);
         y.Backward(upstream);
-        Values.AssertClose(x.Gradient!.ToArray(), [.. upstream.ToArray().Select((dY, i) => values[i] == 0 ? 0 : dY / (1.0 - p))], 1e-6, "dX");
+        Values.AssertClose(x.Gradient!.ToArray(),
+            [.. upstream.ToArray().Select((dY, i) => values[i] == 0 ? 0 : dY / (1.0 - p))], 1e-6, "dX");
     }
 
     [TestCaseSource(typeof(OpCases), nameof(OpCases.Once))]
@@ -204,7 +219,8 @@ public class PropertyTests
         op.Backward(op.Compute(four), factor: -4);
         for (var i = 0; i < one.Length; i++)
         {
-            Values.AssertClose(four[i].Gradient!.ToArray(), Reference.Map(Values.ToDouble(one[i].Gradient!.ToArray()), value => -4 * value), 1e-6, $"gradient {i}");
+            Values.AssertClose(four[i].Gradient!.ToArray(),
+                Reference.Map(Values.ToDouble(one[i].Gradient!.ToArray()), value => -4 * value), 1e-6, $"gradient {i}");
         }
     }
 }

@@ -14,7 +14,8 @@ public class RandomDrawTests
         var (atOnce, oneByOne) = (new RandomStream(8, position), new RandomStream(8, position));
         Assert.That(atOnce.Normal(count, 1), Is.EqualTo(Enumerable.Range(0, count).Select(_ => oneByOne.NextNormal())));
         Assert.That(atOnce.Position, Is.EqualTo(oneByOne.Position));
-        Assert.That(atOnce.Uniform(count, 1), Is.EqualTo(Enumerable.Range(0, count).Select(_ => 2 * oneByOne.NextUniform() - 1)));
+        Assert.That(atOnce.Uniform(count, 1),
+            Is.EqualTo(Enumerable.Range(0, count).Select(_ => 2 * oneByOne.NextUniform() - 1)));
         Assert.That(atOnce.Position, Is.EqualTo(oneByOne.Position));
     }
 }

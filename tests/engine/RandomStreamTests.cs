@@ -9,7 +9,8 @@ public class RandomStreamTests
     {
         const ulong seed = 0x1234_5678_9abc_def0;
         var stream = new RandomStream(seed);
-        Assert.That(Enumerable.Range(0, 9).Select(_ => stream.NextWord()), Is.EqualTo(Enumerable.Range(0, 9).Select(i => ReferencePhilox.Word(seed, (ulong)i))));
+        Assert.That(Enumerable.Range(0, 9).Select(_ => stream.NextWord()),
+            Is.EqualTo(Enumerable.Range(0, 9).Select(i => ReferencePhilox.Word(seed, (ulong)i))));
         Assert.That(stream.Position, Is.EqualTo(9));
     }
 
@@ -22,7 +23,8 @@ public class RandomStreamTests
         var restored = new RandomStream(stream.Seed, stream.Position);
         Assert.That(restored.Uniform(20, 1), Is.EqualTo(stream.Uniform(20, 1)));
         Assert.That(new RandomStream(6).Uniform(20, 1), Is.Not.EqualTo(new RandomStream(5).Uniform(20, 1)));
-        Assert.That(new RandomStream(5).NextSeed(), Is.EqualTo((ulong)ReferencePhilox.Word(5, 0) << 32 | ReferencePhilox.Word(5, 1)));
+        Assert.That(new RandomStream(5).NextSeed(),
+            Is.EqualTo((ulong)ReferencePhilox.Word(5, 0) << 32 | ReferencePhilox.Word(5, 1)));
     }
 
     [Test]
@@ -30,12 +32,14 @@ public class RandomStreamTests
     {
         var values = new RandomStream(2).Uniform(200_000, bound: 3);
         Assert.That(values, Is.All.InRange(-3f, 3f));
-        Assert.That(values.Average(value => (double)value), Is.EqualTo(0).Within(0.02));              // five standard errors
+        // five standard errors
+        Assert.That(values.Average(value => (double)value), Is.EqualTo(0).Within(0.02));
         Assert.That(values.Average(value => (double)value * value), Is.EqualTo(3).Within(0.04));      // bound²/3
         var tenths = values.GroupBy(value => (int)((value + 3) / 0.6)).Select(group => group.Count()).ToArray();
         Assert.That(tenths, Is.All.InRange(19_300, 20_700));
         var stream = new RandomStream(3);
-        Assert.That(Enumerable.Range(0, 100_000).Select(_ => stream.NextUniform()), Is.All.InRange(0f, MathF.BitDecrement(1f)));
+        Assert.That(Enumerable.Range(0, 100_000).Select(_ => stream.NextUniform()),
+            Is.All.InRange(0f, MathF.BitDecrement(1f)));
     }
 
     [Test]
@@ -54,7 +58,8 @@ public class RandomStreamTests
     [Test]
     public void Whole_numbers_below_a_bound_are_equally_likely()
     {
-        // Words from 2³¹ + 2³⁰ on are drawn again for this bound; without that, numbers below 2³⁰ would come twice as often.
+        // Words from 2³¹ + 2³⁰ on are drawn again for this bound; without that, numbers below 2³⁰ would come twice as
+        // often.
         const int bound = (1 << 30) + (1 << 29);
         var stream = new RandomStream(6);
         var low = Enumerable.Range(0, 40_000).Count(_ => stream.NextBelow(bound) < bound / 2);

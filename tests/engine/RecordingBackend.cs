@@ -5,8 +5,9 @@ using LoraScratch.Kernels.Functions;
 namespace LoraScratch.Tests.Engine;
 
 /// <summary>
-/// The CPU backend, watched: it remembers which kernels ran and how much they were told to write, and lends its buffers filled with NaN, so that a kernel or op
-/// that reads what nobody wrote spoils its result.
+/// The CPU backend, watched: it remembers which kernels ran and how much they were told to write,
+/// and lends its buffers filled with NaN, so that a kernel or op that reads what nobody wrote
+/// spoils its result.
 /// </summary>
 public sealed class RecordingBackend : IBackend
 {
@@ -17,14 +18,19 @@ public sealed class RecordingBackend : IBackend
     /// <summary>Names of the kernels that ran.</summary>
     public IReadOnlySet<string> Called => called;
 
-    /// <summary>Floats of all destinations of all kernels so far, and of all buffers lent.</summary>
+    /// <summary>
+    /// Floats of all destinations of all kernels so far, and of all buffers lent.
+    /// </summary>
     public long DestinationFloats { get; private set; }
 
     public string Description => $"{inner.Description}, recorded";
 
     public bool UsesHostMemory => inner.UsesHostMemory;
 
-    /// <summary>Of the buffers of floats; indices live until the garbage collector finds them and would make the figure vary.</summary>
+    /// <summary>
+    /// Of the buffers of floats; indices live until the garbage collector finds them and would make
+    /// the figure vary.
+    /// </summary>
     public MemoryUse Memory => inner.Memory;
 
     public DeviceTurn TakeTurn()
@@ -97,7 +103,8 @@ public sealed class RecordingBackend : IBackend
     public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b) =>
         Kernel(nameof(Product), []).Product(s, a, b);
 
-    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b, DeviceBuffer<float>? bias) =>
+    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b,
+        DeviceBuffer<float>? bias) =>
         Kernel(nameof(Dequantize), [y]).Dequantize(y, s, grids, b, bias);
 
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns) =>
@@ -106,10 +113,12 @@ public sealed class RecordingBackend : IBackend
     public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula =>
         Kernel(nameof(Map), [y]).Map<TFormula>(y, x);
 
-    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y) where TFormula : struct, IFormula =>
+    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x,
+        DeviceBuffer<float>? y) where TFormula : struct, IFormula =>
         Kernel(nameof(AddMapGradient), [dX.Buffer]).AddMapGradient<TFormula>(dX, dY, x, y);
 
-    public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b) =>
+    public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta,
+        DeviceBuffer<float> b) =>
         Kernel(nameof(WeightedSum), [y]).WeightedSum(y, alpha, a, beta, b);
 
     public void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
@@ -160,16 +169,21 @@ public sealed class RecordingBackend : IBackend
     public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) =>
         Kernel(nameof(CrossEntropy), [losses]).CrossEntropy(losses, logits, labels);
 
-    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels) =>
-        Kernel(nameof(AddCrossEntropyGradient), [dLogits.Buffer]).AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
+    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits,
+        DeviceBuffer<int> labels) =>
+        Kernel(nameof(AddCrossEntropyGradient), [dLogits.Buffer])
+        .AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
 
-    public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon) =>
+    public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
+        DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon) =>
         Kernel(nameof(LayerNorm), [y, mean, rstd]).LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
 
-    public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) =>
+    public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x,
+        DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) =>
         Kernel(nameof(AddLayerNormGradient), [dX.Buffer]).AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
 
-    public void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd) =>
+    public void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x,
+        DeviceBuffer<float> mean, DeviceBuffer<float> rstd) =>
         Kernel(nameof(AddLayerNormGammaGradient), [dGamma.Buffer]).AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
 
     public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns) =>
@@ -178,16 +192,22 @@ public sealed class RecordingBackend : IBackend
     public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns) =>
         Kernel(nameof(AddScatter), [dTable.Buffer]).AddScatter(dTable, dY, indices, columns);
 
-    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
+    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
+        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
         Kernel(nameof(Attention), [y, logSumExp]).Attention(y, logSumExp, q, k, v, offsets, shape);
 
-    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
-        Kernel(nameof(AddAttentionGradient), [dQ?.Buffer, dK?.Buffer, dV?.Buffer]).AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
+        DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
+        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
+        Kernel(nameof(AddAttentionGradient), [dQ?.Buffer, dK?.Buffer, dV?.Buffer])
+        .AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
 
-    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step) =>
+    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
+        SgdStep step) =>
         Kernel(nameof(SgdStep), [w]).SgdStep(w, gradient, velocity, step);
 
-    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v, AdamStep step) =>
+    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m,
+        DeviceBuffer<float> v, AdamStep step) =>
         Kernel(nameof(AdamStep), [w]).AdamStep(w, gradient, m, v, step);
 
     private IBackend Kernel(string name, ReadOnlySpan<DeviceBuffer<float>?> destinations)

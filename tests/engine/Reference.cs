@@ -2,7 +2,9 @@ using LoraScratch.Tests.Kernels;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>The ops in double, as plain loops over row-major arrays. Nothing here comes from the product.</summary>
+/// <summary>
+/// The ops in double, as plain loops over row-major arrays. Nothing here comes from the product.
+/// </summary>
 internal static class Reference
 {
     public static double[] Map(double[] x, Func<double, double> f) => Array.ConvertAll(x, value => f(value));
@@ -33,7 +35,8 @@ internal static class Reference
         return y;
     }
 
-    public static double[] AddBias(double[] x, double[] bias) => [.. x.Select((value, i) => value + bias[i % bias.Length])];
+    public static double[] AddBias(double[] x, double[] bias) =>
+        [.. x.Select((value, i) => value + bias[i % bias.Length])];
 
     public static double[] Softmax(double[] x, int columns)
     {
@@ -50,7 +53,8 @@ internal static class Reference
     }
 
     public static double[] CrossEntropy(double[] logits, int classes, int[] labels) =>
-        [.. labels.Select((label, row) => -Math.Log(Softmax(logits[(row * classes)..((row + 1) * classes)], classes)[label]))];
+        [.. labels.Select((label, row) =>
+            -Math.Log(Softmax(logits[(row * classes)..((row + 1) * classes)], classes)[label]))];
 
     public static double[] LayerNorm(double[] x, double[] gamma, double[] beta, double epsilon)
     {
@@ -60,7 +64,8 @@ internal static class Reference
         {
             var mean = x.Skip(row).Take(columns).Average();
             var variance = x.Skip(row).Take(columns).Average(value => (value - mean) * (value - mean));
-            for (var j = 0; j < columns; j++) y[row + j] = gamma[j] * (x[row + j] - mean) / Math.Sqrt(variance + epsilon) + beta[j];
+            for (var j = 0; j < columns; j++)
+                y[row + j] = gamma[j] * (x[row + j] - mean) / Math.Sqrt(variance + epsilon) + beta[j];
         }
         return y;
     }
@@ -68,10 +73,17 @@ internal static class Reference
     public static double[] Gather(double[] table, int columns, int[] indices) =>
         [.. indices.SelectMany(index => table[(index * columns)..((index + 1) * columns)])];
 
-    /// <summary>What element i is multiplied by: 0 where word i of the seed's Philox stream is below p·2³², else 1/(1 − p).</summary>
-    public static double[] DropoutMask(int count, double probability, ulong seed) => [.. Enumerable.Range(0, count).Select(i => Mask(seed, (ulong)i, probability))];
+    /// <summary>
+    /// What element i is multiplied by: 0 where word i of the seed's Philox stream is below p·2³²,
+    /// else 1/(1 − p).
+    /// </summary>
+    public static double[] DropoutMask(int count, double probability, ulong seed) =>
+        [.. Enumerable.Range(0, count).Select(i => Mask(seed, (ulong)i, probability))];
 
-    /// <summary>The factors on the probabilities of <see cref="Attention"/>, in the order in which it comes by them.</summary>
+    /// <summary>
+    /// The factors on the probabilities of <see cref="Attention"/>, in the order in which it comes
+    /// by them.
+    /// </summary>
     public static double[] AttentionMask(int[] offsets, int heads, double probability, ulong seed) =>
     [
         .. from s in Enumerable.Range(0, offsets.Length - 1)
@@ -81,8 +93,12 @@ internal static class Reference
            select Mask(seed, ((ulong)i * (ulong)heads + (ulong)h) * 65536 + (ulong)j, probability),
     ];
 
-    /// <summary>Attention over the rows offsets[s] … offsets[s+1]−1 of each sequence, the heads side by side in the columns.</summary>
-    public static double[] Attention(double[] q, double[] k, double[] v, int[] offsets, int heads, double[]? mask = null)
+    /// <summary>
+    /// Attention over the rows offsets[s] … offsets[s+1]−1 of each sequence, the heads side by side
+    /// in the columns.
+    /// </summary>
+    public static double[] Attention(double[] q, double[] k, double[] v, int[] offsets, int heads,
+        double[]? mask = null)
     {
         var columns = q.Length / offsets[^1];
         var width = columns / heads;

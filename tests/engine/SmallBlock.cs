@@ -5,7 +5,10 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>One transformer layer with embedding and classifier over a packed batch: every kind of op that a training step runs.</summary>
+/// <summary>
+/// One transformer layer with embedding and classifier over a packed batch: every kind of op that a
+/// training step runs.
+/// </summary>
 public sealed class SmallBlock : Module
 {
     private const int Vocabulary = 50;
@@ -37,21 +40,27 @@ public sealed class SmallBlock : Module
         head = Add("head", new Linear(hidden, 2, random, backend: backend));
     }
 
-    /// <summary>Mean cross-entropy of the class of each sequence, read off its first token.</summary>
+    /// <summary>
+    /// Mean cross-entropy of the class of each sequence, read off its first token.
+    /// </summary>
     /// <returns>[]</returns>
     public Tensor Loss(Batch batch)
     {
         using var scope = new TensorScope();
-        var x = embedding.Forward(batch.Ids);                                                               // [tokens, hidden]
+        // [tokens, hidden]
+        var x = embedding.Forward(batch.Ids);
         var normed = firstNorm.Value.Forward(x);
-        var mixed = Ops.Attention(query.Value.Forward(normed), key.Value.Forward(normed), value.Value.Forward(normed), batch.Offsets, heads,
+        var mixed = Ops.Attention(query.Value.Forward(normed), key.Value.Forward(normed), value.Value.Forward(normed),
+            batch.Offsets, heads,
             IsTraining ? attentionDropout : 0, IsTraining ? random.NextSeed() : 0);
         x = x.Add(dropout.Value.Forward(output.Value.Forward(mixed)));
         x = x.Add(down.Value.Forward(up.Value.Forward(secondNorm.Value.Forward(x)).Gelu()));
         return scope.Return(head.Value.Forward(x.Gather(batch.FirstTokens)).CrossEntropy(batch.Labels));
     }
 
-    /// <summary>Forward, backward, clipping, update; everything it computed is given back.</summary>
+    /// <summary>
+    /// Forward, backward, clipping, update; everything it computed is given back.
+    /// </summary>
     /// <returns>The loss before the update.</returns>
     public float Step(Optimizer optimizer, Batch batch)
     {

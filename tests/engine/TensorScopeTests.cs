@@ -6,7 +6,8 @@ namespace LoraScratch.Tests.Engine;
 
 public class TensorScopeTests
 {
-    private static Tensor Leaf(bool requiresGradient = false) => Values.Leaf(Backends.Any, 1, new Shape(4), requiresGradient);
+    private static Tensor Leaf(bool requiresGradient = false) =>
+        Values.Leaf(Backends.Any, 1, new Shape(4), requiresGradient);
 
     [Test]
     public void A_scope_frees_what_was_computed_in_it_and_not_what_was_created()
@@ -110,7 +111,8 @@ public class TensorScopeTests
             loss = scope.Return(x.Scale(2).Square().Sum());
         }
         loss.Backward();
-        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(x.ToArray()), value => 8 * value), 1e-6, "dx");
+        Values.AssertClose(x.Gradient!.ToArray(), Reference.Map(Values.ToDouble(x.ToArray()), value => 8 * value), 1e-6,
+            "dx");
         loss.Dispose();
     }
 
@@ -156,7 +158,8 @@ public class TensorScopeTests
         const int rows = 64, width = 32, layers = 50, activation = rows * width * sizeof(float);
         using var backend = new CpuBackend(threads: 1);
         var random = new RandomStream(1);
-        var chain = new Sequential([.. Enumerable.Range(0, layers).Select(_ => new Linear(width, width, random, backend: backend))]);
+        var chain = new Sequential(
+            [.. Enumerable.Range(0, layers).Select(_ => new Linear(width, width, random, backend: backend))]);
         using var x = Values.Leaf(backend, 1, new Shape(rows, width), requiresGradient: false);
         var before = backend.Memory.InUse;
 
@@ -173,6 +176,7 @@ public class TensorScopeTests
         {
             chain.Forward(x).ToArray();
         }
-        Assert.That(backend.Memory.PeakInUse - before, Is.EqualTo(2 * activation), "the same where every layer is frozen");
+        Assert.That(backend.Memory.PeakInUse - before, Is.EqualTo(2 * activation),
+            "the same where every layer is frozen");
     }
 }

@@ -6,7 +6,9 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Engine;
 
-/// <summary>What every kind of layer says about its weight, so that nobody has to ask which kind it is.</summary>
+/// <summary>
+/// What every kind of layer says about its weight, so that nobody has to ask which kind it is.
+/// </summary>
 public class WeightLayerTests
 {
     private const int In = 32, Out = 6;
@@ -44,7 +46,8 @@ public class WeightLayerTests
         Assert.That(layer.Weight.Bytes, Is.EqualTo(bytes));
         Assert.That(layer.Weight.Form, Is.EqualTo(form));
         Assert.That(layer.Weight.Format, Is.EqualTo(layer is QuantizedLinear ? new QuantizationFormat(4, 16) : null));
-        Assert.That(layer.Weight.IsQuantized, Is.EqualTo(layer.OwnParameters.All(parameter => parameter != layer.Weight)));
+        Assert.That(layer.Weight.IsQuantized,
+            Is.EqualTo(layer.OwnParameters.All(parameter => parameter != layer.Weight)));
         Assert.That(layer.IsEmbedding, Is.EqualTo(layer is Embedding));
         Assert.That(layer.PassesGradient, Is.EqualTo(layer is not DynamicInt8Linear));
     }
@@ -56,9 +59,11 @@ public class WeightLayerTests
         Assert.That(Hash(Float()), Is.EqualTo(SHA256.HashData(MemoryMarshal.AsBytes<float>(Values))));
         Assert.That(Hash(Table()), Is.EqualTo(Hash(Float())), "as they are stored");
         Assert.That(Hash(groups),
-            Is.EqualTo(SHA256.HashData([.. groups.Weight.Packed(), .. MemoryMarshal.AsBytes<GroupGrid>(groups.Weight.Grids())])));
+            Is.EqualTo(SHA256.HashData(
+                [.. groups.Weight.Packed(), .. MemoryMarshal.AsBytes<GroupGrid>(groups.Weight.Grids())])));
         Assert.That(Hash(int8), Is.EqualTo(SHA256.HashData(
-            [.. MemoryMarshal.AsBytes<sbyte>(int8.Weight.Codes()), .. MemoryMarshal.AsBytes<float>(int8.Weight.Scales())])));
+            [.. MemoryMarshal.AsBytes<sbyte>(int8.Weight.Codes()),
+                .. MemoryMarshal.AsBytes<float>(int8.Weight.Scales())])));
     }
 
     [Test]
@@ -76,7 +81,8 @@ public class WeightLayerTests
     {
         Assert.That(() => new Sequential(Float(), Table()).RequireFloatWeights("Sorting"), Throws.Nothing);
         Assert.That(() => new Sequential(Float(), Int8()).RequireFloatWeights("Sorting"),
-            Throws.InstanceOf<InputException>().With.Message.StartsWith("Sorting needs float weights, and 1 is quantised, DynamicInt8Linear("));
+            Throws.InstanceOf<InputException>().With.Message
+                .StartsWith("Sorting needs float weights, and 1 is quantised, DynamicInt8Linear("));
     }
 
     [Test]
@@ -90,7 +96,8 @@ public class WeightLayerTests
             slot.Replace(new Sequential(linear));
         }
         Assert.That(met, Is.EqualTo(new[] { "any.0", "any.3" }), "'fixed' takes nothing but a Linear");
-        Assert.That(model.NamedModules<Linear>().Select(entry => entry.Path), Is.EqualTo(new[] { "fixed", "any.0.0", "any.3.0" }));
+        Assert.That(model.NamedModules<Linear>().Select(entry => entry.Path),
+            Is.EqualTo(new[] { "fixed", "any.0.0", "any.3.0" }));
     }
 
     private static TestCaseData Kind(WeightLayer layer, long bytes, string form) =>

@@ -3,7 +3,10 @@ using LoraScratch.Tests.Cli;
 
 namespace LoraScratch.Tests.Experiments;
 
-/// <summary>What the tests of experiments share: a tiny task, and an experiment on it that ran from the beginning to the end in the folder "whole".</summary>
+/// <summary>
+/// What the tests of experiments share: a tiny task, and an experiment on it that ran from the
+/// beginning to the end in the folder "whole".
+/// </summary>
 public abstract class ExperimentTests
 {
     private protected TinyTask Task { get; private set; } = null!;
@@ -22,7 +25,10 @@ public abstract class ExperimentTests
     public void DeleteFolder() => Task.Dispose();
 
     /// <summary>Lets the program come to a run, and a little further, and stops it.</summary>
-    /// <param name="args">Its command.</param> <param name="run">As the program says it: "run 2 of 8".</param> <param name="milliseconds">How much further.</param> <param name="stop">Stops it.</param>
+    /// <param name="args">Its command.</param>
+    /// <param name="run">As the program says it: "run 2 of 8".</param>
+    /// <param name="milliseconds">How much further.</param>
+    /// <param name="stop">Stops it.</param>
     private protected static ProgramResult Stop(string[] args, string run, int milliseconds, Action<Process> stop)
     {
         using var process = LoraProgram.Start(args);

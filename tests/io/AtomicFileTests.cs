@@ -3,7 +3,9 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Tests.IO;
 
-/// <summary>A file or a folder is written whole or not at all, whatever breaks on the way.</summary>
+/// <summary>
+/// A file or a folder is written whole or not at all, whatever breaks on the way.
+/// </summary>
 public sealed class AtomicFileTests
 {
     /// <summary>A file on a disk that is full after <paramref name="capacity"/> bytes.</summary>
@@ -32,10 +34,13 @@ public sealed class AtomicFileTests
         var old = folder.File("old.safetensors", [1, 2, 3]);
         for (var capacity = 0; capacity < size; capacity++)
         {
-            var refusal = Assert.Throws<InputException>(() => SafeTensorsWriter.Write(old, Tensors(8), null, name => new FullDisk(name, capacity)))!;
-            Assert.That(refusal.Message, Does.StartWith(old).And.Contain("No space left").And.Contain("Nothing was changed"));
+            var refusal = Assert.Throws<InputException>(() =>
+                SafeTensorsWriter.Write(old, Tensors(8), null, name => new FullDisk(name, capacity)))!;
+            Assert.That(refusal.Message,
+                Does.StartWith(old).And.Contain("No space left").And.Contain("Nothing was changed"));
             Assert.That(File.ReadAllBytes(old), Is.EqualTo([1, 2, 3]), $"disk full at byte {capacity}");
-            Assert.That(folder.Names, Is.EqualTo(["adapter.safetensors", "old.safetensors"]), $"disk full at byte {capacity}");
+            Assert.That(folder.Names, Is.EqualTo(["adapter.safetensors", "old.safetensors"]),
+                $"disk full at byte {capacity}");
         }
         SafeTensorsWriter.Write(old, Tensors(8), null, name => new FullDisk(name, size));
         Assert.That(File.ReadAllBytes(old), Is.EqualTo(File.ReadAllBytes(path)), "a disk with just enough space");
@@ -92,8 +97,10 @@ public sealed class AtomicFileTests
         using var folder = new TemporaryFolder();
         var missing = Path.Combine(folder.Root, "none", "x.json");
 
-        Assert.That(() => AtomicFile.WriteText(missing, "{}"), Throws.TypeOf<InputException>().With.Message.StartsWith(missing));
-        Assert.That(() => AtomicFile.WriteText(folder.Root, "{}"), Throws.TypeOf<InputException>().With.Message.Contains("a folder of that name"));
+        Assert.That(() => AtomicFile.WriteText(missing, "{}"),
+            Throws.TypeOf<InputException>().With.Message.StartsWith(missing));
+        Assert.That(() => AtomicFile.WriteText(folder.Root, "{}"),
+            Throws.TypeOf<InputException>().With.Message.Contains("a folder of that name"));
     }
 
     [Test]
@@ -111,12 +118,14 @@ public sealed class AtomicFileTests
         {
             if (Environment.IsPrivilegedProcess)
                 Assert.Ignore("A privileged process may write into a read-only folder.");
-            Assert.That(() => AtomicFile.WriteText(path, "{}"), Throws.TypeOf<InputException>().With.Message.StartsWith(path));
+            Assert.That(() => AtomicFile.WriteText(path, "{}"),
+                Throws.TypeOf<InputException>().With.Message.StartsWith(path));
             Assert.That(File.ReadAllBytes(path), Is.EqualTo([1]));
         }
         finally
         {
-            File.SetUnixFileMode(folder.Root, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            File.SetUnixFileMode(folder.Root,
+                UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         }
     }
 
@@ -176,7 +185,8 @@ public sealed class AtomicFileTests
     {
         using var folder = new TemporaryFolder();
         var file = folder.File("x", [1]);
-        Assert.That(() => AtomicFolder.Check(file), Throws.TypeOf<InputException>().With.Message.Contains("found a file"));
+        Assert.That(() => AtomicFolder.Check(file),
+            Throws.TypeOf<InputException>().With.Message.Contains("found a file"));
         Assert.That(() => AtomicFolder.Check(Path.Combine(folder.Root, "a", "b")),
             Throws.TypeOf<InputException>().With.Message.Contains("there is no folder"));
         Assert.That(() => AtomicFolder.Check(folder.File("new")), Throws.Nothing);

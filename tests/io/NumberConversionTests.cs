@@ -2,7 +2,9 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Tests.IO;
 
-/// <summary>Every 16-bit float against its value computed in double from sign, exponent and mantissa.</summary>
+/// <summary>
+/// Every 16-bit float against its value computed in double from sign, exponent and mantissa.
+/// </summary>
 public sealed class NumberConversionTests
 {
     private static double Value(int bits, int exponentBits, int mantissaBits)
@@ -20,7 +22,8 @@ public sealed class NumberConversionTests
 
     [TestCase(DType.F16, 5, 10)]
     [TestCase(DType.BF16, 8, 7)]
-    public void All_65536_bit_patterns_are_read_exactly_and_written_back_to_the_same_bits(DType dtype, int exponentBits, int mantissaBits)
+    public void All_65536_bit_patterns_are_read_exactly_and_written_back_to_the_same_bits(DType dtype, int exponentBits,
+        int mantissaBits)
     {
         using var folder = new TemporaryFolder();
         var patterns = Enumerable.Range(0, 1 << 16).Select(bits => (ushort)bits).ToArray();

@@ -25,7 +25,8 @@ public sealed class ReferenceAdapterTests
         }
 
         using var folder = new TemporaryFolder();
-        SafeTensorsWriter.Write(folder.File("copy"), file.Tensors.Keys.Select(name => TensorToWrite.Copy(file, name)), file.Metadata);
+        SafeTensorsWriter.Write(folder.File("copy"), file.Tensors.Keys.Select(name => TensorToWrite.Copy(file, name)),
+            file.Metadata);
         Assert.That(File.ReadAllBytes(folder.File("copy")).SequenceEqual(File.ReadAllBytes(path)));
     }
 }

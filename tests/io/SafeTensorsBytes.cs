@@ -4,14 +4,17 @@ using System.Text;
 
 namespace LoraScratch.Tests.IO;
 
-/// <summary>Builds safetensors files by hand, byte for byte, sharing nothing with the product's writer.</summary>
+/// <summary>
+/// Builds safetensors files by hand, byte for byte, sharing nothing with the product's writer.
+/// </summary>
 internal static class SafeTensorsBytes
 {
     /// <summary>Length, header, and <paramref name="dataLength"/> bytes 0, 1, 2, ….</summary>
     public static byte[] Build(string header, int dataLength = 0) => Build(Encoding.UTF8.GetBytes(header), dataLength);
 
     public static byte[] Build(byte[] header, int dataLength = 0)
-        => [.. BitConverter.GetBytes((ulong)header.Length), .. header, .. Enumerable.Range(0, dataLength).Select(i => (byte)i)];
+        => [.. BitConverter.GetBytes((ulong)header.Length), .. header,
+            .. Enumerable.Range(0, dataLength).Select(i => (byte)i)];
 
     /// <summary>The same bytes in memory, as an embedded resource has them.</summary>
     public static UnmanagedMemoryStream InMemory(byte[] bytes) => new PinnedStream(bytes);
@@ -31,7 +34,8 @@ internal static class SafeTensorsBytes
         {
             pinned = GC.AllocateArray<byte>(bytes.Length, pinned: true);
             bytes.CopyTo(pinned, 0);
-            Initialize((byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(pinned)), bytes.Length, bytes.Length, FileAccess.Read);
+            Initialize((byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(pinned)), bytes.Length,
+                bytes.Length, FileAccess.Read);
         }
     }
 }

@@ -3,7 +3,10 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Tests.IO;
 
-/// <summary>Random damage: a file is read, or refused with an InputException, and never costs more memory than a small multiple of itself.</summary>
+/// <summary>
+/// Random damage: a file is read, or refused with an InputException, and never costs more memory
+/// than a small multiple of itself.
+/// </summary>
 public sealed class SafeTensorsFuzzTests
 {
     private static byte[] ValidFile(TemporaryFolder folder)

@@ -48,10 +48,14 @@ public sealed class SafeTensorsRoundTripTests
         using var folder = new TemporaryFolder();
         TensorToWrite[] tensors =
         [
-            TensorToWrite.Integers("flag", [1], new long[] { 1 }, DType.BOOL), TensorToWrite.Floats("z", [1], new float[] { 1 }),
-            TensorToWrite.Floats("\uFF5E", [1], new float[] { 2 }), TensorToWrite.Floats("\U0001F600", [1], new float[] { 3 }),
-            TensorToWrite.Floats("h", [1], new float[] { 4 }, DType.F16), TensorToWrite.Integers("ids", [1], new long[] { 5 }),
-            TensorToWrite.Floats("Z", [1], new float[] { 6 }), TensorToWrite.Floats("b", [1], new float[] { 7 }, DType.BF16),
+            TensorToWrite.Integers("flag", [1], new long[] { 1 }, DType.BOOL),
+                TensorToWrite.Floats("z", [1], new float[] { 1 }),
+            TensorToWrite.Floats("\uFF5E", [1], new float[] { 2 }),
+                TensorToWrite.Floats("\U0001F600", [1], new float[] { 3 }),
+            TensorToWrite.Floats("h", [1], new float[] { 4 }, DType.F16),
+                TensorToWrite.Integers("ids", [1], new long[] { 5 }),
+            TensorToWrite.Floats("Z", [1], new float[] { 6 }),
+                TensorToWrite.Floats("b", [1], new float[] { 7 }, DType.BF16),
         ];
 
         SafeTensorsWriter.Write(folder.File("a"), tensors);
@@ -61,7 +65,8 @@ public sealed class SafeTensorsRoundTripTests
         using var file = SafeTensorsFile.Open(folder.File("a"));
         // In UTF-16 the emoji would come before the full-width tilde; the format sorts UTF-8.
         Assert.That(file.Tensors.Keys, Is.EqualTo(["ids", "Z", "z", "\uFF5E", "\U0001F600", "b", "h", "flag"]));
-        Assert.That(file.Tensors.Values.Select(tensor => tensor.Begin * 8 % tensor.DType.Bits()), Has.All.Zero, "every tensor is aligned");
+        Assert.That(file.Tensors.Values.Select(tensor => tensor.Begin * 8 % tensor.DType.Bits()), Has.All.Zero,
+            "every tensor is aligned");
     }
 
     [Test]
@@ -101,7 +106,8 @@ public sealed class SafeTensorsRoundTripTests
         var read = new float[values.Length];
         file.Read("x", read);
 
-        Assert.That(read.Select(BitConverter.SingleToUInt32Bits), Is.EqualTo(values.Select(BitConverter.SingleToUInt32Bits)));
+        Assert.That(read.Select(BitConverter.SingleToUInt32Bits),
+            Is.EqualTo(values.Select(BitConverter.SingleToUInt32Bits)));
     }
 
     [TestCase(DType.BOOL, 0, 1)]
@@ -125,10 +131,12 @@ public sealed class SafeTensorsRoundTripTests
         Assert.That(read, Is.EqualTo(values));
 
         if (low > long.MinValue)
-            Assert.That(() => SafeTensorsWriter.Write(folder.File("y"), [TensorToWrite.Integers("y", [1], new[] { low - 1 }, dtype)]),
+            Assert.That(() => SafeTensorsWriter.Write(folder.File("y"),
+                [TensorToWrite.Integers("y", [1], new[] { low - 1 }, dtype)]),
                 Throws.TypeOf<InputException>().With.Message.Contains("tensor 'y'"));
         if (high < long.MaxValue)
-            Assert.That(() => SafeTensorsWriter.Write(folder.File("y"), [TensorToWrite.Integers("y", [1], new[] { high + 1 }, dtype)]),
+            Assert.That(() => SafeTensorsWriter.Write(folder.File("y"),
+                [TensorToWrite.Integers("y", [1], new[] { high + 1 }, dtype)]),
                 Throws.TypeOf<InputException>().With.Message.Contains($"{high + 1}"));
     }
 
@@ -140,7 +148,8 @@ public sealed class SafeTensorsRoundTripTests
         SafeTensorsWriter.Write(path,
         [
             TensorToWrite.Integers("long", [3], new long[] { 1, 1 << 24, (1 << 24) + 1 }),
-            TensorToWrite.Bytes("double", DType.F64, [2], (byte[])[.. BitConverter.GetBytes(1.0), .. BitConverter.GetBytes(1e300)]),
+            TensorToWrite.Bytes("double", DType.F64, [2],
+                (byte[])[.. BitConverter.GetBytes(1.0), .. BitConverter.GetBytes(1e300)]),
             TensorToWrite.Bytes("unsigned", DType.U64, [1], BitConverter.GetBytes(ulong.MaxValue)),
             TensorToWrite.Bytes("f8", DType.F8_E4M3, [1], new byte[1]),
             TensorToWrite.Floats("float", [1], new float[1]),
@@ -162,8 +171,10 @@ public sealed class SafeTensorsRoundTripTests
         Refuses(() => file.Read("float", new float[2]), "has 1 elements, 2 were expected");
         Refuses(() => file.Read("model.float", new float[1]), "no tensor 'model.float'", "among them 'float'");
         foreach (var dtype in new[] { DType.F16, DType.BF16 })
-            Assert.That(() => SafeTensorsWriter.Write(folder.File("y"), [TensorToWrite.Floats("y", [2], new[] { 1, float.MaxValue }, dtype)]),
-                Throws.TypeOf<InputException>().With.Message.Contains($"tensor 'y' {dtype} [2]: element 1 is 3.4028235E+38"));
+            Assert.That(() => SafeTensorsWriter.Write(folder.File("y"),
+                [TensorToWrite.Floats("y", [2], new[] { 1, float.MaxValue }, dtype)]),
+                Throws.TypeOf<InputException>().With.Message
+                    .Contains($"tensor 'y' {dtype} [2]: element 1 is 3.4028235E+38"));
     }
 
     [Test]
@@ -183,7 +194,8 @@ public sealed class SafeTensorsRoundTripTests
         Assert.That(largest, Is.LessThan(count));
 
         using var file = SafeTensorsFile.Open(folder.File("x"));
-        SafeTensorsWriter.Write(folder.File("copy"), [TensorToWrite.Copy(file, "x", "renamed"), TensorToWrite.Copy(file, "y")]);
+        SafeTensorsWriter.Write(folder.File("copy"),
+            [TensorToWrite.Copy(file, "x", "renamed"), TensorToWrite.Copy(file, "y")]);
         using var copy = SafeTensorsFile.Open(folder.File("copy"));
         var whole = new float[count];
         foreach (var name in new[] { "renamed", "y" })
@@ -202,7 +214,8 @@ public sealed class SafeTensorsRoundTripTests
     public void White_space_around_the_header_unknown_fields_null_metadata_and_unaligned_data_are_read()
     {
         using var folder = new TemporaryFolder();
-        const string json = """{"__metadata__":null,"x":{"later":{"a":[1]},"shape":[2],"dtype":"F32","data_offsets":[0,8]}}""";
+        const string json =
+            """{"__metadata__":null,"x":{"later":{"a":[1]},"shape":[2],"dtype":"F32","data_offsets":[0,8]}}""";
         const string header = "\t\n " + json + "\r\n ";
         var odd = header.Length % 2 == 0 ? header + " " : header;      // the data begins at an odd byte
         var path = folder.File("x", Build(odd, 8));
@@ -233,7 +246,8 @@ public sealed class SafeTensorsRoundTripTests
         Assert.That(weight, Is.EqualTo(new float[] { 1, -2, 3, 0.5f, 5, 6 }));
         Assert.That(file.Bytes("ids").ToArray(), Is.EqualTo(new byte[] { 7, 8, 9 }));
         Assert.That((file.Path, file.Metadata["format"], file.Tensors.Count), Is.EqualTo(("the name", "pt", 2)));
-        Assert.That(() => file.Read("bias", weight), Throws.TypeOf<InputException>().With.Message.StartsWith("the name: no tensor 'bias'"));
+        Assert.That(() => file.Read("bias", weight),
+            Throws.TypeOf<InputException>().With.Message.StartsWith("the name: no tensor 'bias'"));
         using (var checkpoint = Checkpoint.Of(file))
             Assert.That(checkpoint.Tensors.Keys, Is.EquivalentTo(file.Tensors.Keys));
         Assert.That(() => { file.Bytes("ids"); }, Throws.TypeOf<ObjectDisposedException>());
@@ -257,12 +271,15 @@ public sealed class SafeTensorsRoundTripTests
         using var folder = new TemporaryFolder();
         var one = new float[1];
         void Refuses(string part, params TensorToWrite[] tensors)
-            => Assert.That(() => SafeTensorsWriter.Write(folder.File("x"), tensors), Throws.ArgumentException.With.Message.Contains(part));
+            => Assert.That(() => SafeTensorsWriter.Write(folder.File("x"), tensors),
+                Throws.ArgumentException.With.Message.Contains(part));
 
-        Refuses("Two tensors are named 'a'", TensorToWrite.Floats("a", [1], one), TensorToWrite.Floats("a", [1], one, DType.F16));
+        Refuses("Two tensors are named 'a'", TensorToWrite.Floats("a", [1], one),
+            TensorToWrite.Floats("a", [1], one, DType.F16));
         Refuses("__metadata__", TensorToWrite.Floats("__metadata__", [1], one));
         Refuses("surrogate", TensorToWrite.Floats("\uD800", [1], one));
-        Assert.That(() => TensorToWrite.Floats("a", [2], one), Throws.ArgumentException.With.Message.Contains("[2] has 2 elements, got 1"));
+        Assert.That(() => TensorToWrite.Floats("a", [2], one),
+            Throws.ArgumentException.With.Message.Contains("[2] has 2 elements, got 1"));
         Assert.That(folder.Names, Is.Empty);
     }
 }

@@ -13,7 +13,9 @@ internal sealed class TemporaryFolder : IDisposable
         return File(name);
     }
 
-    public string[] Names => [.. Directory.GetFileSystemEntries(Root).Select(entry => Path.GetFileName(entry)!).Order(StringComparer.Ordinal)];
+    public string[] Names =>
+        [.. Directory.GetFileSystemEntries(Root).Select(entry => Path.GetFileName(entry)!)
+            .Order(StringComparer.Ordinal)];
 
     public void Dispose() => Directory.Delete(Root, recursive: true);
 }

@@ -10,7 +10,8 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
 
     [Test]
     public void Attention_and_its_gradients_equal_double_loops(
-        [ValueSource(nameof(Batches))] int[] lengths, [Values(1, 3)] int heads, [Values(1, 5, 16)] int width, [Values(0f, 0.25f)] float dropout)
+        [ValueSource(nameof(Batches))] int[] lengths, [Values(1, 3)] int heads, [Values(1, 5, 16)] int width,
+            [Values(0f, 0.25f)] float dropout)
     {
         var problem = new Problem(lengths, heads, width, dropout);
         var (y, logSumExp) = Forward(problem);
@@ -25,13 +26,16 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
         AssertClose(dV, Each(start.Length, i => start[i] + problem.Expected.DV[i]), 1e-5, "dV");
     }
 
-    /// <summary>Wider than what a device keeps of a row at a time, and no multiple of anything.</summary>
+    /// <summary>
+    /// Wider than what a device keeps of a row at a time, and no multiple of anything.
+    /// </summary>
     [Test]
     public void Wide_heads_equal_double_loops([Values(33, 64, 131)] int width, [Values(0f, 0.25f)] float dropout) =>
         Attention_and_its_gradients_equal_double_loops([5, 70], 2, width, dropout);
 
     [Test]
-    public void A_sequence_of_several_blocks_of_queries_and_keys_equals_double_loops([Values(0f, 0.25f)] float dropout) =>
+    public void A_sequence_of_several_blocks_of_queries_and_keys_equals_double_loops([Values(0f, 0.25f)]
+        float dropout) =>
         Attention_and_its_gradients_equal_double_loops([7, 261, 64], 2, 5, dropout);
 
     [Test]
@@ -45,7 +49,8 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
     }
 
     [Test]
-    public void A_destination_that_is_null_changes_nothing_in_the_others([Values] bool needsQ, [Values] bool needsK, [Values] bool needsV)
+    public void A_destination_that_is_null_changes_nothing_in_the_others([Values] bool needsQ, [Values] bool needsK,
+        [Values] bool needsV)
     {
         var problem = new Problem([33, 1, 140], 2, 8, 0.1f);
         var (y, logSumExp) = Forward(problem);
@@ -83,10 +88,13 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
         return (y, logSumExp);
     }
 
-    private void Backward(Problem p, DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV, DeviceBuffer<float> y, DeviceBuffer<float> logSumExp) =>
-        Backend.AddAttentionGradient(Sum(dQ), Sum(dK), Sum(dV), Lend(p.DY), y, logSumExp, Lend(p.Q), Lend(p.K), Lend(p.V), Lend(p.Offsets), p.Shape);
+    private void Backward(Problem p, DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV,
+        DeviceBuffer<float> y, DeviceBuffer<float> logSumExp) =>
+        Backend.AddAttentionGradient(Sum(dQ), Sum(dK), Sum(dV), Lend(p.DY), y, logSumExp, Lend(p.Q), Lend(p.K),
+            Lend(p.V), Lend(p.Offsets), p.Shape);
 
-    private static Accumulator? Sum(DeviceBuffer<float>? buffer) => buffer is null ? default(Accumulator?) : new Accumulator(buffer);
+    private static Accumulator? Sum(DeviceBuffer<float>? buffer) =>
+        buffer is null ? default(Accumulator?) : new Accumulator(buffer);
 
     private sealed class Problem
     {

@@ -3,10 +3,14 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>Attention within each sequence of a packed batch, forward and backward, as plain double loops over tokens.</summary>
+/// <summary>
+/// Attention within each sequence of a packed batch, forward and backward, as plain double loops
+/// over tokens.
+/// </summary>
 internal sealed class AttentionReference
 {
-    public AttentionReference(float[] q, float[] k, float[] v, float[] dY, int[] offsets, int columns, AttentionShape shape)
+    public AttentionReference(float[] q, float[] k, float[] v, float[] dY, int[] offsets, int columns,
+        AttentionShape shape)
     {
         var tokens = offsets[^1];
         var width = columns / shape.Heads;
@@ -21,7 +25,8 @@ internal sealed class AttentionReference
                 {
                     var at = token * columns + head * width;                // [token, head, 0]
                     int Key(int j) => (first + j) * columns + head * width; // [first + j, head, 0]
-                    var scores = Enumerable.Range(0, length).Select(j => shape.Scale * Dot(q, at, k, Key(j), width)).ToArray();
+                    var scores = Enumerable.Range(0, length).Select(j => shape.Scale * Dot(q, at, k, Key(j), width))
+                        .ToArray();
                     var logSumExp = Math.Log(scores.Sum(Math.Exp));
                     LogSumExp[token * shape.Heads + head] = logSumExp;
                     var p = scores.Select(score => Math.Exp(score - logSumExp)).ToArray();
@@ -31,7 +36,8 @@ internal sealed class AttentionReference
                         for (var c = 0; c < width; c++) Y[at + c] += d[j] * p[j] * v[Key(j) + c];
                     }
                     var dP = Enumerable.Range(0, length).Select(j => d[j] * Dot(dY, at, v, Key(j), width)).ToArray();
-                    var mean = Enumerable.Range(0, length).Sum(j => p[j] * dP[j]);      // the softmax's own gradient, from P and dP
+                    // the softmax's own gradient, from P and dP
+                    var mean = Enumerable.Range(0, length).Sum(j => p[j] * dP[j]);
                     for (var j = 0; j < length; j++)
                     {
                         var dScore = p[j] * (dP[j] - mean);

@@ -39,7 +39,8 @@ public class BlockAllocatorTests
     [TestCase(1, 0, 2)]
     public void Freed_neighbours_join_in_whatever_order_they_come(int first, int second, int third)
     {
-        BlockAllocator<int>.Block[] blocks = [allocator.Allocate(Segment / 4), allocator.Allocate(Segment / 4), allocator.Allocate(Segment / 4)];
+        BlockAllocator<int>.Block[] blocks =
+            [allocator.Allocate(Segment / 4), allocator.Allocate(Segment / 4), allocator.Allocate(Segment / 4)];
         var last = allocator.Allocate(Segment / 4);
         foreach (var i in new[] { first, second, third })
         {
@@ -123,14 +124,16 @@ public class BlockAllocatorTests
         Assert.Multiple(() =>
         {
             Assert.That(allocator.Use.InUse, Is.Zero);
-            Assert.That(live.Select(block => block.Segment).Where(segment => taken.ContainsKey(segment.Memory)), Has.All.Property("IsFree").True);
+            Assert.That(live.Select(block => block.Segment).Where(segment => taken.ContainsKey(segment.Memory)),
+                Has.All.Property("IsFree").True);
         });
     }
 
     [Test]
     public void A_sequence_run_again_finds_every_block_where_it_was([NUnit.Framework.Range(1, 8)] int seed)
     {
-        var kept = Enumerable.Range(0, 5).Select(_ => allocator.Allocate(Segment / 7)).ToList();   // parameters that outlive the steps
+        // parameters that outlive the steps
+        var kept = Enumerable.Range(0, 5).Select(_ => allocator.Allocate(Segment / 7)).ToList();
         var first = Step(seed, scale: 1);
         var before = takes;
         for (var step = 0; step < 3; step++)
@@ -154,7 +157,10 @@ public class BlockAllocatorTests
         }
     }
 
-    /// <summary>Requests like those of a forward pass that keeps what a backward pass then frees, with temporaries in both.</summary>
+    /// <summary>
+    /// Requests like those of a forward pass that keeps what a backward pass then frees, with
+    /// temporaries in both.
+    /// </summary>
     private List<(int Segment, long Offset)> Step(int seed, double scale)
     {
         var random = new Random(seed);

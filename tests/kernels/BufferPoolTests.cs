@@ -78,7 +78,8 @@ public class BufferPoolTests
         {
             backend.Allocate<float>(100).Dispose();
         }
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThanOrEqualTo(100 * 72), "the buffer object and nothing else");
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThanOrEqualTo(100 * 72),
+            "the buffer object and nothing else");
     }
 
     [Test]

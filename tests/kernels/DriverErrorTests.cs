@@ -5,7 +5,10 @@ using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>What a driver's error in the midst of the work becomes: one exception that names device, kernel and code.</summary>
+/// <summary>
+/// What a driver's error in the midst of the work becomes: one exception that names device, kernel
+/// and code.
+/// </summary>
 public class DriverErrorTests
 {
     private string failing = "";
@@ -34,7 +37,8 @@ public class DriverErrorTests
         using var backend = Open();
         using var x = backend.Allocate<float>(64);
         backend.Fill(x, 1);
-        (failing, error) = ("RowOfGroup<SoftmaxKernel>", new NotSupportedException("The given kernel specialization is not compatible."));
+        (failing, error) = ("RowOfGroup<SoftmaxKernel>",
+            new NotSupportedException("The given kernel specialization is not compatible."));
         var thrown = Assert.Throws<DeviceException>(() => backend.Softmax(x, x, 32))!;
         Assert.That(thrown.Work, Is.EqualTo("the kernel RowOfGroup<SoftmaxKernel>"));
         Assert.That(thrown.Code, Is.EqualTo("'The given kernel specialization is not compatible'"));
@@ -64,7 +68,9 @@ public class DriverErrorTests
                     break;
             }
         })!;
-        Assert.That(thrown.Message, Does.Contain(words).And.Contain("the last one is FillKernel").And.Contain("CL_INVALID_COMMAND_QUEUE (-36)"));
+        Assert.That(thrown.Message,
+            Does.Contain(words).And.Contain("the last one is FillKernel").And
+                .Contain("CL_INVALID_COMMAND_QUEUE (-36)"));
     }
 
     [Test]

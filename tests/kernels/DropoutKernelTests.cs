@@ -12,7 +12,8 @@ public class DropoutKernelTests(BackendCase backendCase) : KernelTests(backendCa
     {
         const float Probability = 0.3f;
         float[] x = Numbers(n, 1), start = Numbers(n, 2);
-        double Expected(int i) => Philox.Word(Seed, (ulong)i) < Philox.Threshold(Probability) ? 0 : x[i] / (1 - (double)Probability);
+        double Expected(int i) =>
+            Philox.Word(Seed, (ulong)i) < Philox.Threshold(Probability) ? 0 : x[i] / (1 - (double)Probability);
         var y = Lend(new float[n]);
         Backend.Dropout(y, Lend(x), Probability, Seed);
         AssertClose(y, Each(n, Expected), 3e-7, "Dropout");
@@ -28,7 +29,8 @@ public class DropoutKernelTests(BackendCase backendCase) : KernelTests(backendCa
         var y = Lend(new float[Count]);
         Backend.Dropout(y, Lend(Enumerable.Repeat(1f, Count).ToArray()), 0.1f, Seed);
         var values = Read(y);
-        Assert.That(values.Count(value => value == 0) / (double)Count, Is.EqualTo(0.1).Within(0.0015), "five standard deviations");
+        Assert.That(values.Count(value => value == 0) / (double)Count, Is.EqualTo(0.1).Within(0.0015),
+            "five standard deviations");
         Assert.That(values.Average(), Is.EqualTo(1).Within(0.002));
     }
 
@@ -42,19 +44,26 @@ public class DropoutKernelTests(BackendCase backendCase) : KernelTests(backendCa
     }
 }
 
-/// <summary>Philox4x32-10 against the known answers that its authors publish with Random123.</summary>
+/// <summary>
+/// Philox4x32-10 against the known answers that its authors publish with Random123.
+/// </summary>
 public class PhiloxTests
 {
-    [TestCase(0x0000000000000000UL, 0x0000000000000000UL, 0x0000000000000000UL, 0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u)]
-    [TestCase(0xffffffffffffffffUL, 0xffffffffffffffffUL, 0xffffffffffffffffUL, 0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu)]
-    [TestCase(0x299f31d0a4093822UL, 0x85a308d3243f6a88UL, 0x0370734413198a2eUL, 0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u)]
-    public void Blocks_equal_the_published_answers(ulong key, ulong lower, ulong upper, uint x, uint y, uint z, uint w) =>
+    [TestCase(0x0000000000000000UL, 0x0000000000000000UL, 0x0000000000000000UL, 0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu,
+        0x9b00dbd8u)]
+    [TestCase(0xffffffffffffffffUL, 0xffffffffffffffffUL, 0xffffffffffffffffUL, 0x408f276du, 0x41c83b0eu, 0xa20bc7c6u,
+        0x6d5451fdu)]
+    [TestCase(0x299f31d0a4093822UL, 0x85a308d3243f6a88UL, 0x0370734413198a2eUL, 0xd16cfe09u, 0x94fdccebu, 0x5001e420u,
+        0x24126ea1u)]
+    public void Blocks_equal_the_published_answers(ulong key, ulong lower, ulong upper, uint x, uint y, uint z,
+        uint w) =>
         Assert.That(Philox.Block(key, lower, upper), Is.EqualTo((x, y, z, w)));
 
     [Test]
     public void Words_are_the_blocks_in_order()
     {
         var (x, y, z, w) = Philox.Block(5, 1UL << 40);
-        Assert.That(Enumerable.Range(0, 4).Select(i => Philox.Word(5, (1UL << 42) + (ulong)i)), Is.EqualTo(new[] { x, y, z, w }));
+        Assert.That(Enumerable.Range(0, 4).Select(i => Philox.Word(5, (1UL << 42) + (ulong)i)),
+            Is.EqualTo(new[] { x, y, z, w }));
     }
 }

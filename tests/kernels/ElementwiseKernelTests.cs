@@ -42,7 +42,8 @@ public class ElementwiseKernelTests(BackendCase backendCase) : KernelTests(backe
         AssertClose(y, Each(n, i => Math.Tanh(x[i])), 1e-6, "Map");
         var dX = Lend(start);
         Backend.AddMapGradient<Tanh>(dX, Lend(dY), null, y);
-        AssertClose(dX, Each(n, i => start[i] + dY[i] / Math.Pow(Math.Cosh(x[i]), 2)), 1e-6, "AddMapGradient from the output alone");
+        AssertClose(dX, Each(n, i => start[i] + dY[i] / Math.Pow(Math.Cosh(x[i]), 2)), 1e-6,
+            "AddMapGradient from the output alone");
 
         dX = Lend(start);
         Backend.AddMapGradient<Square>(dX, Lend(dY), Lend(x), null);

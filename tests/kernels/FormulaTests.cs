@@ -3,7 +3,10 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>Every formula against double arithmetic over the whole range of float32, in every register width.</summary>
+/// <summary>
+/// Every formula against double arithmetic over the whole range of float32, in every register
+/// width.
+/// </summary>
 public class FormulaTests
 {
     private const float SmallestNormal = 1.17549435e-38f;
@@ -13,12 +16,15 @@ public class FormulaTests
 
     private static readonly float[] SpecialValues =
     [
-        0f, -0f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, SmallestNormal, -SmallestNormal,
-        float.MaxValue, float.MinValue, 1f, -1f, 88.72283f, 88.72284f, -87.33654f, -87.33655f, -103.97208f, -103.97209f, 0.55f, -0.55f, 0.5f, -0.5f
+        0f, -0f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon,
+            SmallestNormal, -SmallestNormal,
+        float.MaxValue, float.MinValue, 1f, -1f, 88.72283f, 88.72284f, -87.33654f, -87.33655f, -103.97208f, -103.97209f,
+            0.55f, -0.55f, 0.5f, -0.5f
     ];
 
     // Every exponent and sign, with dense stretches where the formulas change pieces.
-    private static readonly float[] Everywhere = [.. Patterns(), .. Dense(-12, 12, 200_000), .. Dense(-110, 95, 100_000), .. SpecialValues];
+    private static readonly float[] Everywhere =
+        [.. Patterns(), .. Dense(-12, 12, 200_000), .. Dense(-110, 95, 100_000), .. SpecialValues];
 
     [TestCase(0.0, 0.0)]
     [TestCase(0.5, 0.5204998778130465)]
@@ -49,7 +55,8 @@ public class FormulaTests
 
     [Test]
     public void Silu_is_within_1e_6_of_its_size_everywhere() =>
-        CheckAbsolute<Silu>(x => double.IsNegativeInfinity(x) ? 0 : x / (1 + Math.Exp(-x)), 1e-6, relativeAboveOne: true);
+        CheckAbsolute<Silu>(x => double.IsNegativeInfinity(x) ? 0 : x / (1 + Math.Exp(-x)), 1e-6,
+            relativeAboveOne: true);
 
     [Test]
     public void Relu_is_exact() => CheckAbsolute<Relu>(x => x > 0 ? x : double.IsNaN(x) ? x : 0, 0);
@@ -64,7 +71,9 @@ public class FormulaTests
     [Test]
     public void Exp_overflows_to_infinity_and_underflows_through_the_denormals_to_zero()
     {
-        Func<float, float>[] widths = [One<Exponential, Scalar>, One<Exponential, Lanes>, .. HasLanes512 ? [One<Exponential, Lanes512>] : Array.Empty<Func<float, float>>()];
+        Func<float, float>[] widths =
+            [One<Exponential, Scalar>, One<Exponential, Lanes>,
+                .. HasLanes512 ? [One<Exponential, Lanes512>] : Array.Empty<Func<float, float>>()];
         foreach (var exp in widths)
         {
             Assert.That(exp(88.73f), Is.EqualTo(float.PositiveInfinity));
@@ -83,7 +92,8 @@ public class FormulaTests
         CheckDerivative<Exponential>(Math.Exp, Math.Exp, relativeAboveOne: true);
         CheckDerivative<Tanh>(Math.Tanh, x => 1 / (Math.Cosh(x) * Math.Cosh(x)));
         CheckDerivative<Erf>(ReferenceMath.Erf, x => 2 / Math.Sqrt(Math.PI) * Math.Exp(-x * x));
-        CheckDerivative<Sigmoid>(x => 1 / (1 + Math.Exp(-x)), x => Math.Exp(-Math.Abs(x)) / Math.Pow(1 + Math.Exp(-Math.Abs(x)), 2));
+        CheckDerivative<Sigmoid>(x => 1 / (1 + Math.Exp(-x)),
+            x => Math.Exp(-Math.Abs(x)) / Math.Pow(1 + Math.Exp(-Math.Abs(x)), 2));
         CheckDerivative<Gelu>(GeluReference, x => double.IsInfinity(x) ? (x > 0 ? 1 : 0)
             : 0.5 * ReferenceMath.Erfc(-x / Math.Sqrt(2)) + x * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI));
         CheckDerivative<Silu>(x => x, x => SiluDerivative(x));
@@ -96,12 +106,15 @@ public class FormulaTests
         // A tail then continues its row without a seam, and results do not depend on where a row is cut.
         Assert.Multiple(() =>
         {
-            Assert.That(Bits(Apply<Gelu, Lanes>(Everywhere)), Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))), "Lanes");
-            if (HasLanes512) Assert.That(Bits(Apply<Gelu, Lanes512>(Everywhere)), Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))), "Lanes512");
+            Assert.That(Bits(Apply<Gelu, Lanes>(Everywhere)), Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))),
+                "Lanes");
+            if (HasLanes512) Assert.That(Bits(Apply<Gelu, Lanes512>(Everywhere)),
+                Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))), "Lanes512");
         });
 
     private static double GeluReference(double x) =>
-        double.IsNegativeInfinity(x) ? 0 : double.IsPositiveInfinity(x) ? x : 0.5 * x * ReferenceMath.Erfc(-x / Math.Sqrt(2));
+        double.IsNegativeInfinity(x) ? 0 : double.IsPositiveInfinity(x)
+        ? x : 0.5 * x * ReferenceMath.Erfc(-x / Math.Sqrt(2));
 
     private static double SiluDerivative(double x)
     {
@@ -110,34 +123,44 @@ public class FormulaTests
         return sigmoid * (1 + x * (1 - sigmoid));
     }
 
-    private static void CheckRelative<TFormula>(Func<double, double> reference, double bound) where TFormula : struct, IFormula =>
+    private static void CheckRelative<TFormula>(Func<double, double> reference, double bound) where TFormula : struct,
+        IFormula =>
         Check<TFormula>(reference, (exact, difference) => difference / Math.Abs(exact), bound, onlyNormal: true);
 
-    private static void CheckAbsolute<TFormula>(Func<double, double> reference, double bound, bool relativeAboveOne = false) where TFormula : struct, IFormula =>
-        Check<TFormula>(reference, (exact, difference) => relativeAboveOne ? difference / Math.Max(1, Math.Abs(exact)) : difference, bound, onlyNormal: false);
+    private static void CheckAbsolute<TFormula>(Func<double, double> reference, double bound,
+        bool relativeAboveOne = false) where TFormula : struct, IFormula =>
+        Check<TFormula>(reference,
+            (exact, difference) => relativeAboveOne ? difference / Math.Max(1, Math.Abs(exact)) : difference, bound,
+                onlyNormal: false);
 
-    private static void Check<TFormula>(Func<double, double> reference, Func<double, double, double> error, double bound, bool onlyNormal)
+    private static void Check<TFormula>(Func<double, double> reference, Func<double, double, double> error,
+        double bound, bool onlyNormal)
         where TFormula : struct, IFormula
     {
         var exact = Array.ConvertAll(Everywhere, x => reference(x));
         Check("Scalar", Everywhere, exact, Apply<TFormula, Scalar>(Everywhere), error, bound, onlyNormal);
         Check("Lanes", Everywhere, exact, Apply<TFormula, Lanes>(Everywhere), error, bound, onlyNormal);
-        if (HasLanes512) Check("Lanes512", Everywhere, exact, Apply<TFormula, Lanes512>(Everywhere), error, bound, onlyNormal);
+        if (HasLanes512) Check("Lanes512", Everywhere, exact, Apply<TFormula, Lanes512>(Everywhere), error, bound,
+            onlyNormal);
     }
 
-    private static void CheckDerivative<TFormula>(Func<double, double> value, Func<double, double> derivative, bool relativeAboveOne = false)
+    private static void CheckDerivative<TFormula>(Func<double, double> value, Func<double, double> derivative,
+        bool relativeAboveOne = false)
         where TFormula : struct, IFormula
     {
         var finite = Everywhere.Where(x => !float.IsNaN(x) && MathF.Abs((float)value(x)) < 1e37f).ToArray();
         var exact = Array.ConvertAll(finite, x => derivative(x));
         var y = Array.ConvertAll(finite, x => (float)value(x));
-        double Error(double correct, double difference) => relativeAboveOne ? difference / Math.Max(1, Math.Abs(correct)) : difference;
+        double Error(double correct, double difference) =>
+            relativeAboveOne ? difference / Math.Max(1, Math.Abs(correct)) : difference;
         Check("Scalar", finite, exact, ApplyDerivative<TFormula, Scalar>(finite, y), Error, 1e-6, onlyNormal: false);
         Check("Lanes", finite, exact, ApplyDerivative<TFormula, Lanes>(finite, y), Error, 1e-6, onlyNormal: false);
-        if (HasLanes512) Check("Lanes512", finite, exact, ApplyDerivative<TFormula, Lanes512>(finite, y), Error, 1e-6, onlyNormal: false);
+        if (HasLanes512) Check("Lanes512", finite, exact, ApplyDerivative<TFormula, Lanes512>(finite, y), Error, 1e-6,
+            onlyNormal: false);
     }
 
-    private static void Check(string width, float[] inputs, double[] exact, float[] actual, Func<double, double, double> error, double bound, bool onlyNormal)
+    private static void Check(string width, float[] inputs, double[] exact, float[] actual,
+        Func<double, double, double> error, double bound, bool onlyNormal)
     {
         var (worst, at) = (-1.0, 0f);
         for (var i = 0; i < inputs.Length; i++)
@@ -145,7 +168,8 @@ public class FormulaTests
             if (double.IsNaN(exact[i]) || Math.Abs(exact[i]) > float.MaxValue)
             {
                 // What no float32 can hold must be NaN or the infinity that the exact result rounds to.
-                if (!actual[i].Equals((float)exact[i])) Assert.Fail($"{width}: at {inputs[i]:R} got {actual[i]:R}, expected {(float)exact[i]:R}");
+                if (!actual[i].Equals((float)exact[i]))
+                    Assert.Fail($"{width}: at {inputs[i]:R} got {actual[i]:R}, expected {(float)exact[i]:R}");
                 continue;
             }
             if (onlyNormal && Math.Abs(exact[i]) < SmallestNormal) continue;
@@ -156,37 +180,45 @@ public class FormulaTests
         Assert.That(worst, Is.LessThanOrEqualTo(bound), $"{width}: worst at {at:R}");
     }
 
-    private static float One<TFormula, T>(float x) where TFormula : struct, IFormula where T : struct, ILanes<T> => Apply<TFormula, T>([x])[0];
+    private static float One<TFormula, T>(float x) where TFormula : struct, IFormula where T : struct, ILanes<T> =>
+        Apply<TFormula, T>([x])[0];
 
-    private static unsafe float[] Apply<TFormula, T>(float[] x) where TFormula : struct, IFormula where T : struct, ILanes<T>
+    private static unsafe float[] Apply<TFormula, T>(float[] x) where TFormula : struct, IFormula where T : struct,
+        ILanes<T>
     {
         var y = new float[x.Length];
         fixed (float* from = x, to = y)
         {
-            for (var i = 0; i < x.Length; i += T.Width) Row.Store(to, i, x.Length, TFormula.Value(Row.Load<T>(from, i, x.Length, 0)));
+            for (var i = 0; i < x.Length; i += T.Width)
+                Row.Store(to, i, x.Length, TFormula.Value(Row.Load<T>(from, i, x.Length, 0)));
         }
         return y;
     }
 
-    private static unsafe float[] ApplyDerivative<TFormula, T>(float[] x, float[] y) where TFormula : struct, IFormula where T : struct, ILanes<T>
+    private static unsafe float[] ApplyDerivative<TFormula, T>(float[] x, float[] y) where TFormula : struct, IFormula
+        where T : struct, ILanes<T>
     {
         var result = new float[x.Length];
         fixed (float* input = x, output = y, to = result)
         {
             for (var i = 0; i < x.Length; i += T.Width)
             {
-                Row.Store(to, i, x.Length, TFormula.Derivative(Row.Load<T>(input, i, x.Length, 0), Row.Load<T>(output, i, x.Length, 0)));
+                Row.Store(to, i, x.Length,
+                    TFormula.Derivative(Row.Load<T>(input, i, x.Length, 0), Row.Load<T>(output, i, x.Length, 0)));
             }
         }
         return result;
     }
 
-    private static int[] Bits(float[] values) => Array.ConvertAll(values, value => float.IsNaN(value) ? -1 : BitConverter.SingleToInt32Bits(value));
+    private static int[] Bits(float[] values) =>
+        Array.ConvertAll(values, value => float.IsNaN(value) ? -1 : BitConverter.SingleToInt32Bits(value));
 
     private static IEnumerable<float> Patterns()
     {
-        for (long pattern = 0; pattern <= uint.MaxValue; pattern += 4999) yield return BitConverter.UInt32BitsToSingle((uint)pattern);
+        for (long pattern = 0; pattern <= uint.MaxValue; pattern += 4999)
+            yield return BitConverter.UInt32BitsToSingle((uint)pattern);
     }
 
-    private static IEnumerable<float> Dense(double from, double to, int count) => Enumerable.Range(0, count).Select(i => (float)(from + (to - from) * i / count));
+    private static IEnumerable<float> Dense(double from, double to, int count) =>
+        Enumerable.Range(0, count).Select(i => (float)(from + (to - from) * i / count));
 }

@@ -3,7 +3,9 @@ using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>The kernels of dynamic quantisation of the GPU backend, on ILGPU's simulator at tiny shapes.</summary>
+/// <summary>
+/// The kernels of dynamic quantisation of the GPU backend, on ILGPU's simulator at tiny shapes.
+/// </summary>
 public class GpuInt8Tests
 {
     private IBackend backend = null!;

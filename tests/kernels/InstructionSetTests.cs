@@ -4,7 +4,8 @@ using LoraScratch.Kernels.Cpu;
 namespace LoraScratch.Tests.Kernels;
 
 /// <summary>
-/// The code path is chosen when the runtime starts: every kernel test runs again in child processes that may not use the better instruction sets.
+/// The code path is chosen when the runtime starts: every kernel test runs again in child processes
+/// that may not use the better instruction sets.
 /// </summary>
 public class InstructionSetTests
 {
@@ -13,8 +14,10 @@ public class InstructionSetTests
 
     private const string ExpectedPath = "LORASCRATCH_EXPECTED_PATH";
 
-    // The tests of kernels, all of which ask for the path by name or take the best one; a GPU's simulator has no part in it, and is slow.
-    private const string KernelTests = "(FullyQualifiedName~MatMulTests|FullyQualifiedName~.QuantizedProductTests|FullyQualifiedName~KernelTests|FullyQualifiedName~FormulaTests"
+    // The tests of kernels, all of which ask for the path by name or take the best one; a GPU's simulator has no part
+    // in it, and is slow.
+    private const string KernelTests = "(FullyQualifiedName~MatMulTests"
+        + "|FullyQualifiedName~.QuantizedProductTests|FullyQualifiedName~KernelTests|FullyQualifiedName~FormulaTests"
         + "|FullyQualifiedName~InstructionSetTests.The_backend_takes_the_best_path)&FullyQualifiedName!~simulator";
 
     [Test]
@@ -38,7 +41,9 @@ public class InstructionSetTests
         ChildProcess.RunTests(KernelTests, (switchedOff, "0"), (ExpectedPath, expectedPath));
     }
 
-    /// <summary>As on a processor that has AVX-512 or AVX2, and no instruction for products of bytes.</summary>
+    /// <summary>
+    /// As on a processor that has AVX-512 or AVX2, and no instruction for products of bytes.
+    /// </summary>
     [Test]
     public void Integer_products_are_right_without_the_instruction_for_bytes()
     {

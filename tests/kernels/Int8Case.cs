@@ -4,7 +4,9 @@ using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>A code path of integer products: the instruction set, and whether it may use AVX-VNNI.</summary>
+/// <summary>
+/// A code path of integer products: the instruction set, and whether it may use AVX-VNNI.
+/// </summary>
 public sealed record Int8Path(InstructionSet Set, bool Vnni)
 {
     public CpuBackend Open(int threads) => new(threads, Set) { UsesVnni = Vnni };
@@ -12,7 +14,10 @@ public sealed record Int8Path(InstructionSet Set, bool Vnni)
     public override string ToString() => $"{Set}{(Vnni ? " with VNNI" : "")}";
 }
 
-/// <summary>An integer product of given codes and its reference: a triple loop over 64-bit integers, and the float steps one by one.</summary>
+/// <summary>
+/// An integer product of given codes and its reference: a triple loop over 64-bit integers, and the
+/// float steps one by one.
+/// </summary>
 internal sealed class Int8Case
 {
     private readonly int rows, outputs, inputs;
@@ -25,7 +30,8 @@ internal sealed class Int8Case
         (this.rows, this.outputs, this.inputs) = (rows, outputs, inputs);
         var random = new Random(HashCode.Combine(rows, outputs, inputs));
         x = [.. from i in Enumerable.Range(0, rows) from k in Enumerable.Range(0, inputs) select (byte)codeOfX(i, k)];
-        w = [.. from j in Enumerable.Range(0, outputs) from k in Enumerable.Range(0, inputs) select (sbyte)codeOfW(j, k)];
+        w = [.. from j in Enumerable.Range(0, outputs) from k in Enumerable.Range(0, inputs)
+            select (sbyte)codeOfW(j, k)];
         scales = [.. Enumerable.Range(0, outputs).Select(_ => 0.01f + random.NextSingle())];
         bias = [.. Enumerable.Range(0, outputs).Select(_ => random.NextSingle() - 0.5f)];
         values = [.. Enumerable.Range(0, rows * inputs).Select(_ => 3 * random.NextSingle() - 1)];
@@ -33,7 +39,8 @@ internal sealed class Int8Case
 
     /// <summary>Every code path of integer products here.</summary>
     public static IEnumerable<Int8Path> Paths => InstructionSets.Supported.SelectMany(set =>
-        set >= InstructionSet.Avx2 && AvxVnni.IsSupported ? new[] { new Int8Path(set, false), new Int8Path(set, true) } : [new Int8Path(set, false)]);
+        set >= InstructionSet.Avx2 && AvxVnni.IsSupported
+        ? new[] { new Int8Path(set, false), new Int8Path(set, true) } : [new Int8Path(set, false)]);
 
     public static Int8Case Random(int rows, int outputs, int inputs)
     {
@@ -41,9 +48,11 @@ internal sealed class Int8Case
         return new Int8Case(rows, outputs, inputs, (_, _) => random.Next(256), (_, _) => random.Next(-127, 128));
     }
 
-    public static Int8Case Of(int rows, int outputs, int inputs, Func<int, int, int> codeOfX, Func<int, int, int> codeOfW) => new(rows, outputs, inputs, codeOfX, codeOfW);
+    public static Int8Case Of(int rows, int outputs, int inputs, Func<int, int, int> codeOfX,
+        Func<int, int, int> codeOfW) => new(rows, outputs, inputs, codeOfX, codeOfW);
 
-    private int[] Sums => [.. Enumerable.Range(0, outputs).Select(j => w.Skip(j * inputs).Take(inputs).Sum(code => (int)code))];
+    private int[] Sums => [.. Enumerable.Range(0, outputs)
+        .Select(j => w.Skip(j * inputs).Take(inputs).Sum(code => (int)code))];
 
     private int Stride => (inputs + 3) / 4 * 4;
 
@@ -77,7 +86,8 @@ internal sealed class Int8Case
                 }
                 if (actual[i * outputs + j] != expected)
                 {
-                    Assert.Fail($"[{rows}, {inputs}]·[{outputs}, {inputs}]ᵀ: the sum at [{i}, {j}] is {actual[i * outputs + j]}, expected {expected}");
+                    Assert.Fail($"[{rows}, {inputs}]·[{outputs}, {inputs}]ᵀ: the sum at [{i}, {j}] is "
+                        + $"{actual[i * outputs + j]}, expected {expected}");
                 }
             }
         }
@@ -102,7 +112,8 @@ internal sealed class Int8Case
     public void AssertDequantizes(IBackend backend)
     {
         var random = new Random(2);
-        var grids = Enumerable.Range(0, rows).Select(_ => new RowGrid(0.001f + random.NextSingle(), random.Next(256))).ToArray();
+        var grids = Enumerable.Range(0, rows).Select(_ => new RowGrid(0.001f + random.NextSingle(), random.Next(256)))
+            .ToArray();
         var sums = Enumerable.Range(0, rows * outputs).Select(_ => random.Next(-(1 << 30), 1 << 30)).ToArray();
         using var gridsThere = On(backend, grids);
         using var sumsThere = On(backend, sums);

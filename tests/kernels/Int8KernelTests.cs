@@ -4,16 +4,22 @@ using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>The kernels of dynamic quantisation on every code path that this machine has: sums to the bit, codes and floats against the rule on their page.</summary>
+/// <summary>
+/// The kernels of dynamic quantisation on every code path that this machine has: sums to the bit,
+/// codes and floats against the rule on their page.
+/// </summary>
 public class Int8KernelTests
 {
-    // Rows about 1, 2, 3 (from where they go together), 6 (a tile) and 48 (a block), outputs about 16 (a panel), inputs about fours, fours of fours and the registers.
+    // Rows about 1, 2, 3 (from where they go together), 6 (a tile) and 48 (a block), outputs about 16 (a panel), inputs
+    // about fours, fours of fours and the registers.
     private static readonly (int Rows, int Outputs, int Inputs)[] Sizes =
     [
-        (1, 1, 1), (1, 16, 4), (1, 17, 5), (2, 15, 3), (3, 31, 16), (4, 33, 17), (5, 48, 63), (6, 16, 64), (7, 50, 65), (12, 7, 130), (13, 100, 257), (48, 20, 31), (49, 34, 768), (100, 65, 100), (1, 700, 3000), (2, 40, 4099),
+        (1, 1, 1), (1, 16, 4), (1, 17, 5), (2, 15, 3), (3, 31, 16), (4, 33, 17), (5, 48, 63), (6, 16, 64), (7, 50, 65),
+            (12, 7, 130), (13, 100, 257), (48, 20, 31), (49, 34, 768), (100, 65, 100), (1, 700, 3000), (2, 40, 4099),
     ];
 
-    private static IEnumerable<TestCaseData> Paths() => Int8Case.Paths.Select(path => new TestCaseData(path).SetArgDisplayNames(path.ToString()));
+    private static IEnumerable<TestCaseData> Paths() =>
+        Int8Case.Paths.Select(path => new TestCaseData(path).SetArgDisplayNames(path.ToString()));
 
     [TestCaseSource(nameof(Paths))]
     public void Sums_are_exact(Int8Path path)
@@ -25,19 +31,24 @@ public class Int8KernelTests
         }
     }
 
-    /// <summary>255·127 a product: pairs of them have no room in 16 bits, and 66 thousand of them just have in 32.</summary>
+    /// <summary>
+    /// 255·127 a product: pairs of them have no room in 16 bits, and 66 thousand of them just have
+    /// in 32.
+    /// </summary>
     [TestCaseSource(nameof(Paths))]
     public void The_largest_codes_do_not_saturate(Int8Path path)
     {
         using var backend = path.Open(threads: 2);
-        Int8Case.Of(1, 2, Int8Matrix.MostInputs, (_, _) => 255, (j, _) => j == 0 ? 127 : -127).AssertSumsAreExact(backend);
+        Int8Case.Of(1, 2, Int8Matrix.MostInputs, (_, _) => 255, (j, _) => j == 0 ? 127 : -127)
+            .AssertSumsAreExact(backend);
         foreach (var inputs in new[] { 2, 37, 5001 })
         {
             foreach (var rows in new[] { 1, 6 })
             {
                 Int8Case.Of(rows, 17, inputs, (_, _) => 255, (_, _) => 127).AssertSumsAreExact(backend);
                 Int8Case.Of(rows, 17, inputs, (_, _) => 255, (_, _) => -127).AssertSumsAreExact(backend);
-                Int8Case.Of(rows, 17, inputs, (i, k) => (i + k) % 3 == 0 ? 255 : 0, (j, k) => (j + k) % 2 == 0 ? 127 : -127).AssertSumsAreExact(backend);
+                Int8Case.Of(rows, 17, inputs, (i, k) => (i + k) % 3 == 0 ? 255 : 0,
+                    (j, k) => (j + k) % 2 == 0 ? 127 : -127).AssertSumsAreExact(backend);
             }
         }
     }
@@ -59,7 +70,10 @@ public class Int8KernelTests
         }
     }
 
-    /// <summary>No step of the whole way, from floats to codes, sums and floats, differs between the paths, so the results do not either.</summary>
+    /// <summary>
+    /// No step of the whole way, from floats to codes, sums and floats, differs between the paths,
+    /// so the results do not either.
+    /// </summary>
     [Test]
     public void Every_path_gives_the_same_bits()
     {
@@ -151,6 +165,8 @@ public class Int8KernelTests
     public void A_processor_with_the_instruction_for_bytes_uses_it()
     {
         using var backend = new CpuBackend(threads: 1);
-        Assert.That(backend.UsesVnni, Is.EqualTo(Environment.GetEnvironmentVariable(InstructionSetTests.BytesSwitch) is null && AvxVnni.IsSupported));
+        Assert.That(backend.UsesVnni,
+            Is.EqualTo(Environment.GetEnvironmentVariable(InstructionSetTests.BytesSwitch) is null
+                && AvxVnni.IsSupported));
     }
 }

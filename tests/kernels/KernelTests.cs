@@ -8,24 +8,31 @@ namespace LoraScratch.Tests.Kernels;
 public sealed record BackendCase(string Name, Func<IBackend> Create)
 {
     /// <summary>
-    /// Every code path of the CPU backend that this machine has, and the GPU kernels on ILGPU's simulator; ILGPU optimises what runs on a device alike, so
-    /// that one level is enough.
+    /// Every code path of the CPU backend that this machine has, and the GPU kernels on ILGPU's
+    /// simulator; ILGPU optimises what runs on a device alike, so that one level is enough.
     /// </summary>
-    public static IEnumerable<BackendCase> All => InstructionSets.Supported.Select(set => new BackendCase($"Cpu {set}", () => new CpuBackend(2, set)))
+    public static IEnumerable<BackendCase> All =>
+        InstructionSets.Supported.Select(set => new BackendCase($"Cpu {set}", () => new CpuBackend(2, set)))
         .Append(new BackendCase("Gpu simulator", () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8)));
 
     public override string ToString() => Name;
 }
 
-/// <summary>What the kernel tests share: a backend, buffers with values, and comparison with double arithmetic.</summary>
+/// <summary>
+/// What the kernel tests share: a backend, buffers with values, and comparison with double
+/// arithmetic.
+/// </summary>
 public abstract class KernelTests(BackendCase backendCase)
 {
-    /// <summary>One, every register width and its neighbours, primes, and more than one block of work.</summary>
+    /// <summary>
+    /// One, every register width and its neighbours, primes, and more than one block of work.
+    /// </summary>
     protected static readonly int[] Lengths = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 97, 1021, 16384, 40009];
 
     /// <summary>(rows, columns) of matrices, odd ones and several blocks of work.</summary>
     protected static readonly (int Rows, int Columns)[] Shapes =
-        [(1, 1), (3, 1), (1, 2), (5, 7), (7, 8), (2, 9), (33, 15), (4, 16), (6, 17), (13, 31), (70, 33), (101, 64), (37, 131), (61, 768), (5, 9001)];
+        [(1, 1), (3, 1), (1, 2), (5, 7), (7, 8), (2, 9), (33, 15), (4, 16), (6, 17), (13, 31), (70, 33), (101, 64),
+            (37, 131), (61, 768), (5, 9001)];
 
     private readonly List<IDisposable> lent = [];
 
@@ -82,7 +89,8 @@ public abstract class KernelTests(BackendCase backendCase)
         return [.. Enumerable.Range(0, count).Select(_ => random.Next(below))];
     }
 
-    protected static double[] Each(int count, Func<int, double> element) => [.. Enumerable.Range(0, count).Select(element)];
+    protected static double[] Each(int count, Func<int, double> element) =>
+        [.. Enumerable.Range(0, count).Select(element)];
 
     /// <summary>Every element within tolerance·max(1, |expected|).</summary>
     protected void AssertClose(DeviceBuffer<float> actual, double[] expected, double tolerance, string what) =>
@@ -94,7 +102,9 @@ public abstract class KernelTests(BackendCase backendCase)
         for (var i = 0; i < expected.Length; i++)
         {
             var error = Math.Abs(actual[i] - expected[i]) / Math.Max(1, Math.Abs(expected[i]));
-            if (!(error <= tolerance)) Assert.Fail($"{what}: element {i} is {actual[i]:R}, expected {expected[i]:R} (error {error:E2}, allowed {tolerance:E1})");
+            if (!(error <= tolerance))
+                Assert.Fail($"{what}: element {i} is {actual[i]:R}, expected {expected[i]:R} (error {error:E2}, "
+                    + $"allowed {tolerance:E1})");
         }
     }
 }

@@ -3,7 +3,10 @@ using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>Every GPU kernel, compiled without a device for both driver interfaces at both levels: that it compiles, and what its text has to have or must not have.</summary>
+/// <summary>
+/// Every GPU kernel, compiled without a device for both driver interfaces at both levels: that it
+/// compiles, and what its text has to have or must not have.
+/// </summary>
 [TestFixture(GpuKind.Cuda, GpuOptimization.O1)]
 [TestFixture(GpuKind.Cuda, GpuOptimization.O2)]
 [TestFixture(GpuKind.OpenCL, GpuOptimization.O1)]
@@ -27,7 +30,10 @@ public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
         Assert.That(Where(text => !text.Contains(entry)), Is.Empty);
     }
 
-    /// <summary>Registers that do not suffice, or an array whose index is not known at compile time, would lie in memory.</summary>
+    /// <summary>
+    /// Registers that do not suffice, or an array whose index is not known at compile time, would
+    /// lie in memory.
+    /// </summary>
     [Test]
     public void No_kernel_uses_local_memory()
     {
@@ -39,12 +45,15 @@ public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
     public void No_kernel_needs_more_shared_memory_than_every_GPU_has()
     {
         PtxOnly();
-        var bytes = kernels.Select(kernel => SharedArray().Matches(kernel.Text).Sum(array => int.Parse(array.Groups[1].Value))).ToArray();
+        var bytes = kernels.Select(kernel => SharedArray().Matches(kernel.Text)
+            .Sum(array => int.Parse(array.Groups[1].Value))).ToArray();
         Assert.That(bytes.Max(), Is.EqualTo(GpuDevices.SharedMemory), "what 'lora devices' asks of a device");
         Assert.That(bytes.Max(), Is.LessThanOrEqualTo(48 << 10), "what every CUDA device has");
     }
 
-    /// <summary>Kernels exchange what lies in local memory, and ILGPU's barriers order global memory alone.</summary>
+    /// <summary>
+    /// Kernels exchange what lies in local memory, and ILGPU's barriers order global memory alone.
+    /// </summary>
     [Test]
     public void Every_barrier_fences_local_memory()
     {
@@ -52,17 +61,21 @@ public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
         {
             Assert.Ignore("PTX's bar.sync orders both memories.");
         }
-        var barriers = kernels.SelectMany(kernel => Barrier().Matches(kernel.Text).Select(barrier => barrier.Groups[1].Value)).ToArray();
+        var barriers = kernels.SelectMany(kernel => Barrier().Matches(kernel.Text)
+            .Select(barrier => barrier.Groups[1].Value)).ToArray();
         Assert.That(barriers, Has.Length.GreaterThan(100));
         Assert.That(barriers.Distinct(), Is.EqualTo(new[] { "CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE" }));
-        Assert.That(Where(text => Fence().Count(text) != Barrier().Count(text)), Is.Empty, "a fence that is no barrier");
+        Assert.That(Where(text => Fence().Count(text) != Barrier().Count(text)), Is.Empty,
+            "a fence that is no barrier");
     }
 
     /// <summary>Its error is 2⁻¹¹: formulas bring their own.</summary>
     [Test]
     public void No_kernel_uses_the_approximate_tanh() => Assert.That(Where(text => text.Contains("tanh")), Is.Empty);
 
-    /// <summary>Each factor is read before the loop and in it, and some of Y where it is added to.</summary>
+    /// <summary>
+    /// Each factor is read before the loop and in it, and some of Y where it is added to.
+    /// </summary>
     [Test]
     public void Products_read_four_floats_by_one_instruction_where_they_can()
     {
@@ -70,12 +83,15 @@ public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
         Assert.That(Products, Has.Length.EqualTo(20), "five tiles, four ways to read A, and for each one to read B");
         foreach (var tile in Products.GroupBy(product => product.Kernel.Split(", ")[0]))
         {
-            var ofY = tile.Select(product => GlobalFours().Count(product.Text) - 2 * VectorSource().Count(product.Kernel)).Distinct().ToArray();
+            var ofY = tile.Select(product => GlobalFours().Count(product.Text) - 2 * VectorSource()
+                .Count(product.Kernel)).Distinct().ToArray();
             Assert.That(ofY, Has.Length.EqualTo(1), tile.Key);
         }
     }
 
-    /// <summary>What bounds a product: shared memory delivers 32 floats in the time of 4 × 32 multiply-adds.</summary>
+    /// <summary>
+    /// What bounds a product: shared memory delivers 32 floats in the time of 4 × 32 multiply-adds.
+    /// </summary>
     [Test]
     public void A_product_multiplies_often_for_each_load_from_shared_memory()
     {
@@ -85,14 +101,17 @@ public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
             var loop = Label().Split(product.Text).MaxBy(block => Regex.Count(block, @"mul\.f32"))!;
             var loads = Regex.Count(loop, @"ld\.shared\.v4\.f32");
             var isLarge = product.Kernel.Contains("<LargeTile");
-            Assert.That((loads, Regex.Count(loop, @"mul\.f32"), Regex.Count(loop, @"add\.f32")), Is.EqualTo(isLarge ? (8, 128, 128) : (4, 32, 32)), product.Kernel);
+            Assert.That((loads, Regex.Count(loop, @"mul\.f32"), Regex.Count(loop, @"add\.f32")),
+                Is.EqualTo(isLarge ? (8, 128, 128) : (4, 32, 32)), product.Kernel);
             Assert.That(Regex.Count(loop, @"\b(ld|st)\."), Is.EqualTo(loads), product.Kernel);
         }
     }
 
-    private KernelText[] Products => [.. kernels.Where(kernel => kernel.Kernel.StartsWith("PackedProductKernel<", StringComparison.Ordinal))];
+    private KernelText[] Products =>
+        [.. kernels.Where(kernel => kernel.Kernel.StartsWith("PackedProductKernel<", StringComparison.Ordinal))];
 
-    private IEnumerable<string> Where(Func<string, bool> condition) => kernels.Where(kernel => condition(kernel.Text)).Select(kernel => kernel.Kernel);
+    private IEnumerable<string> Where(Func<string, bool> condition) =>
+        kernels.Where(kernel => condition(kernel.Text)).Select(kernel => kernel.Kernel);
 
     private void PtxOnly()
     {

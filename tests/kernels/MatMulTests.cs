@@ -2,14 +2,19 @@ using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>Products against a triple loop in double, on every code path that this machine has.</summary>
+/// <summary>
+/// Products against a triple loop in double, on every code path that this machine has.
+/// </summary>
 public class MatMulTests
 {
-    // Sizes about the edges of tiles (4, 6, 8, 12 rows; 8, 16, 32, 48 columns), of the skinny products (16 lines, 48 rows, rows of 64) and of the cuts of the inner dimension (256, 512).
+    // Sizes about the edges of tiles (4, 6, 8, 12 rows; 8, 16, 32, 48 columns), of the skinny products (16 lines, 48
+    // rows, rows of 64) and of the cuts of the inner dimension (256, 512).
     private static readonly (int M, int N, int K)[] Sizes =
     [
-        (1, 1, 1), (1, 1, 7), (2, 3, 5), (1, 97, 33), (97, 1, 33), (3, 50, 2), (50, 3, 129), (17, 18, 1), (12, 32, 4), (13, 33, 3), (18, 17, 64),
-        (25, 31, 70), (24, 64, 257), (7, 100, 513), (100, 16, 1030), (96, 8, 40), (40, 130, 300), (250, 47, 19), (33, 257, 5), (29, 19, 0), (5, 4, 0),
+        (1, 1, 1), (1, 1, 7), (2, 3, 5), (1, 97, 33), (97, 1, 33), (3, 50, 2), (50, 3, 129), (17, 18, 1), (12, 32, 4),
+            (13, 33, 3), (18, 17, 64),
+        (25, 31, 70), (24, 64, 257), (7, 100, 513), (100, 16, 1030), (96, 8, 40), (40, 130, 300), (250, 47, 19),
+            (33, 257, 5), (29, 19, 0), (5, 4, 0),
         (1, 8, 70), (70, 1, 8), (8, 60, 1), (49, 16, 63), (24, 48, 385), (17, 142, 40), (23, 33, 9),
     ];
 
@@ -19,7 +24,8 @@ public class MatMulTests
         from transposeA in new[] { false, true }
         from transposeB in new[] { false, true }
         select new TestCaseData(set, size.M, size.N, size.K, transposeA, transposeB)
-            .SetName($"Product [{size.M}, {size.K}]{(transposeA ? "ᵀ" : "")} · [{size.K}, {size.N}]{(transposeB ? "ᵀ" : "")} on {set}");
+            .SetName($"Product [{size.M}, {size.K}]{(transposeA ? "ᵀ" : "")} · [{size.K}, "
+                + $"{size.N}]{(transposeB ? "ᵀ" : "")} on {set}");
 
     [TestCaseSource(nameof(Cases))]
     public void Product_equals_the_reference(InstructionSet set, int m, int n, int k, bool transposeA, bool transposeB)
@@ -37,7 +43,8 @@ public class MatMulTests
     }
 
     [Test]
-    public void Batched_products_equal_the_reference([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
+    public void Batched_products_equal_the_reference(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
         [Values] bool transposeA, [Values] bool transposeB, [Values] bool accumulate, [Values] Layout layout)
     {
         using var backend = new CpuBackend(threads: 2, set);
@@ -80,11 +87,14 @@ public class MatMulTests
     }
 
     [Test]
-    public void Any_number_of_threads_gives_the_same_bits([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
+    public void Any_number_of_threads_gives_the_same_bits(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
     {
-        foreach (var (m, n, k) in new[] { (130, 200, 600), (128, 8, 768), (768, 8, 700), (8, 300, 1100), (1, 500, 300), (500, 1, 300) })
+        foreach (var (m, n, k) in new[] { (130, 200, 600), (128, 8, 768), (768, 8, 700), (8, 300, 1100), (1, 500, 300),
+            (500, 1, 300) })
         {
-            foreach (var (transposeA, transposeB) in new[] { (false, false), (true, false), (false, true), (true, true) })
+            foreach (var (transposeA, transposeB) in new[] { (false, false), (true, false), (false, true),
+                (true, true) })
             {
                 float[]? first = null;
                 foreach (var threads in new[] { 1, 2, 3 })
@@ -101,7 +111,8 @@ public class MatMulTests
     }
 
     [Test]
-    public void A_single_thread_product_gives_the_bits_of_the_parallel_one([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
+    public void A_single_thread_product_gives_the_bits_of_the_parallel_one(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
     {
         using var backend = new CpuBackend(threads: 2, set);
         using var scratch = new Scratch();

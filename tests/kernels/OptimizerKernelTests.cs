@@ -9,7 +9,8 @@ public class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backend
 
     [Test]
     public void Sgd_follows_its_equations(
-        [Values(1, 17, 40009)] int n, [Values(0f, 0.9f)] float momentum, [Values(0f, 0.01f)] float weightDecay, [Values] bool nesterov)
+        [Values(1, 17, 40009)] int n, [Values(0f, 0.9f)] float momentum, [Values(0f, 0.01f)] float weightDecay, [Values]
+            bool nesterov)
     {
         var start = Numbers(n, 1);
         DeviceBuffer<float> w = Lend(start), velocity = Lend(Enumerable.Repeat(float.NaN, n).ToArray());
@@ -28,14 +29,16 @@ public class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backend
                 }
                 expected[i] -= 0.1f * g;
             }
-            Backend.SgdStep(w, Lend(gradient), momentum > 0 ? velocity : null, new SgdStep(0.1f, momentum, weightDecay, nesterov, First: step == 0));
+            Backend.SgdStep(w, Lend(gradient), momentum > 0 ? velocity : null,
+                new SgdStep(0.1f, momentum, weightDecay, nesterov, First: step == 0));
         }
         AssertClose(w, expected, 1e-6, "weights");
         if (momentum > 0) AssertClose(velocity, b, 1e-6, "velocity");
     }
 
     [Test]
-    public void Adam_and_AdamW_follow_their_equations([Values(1, 17, 40009)] int n, [Values(0, 0.1)] double weightDecay, [Values] bool decoupled)
+    public void Adam_and_AdamW_follow_their_equations([Values(1, 17, 40009)] int n, [Values(0, 0.1)] double weightDecay,
+        [Values] bool decoupled)
     {
         const double Rate = 0.01, Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8;
         var start = Numbers(n, 1);
@@ -52,9 +55,11 @@ public class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backend
                 else g += weightDecay * expected[i];
                 first[i] = Beta1 * first[i] + (1 - Beta1) * g;
                 second[i] = Beta2 * second[i] + (1 - Beta2) * g * g;
-                expected[i] -= Rate * first[i] / (1 - Math.Pow(Beta1, t)) / (Math.Sqrt(second[i] / (1 - Math.Pow(Beta2, t))) + Epsilon);
+                expected[i] -= Rate * first[i] / (1 - Math.Pow(Beta1, t))
+                    / (Math.Sqrt(second[i] / (1 - Math.Pow(Beta2, t))) + Epsilon);
             }
-            Backend.AdamStep(w, Lend(gradient), m, v, new AdamStep(Rate, Beta1, Beta2, Epsilon, weightDecay, decoupled, t));
+            Backend.AdamStep(w, Lend(gradient), m, v,
+                new AdamStep(Rate, Beta1, Beta2, Epsilon, weightDecay, decoupled, t));
         }
         AssertClose(w, expected, 1e-6, "weights");
         AssertClose(m, first, 1e-6, "first moment");

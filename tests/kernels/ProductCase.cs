@@ -9,16 +9,23 @@ public enum Layout
     /// <summary>One dense matrix after the other.</summary>
     Dense,
 
-    /// <summary>Rows farther apart than they are long, the first not at the start, space between the matrices of a batch.</summary>
+    /// <summary>
+    /// Rows farther apart than they are long, the first not at the start, space between the
+    /// matrices of a batch.
+    /// </summary>
     Strided,
 
-    /// <summary>The matrices of a batch side by side in the columns of one buffer, as the heads of an attention layer.</summary>
+    /// <summary>
+    /// The matrices of a batch side by side in the columns of one buffer, as the heads of an
+    /// attention layer.
+    /// </summary>
     Heads,
 }
 
 /// <summary>
-/// One product with random numbers and its reference. What lies between the rows of Y must stay as it was; what lies around A and B is NaN in a strided
-/// layout, so that a kernel that lets it into a sum is found out.
+/// One product with random numbers and its reference. What lies between the rows of Y must stay as
+/// it was; what lies around A and B is NaN in a strided layout, so that a kernel that lets it into
+/// a sum is found out.
 /// </summary>
 internal sealed class ProductCase
 {
@@ -27,7 +34,8 @@ internal sealed class ProductCase
     private readonly Matrix y, a, b;
     private readonly float[] aValues, bValues, yBefore;
 
-    public ProductCase(IBackend backend, int m, int n, int k, bool transposeA, bool transposeB, int batch, Layout layout, bool sharedB = false)
+    public ProductCase(IBackend backend, int m, int n, int k, bool transposeA, bool transposeB, int batch,
+        Layout layout, bool sharedB = false)
     {
         (this.backend, this.m, this.n, this.k, this.batch) = (backend, m, n, k, batch);
         var random = new Random(HashCode.Combine(m, n, k));
@@ -66,7 +74,8 @@ internal sealed class ProductCase
     {
         backend.Upload<float>(y.Buffer, yBefore);
         static float* First(Matrix matrix) => CpuKernels.Pointer(matrix.Buffer) + matrix.Offset;
-        CpuKernels.SingleThreadProduct(((CpuBackend)backend).InstructionSet, First(y), y.RowStride, First(a), a.RowStride, a.Transposed,
+        CpuKernels.SingleThreadProduct(((CpuBackend)backend).InstructionSet, First(y), y.RowStride, First(a),
+            a.RowStride, a.Transposed,
             First(b), b.RowStride, b.Transposed, m, n, k, scale, accumulate, scratch);
     }
 
@@ -98,7 +107,8 @@ internal sealed class ProductCase
                     var index = Index(y, matrix, i, j);
                     expected[index] = (accumulate ? expected[index] : 0) + (scale * sum);
                     // Rounding errors of k additions rarely pass √k units of the last place.
-                    tolerance[index] = (1e-7 * Math.Abs(expected[index])) + (6e-8 * Math.Abs(scale) * magnitude * (2 + Math.Sqrt(k)));
+                    tolerance[index] = (1e-7 * Math.Abs(expected[index]))
+                        + (6e-8 * Math.Abs(scale) * magnitude * (2 + Math.Sqrt(k)));
                     tolerance[index] += accumulate ? 1e-7 * Math.Abs(yBefore[index]) : 0;
                 }
             }
@@ -108,12 +118,14 @@ internal sealed class ProductCase
         {
             if (!(Math.Abs(found[i] - expected[i]) <= tolerance[i]))
             {
-                Assert.Fail($"{y} = {scale} · {a} · {b}, accumulate {accumulate}: element {i} of the buffer is {found[i]}, expected {expected[i]} ± {tolerance[i]}");
+                Assert.Fail($"{y} = {scale} · {a} · {b}, accumulate {accumulate}: element {i} of the buffer is "
+                    + $"{found[i]}, expected {expected[i]} ± {tolerance[i]}");
             }
         }
     }
 
-    private (Matrix, float[]) Create(int rows, int columns, bool transposed, int batch, Layout layout, Random random, float around)
+    private (Matrix, float[]) Create(int rows, int columns, bool transposed, int batch, Layout layout, Random random,
+        float around)
     {
         var (storedRows, storedColumns) = transposed ? (columns, rows) : (rows, columns);
         var (offset, rowStride, batchStride) = layout switch

@@ -6,7 +6,8 @@ namespace LoraScratch.Tests.Kernels;
 public class ProductPlanTests
 {
     [TestCase(4096, 4096, 4096, nameof(ProductTile.Large), 1, Description = "a large square")]
-    [TestCase(1024, 1024, 1024, nameof(ProductTile.Large), 4, Description = "64 tiles do not fill a GPU: the depth is cut")]
+    [TestCase(1024, 1024, 1024, nameof(ProductTile.Large), 4,
+        Description = "64 tiles do not fill a GPU: the depth is cut")]
     [TestCase(512, 512, 512, nameof(ProductTile.Small), 4, Description = "too shallow to cut large tiles")]
     [TestCase(4096, 768, 768, nameof(ProductTile.Large), 1, Description = "x·Wᵀ of 32 × 128 tokens")]
     [TestCase(4096, 768, 8, nameof(ProductTile.Large), 1, Description = "z·B: no more than one panel deep")]
@@ -42,7 +43,8 @@ public class ProductPlanTests
         var random = new Random(1);
         for (var i = 0; i < 2000; i++)
         {
-            var (m, n, k, batch) = (1 + random.Next(1 << random.Next(13)), 1 + random.Next(1 << random.Next(13)), random.Next(1 << random.Next(16)), 1 + random.Next(20));
+            var (m, n, k, batch) = (1 + random.Next(1 << random.Next(13)), 1 + random.Next(1 << random.Next(13)),
+                random.Next(1 << random.Next(16)), 1 + random.Next(20));
             var plan = ProductPlan.For(m, n, k, batch);
             var what = $"{batch} × [{m}, {k}] · [{k}, {n}]: {plan}";
             Assert.That((long)plan.Parts * plan.DepthOfPart, Is.GreaterThanOrEqualTo(k), what);
@@ -53,5 +55,6 @@ public class ProductPlanTests
     }
 
     [Test]
-    public void A_batch_fills_the_GPU_without_cutting_the_depth() => Assert.That(ProductPlan.For(64, 64, 4096, batch: 384).Parts, Is.EqualTo(1));
+    public void A_batch_fills_the_GPU_without_cutting_the_depth() =>
+    Assert.That(ProductPlan.For(64, 64, 4096, batch: 384).Parts, Is.EqualTo(1));
 }

@@ -2,7 +2,9 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>A product with a packed weight, forward (X·Ŵᵀ) or backward (dY·Ŵ), and its reference in double.</summary>
+/// <summary>
+/// A product with a packed weight, forward (X·Ŵᵀ) or backward (dY·Ŵ), and its reference in double.
+/// </summary>
 internal sealed class QuantizedProductCase
 {
     private const float Around = 0.5f;      // what lies between the rows of Y and must stay
@@ -56,12 +58,14 @@ internal sealed class QuantizedProductCase
                 double sum = 0, magnitude = 0;
                 for (var depth = 0; depth < k; depth++)
                 {
-                    var term = (double)a[Index(i, depth, k)] * weight.Values[forward ? j * weight.InFeatures + depth : depth * weight.InFeatures + j];
+                    var term = (double)a[Index(i, depth, k)]
+                        * weight.Values[forward ? j * weight.InFeatures + depth : depth * weight.InFeatures + j];
                     sum += term;
                     magnitude += Math.Abs(term);
                 }
                 var at = Index(i, j, n);
-                tolerance[at] = 1e-7 * Math.Abs(sum) + 6e-8 * magnitude * (4 + Math.Sqrt(k)) + 1e-7 * k / (1 << weight.Bits) + (accumulate ? 1e-7 * Math.Abs(expected[at]) : 0);
+                tolerance[at] = 1e-7 * Math.Abs(sum) + 6e-8 * magnitude * (4 + Math.Sqrt(k))
+                    + 1e-7 * k / (1 << weight.Bits) + (accumulate ? 1e-7 * Math.Abs(expected[at]) : 0);
                 expected[at] = (accumulate ? expected[at] : 0) + sum;
             }
         }
@@ -69,7 +73,8 @@ internal sealed class QuantizedProductCase
         {
             if (!(Math.Abs(y[i] - expected[i]) <= tolerance[i]))
             {
-                Assert.Fail($"{m} rows, weight [{weight.OutFeatures}, {weight.InFeatures}] of {weight.Bits} bits in groups of {weight.GroupSize}, forward {forward}, accumulate {accumulate}: " +
+                Assert.Fail($"{m} rows, weight [{weight.OutFeatures}, {weight.InFeatures}] of {weight.Bits} bits in "
+                    + $"groups of {weight.GroupSize}, forward {forward}, accumulate {accumulate}: " +
                     $"element {i} is {y[i]}, expected {expected[i]} ± {tolerance[i]}");
             }
         }

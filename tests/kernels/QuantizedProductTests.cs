@@ -3,16 +3,22 @@ using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>Products with packed weights against a triple loop in double, on every code path that this machine has.</summary>
+/// <summary>
+/// Products with packed weights against a triple loop in double, on every code path that this
+/// machine has.
+/// </summary>
 public class QuantizedProductTests
 {
     private static readonly int[] Bits = [2, 3, 4, 8];
 
-    // Rows about 2 and 4 (decoded in registers together) and 16 (the most that are), outputs about 2, 4, 32 and the tiles, inputs that cut the slabs of the inner dimension (384) within and between groups.
+    // Rows about 2 and 4 (decoded in registers together) and 16 (the most that are), outputs about 2, 4, 32 and the
+    // tiles, inputs that cut the slabs of the inner dimension (384) within and between groups.
     private static readonly (int Rows, int Outputs, int Inputs, int GroupSize)[] Sizes =
     [
-        (1, 1, 16, 16), (1, 5, 48, 16), (2, 3, 64, 32), (3, 33, 32, 32), (4, 2, 96, 48), (5, 31, 128, 128), (8, 65, 256, 64), (15, 33, 80, 16), (16, 40, 64, 64),
-        (17, 1, 16, 16), (17, 13, 112, 16), (19, 50, 400, 16), (40, 66, 416, 32), (30, 70, 1152, 128), (24, 32, 64, 32), (17, 800, 48, 16),
+        (1, 1, 16, 16), (1, 5, 48, 16), (2, 3, 64, 32), (3, 33, 32, 32), (4, 2, 96, 48), (5, 31, 128, 128),
+            (8, 65, 256, 64), (15, 33, 80, 16), (16, 40, 64, 64),
+        (17, 1, 16, 16), (17, 13, 112, 16), (19, 50, 400, 16), (40, 66, 416, 32), (30, 70, 1152, 128), (24, 32, 64, 32),
+            (17, 800, 48, 16),
         (1, 70, 128, 64), (2, 38, 96, 48),
     ];
 
@@ -21,28 +27,34 @@ public class QuantizedProductTests
         from bits in Bits
         from size in Sizes
         select new TestCaseData(set, bits, size.Rows, size.Outputs, size.Inputs, size.GroupSize)
-            .SetName($"Product of {size.Rows} rows with INT{bits} [{size.Outputs}, {size.Inputs}], groups of {size.GroupSize}, on {set}");
+            .SetName($"Product of {size.Rows} rows with INT{bits} [{size.Outputs}, {size.Inputs}], groups of "
+                + $"{size.GroupSize}, on {set}");
 
     [TestCaseSource(nameof(Cases))]
-    public void Product_with_a_packed_weight_equals_the_reference(InstructionSet set, int bits, int rows, int outputs, int inputs, int groupSize)
+    public void Product_with_a_packed_weight_equals_the_reference(InstructionSet set, int bits, int rows, int outputs,
+        int inputs, int groupSize)
     {
         using var backend = new CpuBackend(threads: 2, set);
         var weight = new RandomWeight(outputs, inputs, bits, groupSize);
-        foreach (var (forward, accumulate, gap) in new[] { (true, false, 0), (true, true, 5), (false, false, 3), (false, true, 0) })
+        foreach (var (forward, accumulate, gap) in new[] { (true, false, 0), (true, true, 5), (false, false, 3),
+            (false, true, 0) })
         {
             new QuantizedProductCase(backend, rows, weight, forward, gap).AssertEqualsReference(accumulate);
         }
     }
 
     [Test]
-    public void A_weight_wider_than_the_packing_buffer_is_cut([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
+    public void A_weight_wider_than_the_packing_buffer_is_cut(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
     {
         using var backend = new CpuBackend(threads: 2, set);
-        new QuantizedProductCase(backend, 17, new RandomWeight(9, 41 * 1024, 4, 32), forward: false).AssertEqualsReference(accumulate: true);
+        new QuantizedProductCase(backend, 17, new RandomWeight(9, 41 * 1024, 4, 32),
+            forward: false).AssertEqualsReference(accumulate: true);
     }
 
     [Test]
-    public void Any_number_of_threads_gives_the_same_bits([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
+    public void Any_number_of_threads_gives_the_same_bits(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
         [ValueSource(nameof(Bits))] int bits, [Values] bool forward)
     {
         var weight = new RandomWeight(300, 448, bits, 64);
@@ -59,18 +71,26 @@ public class QuantizedProductTests
         }
     }
 
-    /// <summary>A row of X with a single one picks a column of Ŵ, without any rounding: every path decodes to the floats of <see cref="GroupGrid.Value"/>.</summary>
+    /// <summary>
+    /// A row of X with a single one picks a column of Ŵ, without any rounding: every path decodes
+    /// to the floats of <see cref="GroupGrid.Value"/>.
+    /// </summary>
     [Test]
-    public void Every_path_decodes_the_same_floats([ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set, [ValueSource(nameof(Bits))] int bits)
+    public void Every_path_decodes_the_same_floats(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
+            [ValueSource(nameof(Bits))] int bits)
     {
         using var backend = new CpuBackend(threads: 1, set);
         const int Outputs = 37, Inputs = 96, GroupSize = 48;
         var weight = new RandomWeight(Outputs, Inputs, bits, GroupSize);
         var matrix = weight.On(backend);
         var expected = weight.Codes.Select((code, i) => weight.Grids[i / GroupSize].Value(code)).ToArray();
-        Assert.That(Picked(matrix.T, Inputs, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs)), "X·Ŵᵀ, many rows");
-        Assert.That(Picked(matrix.T, 16, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs).Take(16 * Outputs)), "X·Ŵᵀ, few rows");
-        Assert.That(Picked(matrix.T, 2, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs).Take(2 * Outputs)), "X·Ŵᵀ, two rows");
+        Assert.That(Picked(matrix.T, Inputs, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs)),
+            "X·Ŵᵀ, many rows");
+        Assert.That(Picked(matrix.T, 16, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs).Take(16 * Outputs)),
+            "X·Ŵᵀ, few rows");
+        Assert.That(Picked(matrix.T, 2, Inputs), Is.EqualTo(Transposed(expected, Outputs, Inputs).Take(2 * Outputs)),
+            "X·Ŵᵀ, two rows");
         Assert.That(Picked(matrix, Outputs, Outputs), Is.EqualTo(expected), "dY·Ŵ, many rows");
         Assert.That(Picked(matrix, 3, Outputs), Is.EqualTo(expected.Take(3 * Inputs)), "dY·Ŵ, few rows");
 
@@ -95,7 +115,8 @@ public class QuantizedProductTests
     public void No_rows_are_no_work()
     {
         using var backend = new CpuBackend(threads: 2);
-        new QuantizedProductCase(backend, 0, new RandomWeight(5, 32, 4, 16), forward: true, gap: 2).AssertEqualsReference(accumulate: false);
+        new QuantizedProductCase(backend, 0, new RandomWeight(5, 32, 4, 16), forward: true,
+            gap: 2).AssertEqualsReference(accumulate: false);
     }
 
     [Test]

@@ -2,7 +2,9 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>A packed weight of random codes, scales and zeros, and what it stands for in double.</summary>
+/// <summary>
+/// A packed weight of random codes, scales and zeros, and what it stands for in double.
+/// </summary>
 internal sealed class RandomWeight
 {
     public RandomWeight(int outFeatures, int inFeatures, int bits, int groupSize, int seed = 1)
@@ -17,9 +19,11 @@ internal sealed class RandomWeight
         Grids = new GroupGrid[Codes.Length / groupSize];
         for (var i = 0; i < Grids.Length; i++)
         {
-            Grids[i] = new GroupGrid((0.2f + random.NextSingle()) / (1 << bits), (1 << bits) * (1.5f * random.NextSingle() - 0.25f));
+            Grids[i] = new GroupGrid((0.2f + random.NextSingle()) / (1 << bits),
+                (1 << bits) * (1.5f * random.NextSingle() - 0.25f));
         }
-        Values = [.. Codes.Select((code, i) => Grids[i / groupSize].Scale * (code - (double)Grids[i / groupSize].Zero))];
+        Values =
+            [.. Codes.Select((code, i) => Grids[i / groupSize].Scale * (code - (double)Grids[i / groupSize].Zero))];
     }
 
     public int OutFeatures { get; }

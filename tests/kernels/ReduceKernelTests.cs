@@ -13,7 +13,8 @@ public class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendCas
         AssertClose(y, Each(x.Length, i => (double)x[i] + bias[i % columns]), 2e-7, "AddBias");
         var sums = Lend(bias);
         Backend.AddColumnSums(sums, Lend(x));
-        AssertClose(sums, Each(columns, j => bias[j] + Enumerable.Range(0, rows).Sum(i => (double)x[i * columns + j])), 5e-6, "AddColumnSums");
+        AssertClose(sums, Each(columns, j => bias[j] + Enumerable.Range(0, rows).Sum(i => (double)x[i * columns + j])),
+            5e-6, "AddColumnSums");
     }
 
     [TestCaseSource(nameof(Lengths))]

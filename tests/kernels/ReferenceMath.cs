@@ -1,9 +1,15 @@
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>erf and its complement in double, from the series and the continued fraction: what System.Math lacks.</summary>
+/// <summary>
+/// erf and its complement in double, from the series and the continued fraction: what System.Math
+/// lacks.
+/// </summary>
 internal static class ReferenceMath
 {
-    /// <summary>erf(x) = 2/√π · exp(−x²) · Σₙ 2ⁿ·x²ⁿ⁺¹ / (1·3·…·(2n+1)): every term has the sign of x, nothing cancels.</summary>
+    /// <summary>
+    /// erf(x) = 2/√π · exp(−x²) · Σₙ 2ⁿ·x²ⁿ⁺¹ / (1·3·…·(2n+1)): every term has the sign of x,
+    /// nothing cancels.
+    /// </summary>
     public static double Erf(double x)
     {
         if (double.IsNaN(x)) return x;
@@ -13,7 +19,10 @@ internal static class ReferenceMath
         return 2 / Math.Sqrt(Math.PI) * Math.Exp(-x * x) * sum;
     }
 
-    /// <summary>1 − erf(x), with all its digits for large x: exp(−x²)/√π · 1/(x + ½/(x + 1/(x + 3⁄2/(x + …)))).</summary>
+    /// <summary>
+    /// 1 − erf(x), with all its digits for large x: exp(−x²)/√π · 1/(x + ½/(x + 1/(x + 3⁄2/(x +
+    /// …)))).
+    /// </summary>
     public static double Erfc(double x)
     {
         if (x < 2) return 1 - Erf(x);

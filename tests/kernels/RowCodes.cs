@@ -2,7 +2,10 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>The codes of rows against the rule of <see cref="IBackend.QuantizeRows"/>, and what they stand for against the rows.</summary>
+/// <summary>
+/// The codes of rows against the rule of <see cref="IBackend.QuantizeRows"/>, and what they stand
+/// for against the rows.
+/// </summary>
 internal static class RowCodes
 {
     private static readonly Dictionary<string, Func<Random, float>> Kinds = new()
@@ -10,7 +13,8 @@ internal static class RowCodes
         ["uniform about 0"] = random => 2 * random.NextSingle() - 1,
         ["positive"] = random => 5 + random.NextSingle(),
         ["negative"] = random => -3 * random.NextSingle() - 1e-3f,
-        ["like GELU's output"] = random => random.NextSingle() < 0.8f ? -0.17f * random.NextSingle() : 4 * random.NextSingle(),
+        ["like GELU's output"] = random => random.NextSingle() < 0.8f
+            ? -0.17f * random.NextSingle() : 4 * random.NextSingle(),
         ["one outlier"] = random => random.Next(20) == 0 ? 1000 : random.NextSingle() - 0.5f,
         ["zeros"] = _ => 0,
         ["one number"] = _ => -7.5f,
@@ -26,7 +30,8 @@ internal static class RowCodes
             foreach (var (kind, draw) in Kinds)
             {
                 var random = new Random(columns);
-                AssertFollowTheRule(backend, $"{kind}, {columns} columns", [.. Enumerable.Range(0, 3 * columns).Select(_ => draw(random))], columns);
+                AssertFollowTheRule(backend, $"{kind}, {columns} columns",
+                    [.. Enumerable.Range(0, 3 * columns).Select(_ => draw(random))], columns);
             }
             AssertNotFiniteRowsAreMarked(backend, columns);
         }
@@ -44,12 +49,14 @@ internal static class RowCodes
                 (low, high) = (Math.Min(low, value), Math.Max(high, value));
             }
             var grid = grids[row];
-            Assert.That(grid.Scale, Is.EqualTo(Math.Max((high - low) / 255, Math.Pow(2, -126))).Within(3e-5).Percent, $"{what}: β");
+            Assert.That(grid.Scale, Is.EqualTo(Math.Max((high - low) / 255, Math.Pow(2, -126))).Within(3e-5).Percent,
+                $"{what}: β");
             Assert.That(grid.Zero, Is.InRange(0, 255).And.EqualTo(-low / grid.Scale).Within(0.5001), $"{what}: ζ");
             for (var j = 0; j < columns; j++)
             {
                 var near = (double)grid.Scale * (codes[row * ((columns + 3) / 4 * 4) + j] - grid.Zero);
-                Assert.That(Math.Abs(near - values[j]) / grid.Scale, Is.LessThanOrEqualTo(0.5 + Math.Pow(2, -12)), $"{what}: {values[j]} became {near}, in steps of {grid.Scale}");
+                Assert.That(Math.Abs(near - values[j]) / grid.Scale, Is.LessThanOrEqualTo(0.5 + Math.Pow(2, -12)),
+                    $"{what}: {values[j]} became {near}, in steps of {grid.Scale}");
                 Assert.That(values[j] != 0 || near == 0, $"{what}: 0 became {near}");
             }
         }
@@ -62,7 +69,8 @@ internal static class RowCodes
             var x = Enumerable.Repeat(1f, 3 * columns).ToArray();
             x[columns + columns / 2] = bad;
             var (_, grids) = Quantize(backend, x, columns);
-            Assert.That(grids.Select(grid => float.IsNaN(grid.Scale)), Is.EqualTo(new[] { false, true, false }), $"{bad} among {columns} columns");
+            Assert.That(grids.Select(grid => float.IsNaN(grid.Scale)), Is.EqualTo(new[] { false, true, false }),
+                $"{bad} among {columns} columns");
         }
     }
 

@@ -49,7 +49,8 @@ public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
             var at = row * classes;
             var sum = Enumerable.Range(at, classes).Sum(i => Math.Exp(logits[i]));
             losses[row] = Math.Log(sum) - logits[at + labels[row]];
-            for (var i = at; i < at + classes; i++) gradient[i] += dLosses[row] * (Math.Exp(logits[i]) / sum - (i - at == labels[row] ? 1 : 0));
+            for (var i = at; i < at + classes; i++)
+                gradient[i] += dLosses[row] * (Math.Exp(logits[i]) / sum - (i - at == labels[row] ? 1 : 0));
         }
         var y = Lend(new float[rows]);
         Backend.CrossEntropy(y, Lend(logits), Lend(labels));
@@ -66,7 +67,8 @@ public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
         var (rows, columns) = shape;
         var n = rows * columns;
         // Rows far from 0, where E[x²] − mean² would cancel.
-        float[] x = [.. Numbers(n, 1).Select((value, i) => value + 50 * (i / columns % 3))], dY = Numbers(n, 2), start = Numbers(n, 3);
+        float[] x = [.. Numbers(n, 1).Select((value, i) => value + 50 * (i / columns % 3))], dY = Numbers(n, 2),
+            start = Numbers(n, 3);
         float[] gamma = Numbers(columns, 4, 2), beta = Numbers(columns, 5), startGamma = Numbers(columns, 6);
         double[] means = new double[rows], rstds = new double[rows], normalized = new double[n], dX = new double[n];
         var dGamma = Array.ConvertAll(startGamma, value => (double)value);
@@ -89,7 +91,8 @@ public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
         Backend.LayerNorm(y, mean, rstd, Lend(x), Lend(gamma), Lend(beta), (float)Epsilon);
         AssertClose(mean, means, 1e-6, "mean");
         AssertClose(Read(rstd), rstds, columns == 1 ? 1e-6 : 2e-5, "rstd");
-        // A row of one element has distance 0 from its mean; elsewhere x = 100 leaves 4e-6 of a distance of 1 to the rounding of the mean.
+        // A row of one element has distance 0 from its mean; elsewhere x = 100 leaves 4e-6 of a distance of 1 to the
+        // rounding of the mean.
         var tolerance = columns <= 2 ? 2e-4 : 3e-5;
         AssertClose(y, Each(n, i => gamma[i % columns] * normalized[i] + beta[i % columns]), tolerance, "LayerNorm");
 

@@ -4,7 +4,9 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>The same input gives the same bits for any number of threads, on every instruction set.</summary>
+/// <summary>
+/// The same input gives the same bits for any number of threads, on every instruction set.
+/// </summary>
 public class ThreadCountTests
 {
     public static IEnumerable<InstructionSet> Sets => InstructionSets.Supported;
@@ -16,7 +18,8 @@ public class ThreadCountTests
         foreach (var threads in new[] { 2, 3, 5 })
         {
             var many = Bits(set, threads);
-            foreach (var (kernel, bits) in one) Assert.That(many[kernel], Is.EqualTo(bits), $"{kernel} on {threads} threads");
+            foreach (var (kernel, bits) in one) Assert.That(many[kernel], Is.EqualTo(bits),
+                $"{kernel} on {threads} threads");
         }
     }
 
@@ -43,8 +46,10 @@ public class ThreadCountTests
             results.Add(kernel, Array.ConvertAll(values, BitConverter.SingleToInt32Bits));
         }
 
-        DeviceBuffer<float> x = Numbers(Count, 1), dY = Numbers(Count, 2), gamma = Numbers(Columns, 3), y = Numbers(Count, 4), dX = Numbers(Count, 5);
-        DeviceBuffer<float> scalar = Numbers(1, 6), mean = Numbers(Rows, 7), rstd = Numbers(Rows, 8), columns = Numbers(Columns, 9);
+        DeviceBuffer<float> x = Numbers(Count, 1), dY = Numbers(Count, 2), gamma = Numbers(Columns, 3),
+            y = Numbers(Count, 4), dX = Numbers(Count, 5);
+        DeviceBuffer<float> scalar = Numbers(1, 6), mean = Numbers(Rows, 7), rstd = Numbers(Rows, 8),
+            columns = Numbers(Columns, 9);
         var indices = Lend(Enumerable.Range(0, Rows).Select(i => i * i % 17).ToArray());
 
         backend.Map<Gelu>(y, x);
@@ -78,7 +83,8 @@ public class ThreadCountTests
         const int Heads = 7;        // of width 37
         var offsets = Lend(new[] { 0, 1, 200, 300 });
         var shape = new AttentionShape(Heads, 0.16f, 199, 0.1f, 3);
-        DeviceBuffer<float> logSumExp = Numbers(Rows * Heads, 11), dQ = Numbers(Count, 12), dK = Numbers(Count, 13), dV = Numbers(Count, 14);
+        DeviceBuffer<float> logSumExp = Numbers(Rows * Heads, 11), dQ = Numbers(Count, 12), dK = Numbers(Count, 13),
+            dV = Numbers(Count, 14);
         DeviceBuffer<float> k = Numbers(Count, 15), v = Numbers(Count, 16);
         backend.Attention(y, logSumExp, x, k, v, offsets, shape);
         Record("Attention", y);

@@ -61,7 +61,8 @@ public unsafe class WorkerPoolTests
     {
         using var pool = new WorkerPool(2);
         var counts = stackalloc int[8];
-        Assert.That(Allocations.Least(() => pool.Run(8, new CountJob(counts)), times: 1000), Is.LessThan(1000 * 24), "less than the smallest object a dispatch");
+        Assert.That(Allocations.Least(() => pool.Run(8, new CountJob(counts)), times: 1000), Is.LessThan(1000 * 24),
+            "less than the smallest object a dispatch");
     }
 
     [Test]
@@ -74,7 +75,8 @@ public unsafe class WorkerPoolTests
         product[9] = 2;
         Assert.Multiple(() =>
         {
-            Assert.That((nint)scratch.ForKernel(5), Is.EqualTo((nint)kernel), "a smaller request finds the same memory");
+            Assert.That((nint)scratch.ForKernel(5), Is.EqualTo((nint)kernel),
+                "a smaller request finds the same memory");
             Assert.That(scratch.ForKernel(10)[9], Is.EqualTo(1));
             Assert.That((long)scratch.ForKernel(1 << 20) % 64, Is.Zero);
             Assert.That(scratch.ForProduct(10)[9], Is.EqualTo(2));

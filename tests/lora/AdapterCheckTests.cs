@@ -8,7 +8,10 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Every fault that can be put into a sound adapter folder is found and named, with its model at hand and without.</summary>
+/// <summary>
+/// Every fault that can be put into a sound adapter folder is found and named, with its model at
+/// hand and without.
+/// </summary>
 public sealed class AdapterCheckTests
 {
     private const string Q0 = "base_model.model.distilbert.transformer.layer.0.attention.q_lin";
@@ -19,39 +22,73 @@ public sealed class AdapterCheckTests
     {
         (string Name, Action<AdapterFolder> Damage, string Alone, string WithModel)[] rows =
         [
-            ("A without B", folder => folder.Remove($"{Q0}.lora_B.weight"), "stands alone: '", "the layer's other matrix is there"),
-            ("B without A", folder => folder.Remove($"{V1}.lora_A.weight"), "stands alone: '", "the layer's other matrix is there"),
-            ("a rank that the config does not say", folder => folder.Config["r"] = 3, "do not fit r = 3 of adapter_config.json", "mend r (3) or rank_pattern there"),
-            ("a rank pattern that the file contradicts", folder => folder.Config["rank_pattern"] = new JsonObject { ["v_lin"] = 5 }, "do not fit r = 5", "mend r (2) or rank_pattern there"),
-            ("matrices the other way round", folder => folder.Transpose($"{Q0}.lora_A.weight", $"{Q0}.lora_B.weight"), "stored the other way round", "it is the transpose"),
+            ("A without B", folder => folder.Remove($"{Q0}.lora_B.weight"), "stands alone: '",
+                "the layer's other matrix is there"),
+            ("B without A", folder => folder.Remove($"{V1}.lora_A.weight"), "stands alone: '",
+                "the layer's other matrix is there"),
+            ("a rank that the config does not say", folder => folder.Config["r"] = 3,
+                "do not fit r = 3 of adapter_config.json", "mend r (3) or rank_pattern there"),
+            ("a rank pattern that the file contradicts",
+                folder => folder.Config["rank_pattern"] = new JsonObject { ["v_lin"] = 5 }, "do not fit r = 5",
+                    "mend r (2) or rank_pattern there"),
+            ("matrices the other way round", folder => folder.Transpose($"{Q0}.lora_A.weight", $"{Q0}.lora_B.weight"),
+                "stored the other way round", "it is the transpose"),
             ("NaN", folder => folder.Set($"{V1}.lora_A.weight", 7, float.NaN), "element 7 is NaN", "element 7 is NaN"),
-            ("infinity in the head", folder => folder.Set("base_model.model.classifier.bias", 1, float.PositiveInfinity), "element 1 is", "element 1 is"),
-            ("a wrong prefix", folder => folder.Rename($"{Q0}.lora_A.weight", $"{Q0}.lora_A.weight"["base_model.".Length..]), "would load nothing from this one", "the names in an adapter begin with"),
-            ("the adapter's name in a key", folder => folder.Rename($"{Q0}.lora_A.weight", $"{Q0}.lora_A.default.weight"), "an adapter's own name stands in it", "an adapter's own name stands in it"),
-            ("loralib's names", folder => folder.RenameAll(name => name.Replace("base_model.model.", "").Replace(".weight", "")), "is of loralib's convention", "is of loralib's convention"),
-            ("the tutorials' names", folder => folder.RenameAll(name => name.Replace("base_model.model.", "").Replace(".lora_A.weight", ".lora.A").Replace(".lora_B.weight", ".lora.B")),
+            ("infinity in the head",
+                folder => folder.Set("base_model.model.classifier.bias", 1, float.PositiveInfinity), "element 1 is",
+                    "element 1 is"),
+            ("a wrong prefix", folder =>
+                folder.Rename($"{Q0}.lora_A.weight", $"{Q0}.lora_A.weight"["base_model.".Length..]),
+                "would load nothing from this one", "the names in an adapter begin with"),
+            ("the adapter's name in a key",
+                folder => folder.Rename($"{Q0}.lora_A.weight", $"{Q0}.lora_A.default.weight"),
+                    "an adapter's own name stands in it", "an adapter's own name stands in it"),
+            ("loralib's names", folder =>
+                folder.RenameAll(name => name.Replace("base_model.model.", "").Replace(".weight", "")),
+                "is of loralib's convention", "is of loralib's convention"),
+            ("the tutorials' names",
+                folder => folder.RenameAll(name => name.Replace("base_model.model.", "")
+                    .Replace(".lora_A.weight", ".lora.A").Replace(".lora_B.weight", ".lora.B")),
                 "is of tutorial's convention", "is of tutorial's convention"),
-            ("no head", folder => folder.RemoveAll("classifier"), "the head is missing", "the adapter was saved without its trained head"),
-            ("half a head", folder => folder.RemoveAll("pre_classifier"), "a part of the head is missing: 'base_model.model.pre_classifier.weight'", "the adapter was saved without its trained head"),
-            ("a saved module that is not there", folder => folder.Config["modules_to_save"] = new JsonArray("pooler"), "modules_to_save names 'pooler'", "modules_to_save names 'pooler', which the model does not have"),
-            ("a layer that no target means", folder => folder.Config["target_modules"] = new JsonArray("q_lin"), "does not mean it, and they would not be loaded", "target_modules means no layer"),
-            ("a target without matrices", folder => folder.Config["target_modules"] = new JsonArray("q_lin", "v_lin", "k_lin"), "target_modules has 'k_lin'", "but the file has nothing for it"),
-            ("a pattern for no layer", folder => folder.Config["alpha_pattern"] = new JsonObject { ["k_lin"] = 5 }, "alpha_pattern has 'k_lin'", "the alpha pattern 'k_lin' meets none"),
-            ("DoRA's magnitudes", folder => folder.Add($"{Q0}.lora_magnitude_vector", 12), "it belongs to DoRA", "it belongs to DoRA"),
-            ("a bias under two names", folder => folder.Add("base_model.model.classifier.base_layer.bias", 2), "it is the same parameter as", "it is the same parameter as"),
+            ("no head", folder => folder.RemoveAll("classifier"), "the head is missing",
+                "the adapter was saved without its trained head"),
+            ("half a head", folder => folder.RemoveAll("pre_classifier"),
+                "a part of the head is missing: 'base_model.model.pre_classifier.weight'",
+                    "the adapter was saved without its trained head"),
+            ("a saved module that is not there", folder => folder.Config["modules_to_save"] = new JsonArray("pooler"),
+                "modules_to_save names 'pooler'", "modules_to_save names 'pooler', which the model does not have"),
+            ("a layer that no target means", folder => folder.Config["target_modules"] = new JsonArray("q_lin"),
+                "does not mean it, and they would not be loaded", "target_modules means no layer"),
+            ("a target without matrices",
+                folder => folder.Config["target_modules"] = new JsonArray("q_lin", "v_lin", "k_lin"),
+                    "target_modules has 'k_lin'", "but the file has nothing for it"),
+            ("a pattern for no layer", folder => folder.Config["alpha_pattern"] = new JsonObject { ["k_lin"] = 5 },
+                "alpha_pattern has 'k_lin'", "the alpha pattern 'k_lin' meets none"),
+            ("DoRA's magnitudes", folder => folder.Add($"{Q0}.lora_magnitude_vector", 12), "it belongs to DoRA",
+                "it belongs to DoRA"),
+            ("a bias under two names", folder => folder.Add("base_model.model.classifier.base_layer.bias", 2),
+                "it is the same parameter as", "it is the same parameter as"),
             ("an alpha of 0", folder => folder.Config["lora_alpha"] = 0, "lora_alpha is 0", "lora_alpha is 0"),
-            ("matrices without columns", folder => folder.Empty($"{Q0}.lora_A.weight", $"{Q0}.lora_B.weight"), "do not fit r = 2", "mis-shaped"),
-            ("a pattern that is no expression", folder => folder.Config["rank_pattern"] = new JsonObject { ["("] = 5 }, "'(' is no regular expression", "'(' is no regular expression"),
-            ("a short name of loralib's", folder => folder.Rename($"{Q0}.lora_A.weight", "q.lora_A"), "is of loralib's convention", "is of loralib's convention"),
-            ("an unsupported setting", folder => folder.Config["use_dora"] = true, "use_dora is true", "use_dora is true"),
-            ("integers", folder => folder.Integers("base_model.model.classifier.bias"), "expected one of F32", "expected one of F32"),
-            ("no config", folder => folder.Delete(PeftAdapter.ConfigName), "adapter_config.json: no such file", "adapter_config.json: no such file"),
-            ("no tensors", folder => folder.Delete(PeftAdapter.WeightsName), "adapter_model.safetensors: no such file", "adapter_model.safetensors: no such file"),
+            ("matrices without columns", folder => folder.Empty($"{Q0}.lora_A.weight", $"{Q0}.lora_B.weight"),
+                "do not fit r = 2", "mis-shaped"),
+            ("a pattern that is no expression", folder => folder.Config["rank_pattern"] = new JsonObject { ["("] = 5 },
+                "'(' is no regular expression", "'(' is no regular expression"),
+            ("a short name of loralib's", folder => folder.Rename($"{Q0}.lora_A.weight", "q.lora_A"),
+                "is of loralib's convention", "is of loralib's convention"),
+            ("an unsupported setting", folder => folder.Config["use_dora"] = true, "use_dora is true",
+                "use_dora is true"),
+            ("integers", folder => folder.Integers("base_model.model.classifier.bias"), "expected one of F32",
+                "expected one of F32"),
+            ("no config", folder => folder.Delete(PeftAdapter.ConfigName), "adapter_config.json: no such file",
+                "adapter_config.json: no such file"),
+            ("no tensors", folder => folder.Delete(PeftAdapter.WeightsName), "adapter_model.safetensors: no such file",
+                "adapter_model.safetensors: no such file"),
             ("an empty file of tensors", folder => folder.RemoveAll(""), "there is no tensor in it", "missing '"),
         ];
         return rows.SelectMany(row => new[]
         {
-            new TestCaseData(row.Damage, false, row.Alone).SetArgDisplayNames(row.Name, "alone"), new TestCaseData(row.Damage, true, row.WithModel).SetArgDisplayNames(row.Name, "with the model"),
+            new TestCaseData(row.Damage, false, row.Alone).SetArgDisplayNames(row.Name, "alone"),
+            new TestCaseData(row.Damage, true, row.WithModel).SetArgDisplayNames(row.Name, "with the model"),
         });
     }
 
@@ -75,7 +112,8 @@ public sealed class AdapterCheckTests
         folder.Add($"{Q0}.lora_magnitude_vector", 12);
         folder.Write();
         var errors = Errors(folder, withModel);
-        Assert.That(errors, Has.Length.EqualTo(4).And.Some.Contains("lora_B.weight").And.Some.Contains("NaN").And.Some.Contains("pre_classifier.bias").And.Some.Contains("DoRA"));
+        Assert.That(errors, Has.Length.EqualTo(4).And.Some.Contains("lora_B.weight").And.Some.Contains("NaN").And.Some
+            .Contains("pre_classifier.bias").And.Some.Contains("DoRA"));
     }
 
     [Test]
@@ -86,7 +124,8 @@ public sealed class AdapterCheckTests
         folder.Write();
         var findings = AdapterCheck.Run(folder.Path, withModel ? TinyDistilBert.Create() : null);
         Assert.That(findings.Select(finding => finding.Kind), Has.None.EqualTo(FindingKind.Error));
-        Assert.That(findings.Where(finding => finding.Kind == FindingKind.Warning).Select(finding => finding.Message), Has.One.Contains("lora_B.weight").And.One.Contains("all zero"));
+        Assert.That(findings.Where(finding => finding.Kind == FindingKind.Warning).Select(finding => finding.Message),
+            Has.One.Contains("lora_B.weight").And.One.Contains("all zero"));
     }
 
     [Test]
@@ -108,18 +147,24 @@ public sealed class AdapterCheckTests
     public void The_scale_is_said_in_every_convention_and_the_base_compared()
     {
         using var folder = new AdapterFolder();
-        var notes = AdapterCheck.Run(folder.Path, TinyDistilBert.Create()).Where(finding => finding.Kind == FindingKind.Note).Select(finding => finding.Message).ToList();
-        Assert.That(notes, Has.One.Contains("4 layers: s = alpha-over-rank = 3 with lora_alpha 6 and r 2; alpha would be 6, alpha-over-sqrt-rank would be 4.24264"));
+        var notes = AdapterCheck.Run(folder.Path, TinyDistilBert.Create())
+            .Where(finding => finding.Kind == FindingKind.Note).Select(finding => finding.Message).ToList();
+        Assert.That(notes, Has.One.Contains("4 layers: s = alpha-over-rank = 3 with lora_alpha 6 and r 2; alpha "
+            + "would be 6, alpha-over-sqrt-rank would be 4.24264"));
         Assert.That(notes, Has.One.Contains("4 hashes agree"));
         var other = TinyDistilBert.Create();
-        other.NamedParameters().Single(entry => entry.Path.EndsWith("0.attention.q_lin.weight", StringComparison.Ordinal)).Parameter.Set(new float[144]);
-        Assert.That(AdapterCheck.Run(folder.Path, other).Where(finding => finding.Kind == FindingKind.Error).Select(finding => finding.Message), Has.One.Contains("trained on another base: W of distilbert.transformer.layer.0.attention.q_lin"));
+        other.NamedParameters().Single(entry =>
+            entry.Path.EndsWith("0.attention.q_lin.weight", StringComparison.Ordinal)).Parameter.Set(new float[144]);
+        Assert.That(AdapterCheck.Run(folder.Path, other).Where(finding => finding.Kind == FindingKind.Error)
+            .Select(finding => finding.Message),
+            Has.One.Contains("trained on another base: W of distilbert.transformer.layer.0.attention.q_lin"));
     }
 
     [Test]
     public void The_reference_librarys_folder_is_sound()
     {
-        var reference = System.IO.Path.Combine(Environment.GetEnvironmentVariable("LORASCRATCH_DATA") ?? "", "peft", "distilbert-imdb-r8-a32");
+        var reference = System.IO.Path
+            .Combine(Environment.GetEnvironmentVariable("LORASCRATCH_DATA") ?? "", "peft", "distilbert-imdb-r8-a32");
         if (!Directory.Exists(reference))
         {
             Assert.Ignore("LORASCRATCH_DATA names no folder with peft/distilbert-imdb-r8-a32.");
@@ -128,9 +173,13 @@ public sealed class AdapterCheckTests
     }
 
     private static string[] Errors(AdapterFolder folder, bool withModel) =>
-        [.. AdapterCheck.Run(folder.Path, withModel ? TinyDistilBert.Create() : null).Where(finding => finding.Kind == FindingKind.Error).Select(finding => finding.Message)];
+        [.. AdapterCheck.Run(folder.Path, withModel ? TinyDistilBert.Create() : null)
+            .Where(finding => finding.Kind == FindingKind.Error).Select(finding => finding.Message)];
 
-    /// <summary>An adapter of the tiny DistilBERT with its head, sound until it is changed and written again.</summary>
+    /// <summary>
+    /// An adapter of the tiny DistilBERT with its head, sound until it is changed and written
+    /// again.
+    /// </summary>
     public sealed class AdapterFolder : IDisposable
     {
         private readonly TemporaryFolder root = new();
@@ -141,7 +190,8 @@ public sealed class AdapterCheckTests
         public AdapterFolder()
         {
             var model = TinyDistilBert.Create();
-            var adapter = LoRAAdapter.Attach(model, new LoRASettings(TinyDistilBert.Rank, TinyDistilBert.Alpha), ["q_lin", "v_lin"], new RandomStream(1), ["pre_classifier", "classifier"]);
+            var adapter = LoRAAdapter.Attach(model, new LoRASettings(TinyDistilBert.Rank, TinyDistilBert.Alpha),
+                ["q_lin", "v_lin"], new RandomStream(1), ["pre_classifier", "classifier"]);
             foreach (var (_, layer) in adapter.Layers)
             {
                 layer.Lora.B.Set(new RandomStream(5).Normal(layer.Lora.B.Shape.Count, 1));
@@ -164,7 +214,8 @@ public sealed class AdapterCheckTests
 
         public void Remove(string name) => Assert.That(tensors.Remove(name), name);
 
-        public void RemoveAll(string part) => tensors.Keys.Where(name => name.Contains(part)).ToList().ForEach(name => tensors.Remove(name));
+        public void RemoveAll(string part) =>
+            tensors.Keys.Where(name => name.Contains(part)).ToList().ForEach(name => tensors.Remove(name));
 
         public void Set(string name, int element, float value) => tensors[name].Values[element] = value;
 
@@ -173,7 +224,8 @@ public sealed class AdapterCheckTests
         public void Add(string name, int size) => tensors.Add(name, ([size], new float[size]));
 
         /// <summary>Makes a pair of matrices [r, 0] and [0, r].</summary>
-        public void Empty(string a, string b) => (tensors[a], tensors[b]) = (([TinyDistilBert.Rank, 0], []), ([0, TinyDistilBert.Rank], []));
+        public void Empty(string a, string b) =>
+            (tensors[a], tensors[b]) = (([TinyDistilBert.Rank, 0], []), ([0, TinyDistilBert.Rank], []));
 
         public void Integers(string name) => integers.Add(name);
 
@@ -185,7 +237,8 @@ public sealed class AdapterCheckTests
             tensors.Remove(name);
         }
 
-        public void RenameAll(Func<string, string> rename) => tensors.Keys.Where(name => name.Contains("lora")).ToList().ForEach(name => Rename(name, rename(name)));
+        public void RenameAll(Func<string, string> rename) =>
+            tensors.Keys.Where(name => name.Contains("lora")).ToList().ForEach(name => Rename(name, rename(name)));
 
         public void Transpose(params string[] names)
         {
@@ -198,7 +251,8 @@ public sealed class AdapterCheckTests
         public void Write()
         {
             File.WriteAllText(System.IO.Path.Combine(Path, PeftAdapter.ConfigName), Config.ToJsonString());
-            SafeTensorsWriter.Write(System.IO.Path.Combine(Path, PeftAdapter.WeightsName), tensors.Select(entry => integers.Contains(entry.Key)
+            SafeTensorsWriter.Write(System.IO.Path.Combine(Path, PeftAdapter.WeightsName),
+                tensors.Select(entry => integers.Contains(entry.Key)
                 ? TensorToWrite.Integers(entry.Key, entry.Value.Shape, new long[entry.Value.Values.Length])
                 : TensorToWrite.Floats(entry.Key, entry.Value.Shape, entry.Value.Values)), metadata);
             foreach (var file in deleted)

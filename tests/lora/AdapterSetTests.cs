@@ -9,7 +9,9 @@ using static LoraScratch.Tests.Lora.Models;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Several adapters on one base: which computes, which trains, and that none disturbs another.</summary>
+/// <summary>
+/// Several adapters on one base: which computes, which trains, and that none disturbs another.
+/// </summary>
 public sealed class AdapterSetTests
 {
     private static readonly LoRASettings Settings = new(2, 6);
@@ -22,8 +24,10 @@ public sealed class AdapterSetTests
         var x = LoRAAdapterTests.Input();
         var ofBase = model.Forward(x).Bits();
         var set = new AdapterSet();
-        set.Add("first", () => LoRAAdapter.Attach(model, Settings, ["q_lin"], new RandomStream(2), ["pre_classifier", "classifier"]));
-        set.Add("second", () => LoRAAdapter.Attach(model, new LoRASettings(3, 2), ["q_lin", "v_lin"], new RandomStream(3)));
+        set.Add("first", () => LoRAAdapter.Attach(model, Settings, ["q_lin"], new RandomStream(2),
+            ["pre_classifier", "classifier"]));
+        set.Add("second", () => LoRAAdapter.Attach(model, new LoRASettings(3, 2), ["q_lin", "v_lin"],
+            new RandomStream(3)));
         Assert.That((set.Active, string.Join(' ', set.Names)), Is.EqualTo(((string?)null, "first second")));
         Assert.That(model.Forward(x).Bits(), Is.EqualTo(ofBase), "adding changes nothing");
 
@@ -45,7 +49,8 @@ public sealed class AdapterSetTests
         Assert.That(model.Forward(x).Bits(), Is.EqualTo(logits["second"]), "a merged adapter gives W back");
         set.Disable();
         Assert.That(model.Forward(x).Bits(), Is.EqualTo(ofBase));
-        Assert.That(model.Parameters().Select(parameter => parameter.IsTrainable), Has.All.True, "the base is as it was");
+        Assert.That(model.Parameters().Select(parameter => parameter.IsTrainable), Has.All.True,
+            "the base is as it was");
     }
 
     [Test]
@@ -56,13 +61,15 @@ public sealed class AdapterSetTests
         set.Add("a", () => LoRAAdapter.Attach(model, Settings, ["q_lin"], new RandomStream(2), ["classifier"]));
         set.Add("b", () => LoRAAdapter.Attach(model, Settings, ["v_lin"], new RandomStream(3)));
         long lora = 2 * (6 + 6), head = 6 * 2 + 2;
-        Assert.That(set.States.Select(state => (state.OwnParameters, state.TrainableParameters)), Is.EqualTo(new[] { (lora + head, lora + head), (lora, lora) }));
+        Assert.That(set.States.Select(state => (state.OwnParameters, state.TrainableParameters)),
+            Is.EqualTo(new[] { (lora + head, lora + head), (lora, lora) }));
 
         set["a"].SetTrainable(false);
         set.Activate("a");
         Assert.That(model.TrainableParameters(), Is.Empty);
         set.Activate("b");
-        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count), Is.EqualTo(lora), "only the active adapter is in the model");
+        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count), Is.EqualTo(lora),
+            "only the active adapter is in the model");
         set.Activate("a");
         foreach (var (path, parameter) in model.NamedParameters().Where(entry => entry.Path == "classifier.bias"))
         {
@@ -70,8 +77,11 @@ public sealed class AdapterSetTests
         }
         set.Activate("b");
         set.Activate("a");
-        Assert.That(model.NamedParameters().Where(entry => entry.Parameter.IsTrainable).Select(entry => entry.Path), Is.EqualTo(new[] { "classifier.bias" }), "what is trained of the head survives a turn");
-        Assert.That(set.ToString(), Does.Contain("  base  frozen").And.Contain("* a     1 layers, rank 2, s = 3; 38 parameters, 2 of them trainable").And.Contain("  b     1 layers, rank 2, s = 3; 24 parameters, 24 of them trainable"));
+        Assert.That(model.NamedParameters().Where(entry => entry.Parameter.IsTrainable).Select(entry => entry.Path),
+            Is.EqualTo(new[] { "classifier.bias" }), "what is trained of the head survives a turn");
+        Assert.That(set.ToString(),
+            Does.Contain("  base  frozen").And.Contain("* a     1 layers, rank 2, s = 3; 38 parameters, 2 of them "
+                + "trainable").And.Contain("  b     1 layers, rank 2, s = 3; 24 parameters, 24 of them trainable"));
     }
 
     [Test]
@@ -98,10 +108,14 @@ public sealed class AdapterSetTests
         var set = new AdapterSet();
         var first = set.Add("a", () => LoRAAdapter.Attach(model, Settings, ["q_lin"], new RandomStream(2)));
         set.Activate("a");
-        Assert.That(() => set.Add("a", () => first), Throws.TypeOf<InputException>().With.Message.Contains("another one has it"));
-        Assert.That(() => set.Add("base", () => first), Throws.TypeOf<InputException>().With.Message.Contains("it means the model without any"));
-        Assert.That(() => set.Activate("c"), Throws.TypeOf<InputException>().With.Message.Contains("There is no adapter 'c'; the adapters are a."));
-        Assert.That(() => set.Add("b", () => LoRAAdapter.Attach(model, Settings, ["nothing"], new RandomStream(2))), Throws.TypeOf<InputException>());
+        Assert.That(() => set.Add("a", () => first),
+            Throws.TypeOf<InputException>().With.Message.Contains("another one has it"));
+        Assert.That(() => set.Add("base", () => first),
+            Throws.TypeOf<InputException>().With.Message.Contains("it means the model without any"));
+        Assert.That(() => set.Activate("c"),
+            Throws.TypeOf<InputException>().With.Message.Contains("There is no adapter 'c'; the adapters are a."));
+        Assert.That(() => set.Add("b", () => LoRAAdapter.Attach(model, Settings, ["nothing"], new RandomStream(2))),
+            Throws.TypeOf<InputException>());
         Assert.That((set.Active, first.IsAttached), Is.EqualTo(("a", true)));
         Assert.That(set.Remove("a").IsAttached, Is.False);
         Assert.That(set.Names, Is.Empty);
@@ -113,11 +127,13 @@ public sealed class AdapterSetTests
         using var folder = new TemporaryFolder();
         var mood = TinyDistilBert.Create();                                  // three classes
         var topic = mood.WithHead(["plot", "actors", "music", "sound"], seed: 5);
-        Assert.That(Encoder(topic).Zip(Encoder(mood)).All(pair => ReferenceEquals(pair.First, pair.Second)), "the weights exist once");
+        Assert.That(Encoder(topic).Zip(Encoder(mood)).All(pair => ReferenceEquals(pair.First, pair.Second)),
+            "the weights exist once");
         var set = new AdapterSet();
         ModulePattern[] head = ["pre_classifier", "classifier"];
         set.Add("mood", () => LoRAAdapter.Attach(mood, Settings, ["q_lin", "v_lin"], new RandomStream(2), head));
-        set.Add("topic", () => LoRAAdapter.Attach(topic, new LoRASettings(3, 2), ["q_lin", "ffn.lin1"], new RandomStream(3), head));
+        set.Add("topic", () => LoRAAdapter.Attach(topic, new LoRASettings(3, 2), ["q_lin", "ffn.lin1"],
+            new RandomStream(3), head));
         var logits = new Dictionary<string, float[]>();
         foreach (var (name, model) in new[] { ("mood", mood), ("topic", topic) })
         {
@@ -135,10 +151,13 @@ public sealed class AdapterSetTests
         var other = TinyDistilBert.Create().WithHead(["1", "2", "3", "4"]);
         PeftAdapter.Load(folder.File("topic"), other);
         Assert.That(Logits(other), Is.EqualTo(logits["topic"]));
-        Assert.That(() => PeftAdapter.Load(folder.File("topic"), TinyDistilBert.Create()), Throws.TypeOf<InputException>().With.Message.Contains("classifier.bias' F32 [4]: expected [3]"));
+        Assert.That(() => PeftAdapter.Load(folder.File("topic"), TinyDistilBert.Create()),
+            Throws.TypeOf<InputException>().With.Message.Contains("classifier.bias' F32 [4]: expected [3]"));
     }
 
-    private static IEnumerable<Parameter> Encoder(Module model) => model.NamedParameters().Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal)).Select(entry => entry.Parameter);
+    private static IEnumerable<Parameter> Encoder(Module model) =>
+        model.NamedParameters().Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal))
+        .Select(entry => entry.Parameter);
 
     private static float[] Logits(DistilBertForSequenceClassification model)
     {

@@ -10,7 +10,9 @@ using static LoraScratch.Tests.Lora.Models;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Adapters with trained biases, and the fingerprint of the base that an adapter belongs to.</summary>
+/// <summary>
+/// Adapters with trained biases, and the fingerprint of the base that an adapter belongs to.
+/// </summary>
 public sealed class BiasAndBaseTests
 {
     private static readonly string[] Targets = ["q_lin", "v_lin"];
@@ -22,18 +24,25 @@ public sealed class BiasAndBaseTests
     {
         var model = new Classifier(new RandomStream(1));
         var before = model.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter.ToArray());
-        var adapter = LoRAAdapter.Attach(model, new LoRASettings(3, 5) { Bias = bias }, [.. Targets.Select(ModulePattern.Named)], new RandomStream(2));
-        Assert.That(adapter.Plan.TrainableParameters, Is.EqualTo(model.TrainableParameters().Sum(parameter => parameter.Shape.Count)));
+        var adapter = LoRAAdapter.Attach(model, new LoRASettings(3, 5) { Bias = bias },
+            [.. Targets.Select(ModulePattern.Named)], new RandomStream(2));
+        Assert.That(adapter.Plan.TrainableParameters,
+            Is.EqualTo(model.TrainableParameters().Sum(parameter => parameter.Shape.Count)));
         LoRAAdapterTests.Train(model, new RandomStream(3));
-        var changed = model.NamedParameters().Select(entry => (Path: entry.Path.Replace(".linear.", "."), entry.Parameter))
-            .Where(entry => before.TryGetValue(entry.Path, out var values) && !values.SequenceEqual(entry.Parameter.ToArray())).Select(entry => entry.Path).Order(StringComparer.Ordinal);
+        var changed = model.NamedParameters()
+            .Select(entry => (Path: entry.Path.Replace(".linear.", "."), entry.Parameter))
+            .Where(entry => before.TryGetValue(entry.Path, out var values)
+                && !values.SequenceEqual(entry.Parameter.ToArray())).Select(entry => entry.Path)
+                .Order(StringComparer.Ordinal);
         Assert.That(string.Join(' ', changed), Is.EqualTo(expected));
         adapter.Detach();
-        Assert.That(model.NamedParameters().Select(entry => entry.Parameter.ToArray()), Is.EqualTo(before.Values), "the base has its own biases again");
+        Assert.That(model.NamedParameters().Select(entry => entry.Parameter.ToArray()), Is.EqualTo(before.Values),
+            "the base has its own biases again");
     }
 
     [Test]
-    public void An_adapter_with_biases_gives_the_same_logits_when_it_is_loaded([Values(LoRABias.LoRAOnly, LoRABias.All)] LoRABias bias, [Values] bool withHead)
+    public void An_adapter_with_biases_gives_the_same_logits_when_it_is_loaded([Values(LoRABias.LoRAOnly, LoRABias.All)]
+        LoRABias bias, [Values] bool withHead)
     {
         using var folder = new TemporaryFolder();
         var model = Trained(folder, bias, withHead);
@@ -42,7 +51,8 @@ public sealed class BiasAndBaseTests
         var loaded = PeftAdapter.Load(folder.File("adapter"), fresh);
         Assert.That(loaded.Config.Bias, Is.EqualTo(bias));
         Assert.That(loaded.Warnings, Is.Empty);
-        Assert.That(fresh.Forward(LoRAAdapterTests.Input()).Bits(), Is.EqualTo(model.Forward(LoRAAdapterTests.Input()).Bits()));
+        Assert.That(fresh.Forward(LoRAAdapterTests.Input()).Bits(),
+            Is.EqualTo(model.Forward(LoRAAdapterTests.Input()).Bits()));
     }
 
     [Test]
@@ -51,9 +61,11 @@ public sealed class BiasAndBaseTests
         using var folder = new TemporaryFolder();
         Trained(folder, LoRABias.All, withHead: true);
         using var file = Weights(folder);
-        Assert.That(file.Tensors.Keys.Where(key => key.Contains("bias")).Select(key => key["base_model.model.".Length..]).Order(StringComparer.Ordinal), Is.EqualTo(new[]
+        Assert.That(file.Tensors.Keys.Where(key => key.Contains("bias"))
+            .Select(key => key["base_model.model.".Length..]).Order(StringComparer.Ordinal), Is.EqualTo(new[]
         {
-            "block.k_lin.bias", "block.q_lin.base_layer.bias", "block.v_lin.base_layer.bias", "classifier.bias", "pre_classifier.bias",
+            "block.k_lin.bias", "block.q_lin.base_layer.bias", "block.v_lin.base_layer.bias", "classifier.bias",
+            "pre_classifier.bias",
         }));
     }
 
@@ -62,15 +74,18 @@ public sealed class BiasAndBaseTests
     {
         using var folder = new TemporaryFolder();
         var model = Trained(folder, LoRABias.All, withHead: true);
-        Rewrite(folder, name => name.Replace(".base_layer.bias", ".bias"), "base_model.model.classifier.original_module.bias");
+        Rewrite(folder, name => name.Replace(".base_layer.bias", ".bias"),
+            "base_model.model.classifier.original_module.bias");
         var fresh = new Classifier(new RandomStream(1));
         PeftAdapter.Load(folder.File("adapter"), fresh);
         using var scope = new TensorScope();
-        Assert.That(fresh.Forward(LoRAAdapterTests.Input()).Bits(), Is.EqualTo(model.Forward(LoRAAdapterTests.Input()).Bits()));
+        Assert.That(fresh.Forward(LoRAAdapterTests.Input()).Bits(),
+            Is.EqualTo(model.Forward(LoRAAdapterTests.Input()).Bits()));
 
         Rewrite(folder, name => name == "base_model.model.block.k_lin.bias" ? null : name);
         Assert.That(() => PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))),
-            Throws.TypeOf<InputException>().With.Message.Contains("missing 'base_model.model.block.k_lin.bias' [6]: bias is \"all\""));
+            Throws.TypeOf<InputException>().With.Message
+                .Contains("missing 'base_model.model.block.k_lin.bias' [6]: bias is \"all\""));
     }
 
     [Test]
@@ -88,8 +103,10 @@ public sealed class BiasAndBaseTests
         PeftAdapter.Save(folder.File("adapter"), adapter);
         using var file = Weights(folder);
         var bytes = weight.SelectMany(BitConverter.GetBytes).ToArray();
-        Assert.That(file.Metadata["base_sha256.block.v_lin"], Is.EqualTo(Convert.ToHexStringLower(SHA256.HashData(bytes))));
-        Assert.That(file.Metadata.Keys, Is.EquivalentTo(new[] { "format", "base_sha256.block.q_lin", "base_sha256.block.v_lin" }));
+        Assert.That(file.Metadata["base_sha256.block.v_lin"],
+            Is.EqualTo(Convert.ToHexStringLower(SHA256.HashData(bytes))));
+        Assert.That(file.Metadata.Keys,
+            Is.EquivalentTo(new[] { "format", "base_sha256.block.q_lin", "base_sha256.block.v_lin" }));
     }
 
     [Test]
@@ -104,9 +121,11 @@ public sealed class BiasAndBaseTests
         v.Set(values);
         var modules = other.NamedModules().ToList();
         Assert.That(() => PeftAdapter.Load(folder.File("adapter"), other), Throws.TypeOf<InputException>()
-            .With.Message.Contains("1 of 2 adapted layers").And.Message.Contains("(block.v_lin)").And.Message.Contains("the option any-base"));
+            .With.Message.Contains("1 of 2 adapted layers").And.Message.Contains("(block.v_lin)").And.Message
+            .Contains("the option any-base"));
         Assert.That(other.NamedModules(), Is.EqualTo(modules), "the model was not touched");
-        Assert.That(PeftAdapter.Load(folder.File("adapter"), other, anyBase: true).Warnings, Has.One.Contains("used all the same"));
+        Assert.That(PeftAdapter.Load(folder.File("adapter"), other, anyBase: true).Warnings,
+            Has.One.Contains("used all the same"));
     }
 
     [Test]
@@ -115,25 +134,34 @@ public sealed class BiasAndBaseTests
         using var folder = new TemporaryFolder();
         Trained(folder, LoRABias.None, withHead: false);
         Rewrite(folder, name => name);
-        Assert.That(PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))).Warnings, Has.One.Contains("so that was not checked"));
+        Assert.That(PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))).Warnings,
+            Has.One.Contains("so that was not checked"));
     }
 
     private static Classifier Trained(TemporaryFolder folder, LoRABias bias, bool withHead)
     {
         var model = new Classifier(new RandomStream(1));
-        var adapter = LoRAAdapter.Attach(model, new LoRASettings(3, 5) { Bias = bias }, [.. Targets.Select(ModulePattern.Named)], new RandomStream(2), withHead ? ["pre_classifier", "classifier"] : null);
+        var adapter = LoRAAdapter.Attach(model, new LoRASettings(3, 5) { Bias = bias },
+            [.. Targets.Select(ModulePattern.Named)], new RandomStream(2),
+                withHead ? ["pre_classifier", "classifier"] : null);
         LoRAAdapterTests.Train(model, new RandomStream(3));
         PeftAdapter.Save(folder.File("adapter"), adapter);
         return model;
     }
 
-    private static SafeTensorsFile Weights(TemporaryFolder folder) => SafeTensorsFile.Open(Path.Combine(folder.File("adapter"), PeftAdapter.WeightsName));
+    private static SafeTensorsFile Weights(TemporaryFolder folder) =>
+        SafeTensorsFile.Open(Path.Combine(folder.File("adapter"), PeftAdapter.WeightsName));
 
-    /// <summary>Renames or leaves out the tensors of a saved adapter, adds one of 2 elements, and drops the metadata, as another program would write the file.</summary>
+    /// <summary>
+    /// Renames or leaves out the tensors of a saved adapter, adds one of 2 elements, and drops the
+    /// metadata, as another program would write the file.
+    /// </summary>
     private static void Rewrite(TemporaryFolder folder, Func<string, string?> rename, string? added = null)
     {
         using var file = Weights(folder);
-        var tensors = file.Tensors.Keys.Where(name => rename(name) is not null).Select(name => TensorToWrite.Copy(file, name, rename(name)));
-        SafeTensorsWriter.Write(file.Path, added is null ? tensors : tensors.Append(TensorToWrite.Floats(added, [2], new float[2])));
+        var tensors = file.Tensors.Keys.Where(name => rename(name) is not null)
+            .Select(name => TensorToWrite.Copy(file, name, rename(name)));
+        SafeTensorsWriter.Write(file.Path,
+            added is null ? tensors : tensors.Append(TensorToWrite.Floats(added, [2], new float[2])));
     }
 }

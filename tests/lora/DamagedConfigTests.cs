@@ -7,24 +7,38 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Every JSON file that we read, with random damage: it is read, or refused in words, and nothing else happens.</summary>
+/// <summary>
+/// Every JSON file that we read, with random damage: it is read, or refused in words, and nothing
+/// else happens.
+/// </summary>
 public sealed class DamagedConfigTests
 {
     private const int Trials = 1500;
 
     // What such a file may hold where something else was: the values that readers trip over.
     private static readonly string[] Splinters =
-        ["\\ud800", "\"\\udc00\"", "null", "-1", "1e999", "99999999999999999999", "[]", "{}", "\"\"", "true", "0.5", "[[", "\u0000", "\"a\":", "\\u0000", "é", "NaN", ",", "(", "[\"q_lin\",null]"];
+        ["\\ud800", "\"\\udc00\"", "null", "-1", "1e999", "99999999999999999999", "[]", "{}", "\"\"", "true", "0.5",
+            "[[", "\u0000", "\"a\":", "\\u0000", "é", "NaN", ",", "(", "[\"q_lin\",null]"];
 
     private static IEnumerable<TestCaseData> Readers()
     {
         var labels = new DistilBertConfig { Labels = ["neg", "pos"] };
-        var peft = new PeftConfig { TargetNames = ["q_lin"], ModulesToSave = ["classifier"], TaskType = "SEQ_CLS", RankPattern = new Dictionary<string, int> { ["q_lin"] = 2 }, Blocks = [1], BlockLists = ["layer"], ExcludedNames = ["k_lin"] };
+        var peft = new PeftConfig
+        {
+            TargetNames = ["q_lin"],
+            ModulesToSave = ["classifier"],
+            TaskType = "SEQ_CLS",
+            RankPattern = new Dictionary<string, int> { ["q_lin"] = 2 },
+            Blocks = [1],
+            BlockLists = ["layer"],
+            ExcludedNames = ["k_lin"]
+        };
         yield return Case("config.json", _ => labels.ToJson(), path => DistilBertConfig.Load(path));
         yield return Case("adapter_config.json", _ => peft.ToJson(), path =>
         {
             var config = PeftConfig.Read(path);
-            _ = config.Targets.Concat(config.Excluded).Count(pattern => pattern.Matches("distilbert.transformer.layer.1.attention.q_lin"));
+            _ = config.Targets.Concat(config.Excluded)
+                .Count(pattern => pattern.Matches("distilbert.transformer.layer.1.attention.q_lin"));
         });
         yield return Case("tokenizer.json", folder =>
         {
@@ -36,10 +50,14 @@ public sealed class DamagedConfigTests
             WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary).SaveVocabulary(folder.File("vocab.txt"));
             return """{"do_lower_case": true, "strip_accents": null}""";
         }, path => WordPieceTokenizer.Load(Path.Combine(Path.GetDirectoryName(path)!, "vocab.txt")));
-        yield return Case("model.safetensors.index.json", _ => """{"metadata": {"total_size": 4}, "weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}""", path => Checkpoint.Open(path).Dispose());
-        yield return Case("training.json", _ => """{"labels": ["neg", "pos"], "options": {"rank": 8}}""", path => RunFiles.ReadLabels(Path.GetDirectoryName(path)!));
+        yield return Case("model.safetensors.index.json",
+            _ => """{"metadata": {"total_size": 4}, "weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}""",
+                path => Checkpoint.Open(path).Dispose());
+        yield return Case("training.json", _ => """{"labels": ["neg", "pos"], "options": {"rank": 8}}""",
+            path => RunFiles.ReadLabels(Path.GetDirectoryName(path)!));
 
-        static TestCaseData Case(string name, Func<TemporaryFolder, string> sound, Action<string> read) => new TestCaseData(name, sound, read).SetArgDisplayNames(name);
+        static TestCaseData Case(string name, Func<TemporaryFolder, string> sound, Action<string> read) =>
+            new TestCaseData(name, sound, read).SetArgDisplayNames(name);
     }
 
     [TestCaseSource(nameof(Readers))]

@@ -17,9 +17,11 @@ public class DistilBertConfigTests
             """);
         Assert.Multiple(() =>
         {
-            Assert.That((config.Activation, config.Hidden, config.FeedForward, config.Heads, config.Layers), Is.EqualTo(("relu", 24, 36, 4, 3)));
+            Assert.That((config.Activation, config.Hidden, config.FeedForward, config.Heads, config.Layers),
+                Is.EqualTo(("relu", 24, 36, 4, 3)));
             Assert.That((config.MaxPositions, config.PadTokenId, config.VocabularySize), Is.EqualTo((40, 1, 99)));
-            Assert.That((config.AttentionDropout, config.Dropout, config.ClassifierDropout, config.InitializerRange), Is.EqualTo((0.3f, 0.2f, 0.4f, 0.05f)));
+            Assert.That((config.AttentionDropout, config.Dropout, config.ClassifierDropout, config.InitializerRange),
+                Is.EqualTo((0.3f, 0.2f, 0.4f, 0.05f)));
             Assert.That(config.Labels, Is.EqualTo(new[] { "neg", "pos", "mixed" }));
             Assert.That(config.Notices, Is.Empty);
         });
@@ -29,7 +31,8 @@ public class DistilBertConfigTests
     public void Absent_fields_are_those_of_distilbert_base_uncased()
     {
         var config = Parse("{}");
-        Assert.That((config.VocabularySize, config.Hidden, config.Layers, config.Heads, config.FeedForward, config.MaxPositions), Is.EqualTo((30522, 768, 6, 12, 3072, 512)));
+        Assert.That((config.VocabularySize, config.Hidden, config.Layers, config.Heads, config.FeedForward,
+            config.MaxPositions), Is.EqualTo((30522, 768, 6, 12, 3072, 512)));
         Assert.That(config.Labels, Is.EqualTo(new[] { "LABEL_0", "LABEL_1" }));
     }
 
@@ -51,7 +54,12 @@ public class DistilBertConfigTests
     [Test]
     public void What_is_written_reads_the_same_again()
     {
-        var config = TinyDistilBert.Config with { Labels = ["schlecht", "gut", "\"so\""], Dropout = 0.15f, Activation = "relu" };
+        var config = TinyDistilBert.Config with
+        {
+            Labels = ["schlecht", "gut", "\"so\""],
+            Dropout = 0.15f,
+            Activation = "relu"
+        };
         var again = Parse(config.ToJson());
         Assert.That(again.ToJson(), Is.EqualTo(config.ToJson()));
         Assert.That(again.Labels, Is.EqualTo(config.Labels));
@@ -89,8 +97,10 @@ public class DistilBertConfigTests
     [Test]
     public void A_missing_file_is_named()
     {
-        Assert.That(() => DistilBertConfig.Load("no-such-folder/config.json"), Throws.TypeOf<InputException>().With.Message.Contains("no-such-folder"));
+        Assert.That(() => DistilBertConfig.Load("no-such-folder/config.json"),
+            Throws.TypeOf<InputException>().With.Message.Contains("no-such-folder"));
     }
 
-    private static DistilBertConfig Parse(string json) => DistilBertConfig.Parse("here/config.json", Encoding.UTF8.GetBytes(json));
+    private static DistilBertConfig Parse(string json) =>
+        DistilBertConfig.Parse("here/config.json", Encoding.UTF8.GetBytes(json));
 }

@@ -6,7 +6,10 @@ using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Our packed batches against the padded, masked ones of tests/reference/distilbert.py, computed there in float64.</summary>
+/// <summary>
+/// Our packed batches against the padded, masked ones of tests/reference/distilbert.py, computed
+/// there in float64.
+/// </summary>
 public class DistilBertParityTests
 {
     private static readonly JsonElement Reference = Load();
@@ -48,13 +51,17 @@ public class DistilBertParityTests
     {
         var model = TinyDistilBert.Create();
         var adapter = TinyDistilBert.Adapt(model);
-        Assert.That(Loss(model, backward: true), Is.EqualTo(Reference.GetProperty("loraLoss").GetDouble()).Within(1e-5));
+        Assert.That(Loss(model, backward: true),
+            Is.EqualTo(Reference.GetProperty("loraLoss").GetDouble()).Within(1e-5));
         foreach (var (path, layer) in adapter.Layers)
         {
-            AssertClose(layer.Lora.A.Gradient!.ToArray(), Reference.GetProperty("loraGradients").GetProperty($"{path}.A"), $"d{path}.A");
-            AssertClose(layer.Lora.B.Gradient!.ToArray(), Reference.GetProperty("loraGradients").GetProperty($"{path}.B"), $"d{path}.B");
+            AssertClose(layer.Lora.A.Gradient!.ToArray(),
+                Reference.GetProperty("loraGradients").GetProperty($"{path}.A"), $"d{path}.A");
+            AssertClose(layer.Lora.B.Gradient!.ToArray(),
+                Reference.GetProperty("loraGradients").GetProperty($"{path}.B"), $"d{path}.B");
         }
-        Assert.That(model.Parameters().Count(parameter => parameter.Gradient is not null), Is.EqualTo(2 * adapter.Layers.Count), "frozen weights must cost no backward work");
+        Assert.That(model.Parameters().Count(parameter => parameter.Gradient is not null),
+            Is.EqualTo(2 * adapter.Layers.Count), "frozen weights must cost no backward work");
     }
 
     [TestCase("sgd")]
@@ -85,8 +92,12 @@ public class DistilBertParityTests
         Assert.That(norms, Is.EqualTo(Numbers(expected.GetProperty("norms"))).Within(1e-4));
         foreach (var (path, layer) in adapter.Layers)
         {
-            Assert.That(Doubles(layer.Lora.A), Is.EqualTo(Numbers(expected.GetProperty("weights").GetProperty($"{path}.A"))).Within(1e-4), $"{path}.A");
-            Assert.That(Doubles(layer.Lora.B), Is.EqualTo(Numbers(expected.GetProperty("weights").GetProperty($"{path}.B"))).Within(1e-4), $"{path}.B");
+            Assert.That(Doubles(layer.Lora.A),
+                Is.EqualTo(Numbers(expected.GetProperty("weights").GetProperty($"{path}.A"))).Within(1e-4),
+                    $"{path}.A");
+            Assert.That(Doubles(layer.Lora.B),
+                Is.EqualTo(Numbers(expected.GetProperty("weights").GetProperty($"{path}.B"))).Within(1e-4),
+                    $"{path}.B");
         }
     }
 
@@ -122,9 +133,13 @@ public class DistilBertParityTests
 
     private static double[] Doubles(Tensor tensor) => Array.ConvertAll(tensor.ToArray(), x => (double)x);
 
-    private static double[] Numbers(JsonElement list) => [.. list.EnumerateArray().Select(number => number.GetDouble())];
+    private static double[] Numbers(JsonElement list) =>
+        [.. list.EnumerateArray().Select(number => number.GetDouble())];
 
-    /// <summary>Within 1e-4 of the tensor's largest gradient; where all are 0 (a key's bias moves every score of a row alike), within 1e-6.</summary>
+    /// <summary>
+    /// Within 1e-4 of the tensor's largest gradient; where all are 0 (a key's bias moves every
+    /// score of a row alike), within 1e-6.
+    /// </summary>
     private static void AssertClose(float[] got, JsonElement expected, string what)
     {
         var numbers = Numbers(expected);

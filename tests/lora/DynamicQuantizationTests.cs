@@ -8,14 +8,18 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Whole models: layers are found, measured and replaced, whole ones and the factors of low-rank ones; weights are written and read.</summary>
+/// <summary>
+/// Whole models: layers are found, measured and replaced, whole ones and the factors of low-rank
+/// ones; weights are written and read.
+/// </summary>
 public sealed class DynamicQuantizationTests
 {
     private static readonly ModulePattern[] Body = ["q_lin", "k_lin", "v_lin", "pre_classifier"];
 
     private static Models.Classifier Model() => new(new RandomStream(1), width: 32);
 
-    private static Tensor Input(int rows, ulong seed) => Tensor.From(new RandomStream(seed).Normal(rows * 32, 1), new Shape(rows, 32));
+    private static Tensor Input(int rows, ulong seed) =>
+        Tensor.From(new RandomStream(seed).Normal(rows * 32, 1), new Shape(rows, 32));
 
     [Test]
     public void A_quantised_model_computes_nearly_the_same_and_reports_how_nearly()
@@ -32,12 +36,15 @@ public sealed class DynamicQuantizationTests
         }
         Assert.That(model.NamedModules().Select(entry => entry.Module).OfType<DynamicInt8Linear>(), Is.Empty);
         var reports = quantization.Apply();
-        Assert.That(reports.Select(report => report.Path), Is.EqualTo(new[] { "block.q_lin", "block.k_lin", "block.v_lin", "pre_classifier" }).And.EqualTo(quantization.Paths));
+        Assert.That(reports.Select(report => report.Path),
+            Is.EqualTo(new[] { "block.q_lin", "block.k_lin", "block.v_lin", "pre_classifier" }).And
+                .EqualTo(quantization.Paths));
         foreach (var report in reports)
         {
             Assert.That((report.BytesBefore, report.BytesAfter), Is.EqualTo((32 * 32 * 4L, 32 * 32L + 32 * 8)));
             Assert.That(report.WeightError, Is.InRange(0.001, 0.006));
-            Assert.That(report.OutputError, Is.InRange(report.WeightError, 0.015), "the rounding of the inputs comes on top");
+            Assert.That(report.OutputError, Is.InRange(report.WeightError, 0.015),
+                "the rounding of the inputs comes on top");
         }
         Assert.That(model.NamedModules().Count(entry => entry.Module is DynamicInt8Linear), Is.EqualTo(4));
         Assert.That(Maths.RelativeError(model.Forward(x).ToArray(), expected), Is.InRange(1e-4, 0.03));
@@ -73,7 +80,10 @@ public sealed class DynamicQuantizationTests
         Assert.That(quantization.Apply().Select(report => report.OutputError), Is.All.Null);
     }
 
-    /// <summary>Compress, then quantise dynamically: both factors of each low-rank layer become whole numbers.</summary>
+    /// <summary>
+    /// Compress, then quantise dynamically: both factors of each low-rank layer become whole
+    /// numbers.
+    /// </summary>
     [Test]
     public void A_compressed_model_is_quantised_on_top()
     {
@@ -86,10 +96,14 @@ public sealed class DynamicQuantizationTests
         using var quantization = DynamicQuantization.Of(ModelQuantizer.Find(model, ["q_lin", "pre_classifier"]));
         Assert.That(quantization.Paths, Is.EqualTo(new[] { "block.q_lin.down", "block.q_lin.up", "pre_classifier" }));
         var reports = quantization.Apply();
-        Assert.That(reports.Take(2).Sum(report => report.BytesAfter), Is.EqualTo((16 * 32 + 32 * 12) + (12 + 32) * 8), "panels of 16 outputs");
+        Assert.That(reports.Take(2).Sum(report => report.BytesAfter), Is.EqualTo((16 * 32 + 32 * 12) + (12 + 32) * 8),
+            "panels of 16 outputs");
         Assert.That(Maths.RelativeError(model.Forward(x).ToArray(), compressed), Is.InRange(1e-4, 0.03));
-        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, ["v_lin"])), Throws.InstanceOf<InputException>().With.Message.Contains("block.q_lin.down is quantised already"));
-        Assert.That(() => LoRAAdapter.Attach(AttachPlan.For(model, new LoRASettings(2, 4), ["q_lin"]), new RandomStream(1)), Throws.InstanceOf<InputException>().With.Message.Contains("block.q_lin.down is quantised dynamically"));
+        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, ["v_lin"])),
+            Throws.InstanceOf<InputException>().With.Message.Contains("block.q_lin.down is quantised already"));
+        Assert.That(() => LoRAAdapter.Attach(AttachPlan.For(model, new LoRASettings(2, 4), ["q_lin"]),
+            new RandomStream(1)), Throws.InstanceOf<InputException>().With.Message
+                .Contains("block.q_lin.down is quantised dynamically"));
     }
 
     [Test]
@@ -97,10 +111,13 @@ public sealed class DynamicQuantizationTests
     {
         var damaged = new float[32 * 4];
         damaged[70] = float.NaN;
-        var model = new Models.Node().With("first", new Linear(32, 4, new RandomStream(1))).With("second", new Linear(32, 4, damaged, null));
-        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, [ModulePattern.AllLinear])), Throws.InstanceOf<InputException>().With.Message.Contains("second").And.Message.Contains("[2, 6] is NaN"));
+        var model = new Models.Node().With("first", new Linear(32, 4, new RandomStream(1)))
+            .With("second", new Linear(32, 4, damaged, null));
+        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, [ModulePattern.AllLinear])),
+            Throws.InstanceOf<InputException>().With.Message.Contains("second").And.Message.Contains("[2, 6] is NaN"));
         Assert.That(model.NamedSlots().Select(entry => entry.Slot.Current), Is.All.InstanceOf<Linear>());
-        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, ["third"])), Throws.InstanceOf<InputException>().With.Message.Contains("'third'").And.Message.Contains("first, second"));
+        Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, ["third"])),
+            Throws.InstanceOf<InputException>().With.Message.Contains("'third'").And.Message.Contains("first, second"));
     }
 
     [Test]
@@ -110,7 +127,8 @@ public sealed class DynamicQuantizationTests
         var model = Model();
         using var quantization = DynamicQuantization.Of(ModelQuantizer.Find(model, ["pre_classifier"]));
         quantization.Apply();
-        Assert.That(() => model.Forward(Input(2, 1)), Throws.InvalidOperationException.With.Message.Contains("x requires a gradient"));
+        Assert.That(() => model.Forward(Input(2, 1)),
+            Throws.InvalidOperationException.With.Message.Contains("x requires a gradient"));
     }
 
     [Test]
@@ -121,14 +139,18 @@ public sealed class DynamicQuantizationTests
         using var weight = ChannelQuantizedWeight.Quantize(new RandomStream(6).Normal(7 * 97, 0.05f), 7, 97);
         SafeTensorsWriter.Write(path, Int8Tensors.Of("layer.0.q_lin", weight));
         using var files = Checkpoint.Open(path);
-        Assert.That(files.Tensors.Keys, Is.EquivalentTo(new[] { "layer.0.q_lin.weight.codes", "layer.0.q_lin.weight.scales" }).And.All.Matches<string>(name => Int8Tensors.TryParse(name!, out var layer) && layer == "layer.0.q_lin"));
+        Assert.That(files.Tensors.Keys,
+            Is.EquivalentTo(new[] { "layer.0.q_lin.weight.codes", "layer.0.q_lin.weight.scales" }).And.All
+                .Matches<string>(name => Int8Tensors.TryParse(name!, out var layer) && layer == "layer.0.q_lin"));
         Assert.That(files.Tensors["layer.0.q_lin.weight.codes"].DType, Is.EqualTo(DType.I8));
         Assert.That(files.Tensors.Values.Sum(tensor => tensor.ByteLength), Is.EqualTo(7 * 97 + 7 * 4));
         using var read = Int8Tensors.Read(files, "layer.0.q_lin", 7, 97);
         Assert.That(read.Codes(), Is.EqualTo(weight.Codes()));
         Assert.That(read.Scales(), Is.EqualTo(weight.Scales()));
-        Assert.That(() => Int8Tensors.Read(files, "layer.0.q_lin", 7, 96), Throws.InstanceOf<InputException>().With.Message.Contains("should be I8 [7, 96]"));
-        Assert.That(() => Int8Tensors.Read(files, "layer.1.q_lin", 7, 97), Throws.InstanceOf<InputException>().With.Message.Contains("layer.1.q_lin"));
+        Assert.That(() => Int8Tensors.Read(files, "layer.0.q_lin", 7, 96),
+            Throws.InstanceOf<InputException>().With.Message.Contains("should be I8 [7, 96]"));
+        Assert.That(() => Int8Tensors.Read(files, "layer.1.q_lin", 7, 97),
+            Throws.InstanceOf<InputException>().With.Message.Contains("layer.1.q_lin"));
     }
 
     [Test]
@@ -144,7 +166,8 @@ public sealed class DynamicQuantizationTests
                 TensorToWrite.Floats("q.weight.scales", [2], new float[] { 1, scale }),
             ]);
             using var files = Checkpoint.Open(path);
-            Assert.That(() => Int8Tensors.Read(files, "q", 2, 3), Throws.InstanceOf<InputException>().With.Message.Contains(part));
+            Assert.That(() => Int8Tensors.Read(files, "q", 2, 3),
+                Throws.InstanceOf<InputException>().With.Message.Contains(part));
         }
         Refused(128, 1, DType.I8, "the code of input 1 and output 1 of 'q' is -128");
         Refused(5, 0, DType.I8, "output 1 of 'q' has the scale 0");

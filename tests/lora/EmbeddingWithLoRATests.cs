@@ -29,7 +29,9 @@ public sealed class EmbeddingWithLoRATests
         layer.Train(training);
         Assert.That(layer.Forward(ids).Bits(), Is.EqualTo(before));
         Assert.That(layer.Lora.A.ToArray(), Has.All.Zero);
-        Assert.That(layer.Lora.B.ToArray().Max(Math.Abs), Is.LessThanOrEqualTo(1 / Math.Sqrt(Width)).And.GreaterThan(0.7 / Math.Sqrt(Width)), "Kaiming-uniform with the width as fan-in");
+        Assert.That(layer.Lora.B.ToArray().Max(Math.Abs),
+            Is.LessThanOrEqualTo(1 / Math.Sqrt(Width)).And.GreaterThan(0.7 / Math.Sqrt(Width)),
+                "Kaiming-uniform with the width as fan-in");
         Assert.That(layer.TrainableParameters(), Is.EqualTo(new[] { layer.Lora.A, layer.Lora.B }));
     }
 
@@ -40,8 +42,10 @@ public sealed class EmbeddingWithLoRATests
         using var ids = new Indices(Ids);
         // Of E (frozen), A and B: y[n] = E[t[n]] + s·A[t[n]]·B
         double[] Expected(double[][] values) => [.. Ids.SelectMany(id => Enumerable.Range(0, Width).Select(j =>
-            values[0][id * Width + j] + 7.0 / Rank * Enumerable.Range(0, Rank).Sum(k => values[1][id * Rank + k] * values[2][k * Width + j])))];
-        var report = GradientCheck.Run(() => layer.Forward(ids), [("E", layer.Base.Weight), ("A", layer.Lora.A), ("B", layer.Lora.B)], Expected);
+            values[0][id * Width + j] + 7.0 / Rank * Enumerable.Range(0, Rank)
+            .Sum(k => values[1][id * Rank + k] * values[2][k * Width + j])))];
+        var report = GradientCheck.Run(() => layer.Forward(ids),
+            [("E", layer.Base.Weight), ("A", layer.Lora.A), ("B", layer.Lora.B)], Expected);
         Assert.That(report.Passed, report.ToString());
 
         using (new TensorScope())
@@ -50,7 +54,8 @@ public sealed class EmbeddingWithLoRATests
         }
         Assert.That(layer.Base.Weight.Gradient, Is.Null, "E is frozen");
         var rows = layer.Lora.A.Gradient!.ToArray().Chunk(Rank).Select(row => row.Any(value => value != 0));
-        Assert.That(rows, Is.EqualTo(Enumerable.Range(0, Count).Select(id => Ids.Contains(id))), "a token that does not occur is not moved");
+        Assert.That(rows, Is.EqualTo(Enumerable.Range(0, Count).Select(id => Ids.Contains(id))),
+            "a token that does not occur is not moved");
     }
 
     [Test]
@@ -96,8 +101,10 @@ public sealed class EmbeddingWithLoRATests
     }
 
     [Test]
-    public void A_place_for_embeddings_alone_is_refused_with_the_way_out() => Assert.That(() => AttachPlan.For(new Holder(), new LoRASettings(2, 6), ["table"]),
-        Throws.InstanceOf<InputException>().With.Message.Contains("nothing but an Embedding").And.Message.Contains("Add<ITokenLayer>(\"table\""));
+    public void A_place_for_embeddings_alone_is_refused_with_the_way_out() =>
+    Assert.That(() => AttachPlan.For(new Holder(), new LoRASettings(2, 6), ["table"]),
+        Throws.InstanceOf<InputException>().With.Message.Contains("nothing but an Embedding").And.Message
+            .Contains("Add<ITokenLayer>(\"table\""));
 
     [Test]
     public void The_folder_has_PEFTs_names_and_gives_the_same_logits_on_a_fresh_base()
@@ -108,23 +115,28 @@ public sealed class EmbeddingWithLoRATests
         PeftAdapter.Save(folder.File("adapter"), adapter);
         using (var file = SafeTensorsFile.Open(Path.Combine(folder.File("adapter"), "adapter_model.safetensors")))
         {
-            Assert.That(file.Tensors.Values.Where(tensor => tensor.Name.Contains("word_embeddings")).Select(tensor => tensor.ToString()), Is.EquivalentTo(new[]
+            Assert.That(file.Tensors.Values.Where(tensor => tensor.Name.Contains("word_embeddings"))
+                .Select(tensor => tensor.ToString()), Is.EquivalentTo(new[]
             {
-                $"'base_model.model.{Words}.lora_embedding_A' F32 [2, 30]", $"'base_model.model.{Words}.lora_embedding_B' F32 [12, 2]",
+                $"'base_model.model.{Words}.lora_embedding_A' F32 [2, 30]",
+                $"'base_model.model.{Words}.lora_embedding_B' F32 [12, 2]",
             }));
         }
         var fresh = TinyDistilBert.Create();
-        Assert.That(AdapterCheck.Run(folder.File("adapter"), fresh).Concat(AdapterCheck.Run(folder.File("adapter"))).Where(finding => finding.Kind != FindingKind.Note), Is.Empty);
+        Assert.That(AdapterCheck.Run(folder.File("adapter"), fresh).Concat(AdapterCheck.Run(folder.File("adapter")))
+            .Where(finding => finding.Kind != FindingKind.Note), Is.Empty);
         var loaded = PeftAdapter.Load(folder.File("adapter"), fresh);
         Assert.That(loaded.Warnings, Is.Empty, "the table's hash is known");
         Assert.That(loaded.Config.TargetNames, Is.EquivalentTo(new[] { "word_embeddings", "q_lin" }));
         Assert.That(Logits(fresh), Is.EqualTo(logits));
-        Assert.That(Maths.RelativeError([.. Logits(TinyDistilBert.Create())], [.. logits.Select(value => (double)value)]), Is.GreaterThan(1e-2), "the update does something");
+        Assert.That(Maths.RelativeError([.. Logits(TinyDistilBert.Create())],
+            [.. logits.Select(value => (double)value)]), Is.GreaterThan(1e-2), "the update does something");
 
         var other = TinyDistilBert.Create();
         var table = other.NamedParameters().Single(entry => entry.Path == $"{Words}.weight").Parameter;
         table.Set([.. table.ToArray().Select(value => value + 0.1f)]);
-        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), other), Throws.InstanceOf<InputException>().With.Message.Contains("another base").And.Message.Contains(Words));
+        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), other),
+            Throws.InstanceOf<InputException>().With.Message.Contains("another base").And.Message.Contains(Words));
     }
 
     [Test]
@@ -151,9 +163,13 @@ public sealed class EmbeddingWithLoRATests
         PeftAdapter.Load(folder.File("same"), same);
         PeftAdapter.Load(folder.File("smaller"), smaller);
         Assert.That(Maths.RelativeError(Logits(same), [.. logits.Select(value => (double)value)]), Is.LessThan(1e-4));
-        Assert.That(Maths.RelativeError(Logits(smaller), [.. logits.Select(value => (double)value)]), Is.GreaterThan(1e-2));
-        Assert.That(() => AdapterConversion.Convert(folder.File("adapter"), folder.File("out"), AdapterConvention.LoraLib), Throws.InstanceOf<InputException>().With.Message.Contains($"{Words} is an embedding"));
-        Assert.That(AdapterConversion.Convert(folder.File("adapter"), folder.File("peft"), AdapterConvention.Peft).Layers, Is.EqualTo(3));
+        Assert.That(Maths.RelativeError(Logits(smaller), [.. logits.Select(value => (double)value)]),
+            Is.GreaterThan(1e-2));
+        Assert.That(() => AdapterConversion.Convert(folder.File("adapter"), folder.File("out"),
+            AdapterConvention.LoraLib),
+                Throws.InstanceOf<InputException>().With.Message.Contains($"{Words} is an embedding"));
+        Assert.That(AdapterConversion.Convert(folder.File("adapter"), folder.File("peft"),
+            AdapterConvention.Peft).Layers, Is.EqualTo(3));
     }
 
     [Test]
@@ -179,7 +195,9 @@ public sealed class EmbeddingWithLoRATests
         TensorToWrite[] tensors;
         using (var file = SafeTensorsFile.Open(path))
         {
-            tensors = [.. file.Tensors.Values.Where(tensor => !tensor.Name.Contains("lora_embedding") || tensor.Name.EndsWith("lora_embedding_A", StringComparison.Ordinal)).Select(tensor =>
+            tensors = [.. file.Tensors.Values
+                .Where(tensor => !tensor.Name.Contains("lora_embedding")
+                    || tensor.Name.EndsWith("lora_embedding_A", StringComparison.Ordinal)).Select(tensor =>
             {
                 var values = new float[tensor.ElementCount];
                 file.Read(tensor.Name, values);
@@ -187,8 +205,11 @@ public sealed class EmbeddingWithLoRATests
             })];
         }
         SafeTensorsWriter.Write(path, tensors);
-        Assert.That(AdapterCheck.Run(folder.File("adapter")).Select(finding => finding.Message), Has.Some.Contains("lora_embedding_B' is missing"));
-        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), TinyDistilBert.Create()), Throws.InstanceOf<InputException>().With.Message.Contains("lora_embedding_B").And.Message.Contains("incomplete"));
+        Assert.That(AdapterCheck.Run(folder.File("adapter")).Select(finding => finding.Message),
+            Has.Some.Contains("lora_embedding_B' is missing"));
+        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), TinyDistilBert.Create()),
+            Throws.InstanceOf<InputException>().With.Message.Contains("lora_embedding_B").And.Message
+                .Contains("incomplete"));
     }
 
     private static EmbeddingWithLoRA Trained()
@@ -215,7 +236,8 @@ public sealed class EmbeddingWithLoRATests
     private static float[] Logits(DistilBertForSequenceClassification model)
     {
         using var scope = new TensorScope();
-        using var tokens = new PackedTokens(PackedBatch.Of([.. TinyDistilBert.Texts.Select(text => new EncodedExample(text, 0))]), model.Backend);
+        using var tokens = new PackedTokens(
+            PackedBatch.Of([.. TinyDistilBert.Texts.Select(text => new EncodedExample(text, 0))]), model.Backend);
         return model.Forward(tokens).ToArray();
     }
 

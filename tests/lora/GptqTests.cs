@@ -4,7 +4,10 @@ using LoraScratch.Tests.Engine;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>GPTQ against the update it stands for, with an inverse for every step, and against rounding to nearest.</summary>
+/// <summary>
+/// GPTQ against the update it stands for, with an inverse for every step, and against rounding to
+/// nearest.
+/// </summary>
 public sealed class GptqTests
 {
     /// <summary>Inputs as layers have them: a few directions carry most of them.</summary>
@@ -46,9 +49,11 @@ public sealed class GptqTests
             hessian.Add(tensor);
         }
         var all = x.Concat(more).Select(value => (double)value).ToArray();
-        var expected = Maths.Product(Maths.Transpose(all, 47, Columns), all, Columns, 47, Columns).Select(value => value / 47).ToArray();
+        var expected = Maths.Product(Maths.Transpose(all, 47, Columns), all, Columns, 47, Columns)
+            .Select(value => value / 47).ToArray();
         Assert.That(hessian.Rows, Is.EqualTo(47));
-        Assert.That(Maths.RelativeError(Array.ConvertAll(hessian.ToArray(), value => (float)value), expected), Is.LessThan(1e-6));
+        Assert.That(Maths.RelativeError(Array.ConvertAll(hessian.ToArray(), value => (float)value), expected),
+            Is.LessThan(1e-6));
     }
 
     [TestCase(1)]
@@ -60,7 +65,8 @@ public sealed class GptqTests
         var x = Values.Normal(2 * n * n, n).Select(value => (double)value).ToArray();
         var h = Maths.Product(Maths.Transpose(x, 2 * n, n), x, n, 2 * n, n);
         var u = TriangularFactor.OfInverse((double[])h.Clone(), n);
-        var product = Maths.Product(h, Maths.Product(Maths.Transpose(u, n, n), u, n, n, n), n, n, n);          // H·UᵀU = 1
+        // H·UᵀU = 1
+        var product = Maths.Product(h, Maths.Product(Maths.Transpose(u, n, n), u, n, n, n), n, n, n);
         for (var i = 0; i < product.Length; i++)
         {
             Assert.That(product[i], Is.EqualTo(i % (n + 1) == 0 ? 1 : 0).Within(1e-9), $"element {i}");
@@ -70,9 +76,13 @@ public sealed class GptqTests
 
     [Test]
     public void A_matrix_that_is_not_positive_definite_is_refused() =>
-        Assert.That(() => TriangularFactor.OfInverse([1, 2, 2, 1], 2), Throws.ArgumentException.With.Message.Contains("pivot 0 is -3"));
+        Assert.That(() => TriangularFactor.OfInverse([1, 2, 2, 1], 2),
+            Throws.ArgumentException.With.Message.Contains("pivot 0 is -3"));
 
-    /// <summary>Step by step with the inverse of what is left of H, by Gauss and Jordan; the grids too are those of the weights as they were at the group's first input.</summary>
+    /// <summary>
+    /// Step by step with the inverse of what is left of H, by Gauss and Jordan; the grids too are
+    /// those of the weights as they were at the group's first input.
+    /// </summary>
     [TestCase(4, 16, 48)]
     [TestCase(2, 32, 160, Description = "more than one block")]
     [TestCase(3, 48, 144, Description = "a block that ends within 128 inputs")]
@@ -99,7 +109,9 @@ public sealed class GptqTests
                 if (i % groupSize == 0)
                 {
                     var group = current.AsSpan(row * inputs + i, groupSize);
-                    Assert.That(Error(group, grid), Is.LessThanOrEqualTo(Error(group, GroupRounding.BestGrid(group, format.LargestCode)) * (1 + 1e-6)), $"grid of output {row} at input {i}");
+                    Assert.That(Error(group, grid),
+                        Is.LessThanOrEqualTo(Error(group, GroupRounding.BestGrid(group, format.LargestCode))
+                            * (1 + 1e-6)), $"grid of output {row} at input {i}");
                 }
                 var value = current[row * inputs + i];
                 var code = (int)Math.Clamp(Math.Round(value / grid.Scale + grid.Zero), 0, format.LargestCode);
@@ -117,7 +129,9 @@ public sealed class GptqTests
             var sum = 0.0;
             foreach (var value in group)
             {
-                sum += Math.Pow(value - grid.Scale * (Math.Clamp(Math.Round(value / grid.Scale + grid.Zero), 0, format.LargestCode) - (double)grid.Zero), 2);
+                sum += Math.Pow(value - grid.Scale
+                    * (Math.Clamp(Math.Round(value / grid.Scale + grid.Zero), 0, format.LargestCode)
+                        - (double)grid.Zero), 2);
             }
             return sum;
         }
@@ -133,9 +147,13 @@ public sealed class GptqTests
         var format = new QuantizationFormat(bits, 32);
         using var nearest = RoundToNearest.Quantize(w, Outputs, Columns, format, Backends.Any);
         using var gptq = Gptq.Quantize(w, Outputs, h, format, Backends.Any);
-        Assert.That(QuantizationError.OfOutput(w, gptq, h), Is.LessThan(0.7 * QuantizationError.OfOutput(w, nearest, h)));
-        Assert.That(QuantizationError.OfOutput(w, gptq, unseen), Is.LessThan(0.7 * QuantizationError.OfOutput(w, nearest, unseen)), "on inputs that it was not calibrated with");
-        Assert.That(QuantizationError.OfWeight(w, gptq), Is.GreaterThan(QuantizationError.OfWeight(w, nearest)), "paid for with the error of the weights");
+        Assert.That(QuantizationError.OfOutput(w, gptq, h),
+            Is.LessThan(0.7 * QuantizationError.OfOutput(w, nearest, h)));
+        Assert.That(QuantizationError.OfOutput(w, gptq, unseen),
+            Is.LessThan(0.7 * QuantizationError.OfOutput(w, nearest, unseen)),
+                "on inputs that it was not calibrated with");
+        Assert.That(QuantizationError.OfWeight(w, gptq), Is.GreaterThan(QuantizationError.OfWeight(w, nearest)),
+            "paid for with the error of the weights");
         Assert.That(gptq.Bytes, Is.EqualTo(nearest.Bytes));
     }
 
@@ -145,10 +163,13 @@ public sealed class GptqTests
         const int Outputs = 5, Columns = 32, Rows = 50;
         var (w, x) = (Values.Normal(Outputs * Columns, 9, 0.05), Inputs(Rows, Columns, 10));
         using var weight = RoundToNearest.Quantize(w, Outputs, Columns, new QuantizationFormat(3, 16), Backends.Any);
-        double[] Product(float[] of) => Maths.Product(Values.ToDouble(x), Maths.Transpose(Values.ToDouble(of), Outputs, Columns), Rows, Columns, Outputs);
+        double[] Product(float[] of) =>
+            Maths.Product(Values.ToDouble(x), Maths.Transpose(Values.ToDouble(of), Outputs, Columns), Rows, Columns,
+                Outputs);
         var (y, near) = (Product(w), Product(weight.Dequantize()));
         var expected = Math.Sqrt(y.Zip(near, (a, b) => (a - b) * (a - b)).Sum() / y.Sum(a => a * a));
-        Assert.That(QuantizationError.OfOutput(w, weight, Hessian(x, Columns)), Is.EqualTo(expected).Within(1e-5 * expected));
+        Assert.That(QuantizationError.OfOutput(w, weight, Hessian(x, Columns)),
+            Is.EqualTo(expected).Within(1e-5 * expected));
     }
 
     [Test]
@@ -177,10 +198,12 @@ public sealed class GptqTests
         Assert.That(hessian.ToArray, Throws.InvalidOperationException.With.Message.Contains("calibration texts"));
         using var wide = Values.Leaf(Backends.Any, 1, new Shape(2, 17));
         Assert.That(() => hessian.Add(wide), Throws.InstanceOf<ShapeMismatchException>());
-        using var damaged = Tensor.From(Enumerable.Repeat(float.PositiveInfinity, 16).ToArray(), new Shape(1, 16), Backends.Any);
+        using var damaged = Tensor.From(Enumerable.Repeat(float.PositiveInfinity, 16).ToArray(), new Shape(1, 16),
+            Backends.Any);
         hessian.Add(damaged);
         Assert.That(hessian.ToArray, Throws.InstanceOf<InputException>().With.Message.Contains("not finite"));
-        Assert.That(() => Gptq.Quantize(new float[33], 2, new double[256], new QuantizationFormat(4, 16), Backends.Any), Throws.InstanceOf<ShapeMismatchException>());
+        Assert.That(() => Gptq.Quantize(new float[33], 2, new double[256], new QuantizationFormat(4, 16), Backends.Any),
+            Throws.InstanceOf<ShapeMismatchException>());
     }
 
     /// <summary>Row i of the inverse of H[i …, i …].</summary>

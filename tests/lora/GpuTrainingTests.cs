@@ -10,12 +10,16 @@ using LoraScratch.Tests.Engine;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Training by the GPU's kernels, on ILGPU's simulator, beside the CPU's: the same draws, so the same run but for rounding.</summary>
+/// <summary>
+/// Training by the GPU's kernels, on ILGPU's simulator, beside the CPU's: the same draws, so the
+/// same run but for rounding.
+/// </summary>
 public class GpuTrainingTests
 {
     /// <summary>
-    /// How far a loss or an adapter's element may be from the CPU's, against the largest. Products are summed in another order, which leaves about 1e-6 in a
-    /// gradient, and Adam divides by its size.
+    /// How far a loss or an adapter's element may be from the CPU's, against the largest. Products
+    /// are summed in another order, which leaves about 1e-6 in a gradient, and Adam divides by its
+    /// size.
     /// </summary>
     private const double Bound = 1e-4;
 
@@ -41,14 +45,22 @@ public class GpuTrainingTests
         return (losses, Trained(model));
 
         LinearWithLoRA Adapted(int inFeatures, int outFeatures) =>
-            new(new Linear(inFeatures, outFeatures, random, backend: backend), new LoRASettings(3, 6) { Dropout = 0.1f }, random);
+            new(new Linear(inFeatures, outFeatures, random, backend: backend),
+                new LoRASettings(3, 6) { Dropout = 0.1f }, random);
     });
 
     [Test]
     public void DistilBERT_with_LoRA_trains_as_on_the_CPU() => AssertSameRun(backend =>
     {
         var classifier = TinyDistilBert.Classifier(backend: backend);
-        var options = new TrainingOptions { Lora = new LoRASettings(4, 8) { Dropout = 0.1f }, Epochs = 1, BatchSize = 4, LearningRate = 0.01f, Seed = 5 };
+        var options = new TrainingOptions
+        {
+            Lora = new LoRASettings(4, 8) { Dropout = 0.1f },
+            Epochs = 1,
+            BatchSize = 4,
+            LearningRate = 0.01f,
+            Seed = 5
+        };
         TrainingSetup.Prepare(classifier, options);
         var result = new Trainer(classifier, options).Train(TinyDistilBert.Sentences(12, 1));
         return ([.. result.Metrics.Select(step => step.Loss)], Trained(classifier.Model));
@@ -68,7 +80,9 @@ public class GpuTrainingTests
         var settled = backend.Memory;
         backend.Forget();
         Step();
-        Assert.That(backend.Kernels, Is.Not.Empty.And.No.Member(nameof(IBackend.Download)).And.No.Member(nameof(IBackend.Upload)).And.No.Member(nameof(IBackend.Synchronize)));
+        Assert.That(backend.Kernels,
+            Is.Not.Empty.And.No.Member(nameof(IBackend.Download)).And.No.Member(nameof(IBackend.Upload)).And.No
+                .Member(nameof(IBackend.Synchronize)));
         Assert.That(backend.Memory, Is.EqualTo(settled), "reserved, in use, and the most that was in use");
         optimizer.Dispose();
 
@@ -88,8 +102,10 @@ public class GpuTrainingTests
         Values.AssertSameBits(again.Losses, simulated.Losses, "losses of a second run");
         Values.AssertSameBits(again.Adapter, simulated.Adapter, "adapter of a second run");
         var expected = On(() => new CpuBackend(threads: 1));
-        TestContext.Out.WriteLine($"largest difference: losses {Furthest(simulated.Losses, expected.Losses):E1}, adapter {Furthest(simulated.Adapter, expected.Adapter):E1}");
-        Assert.That(expected.Adapter.Count(value => value != 0), Is.GreaterThan(expected.Adapter.Length * 0.9), "B has left zero");
+        TestContext.Out.WriteLine($"largest difference: losses {Furthest(simulated.Losses, expected.Losses):E1}, "
+            + $"adapter {Furthest(simulated.Adapter, expected.Adapter):E1}");
+        Assert.That(expected.Adapter.Count(value => value != 0), Is.GreaterThan(expected.Adapter.Length * 0.9),
+            "B has left zero");
         Values.AssertClose(simulated.Losses, expected.Losses, Bound, "losses");
         Values.AssertClose(simulated.Adapter, expected.Adapter, Bound, "adapter");
 
@@ -102,7 +118,8 @@ public class GpuTrainingTests
         static float Furthest(float[] a, float[] b) => a.Zip(b, (x, y) => MathF.Abs(x - y)).Max();
     }
 
-    private static float[] Trained(Module model) => [.. model.TrainableParameters().SelectMany(parameter => parameter.ToArray())];
+    private static float[] Trained(Module model) =>
+        [.. model.TrainableParameters().SelectMany(parameter => parameter.ToArray())];
 
     private static IBackend Simulator() => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8);
 }

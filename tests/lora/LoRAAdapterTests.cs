@@ -15,12 +15,16 @@ public sealed class LoRAAdapterTests
     public void Attaching_freezes_the_base_and_trains_the_adapter_and_the_head()
     {
         var model = new Classifier(new RandomStream(1));
-        var adapter = LoRAAdapter.Attach(model, Settings, ["q_lin", "v_lin"], new RandomStream(2), keepTrainable: ["pre_classifier", "classifier"]);
-        Assert.That(model.NamedParameters().Where(entry => entry.Parameter.IsTrainable).Select(entry => entry.Path), Is.EqualTo(new[]
+        var adapter = LoRAAdapter.Attach(model, Settings, ["q_lin", "v_lin"], new RandomStream(2),
+            keepTrainable: ["pre_classifier", "classifier"]);
+        Assert.That(model.NamedParameters().Where(entry => entry.Parameter.IsTrainable).Select(entry => entry.Path),
+            Is.EqualTo(new[]
         {
-            "block.q_lin.lora.A", "block.q_lin.lora.B", "block.v_lin.lora.A", "block.v_lin.lora.B", "pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias",
+            "block.q_lin.lora.A", "block.q_lin.lora.B", "block.v_lin.lora.A", "block.v_lin.lora.B",
+            "pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias",
         }));
-        Assert.That(adapter.Plan.TrainableParameters, Is.EqualTo(model.TrainableParameters().Sum(parameter => parameter.Shape.Count)));
+        Assert.That(adapter.Plan.TrainableParameters,
+            Is.EqualTo(model.TrainableParameters().Sum(parameter => parameter.Shape.Count)));
         Assert.That(adapter.Model, Is.SameAs(model));
     }
 
@@ -41,7 +45,8 @@ public sealed class LoRAAdapterTests
         var model = new Classifier(new RandomStream(1));
         model.Train(training);
         var adapter = LoRAAdapter.Attach(model, Settings with { Dropout = 0.1f }, ["q_lin"], new RandomStream(2));
-        Assert.That(adapter.Layers[0].Layer.NamedModules().Select(entry => entry.Module.IsTraining), Has.All.EqualTo(training));
+        Assert.That(adapter.Layers[0].Layer.NamedModules().Select(entry => entry.Module.IsTraining),
+            Has.All.EqualTo(training));
     }
 
     [Test]
@@ -51,7 +56,8 @@ public sealed class LoRAAdapterTests
         model.NamedParameters().Single(entry => entry.Path == "classifier.bias").Parameter.IsTrainable = false;
         var (modules, states) = (model.NamedModules().ToList(), Trainability());
         var bits = model.NamedParameters().Select(entry => entry.Parameter.Bits()).ToList();
-        var adapter = LoRAAdapter.Attach(model, Settings, ["q_lin", "classifier"], new RandomStream(2), ["pre_classifier"]);
+        var adapter = LoRAAdapter.Attach(model, Settings, ["q_lin", "classifier"], new RandomStream(2),
+            ["pre_classifier"]);
         Train(model, new RandomStream(3));
 
         adapter.Detach();
@@ -62,7 +68,8 @@ public sealed class LoRAAdapterTests
         Assert.That(adapter.IsAttached, Is.False);
         Assert.That(adapter.Detach, Throws.InvalidOperationException.With.Message.Contains("not attached"));
 
-        List<(string, bool)> Trainability() => [.. model.NamedParameters().Select(entry => (entry.Path, entry.Parameter.IsTrainable))];
+        List<(string, bool)> Trainability() =>
+            [.. model.NamedParameters().Select(entry => (entry.Path, entry.Parameter.IsTrainable))];
     }
 
     [Test]
@@ -94,11 +101,13 @@ public sealed class LoRAAdapterTests
         Train(model, new RandomStream(3));
         var outputOfFirst = model.Forward(x).Bits();
         first.Detach();
-        var second = LoRAAdapter.Attach(model, new LoRASettings(3, 3), ["v_lin", "k_lin"], new RandomStream(4), ["classifier"]);
+        var second = LoRAAdapter.Attach(model, new LoRASettings(3, 3), ["v_lin", "k_lin"], new RandomStream(4),
+            ["classifier"]);
         Train(model, new RandomStream(5));
         var outputOfSecond = model.Forward(x).Bits();
         Assert.That(outputOfSecond, Is.Not.EqualTo(outputOfFirst));
-        Assert.That(first.Attach, Throws.InvalidOperationException.With.Message.Contains("Detach the other adapter first"));
+        Assert.That(first.Attach,
+            Throws.InvalidOperationException.With.Message.Contains("Detach the other adapter first"));
 
         second.Detach();
         first.Attach();
@@ -117,10 +126,12 @@ public sealed class LoRAAdapterTests
         var model = new Classifier(new RandomStream(1));
         LoRAAdapter.Attach(model, Settings, ["q_lin", "v_lin"], new RandomStream(2));
         Assert.That(() => LoRAAdapter.Attach(model, Settings, ["q_lin"], new RandomStream(2)),
-            Throws.TypeOf<InputException>().With.Message.EqualTo("LoRA: block.q_lin (and 1 more) has a LoRA layer already; adapters are not nested. Detach the adapter first."));
+            Throws.TypeOf<InputException>().With.Message.EqualTo("LoRA: block.q_lin (and 1 more) has a LoRA layer "
+                + "already; adapters are not nested. Detach the adapter first."));
         var plan = AttachPlan.For(new Classifier(new RandomStream(1)), Settings, ["q_lin"]);
         LoRAAdapter.Attach(plan, new RandomStream(2));
-        Assert.That(() => LoRAAdapter.Attach(plan, new RandomStream(2)), Throws.TypeOf<InputException>(), "not through an old plan either");
+        Assert.That(() => LoRAAdapter.Attach(plan, new RandomStream(2)), Throws.TypeOf<InputException>(),
+            "not through an old plan either");
     }
 
     [Test]
@@ -128,7 +139,8 @@ public sealed class LoRAAdapterTests
     {
         var model = new Classifier(new RandomStream(1));
         var modules = model.NamedModules().ToList();
-        Assert.That(() => LoRAAdapter.Attach(model, Settings, ["q_lin", "nothing"], new RandomStream(2)), Throws.TypeOf<InputException>());
+        Assert.That(() => LoRAAdapter.Attach(model, Settings, ["q_lin", "nothing"], new RandomStream(2)),
+            Throws.TypeOf<InputException>());
         Assert.That(model.NamedModules(), Is.EqualTo(modules));
         Assert.That(model.Parameters().Select(parameter => parameter.IsTrainable), Has.All.True);
     }
@@ -151,12 +163,14 @@ public sealed class LoRAAdapterTests
         Assert.That(model.Forward(x).Doubles(), Is.EqualTo(unmerged));
         adapter.Merge();
         adapter.Detach();
-        Assert.That(model.NamedParameters().Select(entry => entry.Parameter.Bits()), Is.EqualTo(bits), "detaching unmerges");
+        Assert.That(model.NamedParameters().Select(entry => entry.Parameter.Bits()), Is.EqualTo(bits),
+            "detaching unmerges");
 
         adapter.Attach();
         adapter.MergeAndDetach();
         Assert.That(model.NamedModules().Single(entry => entry.Path == "block.q_lin").Module, Is.SameAs(q));
-        Assert.That(model.Forward(x).Doubles(), Is.EqualTo(unmerged).Within(1e-5), "the update and the head are part of the base now");
+        Assert.That(model.Forward(x).Doubles(), Is.EqualTo(unmerged).Within(1e-5),
+            "the update and the head are part of the base now");
         Assert.That(model.Parameters().Select(parameter => parameter.IsTrainable), Has.All.True);
     }
 
@@ -167,11 +181,15 @@ public sealed class LoRAAdapterTests
         var replaced = root.ReplaceLinearWithLoRA(rank: 2, alpha: 4, new RandomStream(2));
         Assert.That(replaced, Is.TypeOf<LinearWithLoRA>().With.Property(nameof(LayerWithLoRA.Base)).SameAs(root));
 
-        var model = new Sequential(new Linear(4, 3, new RandomStream(1)), new Sequential(new Relu(), new Linear(3, 2, new RandomStream(1))));
+        var model = new Sequential(new Linear(4, 3, new RandomStream(1)),
+            new Sequential(new Relu(), new Linear(3, 2, new RandomStream(1))));
         Assert.That(model.ReplaceLinearWithLoRA(rank: 2, alpha: 4, new RandomStream(2)), Is.SameAs(model));
-        Assert.That(model.NamedModules().Where(entry => entry.Module is LinearWithLoRA).Select(entry => entry.Path), Is.EqualTo(new[] { "0", "1.1" }), "recursively");
-        Assert.That(() => model.ReplaceLinearWithLoRA(rank: 2, alpha: 4, new RandomStream(2)), Throws.TypeOf<InputException>().With.Message.Contains("has a LoRA layer already"));
-        Assert.That(() => new Sequential(new Relu()).ReplaceLinearWithLoRA(2, 4, new RandomStream(2)), Throws.TypeOf<InputException>().With.Message.Contains("the model has no Linear layer"));
+        Assert.That(model.NamedModules().Where(entry => entry.Module is LinearWithLoRA).Select(entry => entry.Path),
+            Is.EqualTo(new[] { "0", "1.1" }), "recursively");
+        Assert.That(() => model.ReplaceLinearWithLoRA(rank: 2, alpha: 4, new RandomStream(2)),
+            Throws.TypeOf<InputException>().With.Message.Contains("has a LoRA layer already"));
+        Assert.That(() => new Sequential(new Relu()).ReplaceLinearWithLoRA(2, 4, new RandomStream(2)),
+            Throws.TypeOf<InputException>().With.Message.Contains("the model has no Linear layer"));
     }
 
     [Test]

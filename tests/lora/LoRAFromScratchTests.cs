@@ -25,7 +25,8 @@ public sealed class LoRAFromScratchTests
         var (w, data) = Task();
         var (a, b) = LoRAFromScratch.InitializeLora(w, Rank, seed: 7, bothRandom: true);
         var without = LoRAFromScratch.ForwardPass(w, new double[Out, Rank], b, data[0].X, Alpha);
-        Assert.That(LoRAFromScratch.ForwardPass(w, a, b, data[0].X, Alpha).Zip(without, (y, y0) => Math.Abs(y - y0)).Max(), Is.GreaterThan(1e-3));
+        Assert.That(LoRAFromScratch.ForwardPass(w, a, b, data[0].X, Alpha).Zip(without, (y, y0) => Math.Abs(y - y0))
+            .Max(), Is.GreaterThan(1e-3));
     }
 
     [Test]
@@ -51,7 +52,8 @@ public sealed class LoRAFromScratchTests
                     matrix[i, j] = value - step;
                     var below = LoRAFromScratch.ComputeLoss(LoRAFromScratch.ForwardPass(w, a, b, x, Alpha), target);
                     matrix[i, j] = value;
-                    Assert.That(gradient[i, j], Is.EqualTo((above - below) / (2 * step)).Within(1e-8), $"element [{i}, {j}]");
+                    Assert.That(gradient[i, j], Is.EqualTo((above - below) / (2 * step)).Within(1e-8),
+                        $"element [{i}, {j}]");
                 }
             }
         }
@@ -76,7 +78,9 @@ public sealed class LoRAFromScratchTests
     }
 
     [Test]
-    public void Rank_zero_is_refused() => Assert.That(() => LoRAFromScratch.InitializeLora(new double[2, 2], 0), Throws.TypeOf<ArgumentOutOfRangeException>());
+    public void Rank_zero_is_refused() =>
+    Assert.That(() => LoRAFromScratch.InitializeLora(new double[2, 2], 0),
+        Throws.TypeOf<ArgumentOutOfRangeException>());
 
     /// <summary>A W that is not square, and examples of W plus a change of rank 2.</summary>
     private static (double[,] W, (double[] X, double[] Target)[] Data) Task()

@@ -4,14 +4,18 @@ using LoraScratch.Lora;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>The closed forms against double arithmetic, autograd against the closed forms.</summary>
+/// <summary>
+/// The closed forms against double arithmetic, autograd against the closed forms.
+/// </summary>
 public sealed class LoRAGradientsTests
 {
     // rows, in, out, rank: a single row, M < K, odd sizes, wide and narrow, rank 1 and beyond a register
-    private static readonly int[][] Sizes = [[1, 7, 5, 1], [3, 17, 9, 4], [5, 8, 33, 2], [16, 31, 6, 3], [4, 40, 40, 17]];
+    private static readonly int[][] Sizes =
+        [[1, 7, 5, 1], [3, 17, 9, 4], [5, 8, 33, 2], [16, 31, 6, 3], [4, 40, 40, 17]];
 
     [TestCaseSource(nameof(Sizes))]
-    public void The_closed_forms_equal_differences_of_a_double_reference(int rows, int inFeatures, int outFeatures, int rank)
+    public void The_closed_forms_equal_differences_of_a_double_reference(int rows, int inFeatures, int outFeatures,
+        int rank)
     {
         var random = new RandomStream(3);
         var layer = LoRALayerTests.Trained(inFeatures, outFeatures, new LoRASettings(rank, 3.0 * rank + 1), random);
@@ -26,25 +30,31 @@ public sealed class LoRAGradientsTests
         Assert.That(Maths.RelativeError(got.A.ToArray(), Numeric(1)), Is.LessThan(1e-5), "dA");
         Assert.That(Maths.RelativeError(got.B.ToArray(), Numeric(2)), Is.LessThan(1e-5), "dB");
 
-        double Loss() => Maths.Adapted(inputs[0], w, [], inputs[1], inputs[2], s, rows, inFeatures, outFeatures, rank).Zip(upstream, (y, u) => y * u).Sum();
+        double Loss() => Maths.Adapted(inputs[0], w, [], inputs[1], inputs[2], s, rows, inFeatures, outFeatures, rank)
+            .Zip(upstream, (y, u) => y * u).Sum();
 
         double[] Numeric(int input) => Maths.CentralDifferences(inputs[input], Loss);
     }
 
     [Test]
-    public void Autograd_agrees_with_the_closed_forms([ValueSource(nameof(Sizes))] int[] sizes, [Values] bool inputNeedsGradient)
+    public void Autograd_agrees_with_the_closed_forms([ValueSource(nameof(Sizes))] int[] sizes, [Values]
+        bool inputNeedsGradient)
     {
         var (rows, inFeatures, outFeatures, rank) = (sizes[0], sizes[1], sizes[2], sizes[3]);
         var random = new RandomStream(4);
         var layer = LoRALayerTests.Trained(inFeatures, outFeatures, new LoRASettings(rank, 2.5 * rank), random);
-        using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures), requiresGradient: inputNeedsGradient);
+        using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures),
+            requiresGradient: inputNeedsGradient);
         using var dY = Tensor.From(random.Normal(rows * outFeatures, 1), new Shape(rows, outFeatures));
         using var scope = new TensorScope();
         layer.Forward(x).Backward(dY);
-        var expected = LoRAGradients.Compute(x, layer.Base.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, dY, inputNeedsGradient);
+        var expected = LoRAGradients.Compute(x, layer.Base.Weight, layer.Lora.A, layer.Lora.B, layer.Lora.Scaling, dY,
+            inputNeedsGradient);
 
-        Assert.That(Maths.RelativeError(layer.Lora.A.Gradient!.ToArray(), expected.A.Doubles()), Is.LessThan(1e-6), "dA");
-        Assert.That(Maths.RelativeError(layer.Lora.B.Gradient!.ToArray(), expected.B.Doubles()), Is.LessThan(1e-6), "dB");
+        Assert.That(Maths.RelativeError(layer.Lora.A.Gradient!.ToArray(), expected.A.Doubles()), Is.LessThan(1e-6),
+            "dA");
+        Assert.That(Maths.RelativeError(layer.Lora.B.Gradient!.ToArray(), expected.B.Doubles()), Is.LessThan(1e-6),
+            "dB");
         Assert.That(x.Gradient is not null, Is.EqualTo(inputNeedsGradient), "a frozen input gets no gradient");
         Assert.That(expected.X is not null, Is.EqualTo(inputNeedsGradient));
         if (inputNeedsGradient)
@@ -60,9 +70,12 @@ public sealed class LoRAGradientsTests
         var layer = LoRALayerTests.Trained(6, 5, new LoRASettings(3, 4), random);
         using var x = Tensor.From(random.Normal(24, 1), new Shape(4, 6), requiresGradient: true);
         var (w, bias) = (layer.Base.Weight.Doubles(), layer.Base.Bias!.Doubles());
-        var report = GradientCheck.Run(layer, x, reference: values => Maths.Adapted(values[0], w, bias, values[1], values[2], layer.Lora.Scaling, 4, 6, 5, 3));
+        var report = GradientCheck.Run(layer,
+            x, reference: values => Maths.Adapted(values[0], w, bias, values[1], values[2], layer.Lora.Scaling, 4, 6,
+                5, 3));
         Assert.That(report.Passed, report.ToString());
-        Assert.That(report.Entries.Select(entry => entry.Name), Is.EqualTo(new[] { "forward", "dx", "dlora.A", "dlora.B" }));
+        Assert.That(report.Entries.Select(entry => entry.Name),
+            Is.EqualTo(new[] { "forward", "dx", "dlora.A", "dlora.B" }));
     }
 
     [Test]
@@ -83,16 +96,20 @@ public sealed class LoRAGradientsTests
         const int rows = 5, inFeatures = 96, outFeatures = 80, rank = 4;
         var backend = new RecordingBackend(Device.Default);
         var random = new RandomStream(4);
-        var layer = new LinearWithLoRA(new Linear(inFeatures, outFeatures, random, backend: backend), new LoRASettings(rank, 3, Dropout: 0.1f), random);
+        var layer = new LinearWithLoRA(new Linear(inFeatures, outFeatures, random, backend: backend),
+            new LoRASettings(rank, 3, Dropout: 0.1f), random);
         layer.Train();
-        using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures), backend, requiresGradient: true);
+        using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures), backend,
+            requiresGradient: true);
         backend.Forget();
         using (new TensorScope())
         {
             layer.Forward(x).Square().Mean().Backward();
         }
-        Assert.That(backend.Kernels, Has.Some.EqualTo("AddProduct").Or.Some.EqualTo("Product"), "the record is of a real step");
-        Assert.That(backend.Allocations.Max(), Is.LessThanOrEqualTo(rows * Math.Max(inFeatures, outFeatures)), "activations are the largest; A·B and dW would be in × out");
+        Assert.That(backend.Kernels, Has.Some.EqualTo("AddProduct").Or.Some.EqualTo("Product"),
+            "the record is of a real step");
+        Assert.That(backend.Allocations.Max(), Is.LessThanOrEqualTo(rows * Math.Max(inFeatures, outFeatures)),
+            "activations are the largest; A·B and dW would be in × out");
 
         using var dY = Tensor.From(random.Normal(rows * outFeatures, 1), new Shape(rows, outFeatures), backend);
         backend.Forget();
@@ -106,7 +123,8 @@ public sealed class LoRAGradientsTests
     {
         using var scope = new TensorScope();
         var w = Tensor.Zeros(new Shape(5, 6));
-        Assert.That(() => LoRAGradients.Compute(Tensor.Zeros(new Shape(3, 6)), w, Tensor.Zeros(new Shape(6, 2)), Tensor.Zeros(new Shape(2, 6)), 1, Tensor.Zeros(new Shape(3, 5))),
+        Assert.That(() => LoRAGradients.Compute(Tensor.Zeros(new Shape(3, 6)), w, Tensor.Zeros(new Shape(6, 2)),
+            Tensor.Zeros(new Shape(2, 6)), 1, Tensor.Zeros(new Shape(3, 5))),
             Throws.TypeOf<ShapeMismatchException>().With.Message.Contains("b [2, 6]"));
     }
 }

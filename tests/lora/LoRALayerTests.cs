@@ -11,19 +11,23 @@ public sealed class LoRALayerTests
     [TestCase(LoRAInitialization.KaimingOfRank, 768, 8, 0.3535534)]
     [TestCase(LoRAInitialization.Kaiming, 64, 4, 0.125)]
     [TestCase(LoRAInitialization.KaimingOfRank, 64, 4, 0.5)]
-    public void Uniform_initial_values_fill_their_bound(LoRAInitialization initialization, int inFeatures, int rank, double bound)
+    public void Uniform_initial_values_fill_their_bound(LoRAInitialization initialization, int inFeatures, int rank,
+        double bound)
     {
-        var layer = new LoRALayer(inFeatures, 32, new LoRASettings(rank, Initialization: initialization), new RandomStream(1));
+        var layer = new LoRALayer(inFeatures, 32, new LoRASettings(rank, Initialization: initialization),
+            new RandomStream(1));
         var a = layer.A.Doubles();
         Assert.That(a.Max(Math.Abs), Is.LessThanOrEqualTo(bound * (1 + 1e-6)).And.GreaterThan(0.95 * bound));
-        Assert.That(Math.Sqrt(a.Average(value => value * value)), Is.EqualTo(bound / Math.Sqrt(3)).Within(0.1 * bound), "the standard deviation of a uniform number");
+        Assert.That(Math.Sqrt(a.Average(value => value * value)), Is.EqualTo(bound / Math.Sqrt(3)).Within(0.1 * bound),
+            "the standard deviation of a uniform number");
         Assert.That(layer.B.ToArray(), Has.All.Zero);
     }
 
     [Test]
     public void Normal_initial_values_have_variance_one_over_rank()
     {
-        var a = new LoRALayer(768, 768, new LoRASettings(8, Initialization: LoRAInitialization.Normal), new RandomStream(1)).A.Doubles();
+        var a = new LoRALayer(768, 768, new LoRASettings(8, Initialization: LoRAInitialization.Normal),
+            new RandomStream(1)).A.Doubles();
         var deviation = Math.Sqrt(a.Average(value => value * value));
         Assert.That(deviation, Is.EqualTo(1 / Math.Sqrt(8)).Within(0.02));
         Assert.That(a.Average(), Is.Zero.Within(0.02));
@@ -33,21 +37,25 @@ public sealed class LoRALayerTests
     [TestCase(LoRAScaling.AlphaOverRank, 4f)]
     [TestCase(LoRAScaling.Alpha, 16f)]
     [TestCase(LoRAScaling.AlphaOverSqrtRank, 8f)]
-    public void The_factor_follows_its_rule(LoRAScaling scaling, float factor) => Assert.That(new LoRASettings(4, 16, scaling).Scaling, Is.EqualTo(factor));
+    public void The_factor_follows_its_rule(LoRAScaling scaling, float factor) =>
+    Assert.That(new LoRASettings(4, 16, scaling).Scaling, Is.EqualTo(factor));
 
     [TestCase(1, 7, 5, 1, 3.0)]
     [TestCase(3, 17, 9, 4, 10.0)]
     [TestCase(2, 33, 31, 8, 0.5)]
-    public void Forward_is_the_base_plus_the_scaled_product(int rows, int inFeatures, int outFeatures, int rank, double alpha)
+    public void Forward_is_the_base_plus_the_scaled_product(int rows, int inFeatures, int outFeatures, int rank,
+        double alpha)
     {
         var random = new RandomStream(5);
         var layer = Trained(inFeatures, outFeatures, new LoRASettings(rank, alpha), random);
         using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures));
         using var scope = new TensorScope();
-        var expected = Maths.Adapted(x.Doubles(), layer.Base.Weight.Doubles(), layer.Base.Bias!.Doubles(), layer.Lora.A.Doubles(), layer.Lora.B.Doubles(), alpha / rank, rows, inFeatures, outFeatures, rank);
+        var expected = Maths.Adapted(x.Doubles(), layer.Base.Weight.Doubles(), layer.Base.Bias!.Doubles(),
+            layer.Lora.A.Doubles(), layer.Lora.B.Doubles(), alpha / rank, rows, inFeatures, outFeatures, rank);
         Assert.That(Maths.RelativeError(layer.Forward(x).ToArray(), expected), Is.LessThan(2e-6));
 
-        var update = Maths.Adapted(x.Doubles(), new double[inFeatures * outFeatures], [], layer.Lora.A.Doubles(), layer.Lora.B.Doubles(), alpha / rank, rows, inFeatures, outFeatures, rank);
+        var update = Maths.Adapted(x.Doubles(), new double[inFeatures * outFeatures], [], layer.Lora.A.Doubles(),
+            layer.Lora.B.Doubles(), alpha / rank, rows, inFeatures, outFeatures, rank);
         Assert.That(Maths.RelativeError(layer.Lora.Forward(x).ToArray(), update), Is.LessThan(2e-6));
     }
 
@@ -75,7 +83,8 @@ public sealed class LoRALayerTests
         Assert.That(second, Is.EqualTo(first), "evaluation is deterministic");
 
         layer.Train();
-        Assert.That(layer.Forward(x).Bits(), Is.Not.EqualTo(layer.Forward(x).Bits()), "each training pass draws a new mask");
+        Assert.That(layer.Forward(x).Bits(), Is.Not.EqualTo(layer.Forward(x).Bits()),
+            "each training pass draws a new mask");
         Assert.That(layer.Base.Forward(x).Bits(), Is.EqualTo(layer.Base.Forward(x).Bits()), "the base has no dropout");
 
         const int draws = 600;
@@ -87,7 +96,8 @@ public sealed class LoRALayerTests
         }
         layer.Evaluate();
         var update = layer.Lora.Forward(x).ToArray().Max(Math.Abs);
-        Assert.That(mean, Is.EqualTo(layer.Forward(x).Doubles()).Within(0.25 * update), "the mean over masks is the value without dropout");
+        Assert.That(mean, Is.EqualTo(layer.Forward(x).Doubles()).Within(0.25 * update),
+            "the mean over masks is the value without dropout");
     }
 
     [Test]
@@ -110,16 +120,20 @@ public sealed class LoRALayerTests
 
     [Test]
     public void The_layer_prints_its_rank_and_its_factor() =>
-        Assert.That(new LoRALayer(768, 64, 8, 16, new RandomStream(0)).ToString(), Is.EqualTo("LoRALayer(in_features=768, out_features=64, rank=8, alpha=16, scaling=2)"));
+        Assert.That(new LoRALayer(768, 64, 8, 16, new RandomStream(0)).ToString(),
+            Is.EqualTo("LoRALayer(in_features=768, out_features=64, rank=8, alpha=16, scaling=2)"));
 
     [Test]
     public void Senseless_settings_are_refused_by_name()
     {
         var random = new RandomStream(0);
-        Assert.That(() => new LoRALayer(4, 4, 0, 1, random), Throws.TypeOf<InputException>().With.Message.Contains("rank must be at least 1, got 0"));
-        Assert.That(() => new LoRALayer(4, 4, 2, 0, random), Throws.TypeOf<InputException>().With.Message.Contains("alpha must be a number above 0, got 0"));
+        Assert.That(() => new LoRALayer(4, 4, 0, 1, random),
+            Throws.TypeOf<InputException>().With.Message.Contains("rank must be at least 1, got 0"));
+        Assert.That(() => new LoRALayer(4, 4, 2, 0, random),
+            Throws.TypeOf<InputException>().With.Message.Contains("alpha must be a number above 0, got 0"));
         Assert.That(() => new LoRALayer(4, 4, 2, double.NaN, random), Throws.TypeOf<InputException>());
-        Assert.That(() => new LoRALayer(4, 4, new LoRASettings(2, Dropout: 1), random), Throws.TypeOf<InputException>().With.Message.Contains("[0, 1), got 1"));
+        Assert.That(() => new LoRALayer(4, 4, new LoRASettings(2, Dropout: 1), random),
+            Throws.TypeOf<InputException>().With.Message.Contains("[0, 1), got 1"));
         Assert.That(() => new LinearWithLoRA(new Linear(4, 5, random), new LoRALayer(4, 4, 2, 1, random)),
             Throws.TypeOf<ShapeMismatchException>().With.Message.Contains("4 → 5").And.Message.Contains("4 → 4"));
     }
@@ -127,10 +141,16 @@ public sealed class LoRALayerTests
     [Test]
     public void Names_are_read_and_written_alike()
     {
-        Assert.That(Enum.GetValues<LoRAScaling>().Select(value => LoRASettings.ParseScaling(LoRASettings.Name(value))), Is.EqualTo(Enum.GetValues<LoRAScaling>()));
-        Assert.That(Enum.GetValues<LoRAInitialization>().Select(value => LoRASettings.ParseInitialization(LoRASettings.Name(value))), Is.EqualTo(Enum.GetValues<LoRAInitialization>()));
-        Assert.That(() => LoRASettings.ParseScaling("alpha/r"), Throws.TypeOf<InputException>().With.Message.EqualTo("There is no LoRA scaling 'alpha/r'; the names are alpha-over-rank, alpha, alpha-over-sqrt-rank."));
-        Assert.That(() => LoRASettings.ParseInitialization("xavier"), Throws.TypeOf<InputException>().With.Message.Contains("kaiming-of-rank"));
+        Assert.That(Enum.GetValues<LoRAScaling>().Select(value => LoRASettings.ParseScaling(LoRASettings.Name(value))),
+            Is.EqualTo(Enum.GetValues<LoRAScaling>()));
+        Assert.That(Enum.GetValues<LoRAInitialization>()
+            .Select(value => LoRASettings.ParseInitialization(LoRASettings.Name(value))),
+            Is.EqualTo(Enum.GetValues<LoRAInitialization>()));
+        Assert.That(() => LoRASettings.ParseScaling("alpha/r"),
+            Throws.TypeOf<InputException>().With.Message.EqualTo("There is no LoRA scaling 'alpha/r'; the names are "
+                + "alpha-over-rank, alpha, alpha-over-sqrt-rank."));
+        Assert.That(() => LoRASettings.ParseInitialization("xavier"),
+            Throws.TypeOf<InputException>().With.Message.Contains("kaiming-of-rank"));
     }
 
     /// <summary>A layer whose B is not zero, as after training.</summary>

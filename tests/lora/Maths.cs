@@ -2,13 +2,19 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Matrices in double arithmetic, row by row, that share nothing with the product.</summary>
+/// <summary>
+/// Matrices in double arithmetic, row by row, that share nothing with the product.
+/// </summary>
 internal static class Maths
 {
     public static double[] Doubles(this Tensor tensor) => Array.ConvertAll(tensor.ToArray(), value => (double)value);
 
-    /// <summary>The gradient of a loss by central differences, which are exact where the loss is at most quadratic in each element.</summary>
-    public static double[] CentralDifferences(double[] input, Func<double> loss) => [.. Enumerable.Range(0, input.Length).Select(e =>
+    /// <summary>
+    /// The gradient of a loss by central differences, which are exact where the loss is at most
+    /// quadratic in each element.
+    /// </summary>
+    public static double[] CentralDifferences(double[] input, Func<double> loss) =>
+        [.. Enumerable.Range(0, input.Length).Select(e =>
     {
         const double step = 1e-3;
         var value = input[e];
@@ -51,7 +57,8 @@ internal static class Maths
     }
 
     /// <summary>xWᵀ + bias + s·(xA)B; bias may be empty.</summary>
-    public static double[] Adapted(double[] x, double[] w, double[] bias, double[] a, double[] b, double s, int rows, int inFeatures, int outFeatures, int rank)
+    public static double[] Adapted(double[] x, double[] w, double[] bias, double[] a, double[] b, double s, int rows,
+        int inFeatures, int outFeatures, int rank)
     {
         var y = Product(x, Transpose(w, outFeatures, inFeatures), rows, inFeatures, outFeatures);
         var update = Product(Product(x, a, rows, inFeatures, rank), b, rows, rank, outFeatures);

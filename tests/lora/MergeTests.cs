@@ -12,16 +12,19 @@ public sealed class MergeTests
     private static readonly int[][] Sizes = [[1, 8, 8, 1], [3, 17, 9, 4], [7, 33, 65, 8], [4, 129, 31, 16]];
 
     [Test]
-    public void Merged_outputs_stay_within_the_stated_bound([ValueSource(nameof(Sizes))] int[] sizes, [Values] LoRAScaling scaling)
+    public void Merged_outputs_stay_within_the_stated_bound([ValueSource(nameof(Sizes))] int[] sizes, [Values]
+        LoRAScaling scaling)
     {
         var (rows, inFeatures, outFeatures, rank) = (sizes[0], sizes[1], sizes[2], sizes[3]);
         var random = new RandomStream(8);
-        var layer = LoRALayerTests.Trained(inFeatures, outFeatures, new LoRASettings(rank, 2.5 * rank + 1, scaling), random);
+        var layer = LoRALayerTests.Trained(inFeatures, outFeatures, new LoRASettings(rank, 2.5 * rank + 1, scaling),
+            random);
         using var x = Tensor.From(random.Normal(rows * inFeatures, 1), new Shape(rows, inFeatures));
         using var scope = new TensorScope();
         var unmerged = layer.Forward(x).ToArray();
         var fresh = layer.Base.Forward(x).ToArray();
-        var magnitude = Maths.Adapted(Absolute(x), Absolute(layer.Base.Weight), Absolute(layer.Base.Bias!), Absolute(layer.Lora.A), Absolute(layer.Lora.B),
+        var magnitude = Maths.Adapted(Absolute(x), Absolute(layer.Base.Weight), Absolute(layer.Base.Bias!),
+            Absolute(layer.Lora.A), Absolute(layer.Lora.B),
             layer.Lora.Scaling, rows, inFeatures, outFeatures, rank);
         layer.Merge();
         var merged = layer.Forward(x).ToArray();
@@ -30,9 +33,11 @@ public sealed class MergeTests
         var gamma = n * Math.Pow(2, -24) / (1 - n * Math.Pow(2, -24));
         for (var i = 0; i < merged.Length; i++)
         {
-            Assert.That(Math.Abs(merged[i] - unmerged[i]), Is.LessThanOrEqualTo(2 * gamma * magnitude[i]), $"output {i}");
+            Assert.That(Math.Abs(merged[i] - unmerged[i]), Is.LessThanOrEqualTo(2 * gamma * magnitude[i]),
+                $"output {i}");
         }
-        Assert.That(merged.Zip(fresh, (y, y0) => Math.Abs(y - y0)).Max(), Is.GreaterThan(0.1), "the update is large enough to be missed");
+        Assert.That(merged.Zip(fresh, (y, y0) => Math.Abs(y - y0)).Max(), Is.GreaterThan(0.1),
+            "the update is large enough to be missed");
 
         static double[] Absolute(Tensor tensor) => Array.ConvertAll(tensor.Doubles(), Math.Abs);
     }

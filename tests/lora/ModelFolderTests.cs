@@ -34,13 +34,18 @@ public class ModelFolderTests
         ModelFolder.Save(folder.File("model"), TinyDistilBert.Create(), Tokenizer);
         using var file = SafeTensorsFile.Open(Path.Combine(folder.File("model"), "model.safetensors"));
         string[] ofLinear = ["weight", "bias"];
-        string[] ofBlock = ["attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"];
+        string[] ofBlock = ["attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
+            "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"];
         string[] modules = ["distilbert.embeddings.LayerNorm", "pre_classifier", "classifier",
-            .. Enumerable.Range(0, 2).SelectMany(i => ofBlock.Select(name => $"distilbert.transformer.layer.{i}.{name}"))];
-        Assert.That(file.Tensors.Keys, Is.EquivalentTo(modules.SelectMany(module => ofLinear.Select(name => $"{module}.{name}"))
-            .Concat(["distilbert.embeddings.word_embeddings.weight", "distilbert.embeddings.position_embeddings.weight"])));
+            .. Enumerable.Range(0, 2)
+                .SelectMany(i => ofBlock.Select(name => $"distilbert.transformer.layer.{i}.{name}"))];
+        Assert.That(file.Tensors.Keys,
+            Is.EquivalentTo(modules.SelectMany(module => ofLinear.Select(name => $"{module}.{name}"))
+            .Concat(["distilbert.embeddings.word_embeddings.weight",
+                "distilbert.embeddings.position_embeddings.weight"])));
         Assert.That(file.Metadata["format"], Is.EqualTo("pt"));
-        Assert.That(file.Tensors["distilbert.transformer.layer.0.ffn.lin1.weight"].Shape, Is.EqualTo(new long[] { 20, 12 }));
+        Assert.That(file.Tensors["distilbert.transformer.layer.0.ffn.lin1.weight"].Shape,
+            Is.EqualTo(new long[] { 20, 12 }));
     }
 
     [Test]
@@ -50,7 +55,8 @@ public class ModelFolderTests
         var config = TinyDistilBert.Config with { Hidden = 64, Heads = 4, FeedForward = 256 };
         var model = new DistilBertForSequenceClassification(config, seed: 1);
         ModelFolder.Save(folder.File("float"), model, Tokenizer);
-        ModelQuantizer.Quantize(ModelQuantizer.Find(model, [ModulePattern.AllLinear]).Where(layer => !layer.Path.Contains("classifier")).ToList(), new QuantizationFormat(4, 32));
+        ModelQuantizer.Quantize(ModelQuantizer.Find(model, [ModulePattern.AllLinear])
+            .Where(layer => !layer.Path.Contains("classifier")).ToList(), new QuantizationFormat(4, 32));
         ModelFolder.Save(folder.File("packed"), model, Tokenizer);
         Assert.That(Peak("packed"), Is.LessThan(0.4 * Peak("float")));
 
@@ -67,12 +73,15 @@ public class ModelFolderTests
     {
         using var folder = new TemporaryFolder();
         var model = TinyDistilBert.Create();
-        SaveAs(folder, model, DType.F32, name => name.StartsWith("distilbert.", StringComparison.Ordinal) ? OldName(name) : null,
+        SaveAs(folder, model, DType.F32,
+            name => name.StartsWith("distilbert.", StringComparison.Ordinal) ? OldName(name) : null,
             ("vocab_transform.weight", [12, 12]), ("vocab_layer_norm.bias", [12]), ("vocab_projector.bias", [30]));
         var loaded = ModelFolder.Load(folder.File("model"), seed: 7, labels: ["down", "up"]);
-        Assert.That(loaded.Report.Ignored, Is.EquivalentTo(new[] { "vocab_transform.weight", "vocab_layer_norm.bias", "vocab_projector.bias" }));
+        Assert.That(loaded.Report.Ignored,
+            Is.EquivalentTo(new[] { "vocab_transform.weight", "vocab_layer_norm.bias", "vocab_projector.bias" }));
         Assert.That(loaded.Report.Drawn, Is.EquivalentTo(DistilBertForSequenceClassification.HeadPaths));
-        Assert.That(loaded.Report.Renamed, Has.Member(("embeddings.LayerNorm.gamma", "distilbert.embeddings.LayerNorm.weight")));
+        Assert.That(loaded.Report.Renamed,
+            Has.Member(("embeddings.LayerNorm.gamma", "distilbert.embeddings.LayerNorm.weight")));
         Assert.That(loaded.Notices().Count(), Is.EqualTo(3), "ignored, drawn and renamed are said");
         Assert.That(loaded.Model.Config.Labels, Is.EqualTo(new[] { "down", "up" }));
         Assert.That(Find(loaded.Model, "classifier.weight").Shape, Is.EqualTo(new Shape(2, 12)));
@@ -81,8 +90,10 @@ public class ModelFolderTests
 
         var again = ModelFolder.Load(folder.File("model"), seed: 7, labels: ["down", "up"]);
         var other = ModelFolder.Load(folder.File("model"), seed: 8, labels: ["down", "up"]);
-        Assert.That(Find(again.Model, "pre_classifier.weight").ToArray(), Is.EqualTo(Find(loaded.Model, "pre_classifier.weight").ToArray()));
-        Assert.That(Find(other.Model, "pre_classifier.weight").ToArray(), Is.Not.EqualTo(Find(loaded.Model, "pre_classifier.weight").ToArray()));
+        Assert.That(Find(again.Model, "pre_classifier.weight").ToArray(),
+            Is.EqualTo(Find(loaded.Model, "pre_classifier.weight").ToArray()));
+        Assert.That(Find(other.Model, "pre_classifier.weight").ToArray(),
+            Is.Not.EqualTo(Find(loaded.Model, "pre_classifier.weight").ToArray()));
         Assert.That(Find(loaded.Model, "classifier.bias").ToArray(), Is.All.Zero);
     }
 
@@ -111,8 +122,10 @@ public class ModelFolderTests
             _ => name,
         }, ("pre_classifier.weight", [12, 13]), ("pooler.dense.weight", [2]));
         var error = Assert.Throws<InputException>(() => ModelFolder.Load(folder.File("model")))!;
-        Assert.That(error.Message, Does.Contain("2 missing: distilbert.transformer.layer.1.ffn.lin1.bias, classifier.bias")
-            .And.Contains("1 unexpected: pooler.dense.weight").And.Contains("pre_classifier.weight is [12, 13], [12, 12] expected"));
+        Assert.That(error.Message,
+            Does.Contain("2 missing: distilbert.transformer.layer.1.ffn.lin1.bias, classifier.bias")
+            .And.Contains("1 unexpected: pooler.dense.weight").And
+            .Contains("pre_classifier.weight is [12, 13], [12, 12] expected"));
     }
 
     [Test]
@@ -124,7 +137,8 @@ public class ModelFolderTests
         values[1] = float.NaN;
         Find(model, "classifier.bias").Set(values);
         ModelFolder.Save(folder.File("model"), model, Tokenizer);
-        Assert.That(() => ModelFolder.Load(folder.File("model")), Throws.TypeOf<InputException>().With.Message.Contains("element 1 of 'classifier.bias' is NaN"));
+        Assert.That(() => ModelFolder.Load(folder.File("model")),
+            Throws.TypeOf<InputException>().With.Message.Contains("element 1 of 'classifier.bias' is NaN"));
     }
 
     [Test]
@@ -133,7 +147,8 @@ public class ModelFolderTests
         using var folder = new TemporaryFolder();
         var model = TinyDistilBert.Create();
         var adapter = TinyDistilBert.Adapt(model);
-        Assert.That(() => ModelFolder.Save(folder.File("model"), model, Tokenizer), Throws.TypeOf<InputException>().With.Message.Contains("Merge or detach"));
+        Assert.That(() => ModelFolder.Save(folder.File("model"), model, Tokenizer),
+            Throws.TypeOf<InputException>().With.Message.Contains("Merge or detach"));
         Assert.That(folder.Names, Is.Empty, "nothing may be left behind");
         adapter.MergeAndDetach();
         ModelFolder.Save(folder.File("model"), model, Tokenizer);
@@ -146,21 +161,28 @@ public class ModelFolderTests
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder.File("model"));
         File.WriteAllText(Path.Combine(folder.File("model"), "thesis.txt"), "years of work");
-        Assert.That(() => ModelFolder.Save(folder.File("model"), TinyDistilBert.Create(), Tokenizer), Throws.TypeOf<InputException>().With.Message.Contains("thesis.txt"));
+        Assert.That(() => ModelFolder.Save(folder.File("model"), TinyDistilBert.Create(), Tokenizer),
+            Throws.TypeOf<InputException>().With.Message.Contains("thesis.txt"));
         Assert.That(File.ReadAllText(Path.Combine(folder.File("model"), "thesis.txt")), Is.EqualTo("years of work"));
     }
 
-    private static Parameter Find(Module model, string path) => model.NamedParameters().Single(entry => entry.Path == path).Parameter;
+    private static Parameter Find(Module model, string path) =>
+        model.NamedParameters().Single(entry => entry.Path == path).Parameter;
 
     /// <summary>As older BERT files name it: no prefix, γ and β spelled out.</summary>
     private static string OldName(string name)
     {
         name = name["distilbert.".Length..];
-        return !name.Contains("orm.") ? name : name.EndsWith(".weight", StringComparison.Ordinal) ? name[..^6] + "gamma" : name[..^4] + "beta";
+        return !name.Contains("orm.") ? name : name.EndsWith(".weight", StringComparison.Ordinal)
+            ? name[..^6] + "gamma" : name[..^4] + "beta";
     }
 
-    /// <summary>Writes a model folder by hand: every tensor under another name (null: left out) and some more.</summary>
-    private static void SaveAs(TemporaryFolder folder, DistilBertForSequenceClassification model, DType type, Func<string, string?> rename, params (string Name, long[] Shape)[] more)
+    /// <summary>
+    /// Writes a model folder by hand: every tensor under another name (null: left out) and some
+    /// more.
+    /// </summary>
+    private static void SaveAs(TemporaryFolder folder, DistilBertForSequenceClassification model, DType type,
+        Func<string, string?> rename, params (string Name, long[] Shape)[] more)
     {
         var root = Directory.CreateDirectory(folder.File("model")).FullName;
         File.WriteAllText(Path.Combine(root, "config.json"), model.Config.ToJson());
@@ -168,6 +190,7 @@ public class ModelFolderTests
         var tensors = model.NamedParameters().Where(entry => rename(entry.Path) is not null).Select(entry =>
             TensorToWrite.Of(rename(entry.Path)!, entry.Parameter, type));
         SafeTensorsWriter.Write(Path.Combine(root, "model.safetensors"),
-            tensors.Concat(more.Select(entry => TensorToWrite.Floats(entry.Name, entry.Shape, new float[entry.Shape.Aggregate(1L, (a, b) => a * b)]))));
+            tensors.Concat(more.Select(entry =>
+                TensorToWrite.Floats(entry.Name, entry.Shape, new float[entry.Shape.Aggregate(1L, (a, b) => a * b)]))));
     }
 }

@@ -7,14 +7,17 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>Whole models: layers are found, calibrated, replaced, trained beside, merged, written and read.</summary>
+/// <summary>
+/// Whole models: layers are found, calibrated, replaced, trained beside, merged, written and read.
+/// </summary>
 public sealed class ModelQuantizerTests
 {
     private static readonly QuantizationFormat Format = new(4, 16);
 
     private static Models.Classifier Model(ulong seed = 1) => new(new RandomStream(seed), width: 32);
 
-    private static Tensor Input(int rows, ulong seed) => Tensor.From(new RandomStream(seed).Normal(rows * 32, 1), new Shape(rows, 32));
+    private static Tensor Input(int rows, ulong seed) =>
+        Tensor.From(new RandomStream(seed).Normal(rows * 32, 1), new Shape(rows, 32));
 
     [Test]
     public void Layers_are_found_by_their_names()
@@ -22,8 +25,10 @@ public sealed class ModelQuantizerTests
         var model = Model();
         Assert.That(ModelQuantizer.Find(model, [ModulePattern.AllLinear]).Select(layer => layer.Path),
             Is.EqualTo(new[] { "block.q_lin", "block.k_lin", "block.v_lin", "pre_classifier", "classifier" }));
-        Assert.That(ModelQuantizer.Find(model, ["q_lin", "v_lin"]).Select(layer => layer.Path), Is.EqualTo(new[] { "block.q_lin", "block.v_lin" }));
-        Assert.That(() => ModelQuantizer.Find(model, ["q_lin", "q_proj"]), Throws.InstanceOf<InputException>().With.Message.Contains("q_proj"));
+        Assert.That(ModelQuantizer.Find(model, ["q_lin", "v_lin"]).Select(layer => layer.Path),
+            Is.EqualTo(new[] { "block.q_lin", "block.v_lin" }));
+        Assert.That(() => ModelQuantizer.Find(model, ["q_lin", "q_proj"]),
+            Throws.InstanceOf<InputException>().With.Message.Contains("q_proj"));
     }
 
     [Test]
@@ -39,13 +44,15 @@ public sealed class ModelQuantizerTests
             var model = Model();
             var layers = ModelQuantizer.Find(model, ["q_lin", "k_lin", "v_lin", "pre_classifier"]);
             using var calibration = new Calibration(layers);
-            Assert.That(model.Forward(texts).ToArray(), Is.EqualTo(Model().Forward(texts).ToArray()), "listening changes nothing");
+            Assert.That(model.Forward(texts).ToArray(), Is.EqualTo(Model().Forward(texts).ToArray()),
+                "listening changes nothing");
             var reports = ModelQuantizer.Quantize(layers, Format, method, calibration);
             Assert.That(calibration.IsListening, Is.False);
             Assert.That(reports.Select(report => report.Path), Is.EqualTo(layers.Select(layer => layer.Path)));
             foreach (var report in reports)
             {
-                Assert.That((report.BytesBefore, report.BytesAfter), Is.EqualTo((32 * 32 * 4L, 32 * 32L / 2 + 32 * 2 * 8L)));
+                Assert.That((report.BytesBefore, report.BytesAfter),
+                    Is.EqualTo((32 * 32 * 4L, 32 * 32L / 2 + 32 * 2 * 8L)));
                 Assert.That(report.WeightError, Is.InRange(0.01, 0.15));
                 Assert.That(report.OutputError, Is.InRange(0.01, 0.15));
             }
@@ -60,16 +67,24 @@ public sealed class ModelQuantizerTests
     [Test]
     public void A_model_is_quantised_whole_or_not_at_all()
     {
-        var model = new Models.Node().With("first", new Linear(32, 4, new RandomStream(1))).With("second", new Linear(40, 4, new RandomStream(2)));
+        var model = new Models.Node().With("first", new Linear(32, 4, new RandomStream(1)))
+            .With("second", new Linear(40, 4, new RandomStream(2)));
         var layers = ModelQuantizer.Find(model, [ModulePattern.AllLinear]);
-        Assert.That(() => ModelQuantizer.Quantize(layers, Format), Throws.InstanceOf<InputException>().With.Message.Contains("40 inputs of second"));
+        Assert.That(() => ModelQuantizer.Quantize(layers, Format),
+            Throws.InstanceOf<InputException>().With.Message.Contains("40 inputs of second"));
         Assert.That(layers.Select(layer => layer.Slot.Current), Is.All.InstanceOf<Linear>());
-        Assert.That(() => ModelQuantizer.Quantize(layers, Format, QuantizationMethod.Gptq), Throws.InstanceOf<InputException>().With.Message.Contains("calibration texts"));
-        Assert.That(() => ModelQuantizer.ParseMethod("awq"), Throws.InstanceOf<InputException>().With.Message.Contains("rtn, gptq"));
-        Assert.That(ModelQuantizer.ParseMethod(ModelQuantizer.Name(QuantizationMethod.Gptq)), Is.EqualTo(QuantizationMethod.Gptq));
+        Assert.That(() => ModelQuantizer.Quantize(layers, Format, QuantizationMethod.Gptq),
+            Throws.InstanceOf<InputException>().With.Message.Contains("calibration texts"));
+        Assert.That(() => ModelQuantizer.ParseMethod("awq"),
+            Throws.InstanceOf<InputException>().With.Message.Contains("rtn, gptq"));
+        Assert.That(ModelQuantizer.ParseMethod(ModelQuantizer.Name(QuantizationMethod.Gptq)),
+            Is.EqualTo(QuantizationMethod.Gptq));
     }
 
-    /// <summary>Quantise, train A and B through two quantised layers, merge: the logits stay, and so does the size.</summary>
+    /// <summary>
+    /// Quantise, train A and B through two quantised layers, merge: the logits stay, and so does
+    /// the size.
+    /// </summary>
     [Test]
     public void QA_LoRA_learns_on_a_quantised_model_and_merges_into_it()
     {
@@ -106,7 +121,8 @@ public sealed class ModelQuantizerTests
             Step();
         }
         Assert.That(Step(), Is.LessThan(0.8 * first), "it learns");
-        Assert.That(adapted.SelectMany(layer => layer.Lora.B.ToArray()).Max(Math.Abs), Is.GreaterThan(0.01f), "B is not zero");
+        Assert.That(adapted.SelectMany(layer => layer.Lora.B.ToArray()).Max(Math.Abs), Is.GreaterThan(0.01f),
+            "B is not zero");
         using var evaluation = new TensorScope();
         var (before, bytes) = (model.Forward(x).Doubles(), adapted.Sum(layer => layer.Base.Weight.Bytes));
         adapted.ForEach(layer => layer.Merge());
@@ -123,13 +139,17 @@ public sealed class ModelQuantizerTests
         using var weight = RoundToNearest.Quantize(new RandomStream(6).Normal(7 * 96, 0.05f), 7, 96, format);
         SafeTensorsWriter.Write(path, QuantizedTensors.Of("layer.0.q_lin", weight));
         using var files = Checkpoint.Open(path);
-        Assert.That(files.Tensors.Keys, Is.All.Matches<string>(name => QuantizedTensors.TryParse(name!, out var layer) && layer == "layer.0.q_lin"));
+        Assert.That(files.Tensors.Keys,
+            Is.All.Matches<string>(name => QuantizedTensors.TryParse(name!, out var layer)
+                && layer == "layer.0.q_lin"));
         Assert.That(files.Tensors.Values.Sum(tensor => tensor.ByteLength), Is.EqualTo(weight.Bytes));
         using var read = QuantizedTensors.Read(files, "layer.0.q_lin", format, 7, 96);
         Assert.That(read.Packed(), Is.EqualTo(weight.Packed()));
         Assert.That(read.Grids(), Is.EqualTo(weight.Grids()));
-        Assert.That(() => QuantizedTensors.Read(files, "layer.0.q_lin", format with { GroupSize = 16 }, 7, 96), Throws.InstanceOf<InputException>().With.Message.Contains("should be F32 [7, 6]"));
-        Assert.That(() => QuantizedTensors.Read(files, "layer.1.q_lin", format, 7, 96), Throws.InstanceOf<InputException>().With.Message.Contains("layer.1.q_lin"));
+        Assert.That(() => QuantizedTensors.Read(files, "layer.0.q_lin", format with { GroupSize = 16 }, 7, 96),
+            Throws.InstanceOf<InputException>().With.Message.Contains("should be F32 [7, 6]"));
+        Assert.That(() => QuantizedTensors.Read(files, "layer.1.q_lin", format, 7, 96),
+            Throws.InstanceOf<InputException>().With.Message.Contains("layer.1.q_lin"));
     }
 
     [Test]
@@ -144,6 +164,7 @@ public sealed class ModelQuantizerTests
             TensorToWrite.Floats("q.weight.zeros", [2, 1], new float[] { 0, 0 }),
         ]);
         using var files = Checkpoint.Open(path);
-        Assert.That(() => QuantizedTensors.Read(files, "q", Format, 2, 16), Throws.InstanceOf<InputException>().With.Message.Contains("group 0 of output 1 of 'q' has the scale 0"));
+        Assert.That(() => QuantizedTensors.Read(files, "q", Format, 2, 16),
+            Throws.InstanceOf<InputException>().With.Message.Contains("group 0 of output 1 of 'q' has the scale 0"));
     }
 }

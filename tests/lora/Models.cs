@@ -29,7 +29,10 @@ internal static class Models
         }
     }
 
-    /// <summary>A small classifier that computes: an attention-like block of q_lin and v_lin, then pre_classifier and classifier.</summary>
+    /// <summary>
+    /// A small classifier that computes: an attention-like block of q_lin and v_lin, then
+    /// pre_classifier and classifier.
+    /// </summary>
     internal sealed class Classifier : Layer
     {
         private readonly Slot<Node> block;
@@ -37,7 +40,8 @@ internal static class Models
 
         public Classifier(RandomStream random, int width = 6, int classes = 2)
         {
-            block = Add("block", new Node().With("q_lin", new Linear(width, width, random)).With("k_lin", new Linear(width, width, random)).With("v_lin", new Linear(width, width, random)));
+            block = Add("block", new Node().With("q_lin", new Linear(width, width, random))
+                .With("k_lin", new Linear(width, width, random)).With("v_lin", new Linear(width, width, random)));
             preClassifier = Add<Layer>("pre_classifier", new Linear(width, width, random));
             classifier = Add<Layer>("classifier", new Linear(width, classes, random));
         }
@@ -52,7 +56,9 @@ internal static class Models
         private Layer Block(string name) => (Layer)block.Value.Children.Single(child => child.Name == name).Current;
     }
 
-    /// <summary>The linear layers of DistilBERT under its paths: attention of every layer, and the head.</summary>
+    /// <summary>
+    /// The linear layers of DistilBERT under its paths: attention of every layer, and the head.
+    /// </summary>
     internal static Node DistilBert(RandomStream random, int layers = 6, int width = 768)
     {
         var layer = new Node();
@@ -65,13 +71,16 @@ internal static class Models
             }
             layer.With($"{i}", new Node().With("attention", attention));
         }
-        return new Node().With("distilbert", new Node().With("transformer", new Node().With("layer", layer))).With("pre_classifier", Linear(width, width)).With("classifier", Linear(width, 2));
+        return new Node().With("distilbert", new Node().With("transformer", new Node().With("layer", layer)))
+            .With("pre_classifier", Linear(width, width)).With("classifier", Linear(width, 2));
 
         // Values in a cheap pattern: drawing 14 million numbers is not what is tested.
         Linear Linear(int inFeatures, int outFeatures)
         {
             var seed = random.NextWord() % 97;
-            return new Linear(inFeatures, outFeatures, [.. Enumerable.Range(0, inFeatures * outFeatures).Select(i => ((i + seed) % 13 - 6) * 0.01f)], new float[outFeatures]);
+            return new Linear(inFeatures, outFeatures,
+                [.. Enumerable.Range(0, inFeatures * outFeatures).Select(i => ((i + seed) % 13 - 6) * 0.01f)],
+                    new float[outFeatures]);
         }
     }
 }

@@ -14,7 +14,8 @@ public sealed class PeftAdapterTests
     private const string QPath = "base_model.model.block.q_lin";
 
     [Test]
-    public void A_saved_adapter_gives_the_same_logits_on_a_fresh_base([Values] LoRAScaling scaling, [Values] bool withHead)
+    public void A_saved_adapter_gives_the_same_logits_on_a_fresh_base([Values] LoRAScaling scaling, [Values]
+        bool withHead)
     {
         using var folder = new TemporaryFolder();
         var (model, adapter) = Trained(new LoRASettings(3, 5, scaling), withHead);
@@ -29,8 +30,10 @@ public sealed class PeftAdapterTests
         Assert.That(fresh.Forward(x).Bits(), Is.EqualTo(logits));
         Assert.That(loaded.Warnings, Is.Empty);
         Assert.That(loaded.Config.BaseModel, Is.EqualTo("base"));
-        Assert.That(loaded.Adapter.Layers.Select(layer => layer.Layer.Lora.Scaling), Has.All.EqualTo(adapter.Layers[0].Layer.Lora.Scaling));
-        Assert.That(new FolderContents(folder.File("adapter")).Names, Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors" }));
+        Assert.That(loaded.Adapter.Layers.Select(layer => layer.Layer.Lora.Scaling),
+            Has.All.EqualTo(adapter.Layers[0].Layer.Lora.Scaling));
+        Assert.That(new FolderContents(folder.File("adapter")).Names,
+            Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors" }));
     }
 
     [Test]
@@ -44,7 +47,8 @@ public sealed class PeftAdapterTests
         Assert.That(file.Tensors.Values.Select(tensor => tensor.ToString()), Is.EquivalentTo(new[]
         {
             $"'{QPath}.lora_A.weight' F32 [3, 6]", $"'{QPath}.lora_B.weight' F32 [6, 3]",
-            "'base_model.model.block.v_lin.lora_A.weight' F32 [3, 6]", "'base_model.model.block.v_lin.lora_B.weight' F32 [6, 3]",
+            "'base_model.model.block.v_lin.lora_A.weight' F32 [3, 6]",
+            "'base_model.model.block.v_lin.lora_B.weight' F32 [6, 3]",
         }));
         var (a, stored) = (adapter.Layers[0].Layer.Lora.A.ToArray(), new float[18]);
         file.Read($"{QPath}.lora_A.weight", stored);
@@ -64,7 +68,9 @@ public sealed class PeftAdapterTests
     {
         using var folder = new TemporaryFolder();
         var model = DistilBert(new RandomStream(1), layers: 1, width: 16);
-        PeftAdapter.Save(folder.File("adapter"), LoRAAdapter.Attach(model, new LoRASettings(8, alpha, scaling, Dropout: 0.1f), ["v_lin", "q_lin"], new RandomStream(2)), "distilbert-base-uncased");
+        PeftAdapter.Save(folder.File("adapter"),
+            LoRAAdapter.Attach(model, new LoRASettings(8, alpha, scaling, Dropout: 0.1f), ["v_lin", "q_lin"],
+                new RandomStream(2)), "distilbert-base-uncased");
         Assert.That(File.ReadAllText(Path.Combine(folder.File("adapter"), "adapter_config.json")), Is.EqualTo($$"""
             {
               "alpha_pattern": {},
@@ -97,28 +103,36 @@ public sealed class PeftAdapterTests
     }
 
     [Test]
-    public void With_a_trained_head_the_task_is_SEQ_CLS_and_all_four_tensors_are_there([Values("classifier", "pre_classifier,classifier")] string kept)
+    public void With_a_trained_head_the_task_is_SEQ_CLS_and_all_four_tensors_are_there(
+        [Values("classifier", "pre_classifier,classifier")] string kept)
     {
         using var folder = new TemporaryFolder();
         var model = new Classifier(new RandomStream(1));
-        var adapter = LoRAAdapter.Attach(model, new LoRASettings(2, 2), ["q_lin"], new RandomStream(2), [.. kept.Split(',').Select(ModulePattern.Named)]);
+        var adapter = LoRAAdapter.Attach(model, new LoRASettings(2, 2), ["q_lin"], new RandomStream(2),
+            [.. kept.Split(',').Select(ModulePattern.Named)]);
         PeftAdapter.Save(folder.File("adapter"), adapter);
         using var file = SafeTensorsFile.Open(Path.Combine(folder.File("adapter"), "adapter_model.safetensors"));
         Assert.That(file.Tensors.Keys.Where(key => key.Contains("classifier")), Is.EquivalentTo(new[]
         {
-            "base_model.model.pre_classifier.weight", "base_model.model.pre_classifier.bias", "base_model.model.classifier.weight", "base_model.model.classifier.bias",
+            "base_model.model.pre_classifier.weight", "base_model.model.pre_classifier.bias",
+            "base_model.model.classifier.weight", "base_model.model.classifier.bias",
         }), "PEFT takes pre_classifier for a trained module too, for it ends with classifier");
         var config = PeftConfig.Read(Path.Combine(folder.File("adapter"), "adapter_config.json"));
         Assert.That(config.TaskType, Is.EqualTo("SEQ_CLS"));
         Assert.That(config.ModulesToSave, Is.EqualTo(new[] { "classifier", "pre_classifier" }));
-        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))), Throws.Nothing);
+        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))),
+            Throws.Nothing);
     }
 
     [Test]
     public void Ranks_and_alphas_of_single_layers_survive([Values] LoRAScaling scaling)
     {
         using var folder = new TemporaryFolder();
-        var settings = new LoRASettings(2, 7, scaling) { RankPattern = new Dictionary<string, int> { ["v_lin"] = 5 }, AlphaPattern = new Dictionary<string, double> { ["k_lin"] = 0.3 } };
+        var settings = new LoRASettings(2, 7, scaling)
+        {
+            RankPattern = new Dictionary<string, int> { ["v_lin"] = 5 },
+            AlphaPattern = new Dictionary<string, double> { ["k_lin"] = 0.3 }
+        };
         var model = new Classifier(new RandomStream(1));
         var adapter = LoRAAdapter.Attach(model, settings, ["q_lin", "k_lin", "v_lin"], new RandomStream(2));
         PeftAdapter.Save(folder.File("adapter"), adapter);
@@ -132,10 +146,13 @@ public sealed class PeftAdapterTests
     public void Targets_are_written_so_that_they_mean_the_adapted_layers_only()
     {
         using var folder = new TemporaryFolder();
-        var adapter = LoRAAdapter.Attach(DistilBert(new RandomStream(1), layers: 2, width: 4), new LoRASettings(2, 2), ["layer.1.attention.q_lin", "v_lin"], new RandomStream(2));
+        var adapter = LoRAAdapter.Attach(DistilBert(new RandomStream(1), layers: 2, width: 4), new LoRASettings(2, 2),
+            ["layer.1.attention.q_lin", "v_lin"], new RandomStream(2));
         PeftAdapter.Save(folder.File("adapter"), adapter);
-        Assert.That(PeftConfig.Read(Path.Combine(folder.File("adapter"), "adapter_config.json")).TargetNames, Is.EqualTo(new[] { "distilbert.transformer.layer.1.attention.q_lin", "v_lin" }));
-        Assert.That(PeftAdapter.Load(folder.File("adapter"), DistilBert(new RandomStream(1), layers: 2, width: 4)).Adapter.Layers, Has.Count.EqualTo(3));
+        Assert.That(PeftConfig.Read(Path.Combine(folder.File("adapter"), "adapter_config.json")).TargetNames,
+            Is.EqualTo(new[] { "distilbert.transformer.layer.1.attention.q_lin", "v_lin" }));
+        Assert.That(PeftAdapter.Load(folder.File("adapter"),
+            DistilBert(new RandomStream(1), layers: 2, width: 4)).Adapter.Layers, Has.Count.EqualTo(3));
     }
 
     [TestCase("F16", 1e-3)]
@@ -146,9 +163,11 @@ public sealed class PeftAdapterTests
         using var folder = new TemporaryFolder();
         var (_, adapter) = Trained(new LoRASettings(3, 5), withHead: false);
         PeftAdapter.Save(folder.File("adapter"), adapter);
-        Rewrite(folder, tensors => tensors.ToDictionary(entry => entry.Key, entry => entry.Value), Enum.Parse<DType>(dtype));
+        Rewrite(folder, tensors => tensors.ToDictionary(entry => entry.Key, entry => entry.Value),
+            Enum.Parse<DType>(dtype));
         var loaded = PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))).Adapter;
-        Assert.That(loaded.Layers[0].Layer.Lora.B.Doubles(), Is.EqualTo(adapter.Layers[0].Layer.Lora.B.Doubles()).Within(tolerance));
+        Assert.That(loaded.Layers[0].Layer.Lora.B.Doubles(),
+            Is.EqualTo(adapter.Layers[0].Layer.Lora.B.Doubles()).Within(tolerance));
     }
 
     [Test]
@@ -176,15 +195,24 @@ public sealed class PeftAdapterTests
         Assert.Multiple(() =>
         {
             Assert.That(message, Does.Contain("9 problems, nothing was loaded"));
-            Assert.That(message, Does.Contain($"missing '{QPath}.lora_B.weight' [6, 3]: the layer's other matrix is there"));
-            Assert.That(message, Does.Contain("v_lin.lora_A.weight' F32 [2, 6]: expected [3, 6]; its rank is 2, adapter_config.json says 3: mend r (3) or rank_pattern there"));
+            Assert.That(message,
+                Does.Contain($"missing '{QPath}.lora_B.weight' [6, 3]: the layer's other matrix is there"));
+            Assert.That(message,
+                Does.Contain("v_lin.lora_A.weight' F32 [2, 6]: expected [3, 6]; its rank is 2, adapter_config.json "
+                    + "says 3: mend r (3) or rank_pattern there"));
             Assert.That(message, Does.Contain("v_lin.lora_B.weight' F32 [3, 6]: expected [6, 3]; it is the transpose"));
-            Assert.That(message, Does.Contain("unexpected 'block.k_lin.lora_A.weight' F32 [3, 6]: the names in an adapter begin with 'base_model.model.'"));
-            Assert.That(message, Does.Contain("unexpected 'base_model.model.block.k_lin.lora_A.weight' F32 [3, 6]: target_modules means no layer 'block.k_lin' of this model"));
+            Assert.That(message,
+                Does.Contain("unexpected 'block.k_lin.lora_A.weight' F32 [3, 6]: the names in an adapter begin with "
+                    + "'base_model.model.'"));
+            Assert.That(message,
+                Does.Contain("unexpected 'base_model.model.block.k_lin.lora_A.weight' F32 [3, 6]: target_modules "
+                    + "means no layer 'block.k_lin' of this model"));
             Assert.That(message, Does.Contain("an adapter's own name stands in it"));
             Assert.That(message, Does.Contain("it belongs to DoRA"));
             Assert.That(message, Does.Contain("damaged 'base_model.model.classifier.bias' F32 [2]: element 1 is NaN"));
-            Assert.That(message, Does.Contain("missing 'base_model.model.pre_classifier.bias' [6]: the adapter was saved without its trained head"));
+            Assert.That(message,
+                Does.Contain("missing 'base_model.model.pre_classifier.bias' [6]: the adapter was saved without its "
+                    + "trained head"));
         });
         Assert.That(model.NamedModules(), Is.EqualTo(modules), "the model was not touched");
     }
@@ -193,8 +221,11 @@ public sealed class PeftAdapterTests
     public void An_untrained_adapter_is_noted()
     {
         using var folder = new TemporaryFolder();
-        PeftAdapter.Save(folder.File("adapter"), LoRAAdapter.Attach(new Classifier(new RandomStream(1)), new LoRASettings(2, 2), ["q_lin"], new RandomStream(2)));
-        Assert.That(PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))).Warnings, Has.One.Contains("q_lin.lora_B.weight is all zero"));
+        PeftAdapter.Save(folder.File("adapter"),
+            LoRAAdapter.Attach(new Classifier(new RandomStream(1)), new LoRASettings(2, 2), ["q_lin"],
+                new RandomStream(2)));
+        Assert.That(PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))).Warnings,
+            Has.One.Contains("q_lin.lora_B.weight is all zero"));
     }
 
     [Test]
@@ -203,11 +234,16 @@ public sealed class PeftAdapterTests
         using var folder = new TemporaryFolder();
         var (_, adapter) = Trained(new LoRASettings(3, 5), withHead: false);
         PeftAdapter.Save(folder.File("adapter"), adapter);
-        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), new Sequential(new Linear(6, 6, new RandomStream(1)))),
-            Throws.TypeOf<InputException>().With.Message.Contains("adapter_config.json: the adapter does not fit the model. LoRA: the target 'q_lin' meets no layer"));
-        File.Move(Path.Combine(folder.File("adapter"), "adapter_model.safetensors"), Path.Combine(folder.File("adapter"), "adapter_model.bin"));
-        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))), Throws.TypeOf<InputException>().With.Message.Contains("a pickled file of PyTorch"));
-        Assert.That(() => PeftAdapter.Load(folder.File("none"), new Classifier(new RandomStream(1))), Throws.TypeOf<InputException>().With.Message.Contains("no such file"));
+        Assert.That(() => PeftAdapter.Load(folder.File("adapter"),
+            new Sequential(new Linear(6, 6, new RandomStream(1)))),
+            Throws.TypeOf<InputException>().With.Message.Contains("adapter_config.json: the adapter does not fit the "
+                + "model. LoRA: the target 'q_lin' meets no layer"));
+        File.Move(Path.Combine(folder.File("adapter"), "adapter_model.safetensors"),
+            Path.Combine(folder.File("adapter"), "adapter_model.bin"));
+        Assert.That(() => PeftAdapter.Load(folder.File("adapter"), new Classifier(new RandomStream(1))),
+            Throws.TypeOf<InputException>().With.Message.Contains("a pickled file of PyTorch"));
+        Assert.That(() => PeftAdapter.Load(folder.File("none"), new Classifier(new RandomStream(1))),
+            Throws.TypeOf<InputException>().With.Message.Contains("no such file"));
     }
 
     [Test]
@@ -217,25 +253,32 @@ public sealed class PeftAdapterTests
         var (_, adapter) = Trained(new LoRASettings(3, 5), withHead: false);
         Directory.CreateDirectory(folder.File("full"));
         File.WriteAllText(Path.Combine(folder.File("full"), "thesis.txt"), "mine");
-        Assert.That(() => PeftAdapter.Save(folder.File("full"), adapter), Throws.TypeOf<InputException>().With.Message.Contains("thesis.txt"));
+        Assert.That(() => PeftAdapter.Save(folder.File("full"), adapter),
+            Throws.TypeOf<InputException>().With.Message.Contains("thesis.txt"));
         PeftAdapter.SaveInto(folder.File("full"), adapter);
         Assert.That(new FolderContents(folder.File("full")).Names, Has.Length.EqualTo(3), "beside what is there");
         adapter.Detach();
-        Assert.That(() => PeftAdapter.Save(folder.File("a"), adapter), Throws.InvalidOperationException.With.Message.Contains("attach the adapter"));
-        var root = LoRAAdapter.Attach(new Linear(3, 3, new RandomStream(1)), new LoRASettings(1, 1), [ModulePattern.AllLinear], new RandomStream(1));
-        Assert.That(() => PeftAdapter.Save(folder.File("a"), root), Throws.TypeOf<InputException>().With.Message.Contains("has no path"));
+        Assert.That(() => PeftAdapter.Save(folder.File("a"), adapter),
+            Throws.InvalidOperationException.With.Message.Contains("attach the adapter"));
+        var root = LoRAAdapter.Attach(new Linear(3, 3, new RandomStream(1)), new LoRASettings(1, 1),
+            [ModulePattern.AllLinear], new RandomStream(1));
+        Assert.That(() => PeftAdapter.Save(folder.File("a"), root),
+            Throws.TypeOf<InputException>().With.Message.Contains("has no path"));
     }
 
     private static (Classifier Model, LoRAAdapter Adapter) Trained(LoRASettings settings, bool withHead)
     {
         var model = new Classifier(new RandomStream(1));
-        var adapter = LoRAAdapter.Attach(model, settings, ["q_lin", "v_lin"], new RandomStream(2), withHead ? ["pre_classifier", "classifier"] : null);
+        var adapter = LoRAAdapter.Attach(model, settings, ["q_lin", "v_lin"], new RandomStream(2),
+            withHead ? ["pre_classifier", "classifier"] : null);
         LoRAAdapterTests.Train(model, new RandomStream(3));
         return (model, adapter);
     }
 
     /// <summary>Changes the tensors of a saved adapter.</summary>
-    private static void Rewrite(TemporaryFolder folder, Func<Dictionary<string, (long[] Shape, float[] Values)>, Dictionary<string, (long[] Shape, float[] Values)>> change, DType dtype = DType.F32)
+    private static void Rewrite(TemporaryFolder folder,
+        Func<Dictionary<string, (long[] Shape, float[] Values)>, Dictionary<string, (long[] Shape,
+            float[] Values)>> change, DType dtype = DType.F32)
     {
         var path = Path.Combine(folder.File("adapter"), "adapter_model.safetensors");
         var tensors = new Dictionary<string, (long[] Shape, float[] Values)>();
@@ -248,11 +291,15 @@ public sealed class PeftAdapterTests
                 tensors[tensor.Name] = ([.. tensor.Shape], values);
             }
         }
-        SafeTensorsWriter.Write(path, change(tensors).Select(entry => TensorToWrite.Floats(entry.Key, entry.Value.Shape, entry.Value.Values, dtype)));
+        SafeTensorsWriter.Write(path,
+            change(tensors).Select(entry =>
+                TensorToWrite.Floats(entry.Key, entry.Value.Shape, entry.Value.Values, dtype)));
     }
 
     private sealed record FolderContents(string Path)
     {
-        public string[] Names => [.. Directory.GetFileSystemEntries(Path).Select(entry => System.IO.Path.GetFileName(entry)!).Order(StringComparer.Ordinal)];
+        public string[] Names =>
+            [.. Directory.GetFileSystemEntries(Path).Select(entry => System.IO.Path.GetFileName(entry)!)
+                .Order(StringComparer.Ordinal)];
     }
 }

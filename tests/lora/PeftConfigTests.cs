@@ -12,7 +12,8 @@ public sealed class PeftConfigTests
     public void The_documented_minimum_has_PEFTs_defaults()
     {
         var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"]}""");
-        Assert.That((config.Rank, config.Alpha, config.Dropout, config.UseRsLora, config.TaskType), Is.EqualTo((8, 8.0, 0f, false, (string?)null)));
+        Assert.That((config.Rank, config.Alpha, config.Dropout, config.UseRsLora, config.TaskType),
+            Is.EqualTo((8, 8.0, 0f, false, (string?)null)));
         Assert.That(config.Settings.Scaling, Is.EqualTo(1f));
         Assert.That(config.Warnings, Is.Empty);
     }
@@ -20,14 +21,16 @@ public sealed class PeftConfigTests
     [Test]
     public void Null_means_the_default()
     {
-        var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"],"r":null,"lora_alpha":null,"bias":null,"use_rslora":null,"rank_pattern":null,"modules_to_save":null}""");
+        var config =
+            Read("""{"peft_type":"LORA","target_modules":["q_lin"],"r":null,"lora_alpha":null,"bias":null,"use_rslora":null,"rank_pattern":null,"modules_to_save":null}""");
         Assert.That((config.Rank, config.Alpha), Is.EqualTo((8, 8.0)));
     }
 
     [Test]
     public void Rank_stabilised_scaling_and_patterns_are_honoured()
     {
-        var config = Read("""{"peft_type":"LORA","target_modules":".*(q|v)_lin","r":4,"lora_alpha":6,"use_rslora":true,"rank_pattern":{"q_lin":16},"alpha_pattern":{"v_lin":2.5}}""");
+        var config =
+            Read("""{"peft_type":"LORA","target_modules":".*(q|v)_lin","r":4,"lora_alpha":6,"use_rslora":true,"rank_pattern":{"q_lin":16},"alpha_pattern":{"v_lin":2.5}}""");
         Assert.That(config.Settings, Has.Property("ScalingRule").EqualTo(LoRAScaling.AlphaOverSqrtRank));
         Assert.That(config.Settings.Scaling, Is.EqualTo(3f));
         Assert.That(config.RankPattern["q_lin"], Is.EqualTo(16));
@@ -58,42 +61,54 @@ public sealed class PeftConfigTests
     [TestCase("""{"peft_type":"IA3","target_modules":["q_lin"]}""", "peft_type is \"IA3\"; only \"LORA\"")]
     [TestCase("""{"peft_type":"LORA"}""", "target_modules is missing or empty")]
     [TestCase("""{"peft_type":"LORA","target_modules":[]}""", "target_modules is missing or empty")]
-    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"task_type":"CHESS"}""", "task_type is \"CHESS\"; the types are SEQ_CLS")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"task_type":"CHESS"}""",
+        "task_type is \"CHESS\"; the types are SEQ_CLS")]
     [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"r":0}""", "r is 0; a whole number of at least 1")]
     [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"r":2.5}""", "r is 2.5")]
-    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"lora_alpha":"16"}""", "lora_alpha is \"16\"; a number")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"lora_alpha":"16"}""",
+        "lora_alpha is \"16\"; a number")]
     [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"use_rslora":1}""", "use_rslora is 1; true or false")]
-    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"modules_to_save":["a",1]}""", "a list of module names")]
-    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"rank_pattern":{"q":-1}}""", "rank_pattern[\"q\"] is -1")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"modules_to_save":["a",1]}""",
+        "a list of module names")]
+    [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"rank_pattern":{"q":-1}}""",
+        "rank_pattern[\"q\"] is -1")]
     [TestCase("""{"peft_type":"LORA","peft_type":"LORA","target_modules":["q_lin"]}""", "no valid JSON")]
     [TestCase("""{"peft_type":"LORA",""", "no valid JSON")]
     [TestCase("[]", "a JSON object was expected")]
     public void A_malformed_config_is_refused_with_its_path_and_key(string json, string message) =>
-        Assert.That(() => Read(json), Throws.TypeOf<InputException>().With.Message.Contains(message).And.Message.Contains("adapter_config.json"));
+        Assert.That(() => Read(json),
+            Throws.TypeOf<InputException>().With.Message.Contains(message).And.Message.Contains("adapter_config.json"));
 
     [Test]
     public void All_settings_that_cannot_be_used_are_listed()
     {
-        var message = Assert.Throws<InputException>(() => Read("""{"peft_type":"IA3","r":0,"use_dora":true,"bias":"some"}"""))!.Message;
-        Assert.That(message, Does.Contain("5 settings cannot be used").And.Contain("peft_type").And.Contain("r is 0").And.Contain("use_dora").And.Contain("bias is").And.Contain("target_modules is missing"));
+        var message = Assert.Throws<InputException>(() =>
+            Read("""{"peft_type":"IA3","r":0,"use_dora":true,"bias":"some"}"""))!.Message;
+        Assert.That(message, Does.Contain("5 settings cannot be used").And.Contain("peft_type").And
+            .Contain("r is 0").And.Contain("use_dora").And.Contain("bias is").And.Contain("target_modules is missing"));
     }
 
     [Test]
     public void Blocks_go_with_a_list_of_targets_only()
     {
-        Assert.That(() => Read("""{"peft_type":"LORA","target_modules":".*q_lin","layers_to_transform":[0]}"""), Throws.TypeOf<InputException>().With.Message.Contains("let the expression name the blocks"));
-        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"layers_pattern":"layer"}""").Warnings, Has.One.Contains("layers_pattern has no effect"));
-        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"layers_to_transform":2}""").Blocks, Is.EqualTo(new[] { 2 }));
+        Assert.That(() => Read("""{"peft_type":"LORA","target_modules":".*q_lin","layers_to_transform":[0]}"""),
+            Throws.TypeOf<InputException>().With.Message.Contains("let the expression name the blocks"));
+        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"layers_pattern":"layer"}""").Warnings,
+            Has.One.Contains("layers_pattern has no effect"));
+        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"layers_to_transform":2}""").Blocks,
+            Is.EqualTo(new[] { 2 }));
     }
 
     [Test]
     public void A_weight_stored_the_other_way_round_makes_no_difference_to_a_Linear_and_that_is_said() =>
-        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"fan_in_fan_out":true}""").Warnings, Has.One.Contains("fan_in_fan_out has no effect"));
+        Assert.That(Read("""{"peft_type":"LORA","target_modules":["q_lin"],"fan_in_fan_out":true}""").Warnings,
+            Has.One.Contains("fan_in_fan_out has no effect"));
 
     [Test]
     public void Unknown_keys_are_reported_and_known_irrelevant_ones_are_not()
     {
-        var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"],"future_option":[1,2],"peft_version":"0.17.1","megatron_core":"megatron.core","loftq_config":{}}""");
+        var config =
+            Read("""{"peft_type":"LORA","target_modules":["q_lin"],"future_option":[1,2],"peft_version":"0.17.1","megatron_core":"megatron.core","loftq_config":{}}""");
         Assert.That(config.Warnings, Has.Count.EqualTo(1));
         Assert.That(config.Warnings[0], Does.Contain("'future_option' ([1,2]) is unknown"));
     }
@@ -101,7 +116,8 @@ public sealed class PeftConfigTests
     [Test]
     public void The_task_adds_the_modules_that_PEFT_saves_by_itself()
     {
-        var config = Read("""{"peft_type":"LORA","target_modules":["q_lin"],"task_type":"SEQ_CLS","modules_to_save":["pooler"]}""");
+        var config =
+            Read("""{"peft_type":"LORA","target_modules":["q_lin"],"task_type":"SEQ_CLS","modules_to_save":["pooler"]}""");
         Assert.That(config.SavedModuleEndings, Is.EqualTo(new[] { "pooler", "classifier", "score" }));
     }
 
@@ -128,7 +144,8 @@ public sealed class PeftConfigTests
         };
         var read = Read(config.ToJson());
         Assert.That(read.ToJson(), Is.EqualTo(config.ToJson()));
-        Assert.That((read.Alpha, read.Dropout, read.TargetNames[1]), Is.EqualTo((config.Alpha, config.Dropout, "é\"x")));
+        Assert.That((read.Alpha, read.Dropout, read.TargetNames[1]),
+            Is.EqualTo((config.Alpha, config.Dropout, "é\"x")));
     }
 
     private static PeftConfig Read(string json)

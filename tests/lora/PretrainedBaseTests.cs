@@ -15,13 +15,15 @@ public class PretrainedBaseTests
     {
         using var folder = new TemporaryFolder();
         Unpack(folder.Root);
-        var (inside, outside) = (PretrainedBase.Load(seed: 7, labels: ["a", "b", "c"]), ModelFolder.Load(folder.Root, seed: 7, labels: ["a", "b", "c"]));
+        var (inside, outside) = (PretrainedBase.Load(seed: 7, labels: ["a", "b", "c"]),
+            ModelFolder.Load(folder.Root, seed: 7, labels: ["a", "b", "c"]));
         Assert.That(inside.Model.Config.ToJson(), Is.EqualTo(outside.Model.Config.ToJson()));
         foreach (var ((path, here), (_, there)) in inside.Model.NamedParameters().Zip(outside.Model.NamedParameters()))
             Assert.That(here.ToArray().AsSpan().SequenceEqual(there.ToArray()), path);
         const string text = "Not what I expected, but I like it.";
         Assert.That(inside.Tokenizer.EncodeIds(text), Is.EqualTo(outside.Tokenizer.EncodeIds(text)));
-        Assert.That(inside.Report.Drawn, Is.EquivalentTo(DistilBertForSequenceClassification.HeadPaths), "it has no head of its own");
+        Assert.That(inside.Report.Drawn, Is.EquivalentTo(DistilBertForSequenceClassification.HeadPaths),
+            "it has no head of its own");
         Assert.That(ModelSource.BuiltIn.HasHead(), Is.False);
         Assert.That(ModelSource.BuiltIn.Notices(inside.Notices()), Is.Empty);
         Assert.That(ModelSource.Folder(folder.Root).Notices(outside.Notices()), Is.Not.Empty);
@@ -33,8 +35,10 @@ public class PretrainedBaseTests
         using var folder = new TemporaryFolder();
         Unpack(folder.Root);
         var hash = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(folder.File("model.safetensors"))));
-        Assert.That(PretrainedBase.Name, Is.EqualTo($"lorascratch-base:{hash[..12]}").And.EqualTo(ModelSource.BuiltIn.Reference));
-        Assert.That(PretrainedBase.IsNamedBy(PretrainedBase.Name) && PretrainedBase.IsNamedBy("lorascratch-base:000000000000"));
+        Assert.That(PretrainedBase.Name,
+            Is.EqualTo($"lorascratch-base:{hash[..12]}").And.EqualTo(ModelSource.BuiltIn.Reference));
+        Assert.That(PretrainedBase.IsNamedBy(PretrainedBase.Name)
+            && PretrainedBase.IsNamedBy("lorascratch-base:000000000000"));
         Assert.That(PretrainedBase.IsNamedBy("distilbert-base-uncased") || PretrainedBase.IsNamedBy(null), Is.False);
     }
 
@@ -43,7 +47,8 @@ public class PretrainedBaseTests
     {
         using var folder = new TemporaryFolder();
         Unpack(folder.Root);
-        Assert.That(Directory.GetFiles(folder.Root).Sum(path => new FileInfo(path).Length), Is.LessThanOrEqualTo(8_000_000));
+        Assert.That(Directory.GetFiles(folder.Root).Sum(path => new FileInfo(path).Length),
+            Is.LessThanOrEqualTo(8_000_000));
         var config = ModelSource.BuiltIn.ReadConfig();
         Assert.That(ModelSource.BuiltIn.ReadTokenizer().VocabularySize, Is.EqualTo(config.VocabularySize));
         Assert.That(config.Notices, Is.Empty);
@@ -56,14 +61,16 @@ public class PretrainedBaseTests
         var classifier = new TextClassifier(PretrainedBase.Load(seed: 1, labels: ["negative", "positive"]));
         var options = new TrainingOptions { MaxSteps = 2, BatchSize = 2, Validation = 0 };
         TrainingSetup.Prepare(classifier, options);
-        var result = new Trainer(classifier, options).Train([new(classifier.Encode("A dull plot."), 0), new(classifier.Encode("A lovely film!"), 1)]);
+        var result = new Trainer(classifier,
+            options).Train([new(classifier.Encode("A dull plot."), 0), new(classifier.Encode("A lovely film!"), 1)]);
         Assert.That(result.Steps, Is.EqualTo(2));
         Assert.That(classifier.Predict(["good"]).Single().Label, Is.AnyOf("negative", "positive"));
     }
 
     [Test]
     public void A_folder_that_is_not_there_is_refused_by_name() =>
-        Assert.That(() => ModelSource.Folder("no-such-model").Load(), Throws.TypeOf<InputException>().With.Message.StartsWith("no-such-model: there is no such folder"));
+        Assert.That(() => ModelSource.Folder("no-such-model").Load(),
+            Throws.TypeOf<InputException>().With.Message.StartsWith("no-such-model: there is no such folder"));
 
     internal static void Unpack(string folder)
     {

@@ -7,7 +7,9 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>The adapter machinery on quantised layers: planning, attaching, merging, PEFT's folder.</summary>
+/// <summary>
+/// The adapter machinery on quantised layers: planning, attaching, merging, PEFT's folder.
+/// </summary>
 public sealed class QALoRAAdapterTests
 {
     private static readonly QuantizationFormat Format = new(4, 16);
@@ -16,20 +18,26 @@ public sealed class QALoRAAdapterTests
     public void The_plan_counts_a_row_of_A_for_each_group()
     {
         var plan = AttachPlan.For(Quantized(), new LoRASettings(2, 8), ["wide", "narrow"]);
-        Assert.That(plan.Layers.Select(layer => (layer.UpdateInputs, layer.Parameters)), Is.EqualTo(new[] { (2, 2L * (2 + 64)), (4, 2L * (4 + 5)) }));
-        Assert.That(plan.ModelParameters, Is.EqualTo(plan.Model.CountWeights()).And.GreaterThan(64 * 32), "quantised weights count");
-        Assert.That(plan.ToString(), Does.Contain("W [64, 32] INT4, groups of 16, pooling repository  A [2, 2]  B [2, 64]"));
-        Assert.That(AttachPlan.For(Quantized(), new LoRASettings(3, 8), ["wide"]).Warnings.Single(), Does.Contain("rank 3 is more than min(in/g, out) = 2"));
+        Assert.That(plan.Layers.Select(layer => (layer.UpdateInputs, layer.Parameters)),
+            Is.EqualTo(new[] { (2, 2L * (2 + 64)), (4, 2L * (4 + 5)) }));
+        Assert.That(plan.ModelParameters, Is.EqualTo(plan.Model.CountWeights()).And.GreaterThan(64 * 32),
+            "quantised weights count");
+        Assert.That(plan.ToString(),
+            Does.Contain("W [64, 32] INT4, groups of 16, pooling repository  A [2, 2]  B [2, 64]"));
+        Assert.That(AttachPlan.For(Quantized(), new LoRASettings(3, 8), ["wide"]).Warnings.Single(),
+            Does.Contain("rank 3 is more than min(in/g, out) = 2"));
     }
 
     [Test]
-    public void The_folder_has_PEFTs_convention_and_gives_the_same_outputs_on_a_fresh_base([Values] QALoRAPooling pooling, [Values] LoRAScaling scaling)
+    public void The_folder_has_PEFTs_convention_and_gives_the_same_outputs_on_a_fresh_base([Values]
+        QALoRAPooling pooling, [Values] LoRAScaling scaling)
     {
         using var folder = new TemporaryFolder();
         using var scope = new TensorScope();
         var x = Tensor.From(new RandomStream(9).Normal(7 * 32, 1), new Shape(7, 32));
         var model = Quantized();
-        var adapter = LoRAAdapter.Attach(model, new LoRASettings(2, 3, scaling) { Pooling = pooling }, ["wide", "narrow"], new RandomStream(3));
+        var adapter = LoRAAdapter.Attach(model, new LoRASettings(2, 3, scaling) { Pooling = pooling },
+            ["wide", "narrow"], new RandomStream(3));
         Train(adapter);
         var expected = model.Forward(x).Doubles();
         PeftAdapter.Save(folder.File("adapter"), adapter);
@@ -39,9 +47,11 @@ public sealed class QALoRAAdapterTests
         var loaded = PeftAdapter.Load(folder.File("adapter"), fresh);
         Assert.That(loaded.Warnings, Is.Empty);
         Assert.That(loaded.Config.PooledInputs, Is.EqualTo(16));
-        Assert.That(loaded.Config.AlphaPattern, Has.Count.EqualTo(pooling == QALoRAPooling.Peft ? 0 : 1), "PEFT's factor depends on the width: the two layers differ in it");
+        Assert.That(loaded.Config.AlphaPattern, Has.Count.EqualTo(pooling == QALoRAPooling.Peft ? 0 : 1),
+            "PEFT's factor depends on the width: the two layers differ in it");
         Assert.That(Maths.RelativeError(fresh.Forward(x).ToArray(), expected), Is.LessThan(1e-6));
-        Assert.That(Maths.RelativeError([.. without.Select(value => (float)value)], expected), Is.GreaterThan(1e-2), "the update does something");
+        Assert.That(Maths.RelativeError([.. without.Select(value => (float)value)], expected), Is.GreaterThan(1e-2),
+            "the update does something");
     }
 
     [Test]
@@ -61,8 +71,10 @@ public sealed class QALoRAAdapterTests
         adapter.MergeAndDetach();
         Assert.That(Maths.RelativeError(model.Forward(x).ToArray(), expected.Doubles()), Is.LessThan(1e-5));
         Assert.That(Wide(model).Weight.Packed(), Is.EqualTo(codes));
-        Assert.That(Wide(model).Weight.Grids().Select(grid => grid.Scale), Is.EqualTo(grids.Select(grid => grid.Scale)));
-        Assert.That(Wide(model).Weight.Grids().Select(grid => grid.Zero), Is.Not.EqualTo(grids.Select(grid => grid.Zero)));
+        Assert.That(Wide(model).Weight.Grids().Select(grid => grid.Scale),
+            Is.EqualTo(grids.Select(grid => grid.Scale)));
+        Assert.That(Wide(model).Weight.Grids().Select(grid => grid.Zero),
+            Is.Not.EqualTo(grids.Select(grid => grid.Zero)));
     }
 
     [Test]
@@ -71,16 +83,21 @@ public sealed class QALoRAAdapterTests
         using var folder = new TemporaryFolder();
         var adapter = LoRAAdapter.Attach(Quantized(), new LoRASettings(2, 8), ["wide", "narrow"], new RandomStream(3));
         PeftAdapter.Save(folder.File("adapter"), adapter);
-        InputException Refusal(Module model) => Assert.Throws<InputException>(() => PeftAdapter.Load(folder.File("adapter"), model))!;
-        Assert.That(Refusal(Quantized(seed: 2)).Message, Does.Contain("was trained on another base").And.Contain("wide, narrow"));
-        Assert.That(Refusal(Quantized(format: new(4, 32))).Message, Does.Contain("quantised in groups of 16 (use_qalora), and wide is quantised, INT4, groups of 32"));
+        InputException Refusal(Module model) =>
+            Assert.Throws<InputException>(() => PeftAdapter.Load(folder.File("adapter"), model))!;
+        Assert.That(Refusal(Quantized(seed: 2)).Message,
+            Does.Contain("was trained on another base").And.Contain("wide, narrow"));
+        Assert.That(Refusal(Quantized(format: new(4, 32))).Message,
+            Does.Contain("quantised in groups of 16 (use_qalora), and wide is quantised, INT4, groups of 32"));
         Assert.That(Refusal(Float()).Message, Does.Contain("and wide is not quantised"));
 
         var mixed = Float();
         ModelQuantizer.Quantize(ModelQuantizer.Find(mixed, ["wide"]), Format);
         var both = LoRAAdapter.Attach(mixed, new LoRASettings(2, 8), ["wide", "narrow"], new RandomStream(3));
-        Assert.That(both.Layers.Select(layer => layer.Layer.GetType()), Is.EqualTo(new[] { typeof(LinearWithQALoRA), typeof(LinearWithLoRA) }));
-        Assert.That(() => PeftAdapter.Save(folder.File("both"), both), Throws.TypeOf<InputException>().With.Message.Contains("one qalora_group_size for all layers"));
+        Assert.That(both.Layers.Select(layer => layer.Layer.GetType()),
+            Is.EqualTo(new[] { typeof(LinearWithQALoRA), typeof(LinearWithLoRA) }));
+        Assert.That(() => PeftAdapter.Save(folder.File("both"), both),
+            Throws.TypeOf<InputException>().With.Message.Contains("one qalora_group_size for all layers"));
     }
 
     [Test]
@@ -88,7 +105,9 @@ public sealed class QALoRAAdapterTests
     {
         var random = new RandomStream(5);
         var linear = new Linear(32, 32, random);
-        var model = new Models.Node().With("q_lin", LowRankLinear.Of(linear, new LowRankFactors(16, 32, 32, random.Normal(32 * 16, 0.2f), random.Normal(16 * 32, 0.2f))));
+        var model = new Models.Node().With("q_lin",
+            LowRankLinear.Of(linear,
+                new LowRankFactors(16, 32, 32, random.Normal(32 * 16, 0.2f), random.Normal(16 * 32, 0.2f))));
         var layers = ModelQuantizer.Find(model, ["q_lin"]);
         Assert.That(layers.Select(layer => layer.Path), Is.EqualTo(new[] { "q_lin.down", "q_lin.up" }));
         using var scope = new TensorScope();

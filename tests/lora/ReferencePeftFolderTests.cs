@@ -5,7 +5,9 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>An adapter folder that the reference library wrote, for DistilBERT with a trained head.</summary>
+/// <summary>
+/// An adapter folder that the reference library wrote, for DistilBERT with a trained head.
+/// </summary>
 public sealed class ReferencePeftFolderTests
 {
     [Test]
@@ -17,7 +19,9 @@ public sealed class ReferencePeftFolderTests
         {
             Assert.Ignore("LORASCRATCH_DATA names no folder with peft/distilbert-imdb-r8-a32.");
         }
-        var model = new DistilBertForSequenceClassification(new DistilBertConfig(), seed: 1, backend: null, draw: false);     // its encoder all zero: 66,955,010 parameters need not be drawn
+        // its encoder all zero: 66,955,010 parameters need not be drawn
+        var model = new DistilBertForSequenceClassification(new DistilBertConfig(), seed: 1, backend: null,
+            draw: false);
         var loaded = PeftAdapter.Load(reference, model);
         Assert.That(loaded.Warnings.Single(), Does.Contain("does not say which base weights it was trained on"));
         Assert.That(loaded.Adapter.Layers, Has.Count.EqualTo(12));
@@ -34,7 +38,8 @@ public sealed class ReferencePeftFolderTests
             Assert.That(after.Bytes(name).SequenceEqual(before.Bytes(name)), name);
         }
         var config = PeftConfig.Read(Path.Combine(folder.File("again"), "adapter_config.json"));
-        Assert.That((config.Rank, config.Alpha, config.TaskType, config.BaseModel), Is.EqualTo((8, 32.0, "SEQ_CLS", "distilbert-base-uncased")));
+        Assert.That((config.Rank, config.Alpha, config.TaskType, config.BaseModel),
+            Is.EqualTo((8, 32.0, "SEQ_CLS", "distilbert-base-uncased")));
         Assert.That(config.TargetNames, Is.EqualTo(new[] { "q_lin", "v_lin" }));
         Assert.That(config.Dropout, Is.EqualTo(0.1f));
     }

@@ -16,17 +16,23 @@ public sealed class RoundToNearestTests
     {
         var (rows, columns) = (5, 2 * groupSize);
         var w = Weights(rows * columns, bits);
-        using var weight = RoundToNearest.Quantize(w, rows, columns, new QuantizationFormat(bits, groupSize), Backends.Any);
+        using var weight = RoundToNearest.Quantize(w, rows, columns, new QuantizationFormat(bits, groupSize),
+            Backends.Any);
         var (codes, grids) = (weight.Codes(), weight.Grids());
         for (var i = 0; i < w.Length; i++)
         {
             var grid = grids[i / groupSize];
-            var nearest = Enumerable.Range(0, 1 << bits).Min(code => Math.Abs(grid.Scale * (code - (double)grid.Zero) - w[i]));
-            Assert.That(Math.Abs(grid.Scale * (codes[i] - (double)grid.Zero) - w[i]), Is.EqualTo(nearest).Within(1e-8), $"weight {i}");
+            var nearest = Enumerable.Range(0, 1 << bits)
+                .Min(code => Math.Abs(grid.Scale * (code - (double)grid.Zero) - w[i]));
+            Assert.That(Math.Abs(grid.Scale * (codes[i] - (double)grid.Zero) - w[i]), Is.EqualTo(nearest).Within(1e-8),
+                $"weight {i}");
         }
     }
 
-    /// <summary>The error of the widest grid, from the smallest to the largest weight, computed here; a search must never do worse, and with few bits does much better.</summary>
+    /// <summary>
+    /// The error of the widest grid, from the smallest to the largest weight, computed here; a
+    /// search must never do worse, and with few bits does much better.
+    /// </summary>
     [TestCase(2, 0.8)]
     [TestCase(3, 0.9)]
     [TestCase(4, 0.95)]
@@ -46,7 +52,8 @@ public sealed class RoundToNearestTests
         {
             var group = w.Skip(start).Take(Size).Select(value => (double)value).ToArray();
             var step = (group.Max() - group.Min()) / ((1 << bits) - 1);
-            var widest = group.Sum(value => Math.Pow(value - group.Min() - step * Math.Round((value - group.Min()) / step), 2));
+            var widest = group.Sum(value =>
+                Math.Pow(value - group.Min() - step * Math.Round((value - group.Min()) / step), 2));
             var error = group.Zip(got.Skip(start), (value, near) => Math.Pow(value - near, 2)).Sum();
             Assert.That(error, Is.LessThanOrEqualTo(widest * (1 + 1e-4)), $"the group at {start}");
             (all, allWidest) = (all + error, allWidest + widest);
@@ -59,7 +66,9 @@ public sealed class RoundToNearestTests
     public void Weights_on_a_grid_are_kept([ValueSource(nameof(Bits))] int bits)
     {
         var random = new Random(bits);
-        var w = Enumerable.Range(0, 128).Select(i => 0.125f * (i % 32 == 0 ? 0 : i % 32 == 1 ? (1 << bits) - 1 : random.Next(1 << bits)) - 0.3125f).ToArray();
+        var w = Enumerable.Range(0, 128)
+            .Select(i => 0.125f * (i % 32 == 0 ? 0 : i % 32 == 1 ? (1 << bits) - 1 : random.Next(1 << bits)) - 0.3125f)
+            .ToArray();
         using var weight = RoundToNearest.Quantize(w, 2, 64, new QuantizationFormat(bits, 32), Backends.Any);
         Values.AssertClose(weight.Dequantize(), w, 1e-6, "ŵ");
     }
@@ -93,9 +102,11 @@ public sealed class RoundToNearestTests
         var w = Weights(64, 6);
         w[35] = float.NaN;
         Assert.That(() => RoundToNearest.Quantize(w, 2, 32, new QuantizationFormat(4, 16), Backends.Any, "ffn.lin1"),
-            Throws.InstanceOf<InputException>().With.Message.Contains("ffn.lin1").And.Message.Contains("[1, 3] is NaN"));
+            Throws.InstanceOf<InputException>().With.Message.Contains("ffn.lin1").And.Message
+                .Contains("[1, 3] is NaN"));
         Assert.That(() => RoundToNearest.Quantize(w, 2, 32, new QuantizationFormat(4, 48), Backends.Any, "ffn.lin1"),
             Throws.InstanceOf<InputException>().With.Message.Contains("do not divide the 32 inputs of ffn.lin1"));
-        Assert.That(() => RoundToNearest.Quantize(w, 3, 32, new QuantizationFormat(4, 16), Backends.Any), Throws.InstanceOf<ShapeMismatchException>());
+        Assert.That(() => RoundToNearest.Quantize(w, 3, 32, new QuantizationFormat(4, 16), Backends.Any),
+            Throws.InstanceOf<ShapeMismatchException>());
     }
 }

@@ -1,13 +1,15 @@
-using LoraScratch.Lora.Classification;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Engine;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>How long a run will take, as it is foretold on devices whose clock the test turns.</summary>
+/// <summary>
+/// How long a run will take, as it is foretold on devices whose clock the test turns.
+/// </summary>
 public class RunEstimateTests
 {
     private const int TokensPerText = 10;
@@ -55,7 +57,9 @@ public class RunEstimateTests
         [.. Enumerable.Range(0, count).Select(i => new EncodedExample(new int[TokensPerText], i % 2))];
 
     /// <summary>Training that only lets time pass.</summary>
-    /// <param name="seconds">Of a batch, by its texts and whether there was none of that size yet.</param>
+    /// <param name="seconds">
+    /// Of a batch, by its texts and whether there was none of that size yet.
+    /// </param>
     private sealed class TimedLoop(Func<int, bool, double> seconds) : TrainingLoop(
         new Linear(1, 1, new RandomStream(1), backend: Backends.Any), Backends.Any, new RandomStream(2),
         new TrainingOptions { BatchSize = 16, Epochs = 1 })

@@ -8,7 +8,10 @@ using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>The tiny classifier of tests/reference/distilbert.py, with the weights that the script makes by formula, and small ones for training tests.</summary>
+/// <summary>
+/// The tiny classifier of tests/reference/distilbert.py, with the weights that the script makes by
+/// formula, and small ones for training tests.
+/// </summary>
 internal static class TinyDistilBert
 {
     public const int Rank = 2;
@@ -33,7 +36,8 @@ internal static class TinyDistilBert
         ClassifierDropout = 0,
     };
 
-    public static string[] Vocabulary => ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Enumerable.Range(0, 25).Select(i => $"w{(char)('a' + i)}")];
+    public static string[] Vocabulary =>
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Enumerable.Range(0, 25).Select(i => $"w{(char)('a' + i)}")];
 
     public static DistilBertForSequenceClassification Create()
     {
@@ -55,9 +59,20 @@ internal static class TinyDistilBert
         return adapter;
     }
 
-    /// <summary>A classifier of two classes with HF's dropouts, whose words wa … wl mean 0 and wm … wx mean 1; and texts of it.</summary>
+    /// <summary>
+    /// A classifier of two classes with HF's dropouts, whose words wa … wl mean 0 and wm … wx mean
+    /// 1; and texts of it.
+    /// </summary>
     public static TextClassifier Classifier(ulong seed = 3, float dropout = 0.1f, IBackend? backend = null) =>
-        new(new DistilBertForSequenceClassification(Config with { Labels = ["neg", "pos"], Dropout = dropout, AttentionDropout = dropout, ClassifierDropout = dropout, InitializerRange = 0.2f }, seed, backend),
+        new(new DistilBertForSequenceClassification(
+            Config with
+            {
+                Labels = ["neg", "pos"],
+                Dropout = dropout,
+                AttentionDropout = dropout,
+                ClassifierDropout = dropout,
+                InitializerRange = 0.2f
+            }, seed, backend),
             WordPieceTokenizer.FromVocabulary(Vocabulary));
 
     public static EncodedExample[] Sentences(int count, ulong seed)
@@ -66,7 +81,9 @@ internal static class TinyDistilBert
         return [.. Enumerable.Range(0, count).Select(_ =>
         {
             var label = random.NextBelow(2);
-            return new EncodedExample([2, .. Enumerable.Range(0, 1 + random.NextBelow(8)).Select(_ => 5 + 12 * label + random.NextBelow(12)), 3], label);
+            return new EncodedExample(
+                [2, .. Enumerable.Range(0, 1 + random.NextBelow(8)).Select(_ => 5 + 12 * label + random.NextBelow(12)),
+                    3], label);
         })];
     }
 
@@ -82,6 +99,7 @@ internal static class TinyDistilBert
     private static float[] Noise(string name, int count, double scale)
     {
         var h = name.Select((letter, k) => (k + 1) * letter).Sum() % 1000;
-        return [.. Enumerable.Range(0, count).Select(i => 43758.5453 * Math.Sin(i + 1 + h)).Select(x => (float)(scale * (2 * (x - Math.Floor(x)) - 1)))];
+        return [.. Enumerable.Range(0, count).Select(i => 43758.5453 * Math.Sin(i + 1 + h))
+            .Select(x => (float)(scale * (2 * (x - Math.Floor(x)) - 1)))];
     }
 }

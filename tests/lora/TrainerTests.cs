@@ -27,7 +27,8 @@ public class TrainerTests
         var before = classifier.Evaluate(TinyDistilBert.Sentences(200, 2));
         // The last layers read what a random encoder makes of the words, the positions mixed in: that takes longer.
         var (rate, epochs) = method == TrainingMethod.LastLayers ? (0.05f, 20) : (0.01f, 6);
-        var result = Train(classifier, Options with { Method = method, Epochs = epochs, LearningRate = rate }, TinyDistilBert.Sentences(200, 1));
+        var result = Train(classifier, Options with { Method = method, Epochs = epochs, LearningRate = rate },
+            TinyDistilBert.Sentences(200, 1));
         var after = classifier.Evaluate(TinyDistilBert.Sentences(200, 2));
         Assert.That(result.Metrics, Has.Count.EqualTo(epochs * 25));
         Assert.That(after.Loss, Is.LessThan(0.9 * before.Loss));
@@ -61,7 +62,8 @@ public class TrainerTests
         static float[] Weights(TrainingOptions options)
         {
             var classifier = TinyDistilBert.Classifier();
-            Train(classifier, options with { Lora = options.Lora with { Dropout = 0.1f } }, TinyDistilBert.Sentences(50, 1));
+            Train(classifier, options with { Lora = options.Lora with { Dropout = 0.1f } },
+                TinyDistilBert.Sentences(50, 1));
             return [.. classifier.Model.Parameters().SelectMany(parameter => parameter.ToArray())];
         }
     }
@@ -86,7 +88,9 @@ public class TrainerTests
                 Assert.That(classifier.Model.IsTraining, Is.False);
             }
             trainer.Train(texts);
-            return [.. adapter.Layers.SelectMany(layer => layer.Layer.Lora.A.ToArray().Concat(layer.Layer.Lora.B.ToArray())), .. classifier.Model.Parameters().SelectMany(parameter => parameter.ToArray())];
+            return [.. adapter.Layers
+                .SelectMany(layer => layer.Layer.Lora.A.ToArray().Concat(layer.Layer.Lora.B.ToArray())),
+                .. classifier.Model.Parameters().SelectMany(parameter => parameter.ToArray())];
         }
     }
 
@@ -94,7 +98,9 @@ public class TrainerTests
     public void Frozen_weights_stay_bit_for_bit()
     {
         var classifier = TinyDistilBert.Classifier();
-        var before = classifier.Model.NamedParameters().Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal)).ToDictionary(entry => entry.Parameter, entry => entry.Parameter.ToArray());
+        var before = classifier.Model.NamedParameters()
+            .Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal))
+            .ToDictionary(entry => entry.Parameter, entry => entry.Parameter.ToArray());
         Train(classifier, Options, TinyDistilBert.Sentences(50, 1));
         foreach (var (parameter, values) in before)
             Assert.That(parameter.ToArray(), Is.EqualTo(values));
@@ -105,13 +111,21 @@ public class TrainerTests
     {
         // 10 texts in batches of 4: 4 + 4 + 2 in one step, against a batch of 10.
         var texts = TinyDistilBert.Sentences(10, 1);
-        var options = Options with { Method = TrainingMethod.Full, Epochs = 3, Optimizer = OptimizerKind.Sgd, LearningRate = 0.1f, Shuffle = false };
+        var options = Options with
+        {
+            Method = TrainingMethod.Full,
+            Epochs = 3,
+            Optimizer = OptimizerKind.Sgd,
+            LearningRate = 0.1f,
+            Shuffle = false
+        };
         var large = TinyDistilBert.Classifier(dropout: 0);
         var small = TinyDistilBert.Classifier(dropout: 0);
         var ofLarge = Train(large, options with { BatchSize = 10 }, texts);
         var ofSmall = Train(small, options with { BatchSize = 4, Accumulate = 3 }, texts);
         Assert.That(ofSmall.Steps, Is.EqualTo(3).And.EqualTo(ofLarge.Steps));
-        Assert.That(ofSmall.Metrics.Select(step => step.Loss), Is.EqualTo(ofLarge.Metrics.Select(step => step.Loss)).Within(1e-5));
+        Assert.That(ofSmall.Metrics.Select(step => step.Loss),
+            Is.EqualTo(ofLarge.Metrics.Select(step => step.Loss)).Within(1e-5));
         foreach (var (ours, theirs) in small.Model.Parameters().Zip(large.Model.Parameters()))
             Assert.That(ours.ToArray(), Is.EqualTo(theirs.ToArray()).Within(1e-5));
     }
@@ -122,9 +136,18 @@ public class TrainerTests
         var classifier = TinyDistilBert.Classifier();
         // A rate that destroys what was learned: some epoch before the last one is the best.
         var validation = TinyDistilBert.Sentences(60, 9);
-        var result = Train(classifier, Options with { Method = TrainingMethod.Full, Epochs = 8, LearningRate = 0.3f, Schedule = ScheduleKind.Constant, Clip = 0 }, TinyDistilBert.Sentences(40, 1), validation);
+        var result = Train(classifier,
+            Options with
+            {
+                Method = TrainingMethod.Full,
+                Epochs = 8,
+                LearningRate = 0.3f,
+                Schedule = ScheduleKind.Constant,
+                Clip = 0
+            }, TinyDistilBert.Sentences(40, 1), validation);
         var best = result.Validations.Last(look => look.IsBest);
-        Assert.That(result.KeptStep, Is.EqualTo(best.Step).And.LessThan(result.Steps), "the last epoch should not be the best one here, or the test shows nothing");
+        Assert.That(result.KeptStep, Is.EqualTo(best.Step).And.LessThan(result.Steps),
+            "the last epoch should not be the best one here, or the test shows nothing");
         var again = classifier.Evaluate(validation);
         Assert.That(again.Score with { Seconds = 0 }, Is.EqualTo(best.Validation! with { Seconds = 0 }));
     }
@@ -133,39 +156,60 @@ public class TrainerTests
     public void Looks_between_the_ends_of_epochs_change_nothing_but_the_choice()
     {
         // 10 steps an epoch.
-        var (train, validation, options) = (TinyDistilBert.Sentences(40, 1), TinyDistilBert.Sentences(20, 9), Options with { BatchSize = 4, Epochs = 2 });
+        var (train, validation, options) =
+            (TinyDistilBert.Sentences(40, 1), TinyDistilBert.Sentences(20, 9),
+                Options with { BatchSize = 4, Epochs = 2 });
         var plain = Train(TinyDistilBert.Classifier(), options, train, validation);
         var result = Train(TinyDistilBert.Classifier(), options with { ValidateEvery = 4 }, train, validation);
-        Assert.That(result.Validations.Select(look => (look.Epoch, look.Step)), Is.EqualTo(new[] { (1, 4), (1, 8), (1, 10), (2, 12), (2, 16), (2, 20) }));
+        Assert.That(result.Validations.Select(look => (look.Epoch, look.Step)),
+            Is.EqualTo(new[] { (1, 4), (1, 8), (1, 10), (2, 12), (2, 16), (2, 20) }));
         Assert.That(result.Validations.Select(look => look.Validation), Has.All.Not.Null);
         Assert.That(result.Metrics.Select(step => step.Loss), Is.EqualTo(plain.Metrics.Select(step => step.Loss)));
-        Assert.That(result.Validations[1].TrainLoss, Is.EqualTo(result.Metrics.Skip(4).Take(4).Average(step => step.Loss)).Within(1e-6), "of the steps since the last look");
+        Assert.That(result.Validations[1].TrainLoss,
+            Is.EqualTo(result.Metrics.Skip(4).Take(4).Average(step => step.Loss)).Within(1e-6),
+                "of the steps since the last look");
         Assert.That(result.KeptStep, Is.EqualTo(result.Validations.Last(look => look.IsBest).Step));
     }
 
     [Test]
     public void A_last_step_that_goes_astray_is_an_error_and_not_a_model()
     {
-        var options = Options with { Method = TrainingMethod.Full, Optimizer = OptimizerKind.Sgd, LearningRate = 1e38f, WeightDecay = 1e3f, Clip = 0, MaxSteps = 1, Warmup = 0, Schedule = ScheduleKind.Constant };
-        Assert.That(() => Train(TinyDistilBert.Classifier(), options, TinyDistilBert.Sentences(20, 1)), Throws.TypeOf<InputException>().With.Message.Contains("After step 1").And.Message.Contains("no numbers").And.Message.Contains("option 'lr'"));
+        var options = Options with
+        {
+            Method = TrainingMethod.Full,
+            Optimizer = OptimizerKind.Sgd,
+            LearningRate = 1e38f,
+            WeightDecay = 1e3f,
+            Clip = 0,
+            MaxSteps = 1,
+            Warmup = 0,
+            Schedule = ScheduleKind.Constant
+        };
+        Assert.That(() => Train(TinyDistilBert.Classifier(), options, TinyDistilBert.Sentences(20, 1)),
+            Throws.TypeOf<InputException>().With.Message.Contains("After step 1").And.Message
+                .Contains("no numbers").And.Message.Contains("option 'lr'"));
     }
 
     [Test]
     public void More_batches_a_step_than_there_are_make_one_step_an_epoch() =>
-        Assert.That(Train(TinyDistilBert.Classifier(), Options with { Accumulate = int.MaxValue, Epochs = 2 }, TinyDistilBert.Sentences(20, 1)).Steps, Is.EqualTo(2));
+        Assert.That(Train(TinyDistilBert.Classifier(), Options with { Accumulate = int.MaxValue, Epochs = 2 },
+            TinyDistilBert.Sentences(20, 1)).Steps, Is.EqualTo(2));
 
     [Test]
     public void Without_validation_the_last_state_is_kept()
     {
         var result = Train(TinyDistilBert.Classifier(), Options, TinyDistilBert.Sentences(20, 1));
-        Assert.That((result.KeptStep, result.Best, result.WasCancelled), Is.EqualTo((result.Steps, (Evaluation?)null, false)));
+        Assert.That((result.KeptStep, result.Best, result.WasCancelled),
+            Is.EqualTo((result.Steps, (Evaluation?)null, false)));
     }
 
     [Test]
     public void Max_steps_ends_the_run_within_an_epoch_and_the_rate_reaches_zero_there()
     {
-        var result = Train(TinyDistilBert.Classifier(), Options with { MaxSteps = 4, Warmup = 2 }, TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2));
-        Assert.That(result.Metrics.Select(step => step.LearningRate), Is.EqualTo(new[] { 0, 0.005f, 0.01f, 0.005f }).Within(1e-7));
+        var result = Train(TinyDistilBert.Classifier(), Options with { MaxSteps = 4, Warmup = 2 },
+            TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2));
+        Assert.That(result.Metrics.Select(step => step.LearningRate),
+            Is.EqualTo(new[] { 0, 0.005f, 0.01f, 0.005f }).Within(1e-7));
         Assert.That(result.Validations.Single().Validation, Is.Not.Null, "the state at the end is validated");
         Assert.That(result.Metrics[^1].SecondsLeft, Is.Zero);
     }
@@ -182,7 +226,8 @@ public class TrainerTests
             if (step.Step == 3)
                 cancellation.Cancel();
         };
-        var result = trainer.Train(TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2), cancellation.Token);
+        var result = trainer.Train(TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2),
+            cancellation.Token);
         Assert.That((result.Steps, result.WasCancelled, result.KeptStep), Is.EqualTo((3, true, 3)));
         Assert.That(classifier.Model.IsTraining, Is.False);
     }
@@ -190,7 +235,14 @@ public class TrainerTests
     [Test]
     public void A_diverging_run_says_so()
     {
-        Assert.That(() => Train(TinyDistilBert.Classifier(), Options with { Method = TrainingMethod.Full, LearningRate = 1e30f, Optimizer = OptimizerKind.Sgd, Clip = 0 }, TinyDistilBert.Sentences(50, 1)),
+        Assert.That(() => Train(TinyDistilBert.Classifier(),
+            Options with
+            {
+                Method = TrainingMethod.Full,
+                LearningRate = 1e30f,
+                Optimizer = OptimizerKind.Sgd,
+                Clip = 0
+            }, TinyDistilBert.Sentences(50, 1)),
             Throws.TypeOf<InputException>().With.Message.Contains("diverged").And.Message.Contains("option 'lr'"));
     }
 
@@ -204,7 +256,8 @@ public class TrainerTests
     [TestCase("q", "query,value", false, 147_456)]
     [TestCase("q,mlp", "query,value,mlp", false, 516_096)]
     public void LoRA_on_the_real_size_trains(string _, string targets, bool head, int parameters) =>
-        Assert.That(Trainable(new TrainingOptions { Targets = targets.Split(','), TrainHead = head }), Is.EqualTo(parameters));
+        Assert.That(Trainable(new TrainingOptions { Targets = targets.Split(','), TrainHead = head }),
+            Is.EqualTo(parameters));
 
     [Test]
     public void The_last_layers_of_the_real_size_have() =>
@@ -217,9 +270,14 @@ public class TrainerTests
     [Test]
     public void Every_target_at_rank_16_on_the_real_size_trains()
     {
-        var linear = new TrainingOptions { Targets = [.. LoRATargets.OfEncoder, LoRATargets.Head], Lora = new LoRASettings(16) };
+        var linear = new TrainingOptions
+        {
+            Targets = [.. LoRATargets.OfEncoder, LoRATargets.Head],
+            Lora = new LoRASettings(16)
+        };
         Assert.That(Trainable(linear), Is.EqualTo(1_364_000));
-        Assert.That(Trainable(linear with { Targets = LoRATargets.Names }), Is.EqualTo(1_364_000 + 16 * (30_522 + 768)), "a row of A for every piece of the vocabulary");
+        Assert.That(Trainable(linear with { Targets = LoRATargets.Names }), Is.EqualTo(1_364_000 + 16 * (30_522 + 768)),
+            "a row of A for every piece of the vocabulary");
     }
 
     private static long Trainable(TrainingOptions options)
@@ -233,7 +291,8 @@ public class TrainerTests
         return count;
     }
 
-    private static TrainingResult Train(TextClassifier classifier, TrainingOptions options, EncodedExample[] train, EncodedExample[]? validation = null)
+    private static TrainingResult Train(TextClassifier classifier, TrainingOptions options, EncodedExample[] train,
+        EncodedExample[]? validation = null)
     {
         TrainingSetup.Prepare(classifier, options);
         return new Trainer(classifier, options).Train(train, validation);

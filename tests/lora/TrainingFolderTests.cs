@@ -12,7 +12,8 @@ namespace LoraScratch.Tests.Lora;
 
 public class TrainingFolderTests
 {
-    private static readonly TrainingOptions Options = new() { Lora = new LoRASettings(4, 8), Epochs = 2, BatchSize = 8, LearningRate = 0.01f, Seed = 5 };
+    private static readonly TrainingOptions Options =
+        new() { Lora = new LoRASettings(4, 8), Epochs = 2, BatchSize = 8, LearningRate = 0.01f, Seed = 5 };
     private static readonly EncodedExample[] Texts = TinyDistilBert.Sentences(30, 1);
 
     [TestCase(TrainingMethod.LastLayers)]
@@ -47,9 +48,12 @@ public class TrainingFolderTests
         var loaded = TinyDistilBert.Classifier();
         var classifier = new TextClassifier(loaded.Model, loaded.Tokenizer, isHeadDrawn: true);
         var result = Run(folder.File("out"), classifier, Options with { TrainHead = false });
-        Assert.That(result.TrainableParameters, Is.EqualTo(2 * 2 * 4 * (12 + 12)), "q and v of two blocks at rank 4, and no head");
-        var otherHead = new TextClassifier(new DistilBertForSequenceClassification(loaded.Model.Config, seed: 99), loaded.Tokenizer);
-        foreach (var ((path, ours), (_, base_)) in otherHead.Model.NamedParameters().Zip(TinyDistilBert.Classifier().Model.NamedParameters()))
+        Assert.That(result.TrainableParameters, Is.EqualTo(2 * 2 * 4 * (12 + 12)),
+            "q and v of two blocks at rank 4, and no head");
+        var otherHead = new TextClassifier(new DistilBertForSequenceClassification(loaded.Model.Config, seed: 99),
+            loaded.Tokenizer);
+        foreach (var ((path, ours), (_, base_)) in otherHead.Model.NamedParameters()
+            .Zip(TinyDistilBert.Classifier().Model.NamedParameters()))
         {
             if (path.StartsWith("distilbert.", StringComparison.Ordinal))
                 ours.Set(base_.ToArray());
@@ -72,7 +76,8 @@ public class TrainingFolderTests
         var result = new Trainer(second, options).Train(Texts);
         TrainingFolder.Save(folder.File("second"), second, adapter, options, result, "base");
         using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder.File("second"), "training.json")));
-        Assert.That(json.RootElement.GetProperty("options").GetProperty("init-adapter").GetString(), Is.EqualTo(folder.File("first")));
+        Assert.That(json.RootElement.GetProperty("options").GetProperty("init-adapter").GetString(),
+            Is.EqualTo(folder.File("first")));
     }
 
     [Test]
@@ -82,7 +87,8 @@ public class TrainingFolderTests
         Run(folder.File("out"), TinyDistilBert.Classifier(), Options);
         using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder.File("out"), "training.json")));
         var options = json.RootElement.GetProperty("options");
-        Assert.That((options.GetProperty("method").GetString(), options.GetProperty("weight-decay").GetSingle(), options.GetProperty("max-length").GetInt32(), options.GetProperty("train-head").GetBoolean()),
+        Assert.That((options.GetProperty("method").GetString(), options.GetProperty("weight-decay").GetSingle(),
+            options.GetProperty("max-length").GetInt32(), options.GetProperty("train-head").GetBoolean()),
             Is.EqualTo(("lora", 0.01f, 16, true)));
         Assert.That(json.RootElement.GetProperty("steps").GetInt32(), Is.EqualTo(8));
         Assert.That(RunFiles.ReadLabels(folder.File("out")), Is.EqualTo(new[] { "neg", "pos" }));
@@ -115,5 +121,6 @@ public class TrainingFolderTests
         return result;
     }
 
-    private static float[] Logits(TextClassifier classifier) => [.. classifier.Predict(["wa wc we", "wn", "wm wb wx wq"]).SelectMany(prediction => prediction.Logits)];
+    private static float[] Logits(TextClassifier classifier) =>
+        [.. classifier.Predict(["wa wc we", "wn", "wm wb wx wq"]).SelectMany(prediction => prediction.Logits)];
 }

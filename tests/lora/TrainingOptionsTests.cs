@@ -11,13 +11,16 @@ public class TrainingOptionsTests
         var options = new TrainingOptions();
         return new (TrainingOptions Options, string Expected)[]
         {
-            (options with { Targets = ["query", "head"], TrainHead = true }, "the head would be adapted and trained itself"),
+            (options with { Targets = ["query", "head"], TrainHead = true },
+                "the head would be adapted and trained itself"),
             (options with { Method = TrainingMethod.LastLayers, TrainHead = false }, "nothing to train"),
             (options with { Method = TrainingMethod.Full, TrainHead = false }, "contradicts option 'method' full"),
-            (options with { Method = TrainingMethod.Full, InitialAdapter = "adapter" }, "Option 'init-adapter' goes on from a LoRA adapter"),
+            (options with { Method = TrainingMethod.Full, InitialAdapter = "adapter" },
+                "Option 'init-adapter' goes on from a LoRA adapter"),
             (options with { Momentum = 0.9f }, "Option 'momentum' 0.9 has no effect with option 'optimizer' adamw"),
             (options with { Targets = [] }, "Option 'targets' is empty"),
-            (options with { Targets = ["query", "q"] }, "Option 'targets' names 'q'; the names are query, key, value, projection, mlp, embeddings, head"),
+            (options with { Targets = ["query", "q"] },
+                "Option 'targets' names 'q'; the names are query, key, value, projection, mlp, embeddings, head"),
             (options with { Targets = ["key", "key"] }, "'key' twice"),
             (options with { Lora = new LoRASettings(0) }, "Option 'rank' is 0; expected at least 1"),
             (options with { Epochs = 0 }, "Option 'epochs' is 0"),

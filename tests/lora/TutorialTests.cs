@@ -7,7 +7,9 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>The tutorial's own example: a perceptron of two layers, each with LoRA beside it.</summary>
+/// <summary>
+/// The tutorial's own example: a perceptron of two layers, each with LoRA beside it.
+/// </summary>
 public sealed class TutorialTests
 {
     [Test]
@@ -22,11 +24,13 @@ public sealed class TutorialTests
 
         model.ReplaceLinearWithLoRA(rank: 4, alpha: 8, random);
 
-        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count), Is.EqualTo(4 * (8 + 32) + 4 * (32 + 2)));
+        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count),
+            Is.EqualTo(4 * (8 + 32) + 4 * (32 + 2)));
         var start = Loss(model, bend: 1.5f);
         Train(model, steps: 150, bend: 1.5f, random);
         Assert.That(Loss(model, bend: 1.5f), Is.LessThan(0.5f * start), "the second task is learned");
-        Assert.That(weights.Select(parameter => parameter.Bits()), Is.EqualTo(before), "and the base is as it was, bit for bit");
+        Assert.That(weights.Select(parameter => parameter.Bits()), Is.EqualTo(before),
+            "and the base is as it was, bit for bit");
     }
 
     [Test]
@@ -39,13 +43,15 @@ public sealed class TutorialTests
             new LinearWithLoRA(new Linear(128, 10, random), rank: 4, alpha: 8, random));
         Console.WriteLine(model);
 
-        using var optimizer = new AdamW(model.TrainableParameters(), learningRate: 1e-2f);  // A and B of both layers: W and b are frozen
+        // A and B of both layers: W and b are frozen
+        using var optimizer = new AdamW(model.TrainableParameters(), learningRate: 1e-2f);
         using var x = Tensor.From(random.Normal(32 * 784, 1), new Shape(32, 784));
         using var labels = new Indices([.. Enumerable.Range(0, 32).Select(row => row % 10)]);
         var losses = new List<float>();
         for (var step = 0; step < 30; step++)
         {
-            using var scope = new TensorScope();                                            // gives the step's memory back
+            // gives the step's memory back
+            using var scope = new TensorScope();
             var loss = model.Forward(x).CrossEntropy(labels);
             losses.Add(loss.Item());
             loss.Backward();
@@ -54,8 +60,10 @@ public sealed class TutorialTests
         }
 
         Assert.That(losses[^1], Is.LessThan(0.1f * losses[0]));
-        Assert.That(model.Parameters().Except(model.TrainableParameters()).Select(parameter => parameter.Gradient), Has.All.Null);
-        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count), Is.EqualTo(4 * (784 + 128) + 4 * (128 + 10)));
+        Assert.That(model.Parameters().Except(model.TrainableParameters()).Select(parameter => parameter.Gradient),
+            Has.All.Null);
+        Assert.That(model.TrainableParameters().Sum(parameter => parameter.Shape.Count),
+            Is.EqualTo(4 * (784 + 128) + 4 * (128 + 10)));
     }
 
     [Test]
@@ -68,13 +76,15 @@ public sealed class TutorialTests
         using var x = Tensor.From(random.Normal(3 * 16, 1), new Shape(3, 16));
 
         var plan = AttachPlan.For(model, new LoRASettings(Rank: 4, Alpha: 8), targets: ["0"], keepTrainable: ["2"]);
-        Console.WriteLine(plan);                                    // which layers, how many parameters; a target that meets nothing is an error
+        // which layers, how many parameters; a target that meets nothing is an error
+        Console.WriteLine(plan);
         var adapter = LoRAAdapter.Attach(plan, random);
         adapter.Layers[0].Layer.Lora.B.Set(random.Normal(4 * 32, 1));   // stands for the training
 
         using var scope = new TensorScope();
         var trained = model.Forward(x).ToArray();
-        PeftAdapter.Save(folder, adapter);                          // adapter_config.json, adapter_model.safetensors: A, B and the head
+        // adapter_config.json, adapter_model.safetensors: A, B and the head
+        PeftAdapter.Save(folder, adapter);
         adapter.Detach();                                           // the base as it was, the same Linear objects
         var loaded = PeftAdapter.Load(folder, model);
         Assert.That(model.Forward(x).ToArray(), Is.EqualTo(trained));
@@ -110,7 +120,8 @@ public sealed class TutorialTests
     {
         const int rows = 64;
         var values = random.Normal(rows * 8, 1);
-        var labels = Enumerable.Range(0, rows).Select(row => values[8 * row] + bend * values[8 * row + 1] > 0 ? 1 : 0).ToArray();
+        var labels = Enumerable.Range(0, rows).Select(row => values[8 * row] + bend * values[8 * row + 1] > 0 ? 1 : 0)
+            .ToArray();
         using var x = Tensor.From(values, new Shape(rows, 8));
         return model.Forward(x).CrossEntropy(new Indices(labels));
     }

@@ -5,7 +5,8 @@ namespace LoraScratch.Tests.Text;
 public class BatchTests
 {
     // Example i has i % 5 + 1 tokens, all of them i.
-    private static EncodedExample[] Examples(int count) => [.. Enumerable.Range(0, count).Select(i => new EncodedExample([.. Enumerable.Repeat(i, i % 5 + 1)], i % 2))];
+    private static EncodedExample[] Examples(int count) =>
+        [.. Enumerable.Range(0, count).Select(i => new EncodedExample([.. Enumerable.Repeat(i, i % 5 + 1)], i % 2))];
 
     [Test]
     public void Rows_are_packed_one_after_the_other_without_padding()

@@ -19,8 +19,10 @@ public class CorpusTests
         var second = folder.Write("second.csv", "text,label\nanother,1\na good film,0\n");
         var test = folder.Write("test.csv", "text,label\n  in the\u00A0test,1\nelsewhere,0\n");
         var corpus = TextCorpus.Load([first, second], [test]);
-        Assert.That(corpus.Texts, Is.EqualTo(new[] { "a good film", "In the test", "another" }), "letters count, white space does not");
-        Assert.That(corpus.Sources, Is.EqualTo(new[] { new CorpusSource(first, 5, 2, 2, 1, 1), new CorpusSource(second, 2, 1, 0, 0, 1) }));
+        Assert.That(corpus.Texts, Is.EqualTo(new[] { "a good film", "In the test", "another" }),
+            "letters count, white space does not");
+        Assert.That(corpus.Sources,
+            Is.EqualTo(new[] { new CorpusSource(first, 5, 2, 2, 1, 1), new CorpusSource(second, 2, 1, 0, 0, 1) }));
         Assert.That(corpus.ExcludedTexts, Is.EqualTo(2));
     }
 
@@ -41,13 +43,17 @@ public class CorpusTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("all.csv", "text,label\nx,1\ny,0\n");
-        Assert.That(() => TextCorpus.Load([path], [path]), Throws.TypeOf<InputException>().With.Message.Contains("all.csv (2 texts; 2 (2 distinct) also in the excluded data"));
+        Assert.That(() => TextCorpus.Load([path], [path]),
+            Throws.TypeOf<InputException>().With.Message
+                .Contains("all.csv (2 texts; 2 (2 distinct) also in the excluded data"));
     }
 
     [Test]
     public void The_real_reviews_have_the_overlaps_that_are_known()
     {
-        var corpus = TextCorpus.Load([RealData.Path("imdb/imdb_unsup.jsonl.gz"), RealData.Path("imdb/aclImdb_labelled.tar.gz")], [RealData.Path("imdb/aclImdb_labelled.tar.gz")]);
+        var corpus = TextCorpus.Load(
+            [RealData.Path("imdb/imdb_unsup.jsonl.gz"), RealData.Path("imdb/aclImdb_labelled.tar.gz")],
+            [RealData.Path("imdb/aclImdb_labelled.tar.gz")]);
         Assert.That(corpus.Sources[0].Read, Is.EqualTo(50_000));
         Assert.That(corpus.Sources[0].ExcludedDistinct, Is.EqualTo(266));
         Assert.That(corpus.Sources[1].Read, Is.EqualTo(25_000));

@@ -6,7 +6,8 @@ namespace LoraScratch.Tests.Text;
 public class DatasetTests
 {
     private static TextDataset Data(params int[] perClass) => new(
-        perClass.SelectMany((count, label) => Enumerable.Range(0, count).Select(i => new TextExample($"text {label} {i}", label, $"row {label} {i}"))),
+        perClass.SelectMany((count, label) => Enumerable.Range(0, count)
+            .Select(i => new TextExample($"text {label} {i}", label, $"row {label} {i}"))),
         LabelSet.Numbered(perClass.Length), "data");
 
     [Test]
@@ -43,7 +44,8 @@ public class DatasetTests
         var (train, validation) = data.Split(0.2, seed: 1);
         Assert.That(validation.CountPerLabel(), Is.EqualTo(new[] { 20, 60, 1 }));
         Assert.That(train.Examples.Concat(validation.Examples), Is.EquivalentTo(data.Examples));
-        Assert.That(validation.Examples, Is.EqualTo(data.Examples.Where(validation.Examples.Contains)), "the order of the data set");
+        Assert.That(validation.Examples, Is.EqualTo(data.Examples.Where(validation.Examples.Contains)),
+            "the order of the data set");
         Assert.That(validation.Examples, Is.EqualTo(data.Split(0.2, seed: 1).Validation.Examples));
         Assert.That(validation.Examples, Is.Not.EqualTo(data.Split(0.2, seed: 2).Validation.Examples));
     }
@@ -54,7 +56,8 @@ public class DatasetTests
     [TestCase(0.01)]
     [TestCase(double.NaN)]
     public void A_split_that_leaves_a_part_empty_is_refused(double fraction) =>
-        Assert.That(() => Data(10).Split(fraction, 0), Throws.TypeOf<InputException>().With.Message.Contains("leaves one of the two parts empty"));
+        Assert.That(() => Data(10).Split(fraction, 0),
+            Throws.TypeOf<InputException>().With.Message.Contains("leaves one of the two parts empty"));
 
     [Test]
     public void A_limit_takes_equally_many_of_every_class_as_far_as_they_reach()
@@ -63,7 +66,8 @@ public class DatasetTests
         Assert.That(data.Limit(9, 1).CountPerLabel(), Is.EqualTo(new[] { 3, 3, 3 }));
         Assert.That(data.Limit(45, 1).CountPerLabel(), Is.EqualTo(new[] { 20, 5, 20 }));
         Assert.That(data.Limit(10, 1).CountPerLabel(), Is.EqualTo(new[] { 4, 3, 3 }));
-        Assert.That(data.Limit(9, 1).Examples, Is.SubsetOf(data.Limit(45, 1).Examples), "a smaller limit takes a part of a larger one");
+        Assert.That(data.Limit(9, 1).Examples, Is.SubsetOf(data.Limit(45, 1).Examples),
+            "a smaller limit takes a part of a larger one");
         Assert.That(data.Limit(9, 1).Examples, Is.Not.EqualTo(data.Limit(9, 2).Examples));
         Assert.That(data.Limit(1000, 1).Examples, Is.EqualTo(data.Examples));
         Assert.That(() => data.Limit(0, 1), Throws.TypeOf<InputException>());
@@ -89,7 +93,8 @@ public class DatasetTests
     public void A_label_set_needs_classes_of_different_names()
     {
         Assert.That(() => new LabelSet([]), Throws.TypeOf<InputException>());
-        Assert.That(() => new LabelSet(["a", "b", "a"]), Throws.TypeOf<InputException>().With.Message.Contains("Classes 0 and 2"));
+        Assert.That(() => new LabelSet(["a", "b", "a"]),
+            Throws.TypeOf<InputException>().With.Message.Contains("Classes 0 and 2"));
         Assert.That(new LabelSet(["1", "0"]).TryResolve("0", out var index), Is.True);
         Assert.That(index, Is.EqualTo(1), "a name comes before an index");
     }
@@ -105,7 +110,9 @@ public class DatasetTests
         Assert.That(four.Examples.Select(e => e.Label), Is.EqualTo(data.Examples.Select(e => e.Label)));
         Assert.That((four.Truncated, four.Tokens), Is.EqualTo((one.Truncated, one.Tokens)));
         Assert.That(one.Tokens, Is.EqualTo(one.Examples.Sum(e => (long)e.TokenIds.Length)));
-        Assert.That(one.Truncated, Is.EqualTo(data.Examples.Count(e => SmallVocabulary.Tokenizer.EncodeIds(e.Text).Length > 8)).And.GreaterThan(0));
+        Assert.That(one.Truncated,
+            Is.EqualTo(data.Examples.Count(e => SmallVocabulary.Tokenizer.EncodeIds(e.Text).Length > 8)).And
+                .GreaterThan(0));
         Assert.That(progress, Is.Ordered.And.Count.EqualTo(5));
         Assert.That(progress[^1], Is.EqualTo(1100));
     }

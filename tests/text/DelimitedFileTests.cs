@@ -38,7 +38,8 @@ public class DelimitedFileTests
 
     [Test]
     public void A_row_after_a_field_of_several_lines_has_its_own_line_number() =>
-        Assert.That(Load("text,label\n\"1\n2\n3\",0\nb,1\n").Examples.Select(e => e.Origin), Is.EqualTo(new[] { "line 2", "line 5" }));
+        Assert.That(Load("text,label\n\"1\n2\n3\",0\nb,1\n").Examples.Select(e => e.Origin),
+            Is.EqualTo(new[] { "line 2", "line 5" }));
 
     [Test]
     public void Tabs_separate_a_tsv_and_commas_do_not() =>
@@ -48,14 +49,16 @@ public class DelimitedFileTests
     public void Columns_can_be_named()
     {
         var options = new DatasetOptions { TextColumn = "review", LabelColumn = "stars" };
-        Assert.That(Load("stars,review\n1,good\n", options).Examples.Single(), Is.EqualTo(new TextExample("good", 1, "line 2")));
+        Assert.That(Load("stars,review\n1,good\n", options).Examples.Single(),
+            Is.EqualTo(new TextExample("good", 1, "line 2")));
     }
 
     [Test]
     public void Fields_of_any_content_come_back_as_they_were_written([Range(1, 10)] int seed)
     {
         var random = new Random(seed);
-        string Field() => "x" + string.Concat(Enumerable.Range(0, random.Next(8)).Select(_ => new[] { "\"", ",", "\n", "\r\n", "a", "é", " ", "\"\"" }[random.Next(8)]));
+        string Field() => "x" + string.Concat(Enumerable.Range(0, random.Next(8))
+            .Select(_ => new[] { "\"", ",", "\n", "\r\n", "a", "é", " ", "\"\"" }[random.Next(8)]));
         var texts = Enumerable.Range(0, 200).Select(_ => Field()).ToArray();
         var rows = texts.Select((t, i) => $"{i % 3},\"{t.Replace("\"", "\"\"", StringComparison.Ordinal)}\"\r\n");
         Assert.That(Load("label,text\r\n" + string.Concat(rows)).Examples.Select(e => e.Text), Is.EqualTo(texts));
@@ -74,9 +77,12 @@ public class DelimitedFileTests
     [TestCase("text,label\na,0\nb,\n", "line 3: the label is empty")]
     [TestCase("text,label\na,123456\n", "line 2: the label 123456 would mean more than")]
     public void A_bad_file_is_refused_by_file_and_line(string content, string expected) =>
-        Assert.That(() => Load(content), Throws.TypeOf<InputException>().With.Message.Contains("data.csv").And.Message.Contains(expected));
+        Assert.That(() => Load(content),
+            Throws.TypeOf<InputException>().With.Message.Contains("data.csv").And.Message.Contains(expected));
 
-    /// <summary>As GLUE's, UCI's and ML.NET's files: a quote is a character, wherever it stands.</summary>
+    /// <summary>
+    /// As GLUE's, UCI's and ML.NET's files: a quote is a character, wherever it stands.
+    /// </summary>
     [TestCase("good,1\n\"not good,0\nbad,0\ngood,1\nloved it\",1\nbad,0\n", 3, 6)]
     [TestCase("\"not good,0\nloved it\",1\nbad,0\n", 2, 3)]
     [TestCase("good,1\n\"not good,0\n\nsome \"\"kind\"\" of,0\nloved it\"\"\",1\n", 3, 6)]
@@ -151,7 +157,8 @@ public class DelimitedFileTests
     public void Bytes_that_are_no_UTF8_are_refused_by_line()
     {
         var path = folder.Write("data.csv", [.. "text,label\na,0\nb"u8, 0xFF, .. ",1\n"u8]);
-        Assert.That(() => TextDataset.Load(path), Throws.TypeOf<InputException>().With.Message.Contains("line 3: not valid UTF-8 (byte 0xFF at position 1)"));
+        Assert.That(() => TextDataset.Load(path),
+            Throws.TypeOf<InputException>().With.Message.Contains("line 3: not valid UTF-8 (byte 0xFF at position 1)"));
     }
 
     [Test]
@@ -162,7 +169,8 @@ public class DelimitedFileTests
         Assert.That(() => TextDataset.ReadTexts(endless, "input").ToList(),
             Throws.TypeOf<InputException>().With.Message.Contains("line 1: the line is longer than 16,777,216 bytes"));
         Assert.That(endless.BytesRead, Is.LessThan(17 << 20));
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(64 << 20), "the buffer doubles up to the limit");
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(64 << 20),
+            "the buffer doubles up to the limit");
     }
 
     [Test]
@@ -174,10 +182,12 @@ public class DelimitedFileTests
     }
 
     [Test]
-    public void Lines_at_the_edges_of_the_read_buffer_are_whole([Values(65_534, 65_535, 65_536, 65_537, 200_000)] int length)
+    public void Lines_at_the_edges_of_the_read_buffer_are_whole([Values(65_534, 65_535, 65_536, 65_537, 200_000)]
+        int length)
     {
         var text = new string('x', length);
-        Assert.That(Load($"label,text\n0,{text}\r\n1,{text}y\n").Examples.Select(e => e.Text), Is.EqualTo(new[] { text, text + "y" }));
+        Assert.That(Load($"label,text\n0,{text}\r\n1,{text}y\n").Examples.Select(e => e.Text),
+            Is.EqualTo(new[] { text, text + "y" }));
     }
 
     private sealed class EndlessStream(long length) : MemoryStream

@@ -14,7 +14,8 @@ public class JsonLinesTests
     [TearDown]
     public void DeleteFolder() => folder.Dispose();
 
-    private TextDataset Load(string content, DatasetOptions? options = null) => TextDataset.Load(folder.Write("data.jsonl", content), options: options);
+    private TextDataset Load(string content, DatasetOptions? options = null) =>
+        TextDataset.Load(folder.Write("data.jsonl", content), options: options);
 
     [Test]
     public void Labels_are_names_or_indices()
@@ -25,14 +26,17 @@ public class JsonLinesTests
             {"label": 0, "text": "bad"}
             {"label": "1", "text": "fine"}
             """, new DatasetOptions { Labels = LabelSet.Sentiment });
-        Assert.That(data.Examples, Is.EqualTo(new TextExample[] { new("good é\n", 1, "line 1"), new("bad", 0, "line 3"), new("fine", 1, "line 4") }));
+        Assert.That(data.Examples,
+            Is.EqualTo(new TextExample[] { new("good é\n", 1, "line 1"), new("bad", 0, "line 3"),
+                new("fine", 1, "line 4") }));
     }
 
     [TestCase("{\"text\": \"a\"}", "no property 'label'; the object has: text")]
     [TestCase("{}", "no property 'text'; the object has: nothing")]
     [TestCase("{\"text\": \"a\", \"label\": null}", "no property 'label'")]
     [TestCase("{\"text\": 5, \"label\": 0}", "'text' should be a string, and is the number 5")]
-    [TestCase("{\"text\": \"a\", \"label\": 0.5}", "'label' should be the name or the index of a class, and is the number 0.5")]
+    [TestCase("{\"text\": \"a\", \"label\": 0.5}",
+        "'label' should be the name or the index of a class, and is the number 0.5")]
     [TestCase("{\"text\": \"a\", \"label\": true}", "is true")]
     [TestCase("{\"text\": \"a\", \"label\": [0]}", "is an array")]
     [TestCase("{\"text\": \"\", \"label\": 0}", "the text is empty")]
@@ -42,15 +46,19 @@ public class JsonLinesTests
     [TestCase("{\"text\": \"\\ud83d\", \"label\": 0}", "half of a surrogate pair")]
     [TestCase("{\"text\": \"a\", \"label\": -1}", "the label '-1' is unknown")]
     public void A_bad_line_is_refused_by_file_and_line(string line, string expected) =>
-        Assert.That(() => Load("{\"text\": \"a\", \"label\": 0}\n" + line + "\n", new DatasetOptions { Labels = LabelSet.Sentiment }),
-            Throws.TypeOf<InputException>().With.Message.Contains("data.jsonl, line 2: ").And.Message.Contains(expected));
+        Assert.That(() => Load("{\"text\": \"a\", \"label\": 0}\n" + line + "\n",
+            new DatasetOptions { Labels = LabelSet.Sentiment }),
+            Throws.TypeOf<InputException>().With.Message.Contains("data.jsonl, line 2: ").And.Message
+                .Contains(expected));
 
     [Test]
     public void Labels_may_be_missing_where_texts_are_only_read()
     {
         var path = folder.Write("data.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\", \"label\": \"pos\"}\n");
-        Assert.That(TextDataset.ReadTexts(path, new DatasetOptions { Labels = LabelSet.Sentiment }).Select(e => e.Label), Is.EqualTo(new[] { TextExample.NoLabel, 1 }));
-        Assert.That(TextDataset.ReadTexts(path).Select(e => e.Label), Is.All.EqualTo(TextExample.NoLabel), "without classes labels have no meaning");
+        Assert.That(TextDataset.ReadTexts(path, new DatasetOptions { Labels = LabelSet.Sentiment })
+            .Select(e => e.Label), Is.EqualTo(new[] { TextExample.NoLabel, 1 }));
+        Assert.That(TextDataset.ReadTexts(path).Select(e => e.Label), Is.All.EqualTo(TextExample.NoLabel),
+            "without classes labels have no meaning");
 
         var csv = folder.Write("data.csv", "text\nfirst\nsecond\n");
         Assert.That(TextDataset.ReadTexts(csv).Select(e => e.Text), Is.EqualTo(new[] { "first", "second" }));
@@ -63,6 +71,7 @@ public class JsonLinesTests
         using var texts = TextDataset.ReadTexts(stream, "standard input").GetEnumerator();
         Assert.That(texts.MoveNext(), Is.True);
         Assert.That(texts.Current, Is.EqualTo(new TextExample("a", TextExample.NoLabel, "line 1")));
-        Assert.That(() => texts.MoveNext(), Throws.TypeOf<InputException>().With.Message.StartsWith("standard input, line 2: "));
+        Assert.That(() => texts.MoveNext(),
+            Throws.TypeOf<InputException>().With.Message.StartsWith("standard input, line 2: "));
     }
 }

@@ -3,7 +3,9 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Tests.Text;
 
-/// <summary>The movie reviews as they were published: read, and encoded beside the oracle.</summary>
+/// <summary>
+/// The movie reviews as they were published: read, and encoded beside the oracle.
+/// </summary>
 public class ReviewTests
 {
     private static TextDataset? train, test;
@@ -23,10 +25,12 @@ public class ReviewTests
         var reviews = Load(split);
         Assert.That(reviews.CountPerLabel(), Is.EqualTo([12_500, 12_500]));
         Assert.That(reviews.Describe(), Is.EqualTo("25,000 examples (neg 12,500, pos 12,500)"));
-        Assert.That(reviews.Examples.Select(e => e.Origin), Is.Ordered.Using((IComparer<string>)StringComparer.Ordinal));
+        Assert.That(reviews.Examples.Select(e => e.Origin),
+            Is.Ordered.Using((IComparer<string>)StringComparer.Ordinal));
         foreach (var example in reviews.Examples)
         {
-            var rating = int.Parse(Path.GetFileNameWithoutExtension(example.Origin).Split('_')[1], System.Globalization.CultureInfo.InvariantCulture);
+            var rating = int.Parse(Path.GetFileNameWithoutExtension(example.Origin).Split('_')[1],
+                System.Globalization.CultureInfo.InvariantCulture);
             Assert.That(example.Label, Is.EqualTo(rating > 5 ? 1 : 0), example.Origin);
         }
     }
@@ -41,6 +45,7 @@ public class ReviewTests
         foreach (var example in encoded.Examples)
             TokenizerOracleTests.Add(hash, example.TokenIds);
         Assert.That(encoded.Examples, Has.Count.EqualTo(1000));
-        Assert.That(Convert.ToHexStringLower(hash.GetHashAndReset()), Is.EqualTo("8b8df05a4e782883478b99ea267e912fe2e78657e2997da8fecf68a189085cb9"));
+        Assert.That(Convert.ToHexStringLower(hash.GetHashAndReset()),
+            Is.EqualTo("8b8df05a4e782883478b99ea267e912fe2e78657e2997da8fecf68a189085cb9"));
     }
 }

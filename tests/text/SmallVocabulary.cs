@@ -2,7 +2,10 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Tests.Text;
 
-/// <summary>A vocabulary of some two hundred pieces in Hugging Face's format, and other files kept beside the tests.</summary>
+/// <summary>
+/// A vocabulary of some two hundred pieces in Hugging Face's format, and other files kept beside
+/// the tests.
+/// </summary>
 internal static class SmallVocabulary
 {
     private static readonly Lazy<WordPieceTokenizer> LazyTokenizer = new(() =>

@@ -8,7 +8,8 @@ public class TokenMaskingTests
     private const int Cls = 2, Sep = 3, Mask = 4, FirstWord = 5;
 
     private static readonly WordPieceTokenizer Tokenizer = WordPieceTokenizer.FromVocabulary(
-        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Enumerable.Range(0, 100).Select(i => $"w{i}"), .. Enumerable.Range(0, 50).Select(i => $"##p{i}")]);
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Enumerable.Range(0, 100).Select(i => $"w{i}"),
+            .. Enumerable.Range(0, 50).Select(i => $"##p{i}")]);
 
     [Test]
     public void Fifteen_percent_are_chosen_and_replaced_80_10_10()
@@ -19,9 +20,11 @@ public class TokenMaskingTests
         Assert.That(masked.Places, Is.Ordered.And.Unique);
         Assert.That(masked.Labels, Is.EqualTo(masked.Places.Select(place => batch.TokenIds[place])));
         var replaced = masked.Places.Select(place => masked.Batch.TokenIds[place]).ToArray();
-        // Standard deviations of 12,000 draws: 0.37 % and 0.27 %; the bounds are about five of them. A random token is the old one once in 150 draws.
+        // Standard deviations of 12,000 draws: 0.37 % and 0.27 %; the bounds are about five of them. A random token is
+        // the old one once in 150 draws.
         Assert.That(replaced.Count(id => id == Mask) / 12000.0, Is.EqualTo(0.8).Within(0.018));
-        Assert.That(replaced.Zip(masked.Labels).Count(pair => pair.First == pair.Second) / 12000.0, Is.EqualTo(0.1 + 0.1 / 150).Within(0.014));
+        Assert.That(replaced.Zip(masked.Labels).Count(pair => pair.First == pair.Second) / 12000.0,
+            Is.EqualTo(0.1 + 0.1 / 150).Within(0.014));
         Assert.That(replaced.Where(id => id != Mask), Has.None.LessThan(FirstWord), "no special token comes in");
         Assert.That(masked.Labels, Has.None.LessThan(FirstWord), "and none is to be guessed");
         var others = Enumerable.Range(0, batch.Tokens).Except(masked.Places);
@@ -45,17 +48,20 @@ public class TokenMaskingTests
         var rows = Rows(6, 30);
         var whole = masking.Mask(Batch(rows), 1, 3);
         var alone = masking.Mask(Batch(rows[4..5], first: 4), 1, 3);
-        Assert.That(alone.Places, Is.EqualTo(whole.Places.Where(place => place / 32 == 4).Select(place => place - 4 * 32)));
+        Assert.That(alone.Places,
+            Is.EqualTo(whole.Places.Where(place => place / 32 == 4).Select(place => place - 4 * 32)));
         Assert.That(alone.Batch.TokenIds, Is.EqualTo(whole.Batch.TokenIds[(4 * 32)..(5 * 32)]));
         foreach (var (seed, epoch, first) in ((ulong, int, int)[])[(2, 3, 4), (1, 4, 4), (1, 3, 5)])
-            Assert.That(masking.Mask(Batch(rows[4..5], first), seed, epoch).Batch.TokenIds, Is.Not.EqualTo(alone.Batch.TokenIds));
+            Assert.That(masking.Mask(Batch(rows[4..5], first), seed, epoch).Batch.TokenIds,
+                Is.Not.EqualTo(alone.Batch.TokenIds));
     }
 
     [Test]
     public void The_pieces_of_a_word_are_masked_together()
     {
         // Words of 1, 2 and 3 pieces in turn.
-        int[] row = [Cls, .. Enumerable.Range(0, 30).SelectMany(w => Enumerable.Range(0, 1 + w % 3).Select(p => p == 0 ? FirstWord + w : 105 + w)), Sep];
+        int[] row = [Cls, .. Enumerable.Range(0, 30)
+            .SelectMany(w => Enumerable.Range(0, 1 + w % 3).Select(p => p == 0 ? FirstWord + w : 105 + w)), Sep];
         var batch = Batch([.. Enumerable.Repeat(row, 500)]);
         var masked = new TokenMasking(Tokenizer, wholeWords: true).Mask(batch, 1, 1);
         var chosen = masked.Places.ToHashSet();
@@ -65,7 +71,8 @@ public class TokenMaskingTests
             Assert.That(chosen, Does.Contain(place + 1), "what comes after in the word");
         Assert.That(masked.Places.Length / 500.0, Is.EqualTo(0.15 * 60).Within(0.3));
         var single = new TokenMasking(Tokenizer).Mask(batch, 1, 1).Places.ToHashSet();
-        Assert.That(single.Any(place => Tokenizer.Continues(batch.TokenIds[place]) && !single.Contains(place - 1)), "otherwise pieces are masked alone");
+        Assert.That(single.Any(place => Tokenizer.Continues(batch.TokenIds[place]) && !single.Contains(place - 1)),
+            "otherwise pieces are masked alone");
     }
 
     [Test]
@@ -75,15 +82,23 @@ public class TokenMaskingTests
         Assert.That(masking.Mask(Batch([[Cls, 7, Sep]]), 1, 1).Labels, Is.EqualTo(new[] { 7 }));
         Assert.That(masking.CanMask([Cls, 1, Sep]), Is.False);
         Assert.That(masking.CanMask([Cls, 1, 9, Sep]), Is.True);
-        Assert.That(() => new TokenMasking(WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"])), Throws.TypeOf<InputException>().With.Message.Contains("[MASK]"));
+        Assert.That(() => new TokenMasking(
+            WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"])),
+                Throws.TypeOf<InputException>().With.Message.Contains("[MASK]"));
     }
 
     private static int[][] Rows(int count, int words)
     {
         var random = new RandomStream(3);
-        return [.. Enumerable.Range(0, count).Select(_ => (int[])[Cls, .. Enumerable.Range(0, words).Select(_ => FirstWord + random.NextBelow(100)), Sep])];
+        return [.. Enumerable.Range(0, count)
+            .Select(_ => (int[])[Cls, .. Enumerable.Range(0, words).Select(_ => FirstWord + random.NextBelow(100)),
+                Sep])];
     }
 
     private static PackedBatch Batch(int[][] rows, int first = 0) =>
-        PackedBatch.Of([.. rows.Select(ids => new EncodedExample(ids, TextExample.NoLabel))]) with { Numbers = [.. Enumerable.Range(first, rows.Length)] };
+        PackedBatch.Of([.. rows.Select(ids => new EncodedExample(ids, TextExample.NoLabel))]) with
+        {
+            Numbers =
+            [.. Enumerable.Range(first, rows.Length)]
+        };
 }

@@ -6,10 +6,14 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Tests.Text;
 
-/// <summary>The tokenizer beside Hugging Face's Rust tokenizer (npm tokenizers 0.23.2): tests/text/oracle.mjs makes the committed numbers again.</summary>
+/// <summary>
+/// The tokenizer beside Hugging Face's Rust tokenizer (npm tokenizers 0.23.2):
+/// tests/text/oracle.mjs makes the committed numbers again.
+/// </summary>
 public class TokenizerOracleTests
 {
-    // The small vocabulary shows of every code point whether it is kept, dropped, a space or alone; the large one also what it becomes.
+    // The small vocabulary shows of every code point whether it is kept, dropped, a space or alone; the large one also
+    // what it becomes.
     [TestCase("small", "2e58e39506133d5a887746bf4b73df947e5b9a2924bebb443d21e13e0a1252eb")]
     [TestCase("large", "aa0dff6d0cfea80271974ef7505aabc46ea55ae876ca2ffc555c3b10ec928b2a")]
     public void The_ids_of_every_code_point_between_two_letters_are_the_oracles(string vocabulary, string expected)
@@ -34,20 +38,24 @@ public class TokenizerOracleTests
         var count = 0;
         Assert.Multiple(() =>
         {
-            foreach (var line in SmallVocabulary.Resource("nasty-strings.jsonl").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            foreach (var line in SmallVocabulary.Resource("nasty-strings.jsonl")
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries))
             {
                 using var json = JsonDocument.Parse(line);
                 var text = json.RootElement.GetProperty("text").GetString()!;
-                var ids = json.RootElement.GetProperty(vocabulary).EnumerateArray().Select(id => id.GetInt32()).ToArray();
+                var ids = json.RootElement.GetProperty(vocabulary).EnumerateArray().Select(id => id.GetInt32())
+                    .ToArray();
                 Assert.That(tokenizer.Encode(text).Ids, Is.EqualTo(ids), line);
-                Assert.That(tokenizer.Decode(ids), Is.EqualTo(json.RootElement.GetProperty(vocabulary + "Decoded").GetString()), line);
+                Assert.That(tokenizer.Decode(ids),
+                    Is.EqualTo(json.RootElement.GetProperty(vocabulary + "Decoded").GetString()), line);
                 count++;
             }
         });
         Assert.That(count, Is.EqualTo(260));
     }
 
-    private static WordPieceTokenizer Tokenizer(string vocabulary) => vocabulary == "small" ? SmallVocabulary.Tokenizer : RealData.Tokenizer;
+    private static WordPieceTokenizer Tokenizer(string vocabulary) =>
+        vocabulary == "small" ? SmallVocabulary.Tokenizer : RealData.Tokenizer;
 
     internal static void Add(IncrementalHash hash, int[] ids)
     {

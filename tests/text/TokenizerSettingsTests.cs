@@ -5,13 +5,17 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Tests.Text;
 
-/// <summary>Settings in a tokenizer's files that decide ids: they are followed, or refused by name.</summary>
+/// <summary>
+/// Settings in a tokenizer's files that decide ids: they are followed, or refused by name.
+/// </summary>
 public class TokenizerSettingsTests
 {
     private const string Pieces = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ngood\nbad\n##ness\n[unused0]\n";
     private const string Map = "special_tokens_map.json", Added = "added_tokens.json", Config = "tokenizer_config.json";
 
-    /// <summary>As transformers writes it for bert-base-uncased, with the ids of this vocabulary.</summary>
+    /// <summary>
+    /// As transformers writes it for bert-base-uncased, with the ids of this vocabulary.
+    /// </summary>
     private const string OrdinaryConfig = """
         {
           "added_tokens_decoder": {

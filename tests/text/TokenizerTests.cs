@@ -12,7 +12,8 @@ public class TokenizerTests
     {
         var encoded = SmallVocabulary.Tokenizer.Encode("The Movie wasn't unaffable, zürich!");
         Assert.That(encoded.Pieces, Is.EqualTo(
-            new[] { "[CLS]", "the", "movie", "was", "##n", "'", "t", "un", "##aff", "##able", ",", "z", "##u", "##r", "##i", "##c", "##h", "!", "[SEP]" }));
+            new[] { "[CLS]", "the", "movie", "was", "##n", "'", "t", "un", "##aff", "##able", ",", "z", "##u", "##r",
+                "##i", "##c", "##h", "!", "[SEP]" }));
         Assert.That(encoded.Ids.Select(id => SmallVocabulary.Tokenizer.Vocabulary[id]), Is.EqualTo(encoded.Pieces));
         Assert.That(encoded.Truncated, Is.False);
     }
@@ -32,7 +33,8 @@ public class TokenizerTests
         var cut = SmallVocabulary.Tokenizer.Encode(Text, maxLength);
         Assert.That(whole.Ids, Has.Length.EqualTo(8));
         Assert.That(cut.Truncated, Is.EqualTo(maxLength < 8));
-        Assert.That(cut.Ids, Is.EqualTo(whole.Ids.SkipLast(1).Take(maxLength - 1).Append(SmallVocabulary.Tokenizer.SeparatorId)));
+        Assert.That(cut.Ids, Is.EqualTo(whole.Ids.SkipLast(1).Take(maxLength - 1)
+            .Append(SmallVocabulary.Tokenizer.SeparatorId)));
     }
 
     [Test]
@@ -42,7 +44,8 @@ public class TokenizerTests
     [Test]
     public void A_cased_tokenizer_keeps_case_and_accents()
     {
-        var tokenizer = WordPieceTokenizer.FromVocabulary([.. Specials, "Caf", "##é", "caf", "##e", "!", "中"], uncased: false);
+        var tokenizer = WordPieceTokenizer.FromVocabulary([.. Specials, "Caf", "##é", "caf", "##e", "!", "中"],
+            uncased: false);
         Assert.That(tokenizer.Encode("Café! café cafe\u0301 中caf").Pieces,
             Is.EqualTo(new[] { "[CLS]", "Caf", "##é", "!", "caf", "##é", "[UNK]", "中", "caf", "[SEP]" }));
     }
@@ -51,7 +54,8 @@ public class TokenizerTests
     public void Special_tokens_that_the_vocabulary_lacks_are_text()
     {
         var tokenizer = WordPieceTokenizer.FromVocabulary([.. Specials[..4], "[", "]", "mask"]);
-        Assert.That(tokenizer.Encode("[MASK][SEP]").Pieces, Is.EqualTo(new[] { "[CLS]", "[", "mask", "]", "[SEP]", "[SEP]" }));
+        Assert.That(tokenizer.Encode("[MASK][SEP]").Pieces,
+            Is.EqualTo(new[] { "[CLS]", "[", "mask", "]", "[SEP]", "[SEP]" }));
     }
 
     [Test]
@@ -59,8 +63,10 @@ public class TokenizerTests
     {
         // Few letters and many pieces, so that prefixes, dead ends and unknown words all occur.
         var random = new Random(seed);
-        string Letters(int most) => string.Concat(Enumerable.Range(0, random.Next(1, most)).Select(_ => (char)('a' + random.Next(3))));
-        var pieces = Specials.Concat(Enumerable.Range(0, 60).Select(i => (i % 2 == 0 ? "" : "##") + Letters(6))).Distinct().ToArray();
+        string Letters(int most) =>
+            string.Concat(Enumerable.Range(0, random.Next(1, most)).Select(_ => (char)('a' + random.Next(3))));
+        var pieces = Specials.Concat(Enumerable.Range(0, 60).Select(i => (i % 2 == 0 ? "" : "##") + Letters(6)))
+            .Distinct().ToArray();
         var tokenizer = WordPieceTokenizer.FromVocabulary(pieces);
         var known = pieces.ToHashSet();
         for (var i = 0; i < 300; i++)
@@ -97,12 +103,14 @@ public class TokenizerTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         SmallVocabulary.Tokenizer.EncodeIds(text);
         var rest = GC.GetAllocatedBytesForCurrentThread() - before - 4 * length;
-        Assert.That(rest, Is.LessThanOrEqualTo(128), "some hundred words were encoded: one object for each would be thousands of bytes");
+        Assert.That(rest, Is.LessThanOrEqualTo(128),
+            "some hundred words were encoded: one object for each would be thousands of bytes");
     }
 
     [Test]
     public void Decoding_an_id_outside_the_vocabulary_says_which_ids_there_are() =>
-        Assert.That(() => SmallVocabulary.Tokenizer.Decode([2, 100_000]), Throws.InstanceOf<ArgumentOutOfRangeException>()
+        Assert.That(() => SmallVocabulary.Tokenizer.Decode([2, 100_000]),
+            Throws.InstanceOf<ArgumentOutOfRangeException>()
             .With.Message.Contains($"0 to {SmallVocabulary.Tokenizer.VocabularySize - 1}"));
 
     [Test]
@@ -113,7 +121,9 @@ public class TokenizerTests
         SmallVocabulary.Tokenizer.SaveVocabulary(path);
         var loaded = WordPieceTokenizer.Load(path);
         Assert.That(loaded.Vocabulary, Is.EqualTo(SmallVocabulary.Tokenizer.Vocabulary));
-        Assert.That(File.ReadAllBytes(path).Take(3), Is.Not.EqualTo(Encoding.UTF8.Preamble.ToArray()), "a byte order mark would be part of the first piece");
-        Assert.That(WordPieceTokenizer.Load(folder.Root).VocabularySize, Is.EqualTo(loaded.VocabularySize), "a folder with vocab.txt");
+        Assert.That(File.ReadAllBytes(path).Take(3), Is.Not.EqualTo(Encoding.UTF8.Preamble.ToArray()),
+            "a byte order mark would be part of the first piece");
+        Assert.That(WordPieceTokenizer.Load(folder.Root).VocabularySize, Is.EqualTo(loaded.VocabularySize),
+            "a folder with vocab.txt");
     }
 }

@@ -5,7 +5,10 @@ using LoraScratch.Tests.Engine;
 
 namespace LoraScratch.Tests.Threads;
 
-/// <summary>Many threads on one device: every kernel has its turn, and what one thread gives back no other one finds too early.</summary>
+/// <summary>
+/// Many threads on one device: every kernel has its turn, and what one thread gives back no other
+/// one finds too early.
+/// </summary>
 public class DeviceThreadsTests
 {
     private static IEnumerable<TestCaseData> Devices()
@@ -17,7 +20,8 @@ public class DeviceThreadsTests
             yield return new TestCaseData(new BackendCase("CPU, 1 thread", () => new CpuBackend(1)), threads, 60)
                 .SetArgDisplayNames("CPU, 1 thread", $"{threads} callers");
         }
-        var simulator = new BackendCase("the GPU's kernels, simulated", () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4));
+        var simulator = new BackendCase("the GPU's kernels, simulated",
+            () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4));
         yield return new TestCaseData(simulator, 8, 2).SetArgDisplayNames("the GPU's kernels, simulated", "8 callers");
     }
 
@@ -78,18 +82,23 @@ public class DeviceThreadsTests
         using (backend.TakeTurn())
         {
             Task.Run(forgotten.Dispose).Wait();             // as the finalizer's thread does it
-            using var next = backend.Allocate<float>(1000); // within the same turn: its kernels come after those before it
+            // within the same turn: its kernels come after those before it
+            using var next = backend.Allocate<float>(1000);
             Assert.That(backend.Memory.InUse, Is.EqualTo(4096));
         }
         Assert.That(backend.Memory.InUse, Is.Zero);
     }
 
-    /// <summary>Products large and small, rows, sums and copies, in buffers that are taken and given back on the way.</summary>
+    /// <summary>
+    /// Products large and small, rows, sums and copies, in buffers that are taken and given back on
+    /// the way.
+    /// </summary>
     private static float[] Compute(IBackend backend, int seed)
     {
         const int Rows = 24, Inner = 40, Columns = 56;
         var random = new Random(seed);
-        var values = Enumerable.Range(0, Rows * Inner + Inner * Columns).Select(_ => random.NextSingle() - 0.5f).ToArray();
+        var values = Enumerable.Range(0, Rows * Inner + Inner * Columns).Select(_ => random.NextSingle() - 0.5f)
+            .ToArray();
         using var a = backend.Allocate<float>(Rows * Inner);
         using var b = backend.Allocate<float>(Inner * Columns);
         backend.Upload<float>(a, values.AsSpan(0, a.Length));

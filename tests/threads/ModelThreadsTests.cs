@@ -8,13 +8,18 @@ using LoraScratch.Tests.Lora;
 
 namespace LoraScratch.Tests.Threads;
 
-/// <summary>Many threads on one model: any number may ask it, and what cannot go together is refused.</summary>
+/// <summary>
+/// Many threads on one model: any number may ask it, and what cannot go together is refused.
+/// </summary>
 public class ModelThreadsTests
 {
     private static readonly string[] Texts =
-        [.. Enumerable.Range(0, 12).Select(i => string.Join(' ', Enumerable.Range(0, 1 + i % 7).Select(j => $"w{(char)('a' + (5 * i + 3 * j) % 24)}")))];
+        [.. Enumerable.Range(0, 12)
+            .Select(i => string.Join(' ',
+                Enumerable.Range(0, 1 + i % 7).Select(j => $"w{(char)('a' + (5 * i + 3 * j) % 24)}")))];
 
-    private static readonly TrainingOptions Options = new() { Lora = new LoRASettings(2, 4), Epochs = 1, BatchSize = 4, LearningRate = 0.01f };
+    private static readonly TrainingOptions Options =
+        new() { Lora = new LoRASettings(2, 4), Epochs = 1, BatchSize = 4, LearningRate = 0.01f };
 
     [Test]
     public void Every_caller_of_one_classifier_gets_the_sequential_answers([Values(2, 8, 64)] int callers)
@@ -77,7 +82,8 @@ public class ModelThreadsTests
     public void Memory_that_many_threads_hold_and_let_go_of_stays_until_its_owner_lets_go()
     {
         using var backend = new CpuBackend(threads: 1);
-        var weight = Parameter.Filled("weight", 0.25f, new Shape(8), backend);      // its memory is taken by whoever is first
+        // its memory is taken by whoever is first
+        var weight = Parameter.Filled("weight", 0.25f, new Shape(8), backend);
         Callers.Run(8, _ =>
         {
             for (var i = 0; i < 20_000; i++)
@@ -141,7 +147,8 @@ public class ModelThreadsTests
                 RequireRefusal(Assert.Catch(() => change()), name, "prediction");
                 RequireRefusal(OnAnotherThread(change), name, "prediction");
             }
-            Assert.That((set.Active, first.IsMerged, first.IsAttached), Is.EqualTo(("first", false, true)), "a refused change has changed nothing");
+            Assert.That((set.Active, first.IsMerged, first.IsAttached), Is.EqualTo(("first", false, true)),
+                "a refused change has changed nothing");
         }
         Assert.That(Answer(classifier, Texts[0]), Is.EqualTo(before));
         first.Merge();
@@ -155,7 +162,8 @@ public class ModelThreadsTests
         var other = classifier.Model.WithHead(["a", "b", "c"]);
         using var predictions = classifier.Predict(Texts, batchSize: 1).GetEnumerator();
         predictions.MoveNext();
-        Assert.That(() => LoRAAdapter.Attach(other, Options.Lora, ["q_lin"], new RandomStream(1)), Throws.InvalidOperationException);
+        Assert.That(() => LoRAAdapter.Attach(other, Options.Lora, ["q_lin"], new RandomStream(1)),
+            Throws.InvalidOperationException);
     }
 
     [Test]
@@ -169,7 +177,8 @@ public class ModelThreadsTests
         Assert.That(() => predictions.MoveNext(), Throws.InstanceOf<InvalidOperationException>());
     }
 
-    private static float[] Answer(TextClassifier classifier, string text) => classifier.Predict([text]).Single().Logits.ToArray();
+    private static float[] Answer(TextClassifier classifier, string text) =>
+        classifier.Predict([text]).Single().Logits.ToArray();
 
     private static Exception? OnAnotherThread(Action action)
     {

@@ -6,35 +6,50 @@ namespace LoraScratch.Kernels.Cpu;
 internal sealed unsafe partial class CpuKernels
 {
     /// <inheritdoc/>
-    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
+    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
+        DeviceBuffer<float> k, DeviceBuffer<float> v,
         DeviceBuffer<int> offsets, AttentionShape shape)
     {
-        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && logSumExp.Length % shape.Heads == 0);
+        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length
+            && logSumExp.Length % shape.Heads == 0);
         if (logSumExp.Length == 0) return;
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionJob(heads, Pointer(y)));
     }
 
     /// <inheritdoc/>
-    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
-        DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
+        DeviceBuffer<float> y,
+        DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
+        DeviceBuffer<int> offsets, AttentionShape shape)
     {
-        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length && logSumExp.Length % shape.Heads == 0);
+        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length
+            && logSumExp.Length % shape.Heads == 0);
         if (logSumExp.Length == 0 || (dQ == null && dK == null && dV == null)) return;
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionGradientJob(heads,
             new(dQ), new(dK), new(dV), Pointer(dY), Pointer(y)));
     }
 
-    private AttentionHeads AttentionHeads(DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<float> logSumExp,
+    private AttentionHeads AttentionHeads(DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
+        DeviceBuffer<float> logSumExp,
         DeviceBuffer<int> offsets, AttentionShape shape) =>
-        new(Pointer(q), Pointer(k), Pointer(v), Pointer(logSumExp), Pointer(offsets), q.Length / (logSumExp.Length / shape.Heads), shape, InstructionSet);
+        new(Pointer(q), Pointer(k), Pointer(v), Pointer(logSumExp), Pointer(offsets),
+            q.Length / (logSumExp.Length / shape.Heads), shape, InstructionSet);
 }
 
-/// <summary>What the forward and the backward pass of attention share: where a (sequence, head) lies, and its scores.</summary>
-/// <param name="q">[tokens, columns]</param> <param name="k">[tokens, columns]</param> <param name="v">[tokens, columns]</param>
-/// <param name="logSumExp">[tokens, heads]</param> <param name="offsets">[sequences + 1]</param>
-/// <param name="columns">heads · width</param> <param name="shape">Heads, scale, dropout.</param> <param name="set">The code path.</param>
+/// <summary>
+/// What the forward and the backward pass of attention share: where a (sequence, head) lies, and
+/// its scores.
+/// </summary>
+/// <param name="q">[tokens, columns]</param>
+/// <param name="k">[tokens, columns]</param>
+/// <param name="v">[tokens, columns]</param>
+/// <param name="logSumExp">[tokens, heads]</param>
+/// <param name="offsets">[sequences + 1]</param>
+/// <param name="columns">heads · width</param>
+/// <param name="shape">Heads, scale, dropout.</param>
+/// <param name="set">The code path.</param>
 internal readonly unsafe struct AttentionHeads(
     float* q, float* k, float* v, float* logSumExp, int* offsets, int columns, AttentionShape shape, InstructionSet set)
 {
@@ -60,10 +75,15 @@ internal readonly unsafe struct AttentionHeads(
         return (offsets[sequence], offsets[sequence + 1] - offsets[sequence], head);
     }
 
-    /// <summary>Distance between rows of scores: whole registers, so that every row starts on a boundary.</summary>
+    /// <summary>
+    /// Distance between rows of scores: whole registers, so that every row starts on a boundary.
+    /// </summary>
     public static int Stride(int length) => (length + DropoutMask.Group - 1) / DropoutMask.Group * DropoutMask.Group;
 
-    /// <summary>Queries that are worked on at once: of its own sequence alone depends how a sum over queries is cut.</summary>
+    /// <summary>
+    /// Queries that are worked on at once: of its own sequence alone depends how a sum over queries
+    /// is cut.
+    /// </summary>
     public static int Queries(int length) => Math.Clamp(MostScores / Stride(length), 1, Math.Min(MostQueries, length));
 
     /// <summary>Where (token, head) begins in a matrix of [tokens, columns].</summary>
@@ -79,15 +99,18 @@ internal readonly unsafe struct AttentionHeads(
 
     /// <summary>scores = scale · Q·Kᵀ for some queries of a sequence and all its keys.</summary>
     public void Scores(float* scores, int token, int queries, int first, int length, int head, Scratch scratch) =>
-        Product(scores, Stride(length), Q(token, head), columns, false, K(first, head), columns, true, queries, length, Width, shape.Scale, false, scratch);
+        Product(scores, Stride(length), Q(token, head), columns, false, K(first, head), columns, true, queries, length,
+            Width, shape.Scale, false, scratch);
 
     /// <summary>The dropout factors of the probabilities of one query.</summary>
     public void DropoutFactors(float* factors, int token, int length, int head) =>
         mask.Fill(factors, ((ulong)token * (ulong)shape.Heads + (ulong)head) << 16, length);
 
-    public void Product(float* y, int yStride, float* a, int aStride, bool aTransposed, float* b, int bStride, bool bTransposed, int m, int n, int inner,
+    public void Product(float* y, int yStride, float* a, int aStride, bool aTransposed, float* b, int bStride,
+        bool bTransposed, int m, int n, int inner,
         float scale, bool accumulate, Scratch scratch) =>
-        CpuKernels.SingleThreadProduct(set, y, yStride, a, aStride, aTransposed, b, bStride, bTransposed, m, n, inner, scale, accumulate, scratch);
+        CpuKernels.SingleThreadProduct(set, y, yStride, a, aStride, aTransposed, b, bStride, bTransposed, m, n, inner,
+            scale, accumulate, scratch);
 }
 
 /// <summary>y = (D ⊙ softmax(scale·Q·Kᵀ)) · V for one sequence and head.</summary>
@@ -122,7 +145,8 @@ internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y) : I
                 heads.DropoutFactors(factors, token + i, length, head);
                 Row.Multiply<T>(row, factors, length);
             }
-            heads.Product(y + heads.At(token, head), heads.Columns, scores, stride, false, heads.V(first, head), heads.Columns, false,
+            heads.Product(y + heads.At(token, head), heads.Columns, scores, stride, false, heads.V(first, head),
+                heads.Columns, false,
                 queries, heads.Width, length, 1, false, scratch);
         }
     }

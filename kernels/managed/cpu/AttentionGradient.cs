@@ -3,7 +3,10 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>The gradient of one input of attention: where its elements lie, and whether they are added to. A default one is not computed.</summary>
+/// <summary>
+/// The gradient of one input of attention: where its elements lie, and whether they are added to. A
+/// default one is not computed.
+/// </summary>
 internal readonly unsafe struct AttentionGradient(Accumulator? sum)
 {
     public bool IsNeeded => First != null;
@@ -14,10 +17,11 @@ internal readonly unsafe struct AttentionGradient(Accumulator? sum)
 }
 
 /// <summary>
-/// dQ, dK and dV of one sequence and head. The probabilities are computed again from the scores and the log-sum-exp of the forward pass: keeping
-/// them would take [tokens, heads, length] floats.
+/// dQ, dK and dV of one sequence and head. The probabilities are computed again from the scores and
+/// the log-sum-exp of the forward pass: keeping them would take [tokens, heads, length] floats.
 /// </summary>
-internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, AttentionGradient dQ, AttentionGradient dK, AttentionGradient dV, float* dY, float* y) : IJob
+internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, AttentionGradient dQ, AttentionGradient dK,
+    AttentionGradient dV, float* dY, float* y) : IJob
 {
     public void Run(int block, Scratch scratch)
     {
@@ -43,7 +47,8 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
             heads.Scores(dropped, token, queries, first, length, head, scratch);
             if (needsScoreGradients)
             {
-                heads.Product(dScores, stride, dY + atQueries, columns, false, heads.V(first, head), columns, true, queries, length, width, 1, false, scratch);
+                heads.Product(dScores, stride, dY + atQueries, columns, false, heads.V(first, head), columns, true,
+                    queries, length, width, 1, false, scratch);
             }
             for (var i = 0; i < queries; i++)
             {
@@ -60,7 +65,8 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
                     Probabilities<T>(scores, factors, length, logSumExp);
                 }
             }
-            var laterQueries = token > first;                                   // keys and values have shares of every query
+            // keys and values have shares of every query
+            var laterQueries = token > first;
             if (dV.IsNeeded)                                                    // dV += (D ⊙ P)ᵀ·dY
             {
                 heads.Product(dV.First + atKeys, columns, dropped, stride, true, dY + atQueries, columns, false,
@@ -68,7 +74,8 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
             }
             if (dQ.IsNeeded)                                                    // dQ += scale·dS·K
             {
-                heads.Product(dQ.First + atQueries, columns, dScores, stride, false, heads.K(first, head), columns, false,
+                heads.Product(dQ.First + atQueries, columns, dScores, stride, false, heads.K(first, head), columns,
+                    false,
                     queries, width, length, heads.Scale, dQ.Accumulate, scratch);
             }
             if (dK.IsNeeded)                                                    // dK += scale·dSᵀ·Q
@@ -81,7 +88,8 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
 
     /// <summary>D ⊙ P of one query, in place of its scores.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Probabilities<T>(float* scores, float* factors, int length, float logSumExp) where T : struct, ILanes<T>
+    private static void Probabilities<T>(float* scores, float* factors, int length, float logSumExp) where T : struct,
+    ILanes<T>
     {
         for (var j = 0; j < length; j += T.Width)
         {
@@ -90,9 +98,13 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
         }
     }
 
-    /// <summary>D ⊙ P of one query in place of its scores, and dS = P ⊙ (D ⊙ (dY·Vᵀ) − correction) in place of dY·Vᵀ.</summary>
+    /// <summary>
+    /// D ⊙ P of one query in place of its scores, and dS = P ⊙ (D ⊙ (dY·Vᵀ) − correction) in place
+    /// of dY·Vᵀ.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ScoreGradients<T>(float* dScores, float* scores, float* factors, int length, float logSumExp, float correction)
+    private static void ScoreGradients<T>(float* dScores, float* scores, float* factors, int length, float logSumExp,
+        float correction)
         where T : struct, ILanes<T>
     {
         for (var j = 0; j < length; j += T.Width)

@@ -5,7 +5,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>Half a block of codes in a register of AVX2, where that is what <see cref="Vector{T}"/> is.</summary>
+/// <summary>
+/// Half a block of codes in a register of AVX2, where that is what <see cref="Vector{T}"/> is.
+/// </summary>
 internal readonly unsafe struct Codes256<TBits> : ICodes<Vector<float>> where TBits : struct, IBits
 {
     public static int BlockBytes => 2 * TBits.Bits;
@@ -23,7 +25,8 @@ internal readonly unsafe struct Codes256<TBits> : ICodes<Vector<float>> where TB
     public static Vector<float> Second(GroupGrid* grid) => new(grid->Zero);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Weights(byte* block, int part, Vector<float> scale, Vector<float> zero) => (Codes(block, part).AsVector() - zero) * scale;
+    public static Vector<float> Weights(byte* block, int part, Vector<float> scale, Vector<float> zero) =>
+    (Codes(block, part).AsVector() - zero) * scale;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Codes(byte* block, int part)
@@ -34,13 +37,17 @@ internal readonly unsafe struct Codes256<TBits> : ICodes<Vector<float>> where TB
         }
         if (TBits.Bits == 4)
         {
-            var words = Vector256.Create(*(ulong*)block >> (16 * part)).AsUInt32();     // what comes from one word into the other lies above the mask
-            return Vector256.ConvertToSingle((Avx2.ShiftRightLogicalVariable(words, EachFourBitsOfTwoWords) & Vector256.Create(15u)).AsInt32());
+            // what comes from one word into the other lies above the mask
+            var words = Vector256.Create(*(ulong*)block >> (16 * part)).AsUInt32();
+            return Vector256.ConvertToSingle(
+                (Avx2.ShiftRightLogicalVariable(words, EachFourBitsOfTwoWords) & Vector256.Create(15u)).AsInt32());
         }
-        var codes = Avx2.ShiftRightLogicalVariable(Vector256.Create(*(uint*)block >> (16 * part)), EachTwoBits) & Vector256.Create(3u);
+        var codes = Avx2.ShiftRightLogicalVariable(Vector256.Create(*(uint*)block >> (16 * part)), EachTwoBits)
+            & Vector256.Create(3u);
         if (TBits.Bits == 3)
         {
-            var high = Avx2.ShiftRightLogicalVariable(Vector256.Create((uint)*(ushort*)(block + 4) >> (8 * part)), EachBit) & Vector256.Create(1u);
+            var high = Avx2.ShiftRightLogicalVariable(Vector256.Create((uint)*(ushort*)(block + 4) >> (8 * part)),
+                EachBit) & Vector256.Create(1u);
             codes |= high << 2;
         }
         return Vector256.ConvertToSingle(codes.AsInt32());

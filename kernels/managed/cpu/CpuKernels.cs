@@ -3,18 +3,23 @@ using System.Diagnostics;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// The kernels on the CPU: SIMD code on pooled, aligned native memory and a pool of threads. Kernels have ended when their call returns.
-/// One thread at a time may call them: <see cref="CpuBackend"/> sees to it.
+/// The kernels on the CPU: SIMD code on pooled, aligned native memory and a pool of threads.
+/// Kernels have ended when their call returns. One thread at a time may call them:
+/// <see cref="CpuBackend"/> sees to it.
 /// </summary>
 internal sealed unsafe partial class CpuKernels : IBackend
 {
     private readonly BufferPool<nint> memory;
 
     /// <summary>Kernels with their own memory and threads.</summary>
-    /// <param name="threads">Threads that compute, the caller among them; 0: one for every core.</param>
+    /// <param name="threads">
+    /// Threads that compute, the caller among them; 0: one for every core.
+    /// </param>
     /// <param name="instructionSet">The code path; null: the best that this machine has.</param>
     /// <exception cref="ArgumentOutOfRangeException">The number of threads is negative.</exception>
-    /// <exception cref="PlatformNotSupportedException">The machine lacks the instruction set.</exception>
+    /// <exception cref="PlatformNotSupportedException">
+    /// The machine lacks the instruction set.
+    /// </exception>
     public CpuKernels(int threads = 0, InstructionSet? instructionSet = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
@@ -22,10 +27,12 @@ internal sealed unsafe partial class CpuKernels : IBackend
         if (!InstructionSet.IsSupported())
         {
             throw new PlatformNotSupportedException(
-                $"This machine cannot run {InstructionSet.Name()}; it has {string.Join(", ", InstructionSets.Supported.Select(InstructionSets.Name))}. "
+                $"This machine cannot run {InstructionSet.Name()}; it has "
+                    + $"{string.Join(", ", InstructionSets.Supported.Select(InstructionSets.Name))}. "
                 + "Leave the instruction set out to get the best one.");
         }
-        memory = new(typeof(CpuBackend), Gate, bytes => (nint)NativePages.Allocate(bytes), pages => NativePages.Free((void*)pages));
+        memory = new(typeof(CpuBackend), Gate, bytes => (nint)NativePages.Allocate(bytes),
+            pages => NativePages.Free((void*)pages));
         Workers = new WorkerPool(threads == 0 ? Environment.ProcessorCount : threads);
     }
 
@@ -36,10 +43,16 @@ internal sealed unsafe partial class CpuKernels : IBackend
     public InstructionSet InstructionSet { get; }
 
     /// <summary>Device and code path in words, such as "CPU, AVX-512, 2 threads".</summary>
-    public string Description => $"CPU, {InstructionSet.Name()}, {Workers.Threads} thread{(Workers.Threads == 1 ? "" : "s")}";
+    public string Description =>
+        $"CPU, {InstructionSet.Name()}, {Workers.Threads} thread{(Workers.Threads == 1 ? "" : "s")}";
 
-    /// <summary>The code path and the width of its registers: each has its own order of additions, whatever the number of threads.</summary>
-    public string Arithmetic => $"CPU, {InstructionSet.Name()}{(InstructionSet == InstructionSet.Portable ? $", {System.Numerics.Vector<byte>.Count} bytes" : "")}";
+    /// <summary>
+    /// The code path and the width of its registers: each has its own order of additions, whatever
+    /// the number of threads.
+    /// </summary>
+    public string Arithmetic =>
+        $"CPU, {InstructionSet.Name()}"
+            + $"{(InstructionSet == InstructionSet.Portable ? $", {System.Numerics.Vector<byte>.Count} bytes" : "")}";
 
     /// <inheritdoc/>
     public bool UsesHostMemory => true;
@@ -80,14 +93,19 @@ internal sealed unsafe partial class CpuKernels : IBackend
     {
     }
 
-    /// <summary>Ends the threads and frees all memory; buffers still lent become unusable.</summary>
+    /// <summary>
+    /// Ends the threads and frees all memory; buffers still lent become unusable.
+    /// </summary>
     public void Dispose()
     {
         Workers.Dispose();
         memory.Dispose();
     }
 
-    /// <summary>The first element of a buffer of this backend, on a boundary of <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.</summary>
+    /// <summary>
+    /// The first element of a buffer of this backend, on a boundary of
+    /// <see cref="BlockAllocator{TMemory}.Granularity"/> bytes.
+    /// </summary>
     internal static T* Pointer<T>(DeviceBuffer<T> buffer) where T : unmanaged
     {
         var block = ((PooledBuffer<T, nint>)buffer).Block;

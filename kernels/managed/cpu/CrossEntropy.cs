@@ -13,17 +13,21 @@ internal sealed unsafe partial class CpuKernels
         if (losses.Length == 0) return;
         Debug.Assert(logits.Length % losses.Length == 0);
         var classes = logits.Length / losses.Length;
-        ForEachRow(losses.Length, classes, new CrossEntropyKernel(Pointer(losses), Pointer(logits), Pointer(labels), classes));
+        ForEachRow(losses.Length, classes,
+            new CrossEntropyKernel(Pointer(losses), Pointer(logits), Pointer(labels), classes));
     }
 
     /// <inheritdoc/>
-    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
+    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits,
+        DeviceBuffer<int> labels)
     {
         Debug.Assert(dLosses.Length == labels.Length && logits.Length == dLogits.Length);
         if (labels.Length == 0) return;
         Debug.Assert(logits.Length % labels.Length == 0);
         var classes = logits.Length / labels.Length;
-        ForEachRow(labels.Length, classes, new CrossEntropyGradientKernel(Pointer(dLogits.Buffer), !dLogits.IsEmpty, Pointer(dLosses), Pointer(logits), Pointer(labels), classes));
+        ForEachRow(labels.Length, classes,
+            new CrossEntropyGradientKernel(Pointer(dLogits.Buffer), !dLogits.IsEmpty, Pointer(dLosses), Pointer(logits),
+                Pointer(labels), classes));
     }
 
     /// <summary>Σⱼ exp(xⱼ − max), nothing stored.</summary>
@@ -45,12 +49,14 @@ internal sealed unsafe partial class CpuKernels
         {
             var x = logits + row * classes;                                     // logits[row, :]
             var largest = Cpu.Row.Largest<T>(x, classes);
-            // log Σ exp(x) − x[label] with the maximum out first: no overflow, and a small loss is not the difference of two large numbers.
+            // log Σ exp(x) − x[label] with the maximum out first: no overflow, and a small loss is not the difference
+            // of two large numbers.
             losses[row] = MathF.Log(SumOfExponentials<T>(x, classes, largest)) + (largest - x[labels[row]]);
         }
     }
 
-    private readonly struct CrossEntropyGradientKernel(float* dLogits, bool accumulate, float* dLosses, float* logits, int* labels, int classes) : IRowKernel
+    private readonly struct CrossEntropyGradientKernel(float* dLogits, bool accumulate, float* dLosses, float* logits,
+        int* labels, int classes) : IRowKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>

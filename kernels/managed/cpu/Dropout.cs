@@ -10,7 +10,8 @@ internal sealed unsafe partial class CpuKernels
     {
         Debug.Assert(y.Length == x.Length && probability is >= 0 and < 1);
         Workers.Run(BlocksOf(BlockElements, y.Length),
-            new DropoutJob(Pointer(y), Pointer(x), y.Length, new DropoutMask(probability, seed, InstructionSet), Wide, accumulate: false));
+            new DropoutJob(Pointer(y), Pointer(x), y.Length, new DropoutMask(probability, seed, InstructionSet), Wide,
+                accumulate: false));
     }
 
     /// <inheritdoc/>
@@ -18,10 +19,12 @@ internal sealed unsafe partial class CpuKernels
     {
         Debug.Assert(dX.Length == dY.Length && probability is >= 0 and < 1);
         Workers.Run(BlocksOf(BlockElements, dX.Length),
-            new DropoutJob(Pointer(dX.Buffer), Pointer(dY), dX.Length, new DropoutMask(probability, seed, InstructionSet), Wide, accumulate: !dX.IsEmpty));
+            new DropoutJob(Pointer(dX.Buffer), Pointer(dY), dX.Length,
+                new DropoutMask(probability, seed, InstructionSet), Wide, accumulate: !dX.IsEmpty));
     }
 
-    private readonly struct DropoutJob(float* y, float* x, int count, DropoutMask mask, bool wide, bool accumulate) : IJob
+    private readonly struct DropoutJob(float* y, float* x, int count, DropoutMask mask, bool wide, bool accumulate)
+        : IJob
     {
         private const int Piece = 1024;      // factors on the stack at a time
 

@@ -5,7 +5,10 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>The dropout mask of one Philox stream as factors: 0 where an element is dropped, 1/(1−p) where it is kept.</summary>
+/// <summary>
+/// The dropout mask of one Philox stream as factors: 0 where an element is dropped, 1/(1−p) where
+/// it is kept.
+/// </summary>
 internal readonly unsafe struct DropoutMask(float probability, ulong seed, InstructionSet set)
 {
     /// <summary>Factors are written in whole groups of so many.</summary>
@@ -14,8 +17,13 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
     private readonly uint threshold = Philox.Threshold(probability);
     private readonly float kept = 1 / (1 - probability);
 
-    /// <summary>factors[i] of the elements first + i, for i below <paramref name="count"/> and up to the end of its group of <see cref="Group"/>.</summary>
-    /// <param name="factors">Where to.</param> <param name="first">Index in the stream, a multiple of 4.</param> <param name="count">How many.</param>
+    /// <summary>
+    /// factors[i] of the elements first + i, for i below <paramref name="count"/> and up to the end
+    /// of its group of <see cref="Group"/>.
+    /// </summary>
+    /// <param name="factors">Where to.</param>
+    /// <param name="first">Index in the stream, a multiple of 4.</param>
+    /// <param name="count">How many.</param>
     public void Fill(float* factors, ulong first, int count)
     {
         if (Avx2.IsSupported && set != InstructionSet.Portable) FillAvx2(factors, first >> 2, count);
@@ -38,8 +46,10 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
     private float Factor(uint word) => word < threshold ? 0f : kept;
 
     /// <summary>
-    /// A register holds two counters. Of each, <c>xz</c> has the words x and z in the lower halves of its two 64-bit places, which is where the 32-bit
-    /// multiplier reads them, and <c>yw</c> has y and w; the upper halves hold what is never read. At the end x | y and z | w stand in memory order.
+    /// A register holds two counters. Of each, <c>xz</c> has the words x and z in the lower halves
+    /// of its two 64-bit places, which is where the 32-bit multiplier reads them, and <c>yw</c> has
+    /// y and w; the upper halves hold what is never read. At the end x | y and z | w stand in
+    /// memory order.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void FillAvx2(float* factors, ulong counter, int count)
@@ -64,7 +74,8 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector256<ulong> XZ, Vector256<ulong> YW) Round(Vector256<ulong> xz, Vector256<ulong> yw, Vector256<uint> key)
+    private static (Vector256<ulong> XZ, Vector256<ulong> YW) Round(Vector256<ulong> xz, Vector256<ulong> yw,
+        Vector256<uint> key)
     {
         var multipliers = Vector256.Create(0xD2511F53UL, 0xCD9E8D57UL, 0xD2511F53UL, 0xCD9E8D57UL).AsUInt32();
         var products = Avx2.Multiply(xz.AsUInt32(), multipliers);

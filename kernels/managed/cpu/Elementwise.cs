@@ -24,17 +24,21 @@ internal sealed unsafe partial class CpuKernels
     }
 
     /// <inheritdoc/>
-    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x, DeviceBuffer<float>? y)
+    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x,
+        DeviceBuffer<float>? y)
         where TFormula : struct, IFormula
     {
-        Debug.Assert(dX.Length == dY.Length && (x == null || x.Length == dX.Length) && (y == null || y.Length == dX.Length));
+        Debug.Assert(dX.Length == dY.Length && (x == null || x.Length == dX.Length)
+            && (y == null || y.Length == dX.Length));
         Debug.Assert(x != null || (TFormula.DerivativeReads & Reads.Input) == 0);
         Debug.Assert(y != null || (TFormula.DerivativeReads & Reads.Output) == 0);
-        ForEach(dX.Length, new MapGradientKernel<TFormula>(Pointer(dX.Buffer), !dX.IsEmpty, Pointer(dY), x == null ? null : Pointer(x), y == null ? null : Pointer(y)));
+        ForEach(dX.Length, new MapGradientKernel<TFormula>(Pointer(dX.Buffer), !dX.IsEmpty, Pointer(dY),
+            x == null ? null : Pointer(x), y == null ? null : Pointer(y)));
     }
 
     /// <inheritdoc/>
-    public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b)
+    public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta,
+        DeviceBuffer<float> b)
     {
         Debug.Assert(y.Length == a.Length && y.Length == b.Length);
         ForEach(y.Length, new WeightedSumKernel(Pointer(y), alpha, Pointer(a), beta, Pointer(b)));
@@ -90,7 +94,8 @@ internal sealed unsafe partial class CpuKernels
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, TFormula.Value(T.Load(x + i)));
     }
 
-    private readonly struct MapGradientKernel<TFormula>(float* dX, bool accumulate, float* dY, float* x, float* y) : IElementKernel where TFormula : struct, IFormula
+    private readonly struct MapGradientKernel<TFormula>(float* dX, bool accumulate, float* dY, float* x, float* y)
+        : IElementKernel where TFormula : struct, IFormula
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
@@ -113,7 +118,8 @@ internal sealed unsafe partial class CpuKernels
     private readonly struct AddScaledKernel(float* y, float alpha, float* x) : IElementKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, T.MultiplyAdd(T.Of(alpha), T.Load(x + i), T.Load(y + i)));
+        public void At<T>(int i) where T : struct, ILanes<T> =>
+        T.Store(y + i, T.MultiplyAdd(T.Of(alpha), T.Load(x + i), T.Load(y + i)));
     }
 
     private readonly struct ScaleKernel(float* y, float alpha, float* x) : IElementKernel
@@ -131,7 +137,8 @@ internal sealed unsafe partial class CpuKernels
     private readonly struct AddMultiplyKernel(float* y, float* a, float* b) : IElementKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void At<T>(int i) where T : struct, ILanes<T> => T.Store(y + i, T.MultiplyAdd(T.Load(a + i), T.Load(b + i), T.Load(y + i)));
+        public void At<T>(int i) where T : struct, ILanes<T> =>
+        T.Store(y + i, T.MultiplyAdd(T.Load(a + i), T.Load(b + i), T.Load(y + i)));
     }
 
     private readonly struct AddConstantKernel(float* y, float value) : IElementKernel

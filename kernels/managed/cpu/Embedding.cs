@@ -17,22 +17,27 @@ internal sealed unsafe partial class CpuKernels
     public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
     {
         Debug.Assert(dY.Length == (long)indices.Length * columns && dTable.Length % columns == 0);
-        // Each block owns a strip of columns and walks through all rows in their order: no two threads meet, and a token that comes twice
+        // Each block owns a strip of columns and walks through all rows in their order: no two threads meet, and a
+        // token that comes twice
         // is always added in the same order.
         const int NarrowStrip = 128;
         if (dTable.IsEmpty) Fill(dTable.Buffer, 0);         // most rows have no share
         var strip = dY.Length <= BlockElements ? columns : NarrowStrip;
-        Workers.Run(BlocksOf(strip, columns), new ScatterJob(Pointer(dTable.Buffer), Pointer(dY), Pointer(indices), indices.Length, columns, strip, Wide));
+        Workers.Run(BlocksOf(strip, columns),
+            new ScatterJob(Pointer(dTable.Buffer), Pointer(dY), Pointer(indices), indices.Length, columns, strip,
+                Wide));
     }
 
     private readonly struct GatherKernel(float* y, float* table, int* indices, int columns) : IRowKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T> =>
-            new ReadOnlySpan<float>(table + indices[row] * columns, columns).CopyTo(new Span<float>(y + row * columns, columns));
+            new ReadOnlySpan<float>(table + indices[row] * columns,
+                columns).CopyTo(new Span<float>(y + row * columns, columns));
     }
 
-    private readonly struct ScatterJob(float* dTable, float* dY, int* indices, int rows, int columns, int strip, bool wide) : IJob
+    private readonly struct ScatterJob(float* dTable, float* dY, int* indices, int rows, int columns, int strip,
+        bool wide) : IJob
     {
         public void Run(int block, Scratch scratch)
         {
@@ -49,7 +54,8 @@ internal sealed unsafe partial class CpuKernels
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void Add<T>(float* target, float* source, int width) where T : struct, ILanes<T>
         {
-            for (var j = 0; j < width; j += T.Width) Row.Store(target, j, width, Row.Load<T>(target, j, width, 0) + Row.Load<T>(source, j, width, 0));
+            for (var j = 0; j < width; j += T.Width)
+                Row.Store(target, j, width, Row.Load<T>(target, j, width, 0) + Row.Load<T>(source, j, width, 0));
         }
     }
 }

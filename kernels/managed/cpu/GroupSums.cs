@@ -34,7 +34,8 @@ internal sealed unsafe partial class CpuKernels
         }
     }
 
-    private readonly struct GroupBroadcastKernel(float* y, bool accumulate, float alpha, float* x, int size) : IRowKernel
+    private readonly struct GroupBroadcastKernel(float* y, bool accumulate, float alpha, float* x, int size)
+        : IRowKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Row<T>(int row) where T : struct, ILanes<T>

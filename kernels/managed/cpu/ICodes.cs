@@ -3,8 +3,10 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Codes of one width in bits on their way from memory to a register of weights, α·(q − ζ); how they lie says <see cref="PackedCodes"/>. What is needed of a group stands in two registers: scale and
-/// zero for arithmetic, or a table of all the weights that the group can have, from which a processor with such an instruction takes 16 at once.
+/// Codes of one width in bits on their way from memory to a register of weights, α·(q − ζ); how
+/// they lie says <see cref="PackedCodes"/>. What is needed of a group stands in two registers:
+/// scale and zero for arithmetic, or a table of all the weights that the group can have, from which
+/// a processor with such an instruction takes 16 at once.
 /// </summary>
 /// <typeparam name="V">The register.</typeparam>
 internal unsafe interface ICodes<V> where V : struct
@@ -19,7 +21,10 @@ internal unsafe interface ICodes<V> where V : struct
     static abstract V Second(GroupGrid* grid);
 
     /// <summary>Weights part·Width … of a block.</summary>
-    /// <param name="block">16 codes.</param> <param name="part">Which of the registers that they make.</param> <param name="first">Of their group.</param> <param name="second">Of their group.</param>
+    /// <param name="block">16 codes.</param>
+    /// <param name="part">Which of the registers that they make.</param>
+    /// <param name="first">Of their group.</param>
+    /// <param name="second">Of their group.</param>
     static abstract V Weights(byte* block, int part, V first, V second);
 }
 
@@ -37,8 +42,11 @@ internal readonly struct FourBits : IBits { public static int Bits => 4; }
 
 internal readonly struct EightBits : IBits { public static int Bits => 8; }
 
-/// <summary>Code by code: for processors without a shift by another distance in each lane.</summary>
-internal readonly unsafe struct ScalarCodes<V, R, TBits> : ICodes<V> where V : struct where R : struct, IRegister<V> where TBits : struct, IBits
+/// <summary>
+/// Code by code: for processors without a shift by another distance in each lane.
+/// </summary>
+internal readonly unsafe struct ScalarCodes<V, R, TBits> : ICodes<V> where V : struct where R : struct, IRegister<V>
+    where TBits : struct, IBits
 {
     public static int BlockBytes => 2 * TBits.Bits;
 

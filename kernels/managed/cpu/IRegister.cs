@@ -5,11 +5,14 @@ using System.Runtime.Intrinsics;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// What matrix products need of a SIMD register. It speaks of the bare vector, not of a struct with operators around it as the formulas do
-/// (<see cref="Functions.ILanes{T}"/>): the JIT keeps such a struct's register, but moves it once more for each multiply-add, and products pass
-/// little else.
+/// What matrix products need of a SIMD register. It speaks of the bare vector, not of a struct with
+/// operators around it as the formulas do (<see cref="Functions.ILanes{T}"/>): the JIT keeps such a
+/// struct's register, but moves it once more for each multiply-add, and products pass little else.
 /// </summary>
-/// <typeparam name="V">The register: <see cref="Vector512{T}"/>, <see cref="Vector{T}"/>, or one float where there is no SIMD.</typeparam>
+/// <typeparam name="V">
+/// The register: <see cref="Vector512{T}"/>, <see cref="Vector{T}"/>, or one float where there is
+/// no SIMD.
+/// </typeparam>
 internal unsafe interface IRegister<V> where V : struct
 {
     /// <summary>Floats in the register.</summary>
@@ -55,10 +58,13 @@ internal readonly unsafe struct Register512 : IRegister<Vector512<float>>
     public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) => Vector512.MultiplyAddEstimate(a, b, c);
+    public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) =>
+    Vector512.MultiplyAddEstimate(a, b, c);
 }
 
-/// <summary>The register that the runtime finds best: AVX2, or what another processor has.</summary>
+/// <summary>
+/// The register that the runtime finds best: AVX2, or what another processor has.
+/// </summary>
 internal readonly unsafe struct Register : IRegister<Vector<float>>
 {
     public static int Width => Vector<float>.Count;
@@ -79,7 +85,8 @@ internal readonly unsafe struct Register : IRegister<Vector<float>>
     public static Vector<float> Multiply(Vector<float> a, Vector<float> b) => a * b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> MultiplyAdd(Vector<float> a, Vector<float> b, Vector<float> c) => Vector.MultiplyAddEstimate(a, b, c);
+    public static Vector<float> MultiplyAdd(Vector<float> a, Vector<float> b, Vector<float> c) =>
+    Vector.MultiplyAddEstimate(a, b, c);
 }
 
 /// <summary>One float: a processor without SIMD.</summary>

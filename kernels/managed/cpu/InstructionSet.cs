@@ -6,7 +6,10 @@ namespace LoraScratch.Kernels.Cpu;
 /// <summary>The code paths of the CPU backend, the best last.</summary>
 public enum InstructionSet
 {
-    /// <summary>System.Numerics.Vector&lt;T&gt; at whatever width the machine has; single numbers where it has none.</summary>
+    /// <summary>
+    /// System.Numerics.Vector&lt;T&gt; at whatever width the machine has; single numbers where it
+    /// has none.
+    /// </summary>
     Portable,
 
     /// <summary>256-bit registers with AVX2 and FMA.</summary>
@@ -21,7 +24,8 @@ internal static class InstructionSets
 {
     public static bool IsSupported(this InstructionSet set) => set switch
     {
-        InstructionSet.Avx512 => Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Vector512.IsHardwareAccelerated
+        InstructionSet.Avx512 =>
+            Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Vector512.IsHardwareAccelerated
             && Avx2.IsSupported && Fma.IsSupported,
         InstructionSet.Avx2 => Avx2.IsSupported && Fma.IsSupported,
         _ => true,

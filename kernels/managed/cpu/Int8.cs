@@ -7,7 +7,8 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <content>Dynamic quantisation: rows of X to codes, their exact product with those of a weight, and back.</content>
+/// <content>Dynamic quantisation: rows of X to codes, their exact product with those of a weight,
+/// and back.</content>
 internal sealed unsafe partial class CpuKernels
 {
     /// <summary>Whether integer products may use AVX-VNNI; tests take it away.</summary>
@@ -17,7 +18,8 @@ internal sealed unsafe partial class CpuKernels
     public void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x)
     {
         var rows = grids.Length;
-        Debug.Assert(rows == 0 ? x.Length == 0 : x.Length % rows == 0 && codes.Length == rows * Int8Matrix.StrideOf(x.Length / rows));
+        Debug.Assert(rows == 0 ? x.Length == 0 : x.Length % rows == 0
+            && codes.Length == rows * Int8Matrix.StrideOf(x.Length / rows));
         var columns = x.Length / Math.Max(1, rows);
         ForEachRow(rows, columns, new QuantizeKernel(Pointer(codes), Pointer(grids), Pointer(x), columns));
     }
@@ -25,7 +27,8 @@ internal sealed unsafe partial class CpuKernels
     /// <inheritdoc/>
     public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b)
     {
-        Debug.Assert(s.Length % b.Outputs == 0 && a.Length == s.Length / b.Outputs * b.RowStride && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MostInputs);
+        Debug.Assert(s.Length % b.Outputs == 0 && a.Length == s.Length / b.Outputs * b.RowStride
+            && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MostInputs);
         if (s.Length == 0)
         {
             return;
@@ -49,14 +52,18 @@ internal sealed unsafe partial class CpuKernels
     }
 
     /// <inheritdoc/>
-    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b, DeviceBuffer<float>? bias)
+    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b,
+        DeviceBuffer<float>? bias)
     {
-        Debug.Assert(y.Length == s.Length && s.Length == grids.Length * b.Outputs && b.Scales.Length == b.Outputs && b.Sums.Length == b.Outputs && (bias is null || bias.Length == b.Outputs));
+        Debug.Assert(y.Length == s.Length && s.Length == grids.Length * b.Outputs && b.Scales.Length == b.Outputs
+            && b.Sums.Length == b.Outputs && (bias is null || bias.Length == b.Outputs));
         ForEachRow(grids.Length, b.Outputs, new DequantizeKernel(
-            Pointer(y), Pointer(s), Pointer(grids), Pointer(b.Scales), Pointer(b.Sums), bias is null ? null : Pointer(bias), b.Outputs));
+            Pointer(y), Pointer(s), Pointer(grids), Pointer(b.Scales), Pointer(b.Sums),
+                bias is null ? null : Pointer(bias), b.Outputs));
     }
 
-    private void Product<TTile>(DeviceBuffer<int> s, DeviceBuffer<byte> a, in Int8Matrix b) where TTile : struct, IInt8Tile =>
+    private void Product<TTile>(DeviceBuffer<int> s, DeviceBuffer<byte> a, in Int8Matrix b) where TTile : struct,
+        IInt8Tile =>
         Int8Product.Run<TTile>(Pointer(s), Pointer(a), s.Length / b.Outputs, Pointer(b.Codes), b, Workers);
 
     // The two walk rows with Vector<T> and integers, which ILanes does not have: T is not looked at.
@@ -80,7 +87,10 @@ internal sealed unsafe partial class CpuKernels
             return new RowGrid(scale, (int)zero);
         }
 
-        /// <summary>The smallest and the largest number of a row and of 0, and whether all are finite: any other number times 0 is none.</summary>
+        /// <summary>
+        /// The smallest and the largest number of a row and of 0, and whether all are finite: any
+        /// other number times 0 is none.
+        /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private (float Lowest, float Highest, bool IsFinite) Range(float* from)
         {
@@ -112,7 +122,10 @@ internal sealed unsafe partial class CpuKernels
             return (lowest, highest, zeros == 0);
         }
 
-        /// <summary>code = round(x·(1/β)) + ζ, cut to 0 … 255: four registers of floats at a time become one of bytes.</summary>
+        /// <summary>
+        /// code = round(x·(1/β)) + ζ, cut to 0 … 255: four registers of floats at a time become one
+        /// of bytes.
+        /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Assign(byte* to, float* from, float inverse, float zero)
         {
@@ -120,11 +133,14 @@ internal sealed unsafe partial class CpuKernels
             if (Vector.IsHardwareAccelerated)
             {
                 var width = Vector<float>.Count;
-                Vector<float> inverses = Vector.Create(inverse), zeros = Vector.Create(zero), largest = Vector.Create((float)byte.MaxValue);
+                Vector<float> inverses = Vector.Create(inverse), zeros = Vector.Create(zero),
+                    largest = Vector.Create((float)byte.MaxValue);
                 for (; i <= columns - Vector<byte>.Count; i += Vector<byte>.Count)
                 {
-                    var low = Vector.Narrow(Codes(from + i, inverses, zeros, largest), Codes(from + i + width, inverses, zeros, largest));
-                    var high = Vector.Narrow(Codes(from + i + 2 * width, inverses, zeros, largest), Codes(from + i + 3 * width, inverses, zeros, largest));
+                    var low = Vector.Narrow(Codes(from + i, inverses, zeros, largest),
+                        Codes(from + i + width, inverses, zeros, largest));
+                    var high = Vector.Narrow(Codes(from + i + 2 * width, inverses, zeros, largest),
+                        Codes(from + i + 3 * width, inverses, zeros, largest));
                     Vector.AsVectorByte(Vector.Narrow(low, high)).Store(to + i);
                 }
             }
@@ -135,11 +151,15 @@ internal sealed unsafe partial class CpuKernels
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector<int> Codes(float* from, Vector<float> inverses, Vector<float> zeros, Vector<float> largest) =>
-            Vector.ConvertToInt32Native(Vector.MinNative(Vector.MaxNative(Vector.Round(Vector.Load(from) * inverses) + zeros, Vector<float>.Zero), largest));
+        private static Vector<int> Codes(float* from, Vector<float> inverses, Vector<float> zeros,
+            Vector<float> largest) =>
+            Vector.ConvertToInt32Native(
+                Vector.MinNative(Vector.MaxNative(Vector.Round(Vector.Load(from) * inverses) + zeros,
+                    Vector<float>.Zero), largest));
     }
 
-    private readonly struct DequantizeKernel(float* y, int* s, RowGrid* grids, float* scales, int* sums, float* bias, int columns) : IRowKernel
+    private readonly struct DequantizeKernel(float* y, int* s, RowGrid* grids, float* scales, int* sums, float* bias,
+        int columns) : IRowKernel
     {
         public void Row<T>(int row) where T : struct, ILanes<T> =>
             Dequantize(y + (nint)row * columns, s + (nint)row * columns, grids[row].Scale, grids[row].Zero);
@@ -154,7 +174,8 @@ internal sealed unsafe partial class CpuKernels
                 var zeroOfRow = Vector.Create(zero);
                 for (; j <= columns - Vector<float>.Count; j += Vector<float>.Count)
                 {
-                    var value = scaleOfRow * Vector.Load(scales + j) * Vector.ConvertToSingle(Vector.Load(from + j) - zeroOfRow * Vector.Load(sums + j));
+                    var value = scaleOfRow * Vector.Load(scales + j)
+                        * Vector.ConvertToSingle(Vector.Load(from + j) - zeroOfRow * Vector.Load(sums + j));
                     (value + (bias is null ? none : Vector.Load(bias + j))).Store(to + j);
                 }
             }

@@ -4,19 +4,28 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// S = X·Wᵀ in whole numbers. A piece of work has some rows of X, which stay in the second-level cache, and some panels of W, each of which stays in the first while all those rows pass by, six at a time.
-/// Sums are exact, so they do not depend on how the work is cut, nor on the code path.
+/// S = X·Wᵀ in whole numbers. A piece of work has some rows of X, which stay in the second-level
+/// cache, and some panels of W, each of which stays in the first while all those rows pass by, six
+/// at a time. Sums are exact, so they do not depend on how the work is cut, nor on the code path.
 /// </summary>
 internal static unsafe class Int8Product
 {
     private const int MostBlockRows = 8 * IInt8Tile.MostRows;
     private const long ProductsOfBlock = 1 << 22;           // multiply-adds: tens of microseconds
-    private const int BytesOfBlock = 256 << 10;             // of W: what few rows of X, which have few products, wait for is memory
-    private const long SmallProduct = 1 << 17;              // multiply-adds that one thread has done before another one is awake
+    // of W: what few rows of X, which have few products, wait for is memory
+    private const int BytesOfBlock = 256 << 10;
+    // multiply-adds that one thread has done before another one is awake
+    private const long SmallProduct = 1 << 17;
 
     /// <summary>Computes one product.</summary>
-    /// <param name="s">[rows, out]</param> <param name="x">[rows, <see cref="Int8Matrix.RowStride"/>]</param> <param name="rows">Rows of x.</param> <param name="panels">The codes of the weight.</param> <param name="shape">Its sizes.</param> <param name="workers">The threads.</param>
-    public static void Run<TTile>(int* s, byte* x, int rows, sbyte* panels, in Int8Matrix shape, WorkerPool workers) where TTile : struct, IInt8Tile
+    /// <param name="s">[rows, out]</param>
+    /// <param name="x">[rows, <see cref="Int8Matrix.RowStride"/>]</param>
+    /// <param name="rows">Rows of x.</param>
+    /// <param name="panels">The codes of the weight.</param>
+    /// <param name="shape">Its sizes.</param>
+    /// <param name="workers">The threads.</param>
+    public static void Run<TTile>(int* s, byte* x, int rows, sbyte* panels, in Int8Matrix shape, WorkerPool workers)
+        where TTile : struct, IInt8Tile
     {
         var job = new Job<TTile>(s, x, rows, panels, shape.Outputs, shape.RowStride);
         var isSmall = (long)rows * shape.Outputs * shape.RowStride <= SmallProduct;
@@ -38,7 +47,8 @@ internal static unsafe class Int8Product
             (this.rows, this.outputs, this.rowStride) = (rows, outputs, rowStride);
             blockRows = Math.Min(rows, MostBlockRows);
             var panelBytes = (long)Int8Matrix.PanelOutputs * rowStride;
-            blockPanels = (int)Math.Clamp(Math.Min(ProductsOfBlock / (blockRows * panelBytes), BytesOfBlock / panelBytes), 1, Panels);
+            blockPanels = (int)Math.Clamp(
+                Math.Min(ProductsOfBlock / (blockRows * panelBytes), BytesOfBlock / panelBytes), 1, Panels);
         }
 
         public int Blocks => Parts(rows, blockRows) * PanelBlocks;
@@ -62,7 +72,8 @@ internal static unsafe class Int8Product
             {
                 for (var row = 0; row < count; row += IInt8Tile.MostRows)
                 {
-                    Multiply(first + row, panel, from + row * xStride, xStride, Math.Min(IInt8Tile.MostRows, count - row));
+                    Multiply(first + row, panel, from + row * xStride, xStride,
+                        Math.Min(IInt8Tile.MostRows, count - row));
                 }
             }
         }

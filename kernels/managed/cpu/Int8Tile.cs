@@ -4,29 +4,41 @@ using System.Runtime.CompilerServices;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>The innermost part of an integer product: a few rows of X pass by a panel of W.</summary>
+/// <summary>
+/// The innermost part of an integer product: a few rows of X pass by a panel of W.
+/// </summary>
 internal unsafe interface IInt8Tile
 {
     /// <summary>The most rows of X at a time.</summary>
     const int MostRows = 6;
 
-    /// <summary>Bytes of a code of X as this tile reads them: 1, or 2 where codes have to be widened before.</summary>
+    /// <summary>
+    /// Bytes of a code of X as this tile reads them: 1, or 2 where codes have to be widened before.
+    /// </summary>
     static abstract int BytesOfCode { get; }
 
-    /// <summary>s[i, j] = Σₖ x[i, k]·w[j, k] for the rows i and the 16 outputs j of a panel.</summary>
-    /// <param name="s">[rows, 16], rows <paramref name="sStride"/> apart</param> <param name="sStride">Elements between rows of s.</param>
-    /// <param name="x">[rows, 4·quads] codes of <see cref="BytesOfCode"/> bytes</param> <param name="xStride">Bytes between rows of x.</param>
-    /// <param name="rows">1 to <see cref="MostRows"/></param> <param name="panel">[quads, 16, 4]</param> <param name="quads">Fours of inputs.</param>
+    /// <summary>
+    /// s[i, j] = Σₖ x[i, k]·w[j, k] for the rows i and the 16 outputs j of a panel.
+    /// </summary>
+    /// <param name="s">[rows, 16], rows <paramref name="sStride"/> apart</param>
+    /// <param name="sStride">Elements between rows of s.</param>
+    /// <param name="x">[rows, 4·quads] codes of <see cref="BytesOfCode"/> bytes</param>
+    /// <param name="xStride">Bytes between rows of x.</param>
+    /// <param name="rows">1 to <see cref="MostRows"/></param>
+    /// <param name="panel">[quads, 16, 4]</param>
+    /// <param name="quads">Fours of inputs.</param>
     static abstract void Multiply(int* s, nint sStride, byte* x, nint xStride, int rows, sbyte* panel, int quads);
 }
 
 /// <summary>
-/// Six rows by two registers: 12 registers of sums, 2 of W and one or two of what is multiplied and added, out of the 16 that every processor with AVX has. One row alone reads four quads at a time into
-/// sums of their own, because its two registers would wait for each other's additions.
+/// Six rows by two registers: 12 registers of sums, 2 of W and one or two of what is multiplied and
+/// added, out of the 16 that every processor with AVX has. One row alone reads four quads at a time
+/// into sums of their own, because its two registers would wait for each other's additions.
 /// </summary>
 internal readonly unsafe struct Int8Tile<V, R> : IInt8Tile where V : struct where R : struct, IInt8Register<V>
 {
-    private const int FewestRowsTogether = 3;       // two rows one after the other are faster than six, four of which nobody wants
+    // two rows one after the other are faster than six, four of which nobody wants
+    private const int FewestRowsTogether = 3;
 
     public static int BytesOfCode => R.BytesOfCode;
 
@@ -43,7 +55,8 @@ internal readonly unsafe struct Int8Tile<V, R> : IInt8Tile where V : struct wher
             SixRows(sums, Int8Matrix.PanelOutputs, x, xStride, rows, panel, quads);
             for (var i = 0; i < rows; i++)
             {
-                new ReadOnlySpan<int>(sums + i * Int8Matrix.PanelOutputs, Int8Matrix.PanelOutputs).CopyTo(new Span<int>(s + i * sStride, Int8Matrix.PanelOutputs));
+                new ReadOnlySpan<int>(sums + i * Int8Matrix.PanelOutputs,
+                    Int8Matrix.PanelOutputs).CopyTo(new Span<int>(s + i * sStride, Int8Matrix.PanelOutputs));
             }
         }
         else
@@ -60,7 +73,8 @@ internal readonly unsafe struct Int8Tile<V, R> : IInt8Tile where V : struct wher
     {
         // Past the last row the last one again.
         byte* x0 = x, x1 = x + Math.Min(1, rows - 1) * xStride, x2 = x + Math.Min(2, rows - 1) * xStride;
-        byte* x3 = x + Math.Min(3, rows - 1) * xStride, x4 = x + Math.Min(4, rows - 1) * xStride, x5 = x + Math.Min(5, rows - 1) * xStride;
+        byte* x3 = x + Math.Min(3, rows - 1) * xStride, x4 = x + Math.Min(4, rows - 1) * xStride,
+            x5 = x + Math.Min(5, rows - 1) * xStride;
         var end = (nint)quads * Int8Matrix.Quad * R.BytesOfCode;
         for (var first = 0; first < Int8Matrix.PanelOutputs; first += 2 * R.Outputs)
         {
@@ -107,7 +121,8 @@ internal readonly unsafe struct Int8Tile<V, R> : IInt8Tile where V : struct wher
         var step = Int8Matrix.Quad * R.BytesOfCode;
         for (var first = 0; first < Int8Matrix.PanelOutputs; first += 2 * R.Outputs)
         {
-            V s0l = default, s0r = default, s1l = default, s1r = default, s2l = default, s2r = default, s3l = default, s3r = default;
+            V s0l = default, s0r = default, s1l = default, s1r = default, s2l = default, s2r = default, s3l = default,
+                s3r = default;
             sbyte* left = panel + first * Int8Matrix.Quad, right = left + R.Outputs * Int8Matrix.Quad;
             var from = x;
             for (var fours = quads / 4; fours > 0; fours--)
@@ -144,7 +159,8 @@ internal readonly unsafe struct Int8Tile<V, R> : IInt8Tile where V : struct wher
         }
         for (var i = 0; i < Int8Matrix.PanelOutputs; i++)
         {
-            s[i] = parts[i] + parts[Int8Matrix.PanelOutputs + i] + parts[2 * Int8Matrix.PanelOutputs + i] + parts[3 * Int8Matrix.PanelOutputs + i];
+            s[i] = parts[i] + parts[Int8Matrix.PanelOutputs + i] + parts[2 * Int8Matrix.PanelOutputs + i]
+                + parts[3 * Int8Matrix.PanelOutputs + i];
         }
     }
 
@@ -157,8 +173,9 @@ internal readonly unsafe struct Int8Tile<V, R> : IInt8Tile where V : struct wher
 }
 
 /// <summary>
-/// For every other processor: row by row, in the registers of <see cref="Vector{T}"/>, or number by number where there are none. A product of two codes has room in 16 bits, 255·127 = 32385, but a sum of
-/// two has not, so that products are widened before they are added.
+/// For every other processor: row by row, in the registers of <see cref="Vector{T}"/>, or number by
+/// number where there are none. A product of two codes has room in 16 bits, 255·127 = 32385, but a
+/// sum of two has not, so that products are widened before they are added.
 /// </summary>
 internal readonly unsafe struct PortableInt8Tile : IInt8Tile
 {
@@ -182,7 +199,8 @@ internal readonly unsafe struct PortableInt8Tile : IInt8Tile
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyRow(int* s, byte* x, sbyte* panel, int quads)
     {
-        var products = stackalloc int[Vector<sbyte>.Count];      // of as many codes of W as a register holds, each summed over all quads
+        // of as many codes of W as a register holds, each summed over all quads
+        var products = stackalloc int[Vector<sbyte>.Count];
         for (var first = 0; first < Int8Matrix.PanelOutputs; first += Vector<sbyte>.Count / Int8Matrix.Quad)
         {
             Vector<int> s0 = default, s1 = default, s2 = default, s3 = default;

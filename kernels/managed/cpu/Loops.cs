@@ -3,7 +3,9 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>A kernel whose elements do not depend on each other: a handful of pointers and factors.</summary>
+/// <summary>
+/// A kernel whose elements do not depend on each other: a handful of pointers and factors.
+/// </summary>
 internal interface IElementKernel
 {
     /// <summary>Computes elements i … i + T.Width − 1.</summary>
@@ -24,13 +26,15 @@ internal interface IColumnTerm
     T At<T>(int row, int column) where T : struct, ILanes<T>;
 }
 
-// The loops of all kernels are marked AggressiveOptimization: the runtime's first, unoptimised code for such a loop is thirty times slower, and a
-// training run would spend its first steps in it. There is nothing in them that a profile could improve.
+// The loops of all kernels are marked AggressiveOptimization: the runtime's first, unoptimised code for such a loop is
+// thirty times slower, and a training run would spend its first steps in it. There is nothing in them that a profile
+// could improve.
 internal sealed unsafe partial class CpuKernels
 {
     /// <summary>
-    /// Elements of one block of work, a few microseconds' worth: less is not worth waking a thread for. Blocks depend on the shape alone, so that
-    /// results do not depend on the number of threads.
+    /// Elements of one block of work, a few microseconds' worth: less is not worth waking a thread
+    /// for. Blocks depend on the shape alone, so that results do not depend on the number of
+    /// threads.
     /// </summary>
     private const int BlockElements = 16384;
 
@@ -47,18 +51,23 @@ internal sealed unsafe partial class CpuKernels
         Workers.Run(BlocksOf(rowsPerBlock, rows), new RowJob<TKernel>(kernel, rows, rowsPerBlock, Wide));
     }
 
-    /// <summary>y[j] += Σᵢ term[i, j]. Each block owns a strip of columns and walks down all rows.</summary>
+    /// <summary>
+    /// y[j] += Σᵢ term[i, j]. Each block owns a strip of columns and walks down all rows.
+    /// </summary>
     private void AddDownColumns<TTerm>(Accumulator y, int rows, TTerm term) where TTerm : unmanaged, IColumnTerm
     {
         const int NarrowStrip = 64;
         var columns = y.Length;
         var strip = (long)rows * columns <= BlockElements ? Math.Max(1, columns) : NarrowStrip;
-        Workers.Run(BlocksOf(strip, columns), new ColumnJob<TTerm>(Pointer(y.Buffer), !y.IsEmpty, term, rows, columns, strip, Wide));
+        Workers.Run(BlocksOf(strip, columns),
+            new ColumnJob<TTerm>(Pointer(y.Buffer), !y.IsEmpty, term, rows, columns, strip, Wide));
     }
 
-    // NoInlining: the compiler inlines so much into one method and no more. Within a caller that holds this loop for every register, a long formula such as GELU's derivative is left as calls, one for every operation.
+    // NoInlining: the compiler inlines so much into one method and no more. Within a caller that holds this loop for
+    // every register, a long formula such as GELU's derivative is left as calls, one for every operation.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void RunElements<T, TKernel>(TKernel kernel, int start, int end) where T : struct, ILanes<T> where TKernel : unmanaged, IElementKernel
+    private static void RunElements<T, TKernel>(TKernel kernel, int start, int end) where T : struct, ILanes<T>
+    where TKernel : unmanaged, IElementKernel
     {
         var i = start;
         for (; i <= end - T.Width; i += T.Width) kernel.At<T>(i);
@@ -71,7 +80,8 @@ internal sealed unsafe partial class CpuKernels
         for (var i = start; i < end; i++) kernel.At<Scalar>(i);
     }
 
-    private readonly struct ElementJob<TKernel>(TKernel kernel, int count, bool wide) : IJob where TKernel : unmanaged, IElementKernel
+    private readonly struct ElementJob<TKernel>(TKernel kernel, int count, bool wide) : IJob where TKernel : unmanaged,
+        IElementKernel
     {
         public void Run(int block, Scratch scratch)
         {
@@ -82,7 +92,8 @@ internal sealed unsafe partial class CpuKernels
         }
     }
 
-    private readonly struct RowJob<TKernel>(TKernel kernel, int rows, int rowsPerBlock, bool wide) : IJob where TKernel : unmanaged, IRowKernel
+    private readonly struct RowJob<TKernel>(TKernel kernel, int rows, int rowsPerBlock, bool wide) : IJob
+        where TKernel : unmanaged, IRowKernel
     {
         public void Run(int block, Scratch scratch)
         {
@@ -100,9 +111,11 @@ internal sealed unsafe partial class CpuKernels
         }
     }
 
-    private readonly struct ColumnJob<TTerm>(float* y, bool accumulate, TTerm term, int rows, int columns, int strip, bool wide) : IJob where TTerm : unmanaged, IColumnTerm
+    private readonly struct ColumnJob<TTerm>(float* y, bool accumulate, TTerm term, int rows, int columns, int strip,
+        bool wide) : IJob where TTerm : unmanaged, IColumnTerm
     {
-        // Partial sums of so many rows: a long column loses less to rounding, and a tile of the strip stays in the first cache.
+        // Partial sums of so many rows: a long column loses less to rounding, and a tile of the strip stays in the
+        // first cache.
         private const int RowsPerPartial = 32;
 
         public void Run(int block, Scratch scratch)
@@ -110,7 +123,8 @@ internal sealed unsafe partial class CpuKernels
             var start = block * strip;
             var end = (int)Math.Min((long)start + strip, columns);
             var row = 0;
-            do                                                                  // once where there are no rows: their sum is 0
+            // once where there are no rows: their sum is 0
+            do
             {
                 var rowEnd = Math.Min(row + RowsPerPartial, rows);
                 if (wide) AddTile<Lanes512>(start, end, row, rowEnd);

@@ -7,41 +7,58 @@ namespace LoraScratch.Kernels.Cpu;
 /// <content>Matrix products.</content>
 internal sealed unsafe partial class CpuKernels
 {
-    // Matrices of a batch with fewer multiply-adds than this are each computed by one thread; larger ones, by all of them one after another.
+    // Matrices of a batch with fewer multiply-adds than this are each computed by one thread; larger ones, by all of
+    // them one after another.
     private const long LargeProduct = 1 << 23;
 
     /// <summary>Y = scale · A·B for each matrix of the batch.</summary>
-    /// <param name="y">[M, N], not transposed</param> <param name="a">[M, K]</param> <param name="b">[K, N]</param>
+    /// <param name="y">[M, N], not transposed</param>
+    /// <param name="a">[M, K]</param>
+    /// <param name="b">[K, N]</param>
     /// <param name="scale">A factor on the product.</param>
     public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: false);
 
     /// <summary>Y += scale · A·B for each matrix of the batch.</summary>
-    /// <param name="y">[M, N], not transposed</param> <param name="a">[M, K]</param> <param name="b">[K, N]</param>
+    /// <param name="y">[M, N], not transposed</param>
+    /// <param name="a">[M, K]</param>
+    /// <param name="b">[K, N]</param>
     /// <param name="scale">A factor on the product.</param>
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: true);
 
     /// <summary>
-    /// Y = scale · A·B, or Y += scale · A·B, on this thread alone: for jobs that compute many small products. Matrices are row-major with their stored
-    /// rows a stride apart; a transposed one is stored as [columns, rows]. Uses <see cref="Scratch.ForProduct"/> of the scratch memory.
+    /// Y = scale · A·B, or Y += scale · A·B, on this thread alone: for jobs that compute many small
+    /// products. Matrices are row-major with their stored rows a stride apart; a transposed one is
+    /// stored as [columns, rows]. Uses <see cref="Scratch.ForProduct"/> of the scratch memory.
     /// </summary>
     /// <param name="set">The code path.</param>
-    /// <param name="y">[m, n]</param> <param name="yStride">Elements between rows of y.</param>
-    /// <param name="a">[m, k], or [k, m] if transposed</param> <param name="aStride">Elements between stored rows.</param> <param name="aTransposed">Whether a is stored transposed.</param>
-    /// <param name="b">[k, n], or [n, k] if transposed</param> <param name="bStride">Elements between stored rows.</param> <param name="bTransposed">Whether b is stored transposed.</param>
-    /// <param name="m">Rows of y.</param> <param name="n">Columns of y.</param> <param name="k">The inner dimension.</param>
-    /// <param name="scale">A factor on the product.</param> <param name="accumulate">Whether to add to y.</param>
+    /// <param name="y">[m, n]</param>
+    /// <param name="yStride">Elements between rows of y.</param>
+    /// <param name="a">[m, k], or [k, m] if transposed</param>
+    /// <param name="aStride">Elements between stored rows.</param>
+    /// <param name="aTransposed">Whether a is stored transposed.</param>
+    /// <param name="b">[k, n], or [n, k] if transposed</param>
+    /// <param name="bStride">Elements between stored rows.</param>
+    /// <param name="bTransposed">Whether b is stored transposed.</param>
+    /// <param name="m">Rows of y.</param>
+    /// <param name="n">Columns of y.</param>
+    /// <param name="k">The inner dimension.</param>
+    /// <param name="scale">A factor on the product.</param>
+    /// <param name="accumulate">Whether to add to y.</param>
     /// <param name="scratch">Of the thread that calls.</param>
-    internal static void SingleThreadProduct(InstructionSet set, float* y, int yStride, float* a, int aStride, bool aTransposed,
+    internal static void SingleThreadProduct(InstructionSet set, float* y, int yStride, float* a, int aStride,
+        bool aTransposed,
         float* b, int bStride, bool bTransposed, int m, int n, int k, float scale, bool accumulate, Scratch scratch)
     {
-        var task = new ProductTask(Operand.RowMajor(y, yStride, false), Operand.RowMajor(a, aStride, aTransposed), Operand.RowMajor(b, bStride, bTransposed),
+        var task = new ProductTask(Operand.RowMajor(y, yStride, false), Operand.RowMajor(a, aStride, aTransposed),
+            Operand.RowMajor(b, bStride, bTransposed),
             m, n, k, scale, accumulate);
         Run(set, task, scratch, workers: null);
     }
 
     private void Multiply(Matrix y, Matrix a, Matrix b, float scale, bool accumulate)
     {
-        Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows, $"{y} = {a} · {b}");
+        Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows,
+            $"{y} = {a} · {b}");
         Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
         var job = new BatchJob(InstructionSet, First(y), First(a), First(b), y, a, b, scale, accumulate);
         if (y.Batch > 1 && (long)y.Rows * y.Columns * a.Columns < LargeProduct)
@@ -111,17 +128,21 @@ internal sealed unsafe partial class CpuKernels
 
     /// <summary>The matrices of a batch, one a block.</summary>
     private readonly struct BatchJob(
-        InstructionSet set, float* firstY, float* firstA, float* firstB, in Matrix y, in Matrix a, in Matrix b, float scale, bool accumulate) : IJob
+        InstructionSet set, float* firstY, float* firstA, float* firstB, in Matrix y, in Matrix a, in Matrix b,
+        float scale, bool accumulate) : IJob
     {
         private readonly nint strideY = y.BatchStride, strideA = a.BatchStride, strideB = b.BatchStride;
-        private readonly ProductTask first = new(Operand.RowMajor(firstY, y.RowStride, false), Operand.RowMajor(firstA, a.RowStride, a.Transposed),
+        private readonly ProductTask first =
+            new(Operand.RowMajor(firstY, y.RowStride, false), Operand.RowMajor(firstA, a.RowStride, a.Transposed),
             Operand.RowMajor(firstB, b.RowStride, b.Transposed), y.Rows, y.Columns, a.Columns, scale, accumulate);
 
-        public ProductTask Task(int i) => new(Shift(first.Y, i * strideY), Shift(first.A, i * strideA), Shift(first.B, i * strideB),
+        public ProductTask Task(int i) =>
+            new(Shift(first.Y, i * strideY), Shift(first.A, i * strideA), Shift(first.B, i * strideB),
             first.M, first.N, first.K, first.Scale, first.Accumulate);
 
         public void Run(int block, Scratch scratch) => CpuKernels.Run(set, Task(block), scratch, workers: null);
 
-        private static Operand Shift(Operand operand, nint offset) => new(operand.First + offset, operand.RowStride, operand.ColumnStride);
+        private static Operand Shift(Operand operand, nint offset) =>
+            new(operand.First + offset, operand.RowStride, operand.ColumnStride);
     }
 }

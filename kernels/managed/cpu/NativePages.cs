@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Large pieces of memory from the system, on pages of 2 MiB where it has them: a product walks down the rows of large matrices, and with pages of
-/// 4 KiB would find nearly each on another page.
+/// Large pieces of memory from the system, on pages of 2 MiB where it has them: a product walks
+/// down the rows of large matrices, and with pages of 4 KiB would find nearly each on another page.
 /// </summary>
 internal static unsafe partial class NativePages
 {

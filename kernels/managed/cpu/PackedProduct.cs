@@ -1,15 +1,17 @@
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// The product of large matrices after Goto and van de Geijn (Anatomy of High-Performance Matrix Multiplication, 2008). A slab of B is packed into
-/// panels and stays in the second-level cache; then each piece of work packs a few rows of A and multiplies them with all
-/// panels of the slab, tile by tile.
-/// How the work is cut depends on the shape alone, and every element of Y is summed in the order of k.
+/// The product of large matrices after Goto and van de Geijn (Anatomy of High-Performance Matrix
+/// Multiplication, 2008). A slab of B is packed into panels and stays in the second-level cache;
+/// then each piece of work packs a few rows of A and multiplies them with all panels of the slab,
+/// tile by tile. How the work is cut depends on the shape alone, and every element of Y is summed
+/// in the order of k.
 /// </summary>
 internal static unsafe class PackedProduct
 {
-    // The inner dimension of a slab: deep enough that a tile of Y is seldom read and written. A panel of B, 384 × 48 floats, takes 72 KiB, more than the
-    // first-level cache has: it comes from the second for every tile, and shallower slabs are no faster.
+    // The inner dimension of a slab: deep enough that a tile of Y is seldom read and written. A panel of B, 384 × 48
+    // floats, takes 72 KiB, more than the first-level cache has: it comes from the second for every tile, and shallower
+    // slabs are no faster.
     private const int MostDepth = 384;
 
     // Floats in a slab of B: 1.25 MiB of a second-level cache of 2.
@@ -21,12 +23,15 @@ internal static unsafe class PackedProduct
     // With fewer pieces than this the columns are divided too, but not below so many that packing A would show.
     private const int FewBlocks = 16, FewestBlockColumns = 128;
 
-    /// <summary>Computes one product, on the workers, or on this thread where there are none.</summary>
+    /// <summary>
+    /// Computes one product, on the workers, or on this thread where there are none.
+    /// </summary>
     public static void Run<TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers) where TTile : ITile =>
         Run<TTile, FloatFactor>(task, new(task.B), scratch, workers);
 
     /// <summary>The same with another kind of B in place of the task's.</summary>
-    public static void Run<TTile, TB>(in ProductTask task, in TB b, Scratch scratch, WorkerPool? workers) where TTile : ITile where TB : unmanaged, IRightFactor
+    public static void Run<TTile, TB>(in ProductTask task, in TB b, Scratch scratch, WorkerPool? workers)
+        where TTile : ITile where TB : unmanaged, IRightFactor
     {
         var depth = EvenPart(task.K, MostDepth, Math.Max(4, TB.Multiple));
         // The larger of the two is a multiple of the other: panels of 2 to 48 columns, blocks of 16 codes.
@@ -36,14 +41,17 @@ internal static unsafe class PackedProduct
         {
             for (var k = 0; k < task.K; k += depth)
             {
-                var slab = new Slab<TTile, TB>(task, b, packedB, column, Math.Min(columns, task.N - column), k, Math.Min(depth, task.K - k));
+                var slab = new Slab<TTile, TB>(task, b, packedB, column, Math.Min(columns, task.N - column), k,
+                    Math.Min(depth, task.K - k));
                 WorkerPool.Run(workers, slab.PackBlocks, new PackJob<TTile, TB>(slab), scratch);
                 WorkerPool.Run(workers, slab.Blocks, new MultiplyJob<TTile, TB>(slab), scratch);
             }
         }
     }
 
-    /// <summary>The size of equal parts of at most about <paramref name="most"/>, rounded up to a multiple.</summary>
+    /// <summary>
+    /// The size of equal parts of at most about <paramref name="most"/>, rounded up to a multiple.
+    /// </summary>
     private static int EvenPart(int total, int most, int multiple)
     {
         var parts = Parts(total, most);
@@ -102,19 +110,22 @@ internal static unsafe class PackedProduct
             var rows = Math.Min(blockRows, task.M - firstRow);
             var endColumn = Math.Min(firstColumn + blockColumns, columns);
             var packedA = scratch.ForPanels(Panels.Length(blockRows, TTile.Rows, depth));
-            Panels.Pack(packedA, (nint)TTile.Rows * depth, task.A.At(firstRow, k), task.A.RowStride, task.A.ColumnStride, rows, TTile.Rows, depth);
+            Panels.Pack(packedA, (nint)TTile.Rows * depth, task.A.At(firstRow, k), task.A.RowStride,
+                task.A.ColumnStride, rows, TTile.Rows, depth);
             for (var at = firstColumn; at < endColumn; at += TTile.Columns)
             {
                 for (var row = 0; row < rows; row += TTile.Rows)
                 {
-                    MultiplyTile(task.Y.At(firstRow + row, column + at), packedA + ((nint)row * depth), packedB + ((nint)at * depth),
+                    MultiplyTile(task.Y.At(firstRow + row, column + at), packedA + ((nint)row * depth),
+                        packedB + ((nint)at * depth),
                         Math.Min(TTile.Rows, rows - row), Math.Min(TTile.Columns, columns - at));
                 }
             }
         }
 
         private void Pack(int firstDepth, int firstColumn, int depths, int width) =>
-            b.Pack(packedB + ((nint)firstColumn * depth) + (firstDepth * TTile.Columns), (nint)TTile.Columns * depth, k + firstDepth, column + firstColumn, depths, width, TTile.Columns);
+            b.Pack(packedB + ((nint)firstColumn * depth) + (firstDepth * TTile.Columns), (nint)TTile.Columns * depth,
+                k + firstDepth, column + firstColumn, depths, width, TTile.Columns);
 
         private void MultiplyTile(float* y, float* a, float* b, int rows, int columns)
         {
@@ -129,7 +140,10 @@ internal static unsafe class PackedProduct
             }
         }
 
-        /// <summary>A tile that reaches over the edge of Y is computed whole, beside it, and the part within is copied.</summary>
+        /// <summary>
+        /// A tile that reaches over the edge of Y is computed whole, beside it, and the part within
+        /// is copied.
+        /// </summary>
         private void MultiplyEdge(float* y, float* a, float* b, int rows, int columns, bool accumulate)
         {
             var tile = stackalloc float[TTile.Rows * TTile.Columns];
@@ -146,12 +160,14 @@ internal static unsafe class PackedProduct
         }
     }
 
-    private readonly struct PackJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged, IRightFactor
+    private readonly struct PackJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged,
+        IRightFactor
     {
         public void Run(int block, Scratch scratch) => slab.PackB(block);
     }
 
-    private readonly struct MultiplyJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged, IRightFactor
+    private readonly struct MultiplyJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile
+        where TB : unmanaged, IRightFactor
     {
         public void Run(int block, Scratch scratch) => slab.Multiply(block, scratch);
     }

@@ -3,7 +3,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>The memory of a <see cref="QuantizedMatrix"/>, rows and columns as stored: [out, in].</summary>
+/// <summary>
+/// The memory of a <see cref="QuantizedMatrix"/>, rows and columns as stored: [out, in].
+/// </summary>
 internal readonly unsafe struct PackedWeight
 {
     private readonly byte* codes;
@@ -30,7 +32,9 @@ internal readonly unsafe struct PackedWeight
     /// <summary>The block of codes that starts at a column, a multiple of 16.</summary>
     public byte* Block(int row, int column) => codes + (row * RowBytes) + (column / 8 * bits);
 
-    /// <summary>The grid of the group that a column is in; those of the groups that follow lie behind it.</summary>
+    /// <summary>
+    /// The grid of the group that a column is in; those of the groups that follow lie behind it.
+    /// </summary>
     public GroupGrid* Grid(int row, int column) => grids + ((nint)row * Groups) + (column / GroupSize);
 
     /// <summary>Asks for the cache lines in which codes and grid of a column lie.</summary>
@@ -41,7 +45,10 @@ internal readonly unsafe struct PackedWeight
         Prefetch(Grid(row, column));
     }
 
-    /// <summary>Asks for a cache line, into the second-level cache. It may lie past the weight's end: that is no fault.</summary>
+    /// <summary>
+    /// Asks for a cache line, into the second-level cache. It may lie past the weight's end: that
+    /// is no fault.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* address)
     {

@@ -5,8 +5,9 @@ using System.Runtime.Intrinsics.X86;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Packing: a slab of a matrix is copied into panels, each so many rows of A (or columns of B) wide, in which the microkernel finds the numbers in
-/// the order in which it reads them. Whatever strides and transpositions a matrix has are gone afterwards.
+/// Packing: a slab of a matrix is copied into panels, each so many rows of A (or columns of B)
+/// wide, in which the microkernel finds the numbers in the order in which it reads them. Whatever
+/// strides and transpositions a matrix has are gone afterwards.
 /// </summary>
 internal static unsafe class Panels
 {
@@ -17,28 +18,42 @@ internal static unsafe class Panels
     public static long Length(int count, int width, int depth) => (long)((count + width - 1) / width) * width * depth;
 
     /// <summary>
-    /// Packs panels: line i at depth k goes to panel i / width, place k·width + i mod width. The last panel is filled up with zeros.
+    /// Packs panels: line i at depth k goes to panel i / width, place k·width + i mod width. The
+    /// last panel is filled up with zeros.
     /// </summary>
     /// <param name="panels">Where depth 0 of the first panel goes.</param>
-    /// <param name="panelLength">Elements from one panel to the next: width · depth, or more where only a part of the depth is packed.</param>
+    /// <param name="panelLength">
+    /// Elements from one panel to the next: width · depth, or more where only a part of the depth
+    /// is packed.
+    /// </param>
     /// <param name="source">Line 0 at depth 0.</param>
-    /// <param name="lineStride">Elements between neighbouring lines (rows of A, columns of B).</param>
-    /// <param name="depthStride">Elements between neighbours along the inner dimension. One of the two strides is 1.</param>
-    /// <param name="count">Number of lines.</param> <param name="width">Lines in a panel, at least 4.</param> <param name="depth">Length of the lines.</param>
-    public static void Pack(float* panels, nint panelLength, float* source, nint lineStride, nint depthStride, int count, int width, int depth)
+    /// <param name="lineStride">
+    /// Elements between neighbouring lines (rows of A, columns of B).
+    /// </param>
+    /// <param name="depthStride">
+    /// Elements between neighbours along the inner dimension. One of the two strides is 1.
+    /// </param>
+    /// <param name="count">Number of lines.</param>
+    /// <param name="width">Lines in a panel, at least 4.</param>
+    /// <param name="depth">Length of the lines.</param>
+    public static void Pack(float* panels, nint panelLength, float* source, nint lineStride, nint depthStride,
+        int count, int width, int depth)
     {
         if (lineStride != 1 && depthStride != 1)
         {
-            throw new ArgumentException($"A matrix needs neighbours along its rows or its columns; the strides are {lineStride} and {depthStride}.");
+            throw new ArgumentException("A matrix needs neighbours along its rows or its columns; the strides are "
+                + $"{lineStride} and {depthStride}.");
         }
-        // Memory is read in the order in which it lies, which the hardware foresees: lines that lie side by side a few depths at a time over all panels,
-        // lines that lie one behind the other panel by panel. A piece of a panel stays in the first-level cache until it is full.
+        // Memory is read in the order in which it lies, which the hardware foresees: lines that lie side by side a few
+        // depths at a time over all panels, lines that lie one behind the other panel by panel. A piece of a panel
+        // stays in the first-level cache until it is full.
         var depthStep = lineStride == 1 ? DepthsAtOnce : depth;
         for (var k = 0; k < depth; k += depthStep)
         {
             for (var line = 0; line < count; line += width)
             {
-                PackPanel(panels + (line / width * panelLength) + (k * width), source + (line * lineStride) + (k * depthStride), lineStride, depthStride,
+                PackPanel(panels + (line / width * panelLength) + (k * width),
+                    source + (line * lineStride) + (k * depthStride), lineStride, depthStride,
                     Math.Min(width, count - line), width, Math.Min(depthStep, depth - k));
             }
         }
@@ -58,7 +73,8 @@ internal static unsafe class Panels
         }
     }
 
-    private static void PackPanel(float* panel, float* source, nint lineStride, nint depthStride, int count, int width, int depth)
+    private static void PackPanel(float* panel, float* source, nint lineStride, nint depthStride, int count, int width,
+        int depth)
     {
         if (count < width)
         {
@@ -76,7 +92,8 @@ internal static unsafe class Panels
     }
 
     /// <summary>The lines lie side by side in memory already: at each depth, a copy.</summary>
-    private static void CopyLinesSideBySide(float* panel, float* source, nint depthStride, int count, int width, int depth)
+    private static void CopyLinesSideBySide(float* panel, float* source, nint depthStride, int count, int width,
+        int depth)
     {
         for (var k = 0; k < depth; k++)
         {
@@ -98,11 +115,17 @@ internal static unsafe class Panels
         }
     }
 
-    /// <summary>target[j, i] = source[i, j], four rows at a time; the last four may overlap the ones before.</summary>
-    /// <param name="target">[columns, rows]</param> <param name="targetStride">Elements between rows of the target.</param>
-    /// <param name="source">[rows, columns]</param> <param name="sourceStride">Elements between rows of the source.</param>
-    /// <param name="rows">Rows of the source.</param> <param name="columns">Columns of the source.</param>
-    public static void Transpose(float* target, nint targetStride, float* source, nint sourceStride, int rows, int columns)
+    /// <summary>
+    /// target[j, i] = source[i, j], four rows at a time; the last four may overlap the ones before.
+    /// </summary>
+    /// <param name="target">[columns, rows]</param>
+    /// <param name="targetStride">Elements between rows of the target.</param>
+    /// <param name="source">[rows, columns]</param>
+    /// <param name="sourceStride">Elements between rows of the source.</param>
+    /// <param name="rows">Rows of the source.</param>
+    /// <param name="columns">Columns of the source.</param>
+    public static void Transpose(float* target, nint targetStride, float* source, nint sourceStride, int rows,
+        int columns)
     {
         if (rows < 4)
         {
@@ -126,8 +149,10 @@ internal static unsafe class Panels
             var j = 0;
             for (; j <= columns - 4; j += 4)
             {
-                Prefetch(row0 + ((4 + (j / 4 % 4)) * sourceStride) + j);   // the next four rows, a cache line of one in each step
-                TransposeFour(Vector128.Load(row0 + j), Vector128.Load(row1 + j), Vector128.Load(row2 + j), Vector128.Load(row3 + j), column, targetStride);
+                // the next four rows, a cache line of one in each step
+                Prefetch(row0 + ((4 + (j / 4 % 4)) * sourceStride) + j);
+                TransposeFour(Vector128.Load(row0 + j), Vector128.Load(row1 + j), Vector128.Load(row2 + j),
+                    Vector128.Load(row3 + j), column, targetStride);
                 column += 4 * targetStride;
             }
             for (; j < columns; j++)
@@ -142,7 +167,8 @@ internal static unsafe class Panels
     }
 
     /// <summary>
-    /// Asks for a line of memory. The hardware foresees long runs and not the short pieces of rows that packing reads. Any address will do.
+    /// Asks for a line of memory. The hardware foresees long runs and not the short pieces of rows
+    /// that packing reads. Any address will do.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Prefetch(float* address)
@@ -155,7 +181,8 @@ internal static unsafe class Panels
 
     /// <summary>Writes the transposed 4 × 4 block of four rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransposeFour(Vector128<float> row0, Vector128<float> row1, Vector128<float> row2, Vector128<float> row3, float* target, nint stride)
+    public static void TransposeFour(Vector128<float> row0, Vector128<float> row1, Vector128<float> row2,
+        Vector128<float> row3, float* target, nint stride)
     {
         if (Sse2.IsSupported)
         {

@@ -1,6 +1,9 @@
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>One matrix in memory: element (i, j) lies i·RowStride + j·ColumnStride after the first. One of the strides is 1.</summary>
+/// <summary>
+/// One matrix in memory: element (i, j) lies i·RowStride + j·ColumnStride after the first. One of
+/// the strides is 1.
+/// </summary>
 internal readonly unsafe struct Operand(float* first, nint rowStride, nint columnStride)
 {
     /// <summary>Element (0, 0).</summary>
@@ -13,8 +16,11 @@ internal readonly unsafe struct Operand(float* first, nint rowStride, nint colum
     /// <summary>The transposed matrix over the same memory.</summary>
     public Operand T => new(First, ColumnStride, RowStride);
 
-    /// <summary>A row-major matrix whose stored rows are <paramref name="stride"/> apart, or its transpose.</summary>
-    public static Operand RowMajor(float* first, nint stride, bool transposed) => transposed ? new(first, 1, stride) : new(first, stride, 1);
+    /// <summary>
+    /// A row-major matrix whose stored rows are <paramref name="stride"/> apart, or its transpose.
+    /// </summary>
+    public static Operand RowMajor(float* first, nint stride, bool transposed) =>
+        transposed ? new(first, 1, stride) : new(first, stride, 1);
 
     public float* At(int row, int column) => First + (row * RowStride) + (column * ColumnStride);
 }

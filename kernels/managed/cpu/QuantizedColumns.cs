@@ -3,28 +3,39 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// dX = dY·Ŵ for few rows of dY: each piece of work owns a strip of columns and walks down the rows of Ŵ, which are decoded in registers and meet four rows of
-/// dY there. A strip is as wide as a cache line of codes of four bits, so that no line is read for two of them.
+/// dX = dY·Ŵ for few rows of dY: each piece of work owns a strip of columns and walks down the rows
+/// of Ŵ, which are decoded in registers and meet four rows of dY there. A strip is as wide as a
+/// cache line of codes of four bits, so that no line is read for two of them.
 /// </summary>
 internal static unsafe class QuantizedColumns
 {
     /// <summary>Up to so many rows of dY this way is the faster one.</summary>
     public const int MostLines = 16;
 
-    private const int Lines = 4;                     // of dY in registers, with two registers of columns: 8 sums hide the latency of the multiply-adds
+    // of dY in registers, with two registers of columns: 8 sums hide the latency of the multiply-adds
+    private const int Lines = 4;
     private const int Strip = 128;                   // columns of one piece of work
-    private const int DepthAtATime = 128;            // rows of Ŵ: what a strip reads of them stays in the first-level cache
-    private const long SmallProduct = 1 << 15;       // multiply-adds that one thread has done before another one is awake
+    // rows of Ŵ: what a strip reads of them stays in the first-level cache
+    private const int DepthAtATime = 128;
+    // multiply-adds that one thread has done before another one is awake
+    private const long SmallProduct = 1 << 15;
 
     /// <summary>Computes one product.</summary>
-    /// <param name="task">B is not looked at.</param> <param name="weight">Ŵ [K, N]</param> <param name="scratch">Of the thread that calls.</param> <param name="workers">The threads.</param>
-    public static void Run<V, R, TCodes>(in ProductTask task, in PackedWeight weight, Scratch scratch, WorkerPool workers)
+    /// <param name="task">B is not looked at.</param>
+    /// <param name="weight">Ŵ [K, N]</param>
+    /// <param name="scratch">Of the thread that calls.</param>
+    /// <param name="workers">The threads.</param>
+    public static void Run<V, R, TCodes>(in ProductTask task, in PackedWeight weight, Scratch scratch,
+        WorkerPool workers)
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
-        var q = scratch.ForProduct(Panels.Length(task.M, Lines, task.K));       // dY: [lines / 4, K, 4], zeros beside the last
-        Panels.Pack(q, (nint)Lines * task.K, task.A.First, task.A.RowStride, task.A.ColumnStride, task.M, Lines, task.K);
+        // dY: [lines / 4, K, 4], zeros beside the last
+        var q = scratch.ForProduct(Panels.Length(task.M, Lines, task.K));
+        Panels.Pack(q, (nint)Lines * task.K, task.A.First, task.A.RowStride, task.A.ColumnStride, task.M, Lines,
+            task.K);
         var isSmall = (long)task.M * task.N * task.K <= SmallProduct;
-        WorkerPool.Run(isSmall ? null : workers, (task.N + Strip - 1) / Strip, new Job<V, R, TCodes>(task, weight, q), scratch);
+        WorkerPool.Run(isSmall ? null : workers, (task.N + Strip - 1) / Strip, new Job<V, R, TCodes>(task, weight, q),
+            scratch);
     }
 
     private readonly struct Job<V, R, TCodes>(ProductTask task, PackedWeight weight, float* q) : IJob
@@ -41,7 +52,8 @@ internal static unsafe class QuantizedColumns
                 {
                     for (var line = 0; line < task.M; line += Lines)
                     {
-                        AddRows(sums + (line * Strip) + column, first + column, q + ((nint)line * task.K) + (k * Lines), k, Math.Min(DepthAtATime, task.K - k));
+                        AddRows(sums + (line * Strip) + column, first + column, q + ((nint)line * task.K) + (k * Lines),
+                            k, Math.Min(DepthAtATime, task.K - k));
                     }
                 }
             }
@@ -56,15 +68,20 @@ internal static unsafe class QuantizedColumns
             }
         }
 
-        /// <summary>sums[j, :] += Σ q[o, j]·ŵ[row + o, column …] over so many rows and two registers of columns, where the first row overwrites.</summary>
+        /// <summary>
+        /// sums[j, :] += Σ q[o, j]·ŵ[row + o, column …] over so many rows and two registers of
+        /// columns, where the first row overwrites.
+        /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void AddRows(float* sums, int column, float* q, int row, int depth)
         {
             V y00 = default, y01 = default, y10 = default, y11 = default;
             V y20 = default, y21 = default, y30 = default, y31 = default;
-            var column1 = Math.Min(column + R.Width, weight.Columns - R.Width);        // past the end the last columns again; their sums are not stored
+            // past the end the last columns again; their sums are not stored
+            var column1 = Math.Min(column + R.Width, weight.Columns - R.Width);
             var (part0, part1) = (column % PackedCodes.BlockSize / R.Width, column1 % PackedCodes.BlockSize / R.Width);
-            byte* codes0 = weight.Block(row, column / PackedCodes.BlockSize * PackedCodes.BlockSize), codes1 = weight.Block(row, column1 / PackedCodes.BlockSize * PackedCodes.BlockSize);
+            byte* codes0 = weight.Block(row, column / PackedCodes.BlockSize * PackedCodes.BlockSize),
+                codes1 = weight.Block(row, column1 / PackedCodes.BlockSize * PackedCodes.BlockSize);
             GroupGrid* grid0 = weight.Grid(row, column), grid1 = weight.Grid(row, column1);
             var (rowBytes, groups) = (weight.RowBytes, weight.Groups);
             for (var end = q + (depth * Lines); q < end; q += Lines)

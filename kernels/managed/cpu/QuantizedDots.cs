@@ -4,25 +4,35 @@ using System.Runtime.Intrinsics;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Y = X·Ŵᵀ for few rows of X: Ŵ is decoded in registers, four of its rows at a time, and each register meets up to four rows of X before it is forgotten (two rows of Ŵ and four of X without AVX-512,
-/// which alone surely has the registers). What is read from memory is the codes, and at few rows that is what takes the time: a row of them is shorter than a page, so that the processor does not see by itself what comes next,
-/// and rows that follow are asked for on the way.
+/// Y = X·Ŵᵀ for few rows of X: Ŵ is decoded in registers, four of its rows at a time, and each
+/// register meets up to four rows of X before it is forgotten (two rows of Ŵ and four of X without
+/// AVX-512, which alone surely has the registers). What is read from memory is the codes, and at
+/// few rows that is what takes the time: a row of them is shorter than a page, so that the
+/// processor does not see by itself what comes next, and rows that follow are asked for on the way.
 /// </summary>
 internal static unsafe class QuantizedDots
 {
     /// <summary>Up to so many rows of X this way is the faster one.</summary>
     public const int MostLines = 16;
 
-    private const int Sums = 16;                     // in registers at most; eight hide the latency of the multiply-adds, sixteen spare every other load of X
+    // in registers at most; eight hide the latency of the multiply-adds, sixteen spare every other load of X
+    private const int Sums = 16;
     private const int SumsAtOnce = 4;                // are added up across their registers
     private const int RowsOfBlock = 32;              // of Ŵ, done by one piece of work
-    private const int RowsAhead = 16;                // of Ŵ, are asked for: nearer ones would come too late, and in the first-level cache, which they would fill, they are not needed yet
+    // of Ŵ, are asked for: nearer ones would come too late, and in the first-level cache, which they would fill, they
+    // are not needed yet
+    private const int RowsAhead = 16;
     private const int LineBits = 512;                // of a cache
-    private const long SmallProduct = 1 << 15;       // multiply-adds that one thread has done before another one is awake
+    // multiply-adds that one thread has done before another one is awake
+    private const long SmallProduct = 1 << 15;
 
     /// <summary>Computes one product.</summary>
-    /// <param name="task">B is not looked at.</param> <param name="weight">Ŵ [N, K]</param> <param name="scratch">Of the thread that calls.</param> <param name="workers">The threads.</param>
-    public static void Run<V, R, TCodes>(in ProductTask task, in PackedWeight weight, Scratch scratch, WorkerPool workers)
+    /// <param name="task">B is not looked at.</param>
+    /// <param name="weight">Ŵ [N, K]</param>
+    /// <param name="scratch">Of the thread that calls.</param>
+    /// <param name="workers">The threads.</param>
+    public static void Run<V, R, TCodes>(in ProductTask task, in PackedWeight weight, Scratch scratch,
+        WorkerPool workers)
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
     {
         var lines = task.M % 4 == 3 ? task.M + 1 : task.M;  // three are done as four
@@ -33,7 +43,8 @@ internal static unsafe class QuantizedDots
         }
         new Span<float>(x + ((nint)task.M * task.K), (lines - task.M) * task.K).Clear();
         var isSmall = (long)task.M * task.N * task.K <= SmallProduct;
-        WorkerPool.Run(isSmall ? null : workers, (task.N + RowsOfBlock - 1) / RowsOfBlock, new Job<V, R, TCodes>(task, weight, x), scratch);
+        WorkerPool.Run(isSmall ? null : workers, (task.N + RowsOfBlock - 1) / RowsOfBlock,
+            new Job<V, R, TCodes>(task, weight, x), scratch);
     }
 
     private readonly struct Job<V, R, TCodes>(ProductTask task, PackedWeight weight, float* x) : IJob
@@ -89,7 +100,10 @@ internal static unsafe class QuantizedDots
             }
         }
 
-        /// <summary>Rows row and row + 1 of Ŵ times four rows of X; past the last row that one again, whose sums are not stored.</summary>
+        /// <summary>
+        /// Rows row and row + 1 of Ŵ times four rows of X; past the last row that one again, whose
+        /// sums are not stored.
+        /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void DotsOfTwoRows(float* registers, int row, int last, float* x0)
         {
@@ -136,22 +150,29 @@ internal static unsafe class QuantizedDots
                     codes1 += TCodes.BlockBytes;
                 }
             }
-            // Stored and summed elsewhere: accumulators that lived on across a call would be kept in memory throughout the loop.
+            // Stored and summed elsewhere: accumulators that lived on across a call would be kept in memory throughout
+            // the loop.
             Store(registers, y00, y01, y02, y03);
             Store(registers + (SumsAtOnce * R.Width), y10, y11, y12, y13);
         }
 
-        /// <summary>Rows row to row + 3 of Ŵ times one, two or four rows of X; past the last row that one again, whose sums are not stored.</summary>
+        /// <summary>
+        /// Rows row to row + 3 of Ŵ times one, two or four rows of X; past the last row that one
+        /// again, whose sums are not stored.
+        /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void DotsOfFourRows<TLines>(float* registers, int row, int last, float* x0) where TLines : struct, ILines
+        private void DotsOfFourRows<TLines>(float* registers, int row, int last, float* x0) where TLines : struct,
+        ILines
         {
             V y00 = default, y01 = default, y02 = default, y03 = default;
             V y10 = default, y11 = default, y12 = default, y13 = default;
             V y20 = default, y21 = default, y22 = default, y23 = default;
             V y30 = default, y31 = default, y32 = default, y33 = default;
             int row1 = Math.Min(row + 1, last), row2 = Math.Min(row + 2, last), row3 = Math.Min(row + 3, last);
-            byte* codes0 = weight.Block(row, 0), codes1 = weight.Block(row1, 0), codes2 = weight.Block(row2, 0), codes3 = weight.Block(row3, 0);
-            GroupGrid* grid0 = weight.Grid(row, 0), grid1 = weight.Grid(row1, 0), grid2 = weight.Grid(row2, 0), grid3 = weight.Grid(row3, 0);
+            byte* codes0 = weight.Block(row, 0), codes1 = weight.Block(row1, 0), codes2 = weight.Block(row2, 0),
+                codes3 = weight.Block(row3, 0);
+            GroupGrid* grid0 = weight.Grid(row, 0), grid1 = weight.Grid(row1, 0), grid2 = weight.Grid(row2, 0),
+                grid3 = weight.Grid(row3, 0);
             float* x1 = x0 + task.K, x2 = x1 + task.K, x3 = x2 + task.K;    // looked at where there are so many lines
             nint codesAhead = RowsAhead * weight.RowBytes, gridsAhead = (nint)RowsAhead * weight.Groups;
             for (int k = 0, due = 0; k < task.K; grid0++, grid1++, grid2++, grid3++)
@@ -177,7 +198,8 @@ internal static unsafe class QuantizedDots
                     for (var part = 0; part < PackedCodes.BlockSize / R.Width; part++)
                     {
                         V line0 = R.Load(x0 + k), line1 = TLines.Count >= 2 ? R.Load(x1 + k) : default;
-                        V line2 = TLines.Count == 4 ? R.Load(x2 + k) : default, line3 = TLines.Count == 4 ? R.Load(x3 + k) : default;
+                        V line2 = TLines.Count == 4 ? R.Load(x2 + k) : default,
+                            line3 = TLines.Count == 4 ? R.Load(x3 + k) : default;
                         var w = TCodes.Weights(codes0, part, first0, second0);
                         y00 = R.MultiplyAdd(w, line0, y00);
                         y01 = TLines.Count >= 2 ? R.MultiplyAdd(w, line1, y01) : y01;

@@ -15,13 +15,16 @@ internal sealed unsafe partial class CpuKernels
 
     private void Multiply(Matrix y, Matrix a, QuantizedMatrix b, bool accumulate)
     {
-        Debug.Assert(!y.Transposed && !a.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows, $"{y} = {a} · {b}");
-        Debug.Assert(y.Batch == 1 && a.Batch == 1 && b.StoredColumns % b.GroupSize == 0 && b.GroupSize % PackedCodes.BlockSize == 0);
+        Debug.Assert(!y.Transposed && !a.Transposed && y.Rows == a.Rows && y.Columns == b.Columns
+            && a.Columns == b.Rows, $"{y} = {a} · {b}");
+        Debug.Assert(y.Batch == 1 && a.Batch == 1 && b.StoredColumns % b.GroupSize == 0
+            && b.GroupSize % PackedCodes.BlockSize == 0);
         if (y.Rows == 0)
         {
             return;
         }
-        var task = new ProductTask(Operand.RowMajor(First(y), y.RowStride, false), Operand.RowMajor(First(a), a.RowStride, false), b: default,
+        var task = new ProductTask(Operand.RowMajor(First(y), y.RowStride, false),
+            Operand.RowMajor(First(a), a.RowStride, false), b: default,
             y.Rows, y.Columns, a.Columns, scale: 1, accumulate);
         var weight = new PackedWeight(b);
         switch (InstructionSet)
@@ -51,12 +54,16 @@ internal sealed unsafe partial class CpuKernels
         }
     }
 
-    private void Run<V, R, TTile>(in ProductTask task, in PackedWeight weight, in QuantizedMatrix b) where V : struct where R : struct, IRegister<V> where TTile : ITile =>
-        Run<V, R, TTile, ScalarCodes<V, R, TwoBits>, ScalarCodes<V, R, ThreeBits>, ScalarCodes<V, R, FourBits>, ScalarCodes<V, R, EightBits>>(task, weight, b);
+    private void Run<V, R, TTile>(in ProductTask task, in PackedWeight weight, in QuantizedMatrix b) where V : struct
+        where R : struct, IRegister<V> where TTile : ITile =>
+        Run<V, R, TTile, ScalarCodes<V, R, TwoBits>, ScalarCodes<V, R, ThreeBits>, ScalarCodes<V, R, FourBits>,
+            ScalarCodes<V, R, EightBits>>(task, weight, b);
 
-    private void Run<V, R, TTile, TCodes2, TCodes3, TCodes4, TCodes8>(in ProductTask task, in PackedWeight weight, in QuantizedMatrix b)
+    private void Run<V, R, TTile, TCodes2, TCodes3, TCodes4, TCodes8>(in ProductTask task, in PackedWeight weight,
+        in QuantizedMatrix b)
         where V : struct where R : struct, IRegister<V> where TTile : ITile
-        where TCodes2 : struct, ICodes<V> where TCodes3 : struct, ICodes<V> where TCodes4 : struct, ICodes<V> where TCodes8 : struct, ICodes<V>
+        where TCodes2 : struct, ICodes<V> where TCodes3 : struct, ICodes<V> where TCodes4 : struct, ICodes<V>
+        where TCodes8 : struct, ICodes<V>
     {
         switch (b.Bits)
         {
@@ -89,7 +96,8 @@ internal sealed unsafe partial class CpuKernels
         }
         else
         {
-            PackedProduct.Run<TTile, QuantizedFactor<V, R, TCodes>>(task, new(weight, transposed), Workers.CallerScratch, Workers);
+            PackedProduct.Run<TTile, QuantizedFactor<V, R, TCodes>>(task, new(weight, transposed),
+                Workers.CallerScratch, Workers);
         }
     }
 }

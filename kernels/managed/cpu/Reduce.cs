@@ -38,7 +38,10 @@ internal sealed unsafe partial class CpuKernels
         *Pointer(y) = (float)(*Pointer(y) + SumOf<Square>(x));
     }
 
-    /// <summary>Σᵢ f(xᵢ): a double for each of at most <see cref="MostPartialSums"/> blocks, added up in their order.</summary>
+    /// <summary>
+    /// Σᵢ f(xᵢ): a double for each of at most <see cref="MostPartialSums"/> blocks, added up in
+    /// their order.
+    /// </summary>
     private double SumOf<TFormula>(DeviceBuffer<float> x) where TFormula : struct, IFormula
     {
         var blockSize = Math.Max(BlockElements, BlocksOf(MostPartialSums, x.Length));
@@ -58,7 +61,8 @@ internal sealed unsafe partial class CpuKernels
             float* input = x + row * columns, output = y + row * columns;
             for (var j = 0; j < columns; j += T.Width)
             {
-                Cpu.Row.Store(output, j, columns, Cpu.Row.Load<T>(input, j, columns, 0) + Cpu.Row.Load<T>(bias, j, columns, 0));
+                Cpu.Row.Store(output, j, columns,
+                    Cpu.Row.Load<T>(input, j, columns, 0) + Cpu.Row.Load<T>(bias, j, columns, 0));
             }
         }
     }
@@ -76,7 +80,8 @@ internal sealed unsafe partial class CpuKernels
         public static T Derivative<T>(T x, T y) where T : struct, IReal<T> => T.One;
     }
 
-    private readonly struct SumJob<TFormula>(double* partials, float* x, int count, int blockSize, bool wide) : IJob where TFormula : struct, IFormula
+    private readonly struct SumJob<TFormula>(double* partials, float* x, int count, int blockSize, bool wide) : IJob
+        where TFormula : struct, IFormula
     {
         // So many elements are added in float32 at most, in registers side by side; the runs are added in double.
         private const int Run32 = 2048;
@@ -97,7 +102,8 @@ internal sealed unsafe partial class CpuKernels
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static float Run<T>(float* x, int length) where T : struct, ILanes<T>
         {
-            T a = T.Of(0f), b = T.Of(0f), c = T.Of(0f), d = T.Of(0f);           // four chains of additions hide the latency of one
+            // four chains of additions hide the latency of one
+            T a = T.Of(0f), b = T.Of(0f), c = T.Of(0f), d = T.Of(0f);
             var i = 0;
             for (; i <= length - 4 * T.Width; i += 4 * T.Width)
             {

@@ -6,7 +6,9 @@ namespace LoraScratch.Kernels.Cpu;
 /// <summary>Reads and writes of a row that need not be a whole number of registers long.</summary>
 internal static unsafe class Row
 {
-    /// <summary>row[j … j + T.Width), with <paramref name="rest"/> in the places past the row's end.</summary>
+    /// <summary>
+    /// row[j … j + T.Width), with <paramref name="rest"/> in the places past the row's end.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Load<T>(float* row, int j, int columns, float rest) where T : struct, ILanes<T> =>
         j <= columns - T.Width ? T.Load(row + j) : LoadEnd<T>(row + j, columns - j, rest);
@@ -24,7 +26,8 @@ internal static unsafe class Row
     public static float Dot<T>(float* row, float* other, int columns) where T : struct, ILanes<T>
     {
         var sum = T.Of(0f);
-        for (var j = 0; j < columns; j += T.Width) sum = T.MultiplyAdd(Load<T>(row, j, columns, 0), Load<T>(other, j, columns, 0), sum);
+        for (var j = 0; j < columns; j += T.Width)
+            sum = T.MultiplyAdd(Load<T>(row, j, columns, 0), Load<T>(other, j, columns, 0), sum);
         return T.Sum(sum);
     }
 
@@ -33,7 +36,8 @@ internal static unsafe class Row
     public static float Largest<T>(float* row, int columns) where T : struct, ILanes<T>
     {
         var largest = T.Of(float.NegativeInfinity);
-        for (var j = 0; j < columns; j += T.Width) largest = T.Max(Load<T>(row, j, columns, float.NegativeInfinity), largest);
+        for (var j = 0; j < columns; j += T.Width)
+            largest = T.Max(Load<T>(row, j, columns, float.NegativeInfinity), largest);
         return T.Largest(largest);
     }
 
@@ -62,10 +66,12 @@ internal static unsafe class Row
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply<T>(float* row, float* other, int columns) where T : struct, ILanes<T>
     {
-        for (var j = 0; j < columns; j += T.Width) Store(row, j, columns, Load<T>(row, j, columns, 0) * Load<T>(other, j, columns, 0));
+        for (var j = 0; j < columns; j += T.Width)
+            Store(row, j, columns, Load<T>(row, j, columns, 0) * Load<T>(other, j, columns, 0));
     }
 
-    // Copied float by float into a register's image, and inlined: a call here would push the sums of the loop around it out of their registers.
+    // Copied float by float into a register's image, and inlined: a call here would push the sums of the loop around it
+    // out of their registers.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static T LoadEnd<T>(float* from, int count, float rest) where T : struct, ILanes<T>
     {

@@ -1,21 +1,29 @@
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// One thread's working memory, kept from call to call and grown to the largest request seen. Its areas are separate, so that a kernel can call a
-/// matrix product while it holds its own: what one request for an area returned is lost with the next request for the same area.
+/// One thread's working memory, kept from call to call and grown to the largest request seen. Its
+/// areas are separate, so that a kernel can call a matrix product while it holds its own: what one
+/// request for an area returned is lost with the next request for the same area.
 /// </summary>
 internal sealed unsafe class Scratch : IDisposable
 {
     private float* kernel, product, panels;
     private long kernelLength, productLength, panelsLength;
 
-    /// <summary>Room for <paramref name="count"/> floats, 64-byte aligned, contents undefined: attention scores and the like.</summary>
+    /// <summary>
+    /// Room for <paramref name="count"/> floats, 64-byte aligned, contents undefined: attention
+    /// scores and the like.
+    /// </summary>
     public float* ForKernel(long count) => Grow(ref kernel, ref kernelLength, count);
 
-    /// <summary>The area of matrix products for what all blocks of a product read: the packed slab of B.</summary>
+    /// <summary>
+    /// The area of matrix products for what all blocks of a product read: the packed slab of B.
+    /// </summary>
     public float* ForProduct(long count) => Grow(ref product, ref productLength, count);
 
-    /// <summary>The area of matrix products for what one block packs for itself: panels of A.</summary>
+    /// <summary>
+    /// The area of matrix products for what one block packs for itself: panels of A.
+    /// </summary>
     public float* ForPanels(long count) => Grow(ref panels, ref panelsLength, count);
 
     public void Dispose()

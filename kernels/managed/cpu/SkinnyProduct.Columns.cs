@@ -6,11 +6,13 @@ namespace LoraScratch.Kernels.Cpu;
 /// <content>Columns of P that lie in one piece, or are brought there: sums of columns.</content>
 internal static unsafe partial class SkinnyProduct
 {
-    private static void RunColumns<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct where R : struct, IRegister<V>
+    private static void RunColumns<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct
+        where R : struct, IRegister<V>
     {
         var width = 3 * R.Width;
         var q = scratch.ForProduct(Panels.Length(task.N, Lines, task.K));
-        Panels.Pack(q, (nint)Lines * task.K, task.B.First, task.B.ColumnStride, task.B.RowStride, task.N, Lines, task.K);
+        Panels.Pack(q, (nint)Lines * task.K, task.B.First, task.B.ColumnStride, task.B.RowStride, task.N, Lines,
+            task.K);
         WorkerPool.Run(workers, (task.M + width - 1) / width, new ColumnsJob<V, R>(task, q), scratch);
     }
 
@@ -32,7 +34,8 @@ internal static unsafe partial class SkinnyProduct
     }
 
     /// <summary>Each block: three registers of rows of P, all k, all columns of Q.</summary>
-    private readonly struct ColumnsJob<V, R>(ProductTask task, float* q) : IJob where V : struct where R : struct, IRegister<V>
+    private readonly struct ColumnsJob<V, R>(ProductTask task, float* q) : IJob where V : struct where R : struct,
+        IRegister<V>
     {
         private static int Width => 3 * R.Width;
 
@@ -47,15 +50,17 @@ internal static unsafe partial class SkinnyProduct
             if (packed > 0)
             {
                 var panel = scratch.ForPanels((long)Width * packed);
-                Panels.Pack(panel, (nint)Width * packed, task.A.At(firstRow, inPlace), task.A.RowStride, task.A.ColumnStride, rows, Width, packed);
+                Panels.Pack(panel, (nint)Width * packed, task.A.At(firstRow, inPlace), task.A.RowStride,
+                    task.A.ColumnStride, rows, Width, packed);
                 Add(sums, panel, Width, inPlace, packed);
             }
             Store(sums, firstRow, rows);
         }
 
         /// <summary>
-        /// How many columns of P can be read where they lie. Rows past the last one do no harm, for they are not stored, but reading must not go past the
-        /// end of the matrix: its last columns are packed then.
+        /// How many columns of P can be read where they lie. Rows past the last one do no harm, for
+        /// they are not stored, but reading must not go past the end of the matrix: its last
+        /// columns are packed then.
         /// </summary>
         private int DepthInPlace(int rows)
         {
@@ -67,14 +72,17 @@ internal static unsafe partial class SkinnyProduct
             return (int)Math.Max(0, task.K - columnsPast);
         }
 
-        /// <summary>sums += P[:, k … k + depth) · Q[k … k + depth, :], where k = 0 overwrites.</summary>
+        /// <summary>
+        /// sums += P[:, k … k + depth) · Q[k … k + depth, :], where k = 0 overwrites.
+        /// </summary>
         private void Add(float* sums, float* p, nint stride, int k, int depth)
         {
             for (var end = k + depth; k < end; k += DepthAtATime)
             {
                 for (var s = 0; s < task.N; s += Lines)
                 {
-                    Columns(sums + (s * Width), p, stride, q + ((nint)s * task.K) + (k * Lines), Math.Min(DepthAtATime, end - k), accumulate: k > 0);
+                    Columns(sums + (s * Width), p, stride, q + ((nint)s * task.K) + (k * Lines),
+                        Math.Min(DepthAtATime, end - k), accumulate: k > 0);
                 }
                 p += DepthAtATime * stride;
             }

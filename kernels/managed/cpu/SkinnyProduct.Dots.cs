@@ -6,7 +6,8 @@ namespace LoraScratch.Kernels.Cpu;
 /// <content>Rows of P that lie in one piece: dot products.</content>
 internal static unsafe partial class SkinnyProduct
 {
-    private static void RunDots<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct where R : struct, IRegister<V>
+    private static void RunDots<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct
+        where R : struct, IRegister<V>
     {
         var lines = RoundUp(task.N, Lines);
         var q = scratch.ForProduct((long)lines * task.K);   // [lines, K], zeros below the last
@@ -30,7 +31,8 @@ internal static unsafe partial class SkinnyProduct
     }
 
     /// <summary>Dot products of the rows of P with the packed columns of Q.</summary>
-    private readonly struct DotJob<V, R>(ProductTask task, float* q) : IJob where V : struct where R : struct, IRegister<V>
+    private readonly struct DotJob<V, R>(ProductTask task, float* q) : IJob where V : struct where R : struct,
+        IRegister<V>
     {
         public void Run(int block, Scratch scratch)
         {
@@ -40,7 +42,8 @@ internal static unsafe partial class SkinnyProduct
             for (var row = block * RowsOfDotBlock; row < end; row += DotRows)
             {
                 var p0 = task.A.At(row, 0);
-                var p1 = task.A.At(Math.Min(row + 1, end - 1), 0);   // past the end the last row again; its sums are not stored
+                // past the end the last row again; its sums are not stored
+                var p1 = task.A.At(Math.Min(row + 1, end - 1), 0);
                 var p2 = task.A.At(Math.Min(row + 2, end - 1), 0);
                 for (var s = 0; s < task.N; s += Lines)
                 {
@@ -92,7 +95,8 @@ internal static unsafe partial class SkinnyProduct
                 y13 = R.MultiplyAdd(x1, column, y13);
                 y23 = R.MultiplyAdd(x2, column, y23);
             }
-            // Stored and summed elsewhere: accumulators that lived on across a call would be kept in memory throughout the loop.
+            // Stored and summed elsewhere: accumulators that lived on across a call would be kept in memory throughout
+            // the loop.
             R.Store(registers, y00);
             R.Store(registers + R.Width, y01);
             R.Store(registers + (2 * R.Width), y02);
@@ -107,7 +111,9 @@ internal static unsafe partial class SkinnyProduct
             R.Store(registers + (11 * R.Width), y23);
         }
 
-        /// <summary>The sums of a row's four registers, and the products that did not fill one.</summary>
+        /// <summary>
+        /// The sums of a row's four registers, and the products that did not fill one.
+        /// </summary>
         private static void SumRow(float* sums, float* registers, float* p, float* q, int depth)
         {
             if (R.Width == 1)
@@ -129,12 +135,16 @@ internal static unsafe partial class SkinnyProduct
     }
 
     /// <summary>The sums over each of four stored registers.</summary>
-    /// <param name="sums">[4]</param> <param name="registers">[4, width]</param> <param name="width">A multiple of 4.</param>
+    /// <param name="sums">[4]</param>
+    /// <param name="registers">[4, width]</param>
+    /// <param name="width">A multiple of 4.</param>
     internal static void SumFour(float* sums, float* registers, int width)
     {
         var columns = stackalloc float[Lines * Lines];
-        Panels.TransposeFour(Fold(registers, 0, width), Fold(registers, 1, width), Fold(registers, 2, width), Fold(registers, 3, width), columns, Lines);
-        var sum = Vector128.Load(columns) + Vector128.Load(columns + 4) + (Vector128.Load(columns + 8) + Vector128.Load(columns + 12));
+        Panels.TransposeFour(Fold(registers, 0, width), Fold(registers, 1, width), Fold(registers, 2, width),
+            Fold(registers, 3, width), columns, Lines);
+        var sum = Vector128.Load(columns) + Vector128.Load(columns + 4)
+            + (Vector128.Load(columns + 8) + Vector128.Load(columns + 12));
         sum.Store(sums);
     }
 

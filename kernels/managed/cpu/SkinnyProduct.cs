@@ -2,12 +2,15 @@
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Products with few rows or few columns: x·A of a small rank, its gradients, a single row. Packing the large matrix would cost as much as the product
-/// itself, so it is read where it lies, and only the small one is packed.
+/// Products with few rows or few columns: x·A of a small rank, its gradients, a single row. Packing
+/// the large matrix would cost as much as the product itself, so it is read where it lies, and only
+/// the small one is packed.
 /// <para>
-/// Written for few columns, Y [L, S] = P [L, K] · Q [K, S]; few rows are the same product transposed. What neighbours what in P decides the form: where a
-/// row of P lies in one piece, SIMD runs along k and Y is made of dot products; where a column does, SIMD runs along its rows and the numbers of Q are
-/// broadcast. Short rows (u·Aᵀ of a small rank) are packed into columns: they would not fill the registers of a dot product.
+/// Written for few columns, Y [L, S] = P [L, K] · Q [K, S]; few rows are the same product
+/// transposed. What neighbours what in P decides the form: where a row of P lies in one piece, SIMD
+/// runs along k and Y is made of dot products; where a column does, SIMD runs along its rows and
+/// the numbers of Q are broadcast. Short rows (u·Aᵀ of a small rank) are packed into columns: they
+/// would not fill the registers of a dot product.
 /// </para>
 /// </summary>
 internal static unsafe partial class SkinnyProduct
@@ -15,17 +18,23 @@ internal static unsafe partial class SkinnyProduct
     /// <summary>Up to so many rows or columns this way is the faster one.</summary>
     private const int MostLines = 16;
 
-    private const int DotRows = 3, Lines = 4;        // of Y in registers: 12 accumulators hide the latency of the multiply-adds
+    // of Y in registers: 12 accumulators hide the latency of the multiply-adds
+    private const int DotRows = 3, Lines = 4;
     private const int RowsOfDotBlock = 48;           // done by one piece of work
     private const int DepthAtATime = 512;
-    private const int ShortRow = 8;                  // registers; adding up what stands in them would take longer than the products of so few
-    private const long SmallProduct = 1 << 15;       // multiply-adds that one thread has done before another one is awake
+    // registers; adding up what stands in them would take longer than the products of so few
+    private const int ShortRow = 8;
+    // multiply-adds that one thread has done before another one is awake
+    private const long SmallProduct = 1 << 15;
 
     /// <summary>Whether a product has the form that this class is for.</summary>
     public static bool Fits(in ProductTask task) => Math.Min(task.M, task.N) <= MostLines;
 
-    /// <summary>Computes one product, on the workers, or on this thread where there are none.</summary>
-    public static void Run<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct where R : struct, IRegister<V>
+    /// <summary>
+    /// Computes one product, on the workers, or on this thread where there are none.
+    /// </summary>
+    public static void Run<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct
+        where R : struct, IRegister<V>
     {
         var tall = task.N <= task.M ? task : task.T;
         if ((long)task.M * task.N * task.K <= SmallProduct)

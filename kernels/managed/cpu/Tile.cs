@@ -4,8 +4,9 @@ using System.Runtime.Intrinsics.X86;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// The innermost part of a matrix product: a tile of Y that stays in registers while a panel of A passes by a panel of B. The accumulators are named
-/// one by one because the JIT keeps named locals in registers and arrays in memory.
+/// The innermost part of a matrix product: a tile of Y that stays in registers while a panel of A
+/// passes by a panel of B. The accumulators are named one by one because the JIT keeps named locals
+/// in registers and arrays in memory.
 /// </summary>
 internal unsafe interface ITile
 {
@@ -16,16 +17,23 @@ internal unsafe interface ITile
     static abstract int Columns { get; }
 
     /// <summary>Y = scale · A·B, or Y += scale · A·B.</summary>
-    /// <param name="y">[Rows, Columns], rows <paramref name="yStride"/> apart</param> <param name="yStride">Elements between rows of y.</param>
-    /// <param name="a">[depth, Rows]: a panel of A, packed column by column</param> <param name="b">[depth, Columns]: a panel of B</param>
-    /// <param name="depth">The inner dimension.</param> <param name="scale">A factor.</param> <param name="accumulate">Whether to add to y.</param>
+    /// <param name="y">[Rows, Columns], rows <paramref name="yStride"/> apart</param>
+    /// <param name="yStride">Elements between rows of y.</param>
+    /// <param name="a">[depth, Rows]: a panel of A, packed column by column</param>
+    /// <param name="b">[depth, Columns]: a panel of B</param>
+    /// <param name="depth">The inner dimension.</param>
+    /// <param name="scale">A factor.</param>
+    /// <param name="accumulate">Whether to add to y.</param>
     static abstract void Multiply(float* y, nint yStride, float* a, float* b, int depth, float scale, bool accumulate);
 }
 
 /// <summary>What the tiles share.</summary>
 internal static unsafe class Tile
 {
-    /// <summary>Asks for the rows of a tile before the loop over the inner dimension, so that they have come when it ends.</summary>
+    /// <summary>
+    /// Asks for the rows of a tile before the loop over the inner dimension, so that they have come
+    /// when it ends.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(float* y, nint yStride, int rows, int columns)
     {
@@ -61,6 +69,7 @@ internal static unsafe class Tile
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store<V, R>(float* y, V value, V factor, bool accumulate) where V : struct where R : struct, IRegister<V> =>
+    private static void Store<V, R>(float* y, V value, V factor, bool accumulate) where V : struct where R : struct,
+    IRegister<V> =>
         R.Store(y, accumulate ? R.MultiplyAdd(value, factor, R.Load(y)) : R.Multiply(value, factor));
 }

@@ -2,7 +2,10 @@ using System.Runtime.CompilerServices;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>12 rows by two registers: 24 accumulators, 2 registers of B and 1 of A out of the 32 of AVX-512, and 24 multiply-adds for 14 loads.</summary>
+/// <summary>
+/// 12 rows by two registers: 24 accumulators, 2 registers of B and 1 of A out of the 32 of AVX-512,
+/// and 24 multiply-adds for 14 loads.
+/// </summary>
 internal readonly unsafe struct Tile12<V, R> : ITile where V : struct where R : struct, IRegister<V>
 {
     public static int Rows => 12;

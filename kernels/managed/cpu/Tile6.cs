@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>6 rows by two registers: 12 accumulators, 2 registers of B and 1 of A out of the 16 of AVX2.</summary>
+/// <summary>
+/// 6 rows by two registers: 12 accumulators, 2 registers of B and 1 of A out of the 16 of AVX2.
+/// </summary>
 internal readonly unsafe struct Tile6<V, R> : ITile where V : struct where R : struct, IRegister<V>
 {
     public static int Rows => 6;

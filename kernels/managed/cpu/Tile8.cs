@@ -3,8 +3,9 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// 8 rows by three registers: 24 accumulators, 3 registers of B and 1 of A out of the 32 of AVX-512, and 24 multiply-adds for 11 loads. That is three loads
-/// fewer than a <see cref="Tile12{V, R}"/> takes, which tells where another thread shares the core.
+/// 8 rows by three registers: 24 accumulators, 3 registers of B and 1 of A out of the 32 of
+/// AVX-512, and 24 multiply-adds for 11 loads. That is three loads fewer than a
+/// <see cref="Tile12{V, R}"/> takes, which tells where another thread shares the core.
 /// </summary>
 internal readonly unsafe struct Tile8<V, R> : ITile where V : struct where R : struct, IRegister<V>
 {
@@ -12,8 +13,12 @@ internal readonly unsafe struct Tile8<V, R> : ITile where V : struct where R : s
 
     public static int Columns => 3 * R.Width;
 
-    /// <summary>Whether a product of so many columns is faster with this tile: the zeros beside its last columns must not cost what the loads save, about 4 %.</summary>
-    public static bool Suits(int columns) => 31 * Panels.Length(columns, Columns, depth: 1) <= 32 * Panels.Length(columns, Tile12<V, R>.Columns, depth: 1);
+    /// <summary>
+    /// Whether a product of so many columns is faster with this tile: the zeros beside its last
+    /// columns must not cost what the loads save, about 4 %.
+    /// </summary>
+    public static bool Suits(int columns) =>
+        31 * Panels.Length(columns, Columns, depth: 1) <= 32 * Panels.Length(columns, Tile12<V, R>.Columns, depth: 1);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(float* y, nint yStride, float* a, float* b, int depth, float scale, bool accumulate)

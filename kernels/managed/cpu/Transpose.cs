@@ -6,14 +6,21 @@ namespace LoraScratch.Kernels.Cpu;
 internal sealed unsafe partial class CpuKernels
 {
     /// <summary>Y = Xᵀ</summary>
-    /// <param name="y">[columns, rows]</param> <param name="x">[rows, columns]</param> <param name="rows">Rows of x.</param> <param name="columns">Columns of x.</param>
+    /// <param name="y">[columns, rows]</param>
+    /// <param name="x">[rows, columns]</param>
+    /// <param name="rows">Rows of x.</param>
+    /// <param name="columns">Columns of x.</param>
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns)
     {
         Debug.Assert(y != x && (long)rows * columns <= Math.Min(x.Length, y.Length));
-        Workers.Run((columns + TransposeJob.Side - 1) / TransposeJob.Side, new TransposeJob(Pointer(y), Pointer(x), rows, columns));
+        Workers.Run((columns + TransposeJob.Side - 1) / TransposeJob.Side,
+            new TransposeJob(Pointer(y), Pointer(x), rows, columns));
     }
 
-    /// <summary>Each block: a strip of rows of y, square by square, so that the lines of both matrices stay in the cache while they are used.</summary>
+    /// <summary>
+    /// Each block: a strip of rows of y, square by square, so that the lines of both matrices stay
+    /// in the cache while they are used.
+    /// </summary>
     private readonly struct TransposeJob(float* y, float* x, int rows, int columns) : IJob
     {
         public const int Side = 64;

@@ -4,7 +4,10 @@ using System.Runtime.ExceptionServices;
 
 namespace LoraScratch.Kernels.Cpu;
 
-/// <summary>Work that is cut into numbered blocks, each of which any thread may do. Implemented by unmanaged structs: pointers and sizes.</summary>
+/// <summary>
+/// Work that is cut into numbered blocks, each of which any thread may do. Implemented by unmanaged
+/// structs: pointers and sizes.
+/// </summary>
 internal interface IJob
 {
     /// <summary>Does one block.</summary>
@@ -14,14 +17,17 @@ internal interface IJob
 }
 
 /// <summary>
-/// The threads of the CPU backend: the caller and <see cref="Threads"/> − 1 workers, which wait for the next job first spinning, then yielding, then asleep.
-/// A dispatch allocates nothing. Blocks go to whoever comes first; what a block computes must not depend on who that is.
+/// The threads of the CPU backend: the caller and <see cref="Threads"/> − 1 workers, which wait for
+/// the next job first spinning, then yielding, then asleep. A dispatch allocates nothing. Blocks go
+/// to whoever comes first; what a block computes must not depend on who that is.
 /// </summary>
 internal sealed unsafe class WorkerPool : IDisposable
 {
-    // Two kernels of a training step follow each other within microseconds, and the last blocks of a large product end a tenth of a millisecond apart: whoever
-    // waits spins for the one, and for the other asks again and again, letting any other thread that wants this core go first. To sleep at once is dear where
-    // the machine is a guest: its host takes a core that idles away, and a thread that is woken waits for it (a training step on two cores took 1.6 times as long).
+    // Two kernels of a training step follow each other within microseconds, and the last blocks of a large product end
+    // a tenth of a millisecond apart: whoever waits spins for the one, and for the other asks again and again, letting
+    // any other thread that wants this core go first. To sleep at once is dear where the machine is a guest: its host
+    // takes a core that idles away, and a thread that is woken waits for it (a training step on two cores took 1.6
+    // times as long).
     private static readonly long SpinTicks = Stopwatch.Frequency * 30 / 1_000_000;      // 30 µs
     private static readonly long YieldTicks = Stopwatch.Frequency * 2 / 1_000;          // 2 ms
 
@@ -35,8 +41,9 @@ internal sealed unsafe class WorkerPool : IDisposable
     private int sleepers;
     private volatile bool stopping;
 
-    // The job. The ticket holds its number in the upper half and the blocks not yet claimed in the lower: a claim (compare and swap) that succeeds
-    // belongs to the job of that number, which cannot end before the claimed block has, so the other fields may be read after the claim.
+    // The job. The ticket holds its number in the upper half and the blocks not yet claimed in the lower: a claim
+    // (compare and swap) that succeeds belongs to the job of that number, which cannot end before the claimed block
+    // has, so the other fields may be read after the claim.
     private long ticket;
     private void* job;
     private delegate*<void*, int, Scratch, void> run;
@@ -66,12 +73,16 @@ internal sealed unsafe class WorkerPool : IDisposable
     /// <summary>Number of threads that work, the caller included.</summary>
     public int Threads { get; }
 
-    /// <summary>Working memory for kernels between their jobs; in a job it belongs to the blocks that the caller runs.</summary>
+    /// <summary>
+    /// Working memory for kernels between their jobs; in a job it belongs to the blocks that the
+    /// caller runs.
+    /// </summary>
     public Scratch CallerScratch => scratch[0];
 
     /// <summary>
-    /// Runs every block of a job and returns when all have ended. One block, one thread, or a call from inside a job: the blocks run here, in order.
-    /// An exception in a block reaches the caller, after every other block has ended.
+    /// Runs every block of a job and returns when all have ended. One block, one thread, or a call
+    /// from inside a job: the blocks run here, in order. An exception in a block reaches the
+    /// caller, after every other block has ended.
     /// </summary>
     public void Run<TJob>(int blocks, in TJob job) where TJob : unmanaged, IJob
     {
@@ -84,8 +95,12 @@ internal sealed unsafe class WorkerPool : IDisposable
         Dispatch(blocks, &copy, &Invoke<TJob>);
     }
 
-    /// <summary>Runs a job on a pool, or, where there is none, every block on this thread with the scratch memory given.</summary>
-    public static void Run<TJob>(WorkerPool? pool, int blocks, in TJob job, Scratch scratch) where TJob : unmanaged, IJob
+    /// <summary>
+    /// Runs a job on a pool, or, where there is none, every block on this thread with the scratch
+    /// memory given.
+    /// </summary>
+    public static void Run<TJob>(WorkerPool? pool, int blocks, in TJob job, Scratch scratch) where TJob : unmanaged,
+        IJob
     {
         if (pool != null)
         {
@@ -151,7 +166,8 @@ internal sealed unsafe class WorkerPool : IDisposable
         failure = null;
         Volatile.Write(ref unfinished, blocks);
         var number = (ticket >> 32) + 1;
-        Interlocked.Exchange(ref ticket, (number << 32) | (uint)blocks);   // a full fence: what stands above is seen with the ticket
+        // a full fence: what stands above is seen with the ticket
+        Interlocked.Exchange(ref ticket, (number << 32) | (uint)blocks);
         WakeSleepers(blocks - 1);
 
         RunClaimedBlocks(scratch[0]);
@@ -173,7 +189,8 @@ internal sealed unsafe class WorkerPool : IDisposable
             {
                 Interlocked.CompareExchange(ref failure, ExceptionDispatchInfo.Capture(e), null);
             }
-            // The last block wakes the caller if that has left a note; it leaves one before it looks at the count a last time.
+            // The last block wakes the caller if that has left a note; it leaves one before it looks at the count a
+            // last time.
             if (Interlocked.Decrement(ref unfinished) == 0 && Interlocked.Exchange(ref callerSleeps, 0) == 1)
             {
                 done.Release();
@@ -210,7 +227,8 @@ internal sealed unsafe class WorkerPool : IDisposable
         while (Volatile.Read(ref unfinished) > 0)
         {
             Interlocked.Exchange(ref callerSleeps, 1);
-            // A note that is gone when it is no longer needed was taken by a worker, whose release must not be left for a later job.
+            // A note that is gone when it is no longer needed was taken by a worker, whose release must not be left for
+            // a later job.
             if (Volatile.Read(ref unfinished) > 0 || Interlocked.Exchange(ref callerSleeps, 0) == 0)
             {
                 done.Wait();
@@ -254,7 +272,10 @@ internal sealed unsafe class WorkerPool : IDisposable
         }
     }
 
-    /// <summary>Strikes one thread off the count of sleepers; whoever does so owes that thread a release, or is that thread.</summary>
+    /// <summary>
+    /// Strikes one thread off the count of sleepers; whoever does so owes that thread a release, or
+    /// is that thread.
+    /// </summary>
     private bool TryTakeSleeper()
     {
         while (true)
@@ -271,7 +292,10 @@ internal sealed unsafe class WorkerPool : IDisposable
         }
     }
 
-    /// <summary>Waits without sleeping, for as long as that is worth it; false: the condition still does not hold.</summary>
+    /// <summary>
+    /// Waits without sleeping, for as long as that is worth it; false: the condition still does not
+    /// hold.
+    /// </summary>
     private bool WaitAwake(Func<WorkerPool, bool> condition)
     {
         var start = Stopwatch.GetTimestamp();

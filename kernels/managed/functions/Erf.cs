@@ -3,8 +3,9 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Functions;
 
 /// <summary>
-/// The error function erf(x) = 2/√π · ∫₀ˣ exp(−t²) dt, in two pieces: x·P(x²) near 0, where a difference from 1 would lose digits, and
-/// ±(1 − exp(−x²)·erfcx(|x|)) elsewhere. The relative error is at most 1e-6.
+/// The error function erf(x) = 2/√π · ∫₀ˣ exp(−t²) dt, in two pieces: x·P(x²) near 0, where a
+/// difference from 1 would lose digits, and ±(1 − exp(−x²)·erfcx(|x|)) elsewhere. The relative
+/// error is at most 1e-6.
 /// </summary>
 public readonly struct Erf : IFormula
 {
@@ -28,16 +29,20 @@ public readonly struct Erf : IFormula
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Derivative<T>(T x, T y) where T : struct, IReal<T> => T.Of(TwoOverRootPi) * Exponential.Value(-(x * x));   // erf′ = 2/√π · exp(−x²)
+    // erf′ = 2/√π · exp(−x²)
+    public static T Derivative<T>(T x, T y) where T : struct, IReal<T> =>
+    T.Of(TwoOverRootPi) * Exponential.Value(-(x * x));
 
     /// <summary>
-    /// erfcx(z) = exp(z²)·(1 − erf(z)) for z ≥ 0: the slowly falling factor of the Gaussian tail. As a function of t = 1/(1 + z·43/128) it is t times a
-    /// polynomial, minimax over all z ≥ 0 in the absolute error of exp(−z²)·erfcx(z) (2.9e-8; its relative error is at most 1e-5).
+    /// erfcx(z) = exp(z²)·(1 − erf(z)) for z ≥ 0: the slowly falling factor of the Gaussian tail.
+    /// As a function of t = 1/(1 + z·43/128) it is t times a polynomial, minimax over all z ≥ 0 in
+    /// the absolute error of exp(−z²)·erfcx(z) (2.9e-8; its relative error is at most 1e-5).
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static T ScaledComplement<T>(T z) where T : struct, IReal<T>
     {
         var t = T.One / T.MultiplyAdd(z, T.Of(43f / 128f), T.One);
-        return t * Polynomial.Of(t, 0.189530998f, 0.189493939f, 0.180945322f, 0.135518461f, 0.224658325f, -0.129492164f, 0.315638512f, -0.106293418f);
+        return t * Polynomial.Of(t, 0.189530998f, 0.189493939f, 0.180945322f, 0.135518461f, 0.224658325f, -0.129492164f,
+            0.315638512f, -0.106293418f);
     }
 }

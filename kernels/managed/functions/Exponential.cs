@@ -3,13 +3,15 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Functions;
 
 /// <summary>
-/// eˣ. With n = round(x / ln 2) and r = x − n·ln 2, so that |r| ≤ ½ ln 2, eˣ = 2ⁿ·eʳ, and eʳ is a polynomial. +∞ above 88.73, denormals below −87.34,
-/// 0 below −103.98. The relative error is at most 1e-6 where the result is a normal float.
+/// eˣ. With n = round(x / ln 2) and r = x − n·ln 2, so that |r| ≤ ½ ln 2, eˣ = 2ⁿ·eʳ, and eʳ is a
+/// polynomial. +∞ above 88.73, denormals below −87.34, 0 below −103.98. The relative error is at
+/// most 1e-6 where the result is a normal float.
 /// </summary>
 public readonly struct Exponential : IFormula
 {
     private const float Log2OfE = 1.44269504f;              // 1 / ln 2
-    private const float Ln2High = 22713f / 32768f;          // the first 15 bits of ln 2: n·Ln2High is exact for |n| < 512, fused or not
+    // the first 15 bits of ln 2: n·Ln2High is exact for |n| < 512, fused or not
+    private const float Ln2High = 22713f / 32768f;
     private const float Ln2Low = 1.42860677e-6f;            // ln 2 − Ln2High
     private const float Lowest = -104f, Highest = 89f;      // beyond them the result has settled at 0 and +∞
 

@@ -1,7 +1,12 @@
 namespace LoraScratch.Kernels.Functions;
 
-/// <summary>A bundle of <see cref="Width"/> neighbouring floats in memory: what the CPU kernels add to the alphabet of <see cref="IReal{T}"/>.</summary>
-/// <typeparam name="T"><see cref="Scalar"/>, <see cref="Lanes"/> or <see cref="Lanes512"/>.</typeparam>
+/// <summary>
+/// A bundle of <see cref="Width"/> neighbouring floats in memory: what the CPU kernels add to the
+/// alphabet of <see cref="IReal{T}"/>.
+/// </summary>
+/// <typeparam name="T">
+/// <see cref="Scalar"/>, <see cref="Lanes"/> or <see cref="Lanes512"/>.
+/// </typeparam>
 internal unsafe interface ILanes<T> : IReal<T> where T : struct, ILanes<T>
 {
     /// <summary>Floats in the bundle.</summary>

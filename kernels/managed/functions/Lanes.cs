@@ -3,7 +3,10 @@ using System.Runtime.CompilerServices;
 
 namespace LoraScratch.Kernels.Functions;
 
-/// <summary>As many floats as a <see cref="Vector{T}"/> holds: 8 with AVX2, 4 with SSE or NEON and in software. A mask has all bits of a place set or none.</summary>
+/// <summary>
+/// As many floats as a <see cref="Vector{T}"/> holds: 8 with AVX2, 4 with SSE or NEON and in
+/// software. A mask has all bits of a place set or none.
+/// </summary>
 /// <param name="Value">The numbers.</param>
 public readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
 {
@@ -29,7 +32,8 @@ public readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
     public static Lanes operator -(Lanes a) => new(-a.Value);
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes MultiplyAdd(Lanes a, Lanes b, Lanes c) => new(Vector.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+    public static Lanes MultiplyAdd(Lanes a, Lanes b, Lanes c) =>
+    new(Vector.MultiplyAddEstimate(a.Value, b.Value, c.Value));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Round(Lanes x) => new(Vector.Round(x.Value));
@@ -44,7 +48,8 @@ public readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<float> PowerOfTwo(Vector<int> exponent) => Vector.AsVectorSingle((exponent + Vector.Create(127)) << 23);
+    private static Vector<float> PowerOfTwo(Vector<int> exponent) =>
+    Vector.AsVectorSingle((exponent + Vector.Create(127)) << 23);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -63,7 +68,8 @@ public readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
     public static Lanes Less(Lanes a, Lanes b) => new(Vector.AsVectorSingle(Vector.LessThan(a.Value, b.Value)));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes Select(Lanes mask, Lanes ifTrue, Lanes ifFalse) => new(Vector.ConditionalSelect(mask.Value, ifTrue.Value, ifFalse.Value));
+    public static Lanes Select(Lanes mask, Lanes ifTrue, Lanes ifFalse) =>
+    new(Vector.ConditionalSelect(mask.Value, ifTrue.Value, ifFalse.Value));
 
     static int ILanes<Lanes>.Width => Vector<float>.Count;
 

@@ -4,7 +4,10 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LoraScratch.Kernels.Functions;
 
-/// <summary>Sixteen floats, one AVX-512 register: only for processors that have them. A mask has all bits of a place set or none.</summary>
+/// <summary>
+/// Sixteen floats, one AVX-512 register: only for processors that have them. A mask has all bits of
+/// a place set or none.
+/// </summary>
 /// <param name="Value">The numbers.</param>
 public readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512>
 {
@@ -30,13 +33,15 @@ public readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512
     public static Lanes512 operator -(Lanes512 a) => new(-a.Value);
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 MultiplyAdd(Lanes512 a, Lanes512 b, Lanes512 c) => new(Vector512.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+    public static Lanes512 MultiplyAdd(Lanes512 a, Lanes512 b, Lanes512 c) =>
+    new(Vector512.MultiplyAddEstimate(a.Value, b.Value, c.Value));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Round(Lanes512 x) => new(Vector512.Round(x.Value));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 ScaleByPowerOfTwo(Lanes512 x, Lanes512 exponent) => new(Avx512F.Scale(x.Value, exponent.Value));
+    public static Lanes512 ScaleByPowerOfTwo(Lanes512 x, Lanes512 exponent) =>
+    new(Avx512F.Scale(x.Value, exponent.Value));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Sqrt(Lanes512 x) => new(Vector512.Sqrt(x.Value));
@@ -54,7 +59,8 @@ public readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512
     public static Lanes512 Less(Lanes512 a, Lanes512 b) => new(Vector512.LessThan(a.Value, b.Value));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 Select(Lanes512 mask, Lanes512 ifTrue, Lanes512 ifFalse) => new(Vector512.ConditionalSelect(mask.Value, ifTrue.Value, ifFalse.Value));
+    public static Lanes512 Select(Lanes512 mask, Lanes512 ifTrue, Lanes512 ifFalse) =>
+    new(Vector512.ConditionalSelect(mask.Value, ifTrue.Value, ifFalse.Value));
 
     static int ILanes<Lanes512>.Width => Vector512<float>.Count;
 

@@ -1,13 +1,17 @@
 namespace LoraScratch.Kernels.Functions;
 
 /// <summary>
-/// Philox4x32-10, the counter-based random generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011): word i of a
-/// stream is a pure function of (seed, i), so a dropout mask is drawn again in the backward pass instead of being stored, and any thread or device
-/// can draw any part of it.
+/// Philox4x32-10, the counter-based random generator of Salmon et al., "Parallel random numbers: as
+/// easy as 1, 2, 3" (SC 2011): word i of a stream is a pure function of (seed, i), so a dropout
+/// mask is drawn again in the backward pass instead of being stored, and any thread or device can
+/// draw any part of it.
 /// </summary>
 public static class Philox
 {
-    /// <summary>The four 32-bit words of counter <paramref name="counter"/> in the stream of <paramref name="seed"/>.</summary>
+    /// <summary>
+    /// The four 32-bit words of counter <paramref name="counter"/> in the stream of
+    /// <paramref name="seed"/>.
+    /// </summary>
     public static (uint X, uint Y, uint Z, uint W) Block(ulong seed, ulong counter) => Block(seed, counter, 0);
 
     /// <summary>The four words of a 128-bit counter, given as its lower and upper half.</summary>
@@ -34,6 +38,9 @@ public static class Philox
         return (index & 1) == 0 ? pair.Item1 : pair.Item2;
     }
 
-    /// <summary>The largest word that still drops an element with probability <paramref name="probability"/>, plus one: dropped ⇔ word &lt; threshold.</summary>
+    /// <summary>
+    /// The largest word that still drops an element with probability
+    /// <paramref name="probability"/>, plus one: dropped ⇔ word &lt; threshold.
+    /// </summary>
     public static uint Threshold(float probability) => (uint)Math.Min(probability * 4294967296.0, uint.MaxValue);
 }

@@ -14,5 +14,6 @@ public readonly struct Relu : IFormula
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Derivative<T>(T x, T y) where T : struct, IReal<T> => T.Select(T.Less(T.Of(0f), y), T.One, T.Of(0f));
+    public static T Derivative<T>(T x, T y) where T : struct, IReal<T> =>
+    T.Select(T.Less(T.Of(0f), y), T.One, T.Of(0f));
 }

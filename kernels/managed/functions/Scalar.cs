@@ -2,11 +2,17 @@ using System.Runtime.CompilerServices;
 
 namespace LoraScratch.Kernels.Functions;
 
-/// <summary>One float32 as an <see cref="IReal{T}"/>: the tail of a SIMD loop, and a GPU thread. A mask is 1 or 0.</summary>
+/// <summary>
+/// One float32 as an <see cref="IReal{T}"/>: the tail of a SIMD loop, and a GPU thread. A mask is 1
+/// or 0.
+/// </summary>
 /// <param name="Value">The number.</param>
 public readonly record struct Scalar(float Value) : ILanes<Scalar>
 {
-    /// <summary>1.5·2²³: beside it a float32 has no bits left for a fraction, so adding it rounds to a whole number.</summary>
+    /// <summary>
+    /// 1.5·2²³: beside it a float32 has no bits left for a fraction, so adding it rounds to a whole
+    /// number.
+    /// </summary>
     private const float RoundingShift = 12582912f;
 
     /// <inheritdoc/>
@@ -31,7 +37,8 @@ public readonly record struct Scalar(float Value) : ILanes<Scalar>
     public static Scalar operator -(Scalar a) => new(-a.Value);
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Scalar MultiplyAdd(Scalar a, Scalar b, Scalar c) => new(float.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+    public static Scalar MultiplyAdd(Scalar a, Scalar b, Scalar c) =>
+    new(float.MultiplyAddEstimate(a.Value, b.Value, c.Value));
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Scalar Round(Scalar x) => new(x.Value + RoundingShift - RoundingShift);
@@ -42,7 +49,8 @@ public readonly record struct Scalar(float Value) : ILanes<Scalar>
         // Two factors of half the exponent each: 2ᵉ alone is no float32 below −126 or above 127.
         var whole = (int)exponent.Value;
         var half = whole >> 1;
-        return new(x.Value * BitConverter.Int32BitsToSingle((half + 127) << 23) * BitConverter.Int32BitsToSingle((whole - half + 127) << 23));
+        return new(x.Value * BitConverter.Int32BitsToSingle((half + 127) << 23)
+            * BitConverter.Int32BitsToSingle((whole - half + 127) << 23));
     }
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

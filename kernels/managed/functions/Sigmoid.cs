@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace LoraScratch.Kernels.Functions;
 
-/// <summary>The logistic function σ(x) = 1/(1 + exp(−x)). The absolute error is at most 1e-6.</summary>
+/// <summary>
+/// The logistic function σ(x) = 1/(1 + exp(−x)). The absolute error is at most 1e-6.
+/// </summary>
 public readonly struct Sigmoid : IFormula
 {
     /// <inheritdoc/>

@@ -8,7 +8,8 @@ internal static class SvgChart
     private const int Points = 100;
 
     /// <summary>The whole file.</summary>
-    /// <param name="title">Above the plot.</param> <param name="curves">At most four.</param>
+    /// <param name="title">Above the plot.</param>
+    /// <param name="curves">At most four.</param>
     public static string Draw(string title, IReadOnlyList<LossCurve> curves)
     {
         var smooth = curves.Select(curve => curve.Smooth(Points)).ToArray();

@@ -4,8 +4,12 @@ using System.Text;
 
 namespace LoraScratch.Cli.Charts;
 
-/// <summary>An axis: its name, its marks, and where a value lies between the first mark (0) and the last (1).</summary>
-internal sealed record PlotAxis(string Name, IReadOnlyList<double> Marks, Func<double, string> Label, bool IsLogarithmic = false)
+/// <summary>
+/// An axis: its name, its marks, and where a value lies between the first mark (0) and the last
+/// (1).
+/// </summary>
+internal sealed record PlotAxis(string Name, IReadOnlyList<double> Marks, Func<double, string> Label,
+    bool IsLogarithmic = false)
 {
     /// <summary>0 at the first mark, 1 at the last.</summary>
     public double Share(double value) => (Scale(value) - Scale(Marks[0])) / (Scale(Marks[^1]) - Scale(Marks[0]));
@@ -13,7 +17,9 @@ internal sealed record PlotAxis(string Name, IReadOnlyList<double> Marks, Func<d
     private double Scale(double value) => IsLogarithmic ? Math.Log(value) : value;
 }
 
-/// <summary>A plot with two axes as an SVG file: the frame is drawn at once, lines and dots as they come.</summary>
+/// <summary>
+/// A plot with two axes as an SVG file: the frame is drawn at once, lines and dots as they come.
+/// </summary>
 internal sealed class SvgPlot
 {
     private const int Width = 760, Height = 420, Left = 64, Right = 24, Top = 56, Bottom = 56;
@@ -22,7 +28,9 @@ internal sealed class SvgPlot
     private int legends;
 
     /// <summary>A plot without contents.</summary>
-    /// <param name="title">Above it.</param> <param name="horizontal">To the right.</param> <param name="vertical">Upwards, with lines at its marks.</param>
+    /// <param name="title">Above it.</param>
+    /// <param name="horizontal">To the right.</param>
+    /// <param name="vertical">Upwards, with lines at its marks.</param>
     public SvgPlot(string title, PlotAxis horizontal, PlotAxis vertical)
     {
         (this.horizontal, this.vertical) = (horizontal, vertical);
@@ -46,7 +54,8 @@ internal sealed class SvgPlot
     /// <summary>A line through some points, with its name in the legend.</summary>
     public void Curve(string name, IEnumerable<(double X, double Y)> points, string colour)
     {
-        var path = string.Join(' ', points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):F1},{Y(point.Y):F1}")));
+        var path = string.Join(' ',
+            points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):F1},{Y(point.Y):F1}")));
         Line($"""<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round"/>""");
         Legend(name, colour);
     }

@@ -4,7 +4,9 @@ using Spectre.Console;
 
 namespace LoraScratch.Cli.Charts;
 
-/// <summary>Loss curves drawn with letters: they can be told apart in a pipe, where there are no colours.</summary>
+/// <summary>
+/// Loss curves drawn with letters: they can be told apart in a pipe, where there are no colours.
+/// </summary>
 internal static class TerminalChart
 {
     private const int Height = 12, LabelWidth = 6;
@@ -12,12 +14,15 @@ internal static class TerminalChart
     private static readonly string[] Colours = ["deepskyblue1", "orange1", "green3", "violet"];
 
     /// <summary>Writes the chart and its legend.</summary>
-    /// <param name="console">Where to.</param> <param name="curves">At most four.</param> <param name="width">Columns of the plot.</param>
+    /// <param name="console">Where to.</param>
+    /// <param name="curves">At most four.</param>
+    /// <param name="width">Columns of the plot.</param>
     public static void Write(IAnsiConsole console, IReadOnlyList<LossCurve> curves, int width = 64)
     {
         var marks = Axis.Marks(curves.Max(curve => curve.Smooth(width).Max(point => point.Loss)), 4);
         var steps = curves.Max(curve => curve.Losses.Count);
-        var owner = new int[Height, width];                     // 0: empty; i + 1: curve i, a later one over an earlier one
+        // 0: empty; i + 1: curve i, a later one over an earlier one
+        var owner = new int[Height, width];
         for (var i = 0; i < curves.Count; i++)
         {
             foreach (var (step, loss) in curves[i].Smooth(width))
@@ -30,13 +35,17 @@ internal static class TerminalChart
             console.MarkupLine($"{Label(row, marks)} │{Cells(owner, row, width)}");
         console.WriteLine($"{new string(' ', LabelWidth)} └{new string('─', width)}");
         console.WriteLine($"{new string(' ', LabelWidth)}  1{$"step {steps}".PadLeft(width - 1)}");
-        console.MarkupLine($"{new string(' ', LabelWidth)}  {string.Join("   ", curves.Select((curve, i) => $"[{Colours[i]}]{Signs[i]}[/] {Markup.Escape(curve.Name)}"))}");
+        var legend = curves.Select((curve, i) => $"[{Colours[i]}]{Signs[i]}[/] {Markup.Escape(curve.Name)}");
+        console.MarkupLine($"{new string(' ', LabelWidth)}  {string.Join("   ", legend)}");
     }
 
-    private static int Row(double loss, double top) => Math.Clamp(Height - 1 - (int)Math.Round(loss / top * (Height - 1)), 0, Height - 1);
+    private static int Row(double loss, double top) =>
+        Math.Clamp(Height - 1 - (int)Math.Round(loss / top * (Height - 1)), 0, Height - 1);
 
     private static string Label(int row, double[] marks) =>
-        (marks.Where(mark => Row(mark, marks[^1]) == row).Select(mark => mark.ToString("0.##", CultureInfo.InvariantCulture)).FirstOrDefault() ?? "").PadLeft(LabelWidth);
+        (marks.Where(mark => Row(mark, marks[^1]) == row)
+            .Select(mark => mark.ToString("0.##", CultureInfo.InvariantCulture)).FirstOrDefault()
+            ?? "").PadLeft(LabelWidth);
 
     private static string Cells(int[,] owner, int row, int width)
     {

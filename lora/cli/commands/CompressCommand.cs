@@ -15,19 +15,27 @@ internal sealed class CompressCommand
     private readonly ModelOption model = new();
     private readonly OutputOptions output = new("DIR",
         "Where the smaller model folder goes. With --rank, --energy or --bytes.", required: false);
-    private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of every layer that it makes smaller.");
-    private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer gets the smallest rank that keeps this share of its weight's squared norm, such as 0.9.");
-    private readonly Option<long?> bytes = OptionKinds.OptionalBytes("--bytes", "Instead of --rank: the ranks with the smallest error for which all weights of the model fit so many bytes as float32.");
-    private readonly Option<WordList> targets = OptionKinds.Words("--targets", "Layers that are replaced", TargetNames, TargetNames);
+    private readonly Option<int?> rank =
+        OptionKinds.OptionalWhole("--rank", "Rank of every layer that it makes smaller.");
+    private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer "
+        + "gets the smallest rank that keeps this share of its weight's squared norm, such as 0.9.");
+    private readonly Option<long?> bytes = OptionKinds.OptionalBytes("--bytes", "Instead of --rank: the ranks with "
+        + "the smallest error for which all weights of the model fit so many bytes as float32.");
+    private readonly Option<WordList> targets =
+        OptionKinds.Words("--targets", "Layers that are replaced", TargetNames, TargetNames);
     private readonly MeasurementOptions measurement = new();
     private readonly DeviceOptions device = new();
 
     public static Command Create()
     {
         var compress = new CompressCommand();
-        var command = new ExampleCommand("compress", "Replaces linear layers by two thin ones, the best low-rank form of their weights: the error of every rank, and with --rank, --energy or --bytes a smaller model folder. "
+        var command = new ExampleCommand("compress",
+            "Replaces linear layers by two thin ones, the best low-rank form of their weights: the error of every "
+                + "rank, and with --rank, --energy or --bytes a smaller model folder. "
             + "With --data, its accuracy before and after.",
-            "lora compress --model my-model", "lora compress --model my-model --energy 0.9 --targets mlp --out smaller --data test.csv", "lora compress --model my-model --bytes 48MiB --out smaller");
+            "lora compress --model my-model",
+                "lora compress --model my-model --energy 0.9 --targets mlp --out smaller --data test.csv",
+                    "lora compress --model my-model --bytes 48MiB --out smaller");
         compress.model.AddTo(command);
         compress.output.AddTo(command);
         foreach (Option option in (Option[])[compress.rank, compress.energy, compress.bytes, compress.targets])
@@ -43,18 +51,22 @@ internal sealed class CompressCommand
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
         var folder = output.Path(parsed);
-        var given = new object?[] { parsed.GetValue(rank), parsed.GetValue(energy), parsed.GetValue(bytes) }.Count(value => value is not null);
+        var given = new object?[] { parsed.GetValue(rank), parsed.GetValue(energy),
+            parsed.GetValue(bytes) }.Count(value => value is not null);
         if (given > 1)
         {
             throw new InputException("More than one of --rank, --energy and --bytes is given; take one of them.");
         }
         if (folder is null != (given == 0))
         {
-            throw new InputException(folder is null ? "--rank, --energy and --bytes say what is written to --out, which is missing. Give --out DIR." : "--out needs --rank, --energy or --bytes, which say what is written.");
+            throw new InputException(folder is null
+                ? "--rank, --energy and --bytes say what is written to --out, which is missing. Give --out DIR."
+                : "--out needs --rank, --energy or --bytes, which say what is written.");
         }
         if (measurement.IsGiven(parsed) && folder is null)
         {
-            throw new InputException("--data measures the accuracy before and after: say with --rank, --energy or --bytes, and --out, what is to be made.");
+            throw new InputException("--data measures the accuracy before and after: say with --rank, --energy or "
+                + "--bytes, and --out, what is to be made.");
         }
         var source = model.Source(parsed);
         using var reserved = output.Reserve(parsed, ModelFolder.Reserve, ("--model", source.Path));
@@ -65,7 +77,8 @@ internal sealed class CompressCommand
             ModelOptions.RequireHead(classifier.IsHeadDrawn, source, null);
         }
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
-        var compression = ModelCompression.Of(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words), layer =>
+        var compression = ModelCompression.Of(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words),
+            layer =>
         {
             cancellation.ThrowIfCancellationRequested();
             Console.Error.WriteLine($"{layer.Path}: [{layer.OutFeatures}, {layer.InFeatures}] decomposed");
@@ -75,18 +88,24 @@ internal sealed class CompressCommand
         {
             return 0;
         }
-        var ranks = parsed.GetValue(rank) is { } k ? compression.ByRank(k) : parsed.GetValue(energy) is { } share ? compression.ByEnergy(share) : compression.ByBytes(parsed.GetValue(bytes)!.Value);
+        var ranks = parsed.GetValue(rank) is { } k ? compression.ByRank(k) : parsed.GetValue(energy) is { } share
+            ? compression.ByEnergy(share) : compression.ByBytes(parsed.GetValue(bytes)!.Value);
         PrintLayers(compression, ranks);
         var before = measure?.Invoke();
-        var (whole, smaller) = (sizeof(float) * compression.Numbers([.. ranks.Select(_ => (int?)null)]), sizeof(float) * compression.Numbers(ranks));
-        var compressed = new TextClassifier(CompressedModel.Of(classifier.Model, compression, ranks), classifier.Tokenizer, classifier.IsHeadDrawn);
+        var (whole, smaller) = (sizeof(float) * compression.Numbers([.. ranks.Select(_ => (int?)null)]),
+            sizeof(float) * compression.Numbers(ranks));
+        var compressed = new TextClassifier(CompressedModel.Of(classifier.Model, compression, ranks),
+            classifier.Tokenizer, classifier.IsHeadDrawn);
         ModelFolder.Save(folder, compressed.Model, compressed.Tokenizer,
             withHead: !compressed.IsHeadDrawn, output.MayReplace(parsed));
-        Console.WriteLine($"weights {Text.Bytes(whole)} → {Text.Bytes(smaller)} ({Text.Percent((double)smaller / whole)}), in {folder}");
+        Console.WriteLine($"weights {Text.Bytes(whole)} → {Text.Bytes(smaller)} "
+            + $"({Text.Percent((double)smaller / whole)}), in {folder}");
         if (before is not null)
         {
             var after = measurement.Prepare(parsed, compressed, cancellation)();
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy {Text.Percent(before.Accuracy)} → {Text.Percent(after.Accuracy)}, loss {before.Loss:F4} → {after.Loss:F4}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"accuracy {Text.Percent(before.Accuracy)} → {Text.Percent(after.Accuracy)}, loss {before.Loss:F4} → "
+                    + $"{after.Loss:F4}"));
         }
         return 0;
     }
@@ -94,16 +113,21 @@ internal sealed class CompressCommand
     /// <summary>Error against rank, for all layers of a size together.</summary>
     private static void PrintRanks(ModelCompression compression)
     {
-        foreach (var group in compression.Layers.GroupBy(layer => (layer.OutFeatures, layer.InFeatures, layer.LargestSavingRank)))
+        foreach (var group in compression.Layers
+            .GroupBy(layer => (layer.OutFeatures, layer.InFeatures, layer.LargestSavingRank)))
         {
             var (size, most) = ($"[{group.Key.OutFeatures}, {group.Key.InFeatures}]", group.Key.LargestSavingRank);
-            Console.WriteLine($"{group.Count()} layers {size}: from rank {most + 1} on, two factors are no smaller than the weight");
+            Console.WriteLine(
+                $"{group.Count()} layers {size}: from rank {most + 1} on, two factors are no smaller than the weight");
             Console.WriteLine($"{"rank",6} {"error/|W|",10} {"energy kept",12} {"of the numbers",15}");
             var total = group.Sum(layer => layer.SquaredNorm);
-            foreach (var rank in Enumerable.Range(0, 31).Select(power => 1 << power).TakeWhile(rank => rank < most).Append(most).Where(rank => rank > 0))
+            foreach (var rank in Enumerable.Range(0, 31).Select(power => 1 << power).TakeWhile(rank => rank < most)
+                .Append(most).Where(rank => rank > 0))
             {
                 var lost = total == 0 ? 0 : group.Sum(layer => layer.SquaredError(rank)) / total;
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rank,6} {Math.Sqrt(lost),10:F4} {Text.Percent(1 - lost),12} {Text.Percent((double)group.First().Numbers(rank) / group.First().Numbers(null)),15}"));
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{rank,6} {Math.Sqrt(lost),10:F4} {Text.Percent(1 - lost),12} "
+                        + $"{Text.Percent((double)group.First().Numbers(rank) / group.First().Numbers(null)),15}"));
             }
             Console.WriteLine();
         }
@@ -112,13 +136,20 @@ internal sealed class CompressCommand
     private static void PrintLayers(ModelCompression compression, IReadOnlyList<int?> ranks)
     {
         var width = Math.Max(5, compression.Layers.Max(layer => layer.Path.Length));
-        Console.WriteLine($"{"layer".PadRight(width)}  {"W",-12} {"rank",6} {"error/|W|",10} {"bytes before",13} {"after",10}");
+        Console.WriteLine(
+            $"{"layer".PadRight(width)}  {"W",-12} {"rank",6} {"error/|W|",10} {"bytes before",13} {"after",10}");
         foreach (var (layer, rank) in compression.Layers.Zip(ranks))
         {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{layer.Path.PadRight(width)}  {$"[{layer.OutFeatures}, {layer.InFeatures}]",-12} {rank?.ToString(CultureInfo.InvariantCulture) ?? "whole",6} ")
-                + string.Create(CultureInfo.InvariantCulture, $"{layer.RelativeError(rank),10:F4} {Text.Bytes(sizeof(float) * layer.Numbers(null)),13} {Text.Bytes(sizeof(float) * layer.Numbers(rank)),10}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{layer.Path.PadRight(width)}  {$"[{layer.OutFeatures}, {layer.InFeatures}]",-12} "
+                    + $"{rank?.ToString(CultureInfo.InvariantCulture) ?? "whole",6} ")
+                + string.Create(CultureInfo.InvariantCulture,
+                    $"{layer.RelativeError(rank),10:F4} {Text.Bytes(sizeof(float) * layer.Numbers(null)),13} "
+                        + $"{Text.Bytes(sizeof(float) * layer.Numbers(rank)),10}"));
         }
         var kept = ranks.Count(rank => rank is null);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"all together: error/|W| {compression.RelativeError(ranks):F4}{(kept > 0 ? $"; {kept} layers stay whole, where factors would save nothing or there was room" : "")}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"all together: error/|W| {compression.RelativeError(ranks):F4}")
+            + (kept > 0 ? $"; {kept} layers stay whole, where factors would save nothing or there was room" : ""));
     }
 }

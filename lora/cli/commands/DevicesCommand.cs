@@ -9,19 +9,22 @@ internal static class DevicesCommand
 {
     public static Command Create()
     {
-        var command = new ExampleCommand("devices", "Lists the devices that can compute here and, for each that cannot, why.", "lora devices");
+        var command = new ExampleCommand("devices",
+            "Lists the devices that can compute here and, for each that cannot, why.", "lora devices");
         command.SetAction(_ =>
         {
             using var cpu = new CpuBackend();
             Print("cpu", usable: true, cpu.Description);
             foreach (var gpu in GpuDevices.All)
             {
-                Print(gpu.Id, gpu.IsUsable, string.Join(": ", new[] { gpu.Name, gpu.Problem }.Where(text => !string.IsNullOrEmpty(text))));
+                Print(gpu.Id, gpu.IsUsable,
+                    string.Join(": ", new[] { gpu.Name, gpu.Problem }.Where(text => !string.IsNullOrEmpty(text))));
             }
             return 0;
         });
         return command;
     }
 
-    private static void Print(string id, bool usable, string description) => Console.WriteLine($"{id,-9} {(usable ? "usable" : "not usable"),-10}  {description}");
+    private static void Print(string id, bool usable, string description) =>
+        Console.WriteLine($"{id,-9} {(usable ? "usable" : "not usable"),-10}  {description}");
 }

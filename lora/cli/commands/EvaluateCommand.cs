@@ -16,13 +16,21 @@ internal static class EvaluateCommand
         var model = new TaskOptions();
         var data = new DataOptions();
         var batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
-        var maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
-        var limit = OptionKinds.OptionalWhole("--limit", "Evaluates so many texts only, balanced over the classes. [default: all]");
+        var maxLength = OptionKinds.OptionalWhole("--max-length",
+            "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+        var limit = OptionKinds.OptionalWhole("--limit",
+            "Evaluates so many texts only, balanced over the classes. [default: all]");
         var seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
-        var json = new Option<bool>("--json") { Description = "One JSON object on standard output; one per line where there are several adapters." };
+        var json = new Option<bool>("--json")
+        {
+            Description =
+            "One JSON object on standard output; one per line where there are several adapters."
+        };
         var device = new DeviceOptions();
-        var command = new ExampleCommand("evaluate", "Accuracy, loss, confusion matrix and speed of a model on labelled texts.",
-            "lora evaluate --adapter my-adapter --data test.csv", "lora evaluate --model my-model --adapter my-adapter --data test.csv --json");
+        var command = new ExampleCommand("evaluate",
+            "Accuracy, loss, confusion matrix and speed of a model on labelled texts.",
+            "lora evaluate --adapter my-adapter --data test.csv",
+                "lora evaluate --model my-model --adapter my-adapter --data test.csv --json");
         model.AddTo(command);
         data.AddTo(command);
         foreach (Option option in (Option[])[batchSize, maxLength, limit, seed, json])
@@ -51,7 +59,8 @@ internal static class EvaluateCommand
                 }
                 TrainingData.RequireLabels(dataset, classifier);
                 var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
-                var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation, Progress(encoded.Examples.Count));
+                var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation,
+                    Progress(encoded.Examples.Count));
                 if (parsed.GetValue(json))
                 {
                     Console.WriteLine(Json(task.Name, result, classifier.Labels));
@@ -96,21 +105,26 @@ internal static class EvaluateCommand
             if (done < texts && seconds - said >= SecondsBetweenLines)
             {
                 said = seconds;
-                Console.Error.WriteLine($"{Text.Count(done)} of {Text.Count(texts)} texts  {Text.Duration(seconds * (texts - done) / done)} left");
+                Console.Error.WriteLine($"{Text.Count(done)} of {Text.Count(texts)} texts  "
+                    + $"{Text.Duration(seconds * (texts - done) / done)} left");
             }
         };
     }
 
     private static void Print(Evaluation result, IReadOnlyList<string> labels)
     {
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy {Text.Percent(result.Accuracy)}  ({Text.Count(result.Correct)} of {Text.Count(result.Count)})"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"accuracy {Text.Percent(result.Accuracy)}  ({Text.Count(result.Correct)} of {Text.Count(result.Count)})"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"loss     {result.Loss:F4}"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"speed    {result.TokensPerSecond:N0} tokens/s, {Text.Duration(result.Seconds)}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"speed    {result.TokensPerSecond:N0} tokens/s, {Text.Duration(result.Seconds)}"));
         var width = Math.Max(10, labels.Max(label => label.Length) + 2);
-        Console.WriteLine($"\n{"true \\ predicted".PadRight(Math.Max(width, 18))}{string.Concat(labels.Select(label => label.PadLeft(width)))}");
+        Console.WriteLine($"\n{"true \\ predicted".PadRight(Math.Max(width, 18))}"
+            + $"{string.Concat(labels.Select(label => label.PadLeft(width)))}");
         for (var i = 0; i < labels.Count; i++)
         {
-            Console.WriteLine($"{labels[i].PadRight(Math.Max(width, 18))}{string.Concat(result.Confusion[i].Select(count => Text.Count(count).PadLeft(width)))}");
+            Console.WriteLine($"{labels[i].PadRight(Math.Max(width, 18))}"
+                + $"{string.Concat(result.Confusion[i].Select(count => Text.Count(count).PadLeft(width)))}");
         }
     }
 }

@@ -18,15 +18,23 @@ internal static class ExtractCommand
 
     public static Command Create()
     {
-        var before = OptionKinds.Path("--base", "DIR", $"The model folder before the fine-tune: with or without a classification head. [default: {PretrainedBase.Description}]");
+        var before = OptionKinds.Path("--base", "DIR",
+            "The model folder before the fine-tune: with or without a classification head. [default: "
+                + $"{PretrainedBase.Description}]");
         var after = OptionKinds.Path("--tuned", "DIR", "The model folder after it, of the same sizes.", required: true);
         var output = new OutputOptions("DIR", "Where the adapter goes.");
         var rank = OptionKinds.OptionalWhole("--rank", "Rank of every update.");
-        var energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each update gets the smallest rank that keeps this share of its squared norm, such as 0.9.");
+        var energy = OptionKinds.OptionalNumber("--energy",
+            "Instead of --rank: each update gets the smallest rank that keeps this share of its squared norm, such "
+                + "as 0.9.");
         var targets = OptionKinds.Targets("Layers whose change becomes an update", [.. new TrainingOptions().Targets]);
-        var bias = OptionKinds.Choice("--bias", "Which tuned biases go along: none, those of the targets, or all, LayerNorm's among them.", "none", "targets", "all");
+        var bias = OptionKinds.Choice("--bias",
+            "Which tuned biases go along: none, those of the targets, or all, LayerNorm's among them.", "none",
+                "targets", "all");
         var seed = OptionKinds.Seed("Names the random numbers with which large changes are decomposed.", 0);
-        var command = new ExampleCommand("extract", "Turns a full fine-tune into a LoRA adapter: the best low-rank form of tuned − base for every chosen layer, with its exact error. A head that was trained goes along whole.",
+        var command = new ExampleCommand("extract",
+            "Turns a full fine-tune into a LoRA adapter: the best low-rank form of tuned − base for every chosen "
+                + "layer, with its exact error. A head that was trained goes along whole.",
             "lora extract --base my-base --tuned my-model --rank 8 --out my-adapter",
             "lora extract --base my-base --tuned my-model --energy 0.9 --targets query,key,value,projection,mlp "
             + "--bias all --out my-adapter")
@@ -43,7 +51,13 @@ internal static class ExtractCommand
                 Energy = parsed.GetValue(energy),
                 Targets = LoRATargets.Patterns(names),
                 WholeModules = LoRATargets.HeadModules,
-                Bias = parsed.GetValue(bias) switch { "all" => LoRABias.All, "targets" => LoRABias.LoRAOnly, _ => LoRABias.None },
+                Bias = parsed.GetValue(bias) switch
+                {
+                    "all" => LoRABias.All,
+                    "targets" => LoRABias.LoRAOnly,
+                    _ =>
+                    LoRABias.None
+                },
                 Seed = parsed.GetValue(seed),
             };
             options.Check();
@@ -53,7 +67,8 @@ internal static class ExtractCommand
             var tuned = ModelOptions.LoadModel(tunedSource, backend);
             var start = ModelOptions.LoadModel(baseSource, backend, labels: tuned.Labels);
             RequireHeads(start, tuned, baseSource, tunedSource, names);
-            var extraction = LoRAExtraction.Run(start.Model, tuned.Model, options with { AlwaysWhole = start.IsHeadDrawn && !tuned.IsHeadDrawn },
+            var extraction = LoRAExtraction.Run(start.Model, tuned.Model,
+                options with { AlwaysWhole = start.IsHeadDrawn && !tuned.IsHeadDrawn },
                 layer =>
                 {
                     cancellation.ThrowIfCancellationRequested();
@@ -64,48 +79,62 @@ internal static class ExtractCommand
                 output.MayReplace(parsed));
             Print(extraction, names, options.Bias);
             Console.WriteLine($"The adapter is in {folder}. Predict with it:");
-            Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. ModelOption.Words(baseSource), "--adapter", folder, "--text"])} \"…\"");
+            string[] words = ["lora", "predict", .. ModelOption.Words(baseSource), "--adapter", folder, "--text"];
+            Console.WriteLine($"  {ShellWords.Join(words)} \"…\"");
             return 0;
         }));
         return command;
     }
 
-    private static void RequireHeads(TextClassifier start, TextClassifier tuned, ModelSource before, ModelSource after, string[] targets)
+    private static void RequireHeads(TextClassifier start, TextClassifier tuned, ModelSource before, ModelSource after,
+        string[] targets)
     {
         if (tuned.IsHeadDrawn && !start.IsHeadDrawn)
         {
-            throw new InputException($"{after}: has no classification head, but {before} has one. Are --base and --tuned exchanged?");
+            throw new InputException(
+                $"{after}: has no classification head, but {before} has one. Are --base and --tuned exchanged?");
         }
         if (start.IsHeadDrawn && targets.Contains(LoRATargets.Head))
         {
-            throw new InputException($"--targets has {LoRATargets.Head}, but {before} has no classification head from which the change could be taken. Leave {LoRATargets.Head} out, and it goes along whole.");
+            throw new InputException($"--targets has {LoRATargets.Head}, but {before} has no classification head "
+                + $"from which the change could be taken. Leave {LoRATargets.Head} out, and it goes along whole.");
         }
     }
 
     private static void Print(LoRAExtraction extraction, string[] targets, LoRABias bias)
     {
         var width = Math.Max(5, extraction.Layers.Max(layer => layer.Path.Length));
-        Console.WriteLine($"{"layer".PadRight(width)}  {"W",-12} {"rank",5} {"|W|",9} {"|ΔW|",9} {"error",9} {"error/|ΔW|",11} {"energy kept",12}");
+        Console.WriteLine($"{"layer".PadRight(width)}  {"W",-12} {"rank",5} {"|W|",9} {"|ΔW|",9} {"error",9} "
+            + $"{"error/|ΔW|",11} {"energy kept",12}");
         foreach (var layer in extraction.Layers)
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{layer.Path.PadRight(width)}  {$"[{layer.OutFeatures}, {layer.InFeatures}]",-12} {layer.Rank,5} {layer.WeightNorm,9:G5} {layer.ChangeNorm,9:G4} {layer.Error,9:G4} {layer.RelativeError,11:F6} {Text.Percent(layer.Energy),12}"));
+                $"{layer.Path.PadRight(width)}  {$"[{layer.OutFeatures}, {layer.InFeatures}]",-12} {layer.Rank,5} "
+                    + $"{layer.WeightNorm,9:G5} {layer.ChangeNorm,9:G4} {layer.Error,9:G4} "
+                    + $"{layer.RelativeError,11:F6} {Text.Percent(layer.Energy),12}"));
         }
         var change = extraction.Layers.Sum(layer => layer.ChangeNorm * layer.ChangeNorm);
         var error = extraction.Layers.Sum(layer => layer.Error * layer.Error);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{"together".PadRight(width)}  {"",-12} {"",5} {"",9} {Math.Sqrt(change),9:G4} {Math.Sqrt(error),9:G4} {Math.Sqrt(error / change),11:F6} {Text.Percent(1 - error / change),12}"));
+            $"{"together".PadRight(width)}  {"",-12} {"",5} {"",9} {Math.Sqrt(change),9:G4} {Math.Sqrt(error),9:G4} "
+                + $"{Math.Sqrt(error / change),11:F6} {Text.Percent(1 - error / change),12}"));
         if (extraction.Unchanged.Count > 0)
         {
-            Console.Error.WriteLine($"note: {extraction.Unchanged.Count} targeted layers are the same in both models and get no update: {string.Join(", ", extraction.Unchanged)}.");
+            Console.Error.WriteLine($"note: {extraction.Unchanged.Count} targeted layers are the same in both models "
+                + $"and get no update: {string.Join(", ", extraction.Unchanged)}.");
         }
-        var kept = extraction.Adapter.Plan.Kept;
-        Console.WriteLine($"{extraction.Layers.Count} updates{(kept.Count > 0 ? $" and {string.Join(", ", kept.Select(entry => entry.Path))} whole" : "")}{(extraction.Adapter.Plan.KeptBiases.Count > 0 ? $", {extraction.Adapter.Plan.KeptBiases.Count} biases" : "")}: "
-            + $"{Text.Count(extraction.Adapter.OwnParameters)} parameters. The adapter has {Text.Percent(extraction.HeldShare)} of the squared change of all parameters.");
+        var (kept, biases) = (extraction.Adapter.Plan.Kept, extraction.Adapter.Plan.KeptBiases.Count);
+        Console.WriteLine($"{extraction.Layers.Count} "
+            + $"updates{(kept.Count > 0 ? $" and {string.Join(", ", kept.Select(entry => entry.Path))} whole" : "")}"
+            + $"{(biases > 0 ? $", {biases} biases" : "")}: "
+            + $"{Text.Count(extraction.Adapter.OwnParameters)} parameters. The adapter has "
+            + $"{Text.Percent(extraction.HeldShare)} of the squared change of all parameters.");
         Warn(extraction, targets, bias);
     }
 
-    /// <summary>What was tuned and is not in the adapter: without it, the model is not the tuned one.</summary>
+    /// <summary>
+    /// What was tuned and is not in the adapter: without it, the model is not the tuned one.
+    /// </summary>
     private static void Warn(LoRAExtraction extraction, string[] targets, LoRABias bias)
     {
         var lost = extraction.Lost;
@@ -113,21 +142,29 @@ internal static class ExtractCommand
         {
             return;
         }
-        Console.Error.WriteLine($"warning: {lost.Count} parameters were tuned and are NOT in the adapter; with it, the model keeps the base's:");
+        Console.Error.WriteLine($"warning: {lost.Count} parameters were tuned and are NOT in the adapter; with it, "
+            + "the model keeps the base's:");
         foreach (var entry in lost.Take(MostListed))
         {
+            var share = entry.BaseNorm > 0 ? $", {Text.Percent(entry.ChangeNorm / entry.BaseNorm)} of its norm" : "";
             Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"  {entry.Path} {entry.Shape}: |Δ| = {entry.ChangeNorm:G4}{(entry.BaseNorm > 0 ? $", {Text.Percent(entry.ChangeNorm / entry.BaseNorm)} of its norm" : "")}"));
+                $"  {entry.Path} {entry.Shape}: |Δ| = {entry.ChangeNorm:G4}{share}"));
         }
         if (lost.Count > MostListed)
         {
             var rest = Math.Sqrt(lost.Skip(MostListed).Sum(entry => entry.ChangeNorm * entry.ChangeNorm));
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  and {lost.Count - MostListed} smaller ones, |Δ| = {rest:G4} together; training.json in the adapter's folder lists all"));
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  and {lost.Count - MostListed} "
+                + $"smaller ones, |Δ| = {rest:G4} together; training.json in the adapter's folder lists all"));
         }
-        var others = LoRATargets.Names.Except(targets).Where(name => name != LoRATargets.Head && lost.Any(entry => LoRATargets.Patterns([name]).Any(pattern => entry.Path.EndsWith(".weight", StringComparison.Ordinal) && pattern.Matches(entry.Path[..^".weight".Length])))).ToList();
+        var others = LoRATargets.Names.Except(targets)
+            .Where(name => name != LoRATargets.Head
+                && lost.Any(entry => LoRATargets.Patterns([name])
+                    .Any(pattern => entry.Path.EndsWith(".weight", StringComparison.Ordinal)
+                        && pattern.Matches(entry.Path[..^".weight".Length])))).ToList();
         if (others.Count > 0)
         {
-            Console.Error.WriteLine($"  --targets {string.Join(',', targets.Concat(others))} would take in the weights of more layers");
+            Console.Error.WriteLine(
+                $"  --targets {string.Join(',', targets.Concat(others))} would take in the weights of more layers");
         }
         if (bias != LoRABias.All && lost.Any(entry => entry.Path.EndsWith(".bias", StringComparison.Ordinal)))
         {

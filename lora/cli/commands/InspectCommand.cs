@@ -14,15 +14,24 @@ internal static class InspectCommand
 {
     public static Command Create()
     {
-        var path = new Argument<string?>("path") { Description = $"A model folder, an adapter folder, or a .safetensors file. [default: {PretrainedBase.Description}]", Arity = ArgumentArity.ZeroOrOne };
+        var path = new Argument<string?>("path")
+        {
+            Description =
+            $"A model folder, an adapter folder, or a .safetensors file. [default: {PretrainedBase.Description}]",
+            Arity = ArgumentArity.ZeroOrOne
+        };
         var adapters = new Option<string[]>("--adapter")
         {
             Description = "With a model: adapters on it, with what each trains; may be given more than once.",
             HelpName = "[NAME=]DIR",
         };
         var anyBase = ModelOptions.AnyBase();
-        var command = new ExampleCommand("inspect", "Shows the modules, shapes, parameters and memory of a model, the layers of an adapter, or the tensors of a .safetensors file.",
-            "lora inspect", "lora inspect lora-demo/model", "lora inspect lora-demo/adapter", "lora inspect lora-demo/adapter/adapter_model.safetensors", "lora inspect lora-demo/model --adapter lora-demo/adapter") { path, adapters, anyBase };
+        var command = new ExampleCommand("inspect",
+            "Shows the modules, shapes, parameters and memory of a model, the layers of an adapter, or the tensors "
+                + "of a .safetensors file.",
+            "lora inspect", "lora inspect lora-demo/model", "lora inspect lora-demo/adapter",
+                "lora inspect lora-demo/adapter/adapter_model.safetensors",
+                    "lora inspect lora-demo/model --adapter lora-demo/adapter") { path, adapters, anyBase };
         command.SetAction(parsed =>
         {
             var named = parsed.GetValue(path);
@@ -62,7 +71,8 @@ internal static class InspectCommand
         else
         {
             throw new InputException(Directory.Exists(path)
-                ? $"inspect: the folder '{path}' has neither a config.json (a model) nor an {PeftAdapter.ConfigName} (an adapter)."
+                ? $"inspect: the folder '{path}' has neither a config.json (a model) nor an {PeftAdapter.ConfigName} "
+                    + "(an adapter)."
                 : $"inspect: there is no file or folder '{path}'.");
         }
     }
@@ -88,7 +98,9 @@ internal static class InspectCommand
         Console.WriteLine();
         (string Path, Shape Shape, string Form, long Bytes)[] tensors =
         [
-            .. model.NamedParameters().Select(entry => (entry.Path, entry.Parameter.Shape, "", sizeof(float) * (long)entry.Parameter.Shape.Count)),
+            .. model.NamedParameters()
+                .Select(entry => (entry.Path, entry.Parameter.Shape, "",
+                    sizeof(float) * (long)entry.Parameter.Shape.Count)),
             .. model.NamedModules<WeightLayer>().Select(entry => (entry.Path, entry.Module.Weight))
                 .Where(entry => entry.Weight.IsQuantized)
                 .Select(entry => ($"{entry.Path}.weight", entry.Weight.Shape, entry.Weight.Form, entry.Weight.Bytes)),
@@ -96,10 +108,13 @@ internal static class InspectCommand
         var width = tensors.Max(tensor => tensor.Path.Length);
         foreach (var (path, shape, form, _) in tensors)
         {
-            Console.WriteLine($"{path.PadRight(width)}  {shape,-14}  {Text.Count(shape.Count),12}{(form.Length > 0 ? $"  {form}" : "")}");
+            Console.WriteLine($"{path.PadRight(width)}  {shape,-14}  "
+                + $"{Text.Count(shape.Count),12}{(form.Length > 0 ? $"  {form}" : "")}");
         }
         var quantized = tensors.Where(tensor => tensor.Form.Length > 0).Sum(tensor => (long)tensor.Shape.Count);
-        Console.WriteLine($"\n{Text.Count(tensors.Sum(tensor => (long)tensor.Shape.Count))} parameters{(quantized > 0 ? $", {Text.Count(quantized)} of them quantised" : "")}, {Text.Bytes(tensors.Sum(tensor => tensor.Bytes))} in memory");
+        Console.WriteLine($"\n{Text.Count(tensors.Sum(tensor => (long)tensor.Shape.Count))} "
+            + $"parameters{(quantized > 0 ? $", {Text.Count(quantized)} of them quantised" : "")}, "
+            + $"{Text.Bytes(tensors.Sum(tensor => tensor.Bytes))} in memory");
         Console.WriteLine("Trainable with:");
         foreach (var (name, options) in Methods(classifier))
         {
@@ -116,12 +131,18 @@ internal static class InspectCommand
             ("", lowRank with { Method = TrainingMethod.Full }),
             ("", lowRank with { Method = TrainingMethod.LastLayers }),
             .. new[] { TrainingMethod.LoRA, TrainingMethod.QALoRA }.SelectMany(method => ((string, TrainingOptions)[])
-                [(name, lowRank with { Method = method }), ($"{name} --train-head false", lowRank with { Method = method, TrainHead = false })]),
+                [(name, lowRank with { Method = method }),
+                    ($"{name} --train-head false", lowRank with { Method = method, TrainHead = false })]),
         ];
-        return all.Where(entry => CanTrain(classifier, entry.Options)).Select(entry => ($"--method {ResolvedOptions.Name(entry.Options.Method)} {entry.Name}".TrimEnd(), entry.Options));
+        return all.Where(entry => CanTrain(classifier, entry.Options))
+            .Select(entry => ($"--method {ResolvedOptions.Name(entry.Options.Method)} {entry.Name}".TrimEnd(),
+                entry.Options));
     }
 
-    /// <summary>Whether a method can train the model as it is; QA-LoRA trains a float model as well, but another one comes of it.</summary>
+    /// <summary>
+    /// Whether a method can train the model as it is; QA-LoRA trains a float model as well, but
+    /// another one comes of it.
+    /// </summary>
     private static bool CanTrain(TextClassifier classifier, TrainingOptions options)
     {
         try

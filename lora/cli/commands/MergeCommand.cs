@@ -16,11 +16,15 @@ internal static class MergeCommand
         var output = new OutputOptions("DIR", "Where the merged model folder goes.");
         var roundZeros = new Option<bool>("--round-zeros")
         {
-            Description = "Rounds the zeros of the quantised layers to whole numbers afterwards, as some other programs want them, and shows the error that it causes.",
+            Description = "Rounds the zeros of the quantised layers to whole numbers afterwards, as some other "
+                + "programs want them, and shows the error that it causes.",
         };
         var device = new DeviceOptions();
-        var command = new ExampleCommand("merge", "Writes W + scaling·A·B into the weights, or with an adapter of quantised layers into their zeros: a model folder that needs no adapter.",
-            "lora merge --adapter my-adapter --out merged", "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged",
+        var command = new ExampleCommand("merge",
+            "Writes W + scaling·A·B into the weights, or with an adapter of quantised layers into their zeros: a "
+                + "model folder that needs no adapter.",
+            "lora merge --adapter my-adapter --out merged",
+                "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged",
             "lora merge --model base-int4 --adapter my-qa-lora-adapter --round-zeros --out merged-int4");
         model.AddTo(command);
         output.AddTo(command);
@@ -35,7 +39,8 @@ internal static class MergeCommand
             var layers = adapter!.Layers.Count;
             if (parsed.GetValue(roundZeros) && classifier.Model.Config.Quantized.Count == 0)
             {
-                throw new InputException("--round-zeros has no effect: the model has no layers quantised in groups, and no zeros. Leave it out.");
+                throw new InputException("--round-zeros has no effect: the model has no layers quantised in groups, "
+                    + "and no zeros. Leave it out.");
             }
             adapter.MergeAndDetach();
             if (parsed.GetValue(roundZeros))
@@ -44,7 +49,8 @@ internal static class MergeCommand
             }
             cancellation.ThrowIfCancellationRequested();
             ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer, overwrite: output.MayReplace(parsed));
-            Console.WriteLine($"Merged {layers} layers into {folder}. Predict with it: lora predict --model {ShellWords.Quote(folder)} --text \"…\"");
+            Console.WriteLine($"Merged {layers} layers into {folder}. Predict with it: lora predict --model "
+                + $"{ShellWords.Quote(folder)} --text \"…\"");
             return 0;
         }));
         return command;
@@ -53,12 +59,15 @@ internal static class MergeCommand
     private static void RoundZeros((string Path, QuantizedLinear Linear)[] layers)
     {
         var width = layers.Max(layer => layer.Path.Length);
-        Console.WriteLine($"{"zeros rounded".PadRight(width)}  {"error/|W|",10} {"largest",10} {"moved into the codes' range",28}");
+        Console.WriteLine(
+            $"{"zeros rounded".PadRight(width)}  {"error/|W|",10} {"largest",10} {"moved into the codes' range",28}");
         foreach (var (path, linear) in layers)
         {
             var rounded = QALoRAMerge.RoundZeros(linear.Weight);
             linear.Weight.SetGrids(rounded.Grids);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{path.PadRight(width)}  {rounded.RelativeError,10:F4} {rounded.LargestError,10:G3} {$"{rounded.Outside:N0} of {rounded.Grids.Length:N0} zeros",28}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{path.PadRight(width)}  {rounded.RelativeError,10:F4} {rounded.LargestError,10:G3} "
+                    + $"{$"{rounded.Outside:N0} of {rounded.Grids.Length:N0} zeros",28}"));
         }
     }
 }

@@ -14,14 +14,21 @@ internal static class PredictCommand
     {
         var model = new TaskOptions();
         var input = new TextInputOptions();
-        var maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
-        var json = new Option<bool>("--json") { Description = "One JSON object per line on standard output: label, label_id, logits, probabilities; and adapter, where there are several." };
+        var maxLength = OptionKinds.OptionalWhole("--max-length",
+            "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+        var json = new Option<bool>("--json")
+        {
+            Description =
+            "One JSON object per line on standard output: label, label_id, logits, probabilities; and adapter, where "
+                + "there are several."
+        };
         var device = new DeviceOptions();
         var command = new ExampleCommand("predict", "Says which class each text has.",
             "lora predict --adapter my-adapter --text \"Not what I expected, but I like it.\"",
             "lora predict --model lora-demo/model --adapter lora-demo/adapter --text \"an unpredictable story\"",
             "lora predict --model my-model --input reviews.jsonl --json",
-            "lora predict --model my-model --adapter mood=my-adapter --adapter topic=other-adapter --text \"a dull plot with lovely music\"");
+            "lora predict --model my-model --adapter mood=my-adapter --adapter topic=other-adapter --text \"a dull "
+                + "plot with lovely music\"");
         model.AddTo(command);
         input.AddTo(command);
         command.Add(maxLength);
@@ -32,18 +39,24 @@ internal static class PredictCommand
             var texts = input.Read(parsed);
             using var backend = device.Open(parsed);
             var (_, tasks) = model.Load(parsed, backend);
-            foreach (var (task, prediction) in Predict(tasks, texts.Select(example => example.Text), parsed.GetValue(maxLength)))
+            foreach (var (task, prediction) in Predict(tasks, texts.Select(example => example.Text),
+                parsed.GetValue(maxLength)))
             {
                 Console.WriteLine(parsed.GetValue(json) ? Json(task, prediction)
-                    : string.Create(CultureInfo.InvariantCulture, $"{(task is null ? "" : $"{task}: ")}{prediction.Label}  {Text.Percent(prediction.Probabilities[prediction.LabelId])}"));
+                    : string.Create(CultureInfo.InvariantCulture,
+                        $"{(task is null ? "" : $"{task}: ")}{prediction.Label}  "
+                            + $"{Text.Percent(prediction.Probabilities[prediction.LabelId])}"));
             }
             return 0;
         });
         return command;
     }
 
-    /// <summary>Every task's answer on every text, text by text; the adapters take turns a batch at a time.</summary>
-    private static IEnumerable<(string? Task, Prediction Prediction)> Predict(IReadOnlyList<ClassifierTask> tasks, IEnumerable<string> texts, int? maxLength)
+    /// <summary>
+    /// Every task's answer on every text, text by text; the adapters take turns a batch at a time.
+    /// </summary>
+    private static IEnumerable<(string? Task, Prediction Prediction)> Predict(IReadOnlyList<ClassifierTask> tasks,
+        IEnumerable<string> texts, int? maxLength)
     {
         if (tasks is [var only])
         {
@@ -57,7 +70,8 @@ internal static class PredictCommand
                 task.Activate();
                 return task.Classifier.Predict(batch, BatchSize, maxLength).ToArray();
             }).ToArray();
-            return Enumerable.Range(0, batch.Length).SelectMany(text => tasks.Select((task, i) => (task.Name, answers[i][text])));
+            return Enumerable.Range(0, batch.Length)
+                .SelectMany(text => tasks.Select((task, i) => (task.Name, answers[i][text])));
         });
     }
 

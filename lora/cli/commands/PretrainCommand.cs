@@ -12,37 +12,66 @@ namespace LoraScratch.Cli;
 /// <summary>lora pretrain: an encoder of its own, trained to guess masked tokens.</summary>
 internal sealed class PretrainCommand
 {
-    private static readonly TrainingOptions Defaults = new() { Method = TrainingMethod.Full, LearningRate = 5e-4f, Epochs = 1, BatchSize = 32, MaxLength = 128, Validation = 0.01 };
+    private static readonly TrainingOptions Defaults =
+        new()
+        {
+            Method = TrainingMethod.Full,
+            LearningRate = 5e-4f,
+            Epochs = 1,
+            BatchSize = 32,
+            MaxLength = 128,
+            Validation = 0.01
+        };
 
     private readonly CorpusOptions corpus = new();
     private readonly ModelOption model = new("The model folder to go on with, and its vocabulary.");
-    private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights of these sizes.");
-    private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config, from 'lora vocabulary' or of a BERT model.");
+    private readonly Option<string> config =
+        OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights of these sizes.");
+    private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with "
+        + "--config, from 'lora vocabulary' or of a BERT model.");
     private readonly OutputOptions output = new("DIR", "Where the model folder goes.");
-    private readonly Option<bool> wholeWords = new("--whole-words") { Description = "Masks the pieces of a word together." };
-    private readonly Option<int> maxLength = OptionKinds.Whole("--max-length", "Tokens of the pieces that texts are cut into, [CLS] and [SEP] included.", Defaults.MaxLength!.Value);
-    private readonly Option<double> learningRate = OptionKinds.Number("--lr", "Largest learning rate.", Defaults.LearningRate!.Value);
-    private readonly Option<double> weightDecay = OptionKinds.Number("--weight-decay", "Weight decay of AdamW.", Defaults.ResolvedWeightDecay);
-    private readonly Option<double> clip = OptionKinds.Number("--clip", "Largest norm of all gradients together; 0: no clipping.", Defaults.Clip);
-    private readonly Option<double> warmup = OptionKinds.Number("--warmup", "Steps over which the learning rate rises from 0 before it falls to 0; below 1: that share of all steps.", Defaults.Warmup);
-    private readonly Option<int> accumulate = OptionKinds.Whole("--accumulate", "Batches whose gradients are added up for one step.", Defaults.Accumulate);
-    private readonly Option<int> epochs = OptionKinds.Whole("--epochs", "Passes over the data, each with other masks.", Defaults.Epochs);
-    private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Pieces of a batch.", Defaults.BatchSize);
-    private readonly Option<int?> maxSteps = OptionKinds.OptionalWhole("--max-steps", "Ends the training after so many steps. [default: no limit]");
-    private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Trains on so many texts only, drawn by seed. [default: all]");
-    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside to measure loss and accuracy on fixed masks; the best state is kept. 0: none.", Defaults.Validation);
+    private readonly Option<bool> wholeWords =
+        new("--whole-words") { Description = "Masks the pieces of a word together." };
+    private readonly Option<int> maxLength = OptionKinds.Whole("--max-length", "Tokens of the pieces that texts are "
+        + "cut into, [CLS] and [SEP] included.", Defaults.MaxLength!.Value);
+    private readonly Option<double> learningRate =
+        OptionKinds.Number("--lr", "Largest learning rate.", Defaults.LearningRate!.Value);
+    private readonly Option<double> weightDecay =
+        OptionKinds.Number("--weight-decay", "Weight decay of AdamW.", Defaults.ResolvedWeightDecay);
+    private readonly Option<double> clip =
+        OptionKinds.Number("--clip", "Largest norm of all gradients together; 0: no clipping.", Defaults.Clip);
+    private readonly Option<double> warmup = OptionKinds.Number("--warmup", "Steps over which the learning rate "
+        + "rises from 0 before it falls to 0; below 1: that share of all steps.", Defaults.Warmup);
+    private readonly Option<int> accumulate =
+        OptionKinds.Whole("--accumulate", "Batches whose gradients are added up for one step.", Defaults.Accumulate);
+    private readonly Option<int> epochs =
+        OptionKinds.Whole("--epochs", "Passes over the data, each with other masks.", Defaults.Epochs);
+    private readonly Option<int> batchSize =
+        OptionKinds.Whole("--batch-size", "Pieces of a batch.", Defaults.BatchSize);
+    private readonly Option<int?> maxSteps =
+        OptionKinds.OptionalWhole("--max-steps", "Ends the training after so many steps. [default: no limit]");
+    private readonly Option<int?> limit =
+        OptionKinds.OptionalWhole("--limit", "Trains on so many texts only, drawn by seed. [default: all]");
+    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside "
+        + "to measure loss and accuracy on fixed masks; the best state is kept. 0: none.", Defaults.Validation);
     private readonly Option<int> validateEvery = OptionKinds.ValidateEvery();
-    private readonly Option<ulong> seed = OptionKinds.Seed("Names every random number of the run: the same seed gives the same weights.", Defaults.Seed);
-    private readonly Option<string> type = OptionKinds.Choice("--dtype", "Type of the weights in the file; training computes in float32.", "f32", "f16", "bf16");
+    private readonly Option<ulong> seed =
+        OptionKinds.Seed("Names every random number of the run: the same seed gives the same weights.", Defaults.Seed);
+    private readonly Option<string> type = OptionKinds.Choice("--dtype", "Type of the weights in the file; training "
+        + "computes in float32.", "f32", "f16", "bf16");
     private readonly CheckpointCommandOptions saving = new();
     private readonly DeviceOptions device = new();
 
     public static Command Create()
     {
         var pretrain = new PretrainCommand();
-        var command = new ExampleCommand("pretrain", "Trains an encoder of the DistilBERT architecture to guess masked tokens (masked language model); 'lora train --model' goes on from it.",
-            "lora pretrain --data reviews.jsonl.gz aclImdb --exclude aclImdb --config config.json --vocab vocab.txt --out base",
-            "lora pretrain --data reviews.jsonl.gz --config config.json --vocab vocab.txt --out base --whole-words --dtype f16 --checkpoint-every 500 --resume",
+        var command = new ExampleCommand("pretrain",
+            "Trains an encoder of the DistilBERT architecture to guess masked tokens (masked language model); 'lora "
+                + "train --model' goes on from it.",
+            "lora pretrain --data reviews.jsonl.gz aclImdb --exclude aclImdb --config config.json --vocab vocab.txt "
+                + "--out base",
+            "lora pretrain --data reviews.jsonl.gz --config config.json --vocab vocab.txt --out base --whole-words "
+                + "--dtype f16 --checkpoint-every 500 --resume",
             "lora pretrain --data my-texts.jsonl --model base --out my-base --max-length 512 --lr 2e-4");
         pretrain.corpus.AddTo(command);
         pretrain.model.AddTo(command);
@@ -85,13 +114,22 @@ internal sealed class PretrainCommand
         {
             throw new OperationCanceledException(cancellation);
         }
-        var about = new { texts = data.TrainTexts, validation_texts = data.ValidationTexts, pieces = data.Train.Count, tokens = data.Tokens, excluded = texts.Sources.Sum(source => source.Excluded), repeated = texts.Sources.Sum(source => source.Repeated) };
+        var about = new
+        {
+            texts = data.TrainTexts,
+            validation_texts = data.ValidationTexts,
+            pieces = data.Train.Count,
+            tokens = data.Tokens,
+            excluded = texts.Sources.Sum(source => source.Excluded),
+            repeated = texts.Sources.Sum(source => source.Repeated)
+        };
         var overwrite = output.MayReplace(parsed) || checkpoint.Resume;
         ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options,
             masking.WholeWords, about, result, Source(parsed)?.Reference, overwrite));
         if (result.WasCancelled)
         {
-            Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
+            Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
+                + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
             Console.WriteLine($"  {ShellWords.Join(["lora", "pretrain", .. saving.GoingOn(parsed)])}");
             return 130;
         }
@@ -122,16 +160,19 @@ internal sealed class PretrainCommand
         return options;
     }
 
-    private (DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer) Start(ParseResult parsed, TrainingOptions options, IBackend backend)
+    private (DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer) Start(ParseResult parsed,
+        TrainingOptions options, IBackend backend)
     {
         var (configPath, vocabularyPath) = (parsed.GetValue(config), parsed.GetValue(vocabulary));
         if (configPath is null != vocabularyPath is null)
         {
-            throw new InputException($"{(configPath is null ? "--vocab needs --config" : "--config needs --vocab")}: a new model is made of both. To go on with a model, leave both out.");
+            throw new InputException($"{(configPath is null ? "--vocab needs --config" : "--config needs --vocab")}: "
+                + "a new model is made of both. To go on with a model, leave both out.");
         }
         if (configPath is not null && model.IsGiven(parsed))
         {
-            throw new InputException("--model and --config are both given: go on with a model, or start from a config with freshly drawn weights.");
+            throw new InputException("--model and --config are both given: go on with a model, or start from a "
+                + "config with freshly drawn weights.");
         }
         if (Source(parsed) is { } source)
         {
@@ -146,7 +187,8 @@ internal sealed class PretrainCommand
         var tokenizer = WordPieceTokenizer.Load(vocabularyPath!);
         if (tokenizer.VocabularySize > sizes.VocabularySize)
         {
-            throw new InputException($"{vocabularyPath}: {tokenizer.VocabularySize} pieces, but the vocab_size of {configPath} is {sizes.VocabularySize}. Set vocab_size to {tokenizer.VocabularySize}.");
+            throw new InputException($"{vocabularyPath}: {tokenizer.VocabularySize} pieces, but the vocab_size of "
+                + $"{configPath} is {sizes.VocabularySize}. Set vocab_size to {tokenizer.VocabularySize}.");
         }
         RequireLength(options, sizes, configPath!);
         return (new DistilBertForMaskedLM(sizes, options.Seed, backend), tokenizer);
@@ -159,15 +201,19 @@ internal sealed class PretrainCommand
     {
         if (options.MaxLength > sizes.MaxPositions)
         {
-            throw new InputException($"--max-length is {options.MaxLength}; max_position_embeddings of {source} is {sizes.MaxPositions}. Give at most that.");
+            throw new InputException($"--max-length is {options.MaxLength}; max_position_embeddings of {source} is "
+                + $"{sizes.MaxPositions}. Give at most that.");
         }
     }
 
-    private DType Type(ParseResult parsed) => parsed.GetValue(type) switch { "f16" => DType.F16, "bf16" => DType.BF16, _ => DType.F32 };
+    private DType Type(ParseResult parsed) =>
+        parsed.GetValue(type) switch { "f16" => DType.F16, "bf16" => DType.BF16, _ => DType.F32 };
 
     private static void Describe(Pretrainer pretrainer, PretrainingData data, IBackend backend)
     {
-        Console.Error.WriteLine($"{Text.Count(pretrainer.TrainableParameters)} parameters; {Text.Count(data.TrainTexts)} texts in {Text.Count(data.Train.Count)} pieces with {Text.Count(data.Tokens)} tokens to train, "
+        Console.Error.WriteLine($"{Text.Count(pretrainer.TrainableParameters)} parameters; "
+            + $"{Text.Count(data.TrainTexts)} texts in {Text.Count(data.Train.Count)} pieces with "
+            + $"{Text.Count(data.Tokens)} tokens to train, "
             + $"{Text.Count(data.ValidationTexts)} texts to validate; {backend.Description}");
     }
 
@@ -175,8 +221,13 @@ internal sealed class PretrainCommand
     {
         var tokens = result.Metrics.Sum(step => (long)step.Tokens);
         var seconds = result.Metrics.Sum(step => step.StepSeconds);
-        Console.WriteLine($"{result.Steps} steps, {Text.Count(tokens)} tokens in {Text.Duration(result.Seconds)}; {Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; the state after step {result.KeptStep} is in {folder}"
-            + (result.Best is { } best ? string.Create(CultureInfo.InvariantCulture, $" (validation: masked tokens guessed {Text.Percent(best.Accuracy)}, loss {best.Loss:F4})") : "") + ".");
+        Console.WriteLine($"{result.Steps} steps, {Text.Count(tokens)} tokens in {Text.Duration(result.Seconds)}; "
+            + $"{Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; the state after step "
+            + $"{result.KeptStep} is in {folder}"
+            + (result.Best is { } best
+                ? string.Create(CultureInfo.InvariantCulture,
+                    $" (validation: masked tokens guessed {Text.Percent(best.Accuracy)}, loss {best.Loss:F4})")
+                        : "") + ".");
         Console.WriteLine("Adapt it:");
         Console.WriteLine($"  {ShellWords.Join(["lora", "train", "--model", folder, "--data"])} …");
     }

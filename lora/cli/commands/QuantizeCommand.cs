@@ -9,7 +9,9 @@ using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Cli;
 
-/// <summary>lora quantize: a model with weights of a few bits, or one that computes on whole numbers.</summary>
+/// <summary>
+/// lora quantize: a model with weights of a few bits, or one that computes on whole numbers.
+/// </summary>
 internal sealed class QuantizeCommand
 {
     private static readonly string[] TargetNames = [.. LoRATargets.OfEncoder];
@@ -18,24 +20,32 @@ internal sealed class QuantizeCommand
     private readonly QuantizationOptions quantization = new();
     private readonly Option<bool> dynamic = new("--dynamic")
     {
-        Description = "Instead of --bits: weights of 8 bits with a scale for each output, and inputs that are rounded to 8 bits on the fly, so that products are sums of whole numbers. Faster than float32, for prediction only.",
+        Description = "Instead of --bits: weights of 8 bits with a scale for each output, and inputs that are "
+            + "rounded to 8 bits on the fly, so that products are sums of whole numbers. Faster than float32, for "
+            + "prediction only.",
     };
 
-    private readonly Option<string[]> calibration = OptionKinds.Paths("--calibration", "Texts that show what the inputs of each layer look like, in the same formats as --data; labels are not needed. "
+    private readonly Option<string[]> calibration = OptionKinds.Paths("--calibration", "Texts that show what the "
+        + "inputs of each layer look like, in the same formats as --data; labels are not needed. "
         + "gptq needs them; with rtn and --dynamic they give the error of each layer's output.");
 
-    private readonly Option<int> calibrationTexts = OptionKinds.Whole("--calibration-texts", "How many of them are used, drawn by seed.", 128);
+    private readonly Option<int> calibrationTexts =
+        OptionKinds.Whole("--calibration-texts", "How many of them are used, drawn by seed.", 128);
     private readonly OutputOptions output = new("DIR", "Where the quantised model folder goes.");
-    private readonly Option<WordList> targets = OptionKinds.Words("--targets", "Layers that are quantised", TargetNames, TargetNames);
+    private readonly Option<WordList> targets =
+        OptionKinds.Words("--targets", "Layers that are quantised", TargetNames, TargetNames);
     private readonly MeasurementOptions measurement = new("the texts of --limit and of --calibration");
     private readonly DeviceOptions device = new();
 
     public static Command Create()
     {
         var quantize = new QuantizeCommand();
-        var command = new ExampleCommand("quantize", "Rounds the weights of linear layers to a few bits, in groups that share a scale and a zero: the error of every layer, and a smaller model folder. "
+        var command = new ExampleCommand("quantize",
+            "Rounds the weights of linear layers to a few bits, in groups that share a scale and a zero: the error "
+                + "of every layer, and a smaller model folder. "
             + "With --data, its accuracy before and after. 'lora train --method qa-lora' trains on it.",
-            "lora quantize --bits 4 --group-size 32 --out base-int4", "lora quantize --model my-model --method gptq --calibration train.csv --out my-int4 --data test.csv",
+            "lora quantize --bits 4 --group-size 32 --out base-int4",
+                "lora quantize --model my-model --method gptq --calibration train.csv --out my-int4 --data test.csv",
             "lora quantize --dynamic --model my-model --out my-int8 --data test.csv");
         quantize.model.AddTo(command);
         quantize.quantization.AddTo(command);
@@ -56,18 +66,22 @@ internal sealed class QuantizeCommand
         var isDynamic = parsed.GetValue(dynamic);
         if (isDynamic && quantization.FirstGiven(parsed) is { } other)
         {
-            throw new InputException($"{other.Name} has no effect with --dynamic, which has 8 bits and a scale for each output. Leave one of the two out.");
+            throw new InputException($"{other.Name} has no effect with --dynamic, which has 8 bits and a scale for "
+                + "each output. Leave one of the two out.");
         }
         var settings = quantization.Parse(parsed);
         var folder = output.Path(parsed)!;
         OptionKinds.RequirePositive("--calibration-texts", parsed.GetValue(calibrationTexts));
-        if (parsed.GetResult(calibrationTexts) is { Implicit: false } && parsed.GetValue(calibration) is not { Length: > 0 })
+        if (parsed.GetResult(calibrationTexts) is { Implicit: false }
+            && parsed.GetValue(calibration) is not { Length: > 0 })
         {
-            throw new InputException("--calibration-texts says how many texts of --calibration are used, which is missing. Give --calibration DATA, or leave it out.");
+            throw new InputException("--calibration-texts says how many texts of --calibration are used, which is "
+                + "missing. Give --calibration DATA, or leave it out.");
         }
         if (settings.Method == QuantizationMethod.Gptq && parsed.GetValue(calibration) is not { Length: > 0 })
         {
-            throw new InputException("--method gptq needs texts that show what the inputs of each layer look like. Give --calibration DATA (a hundred texts will do), or take --method rtn.");
+            throw new InputException("--method gptq needs texts that show what the inputs of each layer look like. "
+                + "Give --calibration DATA (a hundred texts will do), or take --method rtn.");
         }
         var source = model.Source(parsed);
         using var reserved = output.Reserve(parsed, ModelFolder.Reserve, ("--model", source.Path));
@@ -84,25 +98,33 @@ internal sealed class QuantizeCommand
         }
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
         var before = measure?.Invoke();
-        var texts = parsed.GetValue(calibration) is { Length: > 0 } paths ? CalibrationTexts(parsed, paths, classifier) : null;
+        var texts = parsed.GetValue(calibration) is { Length: > 0 } paths
+            ? CalibrationTexts(parsed, paths, classifier) : null;
         var bytesBefore = classifier.Model.WeightBytes();
-        var quantized = isDynamic ? QuantizeDynamically(classifier, layers, texts, cancellation) : Quantize(classifier, layers, settings, texts, cancellation);
+        var quantized = isDynamic ? QuantizeDynamically(classifier, layers, texts, cancellation)
+            : Quantize(classifier, layers, settings, texts, cancellation);
         ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer,
             withHead: !classifier.IsHeadDrawn, output.MayReplace(parsed));
         QuantizationReport.Print(quantized, isDynamic ? "dynamic INT8" : settings.Format.ToString(), Console.Out);
         var bytesAfter = classifier.Model.WeightBytes();
-        Console.WriteLine($"whole model in memory: {Text.Bytes(bytesBefore)} → {Text.Bytes(bytesAfter)} ({Text.Percent((double)bytesAfter / bytesBefore)}), in {folder}");
+        Console.WriteLine($"whole model in memory: {Text.Bytes(bytesBefore)} → {Text.Bytes(bytesAfter)} "
+            + $"({Text.Percent((double)bytesAfter / bytesBefore)}), in {folder}");
         if (before is not null)
         {
             var after = measure!();
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy {Text.Percent(before.Accuracy)} → {Text.Percent(after.Accuracy)}, loss {before.Loss:F4} → {after.Loss:F4}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"accuracy {Text.Percent(before.Accuracy)} → {Text.Percent(after.Accuracy)}, loss {before.Loss:F4} → "
+                    + $"{after.Loss:F4}"));
         }
         return 0;
     }
 
-    private static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier, IReadOnlyList<QuantizableLayer> layers, QuantizationSettings settings, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
+    private static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier,
+        IReadOnlyList<QuantizableLayer> layers, QuantizationSettings settings, IReadOnlyList<int[]>? texts,
+        CancellationToken cancellation)
     {
-        using var heard = texts is null ? null : Calibration.Of(layers, () => classifier.Run(texts, cancellation: cancellation));
+        using var heard = texts is null
+            ? null : Calibration.Of(layers, () => classifier.Run(texts, cancellation: cancellation));
         return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard, layer =>
         {
             cancellation.ThrowIfCancellationRequested();
@@ -110,7 +132,8 @@ internal sealed class QuantizeCommand
         });
     }
 
-    private static IReadOnlyList<QuantizedLayer> QuantizeDynamically(TextClassifier classifier, IReadOnlyList<QuantizableLayer> layers, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
+    private static IReadOnlyList<QuantizedLayer> QuantizeDynamically(TextClassifier classifier,
+        IReadOnlyList<QuantizableLayer> layers, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
     {
         using var quantization = DynamicQuantization.Of(layers);
         if (texts is not null)
@@ -127,9 +150,12 @@ internal sealed class QuantizeCommand
     private IReadOnlyList<int[]> CalibrationTexts(ParseResult parsed, string[] paths, TextClassifier classifier)
     {
         var corpus = TextCorpus.Load(paths, [], new DatasetOptions { TextColumn = measurement.TextColumn(parsed) });
-        var chosen = Permutation.Random(corpus.Texts.Count, measurement.Seed(parsed), Permutation.LimitStream).Take(parsed.GetValue(calibrationTexts)).Order();
-        int[][] texts = [.. chosen.Select(text => classifier.Encode(corpus.Texts[text], measurement.MaxLength(parsed)))];
-        Console.Error.WriteLine($"calibration: {Text.Count(texts.Length)} of {Text.Count(corpus.Texts.Count)} texts, {Text.Count(texts.Sum(text => (long)text.Length))} tokens");
+        var chosen = Permutation.Random(corpus.Texts.Count, measurement.Seed(parsed), Permutation.LimitStream)
+            .Take(parsed.GetValue(calibrationTexts)).Order();
+        int[][] texts =
+            [.. chosen.Select(text => classifier.Encode(corpus.Texts[text], measurement.MaxLength(parsed)))];
+        Console.Error.WriteLine($"calibration: {Text.Count(texts.Length)} of {Text.Count(corpus.Texts.Count)} texts, "
+            + $"{Text.Count(texts.Sum(text => (long)text.Length))} tokens");
         return texts;
     }
 }

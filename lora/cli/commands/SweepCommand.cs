@@ -13,23 +13,34 @@ internal sealed class SweepCommand
 {
     private static readonly SweepGrid Grid = new();
 
-    private readonly Option<double[]?> ranks = OptionKinds.OptionalNumbers("--ranks", $"Ranks, separated by commas. [default: {string.Join(',', Grid.Ranks)}]");
-    private readonly Option<double[]?> alphas = OptionKinds.OptionalNumbers("--alphas", $"Alphas, separated by commas. [default: {string.Join(',', Grid.Alphas)}]");
-    private readonly Option<WordList> always = OptionKinds.Words("--always", "Layers that every run adapts", [.. Grid.Always], [.. LoRATargets.Names]);
-    private readonly Option<WordList> varied = OptionKinds.Words("--vary", "Layers of which every choice is tried", [.. Grid.Varied], [.. LoRATargets.Names]);
-    private readonly Option<int?> runs = OptionKinds.OptionalWhole("--runs", "Runs so many points of the grid, drawn by --seed; more with --resume later on. [default: all]");
-    private readonly Option<bool> dryRun = new("--dry-run") { Description = "Prints the grid and, after a few steps to measure, about how long it takes; writes nothing." };
+    private readonly Option<double[]?> ranks = OptionKinds.OptionalNumbers("--ranks", "Ranks, separated by commas. "
+        + $"[default: {string.Join(',', Grid.Ranks)}]");
+    private readonly Option<double[]?> alphas = OptionKinds.OptionalNumbers("--alphas", "Alphas, separated by "
+        + $"commas. [default: {string.Join(',', Grid.Alphas)}]");
+    private readonly Option<WordList> always =
+        OptionKinds.Words("--always", "Layers that every run adapts", [.. Grid.Always], [.. LoRATargets.Names]);
+    private readonly Option<WordList> varied =
+        OptionKinds.Words("--vary", "Layers of which every choice is tried", [.. Grid.Varied], [.. LoRATargets.Names]);
+    private readonly Option<int?> runs = OptionKinds.OptionalWhole("--runs", "Runs so many points of the grid, drawn "
+        + "by --seed; more with --resume later on. [default: all]");
+    private readonly Option<bool> dryRun = new("--dry-run")
+    {
+        Description = "Prints the grid and, after a few steps "
+        + "to measure, about how long it takes; writes nothing."
+    };
     private readonly ExperimentOptions experiment = new();
 
     public static Command Create()
     {
         var sweep = new SweepCommand();
         var command = new ExampleCommand("sweep",
-            "Trains with every rank, alpha and choice of layers of a grid, or with some drawn from it: the tutorial's grid and settings, where nothing else is given. Each run appends its row to a table.",
+            "Trains with every rank, alpha and choice of layers of a grid, or with some drawn from it: the "
+                + "tutorial's grid and settings, where nothing else is given. Each run appends its row to a table.",
             "lora sweep --model distilbert-base-uncased --data aclImdb --out sweep --dry-run",
             "lora sweep --data reviews.csv --out sweep --runs 20 --lr 5e-4",
             "lora sweep --data reviews.csv --out sweep --runs 40 --lr 5e-4 --resume");
-        foreach (Option option in (Option[])[sweep.ranks, sweep.alphas, sweep.always, sweep.varied, sweep.runs, sweep.dryRun])
+        foreach (Option option in (Option[])[sweep.ranks, sweep.alphas, sweep.always, sweep.varied, sweep.runs,
+            sweep.dryRun])
         {
             command.Add(option);
         }
@@ -52,7 +63,8 @@ internal sealed class SweepCommand
         }
         var description = Describe(options, split);
         ExperimentOptions.SayOverrides("the tutorial's sweep", Describe(Tutorial.Default, Tutorial.Split), description);
-        var (path, resume, dry) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed), parsed.GetValue(dryRun));
+        var (path, resume, dry) =
+            (experiment.Folder(parsed), experiment.Saving.Resume(parsed), parsed.GetValue(dryRun));
         var every = experiment.Saving.Every(parsed);
         using var reserved = dry ? null : OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
 
@@ -68,7 +80,9 @@ internal sealed class SweepCommand
                 }
                 var folder = input.Open(path, resume, description);
                 var progress = new ExperimentProgress(points.Count);
-                var sweep = new Sweep(points, options, folder, new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation, experiment.TrainTexts(parsed)));
+                var sweep = new Sweep(points, options, folder,
+                    new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation,
+                        experiment.TrainTexts(parsed)));
                 progress.Done = sweep.CountDone;
                 new SweepReport(sweep.Go()).Write(folder, MethodTable.Output());
                 return 0;
@@ -96,7 +110,10 @@ internal sealed class SweepCommand
         };
     }
 
-    /// <summary>What every run has; which points are run is for the table to say, so that a sweep can be enlarged.</summary>
+    /// <summary>
+    /// What every run has; which points are run is for the table to say, so that a sweep can be
+    /// enlarged.
+    /// </summary>
     private static Dictionary<string, object?> Describe(TrainingOptions options, SplitOptions split)
     {
         var all = ResolvedOptions.Of(options);
@@ -104,22 +121,29 @@ internal sealed class SweepCommand
         {
             all.Remove(decided);
         }
-        (all["split"], all["validation"], all["test"]) = (split.Rule.ToString().ToLowerInvariant(), split.Validation, split.Test);
+        (all["split"], all["validation"], all["test"]) =
+            (split.Rule.ToString().ToLowerInvariant(), split.Validation, split.Test);
         return all;
     }
 
-    private static void Estimate(SweepGrid grid, IReadOnlyList<SweepPoint> points, TrainingOptions options, ExperimentInput input, CancellationToken cancellation)
+    private static void Estimate(SweepGrid grid, IReadOnlyList<SweepPoint> points, TrainingOptions options,
+        ExperimentInput input, CancellationToken cancellation)
     {
-        Console.WriteLine($"ranks {string.Join(", ", grid.Ranks)}; alphas {string.Join(", ", grid.Alphas.Select(alpha => alpha.ToString(CultureInfo.InvariantCulture)))}; "
-            + $"{string.Join(", ", grid.Always)} always, every choice of {string.Join(", ", grid.Varied)}: {Text.Count(grid.Count)} points, {Text.Count(points.Count)} of them to run:");
+        Console.WriteLine($"ranks {string.Join(", ", grid.Ranks)}; alphas "
+            + $"{string.Join(", ", grid.Alphas.Select(alpha => alpha.ToString(CultureInfo.InvariantCulture)))}; "
+            + $"{string.Join(", ", grid.Always)} always, every choice of {string.Join(", ", grid.Varied)}: "
+            + $"{Text.Count(grid.Count)} points, {Text.Count(points.Count)} of them to run:");
         foreach (var point in points)
         {
             Console.WriteLine($"  {point.Name}");
         }
         var largest = points.MaxBy(point => (point.Targets.Count, point.Rank))!;
-        var speed = new RunExecutor(input.Load, input.Data, "", 0, new ExperimentProgress(1), cancellation).Measure(largest.Run(options));
-        var perRun = options.Epochs * (input.Data.Train.Tokens / speed.Training + input.Data.Validation.Tokens / speed.Evaluation);
-        Console.WriteLine($"At {Text.Count((long)speed.Training)} tokens/s of training and {Text.Count((long)speed.Evaluation)} of evaluation, measured with {largest.Name}: "
+        var speed = new RunExecutor(input.Load, input.Data, "", 0, new ExperimentProgress(1),
+            cancellation).Measure(largest.Run(options));
+        var perRun = options.Epochs
+            * (input.Data.Train.Tokens / speed.Training + input.Data.Validation.Tokens / speed.Evaluation);
+        Console.WriteLine($"At {Text.Count((long)speed.Training)} tokens/s of training and "
+            + $"{Text.Count((long)speed.Evaluation)} of evaluation, measured with {largest.Name}: "
             + $"about {Text.Duration(perRun)} for a run, {Text.Duration(perRun * points.Count)} for all.");
     }
 }

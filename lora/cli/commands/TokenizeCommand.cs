@@ -11,26 +11,37 @@ internal static class TokenizeCommand
 {
     public static Command Create()
     {
-        var vocabulary = OptionKinds.Path("--vocab", "FILE", $"A vocab.txt, a tokenizer.json, or a model folder that has one. [default: that of {PretrainedBase.Description}]");
+        var vocabulary = OptionKinds.Path("--vocab", "FILE",
+            "A vocab.txt, a tokenizer.json, or a model folder that has one. [default: that of "
+                + $"{PretrainedBase.Description}]");
         var input = new TextInputOptions();
         var maxLength = OptionKinds.Whole("--max-length", "Ids of a text at most, [CLS] and [SEP] included.", 512);
-        var json = new Option<bool>("--json") { Description = "One JSON object per line on standard output: ids and pieces." };
+        var json = new Option<bool>("--json")
+        {
+            Description =
+            "One JSON object per line on standard output: ids and pieces."
+        };
         var command = new ExampleCommand("tokenize", "Splits texts into the pieces of a WordPiece vocabulary.",
-            "lora tokenize --text \"not cheap but good\"", "lora tokenize --vocab lora-demo/model/vocab.txt --text \"not cheap but good\"", "lora tokenize --vocab vocab.txt --input texts.jsonl --json") { vocabulary, maxLength, json };
+            "lora tokenize --text \"not cheap but good\"",
+                "lora tokenize --vocab lora-demo/model/vocab.txt --text \"not cheap but good\"",
+                    "lora tokenize --vocab vocab.txt --input texts.jsonl --json") { vocabulary, maxLength, json };
         input.AddTo(command);
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(maxLength) < 2)
             {
-                throw new InputException($"--max-length is {parsed.GetValue(maxLength)}; expected at least 2: [CLS] and [SEP].");
+                throw new InputException(
+                    $"--max-length is {parsed.GetValue(maxLength)}; expected at least 2: [CLS] and [SEP].");
             }
-            var tokenizer = parsed.GetValue(vocabulary) is { } file ? WordPieceTokenizer.Load(file) : ModelSource.BuiltIn.ReadTokenizer();
+            var tokenizer = parsed.GetValue(vocabulary) is { } file
+                ? WordPieceTokenizer.Load(file) : ModelSource.BuiltIn.ReadTokenizer();
             foreach (var example in input.Read(parsed))
             {
                 var tokens = tokenizer.Encode(example.Text, parsed.GetValue(maxLength));
                 Console.WriteLine(parsed.GetValue(json)
                     ? JsonSerializer.Serialize(new { ids = tokens.Ids, pieces = tokens.Pieces }, JsonOutput.Options)
-                    : $"{string.Join(' ', tokens.Pieces)}\n{string.Join(' ', tokens.Ids)}{(tokens.Truncated ? $"\n(cut at {tokens.Ids.Length} tokens)" : "")}");
+                    : $"{string.Join(' ', tokens.Pieces)}\n{string.Join(' ', tokens.Ids)}"
+                        + $"{(tokens.Truncated ? $"\n(cut at {tokens.Ids.Length} tokens)" : "")}");
             }
             return 0;
         });

@@ -22,7 +22,9 @@ internal sealed class TrainCommand
     public static Command Create()
     {
         var train = new TrainCommand();
-        var command = new ExampleCommand("train", "Fine-tunes a text classifier: LoRA (an adapter folder results), QA-LoRA (a quantised model), the last layers, or everything (a model folder results).",
+        var command = new ExampleCommand("train",
+            "Fine-tunes a text classifier: LoRA (an adapter folder results), QA-LoRA (a quantised model), the last "
+                + "layers, or everything (a model folder results).",
             "lora train --data reviews.csv --out my-adapter",
             "lora train --model my-model --data aclImdb --method last-layers --lr 1e-3 --epochs 2 --out tuned",
             "lora train --data reviews.csv --method qa-lora --bits 4 --group-size 32 --out my-int4-model",
@@ -39,7 +41,11 @@ internal sealed class TrainCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var options = training.Parse(parsed) with { InitialAdapter = start.InitialAdapter(parsed), AnyBase = start.AnyBase(parsed) };
+        var options = training.Parse(parsed) with
+        {
+            InitialAdapter = start.InitialAdapter(parsed),
+            AnyBase = start.AnyBase(parsed)
+        };
         options.Check();
         start.Check(parsed, options, training);
         training.RequireEffect(parsed, options.Method);
@@ -74,21 +80,24 @@ internal sealed class TrainCommand
         TrainingProgress.SayEstimate(trainer, texts.Train.Examples, checkpoint.Resume);
         cancellation.ThrowIfCancellationRequested();
 
-        var result = TrainingProgress.Show(trainer, () => trainer.Train(texts.Train.Examples, texts.Validation?.Examples, cancellation, checkpoint));
+        var result = TrainingProgress.Show(trainer,
+            () => trainer.Train(texts.Train.Examples, texts.Validation?.Examples, cancellation, checkpoint));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
         }
         if (quantized.Count > 0)
         {
-            adapter!.MergeAndDetach();                                      // no folder has the quantised model: the result is that model, with the update in its zeros
+            // no folder has the quantised model: the result is that model, with the update in its zeros
+            adapter!.MergeAndDetach();
         }
         var overwrite = output.MayReplace(parsed) || checkpoint.Resume;
         ResultFolder.Save(folder, to =>
             TrainingFolder.Save(to, classifier, adapter, options, result, start.Source(parsed)?.Reference, overwrite));
         if (result.WasCancelled)
         {
-            Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in {checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
+            Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
+                + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
             Console.WriteLine($"  {ShellWords.Join(["lora", "train", .. saving.GoingOn(parsed)])}");
             return 130;
         }
@@ -97,30 +106,43 @@ internal sealed class TrainCommand
         return 0;
     }
 
-    /// <summary>query and value are what the tutorials adapt, and too little for a small base that keeps much of what it knows in its table of word vectors.</summary>
+    /// <summary>
+    /// query and value are what the tutorials adapt, and too little for a small base that keeps
+    /// much of what it knows in its table of word vectors.
+    /// </summary>
     private void AdviseOnTargets(ParseResult parsed, TrainingOptions options)
     {
-        if (start.Source(parsed) == ModelSource.BuiltIn && options.InitialAdapter is null && !training.HasTargets(parsed))
+        if (start.Source(parsed) == ModelSource.BuiltIn && options.InitialAdapter is null
+            && !training.HasTargets(parsed))
         {
-            Console.Error.WriteLine("The base inside the program keeps much of what it knows in its table of word vectors, which these targets leave as it is. With thousands of texts, "
+            Console.Error.WriteLine("The base inside the program keeps much of what it knows in its table of word "
+                + "vectors, which these targets leave as it is. With thousands of texts, "
                 + $"--targets {string.Join(',', [LoRATargets.Embeddings, .. LoRATargets.OfEncoder])} learns more.");
         }
     }
 
     private static void Describe(Trainer trainer, TrainingData texts, TextClassifier classifier, string backend)
     {
-        Console.Error.WriteLine($"{Text.Count(trainer.TrainableParameters)} trainable of {Text.Count(classifier.Model.CountWeights())} parameters; {Text.Count(texts.Train.Examples.Count)} texts ({Text.Count(texts.Train.Tokens)} tokens"
-            + $"{(texts.Train.Truncated > 0 ? $", {Text.Count(texts.Train.Truncated)} texts cut" : "")}) to train, {Text.Count(texts.Validation?.Examples.Count ?? 0)} to validate; {backend}");
+        Console.Error.WriteLine($"{Text.Count(trainer.TrainableParameters)} trainable of "
+            + $"{Text.Count(classifier.Model.CountWeights())} parameters; {Text.Count(texts.Train.Examples.Count)} "
+            + $"texts ({Text.Count(texts.Train.Tokens)} tokens"
+            + $"{(texts.Train.Truncated > 0 ? $", {Text.Count(texts.Train.Truncated)} texts cut" : "")}) to train, "
+            + $"{Text.Count(texts.Validation?.Examples.Count ?? 0)} to validate; {backend}");
     }
 
     private void Report(TrainingResult result, string folder, ParseResult parsed, bool isAdapter)
     {
         var tokens = result.Metrics.Sum(step => (long)step.Tokens);
         var seconds = result.Metrics.Sum(step => step.StepSeconds);
-        Console.WriteLine($"{result.Steps} steps in {Text.Duration(result.Seconds)}; {Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory {Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
+        Console.WriteLine($"{result.Steps} steps in {Text.Duration(result.Seconds)}; "
+            + $"{Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory "
+            + $"{Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
             + $"{(result.Best is { } best ? $" (validation accuracy {Text.Percent(best.Accuracy)})" : "")}.");
         Console.WriteLine("Predict with it:");
-        Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. isAdapter ? [.. ModelOption.Words(start.Source(parsed)!), "--adapter", folder] : (string[])["--model", folder], "--text"])} \"…\"");
+        string[] model = isAdapter
+            ? [.. ModelOption.Words(start.Source(parsed)!), "--adapter", folder]
+            : ["--model", folder];
+        Console.WriteLine($"  {ShellWords.Join(["lora", "predict", .. model, "--text"])} \"…\"");
     }
 
     private static long PeakMemory()

@@ -11,23 +11,30 @@ namespace LoraScratch.Cli;
 /// <summary>lora truncate: a trained adapter at smaller ranks.</summary>
 internal sealed class TruncateCommand
 {
-    private readonly Option<string> adapter = OptionKinds.Path("--adapter", "DIR", "An adapter folder in PEFT's format.", required: true);
+    private readonly Option<string> adapter =
+        OptionKinds.Path("--adapter", "DIR", "An adapter folder in PEFT's format.", required: true);
     private readonly OutputOptions output = new("DIR",
         "Where the smaller adapter goes. With --rank or --energy.", required: false);
     private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of the smaller adapter.");
-    private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer gets the smallest rank that keeps this share of its update's squared norm, such as 0.95.");
-    private readonly ModelOption model = new("The model that the adapter belongs to, for --data, with which the accuracy at every rank is measured.");
+    private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer "
+        + "gets the smallest rank that keeps this share of its update's squared norm, such as 0.95.");
+    private readonly ModelOption model =
+        new("The model that the adapter belongs to, for --data, with which the accuracy at every rank is measured.");
     private readonly MeasurementOptions measurement = new();
-    private readonly Option<int[]?> ranks = OptionKinds.OptionalWholes("--ranks", "The ranks in the table; 0 is the adapter without its updates. [default: every one]");
+    private readonly Option<int[]?> ranks = OptionKinds.OptionalWholes("--ranks", "The ranks in the table; 0 is the "
+        + "adapter without its updates. [default: every one]");
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
     private readonly DeviceOptions device = new();
 
     public static Command Create()
     {
         var truncate = new TruncateCommand();
-        var command = new ExampleCommand("truncate", "A trained adapter at every smaller rank, without training: what each rank drops and, with --data, its accuracy; --rank or --energy writes one of them.",
+        var command = new ExampleCommand("truncate",
+            "A trained adapter at every smaller rank, without training: what each rank drops and, with --data, its "
+                + "accuracy; --rank or --energy writes one of them.",
             "lora truncate --adapter my-adapter", "lora truncate --adapter my-adapter --model my-model --data test.csv",
-            "lora truncate --adapter my-adapter --rank 4 --out smaller", "lora truncate --adapter my-adapter --energy 0.95 --out smaller");
+            "lora truncate --adapter my-adapter --rank 4 --out smaller",
+                "lora truncate --adapter my-adapter --energy 0.95 --out smaller");
         truncate.output.AddTo(command);
         foreach (var option in (Option[])[truncate.adapter, truncate.rank, truncate.energy, truncate.ranks])
         {
@@ -46,7 +53,9 @@ internal sealed class TruncateCommand
         var (folder, wanted, share) = (output.Path(parsed), parsed.GetValue(rank), parsed.GetValue(energy));
         if (folder is null != (wanted is null && share is null))
         {
-            throw new InputException(folder is null ? "--rank and --energy say what is written to --out, which is missing. Give --out DIR." : "--out needs --rank or --energy, which say what is written.");
+            throw new InputException(folder is null
+                ? "--rank and --energy say what is written to --out, which is missing. Give --out DIR."
+                : "--out needs --rank or --energy, which say what is written.");
         }
         if (wanted is not null && share is not null)
         {
@@ -59,14 +68,18 @@ internal sealed class TruncateCommand
         using var reserved = output.Reserve(parsed, PeftAdapter.Reserve, ("--adapter", parsed.GetValue(adapter)));
         var truncation = AdapterTruncation.Read(parsed.GetValue(adapter)!);
         ModelOptions.Notices(parsed.GetValue(adapter)!, truncation.Warnings);
-        var chosen = wanted is { } k ? truncation.RanksUpTo(k) : share is { } part ? truncation.RanksForEnergy(part) : null;
-        var listed = parsed.GetValue(ranks) is { Length: > 0 } given ? given : [.. Enumerable.Range(0, truncation.Rank + 1).Reverse()];
+        var chosen = wanted is { } k ? truncation.RanksUpTo(k) : share is { } part
+            ? truncation.RanksForEnergy(part) : null;
+        var listed = parsed.GetValue(ranks) is { Length: > 0 } given
+            ? given : [.. Enumerable.Range(0, truncation.Rank + 1).Reverse()];
         if (listed.Any(row => row > truncation.Rank))
         {
-            throw new InputException($"--ranks has {listed.Max()}; the adapter has rank {truncation.Rank}, and more cannot come of it.");
+            throw new InputException(
+                $"--ranks has {listed.Max()}; the adapter has rank {truncation.Rank}, and more cannot come of it.");
         }
         using var backend = device.Open(parsed);
-        PrintTable(truncation, listed, measurement.IsGiven(parsed) ? Measure(parsed, truncation, backend, cancellation) : null);
+        PrintTable(truncation, listed,
+            measurement.IsGiven(parsed) ? Measure(parsed, truncation, backend, cancellation) : null);
         if (chosen is not null)
         {
             truncation.Save(folder!, chosen, output.MayReplace(parsed));
@@ -76,7 +89,8 @@ internal sealed class TruncateCommand
     }
 
     /// <summary>What tells the accuracy and loss at a rank.</summary>
-    private Func<int, Evaluation> Measure(ParseResult parsed, AdapterTruncation truncation, IBackend backend, CancellationToken cancellation)
+    private Func<int, Evaluation> Measure(ParseResult parsed, AdapterTruncation truncation, IBackend backend,
+        CancellationToken cancellation)
     {
         var (folder, source) = (parsed.GetValue(adapter)!, model.Source(parsed));
         var classifier = ModelOptions.LoadModel(source, backend, labels: ModelOptions.LabelsOf(folder, source));
@@ -91,13 +105,19 @@ internal sealed class TruncateCommand
 
     private static void PrintTable(AdapterTruncation truncation, int[] ranks, Func<int, Evaluation>? measure)
     {
-        Console.WriteLine($"{"rank",5} {"dropped",10} {"dropped energy",15} {"bytes of A, B",14}{(measure is null ? "" : $" {"accuracy",10} {"loss",8}")}");
+        Console.WriteLine($"{"rank",5} {"dropped",10} {"dropped energy",15} "
+            + $"{"bytes of A, B",14}{(measure is null ? "" : $" {"accuracy",10} {"loss",8}")}");
         foreach (var rank in ranks)
         {
-            var bytes = sizeof(float) * truncation.Layers.Sum(layer => Math.Min(rank, layer.Decomposition.Values.Count) * (long)(layer.Decomposition.U.Rows + layer.Decomposition.V.Rows));
+            var bytes = sizeof(float)
+                * truncation.Layers.Sum(layer => Math.Min(rank, layer.Decomposition.Values.Count)
+                    * (long)(layer.Decomposition.U.Rows + layer.Decomposition.V.Rows));
             var result = measure?.Invoke(rank);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rank,5} {truncation.DroppedNorm(rank),10:G5} {Text.Percent(truncation.DroppedEnergy(rank)),15} {Text.Bytes(bytes),14}")
-                + (result is null ? "" : string.Create(CultureInfo.InvariantCulture, $" {Text.Percent(result.Accuracy),10} {result.Loss,8:F4}")));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{rank,5} {truncation.DroppedNorm(rank),10:G5} {Text.Percent(truncation.DroppedEnergy(rank)),15} "
+                    + $"{Text.Bytes(bytes),14}")
+                + (result is null ? "" : string.Create(CultureInfo.InvariantCulture,
+                    $" {Text.Percent(result.Accuracy),10} {result.Loss,8:F4}")));
         }
     }
 
@@ -108,7 +128,9 @@ internal sealed class TruncateCommand
         foreach (var (layer, rank) in truncation.Layers.Zip(ranks))
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{layer.Path.PadRight(width)}  {$"{layer.Rank} → {rank}",9} {Math.Sqrt(layer.Decomposition.SquaredNorm),10:G5} {layer.Decomposition.ErrorOf(rank),10:G4} {Text.Percent(layer.Decomposition.EnergyOf(rank)),12}"));
+                $"{layer.Path.PadRight(width)}  {$"{layer.Rank} → {rank}",9} "
+                    + $"{Math.Sqrt(layer.Decomposition.SquaredNorm),10:G5} {layer.Decomposition.ErrorOf(rank),10:G4} "
+                    + $"{Text.Percent(layer.Decomposition.EnergyOf(rank)),12}"));
         }
         Console.WriteLine($"The smaller adapter is in {folder}.");
     }

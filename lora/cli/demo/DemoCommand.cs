@@ -14,14 +14,18 @@ internal sealed record DemoOptions
     /// <summary>Names every random number.</summary>
     public ulong Seed { get; init; } = 1;
 
-    /// <summary>How many seeds, from <see cref="Seed"/> on; the files are those of the first.</summary>
+    /// <summary>
+    /// How many seeds, from <see cref="Seed"/> on; the files are those of the first.
+    /// </summary>
     public int Seeds { get; init; } = 1;
 
     /// <summary>Size of the data.</summary>
     public DemoSizes Sizes { get; init; } = new();
 }
 
-/// <summary>lora demo: the base inside the program fine-tuned in three ways, on reviews that it generates.</summary>
+/// <summary>
+/// lora demo: the base inside the program fine-tuned in three ways, on reviews that it generates.
+/// </summary>
 internal static class DemoCommand
 {
     private const int MostSeeds = 1000;
@@ -29,14 +33,16 @@ internal static class DemoCommand
     public static Command Create()
     {
         var seed = OptionKinds.Seed("Names every random number: the same seed gives the same table.", 1);
-        var seeds = OptionKinds.Whole("--seeds", "Runs so many seeds, from --seed on, and shows mean and standard deviation.", 1);
+        var seeds = OptionKinds.Whole("--seeds",
+            "Runs so many seeds, from --seed on, and shows mean and standard deviation.", 1);
         var output = OptionKinds.Path("--out", "DIR",
             "Where adapter, loss curves and reviews go: a new or empty folder, or that of an earlier demo, which is "
             + "replaced.");
         output.DefaultValueFactory = _ => "lora-demo";
         var device = new DeviceOptions();
         var command = new ExampleCommand("demo",
-            "Adapts the base inside the program to generated reviews of thrillers in three ways: LoRA, the last two layers, everything. No file and no download is needed.",
+            "Adapts the base inside the program to generated reviews of thrillers in three ways: LoRA, the last two "
+                + "layers, everything. No file and no download is needed.",
             "lora demo", "lora demo --seed 7 --out my-demo", "lora demo --seeds 3");
         foreach (Option option in (Option[])[seed, seeds, output])
         {
@@ -46,16 +52,25 @@ internal static class DemoCommand
         command.SetAction((parsed, cancellation) => Task.Run(() =>
         {
             using var backend = device.Open(parsed);
-            var options = new DemoOptions { Output = parsed.GetValue(output)!, Seed = parsed.GetValue(seed), Seeds = parsed.GetValue(seeds) };
+            var options = new DemoOptions
+            {
+                Output = parsed.GetValue(output)!,
+                Seed = parsed.GetValue(seed),
+                Seeds = parsed.GetValue(seeds)
+            };
             return Run(options, MethodTable.Output(), cancellation);
         }));
         return command;
     }
 
     /// <summary>Runs the demo on the engine's default device.</summary>
-    /// <param name="options">What is asked for.</param> <param name="console">Shows everything.</param> <param name="cancellation">Ends it; nothing is written then.</param>
+    /// <param name="options">What is asked for.</param>
+    /// <param name="console">Shows everything.</param>
+    /// <param name="cancellation">Ends it; nothing is written then.</param>
     /// <returns>The exit code, 0.</returns>
-    /// <exception cref="InputException">The options make no sense, or the folder cannot be written.</exception>
+    /// <exception cref="InputException">
+    /// The options make no sense, or the folder cannot be written.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static int Run(DemoOptions options, IAnsiConsole console, CancellationToken cancellation)
     {
@@ -70,7 +85,8 @@ internal static class DemoCommand
         for (var i = 0; i < options.Seeds; i++)
         {
             var seed = options.Seed + (ulong)i;
-            var result = new DemoRun(seed, options.Sizes, new StageProgress(console, options.Seeds > 1 ? $"seed {seed}: " : ""), cancellation).Go();
+            var result = new DemoRun(seed, options.Sizes,
+                new StageProgress(console, options.Seeds > 1 ? $"seed {seed}: " : ""), cancellation).Go();
             results.Add(result);
             if (i == 0)
             {

@@ -7,7 +7,10 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli.Demo;
 
-/// <summary>What the demo leaves behind: the adapter, the loss curves, and reviews to try the other commands with.</summary>
+/// <summary>
+/// What the demo leaves behind: the adapter, the loss curves, and reviews to try the other commands
+/// with.
+/// </summary>
 internal static class DemoFolder
 {
     /// <summary>Folder of the adapter, for the base inside the program.</summary>
@@ -41,7 +44,9 @@ internal static class DemoFolder
         }
     }
 
-    /// <summary>Writes the folder whole or not at all; that of an earlier demo is replaced.</summary>
+    /// <summary>
+    /// Writes the folder whole or not at all; that of an earlier demo is replaced.
+    /// </summary>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, DemoResult result)
     {
@@ -49,8 +54,11 @@ internal static class DemoFolder
         var lora = result[TrainingMethod.LoRA];
         AtomicFolder.Write(folder, temporary =>
         {
-            TrainingFolder.Save(Path.Combine(temporary, Adapter), result.Adapted, result.Adapter, lora.Options, lora.Training, PretrainedBase.Name);
-            AtomicFile.WriteText(Path.Combine(temporary, Curves), SvgChart.Draw($"Adapting to {ReviewDomains.Thrillers.Name} (generated reviews)", [.. result.Methods.Select(method => method.Curve)]));
+            TrainingFolder.Save(Path.Combine(temporary, Adapter), result.Adapted, result.Adapter, lora.Options,
+                lora.Training, PretrainedBase.Name);
+            AtomicFile.WriteText(Path.Combine(temporary, Curves),
+                SvgChart.Draw($"Adapting to {ReviewDomains.Thrillers.Name} (generated reviews)",
+                    [.. result.Methods.Select(method => method.Curve)]));
             AtomicFile.WriteText(Path.Combine(temporary, TrainReviews), Lines(result.Task.Train));
             AtomicFile.WriteText(Path.Combine(temporary, TestReviews), Lines(result.Task.Test));
         }, IsOurs, overwrite: true);
@@ -59,5 +67,7 @@ internal static class DemoFolder
     private static bool IsOurs(string name) => name is Adapter or Curves or TrainReviews or TestReviews;
 
     private static string Lines(ReviewSplit split) =>
-        string.Concat(split.Reviews.Select(review => JsonSerializer.Serialize(new { text = review.Text, label = ReviewTask.Labels[review.Label] }, JsonOutput.Options) + "\n"));
+        string.Concat(split.Reviews
+            .Select(review => JsonSerializer.Serialize(
+                new { text = review.Text, label = ReviewTask.Labels[review.Label] }, JsonOutput.Options) + "\n"));
 }

@@ -7,11 +7,19 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli.Demo;
 
 /// <summary>What one of the three ways came to.</summary>
-/// <param name="Method">Which.</param> <param name="Options">How it was trained.</param> <param name="Training">The run; the state of its best epoch was kept.</param>
-/// <param name="Train">Accuracy on the reviews that it was adapted with.</param> <param name="Validation">On those that chose the epoch.</param> <param name="Test">On those that nothing was chosen by.</param>
-/// <param name="StoredBytes">The safetensors file with what this task needs on top of the base.</param> <param name="Probes">What the model says about some short reviews.</param>
+/// <param name="Method">Which.</param>
+/// <param name="Options">How it was trained.</param>
+/// <param name="Training">The run; the state of its best epoch was kept.</param>
+/// <param name="Train">Accuracy on the reviews that it was adapted with.</param>
+/// <param name="Validation">On those that chose the epoch.</param>
+/// <param name="Test">On those that nothing was chosen by.</param>
+/// <param name="StoredBytes">
+/// The safetensors file with what this task needs on top of the base.
+/// </param>
+/// <param name="Probes">What the model says about some short reviews.</param>
 internal sealed record MethodResult(
-    TrainingMethod Method, TrainingOptions Options, TrainingResult Training, double Train, double Validation, double Test, long StoredBytes,
+    TrainingMethod Method, TrainingOptions Options, TrainingResult Training, double Train, double Validation,
+    double Test, long StoredBytes,
     IReadOnlyList<(string Text, Prediction Prediction)> Probes) : IMethodOutcome
 {
     /// <summary>"LoRA (query, value)"</summary>
@@ -36,23 +44,30 @@ internal sealed record MethodResult(
 }
 
 /// <summary>Merged against unmerged weights.</summary>
-/// <param name="LargestDifference">max |logit difference|</param> <param name="LargestLogit">max |logit|, to compare it with.</param>
-/// <param name="ChangedPredictions">Texts whose class changed.</param> <param name="Texts">Texts compared.</param>
+/// <param name="LargestDifference">max |logit difference|</param>
+/// <param name="LargestLogit">max |logit|, to compare it with.</param>
+/// <param name="ChangedPredictions">Texts whose class changed.</param>
+/// <param name="Texts">Texts compared.</param>
 internal sealed record MergeCheck(double LargestDifference, double LargestLogit, int ChangedPredictions, int Texts);
 
 /// <summary>What one seed of the demo came to.</summary>
-/// <param name="Seed">The seed.</param> <param name="Task">The reviews.</param>
-/// <param name="Methods">LoRA, last two layers, everything.</param> <param name="Adapted">The model with the LoRA adapter attached.</param> <param name="Adapter">That adapter.</param>
+/// <param name="Seed">The seed.</param>
+/// <param name="Task">The reviews.</param>
+/// <param name="Methods">LoRA, last two layers, everything.</param>
+/// <param name="Adapted">The model with the LoRA adapter attached.</param>
+/// <param name="Adapter">That adapter.</param>
 /// <param name="Merge">Merged against unmerged.</param>
 internal sealed record DemoResult(
-    ulong Seed, ReviewTask Task, IReadOnlyList<MethodResult> Methods, TextClassifier Adapted, LoRAAdapter Adapter, MergeCheck Merge)
+    ulong Seed, ReviewTask Task, IReadOnlyList<MethodResult> Methods, TextClassifier Adapted, LoRAAdapter Adapter,
+    MergeCheck Merge)
 {
     /// <summary>The result of a method.</summary>
     public MethodResult this[TrainingMethod method] => Methods.Single(result => result.Method == method);
 }
 
 /// <summary>What one of the three ways came to with several seeds.</summary>
-/// <param name="Runs">By seed.</param> <param name="Leads">LoRA's lead on the test reviews, by seed; empty for LoRA itself.</param>
+/// <param name="Runs">By seed.</param>
+/// <param name="Leads">LoRA's lead on the test reviews, by seed; empty for LoRA itself.</param>
 internal sealed record MethodOverSeeds(IReadOnlyList<MethodResult> Runs, IReadOnlyList<double> Leads) : IMethodOutcome
 {
     public string Name => Runs[0].Name;

@@ -9,21 +9,28 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli.Demo;
 
 /// <summary>
-/// The experiment, for one seed: the base inside the program is adapted to generated reviews in three ways, with the same reviews in the same order, the same first weights of the head, the same
-/// number of steps, the same optimizer and schedule.
+/// The experiment, for one seed: the base inside the program is adapted to generated reviews in
+/// three ways, with the same reviews in the same order, the same first weights of the head, the
+/// same number of steps, the same optimizer and schedule.
 /// </summary>
 internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progress, CancellationToken cancellation)
 {
-    // Each method's learning rate did best on 480 training reviews of seed 11 that were laid aside ('lora compare' on the demo's own files), among 2e-3, 4e-3 and 6e-3 for LoRA,
-    // 3e-3, 1e-2 and 3e-2 for the last layers, 2.5e-4, 5e-4 and 1e-3 for everything.
+    // Each method's learning rate did best on 480 training reviews of seed 11 that were laid aside ('lora compare' on
+    // the demo's own files), among 2e-3, 4e-3 and 6e-3 for LoRA, 3e-3, 1e-2 and 3e-2 for the last layers, 2.5e-4, 5e-4
+    // and 1e-3 for everything.
     private static readonly (TrainingMethod Method, float LearningRate)[] Ways =
         [(TrainingMethod.LoRA, 4e-3f), (TrainingMethod.LastLayers, 1e-2f), (TrainingMethod.Full, 5e-4f)];
 
-    /// <summary>Rank 8 and alpha 16, so s = 2, on query and value of every layer; the head is new, and trained beside them.</summary>
+    /// <summary>
+    /// Rank 8 and alpha 16, so s = 2, on query and value of every layer; the head is new, and
+    /// trained beside them.
+    /// </summary>
     private static readonly LoRASettings Lora = new(Rank: 8, Alpha: 16);
 
     // The same adjective of the story and of the disc; none of these sentences has a word that says it plainly.
-    private static readonly string[] Probes = ["The ending is unpredictable.", "The menu is unpredictable.", "It has a gentle villain.", "It has a gentle voice."];
+    private static readonly string[] Probes =
+        ["The ending is unpredictable.", "The menu is unpredictable.", "It has a gentle villain.",
+            "It has a gentle voice."];
 
     /// <summary>Runs it.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -37,9 +44,14 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
             var options = Options(method, learningRate);
             var classifier = Base();
             var adapter = TrainingSetup.Prepare(classifier, options);
-            var training = Train(classifier, options, task.Train, task.Validation, $"adapting: {MethodNames.Of(method, options.Targets)}");
-            var (train, validation, test) = progress.Show("evaluating", _ => (Accuracy(classifier, task.Train), Accuracy(classifier, task.Validation), Accuracy(classifier, task.Test)));
-            methods.Add(new MethodResult(method, options, training, train, validation, test, StoredBytes(classifier, adapter), [.. Probes.Zip(classifier.Predict(Probes))]));
+            var training = Train(classifier, options, task.Train, task.Validation,
+                $"adapting: {MethodNames.Of(method, options.Targets)}");
+            var (train, validation, test) =
+                progress.Show("evaluating",
+                    _ => (Accuracy(classifier, task.Train), Accuracy(classifier, task.Validation),
+                        Accuracy(classifier, task.Test)));
+            methods.Add(new MethodResult(method, options, training, train, validation, test,
+                StoredBytes(classifier, adapter), [.. Probes.Zip(classifier.Predict(Probes))]));
             if (adapter is not null)
                 adapted = (classifier, adapter);
         }
@@ -61,7 +73,8 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
         Seed = seed,
     };
 
-    private TrainingResult Train(TextClassifier classifier, TrainingOptions options, ReviewSplit train, ReviewSplit validation, string stage)
+    private TrainingResult Train(TextClassifier classifier, TrainingOptions options, ReviewSplit train,
+        ReviewSplit validation, string stage)
     {
         var trainer = new Trainer(classifier, options);
         var result = progress.Show(stage, report =>
@@ -73,9 +86,12 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
         return result;
     }
 
-    private double Accuracy(TextClassifier classifier, ReviewSplit split) => classifier.Evaluate(split.Examples, cancellation: cancellation).Accuracy;
+    private double Accuracy(TextClassifier classifier, ReviewSplit split) =>
+        classifier.Evaluate(split.Examples, cancellation: cancellation).Accuracy;
 
-    /// <summary>Compares the logits of the test reviews with A and B beside W, and with s·(AB)ᵀ added to W.</summary>
+    /// <summary>
+    /// Compares the logits of the test reviews with A and B beside W, and with s·(AB)ᵀ added to W.
+    /// </summary>
     private static MergeCheck CheckMerge(TextClassifier classifier, LoRAAdapter adapter, ReviewSplit split)
     {
         var texts = split.Reviews.Select(review => review.Text).ToArray();
@@ -84,7 +100,8 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
         var merged = classifier.Predict(texts).ToArray();
         adapter.Unmerge();
         return new MergeCheck(
-            beside.Zip(merged).Max(pair => pair.First.Logits.Zip(pair.Second.Logits).Max(logits => Math.Abs((double)logits.First - logits.Second))),
+            beside.Zip(merged).Max(pair => pair.First.Logits.Zip(pair.Second.Logits)
+                .Max(logits => Math.Abs((double)logits.First - logits.Second))),
             beside.Max(prediction => prediction.Logits.Max(logit => Math.Abs((double)logit))),
             beside.Zip(merged).Count(pair => pair.First.LabelId != pair.Second.LabelId), texts.Length);
     }
@@ -99,7 +116,10 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
             if (adapter is not null)
                 PeftAdapter.SaveInto(folder, adapter);
             else
-                SafeTensorsWriter.Write(path, classifier.Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable).Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter)), new Dictionary<string, string> { ["format"] = "pt" });
+                SafeTensorsWriter.Write(path,
+                    classifier.Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)
+                        .Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter)),
+                        new Dictionary<string, string> { ["format"] = "pt" });
             return new FileInfo(path).Length;
         }
         finally

@@ -4,16 +4,23 @@ using LoraScratch.Engine;
 namespace LoraScratch.Cli.Demo;
 
 /// <summary>A generated review.</summary>
-/// <param name="Text">One or two English sentences.</param> <param name="Label">0: the buyer is unhappy, 1: happy.</param>
+/// <param name="Text">One or two English sentences.</param>
+/// <param name="Label">0: the buyer is unhappy, 1: happy.</param>
 internal sealed record Review(string Text, int Label);
 
 /// <summary>How a domain's reviews are drawn.</summary>
 internal sealed record ReviewStyle
 {
-    /// <summary>Share of the clauses that judge with an adjective of <see cref="ReviewDomain.Judgements"/>; the others use plain words.</summary>
+    /// <summary>
+    /// Share of the clauses that judge with an adjective of <see cref="ReviewDomain.Judgements"/>;
+    /// the others use plain words.
+    /// </summary>
     public float Contextual { get; init; } = 0.35f;
 
-    /// <summary>Probability that the opinion says what the label says. Some buyers press the wrong star, so no model can reach 100 %.</summary>
+    /// <summary>
+    /// Probability that the opinion says what the label says. Some buyers press the wrong star, so
+    /// no model can reach 100 %.
+    /// </summary>
     public float Agreement { get; init; } = 0.97f;
 
     /// <summary>Share of the clauses that are negated: "is not", "is hardly".</summary>
@@ -27,13 +34,15 @@ internal sealed record ReviewStyle
 }
 
 /// <summary>
-/// Writes product reviews by a small grammar: first the label is drawn (both equally likely), then an opinion, which mostly agrees with it. The same seed
-/// gives the same reviews, and one generator never gives a text twice, so that splits taken from it share none.
+/// Writes product reviews by a small grammar: first the label is drawn (both equally likely), then
+/// an opinion, which mostly agrees with it. The same seed gives the same reviews, and one generator
+/// never gives a text twice, so that splits taken from it share none.
 /// </summary>
 internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ulong seed)
 {
     /// <summary>Invented names, which the vocabulary has in pieces only.</summary>
-    private static readonly string[] InventedNames = ["Quillon", "Brevik", "Ostrava", "Tamsin", "Joruk", "Velden", "Marlow", "Kestrin"];
+    private static readonly string[] InventedNames =
+        ["Quillon", "Brevik", "Ostrava", "Tamsin", "Joruk", "Velden", "Marlow", "Kestrin"];
 
     private static readonly string[] Intensifiers = ["very", "really", "quite", "rather", "truly"];
     private static readonly string[] Negations = ["is not", "is hardly", "is never", "is far from"];
@@ -62,7 +71,8 @@ internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ul
         return new Review(Chance(style.Introduced) ? $"{Occasion()} {opinion}" : opinion, label);
     }
 
-    private string Occasion() => string.Format(CultureInfo.InvariantCulture, Pick(domain.Occasions), Pick(domain.Products), Pick(InventedNames));
+    private string Occasion() =>
+        string.Format(CultureInfo.InvariantCulture, Pick(domain.Occasions), Pick(domain.Products), Pick(InventedNames));
 
     private string Sentence(bool praise)
     {
@@ -70,7 +80,9 @@ internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ul
         return char.ToUpperInvariant(text[0]) + text[1..] + (Chance(0.15f) ? "!" : ".");
     }
 
-    /// <summary>The main clause carries the sentence; the one that is conceded says the contrary.</summary>
+    /// <summary>
+    /// The main clause carries the sentence; the one that is conceded says the contrary.
+    /// </summary>
     private string Contrast(bool praise) => random.NextBelow(4) switch
     {
         0 => $"although {Clause(!praise)}, {Clause(praise)}",
@@ -116,7 +128,8 @@ internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ul
     private string Another(string adjective, string noun, bool praise)
     {
         var candidates = Chance(style.Contextual)
-            ? domain.Judgements.Where(judgement => judgement.Nouns(praise).Contains(noun)).Select(judgement => judgement.Word)
+            ? domain.Judgements.Where(judgement => judgement.Nouns(praise).Contains(noun))
+            .Select(judgement => judgement.Word)
             : praise ? ReviewDomains.Good : ReviewDomains.Bad;
         return Pick(candidates.Where(word => word != adjective).ToArray());
     }

@@ -41,7 +41,8 @@ internal sealed class ReviewTask
         ReviewSplit Split(int count)
         {
             var reviews = generator.Next(count);
-            return new ReviewSplit(reviews, [.. reviews.Select(review => new EncodedExample(tokenizer.EncodeIds(review.Text), review.Label))]);
+            return new ReviewSplit(reviews,
+                [.. reviews.Select(review => new EncodedExample(tokenizer.EncodeIds(review.Text), review.Label))]);
         }
     }
 

@@ -4,11 +4,14 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
-/// <summary>The options that let a long command go on after a kill: --checkpoint-every and --resume.</summary>
+/// <summary>
+/// The options that let a long command go on after a kill: --checkpoint-every and --resume.
+/// </summary>
 /// <param name="steps">Default of --checkpoint-every.</param>
 internal sealed class CheckpointCommandOptions(int steps = 0)
 {
-    private readonly Option<int> every = OptionKinds.Whole("--checkpoint-every", "Saves the run in progress after every so many steps, so that it can go on after a kill; 0: only on Ctrl-C.", steps);
+    private readonly Option<int> every = OptionKinds.Whole("--checkpoint-every", "Saves the run in progress after "
+        + "every so many steps, so that it can go on after a kill; 0: only on Ctrl-C.", steps);
     private readonly Option<bool> resume = new("--resume")
     {
         Description = "Goes on with what is saved for --out; all other options as before, --overwrite is not needed. "
@@ -23,17 +26,28 @@ internal sealed class CheckpointCommandOptions(int steps = 0)
     }
 
     /// <summary>Steps from one saving to the next.</summary>
-    public int Every(ParseResult parsed) => parsed.GetValue(every) is >= 0 and var steps ? steps : throw new InputException($"--checkpoint-every is {parsed.GetValue(every)}; expected a number of steps, or 0 to save only on Ctrl-C.");
+    public int Every(ParseResult parsed) =>
+        parsed.GetValue(every) is >= 0 and var steps
+        ? steps : throw new InputException($"--checkpoint-every is {parsed.GetValue(every)}; expected a number of "
+            + "steps, or 0 to save only on Ctrl-C.");
 
     /// <summary>Whether to go on.</summary>
     public bool Resume(ParseResult parsed) => parsed.GetValue(resume);
 
-    /// <summary>What was typed, for a run that ends in a folder. The file lies beside it: the folder itself is written whole, at the end.</summary>
+    /// <summary>
+    /// What was typed, for a run that ends in a folder. The file lies beside it: the folder itself
+    /// is written whole, at the end.
+    /// </summary>
     public CheckpointOptions Parse(ParseResult parsed, string folder) =>
         new($"{Path.TrimEndingDirectorySeparator(folder)}.checkpoint.safetensors", Every(parsed), Resume(parsed));
 
-    /// <summary>The words after the command's name with which a saved run goes on: those typed, and --resume.</summary>
+    /// <summary>
+    /// The words after the command's name with which a saved run goes on: those typed, and
+    /// --resume.
+    /// </summary>
     public IEnumerable<string> GoingOn(ParseResult parsed) =>
-        parsed.CommandResult.Command.Options.Except([resume]).Select(parsed.GetResult).Where(result => result is { Implicit: false })
-            .SelectMany(result => result!.Tokens.Select(token => token.Value).Prepend(result.Option.Name)).Append(resume.Name);
+        parsed.CommandResult.Command.Options.Except([resume]).Select(parsed.GetResult)
+        .Where(result => result is { Implicit: false })
+            .SelectMany(result => result!.Tokens.Select(token => token.Value).Prepend(result.Option.Name))
+            .Append(resume.Name);
 }

@@ -8,7 +8,8 @@ namespace LoraScratch.Cli;
 internal sealed class DataOptions(bool required = true)
 {
     private readonly Option<string> data = OptionKinds.Path("--data", "PATH",
-        "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate, both for an experiment), or a .csv, .tsv or .jsonl file (also .gz) with a text and a label in each row.", required);
+        "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate, both for an experiment), or a .csv, "
+            + ".tsv or .jsonl file (also .gz) with a text and a label in each row.", required);
 
     private readonly Option<string> textColumn = OptionKinds.TextColumn();
 
@@ -33,15 +34,31 @@ internal sealed class DataOptions(bool required = true)
         command.Add(labelColumn);
     }
 
-    /// <summary>Reads the texts and says on standard error how many of each class there are.</summary>
-    /// <param name="parsed">The command line.</param> <param name="split">Which half of the movie reviews; null: both.</param> <param name="labels">The model's classes; null: those of the data.</param>
-    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null) => Load(parsed, parsed.GetValue(data)!, split, labels);
+    /// <summary>
+    /// Reads the texts and says on standard error how many of each class there are.
+    /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="split">Which half of the movie reviews; null: both.</param>
+    /// <param name="labels">The model's classes; null: those of the data.</param>
+    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null) =>
+        Load(parsed, parsed.GetValue(data)!, split, labels);
 
-    /// <summary>Reads another file or folder than --data, with the same columns, and says on standard error how many of each class there are.</summary>
-    /// <param name="parsed">The command line.</param> <param name="path">The file or folder.</param> <param name="split">Which half of the movie reviews; null: both.</param> <param name="labels">The model's classes; null: those of the data.</param>
+    /// <summary>
+    /// Reads another file or folder than --data, with the same columns, and says on standard error
+    /// how many of each class there are.
+    /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="split">Which half of the movie reviews; null: both.</param>
+    /// <param name="labels">The model's classes; null: those of the data.</param>
     public TextDataset Load(ParseResult parsed, string path, DatasetSplit? split, LabelSet? labels)
     {
-        var options = new DatasetOptions { TextColumn = TextColumn(parsed), LabelColumn = parsed.GetValue(labelColumn)!, Labels = labels };
+        var options = new DatasetOptions
+        {
+            TextColumn = TextColumn(parsed),
+            LabelColumn = parsed.GetValue(labelColumn)!,
+            Labels = labels
+        };
         var dataset = split is { } half ? TextDataset.Load(path, half, options) : TextDataset.LoadAll(path, options);
         Console.Error.WriteLine($"{dataset.Source}: {dataset.Describe()}");
         return dataset;

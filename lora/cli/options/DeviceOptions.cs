@@ -10,9 +10,11 @@ namespace LoraScratch.Cli;
 internal sealed class DeviceOptions
 {
     private readonly Option<string> device = OptionKinds.Device("--device",
-        "Where to compute: auto takes CUDA where it is usable, else the CPU; OpenCL only by name. 'lora devices' lists them.");
+        "Where to compute: auto takes CUDA where it is usable, else the CPU; OpenCL only by name. 'lora devices' "
+            + "lists them.");
 
-    private readonly Option<int> threads = OptionKinds.Whole("--threads", "Threads of the CPU device; 0: one per core. The results do not depend on it.", 0);
+    private readonly Option<int> threads = OptionKinds.Whole("--threads", "Threads of the CPU device; 0: one per "
+        + "core. The results do not depend on it.", 0);
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -38,16 +40,21 @@ internal sealed class DeviceOptions
         };
     }
 
-    /// <summary>The first CUDA device that is usable; null where there is none, or where it does not open: other programs may have taken it, or all its memory.</summary>
+    /// <summary>
+    /// The first CUDA device that is usable; null where there is none, or where it does not open:
+    /// other programs may have taken it, or all its memory.
+    /// </summary>
     private static IBackend? OpenCuda()
     {
         try
         {
-            return GpuDevices.Find(GpuKind.Cuda).FirstOrDefault(gpu => gpu.IsUsable) is { } gpu ? GpuDevices.Open(gpu.Kind, gpu.Index!.Value) : null;
+            return GpuDevices.Find(GpuKind.Cuda).FirstOrDefault(gpu => gpu.IsUsable) is { } gpu
+                ? GpuDevices.Open(gpu.Kind, gpu.Index!.Value) : null;
         }
         catch (PlatformNotSupportedException e)
         {
-            Console.Error.WriteLine(Terminal.Printable($"note: {e.Message} The CPU computes instead (--device cpu says so without this note)."));
+            Console.Error.WriteLine(Terminal.Printable($"note: {e.Message} The CPU computes instead (--device cpu "
+                + "says so without this note)."));
             return null;
         }
     }
@@ -57,7 +64,8 @@ internal sealed class DeviceOptions
         var parts = name.Split(':');
         try
         {
-            return GpuDevices.Open(parts[0] == "cuda" ? GpuKind.Cuda : GpuKind.OpenCL, parts.Length == 1 ? 0 : int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture));
+            return GpuDevices.Open(parts[0] == "cuda" ? GpuKind.Cuda : GpuKind.OpenCL,
+                parts.Length == 1 ? 0 : int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture));
         }
         catch (PlatformNotSupportedException e)
         {

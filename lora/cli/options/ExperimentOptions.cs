@@ -10,29 +10,48 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli;
 
 /// <summary>What an experiment is made of once its options are read and its files loaded.</summary>
-/// <param name="Load">Loads the model; a head that it lacks is drawn from the seed.</param> <param name="First">The model of the first seed, as nothing has changed it.</param> <param name="Data">The texts.</param>
+/// <param name="Load">Loads the model; a head that it lacks is drawn from the seed.</param>
+/// <param name="First">The model of the first seed, as nothing has changed it.</param>
+/// <param name="Data">The texts.</param>
 internal sealed record ExperimentInput(Func<ulong, TextClassifier> Load, TextClassifier First, ExperimentData Data)
 {
-    /// <summary>Begins the experiment in its folder, or goes on with it. The first model has done its duty then, and its memory goes back.</summary>
-    /// <param name="path">The folder.</param> <param name="resume">Whether to go on.</param> <param name="options">What the experiment is, by the names of options.</param>
+    /// <summary>
+    /// Begins the experiment in its folder, or goes on with it. The first model has done its duty
+    /// then, and its memory goes back.
+    /// </summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="resume">Whether to go on.</param>
+    /// <param name="options">What the experiment is, by the names of options.</param>
     public ExperimentFolder Open(string path, bool resume, Dictionary<string, object?> options)
     {
-        var folder = ExperimentFolder.Open(path, resume, RunIdentity.Of(First.Model, First.Model.Backend, options, Data.Parts));
+        var folder = ExperimentFolder.Open(path, resume,
+            RunIdentity.Of(First.Model, First.Model.Backend, options, Data.Parts));
         RunExecutor.Release(First);
         return folder;
     }
 }
 
-/// <summary>The options that the experiments share: model, data, how it is parted, how runs train, where the results go, and going on after a kill.</summary>
+/// <summary>
+/// The options that the experiments share: model, data, how it is parted, how runs train, where the
+/// results go, and going on after a kill.
+/// </summary>
 internal sealed class ExperimentOptions
 {
     private readonly StartOptions start = new(split: null);
-    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where everything goes: a new or empty folder, or with --resume that of the experiment.", required: true);
-    private readonly Option<double?> validation = OptionKinds.OptionalNumber("--validation", "Share of the texts that choose epochs and learning rates. [default: 0.1]");
-    private readonly Option<string> testData = OptionKinds.Path("--test-data", "PATH", "The test texts, where they are not a share of --data: a file like it, or the aclImdb folder or its .tar.gz, of which test/ is read, and train/ of --data. Texts of --data that stand among them are left out.");
-    private readonly Option<int?> trainTexts = OptionKinds.OptionalWhole("--train-texts", "Takes the accuracy on training texts on so many of them. [default: all]");
-    private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the texts that are looked at when all is chosen. [default: 0.2]");
-    private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the texts are parted: each part with the same shares of the classes, or as the tutorial's script shuffles and cuts them. [default: tutorial for a sweep and with a preset, else stratified]", "stratified", "tutorial")!;
+    private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where everything goes: a new or empty "
+        + "folder, or with --resume that of the experiment.", required: true);
+    private readonly Option<double?> validation = OptionKinds.OptionalNumber("--validation", "Share of the texts "
+        + "that choose epochs and learning rates. [default: 0.1]");
+    private readonly Option<string> testData = OptionKinds.Path("--test-data", "PATH", "The test texts, where they "
+        + "are not a share of --data: a file like it, or the aclImdb folder or its .tar.gz, of which test/ is read, "
+        + "and train/ of --data. Texts of --data that stand among them are left out.");
+    private readonly Option<int?> trainTexts = OptionKinds.OptionalWhole("--train-texts", "Takes the accuracy on "
+        + "training texts on so many of them. [default: all]");
+    private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the texts that are looked "
+        + "at when all is chosen. [default: 0.2]");
+    private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the texts are parted: each "
+        + "part with the same shares of the classes, or as the tutorial's script shuffles and cuts them. [default: "
+        + "tutorial for a sweep and with a preset, else stratified]", "stratified", "tutorial")!;
     private readonly DeviceOptions device = new();
 
     /// <summary>The options of the training runs.</summary>
@@ -42,7 +61,8 @@ internal sealed class ExperimentOptions
     public CheckpointCommandOptions Saving { get; } = new(steps: 200);
 
     /// <summary>Adds the options to a command.</summary>
-    /// <param name="command">The command.</param> <param name="decided">Options of training runs that the command decides.</param>
+    /// <param name="command">The command.</param>
+    /// <param name="decided">Options of training runs that the command decides.</param>
     public void AddTo(Command command, IReadOnlyList<Option> decided)
     {
         start.AddTo(command);
@@ -66,16 +86,25 @@ internal sealed class ExperimentOptions
     };
 
     /// <summary>How the texts are parted.</summary>
-    /// <param name="parsed">The command line.</param> <param name="preset">Gives what was not typed.</param>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="preset">Gives what was not typed.</param>
     public SplitOptions Split(ParseResult parsed, SplitOptions preset)
     {
-        if (parsed.GetValue(testData) is not null && (parsed.GetValue(test) ?? (object?)parsed.GetValue(split)) is not null)
+        if (parsed.GetValue(testData) is not null
+            && (parsed.GetValue(test) ?? (object?)parsed.GetValue(split)) is not null)
         {
-            throw new InputException("--test-data names the test texts; --test and --split, which part --data in three, have no meaning beside it. Leave them out.");
+            throw new InputException("--test-data names the test texts; --test and --split, which part --data in "
+                + "three, have no meaning beside it. Leave them out.");
         }
         var result = preset with
         {
-            Rule = parsed.GetValue(split) switch { "stratified" => SplitRule.Stratified, "tutorial" => SplitRule.Tutorial, _ => preset.Rule },
+            Rule = parsed.GetValue(split) switch
+            {
+                "stratified" => SplitRule.Stratified,
+                "tutorial" =>
+                SplitRule.Tutorial,
+                _ => preset.Rule
+            },
             Validation = parsed.GetValue(validation) ?? preset.Validation,
             Test = parsed.GetValue(test) ?? preset.Test,
         };
@@ -86,8 +115,11 @@ internal sealed class ExperimentOptions
     /// <summary>How qa-lora is to quantise the model; null where it is quantised already.</summary>
     public QuantizationSettings? Quantization(ParseResult parsed) => start.Quantization(parsed, Training);
 
-    /// <summary>Opens the device, loads the model, and reads, parts and encodes the texts.</summary>
-    public (IBackend Backend, ExperimentInput Input) Load(ParseResult parsed, TrainingOptions options, SplitOptions split)
+    /// <summary>
+    /// Opens the device, loads the model, and reads, parts and encodes the texts.
+    /// </summary>
+    public (IBackend Backend, ExperimentInput Input) Load(ParseResult parsed, TrainingOptions options,
+        SplitOptions split)
     {
         start.Check(parsed, options, Training);
         var backend = device.Open(parsed);
@@ -97,15 +129,24 @@ internal sealed class ExperimentOptions
             : ExperimentData.Prepare(dataset, start.LoadTest(parsed, testPath, dataset.Labels), first, split, options);
         if (data.LeftOut > 0)
         {
-            Console.Error.WriteLine($"left out of --data because they stand among the test texts: {Text.Count(data.LeftOut)}");
+            Console.Error.WriteLine(
+                $"left out of --data because they stand among the test texts: {Text.Count(data.LeftOut)}");
         }
-        Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, {Text.Count(data.Test.Examples.Count)} to test; {backend.Description}");
+        Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} "
+            + $"tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, "
+            + $"{Text.Count(data.Test.Examples.Count)} to test; {backend.Description}");
         var source = start.Source(parsed)!;
-        return (backend, new ExperimentInput(seed => new TextClassifier(source.Load(seed, dataset.Labels.Names, backend)), first, data));
+        return (backend, new ExperimentInput(seed =>
+            new TextClassifier(source.Load(seed, dataset.Labels.Names, backend)), first, data));
     }
 
-    /// <summary>Says on standard error every option by which an experiment differs from what it is named after.</summary>
-    /// <param name="name">"--preset tutorial"</param> <param name="before">Its options by name.</param> <param name="after">Those that hold.</param>
+    /// <summary>
+    /// Says on standard error every option by which an experiment differs from what it is named
+    /// after.
+    /// </summary>
+    /// <param name="name">"--preset tutorial"</param>
+    /// <param name="before">Its options by name.</param>
+    /// <param name="after">Those that hold.</param>
     public static void SayOverrides(string name, Dictionary<string, object?> before, Dictionary<string, object?> after)
     {
         foreach (var (option, value) in after)

@@ -5,14 +5,20 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
-/// <summary>The options of a command that can measure accuracies beside its work: --data with its columns, --batch-size, --max-length, --limit, --seed.</summary>
+/// <summary>
+/// The options of a command that can measure accuracies beside its work: --data with its columns,
+/// --batch-size, --max-length, --limit, --seed.
+/// </summary>
 /// <param name="chosenBySeed">What --seed chooses.</param>
 internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --limit")
 {
     private readonly DataOptions data = new(required: false);
-    private readonly Option<int> batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
-    private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. [default: 512, or as many as the model has positions]");
-    private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Measures on so many texts only, balanced over the classes. [default: all]");
+    private readonly Option<int> batchSize =
+        OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
+    private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. "
+        + "[default: 512, or as many as the model has positions]");
+    private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Measures on so many texts only, "
+        + "balanced over the classes. [default: all]");
     private readonly Option<ulong> seed = OptionKinds.Seed($"Chooses {chosenBySeed}.", 1);
 
     /// <summary>Adds the options to a command.</summary>

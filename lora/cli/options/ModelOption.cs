@@ -3,11 +3,15 @@ using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Cli;
 
-/// <summary>The option --model: which model a command works with. Where it is not given, that is the base inside the program.</summary>
+/// <summary>
+/// The option --model: which model a command works with. Where it is not given, that is the base
+/// inside the program.
+/// </summary>
 /// <param name="what">What the folder is to the command.</param>
 internal sealed class ModelOption(string what = "A model folder: config.json, model.safetensors and vocab.txt.")
 {
-    private readonly Option<string> option = OptionKinds.Path("--model", "DIR", $"{what} [default: {PretrainedBase.Description}]");
+    private readonly Option<string> option =
+        OptionKinds.Path("--model", "DIR", $"{what} [default: {PretrainedBase.Description}]");
 
     /// <summary>Adds the option to a command.</summary>
     public void AddTo(Command command) => command.Add(option);
@@ -16,7 +20,8 @@ internal sealed class ModelOption(string what = "A model folder: config.json, mo
     public bool IsGiven(ParseResult parsed) => parsed.GetValue(option) is not null;
 
     /// <summary>The model that is meant.</summary>
-    public ModelSource Source(ParseResult parsed) => parsed.GetValue(option) is { } folder ? ModelSource.Folder(folder) : ModelSource.BuiltIn;
+    public ModelSource Source(ParseResult parsed) =>
+        parsed.GetValue(option) is { } folder ? ModelSource.Folder(folder) : ModelSource.BuiltIn;
 
     /// <summary>The words with which another command names the same model.</summary>
     public static string[] Words(ModelSource source) => source.Path is { } folder ? ["--model", folder] : [];

@@ -7,8 +7,9 @@ using LoraScratch.Engine;
 namespace LoraScratch.Cli;
 
 /// <summary>
-/// The kinds of options. Each reads its value by rules of its own, so that a mistake is told by name in one line, and that numbers mean the same everywhere:
-/// "0,001" is no number, and not 1, as .NET's own reader takes it.
+/// The kinds of options. Each reads its value by rules of its own, so that a mistake is told by
+/// name in one line, and that numbers mean the same everywhere: "0,001" is no number, and not 1, as
+/// .NET's own reader takes it.
 /// </summary>
 internal static class OptionKinds
 {
@@ -20,20 +21,26 @@ internal static class OptionKinds
         return option;
     }
 
-    /// <summary>One of some words, "true" and "false" among them; null where it is not given.</summary>
+    /// <summary>
+    /// One of some words, "true" and "false" among them; null where it is not given.
+    /// </summary>
     public static Option<string> OptionalChoice(string name, string description, params string[] values)
     {
         var option = new Option<string>(name)
         {
             Description = description,
             HelpName = string.Join('|', values),
-            CustomParser = result => Parse(result, name, $"expected {string.Join(", ", values[..^1])} or {values[^1]}", text => values.Contains(text) ? text : null),
+            CustomParser = result =>
+                Parse(result, name, $"expected {string.Join(", ", values[..^1])} or {values[^1]}",
+                    text => values.Contains(text) ? text : null),
         };
         option.CompletionSources.Add(values);
         return option;
     }
 
-    /// <summary>A device: auto, cpu, or a kind of GPU, with or without a number: "cuda", "cuda:1".</summary>
+    /// <summary>
+    /// A device: auto, cpu, or a kind of GPU, with or without a number: "cuda", "cuda:1".
+    /// </summary>
     public static Option<string> Device(string name, string description)
     {
         var option = new Option<string>(name)
@@ -41,7 +48,9 @@ internal static class OptionKinds
             Description = description,
             HelpName = "auto|cpu|cuda|opencl",
             DefaultValueFactory = _ => "auto",
-            CustomParser = result => Parse(result, name, "expected auto, cpu, cuda or opencl, or a name that 'lora devices' lists, such as cuda:1",
+            CustomParser = result =>
+                Parse(result, name,
+                    "expected auto, cpu, cuda or opencl, or a name that 'lora devices' lists, such as cuda:1",
                 text => Regex.IsMatch(text, @"\A(auto|cpu|(cuda|opencl)(:[0-9]{1,4})?)\z") ? text : null),
         };
         option.CompletionSources.Add("auto", "cpu", "cuda", "opencl");
@@ -49,13 +58,16 @@ internal static class OptionKinds
     }
 
     /// <summary>A file or folder.</summary>
-    public static Option<string> Path(string name, string helpName, string description, bool required = false) => new(name)
-    {
-        Description = description,
-        HelpName = helpName,
-        Required = required,
-        CustomParser = result => Parse(result, name, "expected a file or folder", text => text.Length > 0 && !text.Contains('\0') ? text : null),
-    };
+    public static Option<string> Path(string name, string helpName, string description, bool required = false) =>
+        new(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            Required = required,
+            CustomParser = result =>
+                Parse(result, name, "expected a file or folder",
+                    text => text.Length > 0 && !text.Contains('\0') ? text : null),
+        };
 
     /// <summary>Files or folders, one after the other.</summary>
     public static Option<string[]> Paths(string name, string description, bool required = false) => new(name)
@@ -78,10 +90,17 @@ internal static class OptionKinds
 
     /// <summary>A whole number with a default.</summary>
     public static Option<int> Whole(string name, string description, int defaultValue) =>
-        new(name) { Description = description, DefaultValueFactory = _ => defaultValue, HelpName = "N", CustomParser = result => Int(result, name) ?? 0 };
+        new(name)
+        {
+            Description = description,
+            DefaultValueFactory = _ => defaultValue,
+            HelpName = "N",
+            CustomParser = result => Int(result, name) ?? 0
+        };
 
     /// <summary>A whole number; null where it is not given.</summary>
-    public static Option<int?> OptionalWhole(string name, string description) => new(name) { Description = description, HelpName = "N", CustomParser = result => Int(result, name) };
+    public static Option<int?> OptionalWhole(string name, string description) =>
+        new(name) { Description = description, HelpName = "N", CustomParser = result => Int(result, name) };
 
     /// <summary>A seed: a whole number from 0 to 2⁶⁴ − 1.</summary>
     public static Option<ulong> Seed(string description, ulong defaultValue) => new("--seed")
@@ -90,18 +109,29 @@ internal static class OptionKinds
         DefaultValueFactory = _ => defaultValue,
         HelpName = "N",
         CustomParser = result => Parse<ulong?>(result, "--seed", $"expected a whole number from 0 to {ulong.MaxValue}",
-            text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null) ?? 0,
+            text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null)
+                ?? 0,
     };
 
     /// <summary>A number with a default.</summary>
     public static Option<double> Number(string name, string description, double defaultValue) =>
-        new(name) { Description = description, DefaultValueFactory = _ => defaultValue, HelpName = "X", CustomParser = result => Double(result, name) ?? 0 };
+        new(name)
+        {
+            Description = description,
+            DefaultValueFactory = _ => defaultValue,
+            HelpName = "X",
+            CustomParser = result => Double(result, name) ?? 0
+        };
 
-    /// <summary>A number whose default is a float, which help must not show with the digits of its rounding.</summary>
-    public static Option<double> Number(string name, string description, float defaultValue) => Number(name, description, (double)(decimal)defaultValue);
+    /// <summary>
+    /// A number whose default is a float, which help must not show with the digits of its rounding.
+    /// </summary>
+    public static Option<double> Number(string name, string description, float defaultValue) =>
+        Number(name, description, (double)(decimal)defaultValue);
 
     /// <summary>A number; null where it is not given.</summary>
-    public static Option<double?> OptionalNumber(string name, string description) => new(name) { Description = description, HelpName = "X", CustomParser = result => Double(result, name) };
+    public static Option<double?> OptionalNumber(string name, string description) =>
+        new(name) { Description = description, HelpName = "X", CustomParser = result => Double(result, name) };
 
     /// <summary>Numbers separated by commas; null or none where it is not given.</summary>
     public static Option<double[]?> OptionalNumbers(string name, string description) => new(name)
@@ -109,7 +139,9 @@ internal static class OptionKinds
         Description = description,
         HelpName = "X,X,…",
         CustomParser = result => Parse(result, name, "expected numbers separated by commas, such as 1e-4,1e-3",
-            text => text.Split(',', StringSplitOptions.TrimEntries).Select(Number).ToArray() is var numbers && numbers.All(number => number is not null) ? numbers.Select(number => number!.Value).ToArray() : null),
+            text => text.Split(',', StringSplitOptions.TrimEntries).Select(Number).ToArray() is var numbers
+                && numbers.All(number => number is not null)
+                ? numbers.Select(number => number!.Value).ToArray() : null),
     };
 
     /// <summary>Whole numbers separated by commas; null or none where it is not given.</summary>
@@ -118,51 +150,77 @@ internal static class OptionKinds
         Description = description,
         HelpName = "N,N,…",
         CustomParser = result => Parse(result, name, "expected whole numbers separated by commas, such as 2,4,8",
-            text => text.Split(',', StringSplitOptions.TrimEntries).Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : -1).ToArray() is var numbers && numbers.All(number => number >= 0) ? numbers : null),
+            text => text.Split(',', StringSplitOptions.TrimEntries)
+                .Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
+                    ? value : -1).ToArray() is var numbers && numbers.All(number => number >= 0) ? numbers : null),
     };
 
-    /// <summary>A number of bytes, with or without KiB, MiB or GiB; null where it is not given.</summary>
+    /// <summary>
+    /// A number of bytes, with or without KiB, MiB or GiB; null where it is not given.
+    /// </summary>
     public static Option<long?> OptionalBytes(string name, string description) => new(name)
     {
         Description = description,
         HelpName = "N[KiB|MiB|GiB]",
-        CustomParser = result => Parse<long?>(result, name, "expected a number of bytes, such as 50000000 or 48MiB", Bytes),
+        CustomParser = result =>
+            Parse<long?>(result, name, "expected a number of bytes, such as 50000000 or 48MiB", Bytes),
     };
 
     /// <summary>The layers that a command works on, by the tutorials' names.</summary>
-    /// <param name="description">What becomes of them.</param> <param name="defaults">Where nothing is given.</param>
-    public static Option<WordList> Targets(string description, params string[] defaults) => Words("--targets", description, defaults, [.. Lora.DistilBert.LoRATargets.Names]);
+    /// <param name="description">What becomes of them.</param>
+    /// <param name="defaults">Where nothing is given.</param>
+    public static Option<WordList> Targets(string description, params string[] defaults) =>
+        Words("--targets", description, defaults, [.. Lora.DistilBert.LoRATargets.Names]);
 
     /// <summary>Some of some words, separated by commas.</summary>
-    public static Option<WordList> Words(string name, string description, string[] defaults, params string[] words) => new(name)
-    {
-        Description = $"{description}, separated by commas: {string.Join(", ", words)}.",
-        HelpName = "NAMES",
-        DefaultValueFactory = _ => new WordList(defaults),
-        CustomParser = result => Parse(result, name, $"expected some of {string.Join(", ", words)}, separated by commas, each once",
-            text => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is var given && given.Length > 0 && given.All(words.Contains) && given.Distinct().Count() == given.Length ? new WordList(given) : null)!,
-    };
+    public static Option<WordList> Words(string name, string description, string[] defaults, params string[] words) =>
+        new(name)
+        {
+            Description = $"{description}, separated by commas: {string.Join(", ", words)}.",
+            HelpName = "NAMES",
+            DefaultValueFactory = _ => new WordList(defaults),
+            CustomParser = result =>
+                Parse(result, name, $"expected some of {string.Join(", ", words)}, separated by commas, each once",
+                text => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                        is var given
+                    && given.Length > 0 && given.All(words.Contains) && given.Distinct().Count() == given.Length
+                    ? new WordList(given) : null)!,
+        };
 
     /// <summary>--validate-every</summary>
-    public static Option<int> ValidateEvery() => Whole("--validate-every", "Looks at the texts laid aside after every so many steps too; 0: at the ends of the epochs only.", 0);
+    public static Option<int> ValidateEvery() =>
+        Whole("--validate-every",
+            "Looks at the texts laid aside after every so many steps too; 0: at the ends of the epochs only.", 0);
 
     /// <summary>--text-column</summary>
-    public static Option<string> TextColumn() => new("--text-column") { Description = "Column or property with the text.", DefaultValueFactory = _ => "text", HelpName = "NAME" };
+    public static Option<string> TextColumn() =>
+        new("--text-column")
+        {
+            Description = "Column or property with the text.",
+            DefaultValueFactory = _ => "text",
+            HelpName = "NAME"
+        };
 
-    private static int? Int(ArgumentResult result, string name) => Parse<int?>(result, name, $"expected a whole number up to {int.MaxValue}",
-        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null);
+    private static int? Int(ArgumentResult result, string name) =>
+        Parse<int?>(result, name, $"expected a whole number up to {int.MaxValue}",
+        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
+            ? value : null);
 
-    private static double? Double(ArgumentResult result, string name) => Parse<double?>(result, name, "expected a number, such as 0.001 or 1e-3",
+    private static double? Double(ArgumentResult result, string name) =>
+        Parse<double?>(result, name, "expected a number, such as 0.001 or 1e-3",
         Number);
 
     private static double? Number(string text) =>
-        double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value) ? value : null;
+        double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint
+            | NumberStyles.AllowExponent, CultureInfo.InvariantCulture,
+            out var value) && double.IsFinite(value) ? value : null;
 
     private static long? Bytes(string text)
     {
         (string Unit, int Bits)[] units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
         var (unit, bits) = units.First(entry => text.EndsWith(entry.Unit, StringComparison.OrdinalIgnoreCase));
-        return decimal.TryParse(text[..^unit.Length].Trim(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number < 1L << 32 ? (long)(number * (1L << bits)) : null;
+        return decimal.TryParse(text[..^unit.Length].Trim(), NumberStyles.AllowDecimalPoint,
+            CultureInfo.InvariantCulture, out var number) && number < 1L << 32 ? (long)(number * (1L << bits)) : null;
     }
 
     private static T? Parse<T>(ArgumentResult result, string name, string expected, Func<string, T?> parse)
@@ -186,7 +244,9 @@ internal static class OptionKinds
     }
 }
 
-/// <summary>Words that are written as one value, separated by commas; help shows a default so too.</summary>
+/// <summary>
+/// Words that are written as one value, separated by commas; help shows a default so too.
+/// </summary>
 internal sealed record WordList(params string[] Words)
 {
     public override string ToString() => string.Join(',', Words);

@@ -9,14 +9,24 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
-/// <summary>The options that say what a training run starts from: --model, or --config and --vocab, perhaps --init-adapter; and the data, whose classes belong to the same question.</summary>
-/// <param name="split">Which half of the movie reviews is read; null: both, for an experiment, which does not start from freshly drawn weights.</param>
+/// <summary>
+/// The options that say what a training run starts from: --model, or --config and --vocab, perhaps
+/// --init-adapter; and the data, whose classes belong to the same question.
+/// </summary>
+/// <param name="split">
+/// Which half of the movie reviews is read; null: both, for an experiment, which does not start
+/// from freshly drawn weights.
+/// </param>
 internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
 {
-    private readonly ModelOption model = new("The model folder to start from: config.json, model.safetensors and vocab.txt.");
-    private readonly Option<string> config = OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights, with --method full.");
-    private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config.");
-    private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", "DIR", "Goes on training this adapter; its rank, alpha and layers are kept.");
+    private readonly ModelOption model =
+        new("The model folder to start from: config.json, model.safetensors and vocab.txt.");
+    private readonly Option<string> config =
+        OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights, with --method full.");
+    private readonly Option<string> vocabulary =
+        OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config.");
+    private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", "DIR", "Goes on training "
+        + "this adapter; its rank, alpha and layers are kept.");
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
     private readonly DataOptions data = new();
 
@@ -40,7 +50,9 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     /// <summary>Whether that adapter may have been trained on other weights.</summary>
     public bool AnyBase(ParseResult parsed) => parsed.GetValue(anyBase);
 
-    /// <summary>How --method qa-lora is to quantise the model; null where it is quantised already.</summary>
+    /// <summary>
+    /// How --method qa-lora is to quantise the model; null where it is quantised already.
+    /// </summary>
     /// <exception cref="InputException">It is, and options say how.</exception>
     public QuantizationSettings? Quantization(ParseResult parsed, TrainingOptionsParser training)
     {
@@ -59,15 +71,18 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         var hasConfig = parsed.GetValue(config) is not null;
         if (hasConfig && model.IsGiven(parsed))
         {
-            throw new InputException("--model and --config are both given: start from a model folder, or from a config with freshly drawn weights.");
+            throw new InputException("--model and --config are both given: start from a model folder, or from a "
+                + "config with freshly drawn weights.");
         }
         if (hasConfig != parsed.GetValue(vocabulary) is not null)
         {
-            throw new InputException($"{(hasConfig ? "--config needs --vocab" : "--vocab needs --config")}: a new model is made of both. To start from a trained model, leave both out.");
+            throw new InputException($"{(hasConfig ? "--config needs --vocab" : "--vocab needs --config")}: a new "
+                + "model is made of both. To start from a trained model, leave both out.");
         }
         if (hasConfig && options.Method != TrainingMethod.Full)
         {
-            throw new InputException("--config draws the weights at random, and there is nothing to adapt in them: train them first (--method full), or leave --config out to adapt a trained model.");
+            throw new InputException("--config draws the weights at random, and there is nothing to adapt in them: "
+                + "train them first (--method full), or leave --config out to adapt a trained model.");
         }
         if (options.InitialAdapter is not null)
         {
@@ -76,23 +91,39 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     }
 
     /// <summary>Loads or draws the model, and reads the data with its classes.</summary>
-    /// <param name="parsed">The command line.</param> <param name="options">Seed and initial adapter.</param> <param name="backend">Where to put the model.</param>
-    /// <exception cref="InputException">A file is missing or wrong, or model and data do not fit.</exception>
-    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options, IBackend backend) => Load(parsed, options, backend, split);
+    /// <param name="parsed">The command line.</param>
+    /// <param name="options">Seed and initial adapter.</param>
+    /// <param name="backend">Where to put the model.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or model and data do not fit.
+    /// </exception>
+    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options,
+        IBackend backend) => Load(parsed, options, backend, split);
 
-    /// <summary>Loads or draws the model, and reads the data with its classes; of the movie reviews another half than such commands read otherwise.</summary>
-    /// <param name="parsed">The command line.</param> <param name="options">Seed and initial adapter.</param> <param name="backend">Where to put the model.</param> <param name="half">Which half of the movie reviews; null: both.</param>
-    /// <exception cref="InputException">A file is missing or wrong, or model and data do not fit.</exception>
-    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options, IBackend backend, DatasetSplit? half)
+    /// <summary>
+    /// Loads or draws the model, and reads the data with its classes; of the movie reviews another
+    /// half than such commands read otherwise.
+    /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="options">Seed and initial adapter.</param>
+    /// <param name="backend">Where to put the model.</param>
+    /// <param name="half">Which half of the movie reviews; null: both.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or model and data do not fit.
+    /// </exception>
+    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options,
+        IBackend backend, DatasetSplit? half)
     {
         if (Source(parsed) is { } source)
         {
             var ofModel = source.ReadConfig();
-            Console.Error.WriteLine(Terminal.Printable($"starting from {source}: {ofModel.Layers} layers of width {ofModel.Hidden}, {Text.Count(ofModel.VocabularySize)} pieces in the vocabulary"));
+            Console.Error.WriteLine(Terminal.Printable($"starting from {source}: {ofModel.Layers} layers of width "
+                + $"{ofModel.Hidden}, {Text.Count(ofModel.VocabularySize)} pieces in the vocabulary"));
             var fixedClasses = source.HasHead() ? ofModel.Labels
                 : options.InitialAdapter is { } adapter ? ModelOptions.LabelsOf(adapter, source) ?? ofModel.Labels
                 : null;
-            var dataset = fixedClasses is null ? LoadWithClassesOf(parsed, ofModel, half) : data.Load(parsed, half, new LabelSet(fixedClasses));
+            var dataset = fixedClasses is null
+                ? LoadWithClassesOf(parsed, ofModel, half) : data.Load(parsed, half, new LabelSet(fixedClasses));
             return (ModelOptions.LoadModel(source, backend, options.Seed, dataset.Labels.Names), dataset);
         }
         var given = DistilBertConfig.Load(parsed.GetValue(config)!);
@@ -101,19 +132,27 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         var tokenizer = WordPieceTokenizer.Load(parsed.GetValue(vocabulary)!);
         if (tokenizer.VocabularySize > given.VocabularySize)
         {
-            throw new InputException($"{parsed.GetValue(vocabulary)}: {tokenizer.VocabularySize} pieces, but the vocab_size of {parsed.GetValue(config)} is {given.VocabularySize}. Set vocab_size to at least {tokenizer.VocabularySize}.");
+            throw new InputException($"{parsed.GetValue(vocabulary)}: {tokenizer.VocabularySize} pieces, but the "
+                + $"vocab_size of {parsed.GetValue(config)} is {given.VocabularySize}. Set vocab_size to at least "
+                + $"{tokenizer.VocabularySize}.");
         }
         var texts = LoadWithClassesOf(parsed, given, half);
-        return (new TextClassifier(new DistilBertForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend), tokenizer), texts);
+        return (new TextClassifier(
+            new DistilBertForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend),
+                tokenizer), texts);
     }
 
     /// <summary>Reads test texts that are not a share of --data.</summary>
-    /// <param name="parsed">The command line.</param> <param name="path">The file or folder; of the movie reviews test/ is read.</param> <param name="labels">The classes of --data.</param>
-    public TextDataset LoadTest(ParseResult parsed, string path, LabelSet labels) => data.Load(parsed, path, DatasetSplit.Test, labels);
+    /// <param name="parsed">The command line.</param>
+    /// <param name="path">The file or folder; of the movie reviews test/ is read.</param>
+    /// <param name="labels">The classes of --data.</param>
+    public TextDataset LoadTest(ParseResult parsed, string path, LabelSet labels) =>
+        data.Load(parsed, path, DatasetSplit.Test, labels);
 
     /// <summary>
-    /// Reads the data for a head that is to be drawn. Classes that config.json names hold; where it has none, or only numbers them (LABEL_0, …), those of the data hold, and at least as
-    /// many as config.json has.
+    /// Reads the data for a head that is to be drawn. Classes that config.json names hold; where it
+    /// has none, or only numbers them (LABEL_0, …), those of the data hold, and at least as many as
+    /// config.json has.
     /// </summary>
     private TextDataset LoadWithClassesOf(ParseResult parsed, DistilBertConfig config, DatasetSplit? half)
     {
@@ -127,6 +166,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         }
         var dataset = data.Load(parsed, half);
         var isNumbered = dataset.Labels.Names.Select((name, id) => name == $"{id}").All(holds => holds);
-        return isNumbered && dataset.Labels.Count < config.Labels.Count ? new TextDataset(dataset.Examples, LabelSet.Numbered(config.Labels.Count), dataset.Source) : dataset;
+        return isNumbered && dataset.Labels.Count < config.Labels.Count
+            ? new TextDataset(dataset.Examples, LabelSet.Numbered(config.Labels.Count), dataset.Source) : dataset;
     }
 }

@@ -7,24 +7,38 @@ using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Cli;
 
-/// <summary>One task of a base model: an adapter with the classes that it decides between, or the base itself.</summary>
-/// <param name="Name">Its name; null where there is only one task.</param> <param name="Classifier">The model to ask.</param> <param name="Activate">Makes its adapter the active one.</param>
+/// <summary>
+/// One task of a base model: an adapter with the classes that it decides between, or the base
+/// itself.
+/// </summary>
+/// <param name="Name">Its name; null where there is only one task.</param>
+/// <param name="Classifier">The model to ask.</param>
+/// <param name="Activate">Makes its adapter the active one.</param>
 internal sealed record ClassifierTask(string? Name, TextClassifier Classifier, Action Activate);
 
-/// <summary>The options that name a model and any number of adapters on it: --model, --adapter, --active, --any-base.</summary>
+/// <summary>
+/// The options that name a model and any number of adapters on it: --model, --adapter, --active,
+/// --any-base.
+/// </summary>
 internal sealed class TaskOptions
 {
     private readonly ModelOption model = new();
 
     private readonly Option<string[]> adapters = new("--adapter")
     {
-        Description = "An adapter folder in PEFT's format, as 'lora train' writes it. Given more than once, each is a task of its own on the one model, named by NAME or else by its folder.",
+        Description = "An adapter folder in PEFT's format, as 'lora train' writes it. Given more than once, each is "
+            + "a task of its own on the one model, named by NAME or else by its folder.",
         HelpName = "[NAME=]DIR",
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = false,
     };
 
-    private readonly Option<string> active = new("--active") { Description = $"Of several adapters, the one to use; {AdapterSet.Base} for none. [default: each in turn]", HelpName = "NAME" };
+    private readonly Option<string> active = new("--active")
+    {
+        Description = "Of several adapters, the one to use; "
+        + $"{AdapterSet.Base} for none. [default: each in turn]",
+        HelpName = "NAME"
+    };
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
 
     /// <summary>Adds the options to a command.</summary>
@@ -37,28 +51,42 @@ internal sealed class TaskOptions
     }
 
     /// <summary>Loads the model once and every adapter onto it.</summary>
-    /// <param name="parsed">The command line.</param> <param name="backend">Where to put it.</param>
-    /// <returns>The adapters, and the tasks that are asked for, in the order of the command line.</returns>
-    /// <exception cref="InputException">A file is missing or wrong, a name is unknown or taken, or a task has no trained head.</exception>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="backend">Where to put it.</param>
+    /// <returns>
+    /// The adapters, and the tasks that are asked for, in the order of the command line.
+    /// </returns>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, a name is unknown or taken, or a task has no trained head.
+    /// </exception>
     public (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ParseResult parsed, IBackend backend) =>
-        Load(model.Source(parsed), parsed.GetValue(adapters) ?? [], parsed.GetValue(active), parsed.GetValue(anyBase), backend);
+        Load(model.Source(parsed), parsed.GetValue(adapters) ?? [], parsed.GetValue(active), parsed.GetValue(anyBase),
+            backend);
 
     /// <summary>The same from the values of the options.</summary>
-    /// <param name="source">Where the model is from.</param> <param name="given">DIR or NAME=DIR of each adapter.</param> <param name="chosen">The name of the one to use, "base", or null for each in turn.</param>
-    /// <param name="anyBase">Whether other weights than an adapter was trained on will do.</param> <param name="backend">Where to put the model.</param>
+    /// <param name="source">Where the model is from.</param>
+    /// <param name="given">DIR or NAME=DIR of each adapter.</param>
+    /// <param name="chosen">The name of the one to use, "base", or null for each in turn.</param>
+    /// <param name="anyBase">Whether other weights than an adapter was trained on will do.</param>
+    /// <param name="backend">Where to put the model.</param>
     /// <exception cref="InputException">As above.</exception>
-    public static (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ModelSource source, string[] given, string? chosen, bool anyBase, IBackend backend)
+    public static (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ModelSource source, string[] given,
+        string? chosen, bool anyBase, IBackend backend)
     {
         var set = new AdapterSet();
         var named = given.Select(NameAndFolder).ToList();
         RequireKnown(chosen, named);
-        // A base without a head takes the classes that the first adapter was trained for; each further adapter then has a head of its own on the same encoder.
-        var first = ModelOptions.LoadModel(source, backend, labels: named.Count > 0 ? ModelOptions.LabelsOf(named[0].Folder, source) : null);
+        // A base without a head takes the classes that the first adapter was trained for; each further adapter then has
+        // a head of its own on the same encoder.
+        var first = ModelOptions.LoadModel(source, backend,
+            labels: named.Count > 0 ? ModelOptions.LabelsOf(named[0].Folder, source) : null);
         var tasks = new List<ClassifierTask>();
         foreach (var (name, adapterFolder) in named)
         {
             var classifier = tasks.Count == 0 || !first.IsHeadDrawn ? first
-                : new TextClassifier(first.Model.WithHead(ModelOptions.LabelsOf(adapterFolder, source) ?? source.ReadConfig().Labels), first.Tokenizer, isHeadDrawn: true);
+                : new TextClassifier(first.Model
+                    .WithHead(ModelOptions.LabelsOf(adapterFolder, source) ?? source.ReadConfig().Labels),
+                    first.Tokenizer, isHeadDrawn: true);
             set.Add(name, () => ModelOptions.Attach(classifier, adapterFolder, source, anyBase));
             tasks.Add(new ClassifierTask(named.Count > 1 ? name : null, classifier, () => set.Activate(name)));
         }
@@ -73,7 +101,8 @@ internal sealed class TaskOptions
     private static (string Name, string Folder) NameAndFolder(string given)
     {
         var at = Directory.Exists(given) ? -1 : given.IndexOf('=', StringComparison.Ordinal);
-        var (name, folder) = at < 0 ? (Path.GetFileName(Path.TrimEndingDirectorySeparator(given)), given) : (given[..at], given[(at + 1)..]);
+        var (name, folder) = at < 0
+            ? (Path.GetFileName(Path.TrimEndingDirectorySeparator(given)), given) : (given[..at], given[(at + 1)..]);
         return folder.Length > 0 && name.Length > 0 && !folder.Contains('\0')
             ? (name, folder)
             : throw new InputException($"--adapter is '{given}'; expected a folder, or NAME=DIR.");
@@ -81,13 +110,18 @@ internal sealed class TaskOptions
 
     private static void RequireKnown(string? chosen, List<(string Name, string Folder)> named)
     {
-        if (named.GroupBy(entry => entry.Name).FirstOrDefault(group => group.Count() > 1 || group.Key == AdapterSet.Base) is { } clash)
+        if (named.GroupBy(entry => entry.Name)
+            .FirstOrDefault(group => group.Count() > 1 || group.Key == AdapterSet.Base) is { } clash)
         {
-            throw new InputException($"--adapter: the name '{clash.Key}' {(clash.Key == AdapterSet.Base ? "means the model without any" : "is given twice")}. Give each adapter a name of its own: --adapter NAME=DIR.");
+            var fault = clash.Key == AdapterSet.Base ? "means the model without any" : "is given twice";
+            throw new InputException($"--adapter: the name '{clash.Key}' {fault}. Give each adapter a name of its own: "
+                + "--adapter NAME=DIR.");
         }
         if (chosen is not null && chosen != AdapterSet.Base && named.All(entry => entry.Name != chosen))
         {
-            throw new InputException($"--active is '{chosen}'; the adapters are {(named.Count == 0 ? "none: name some with --adapter" : string.Join(", ", named.Select(entry => entry.Name)))}.");
+            var names = named.Count == 0 ? "none: name some with --adapter"
+                : string.Join(", ", named.Select(entry => entry.Name));
+            throw new InputException($"--active is '{chosen}'; the adapters are {names}.");
         }
     }
 }

@@ -10,7 +10,8 @@ internal sealed class TextInputOptions
     private readonly Option<string> text = new("--text") { Description = "One text.", HelpName = "TEXT" };
 
     private readonly Option<string> input = OptionKinds.Path("--input", "FILE|-",
-        "A .jsonl, .csv or .tsv file (also .gz) with a text in each row, or - for JSON lines on standard input: {\"text\": \"…\"}.");
+        "A .jsonl, .csv or .tsv file (also .gz) with a text in each row, or - for JSON lines on standard input: "
+            + "{\"text\": \"…\"}.");
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -20,14 +21,19 @@ internal sealed class TextInputOptions
     }
 
     /// <summary>The texts, read as they are used.</summary>
-    /// <exception cref="InputException">Neither or both options are given, or the file is not as expected.</exception>
+    /// <exception cref="InputException">
+    /// Neither or both options are given, or the file is not as expected.
+    /// </exception>
     public IEnumerable<TextExample> Read(ParseResult parsed) => (parsed.GetValue(text), parsed.GetValue(input)) switch
     {
-        ({ } blank, null) when string.IsNullOrWhiteSpace(blank) => throw new InputException("--text is empty; expected a text."),
+        ({ } blank, null) when string.IsNullOrWhiteSpace(blank) =>
+            throw new InputException("--text is empty; expected a text."),
         ({ } given, null) => [new TextExample(given, TextExample.NoLabel, "--text")],
         (null, "-") => TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input"),
         (null, { } path) => TextDataset.ReadTexts(path),
-        (null, null) => throw new InputException("No text is given: use --text \"…\", --input FILE, or --input - to read JSON lines from standard input."),
+        (null, null) =>
+            throw new InputException("No text is given: use --text \"…\", --input FILE, or --input - to read JSON "
+                + "lines from standard input."),
         _ => throw new InputException("Both --text and --input are given; use one."),
     };
 }

@@ -4,7 +4,10 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
-/// <summary>Shows an experiment on standard error: which run of how many, how long the rest will take, and the run itself as 'lora train' shows one.</summary>
+/// <summary>
+/// Shows an experiment on standard error: which run of how many, how long the rest will take, and
+/// the run itself as 'lora train' shows one.
+/// </summary>
 /// <param name="runs">Number of runs.</param>
 internal sealed class ExperimentProgress(int runs) : IExperimentProgress
 {
@@ -19,8 +22,10 @@ internal sealed class ExperimentProgress(int runs) : IExperimentProgress
     public TrainingResult Show(ExperimentRun run, Trainer trainer, Func<TrainingResult> train)
     {
         // From the mean of the runs so far: methods differ in what a step costs.
-        var left = ended == 0 ? "" : $"; about {Text.Duration(clock.Elapsed.TotalSeconds / ended * (runs - Done - ended))} left";
-        Console.Error.WriteLine($"run {Done + ended + 1} of {runs}: {run.Name}, {Text.Count(trainer.TrainableParameters)} trainable parameters{left}");
+        var left = ended == 0 ? ""
+            : $"; about {Text.Duration(clock.Elapsed.TotalSeconds / ended * (runs - Done - ended))} left";
+        Console.Error.WriteLine($"run {Done + ended + 1} of {runs}: {run.Name}, "
+            + $"{Text.Count(trainer.TrainableParameters)} trainable parameters{left}");
         var result = TrainingProgress.Show(trainer, train);
         ended++;
         return result;

@@ -3,8 +3,11 @@ using System.Text.Json;
 
 namespace LoraScratch.Cli;
 
-/// <summary>How JSON goes to standard output: one line per object, letters of every language as they are.</summary>
+/// <summary>
+/// How JSON goes to standard output: one line per object, letters of every language as they are.
+/// </summary>
 internal static class JsonOutput
 {
-    public static JsonSerializerOptions Options { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    public static JsonSerializerOptions Options { get; } =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }

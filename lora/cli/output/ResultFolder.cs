@@ -5,8 +5,13 @@ namespace LoraScratch.Cli;
 /// <summary>Where the result of a training goes.</summary>
 internal static class ResultFolder
 {
-    /// <summary>Saves the result; where the disk became full or read-only meanwhile, in a temporary folder, for hours of work are not to be lost.</summary>
-    /// <exception cref="InputException">It could not be saved where it was to go; the message says where it is, if anywhere.</exception>
+    /// <summary>
+    /// Saves the result; where the disk became full or read-only meanwhile, in a temporary folder,
+    /// for hours of work are not to be lost.
+    /// </summary>
+    /// <exception cref="InputException">
+    /// It could not be saved where it was to go; the message says where it is, if anywhere.
+    /// </exception>
     public static void Save(string folder, Action<string> save)
     {
         try
@@ -24,7 +29,8 @@ internal static class ResultFolder
             {
                 throw trouble;
             }
-            throw new InputException($"{trouble.Message} The trained result is in {rescued} instead; move it from there.");
+            throw new InputException(
+                $"{trouble.Message} The trained result is in {rescued} instead; move it from there.");
         }
     }
 }

@@ -26,6 +26,7 @@ internal static class Text
         var time = TimeSpan.FromSeconds(seconds);
         return seconds < 60 ? string.Create(CultureInfo.InvariantCulture, $"{seconds:F1} s")
             : seconds < 3600 ? string.Create(CultureInfo.InvariantCulture, $"{time.Minutes}:{time.Seconds:D2}")
-            : string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}:{time.Minutes:D2}:{time.Seconds:D2}");
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{(int)time.TotalHours}:{time.Minutes:D2}:{time.Seconds:D2}");
     }
 }

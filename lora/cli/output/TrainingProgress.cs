@@ -7,20 +7,25 @@ using Spectre.Console;
 namespace LoraScratch.Cli;
 
 /// <summary>
-/// Shows a training run on standard error: a bar with loss, tokens per second and time left on a terminal, a plain line every few seconds where the output is
-/// piped.
+/// Shows a training run on standard error: a bar with loss, tokens per second and time left on a
+/// terminal, a plain line every few seconds where the output is piped.
 /// </summary>
 internal static class TrainingProgress
 {
     private const double SecondsBetweenLines = 5;
 
     /// <summary>Runs the training while showing it.</summary>
-    /// <param name="loop">Its events are listened to.</param> <param name="train">Starts the training.</param>
+    /// <param name="loop">Its events are listened to.</param>
+    /// <param name="train">Starts the training.</param>
     public static TrainingResult Show(TrainingLoop loop, Func<TrainingResult> train) =>
         Console.IsErrorRedirected ? ShowLines(loop, train) : ShowBar(loop, train);
 
     /// <summary>Says about how long a run will take, before it begins.</summary>
-    /// <param name="loop">Is measured.</param> <param name="train">What it trains on.</param> <param name="resume">Whether the run goes on with one that is saved: its first line then says what is left.</param>
+    /// <param name="loop">Is measured.</param>
+    /// <param name="train">What it trains on.</param>
+    /// <param name="resume">
+    /// Whether the run goes on with one that is saved: its first line then says what is left.
+    /// </param>
     public static void SayEstimate(TrainingLoop loop, IReadOnlyList<EncodedExample> train, bool resume)
     {
         if (resume)
@@ -28,12 +33,15 @@ internal static class TrainingProgress
             return;
         }
         var estimate = loop.Estimate(train);
-        Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps with {Text.Count((long)estimate.Tokens)} tokens, at the {Text.Count((long)estimate.TokensPerSecond)} tokens/s measured on a batch");
+        Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps "
+            + $"with {Text.Count((long)estimate.Tokens)} tokens, at the {Text.Count((long)estimate.TokensPerSecond)} "
+            + "tokens/s measured on a batch");
     }
 
     private static TrainingResult ShowBar(TrainingLoop loop, Func<TrainingResult> train) =>
         Terminal.Error.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 20 }, new PercentageColumn())
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 20 },
+                new PercentageColumn())
             .Start(context =>
             {
                 var bar = context.AddTask("training", maxValue: 1);
@@ -50,7 +58,8 @@ internal static class TrainingProgress
 
     private static TrainingResult ShowLines(TrainingLoop loop, Func<TrainingResult> train)
     {
-        var sinceLine = (Stopwatch?)null;           // null before the first line: a run that goes on says at once that it does
+        // null before the first line: a run that goes on says at once that it does
+        var sinceLine = (Stopwatch?)null;
         loop.StepDone += step =>
         {
             if (sinceLine is null || step.Step == step.Steps || sinceLine.Elapsed.TotalSeconds >= SecondsBetweenLines)
@@ -66,16 +75,21 @@ internal static class TrainingProgress
 
     /// <summary>So that text and bar fit a terminal of 80 columns.</summary>
     private static string Short(StepMetrics step) => string.Create(CultureInfo.InvariantCulture,
-        $"step {step.Step}/{step.Steps} loss {step.Loss:F4} {step.TokensPerSecond:N0} tokens/s {Text.Duration(step.SecondsLeft)} left");
+        $"step {step.Step}/{step.Steps} loss {step.Loss:F4} {step.TokensPerSecond:N0} tokens/s "
+            + $"{Text.Duration(step.SecondsLeft)} left");
 
     private static string Describe(StepMetrics step) => string.Create(CultureInfo.InvariantCulture,
-        $"step {step.Step}/{step.Steps}  epoch {step.Epoch}  loss {step.Loss:F4}  lr {step.LearningRate:G3}  {step.TokensPerSecond:N0} tokens/s  {Text.Duration(step.SecondsLeft)} left");
+        $"step {step.Step}/{step.Steps}  epoch {step.Epoch}  loss {step.Loss:F4}  lr {step.LearningRate:G3}  "
+            + $"{step.TokensPerSecond:N0} tokens/s  {Text.Duration(step.SecondsLeft)} left");
 
     private static string Describe(ValidationMetrics look)
     {
         var validation = look.Validation is { } result
-            ? string.Create(CultureInfo.InvariantCulture, $"  validation loss {result.Loss:F4}  accuracy {Text.Percent(result.Accuracy)}{(look.IsBest ? "  (best so far)" : "")}")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"  validation loss {result.Loss:F4}  accuracy "
+                    + $"{Text.Percent(result.Accuracy)}{(look.IsBest ? "  (best so far)" : "")}")
             : "";
-        return string.Create(CultureInfo.InvariantCulture, $"epoch {look.Epoch} after step {look.Step}  mean loss {look.TrainLoss:F4}{validation}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"epoch {look.Epoch} after step {look.Step}  mean loss {look.TrainLoss:F4}{validation}");
     }
 }

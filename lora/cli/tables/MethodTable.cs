@@ -20,25 +20,30 @@ internal static class MethodNames
 /// <summary>Numbers of several seeds as one entry of a table.</summary>
 internal static class Spread
 {
-    /// <summary>Mean and standard deviation (of a sample: over n − 1); the deviation of one number is 0.</summary>
+    /// <summary>
+    /// Mean and standard deviation (of a sample: over n − 1); the deviation of one number is 0.
+    /// </summary>
     public static (double Mean, double Deviation) Of(IReadOnlyList<double> values)
     {
         var mean = values.Average();
-        return (mean, values.Count < 2 ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1)));
+        return (mean, values.Count < 2
+            ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1)));
     }
 
     /// <summary>"89.44 %", or "89.44 ± 0.31 %" of several.</summary>
     public static string Percent(IReadOnlyList<double> shares)
     {
         var (mean, deviation) = Of(shares);
-        return shares.Count == 1 ? Text.Percent(mean) : string.Create(CultureInfo.InvariantCulture, $"{100 * mean:F2} ± {100 * deviation:F2} %");
+        return shares.Count == 1 ? Text.Percent(mean)
+            : string.Create(CultureInfo.InvariantCulture, $"{100 * mean:F2} ± {100 * deviation:F2} %");
     }
 
     /// <summary>"12.3", or "12.3 ± 0.4" of several.</summary>
     public static string Number(IReadOnlyList<double> values)
     {
         var (mean, deviation) = Of(values);
-        return string.Create(CultureInfo.InvariantCulture, $"{mean:F1}{(values.Count == 1 ? "" : FormattableString.Invariant($" ± {deviation:F1}"))}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{mean:F1}{(values.Count == 1 ? "" : FormattableString.Invariant($" ± {deviation:F1}"))}");
     }
 }
 
@@ -68,8 +73,11 @@ internal interface IMethodOutcome
 internal static class MethodTable
 {
     /// <summary>The table.</summary>
-    /// <param name="title">Above it.</param> <param name="outcomes">A row each.</param> <param name="more">More columns, after the others.</param>
-    public static Table Create<T>(string title, IReadOnlyList<T> outcomes, params (string Header, Func<T, string> Cell)[] more) where T : IMethodOutcome
+    /// <param name="title">Above it.</param>
+    /// <param name="outcomes">A row each.</param>
+    /// <param name="more">More columns, after the others.</param>
+    public static Table Create<T>(string title, IReadOnlyList<T> outcomes,
+        params (string Header, Func<T, string> Cell)[] more) where T : IMethodOutcome
     {
         (string Header, Func<T, string> Cell)[] columns =
         [
@@ -95,22 +103,40 @@ internal static class MethodTable
         var table = new Table { Title = new TableTitle(Markup.Escape(title)), Border = TableBorder.Rounded };
         for (var i = 0; i < columns.Length; i++)
         {
-            table.AddColumn(new TableColumn(Markup.Escape(columns[i])) { Alignment = i == 0 ? Justify.Left : Justify.Right });
+            table.AddColumn(new TableColumn(Markup.Escape(columns[i]))
+            {
+                Alignment = i == 0
+                ? Justify.Left : Justify.Right
+            });
         }
         return table;
     }
 
-    /// <summary>How many fewer parameters one method trains than another, as the tutorial says it: "454x fewer", "4x fewer", "1.3x more"; "about as many" where the two differ by less than a tenth.</summary>
+    /// <summary>
+    /// How many fewer parameters one method trains than another, as the tutorial says it: "454x
+    /// fewer", "4x fewer", "1.3x more"; "about as many" where the two differ by less than a tenth.
+    /// </summary>
     public static string Ratio(long ours, long theirs)
     {
         var ratio = (double)Math.Max(ours, theirs) / Math.Min(ours, theirs);
-        return ratio < 1.1 ? ours == theirs ? "as many" : "about as many" : $"{ratio.ToString(ratio < 9.95 ? "0.#" : "N0", CultureInfo.InvariantCulture)}x {(ours < theirs ? "fewer" : "more")}";
+        return ratio < 1.1 ? ours == theirs
+            ? "as many" : "about as many"
+            : $"{ratio.ToString(ratio < 9.95 ? "0.#" : "N0", CultureInfo.InvariantCulture)}x "
+                + $"{(ours < theirs ? "fewer" : "more")}";
     }
 
-    /// <summary>Standard output; no escape codes where it is piped into a file or another program, and then wide enough for the table.</summary>
+    /// <summary>
+    /// Standard output; no escape codes where it is piped into a file or another program, and then
+    /// wide enough for the table.
+    /// </summary>
     public static IAnsiConsole Output()
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect, Out = new AnsiConsoleOutput(Console.Out) });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect,
+                Out = new AnsiConsoleOutput(Console.Out)
+            });
         if (Console.IsOutputRedirected)
         {
             console.Profile.Width = 160;
