@@ -41,9 +41,9 @@ try
             return 1;
     }
 }
-catch (InputException trouble)
+catch (InputException e)
 {
-    Console.Error.WriteLine(trouble.Message);
+    Console.Error.WriteLine(e.Message);
     return 1;
 }
 

@@ -30,7 +30,7 @@ public sealed class ChannelQuantizedWeight : IWeight
 
     /// <summary>A weight of given codes.</summary>
     /// <param name="outFeatures">out</param>
-    /// <param name="inFeatures">in, at most <see cref="Int8Matrix.MostInputs"/></param>
+    /// <param name="inFeatures">in, at most <see cref="Int8Matrix.MaxInputs"/></param>
     /// <param name="codes">c [out, in], −127 to 127</param>
     /// <param name="scales">α [out], positive</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
@@ -118,10 +118,10 @@ public sealed class ChannelQuantizedWeight : IWeight
     public static void CheckInput(string layer, int inFeatures)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(inFeatures);
-        if (inFeatures > Int8Matrix.MostInputs)
+        if (inFeatures > Int8Matrix.MaxInputs)
         {
             throw new InputException($"Dynamic quantisation: {layer} has {inFeatures} inputs; sums of 32 bits have "
-                + $"room for {Int8Matrix.MostInputs}. Leave this layer as it is.");
+                + $"room for {Int8Matrix.MaxInputs}. Leave this layer as it is.");
         }
     }
 

@@ -61,9 +61,9 @@ public static class AtomicFile
         {
             CreateNew(temporary).Dispose();
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw CannotWrite(path, trouble, temporary);
+            throw CannotWrite(path, e, temporary);
         }
         Quietly(() => File.Delete(temporary));
     }
@@ -86,11 +86,11 @@ public static class AtomicFile
             }
             File.Move(temporary, path, overwrite: true);
         }
-        catch (Exception trouble)
+        catch (Exception e)
         {
             Quietly(() => File.Delete(temporary));
-            if (trouble is IOException or UnauthorizedAccessException)
-                throw CannotWrite(path, trouble, temporary);
+            if (e is IOException or UnauthorizedAccessException)
+                throw CannotWrite(path, e, temporary);
             throw;
         }
     }
@@ -140,7 +140,7 @@ public static class AtomicFile
         {
             action();
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
         }
     }

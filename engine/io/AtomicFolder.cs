@@ -39,14 +39,14 @@ public static class AtomicFolder
             CheckTarget(path, isOurs, overwrite);           // again: filling may have taken hours
             Replace(path, temporary);
         }
-        catch (Exception trouble)
+        catch (Exception e)
         {
             DeleteFolder(temporary);
-            if (trouble is IOException or UnauthorizedAccessException)
-                throw AtomicFile.CannotWrite(path, trouble, temporary);
-            if (trouble is InputException && trouble.Message.Contains(temporary, StringComparison.Ordinal))
+            if (e is IOException or UnauthorizedAccessException)
+                throw AtomicFile.CannotWrite(path, e, temporary);
+            if (e is InputException && e.Message.Contains(temporary, StringComparison.Ordinal))
                 // the user knows nothing of the other folder
-                throw new InputException(trouble.Message.Replace(temporary, path, StringComparison.Ordinal));
+                throw new InputException(e.Message.Replace(temporary, path, StringComparison.Ordinal));
             throw;
         }
     }
@@ -81,9 +81,9 @@ public static class AtomicFolder
             Directory.CreateDirectory(temporary);
             Directory.Delete(temporary);
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw AtomicFile.CannotWrite(path, trouble, temporary);
+            throw AtomicFile.CannotWrite(path, e, temporary);
         }
     }
 
@@ -149,9 +149,9 @@ public static class AtomicFolder
         {
             return Directory.GetFileSystemEntries(path);
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw AtomicFile.CannotWrite(path, trouble);
+            throw AtomicFile.CannotWrite(path, e);
         }
     }
 

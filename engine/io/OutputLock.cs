@@ -156,16 +156,16 @@ public sealed class OutputLock : IDisposable
             AtomicFile.Quietly(() => stream.SetLength(Environment.ProcessId));
             return stream;
         }
-        catch (IOException trouble) when (IsLocked(trouble))
+        catch (IOException e) when (IsLocked(e))
         {
             throw Busy(path, Owner(lockFile));
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw File.Exists(lockFile)
                 ? new InputException(
-                    $"{path}: cannot be written: {trouble.Message} If no process writes to {path}, delete {lockFile}.")
-                : AtomicFile.CannotWrite(path, trouble, lockFile);
+                    $"{path}: cannot be written: {e.Message} If no process writes to {path}, delete {lockFile}.")
+                : AtomicFile.CannotWrite(path, e, lockFile);
         }
     }
 
@@ -180,7 +180,7 @@ public sealed class OutputLock : IDisposable
             new FileStream(lockFile, FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 1).Dispose();
             return true;
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return false;
         }

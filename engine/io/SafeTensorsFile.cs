@@ -70,14 +70,14 @@ public sealed unsafe class SafeTensorsFile : IDisposable
             var file = new MappedFile(path, handle);
             return new SafeTensorsFile(path, file.Start, file.Length, file);
         }
-        catch (Exception trouble) when (trouble is FileNotFoundException or DirectoryNotFoundException)
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new InputException($"{path}: no such file. Check the path.");
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new InputException(
-                $"{path}: cannot be read: {trouble.Message} Check the file's permissions and the disk.");
+                $"{path}: cannot be read: {e.Message} Check the file's permissions and the disk.");
         }
     }
 

@@ -60,19 +60,19 @@ internal static class ShardIndex
             return JsonDocument.Parse(File.ReadAllBytes(path),
                 new JsonDocumentOptions { AllowDuplicateProperties = false });
         }
-        catch (JsonException trouble)
+        catch (JsonException e)
         {
             throw new InputException(
-                $"{path}: not valid JSON, or a name occurs twice: {trouble.Message} Download the index again.");
+                $"{path}: not valid JSON, or a name occurs twice: {e.Message} Download the index again.");
         }
-        catch (Exception trouble) when (trouble is FileNotFoundException or DirectoryNotFoundException)
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new InputException($"{path}: no such file. Check the path.");
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new InputException(
-                $"{path}: cannot be read: {trouble.Message} Check the file's permissions and the disk.");
+                $"{path}: cannot be read: {e.Message} Check the file's permissions and the disk.");
         }
     }
 }

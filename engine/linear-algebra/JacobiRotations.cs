@@ -23,7 +23,7 @@ namespace LoraScratch.Engine.LinearAlgebra;
 /// </summary>
 internal static class JacobiRotations
 {
-    private const int MostSweeps = 60;                      // ten are many
+    private const int MaxSweeps = 60;                      // ten are many
     private const double Epsilon = 1.0 / (1L << 52);
     // the length of a row, beside elements of size 1, whose square is no longer exact
     private const double Nothing = 1e-150;
@@ -86,7 +86,7 @@ internal static class JacobiRotations
     private static void MakeOrthogonal(DenseMatrix rows, DenseMatrix turns)
     {
         var tolerance = Math.Max(10, Math.Sqrt(rows.Columns)) * Epsilon;
-        for (var sweep = 0; sweep < MostSweeps; sweep++)
+        for (var sweep = 0; sweep < MaxSweeps; sweep++)
         {
             var rotations = 0;
             foreach (var pairs in Rounds(rows.Rows))
@@ -104,7 +104,7 @@ internal static class JacobiRotations
                 return;
             }
         }
-        throw new InvalidOperationException($"The rotations of a matrix {rows} did not end after {MostSweeps} sweeps.");
+        throw new InvalidOperationException($"The rotations of a matrix {rows} did not end after {MaxSweeps} sweeps.");
     }
 
     /// <returns>Whether the two rows had to be turned.</returns>

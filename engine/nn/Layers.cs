@@ -138,7 +138,7 @@ public sealed class Relu : Layer
 /// <summary>Layers one after the other, named 0, 1, 2, …</summary>
 public sealed class Sequential : Layer
 {
-    private readonly List<Slot<Layer>> layers = [];
+    private readonly List<Submodule<Layer>> layers = [];
 
     /// <summary>A chain of layers.</summary>
     public Sequential(params ReadOnlySpan<Layer> layers)

@@ -9,7 +9,7 @@ namespace LoraScratch.Engine.NN;
 public abstract class Module
 {
     private readonly List<Parameter> parameters = [];
-    private readonly List<Slot> children = [];
+    private readonly List<Submodule> children = [];
     private bool isTraining;
 
     /// <summary>A module of a model of its own.</summary>
@@ -36,7 +36,7 @@ public abstract class Module
     public IReadOnlyList<Parameter> OwnParameters => parameters;
 
     /// <summary>The places of the child modules.</summary>
-    public IReadOnlyList<Slot> Children => children;
+    public IReadOnlyList<Submodule> Children => children;
 
     /// <summary>Registers a parameter under its name.</summary>
     protected Parameter Add(Parameter parameter)
@@ -54,13 +54,13 @@ public abstract class Module
     /// What this module calls: a class of modules, or an interface that some have.
     /// </typeparam>
     /// <exception cref="ArgumentException">It is no module, or the name is taken.</exception>
-    protected Slot<T> Add<T>(string name, T module) where T : class
+    protected Submodule<T> Add<T>(string name, T module) where T : class
     {
         RequireNew(name);
-        var slot = new Slot<T>(this, name, module);
-        children.Add(slot);
-        slot.Current.Join(Use);
-        return slot;
+        var submodule = new Submodule<T>(this, name, module);
+        children.Add(submodule);
+        submodule.Current.Join(Use);
+        return submodule;
     }
 
     /// <summary>Makes this module and all below it a part of a model.</summary>
@@ -110,7 +110,7 @@ public abstract class Module
     /// replaced while enumerating; the replacement's own children are then passed over, so that a
     /// layer wrapped by its replacement is not met, and wrapped, again.
     /// </summary>
-    public IEnumerable<(string Path, Slot Slot)> NamedSlots()
+    public IEnumerable<(string Path, Submodule Submodule)> NamedSubmodules()
     {
         foreach (var child in children)
         {
@@ -120,24 +120,25 @@ public abstract class Module
             {
                 continue;
             }
-            foreach (var (path, slot) in module.NamedSlots())
+            foreach (var (path, submodule) in module.NamedSubmodules())
             {
-                yield return ($"{child.Name}.{path}", slot);
+                yield return ($"{child.Name}.{path}", submodule);
             }
         }
     }
 
     /// <summary>
     /// The float linear layers below this module, each in a place that takes any layer. The one
-    /// that was just returned may be replaced while enumerating, as with <see cref="NamedSlots"/>.
+    /// that was just returned may be replaced while enumerating, as with
+    /// <see cref="NamedSubmodules"/>.
     /// </summary>
-    public IEnumerable<(string Path, Slot Slot, Linear Linear)> ReplaceableLinears()
+    public IEnumerable<(string Path, Submodule Submodule, Linear Linear)> ReplaceableLinears()
     {
-        foreach (var (path, slot) in NamedSlots())
+        foreach (var (path, submodule) in NamedSubmodules())
         {
-            if (slot.Current is Linear linear && slot.Accepts(typeof(Layer)))
+            if (submodule.Current is Linear linear && submodule.Accepts(typeof(Layer)))
             {
-                yield return (path, slot, linear);
+                yield return (path, submodule, linear);
             }
         }
     }
@@ -299,7 +300,7 @@ public abstract class Layer : Module
 }
 
 /// <summary>The place of a child in its module.</summary>
-public abstract class Slot(Module owner, string name)
+public abstract class Submodule(Module owner, string name)
 {
     /// <summary>The module that the child belongs to.</summary>
     protected Module Owner { get; } = owner;
@@ -328,9 +329,9 @@ public abstract class Slot(Module owner, string name)
 /// What the owner calls: <see cref="Layer"/> where the child may be replaced by any layer,
 /// <see cref="ITokenLayer"/> by whatever gives token ids vectors.
 /// </typeparam>
-public sealed class Slot<T> : Slot where T : class
+public sealed class Submodule<T> : Submodule where T : class
 {
-    internal Slot(Module owner, string name, T module) : base(owner, name) =>
+    internal Submodule(Module owner, string name, T module) : base(owner, name) =>
         Value = module is Module
             ? module : throw new ArgumentException(
                 $"{owner.GetType().Name}: '{name}' is a {module.GetType().Name}, which is no module.", nameof(module));

@@ -92,9 +92,9 @@ public abstract record ModulePattern
             return new Regex(expression, RegexOptions.CultureInvariant | RegexOptions.Singleline,
                 TimeSpan.FromSeconds(1));
         }
-        catch (ArgumentException trouble)
+        catch (ArgumentException e)
         {
-            throw new InputException($"'{shown}' is no regular expression: {trouble.Message}");
+            throw new InputException($"'{shown}' is no regular expression: {e.Message}");
         }
     }
 

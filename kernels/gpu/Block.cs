@@ -35,18 +35,18 @@ internal struct Block
     public readonly void Save(ArrayView<Float4> shared, int thread)
     {
         shared[thread] = Row0;
-        shared[thread + GroupOf.MostThreads] = Row1;
-        shared[thread + 2 * GroupOf.MostThreads] = Row2;
-        shared[thread + 3 * GroupOf.MostThreads] = Row3;
+        shared[thread + GroupOf.MaxThreads] = Row1;
+        shared[thread + 2 * GroupOf.MaxThreads] = Row2;
+        shared[thread + 3 * GroupOf.MaxThreads] = Row3;
     }
 
     /// <summary>Adds what a thread saved.</summary>
     public void AddSaved(ArrayView<Float4> shared, int thread)
     {
         Row0 += shared[thread];
-        Row1 += shared[thread + GroupOf.MostThreads];
-        Row2 += shared[thread + 2 * GroupOf.MostThreads];
-        Row3 += shared[thread + 3 * GroupOf.MostThreads];
+        Row1 += shared[thread + GroupOf.MaxThreads];
+        Row2 += shared[thread + 2 * GroupOf.MaxThreads];
+        Row3 += shared[thread + 3 * GroupOf.MaxThreads];
     }
 
     /// <summary>Writes the block, its first element at (row, column).</summary>

@@ -99,7 +99,7 @@ public static class GpuDevices
             elementThreads: 1)
         {
             PlanProduct = planProduct ?? ProductPlan.For,
-            DecodedAtATime = decodedAtATime ?? GpuKernels.MostDecoded,
+            DecodedAtATime = decodedAtATime ?? GpuKernels.MaxDecoded,
             BeforeWork = beforeWork,
             MemorySize = memorySize ?? long.MaxValue,
         });

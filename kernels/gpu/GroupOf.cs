@@ -10,12 +10,12 @@ namespace LoraScratch.Kernels.Gpu;
 internal static class GroupOf
 {
     /// <summary>The most threads that a group has.</summary>
-    public const int MostThreads = 256;
+    public const int MaxThreads = 256;
 
     /// <summary>The sum of one value of each thread, by halves.</summary>
     public static float Sum(float value)
     {
-        var shared = SharedMemory.Allocate<float>(MostThreads);
+        var shared = SharedMemory.Allocate<float>(MaxThreads);
         var thread = Group.IdxX;
         shared[thread] = value;
         Group.Barrier();
@@ -35,7 +35,7 @@ internal static class GroupOf
     /// <summary>The largest of one value of each thread.</summary>
     public static float Max(float value)
     {
-        var shared = SharedMemory.Allocate<float>(MostThreads);
+        var shared = SharedMemory.Allocate<float>(MaxThreads);
         var thread = Group.IdxX;
         shared[thread] = value;
         Group.Barrier();

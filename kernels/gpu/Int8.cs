@@ -19,7 +19,7 @@ internal sealed partial class GpuKernels
     public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b)
     {
         Debug.Assert(s.Length % b.Outputs == 0 && a.Length == s.Length / b.Outputs * b.RowStride
-            && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MostInputs);
+            && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MaxInputs);
         ForEach(s.Length, new Int8ProductKernel(View(s), View(a), View(b.Codes), b.Outputs, b.RowStride));
     }
 

@@ -110,7 +110,7 @@ internal sealed partial class GpuKernels
 
     private void Launch<TTile, TA, TB>(int groups, in ProductOutput y, TA a, TB b, in ProductGrid grid)
         where TTile : struct, ITile where TA : struct, IPanelSource where TB : struct, IPanelSource =>
-        ForEachGroup(groups, GroupOf.MostThreads, new PackedProductKernel<TTile, TA, TB>(y, a, b, grid),
+        ForEachGroup(groups, GroupOf.MaxThreads, new PackedProductKernel<TTile, TA, TB>(y, a, b, grid),
             TTile.GroupsAtATime);
 
     private static ProductOutput Output(Matrix y, float scale, bool accumulate, bool mirrored, int partStride)

@@ -89,7 +89,7 @@ internal readonly struct PackedProductKernel<TTile, TA, TB>(ProductOutput y, TA 
         var (row, column) = (grid.Row(group) * TTile.Rows, grid.Column(group) * TTile.Columns);
         var (batch, part) = (grid.Batch(group), grid.Part(group));
         var (start, end) = (grid.Start(part), grid.End(part));
-        var slice = thread * TTile.Slices / GroupOf.MostThreads;
+        var slice = thread * TTile.Slices / GroupOf.MaxThreads;
         var sliceStart = slice * (TTile.Depth / TTile.Slices);
         var panelB = TTile.Depth * PitchA;
 

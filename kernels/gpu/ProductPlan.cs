@@ -46,7 +46,7 @@ internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int
     private const int LeastDepthOfLarge = 256, LeastDepthOfSmall = 128, LeastDepthOfThin = 64;
 
     // Up to here a product is one tile, or a few, with not enough depth to share out.
-    private const int MostElements = 4096, MostDepthOfElements = 64;
+    private const int MaxElements = 4096, MaxDepthOfElements = 64;
 
     /// <summary>Rows of the tile.</summary>
     public int Rows => Tile == ProductTile.Large ? 128 : 64;
@@ -68,7 +68,7 @@ internal readonly record struct ProductPlan(ProductTile Tile, bool Mirrored, int
     /// <param name="batch">How many products.</param>
     public static ProductPlan For(int m, int n, int k, int batch)
     {
-        if (k <= MostDepthOfElements && (long)m * n * batch <= MostElements)
+        if (k <= MaxDepthOfElements && (long)m * n * batch <= MaxElements)
         {
             return new ProductPlan(ProductTile.Element, false, 1, k);
         }

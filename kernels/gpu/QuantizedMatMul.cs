@@ -9,10 +9,10 @@ internal sealed partial class GpuKernels
     /// Elements of a weight that are decoded at a time: 16 MiB of floats, which the second-level
     /// cache of a large GPU holds until they are multiplied.
     /// </summary>
-    internal const int MostDecoded = 4 << 20;
+    internal const int MaxDecoded = 4 << 20;
 
     /// <summary>The same in this backend; tests take less.</summary>
-    internal int DecodedAtATime { get; init; } = MostDecoded;
+    internal int DecodedAtATime { get; init; } = MaxDecoded;
 
     /// <inheritdoc/>
     public void Product(Matrix y, Matrix a, QuantizedMatrix b) => Multiply(y, a, b, accumulate: false);

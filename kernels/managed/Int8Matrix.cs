@@ -15,7 +15,7 @@ namespace LoraScratch.Kernels;
 /// </para>
 /// <para>
 /// <b>Range.</b> Codes of X are 0 to 255, so no sum of K products is beyond 255·127·K, and with at
-/// most <see cref="MostInputs"/> inputs 32 bits hold every sum exactly, in whatever order it is
+/// most <see cref="MaxInputs"/> inputs 32 bits hold every sum exactly, in whatever order it is
 /// added up: all devices and code paths give the same integers.
 /// </para>
 /// </summary>
@@ -25,7 +25,7 @@ namespace LoraScratch.Kernels;
 /// C[j] = Σᵢ c[j, i], [out]: what the zero of a row of X is multiplied with.
 /// </param>
 /// <param name="Outputs">out</param>
-/// <param name="Inputs">in, from 1 to <see cref="MostInputs"/></param>
+/// <param name="Inputs">in, from 1 to <see cref="MaxInputs"/></param>
 public readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer<float> Scales, DeviceBuffer<int> Sums,
     int Outputs, int Inputs)
 {
@@ -44,7 +44,7 @@ public readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer
     /// <summary>
     /// The most inputs for which no sum can leave 32 bits: ⌊(2³¹ − 1)/(255·127)⌋.
     /// </summary>
-    public const int MostInputs = int.MaxValue / (byte.MaxValue * LargestCode);
+    public const int MaxInputs = int.MaxValue / (byte.MaxValue * LargestCode);
 
     /// <summary>
     /// The smallest scale of a weight or of a row of X: 2⁻¹²⁶, the smallest float whose reciprocal

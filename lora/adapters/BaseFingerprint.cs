@@ -27,7 +27,7 @@ internal static class BaseFingerprint
     /// </summary>
     /// <returns>The layers without an entry, and those whose W is another one.</returns>
     public static (IReadOnlyList<string> Unknown,
-        IReadOnlyList<string> Different) Compare(IReadOnlyDictionary<string, string> metadata, AttachPlan plan)
+        IReadOnlyList<string> Different) Compare(IReadOnlyDictionary<string, string> metadata, LoRAPlan plan)
     {
         List<string> unknown = [], different = [];
         foreach (var layer in plan.Layers)

@@ -19,7 +19,7 @@ internal sealed class ModelComparison
     /// <param name="file">A folder in PEFT's format.</param>
     /// <param name="config">Its config.</param>
     /// <param name="plan">What the config means on the model.</param>
-    public ModelComparison(AdapterFile file, PeftConfig config, AttachPlan plan)
+    public ModelComparison(AdapterFile file, PeftConfig config, LoRAPlan plan)
     {
         (this.file, this.config) = (file, config);
         foreach (var layer in plan.Layers)

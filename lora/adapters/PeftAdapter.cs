@@ -146,7 +146,7 @@ public static class PeftAdapter
     /// <summary>
     /// The key of a trained bias: PEFT moves an adapted layer's own parameters under base_layer.
     /// </summary>
-    internal static string KeyOfBias(KeptBias bias, AttachPlan plan) =>
+    internal static string KeyOfBias(KeptBias bias, LoRAPlan plan) =>
         Prefix + (plan.Layers.Any(layer => layer.Base.Bias == bias.Parameter)
             ? $"{bias.Path[..^".bias".Length]}.base_layer.bias"
             : bias.Path);
@@ -163,7 +163,7 @@ public static class PeftAdapter
     /// on.
     /// </summary>
     private static void CheckBase(
-        AdapterFile file, PeftConfig config, AttachPlan plan, bool anyBase, List<string> warnings)
+        AdapterFile file, PeftConfig config, LoRAPlan plan, bool anyBase, List<string> warnings)
     {
         var (unknown, different) = BaseFingerprint.Compare(file.Metadata, plan);
         if (different.Count > 0)

@@ -173,18 +173,18 @@ public sealed partial record PeftConfig
             throw new InputException(
                 $"{path}: a string has half a surrogate pair, which is no text. Write the file again.");
         }
-        catch (JsonException trouble)
+        catch (JsonException e)
         {
-            throw new InputException($"{path}: no valid JSON: {trouble.Message}");
+            throw new InputException($"{path}: no valid JSON: {e.Message}");
         }
-        catch (Exception trouble) when (trouble is FileNotFoundException or DirectoryNotFoundException)
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new InputException(
                 $"{path}: no such file. An adapter's folder holds adapter_config.json and adapter_model.safetensors.");
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {trouble.Message}");
+            throw new InputException($"{path}: cannot be read: {e.Message}");
         }
     }
 }

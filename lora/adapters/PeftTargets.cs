@@ -21,7 +21,7 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
     /// Works out the layers that get an update and the modules that are saved whole.
     /// </summary>
     /// <exception cref="InputException">A name means nothing on this model.</exception>
-    public AttachPlan Plan()
+    public LoRAPlan Plan()
     {
         var saved = PeftHeads.EndingWith(config.SavedModuleEndings, model);
         foreach (var name in (config.ModulesToSave ?? []).Except(PeftHeads.ImpliedBy(config.TaskType)))
@@ -34,14 +34,14 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
         }
         try
         {
-            var plan = AttachPlan.For(model, config.Settings, Targets(saved),
+            var plan = LoRAPlan.For(model, config.Settings, Targets(saved),
                 [.. saved.Select(kept => ModulePattern.Named(kept.Path))]);
             RequireForm(plan);
             return plan;
         }
-        catch (InputException trouble)
+        catch (InputException e)
         {
-            throw new InputException($"{path}: the adapter does not fit the model. {trouble.Message}");
+            throw new InputException($"{path}: the adapter does not fit the model. {e.Message}");
         }
     }
 
@@ -49,7 +49,7 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
     /// Refuses an update of quantised weights for float ones, the other way about, and other
     /// groups.
     /// </summary>
-    private void RequireForm(AttachPlan plan)
+    private void RequireForm(LoRAPlan plan)
     {
         foreach (var layer in plan.Layers.Where(layer => !layer.Base.IsEmbedding))
         {
@@ -61,7 +61,7 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model)
             var wanted = config.PooledInputs is { } groupSize
                 ? $"a layer that is quantised in groups of {groupSize} (use_qalora)"
                 : "a layer with float weights (use_qalora is not set)";
-            throw new InputException($"It is for {wanted}, and {AttachPlan.Shown(layer.Path)} is "
+            throw new InputException($"It is for {wanted}, and {LoRAPlan.Shown(layer.Path)} is "
                 + $"{(found is null ? "not quantised" : $"quantised, {found}")}."
                 + $"{BaseFingerprint.Remedy(config.BaseModel)}");
         }

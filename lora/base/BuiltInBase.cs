@@ -7,7 +7,7 @@ namespace LoraScratch.Lora;
 internal static class BuiltInBase
 {
     /// <summary>What messages call it.</summary>
-    public const string Description = "the base inside the program";
+    public const string Description = "the built-in base model";
 
     private const string Prefix = "lorascratch-base:";
     private const int DigitsOfHash = 12;

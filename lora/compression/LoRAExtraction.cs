@@ -120,7 +120,7 @@ public sealed class LoRAExtraction
         var before = baseModel.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter);
         var after = tuned.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter);
         var changes = Changes(baseModel, after);
-        var targets = AttachPlan.For(baseModel, new LoRASettings(1, 1), options.Targets).Layers;
+        var targets = LoRAPlan.For(baseModel, new LoRASettings(1, 1), options.Targets).Layers;
         var (layers, factors) = (new List<ExtractedLayer>(), new List<LowRankFactors>());
         foreach (var target in targets.Where(target => changes[WeightOf(target)].Change > 0))
         {

@@ -12,7 +12,7 @@ public sealed class CompressibleLayer
 {
     private readonly LowRankFactors? largest;
     private readonly Linear linear;
-    private readonly Slot slot;
+    private readonly Submodule submodule;
 
     internal CompressibleLayer(PlannedLayer planned)
     {
@@ -20,7 +20,7 @@ public sealed class CompressibleLayer
         linear = planned.Base as Linear
             ?? throw new InputException(
                 $"Compression: {planned.Path} is no linear layer, but {planned.Base}. Leave it out.");
-        slot = planned.Slot ?? throw new InputException("The model itself is a linear layer, "
+        submodule = planned.Submodule ?? throw new InputException("The model itself is a linear layer, "
             + "which has no place in which it could be replaced. Put it into a Sequential.");
         var svd = SingularValueDecomposition.Jacobi(DenseMatrix.From(linear.Weight));
         Values = svd.Values;
@@ -79,7 +79,7 @@ public sealed class CompressibleLayer
             $"{Path}: factors are kept for ranks from 1 to {LargestSavingRank}; from there on they are no smaller "
                 + "than the weight.");
 
-    internal void Replace(int rank) => slot.Replace(LowRankLinear.Of(linear, Factors(rank)));
+    internal void Replace(int rank) => submodule.Replace(LowRankLinear.Of(linear, Factors(rank)));
 }
 
 /// <summary>
@@ -126,7 +126,7 @@ public sealed class ModelCompression
             throw new InputException($"{done.Path} is a low-rank layer already, {done.Module}. Compress the model "
                 + "that this one was made of: its weights say which rank is the best, their factors do not.");
         }
-        foreach (var planned in AttachPlan.For(model, new LoRASettings(1, 1), targets).Layers)
+        foreach (var planned in LoRAPlan.For(model, new LoRASettings(1, 1), targets).Layers)
         {
             layers.Add(new CompressibleLayer(planned));
             progress?.Invoke(layers[^1]);

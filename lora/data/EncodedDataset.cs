@@ -3,11 +3,11 @@ namespace LoraScratch.Lora.Data;
 /// <summary>An example as the model reads it.</summary>
 /// <param name="TokenIds">[CLS] … [SEP].</param>
 /// <param name="Label">The index of its class, or <see cref="TextExample.NoLabel"/>.</param>
-/// <param name="Place">
+/// <param name="PositionOffset">
 /// Of a piece of a longer text: how many of the text's tokens come before it. [CLS] keeps position
 /// 0, the others have the positions of their places in the text.
 /// </param>
-public readonly record struct EncodedExample(int[] TokenIds, int Label, int Place = 0);
+public readonly record struct EncodedExample(int[] TokenIds, int Label, int PositionOffset = 0);
 
 /// <summary>A data set after the tokenizer.</summary>
 /// <param name="Examples">In the order of the texts.</param>

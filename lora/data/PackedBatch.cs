@@ -36,7 +36,7 @@ public sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets,
         {
             examples[row].TokenIds.CopyTo(batch.TokenIds, offsets[row]);
             for (var i = offsets[row]; i < offsets[row + 1]; i++)
-                batch.Positions[i] = i == offsets[row] ? 0 : i - offsets[row] + examples[row].Place;
+                batch.Positions[i] = i == offsets[row] ? 0 : i - offsets[row] + examples[row].PositionOffset;
             batch.Labels[row] = examples[row].Label;
         }
         return batch;

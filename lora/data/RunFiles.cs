@@ -48,14 +48,14 @@ public static class RunFiles
             using var json = JsonDocument.Parse(File.ReadAllBytes(path));
             return [.. json.RootElement.GetProperty("labels").EnumerateArray().Select(label => label.GetString()!)];
         }
-        catch (Exception trouble) when (trouble is JsonException or InvalidOperationException or KeyNotFoundException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException)
         {
-            throw new InputException($"{path}: a list of names under \"labels\" is expected: {trouble.Message} "
+            throw new InputException($"{path}: a list of names under \"labels\" is expected: {e.Message} "
                 + "Delete the file if another program wrote it.");
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {trouble.Message}");
+            throw new InputException($"{path}: cannot be read: {e.Message}");
         }
     }
 }

@@ -44,9 +44,9 @@ public sealed partial class WordPieceTokenizer
             tokenizer.RequireFollowed(folder, isCaseGiven: uncased is not null, hasOwnRules: isJson);
             return tokenizer;
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be read: {trouble.Message}");
+            throw new InputException($"{path}: cannot be read: {e.Message}");
         }
     }
 

@@ -80,7 +80,7 @@ internal static class CheckpointLoader
     // an integer buffer of some versions; beside it and other heads nothing is passed over
     private const string PositionIds = "embeddings.position_ids";
     // all tensors of a DistilBERT; a stranger's file may have thousands
-    private const int MostListed = 200;
+    private const int MaxListed = 200;
 
     /// <summary>
     /// Refuses a config.json whose sizes are far from what the files hold, before memory is taken
@@ -185,7 +185,7 @@ internal static class CheckpointLoader
                 ("of another shape or type than config.json asks for", misshaped), ("given twice", clashing)];
         var said = problems.Where(problem => problem.Entries.Count > 0)
             .Select(problem =>
-                $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries, MostListed)}").ToArray();
+                $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries, MaxListed)}").ToArray();
         if (said.Length > 0)
             throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT {kind.Name} with "
                 + $"these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights "

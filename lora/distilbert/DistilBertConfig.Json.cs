@@ -48,9 +48,9 @@ public sealed partial record DistilBertConfig
         {
             return Parse(file, File.ReadAllBytes(file));
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{file}: cannot be read: {trouble.Message}");
+            throw new InputException($"{file}: cannot be read: {e.Message}");
         }
     }
 
@@ -71,9 +71,9 @@ public sealed partial record DistilBertConfig
             throw new InputException(
                 $"{source}: a string has half a surrogate pair, which is no text. Write the file again.");
         }
-        catch (JsonException trouble)
+        catch (JsonException e)
         {
-            throw new InputException($"{source}: this is not valid JSON: {trouble.Message}");
+            throw new InputException($"{source}: this is not valid JSON: {e.Message}");
         }
     }
 

@@ -14,10 +14,10 @@ namespace LoraScratch.Lora.DistilBert;
 /// </summary>
 public sealed class DistilBertForMaskedLM : Module
 {
-    private readonly Slot<DistilBertModel> encoder;
-    private readonly Slot<Layer> transform;
-    private readonly Slot<LayerNorm> norm;
-    private readonly Slot<OutputBias> projector;
+    private readonly Submodule<DistilBertModel> encoder;
+    private readonly Submodule<Layer> transform;
+    private readonly Submodule<LayerNorm> norm;
+    private readonly Submodule<OutputBias> projector;
 
     /// <summary>
     /// A model with fresh weights: N(0, initializer_range), positions sines and cosines of that
@@ -41,8 +41,8 @@ public sealed class DistilBertForMaskedLM : Module
         DropoutStream = new RandomStream(root.NextSeed());
         var random = new RandomStream(root.NextSeed());
         encoder = Add("distilbert",
-            new DistilBertModel(new PartFactory(config, draw ? random : null, DropoutStream, Backend)));
-        var parts = new PartFactory(config, random, DropoutStream, Backend);
+            new DistilBertModel(new LayerFactory(config, draw ? random : null, DropoutStream, Backend)));
+        var parts = new LayerFactory(config, random, DropoutStream, Backend);
         transform = Add<Layer>("vocab_transform", parts.Linear(config.Hidden, config.Hidden));
         norm = Add("vocab_layer_norm", parts.LayerNorm());
         projector = Add("vocab_projector", new OutputBias(parts));
@@ -93,7 +93,7 @@ public sealed class DistilBertForMaskedLM : Module
     /// </summary>
     private sealed class OutputBias : Module
     {
-        public OutputBias(PartFactory parts) => Bias = Add(parts.Bias(parts.Config.VocabularySize));
+        public OutputBias(LayerFactory parts) => Bias = Add(parts.Bias(parts.Config.VocabularySize));
 
         /// <summary>[vocabulary]</summary>
         public Parameter Bias { get; }

@@ -11,10 +11,10 @@ namespace LoraScratch.Lora.DistilBert;
 /// </summary>
 public sealed class DistilBertModel : Module
 {
-    private readonly Slot<Embeddings> embeddings;
-    private readonly Slot<Transformer> transformer;
+    private readonly Submodule<Embeddings> embeddings;
+    private readonly Submodule<Transformer> transformer;
 
-    internal DistilBertModel(PartFactory parts)
+    internal DistilBertModel(LayerFactory parts)
     {
         embeddings = Add("embeddings", new Embeddings(parts));
         transformer = Add("transformer", new Transformer(parts));
@@ -35,9 +35,9 @@ public sealed class DistilBertModel : Module
     /// <summary>The blocks, under the name that checkpoints have for them.</summary>
     public sealed class Transformer : Module
     {
-        private readonly Slot<ModuleList<TransformerBlock>> blocks;
+        private readonly Submodule<ModuleList<TransformerBlock>> blocks;
 
-        internal Transformer(PartFactory parts) =>
+        internal Transformer(LayerFactory parts) =>
             blocks =
                 Add("layer", new ModuleList<TransformerBlock>(Enumerable.Range(0, parts.Config.Layers)
                     .Select(_ => new TransformerBlock(parts))));
@@ -66,9 +66,9 @@ public sealed class DistilBertModel : Module
 /// </summary>
 public sealed class DistilBertForSequenceClassification : Module
 {
-    private readonly Slot<DistilBertModel> encoder;
-    private readonly Slot<Layer> preClassifier, classifier;
-    private readonly Slot<Dropout> dropout;
+    private readonly Submodule<DistilBertModel> encoder;
+    private readonly Submodule<Layer> preClassifier, classifier;
+    private readonly Submodule<Dropout> dropout;
 
     /// <summary>
     /// A model with fresh weights: N(0, initializer_range), positions sines and cosines of that
@@ -97,9 +97,9 @@ public sealed class DistilBertForSequenceClassification : Module
         var headSeed = root.NextSeed();
         DropoutStream = new RandomStream(root.NextSeed());
         var random = draw ? new RandomStream(root.NextSeed()) : null;
-        var encoderParts = new PartFactory(config, random, DropoutStream, Backend);
+        var encoderParts = new LayerFactory(config, random, DropoutStream, Backend);
         encoder = Add("distilbert", new DistilBertModel(encoderParts));
-        var headParts = new PartFactory(config, new RandomStream(headSeed), DropoutStream, Backend);
+        var headParts = new LayerFactory(config, new RandomStream(headSeed), DropoutStream, Backend);
         preClassifier = Add<Layer>("pre_classifier", headParts.Linear(config.Hidden, config.Hidden));
         classifier = Add<Layer>("classifier", headParts.Linear(config.Hidden, config.Classes));
         dropout = Add("dropout", headParts.Dropout(config.ClassifierDropout));
@@ -115,7 +115,7 @@ public sealed class DistilBertForSequenceClassification : Module
             throw new InputException($"DistilBERT config: {problem}.");
         (Backend, DropoutStream, CheckpointPaths) = (other.Backend, other.DropoutStream, other.CheckpointPaths);
         encoder = Add("distilbert", other.encoder.Value);
-        var headParts = new PartFactory(Config, new RandomStream(new RandomStream(seed).NextSeed()), DropoutStream,
+        var headParts = new LayerFactory(Config, new RandomStream(new RandomStream(seed).NextSeed()), DropoutStream,
             Backend);
         preClassifier = Add<Layer>("pre_classifier", headParts.Linear(Config.Hidden, Config.Hidden));
         classifier = Add<Layer>("classifier", headParts.Linear(Config.Hidden, Config.Classes));

@@ -22,7 +22,7 @@ internal static class LowRankLayers
     public static void Apply(Module model, DistilBertConfig config, RandomStream? random)
     {
         var left = config.LowRank.ToDictionary();
-        foreach (var (path, slot, linear) in model.ReplaceableLinears())
+        foreach (var (path, submodule, linear) in model.ReplaceableLinears())
         {
             if (left.Remove(path, out var rank))
             {
@@ -33,7 +33,7 @@ internal static class LowRankLayers
                 // k products of two such numbers add up to a variance of initializer_range²
                 var deviation = MathF.Sqrt(config.InitializerRange / MathF.Sqrt(rank));
                 float[] Draw(int count) => random?.Normal(count, deviation) ?? new float[count];
-                slot.Replace(LowRankLinear.Of(linear,
+                submodule.Replace(LowRankLinear.Of(linear,
                     new LowRankFactors(rank, inFeatures, outFeatures, Draw(inFeatures * rank),
                         Draw(rank * outFeatures))));
             }

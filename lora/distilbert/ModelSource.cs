@@ -54,7 +54,7 @@ public abstract class ModelSource
     /// </param>
     public static ModelSource Folder(string path) => new FolderSource(path);
 
-    /// <summary>The base inside the program; see <see cref="PretrainedBase"/>.</summary>
+    /// <summary>The built-in base model; see <see cref="PretrainedBase"/>.</summary>
     public static ModelSource BuiltIn { get; } = new EmbeddedSource();
 
     /// <summary>Sizes, rates and classes.</summary>

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// sines and cosines, biases 0, LayerNorm γ 1 and β 0. Without random numbers all weights are 0:
 /// what a checkpoint fills need not be drawn.
 /// </summary>
-internal sealed class PartFactory(DistilBertConfig config, RandomStream? random, RandomStream dropouts,
+internal sealed class LayerFactory(DistilBertConfig config, RandomStream? random, RandomStream dropouts,
     IBackend? backend)
 {
     private const float LayerNormEpsilon = 1e-12f;
@@ -73,11 +73,11 @@ internal sealed class PartFactory(DistilBertConfig config, RandomStream? random,
 /// </summary>
 public sealed class Embeddings : Module
 {
-    private readonly Slot<ITokenLayer> words, positions;
-    private readonly Slot<LayerNorm> norm;
-    private readonly Slot<Dropout> dropout;
+    private readonly Submodule<ITokenLayer> words, positions;
+    private readonly Submodule<LayerNorm> norm;
+    private readonly Submodule<Dropout> dropout;
 
-    internal Embeddings(PartFactory parts)
+    internal Embeddings(LayerFactory parts)
     {
         words = Add<ITokenLayer>("word_embeddings",
             parts.Embedding(parts.Config.VocabularySize, zeroRow: parts.Config.PadTokenId));
@@ -107,15 +107,16 @@ public sealed class Embeddings : Module
 /// <typeparam name="T">What they are.</typeparam>
 public sealed class ModuleList<T> : Module where T : Module
 {
-    private readonly Slot<T>[] slots;
+    private readonly Submodule<T>[] submodules;
 
     /// <summary>A list of modules.</summary>
     public ModuleList(IEnumerable<T> modules) =>
-        slots = [.. modules.Select((module, i) => Add(string.Create(CultureInfo.InvariantCulture, $"{i}"), module))];
+        submodules =
+            [.. modules.Select((module, i) => Add(string.Create(CultureInfo.InvariantCulture, $"{i}"), module))];
 
     /// <summary>The modules in order.</summary>
-    public IEnumerable<T> Items => slots.Select(slot => slot.Value);
+    public IEnumerable<T> Items => submodules.Select(submodule => submodule.Value);
 
     /// <summary>How many there are.</summary>
-    public int Count => slots.Length;
+    public int Count => submodules.Length;
 }

@@ -3,7 +3,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>
-/// The base inside the program: an uncased encoder of the DistilBERT architecture with a vocabulary
+/// The built-in base model: an uncased encoder of the DistilBERT architecture with a vocabulary
 /// of its own, pretrained by 'lora pretrain' on English film reviews. It knows how such texts are
 /// written and has no classification head: LoRA and a head that is trained beside it make a
 /// classifier of it.

@@ -44,17 +44,17 @@ internal static class QuantizedLayers
     public static void Read(Module model, DistilBertConfig config, Checkpoint files)
     {
         var (groups, bytes) = (config.Quantized.ToDictionary(), config.DynamicInt8.ToHashSet());
-        foreach (var (path, slot, linear) in model.ReplaceableLinears())
+        foreach (var (path, submodule, linear) in model.ReplaceableLinears())
         {
             var (outFeatures, inFeatures, backend) = (linear.OutFeatures, linear.InFeatures, linear.Weight.Backend);
             if (groups.Remove(path, out var format))
             {
-                slot.Replace(new QuantizedLinear(
+                submodule.Replace(new QuantizedLinear(
                     QuantizedTensors.Read(files, path, format, outFeatures, inFeatures, backend), linear.Bias));
             }
             else if (bytes.Remove(path))
             {
-                slot.Replace(new DynamicInt8Linear(Int8Tensors.Read(files, path, outFeatures, inFeatures, backend),
+                submodule.Replace(new DynamicInt8Linear(Int8Tensors.Read(files, path, outFeatures, inFeatures, backend),
                     linear.Bias));
             }
             else

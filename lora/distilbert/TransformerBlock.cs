@@ -10,12 +10,12 @@ namespace LoraScratch.Lora.DistilBert;
 /// </summary>
 public sealed class MultiHeadSelfAttention : Module
 {
-    private readonly Slot<Layer> query, key, value, output;
+    private readonly Submodule<Layer> query, key, value, output;
     private readonly int heads;
     private readonly float dropout;
     private readonly RandomStream dropouts;
 
-    internal MultiHeadSelfAttention(PartFactory parts)
+    internal MultiHeadSelfAttention(LayerFactory parts)
     {
         var hidden = parts.Config.Hidden;
         query = Add<Layer>("q_lin", parts.Linear(hidden, hidden));
@@ -48,11 +48,11 @@ public sealed class MultiHeadSelfAttention : Module
 /// </summary>
 public sealed class FeedForward : Layer
 {
-    private readonly Slot<Layer> first, second;
-    private readonly Slot<Dropout> dropout;
+    private readonly Submodule<Layer> first, second;
+    private readonly Submodule<Dropout> dropout;
     private readonly string activation;
 
-    internal FeedForward(PartFactory parts)
+    internal FeedForward(LayerFactory parts)
     {
         dropout = Add("dropout", parts.Dropout(parts.Config.Dropout));
         first = Add<Layer>("lin1", parts.Linear(parts.Config.Hidden, parts.Config.FeedForward));
@@ -79,12 +79,12 @@ public sealed class FeedForward : Layer
 /// </summary>
 public sealed class TransformerBlock : Module
 {
-    private readonly Slot<MultiHeadSelfAttention> attention;
-    private readonly Slot<LayerNorm> attentionNorm;
-    private readonly Slot<FeedForward> feedForward;
-    private readonly Slot<LayerNorm> outputNorm;
+    private readonly Submodule<MultiHeadSelfAttention> attention;
+    private readonly Submodule<LayerNorm> attentionNorm;
+    private readonly Submodule<FeedForward> feedForward;
+    private readonly Submodule<LayerNorm> outputNorm;
 
-    internal TransformerBlock(PartFactory parts)
+    internal TransformerBlock(LayerFactory parts)
     {
         attention = Add("attention", new MultiHeadSelfAttention(parts));
         attentionNorm = Add("sa_layer_norm", parts.LayerNorm());

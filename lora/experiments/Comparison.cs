@@ -105,7 +105,7 @@ public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, Run
     /// <exception cref="OperationCanceledException">
     /// It was cancelled; what is done is stored.
     /// </exception>
-    public IReadOnlyList<ComparedMethod> Go()
+    public IReadOnlyList<ComparedMethod> Run()
     {
         var chosen = plan.Methods.Select(method => (Method: method, Choice: Choose(method))).ToList();
         // Nothing can be chosen any more: now the test texts.

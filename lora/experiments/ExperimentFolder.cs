@@ -99,10 +99,10 @@ public sealed class ExperimentFolder
             return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path), Json)
                 ?? throw new JsonException("It is null.");
         }
-        catch (Exception trouble) when (trouble is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
             throw new InputException(
-                $"{path}: cannot be read: {trouble.Message} Delete it, and what it stands for is computed again.");
+                $"{path}: cannot be read: {e.Message} Delete it, and what it stands for is computed again.");
         }
     }
 
@@ -113,7 +113,7 @@ public sealed class ExperimentFolder
         {
             File.Delete(System.IO.Path.Combine(Path, name));
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
         }
     }

@@ -32,7 +32,7 @@ public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions opti
     /// <exception cref="OperationCanceledException">
     /// It was cancelled; what is done is stored.
     /// </exception>
-    public SweepResult Go()
+    public SweepResult Run()
     {
         foreach (var point in points)
         {

@@ -83,9 +83,9 @@ public sealed class SweepTable
             file.Write(Encoding.UTF8.GetBytes(line + "\n"));
             file.Flush(flushToDisk: true);
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{path}: cannot be written: {trouble.Message} The runs so far are in it; mend "
+            throw new InputException($"{path}: cannot be written: {e.Message} The runs so far are in it; mend "
                 + "this and go on with option 'resume'.");
         }
     }

@@ -23,8 +23,8 @@ namespace LoraScratch.Lora;
 /// </summary>
 public sealed class EmbeddingWithLoRA : LayerWithLoRA, ITokenLayer
 {
-    private readonly Slot<Embedding> embedding;
-    private readonly Slot<LoRALayer> lora;
+    private readonly Submodule<Embedding> embedding;
+    private readonly Submodule<LoRALayer> lora;
     private readonly OriginalWeight original;
 
     /// <summary>

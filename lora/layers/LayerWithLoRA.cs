@@ -36,9 +36,9 @@ public abstract class LayerWithLoRA : Layer
 
     /// <summary>Whether such a layer can be put where the base layer is now.</summary>
     /// <param name="layer">The base layer.</param>
-    /// <param name="slot">Its place.</param>
-    internal static bool Fits(WeightLayer layer, Slot slot) =>
-        slot.Accepts(layer.IsEmbedding ? typeof(EmbeddingWithLoRA) : typeof(LayerWithLoRA));
+    /// <param name="submodule">Its place.</param>
+    internal static bool Fits(WeightLayer layer, Submodule submodule) =>
+        submodule.Accepts(layer.IsEmbedding ? typeof(EmbeddingWithLoRA) : typeof(LayerWithLoRA));
 
     /// <summary>The adapted layer, the very object that stood in the model.</summary>
     public abstract WeightLayer Base { get; }

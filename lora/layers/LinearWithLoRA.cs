@@ -16,8 +16,8 @@ namespace LoraScratch.Lora;
 /// </summary>
 public sealed class LinearWithLoRA : LayerWithLoRA
 {
-    private readonly Slot<Linear> linear;
-    private readonly Slot<LoRALayer> lora;
+    private readonly Submodule<Linear> linear;
+    private readonly Submodule<LoRALayer> lora;
     private readonly OriginalWeight original;
 
     /// <summary>Puts a given LoRA layer beside a linear layer and freezes the latter.</summary>

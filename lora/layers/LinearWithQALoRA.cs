@@ -16,8 +16,8 @@ namespace LoraScratch.Lora;
 /// </summary>
 public sealed class LinearWithQALoRA : LayerWithLoRA
 {
-    private readonly Slot<QuantizedLinear> linear;
-    private readonly Slot<QALoRALayer> lora;
+    private readonly Submodule<QuantizedLinear> linear;
+    private readonly Submodule<QALoRALayer> lora;
     private GroupGrid[]? original;  // scales and zeros as they were, while merged
 
     /// <summary>

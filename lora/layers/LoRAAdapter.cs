@@ -18,7 +18,7 @@ public sealed record AdaptedLayer(string Path, LayerWithLoRA Layer);
 /// </summary>
 public sealed class LoRAAdapter
 {
-    private readonly IReadOnlyList<Slot?> places;
+    private readonly IReadOnlyList<Submodule?> submodules;
     // of the kept modules: the base's while attached, the adapter's while detached
     private readonly Dictionary<Parameter, float[]> keptValues = [];
     // of the kept modules, while detached: what the adapter trains of them
@@ -26,11 +26,11 @@ public sealed class LoRAAdapter
     private readonly Dictionary<Parameter, bool> trainable = [];            // what was trainable before attaching
     private readonly Module baseModel;
 
-    private LoRAAdapter(AttachPlan plan, RandomStream random)
+    private LoRAAdapter(LoRAPlan plan, RandomStream random)
     {
         (Plan, baseModel, Model) = (plan, plan.Model, plan.Model);
         Layers = [.. plan.Layers.Select(layer => new AdaptedLayer(layer.Path, WithoutFreezing(layer, random)))];
-        places = [.. plan.Layers.Select(layer => layer.Slot)];
+        submodules = [.. plan.Layers.Select(layer => layer.Submodule)];
         foreach (var parameter in plan.KeptTensors)
         {
             keptValues[parameter] = parameter.ToArray();
@@ -40,7 +40,7 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>What was attached.</summary>
-    public AttachPlan Plan { get; }
+    public LoRAPlan Plan { get; }
 
     /// <summary>The adapted layers, in the model's order.</summary>
     public IReadOnlyList<AdaptedLayer> Layers { get; }
@@ -108,16 +108,16 @@ public sealed class LoRAAdapter
     /// <summary>
     /// Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.
     /// </summary>
-    /// <param name="plan">From <see cref="AttachPlan.For"/>.</param>
+    /// <param name="plan">From <see cref="LoRAPlan.For"/>.</param>
     /// <param name="random">Draws every A and, in training, the dropout masks.</param>
     /// <exception cref="InvalidOperationException">
     /// The model is being trained, or predicts.
     /// </exception>
-    public static LoRAAdapter Attach(AttachPlan plan, RandomStream random)
+    public static LoRAAdapter Attach(LoRAPlan plan, RandomStream random)
     {
         using var change = plan.Model.Use.Change("Attaching an adapter");
         // the model may have got an adapter since it was planned
-        _ = new AttachPlaces(plan.Model);
+        _ = new TargetMatcher(plan.Model);
         return new LoRAAdapter(plan, random);
     }
 
@@ -127,11 +127,11 @@ public sealed class LoRAAdapter
     /// <param name="targets">The linear layers to adapt.</param>
     /// <param name="random">Draws every A and the dropout masks.</param>
     /// <param name="keepTrainable">Modules that are trained beside it; null for none.</param>
-    /// <exception cref="InputException">As <see cref="AttachPlan.For"/>.</exception>
+    /// <exception cref="InputException">As <see cref="LoRAPlan.For"/>.</exception>
     public static LoRAAdapter Attach(
         Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets, RandomStream random,
         IReadOnlyList<ModulePattern>? keepTrainable = null) =>
-        Attach(AttachPlan.For(model, settings, targets, keepTrainable), random);
+        Attach(LoRAPlan.For(model, settings, targets, keepTrainable), random);
 
     /// <summary>Puts the adapter, with what it has learned, onto its model again.</summary>
     /// <exception cref="InvalidOperationException">
@@ -146,10 +146,11 @@ public sealed class LoRAAdapter
         }
         for (var i = 0; i < Layers.Count; i++)
         {
-            if (places[i] is { } place && place.Current != Layers[i].Layer.Base)
+            if (submodules[i] is { } submodule && submodule.Current != Layers[i].Layer.Base)
             {
                 throw new InvalidOperationException($"LoRAAdapter: {Layers[i].Path} is no longer the layer that this "
-                    + $"adapter was made for, but a {place.Current.GetType().Name}. Detach the other adapter first.");
+                    + $"adapter was made for, but a {submodule.Current.GetType().Name}. Detach the other adapter "
+                    + "first.");
             }
         }
         foreach (var parameter in baseModel.Parameters().Distinct())
@@ -157,10 +158,10 @@ public sealed class LoRAAdapter
             trainable[parameter] = parameter.IsTrainable;
             parameter.IsTrainable = keptTrainable.GetValueOrDefault(parameter);
         }
-        foreach (var (place, adapted) in places.Zip(Layers))
+        foreach (var (submodule, adapted) in submodules.Zip(Layers))
         {
-            place?.Replace(adapted.Layer);
-            if (place is null)
+            submodule?.Replace(adapted.Layer);
+            if (submodule is null)
             {
                 adapted.Layer.Train(baseModel.IsTraining);
                 Model = adapted.Layer;
@@ -273,10 +274,10 @@ public sealed class LoRAAdapter
         {
             keptTrainable[parameter] = parameter.IsTrainable;
         }
-        foreach (var (place, adapted) in places.Zip(Layers))
+        foreach (var (submodule, adapted) in submodules.Zip(Layers))
         {
-            place?.Replace(adapted.Layer.Base);
-            if (place is null)
+            submodule?.Replace(adapted.Layer.Base);
+            if (submodule is null)
             {
                 baseModel.Train(adapted.Layer.IsTraining);
             }

@@ -17,7 +17,7 @@ namespace LoraScratch.Lora;
 /// </summary>
 public sealed class LoRALayer : Layer, ILoRALayer
 {
-    private readonly Slot<Dropout>? dropout;
+    private readonly Submodule<Dropout>? dropout;
 
     /// <summary>A layer that as yet adds nothing: A drawn, B zero.</summary>
     /// <param name="inFeatures">in</param>

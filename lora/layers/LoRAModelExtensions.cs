@@ -10,7 +10,7 @@ public static class LoRAModelExtensions
     /// Freezes the model and replaces every linear layer that a pattern meets, however deep, by a
     /// <see cref="LinearWithLoRA"/>. A model that itself is a <see cref="Linear"/> cannot be
     /// replaced within its owner, for it has none: use what is returned. Never nests and never
-    /// silently does nothing; see <see cref="AttachPlan"/>. To detach, merge or save, keep the
+    /// silently does nothing; see <see cref="LoRAPlan"/>. To detach, merge or save, keep the
     /// <see cref="LoRAAdapter"/> instead.
     /// </summary>
     /// <param name="model">The model.</param>

@@ -21,7 +21,7 @@ namespace LoraScratch.Lora;
 /// </summary>
 public sealed class LowRankLinear : Layer
 {
-    private readonly Slot<Layer> down, up;
+    private readonly Submodule<Layer> down, up;
 
     /// <summary>A layer of two given ones.</summary>
     /// <param name="down">D [k, in], without a bias.</param>

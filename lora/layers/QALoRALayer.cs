@@ -18,7 +18,7 @@ namespace LoraScratch.Lora;
 /// </summary>
 public sealed class QALoRALayer : Layer, ILoRALayer
 {
-    private readonly Slot<Dropout>? dropout;
+    private readonly Submodule<Dropout>? dropout;
 
     /// <summary>A layer that as yet adds nothing.</summary>
     /// <param name="inFeatures">in, a multiple of g</param>

@@ -11,7 +11,7 @@ namespace LoraScratch.Lora.Quantization;
 public sealed class Calibration : IDisposable
 {
     private readonly Dictionary<string, Listener> listeners = [];
-    private readonly List<Slot> places = [];
+    private readonly List<Submodule> submodules = [];
 
     /// <summary>Begins to listen.</summary>
     /// <param name="layers">From <see cref="ModelQuantizer.Find"/>.</param>
@@ -21,8 +21,8 @@ public sealed class Calibration : IDisposable
         {
             var listener = new Listener(layer.Linear);
             listeners.Add(layer.Path, listener);
-            places.Add(layer.Slot);
-            layer.Slot.Replace(listener);
+            submodules.Add(layer.Submodule);
+            layer.Submodule.Replace(listener);
         }
     }
 
@@ -48,7 +48,7 @@ public sealed class Calibration : IDisposable
     }
 
     /// <summary>True until <see cref="Stop"/>.</summary>
-    public bool IsListening => places.Count > 0;
+    public bool IsListening => submodules.Count > 0;
 
     /// <summary>What a layer's inputs look like.</summary>
     /// <param name="path">The layer's path.</param>
@@ -57,11 +57,11 @@ public sealed class Calibration : IDisposable
     /// <summary>Puts the layers back as they were; what was heard stays.</summary>
     public void Stop()
     {
-        foreach (var place in places)
+        foreach (var submodule in submodules)
         {
-            place.Replace(((Listener)place.Current).Linear);
+            submodule.Replace(((Listener)submodule.Current).Linear);
         }
-        places.Clear();
+        submodules.Clear();
     }
 
     /// <summary>Stops, and gives the memory back.</summary>
@@ -76,7 +76,7 @@ public sealed class Calibration : IDisposable
 
     private sealed class Listener : Layer
     {
-        private readonly Slot<Linear> linear;
+        private readonly Submodule<Linear> linear;
 
         public Listener(Linear linear)
         {

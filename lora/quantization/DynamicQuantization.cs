@@ -69,7 +69,7 @@ public sealed class DynamicQuantization : IDisposable
     /// </exception>
     public IReadOnlyList<QuantizedLayer> Apply()
     {
-        if (places.Exists(place => place.Layer.Slot.Current != place.Layer.Linear))
+        if (places.Exists(place => place.Layer.Submodule.Current != place.Layer.Linear))
         {
             throw new InvalidOperationException("DynamicQuantization: a layer is not where it was. Dispose what "
                 + "Listen() returned first, and apply only once.");
@@ -93,7 +93,7 @@ public sealed class DynamicQuantization : IDisposable
         public QuantizedLayer Apply()
         {
             var w = layer.Linear.Weight.ToArray();
-            layer.Slot.Replace(new DynamicInt8Linear(weight, layer.Linear.Bias));
+            layer.Submodule.Replace(new DynamicInt8Linear(weight, layer.Linear.Bias));
             layer.Linear.Weight.Dispose();
             isApplied = true;
             return new QuantizedLayer(layer.Path, QuantizationError.OfWeight(w, weight.Dequantize()), OutputError,
@@ -119,7 +119,7 @@ public sealed class DynamicQuantization : IDisposable
             {
                 var listener = new Listener(place.Layer.Linear, place.Weight);
                 listeners.Add((place, listener));
-                place.Layer.Slot.Replace(listener);
+                place.Layer.Submodule.Replace(listener);
             }
         }
 
@@ -128,7 +128,7 @@ public sealed class DynamicQuantization : IDisposable
             foreach (var (place, listener) in listeners)
             {
                 place.OutputError = listener.RelativeError;
-                place.Layer.Slot.Replace(place.Layer.Linear);
+                place.Layer.Submodule.Replace(place.Layer.Linear);
                 listener.Dispose();
             }
             listeners.Clear();
@@ -140,7 +140,7 @@ public sealed class DynamicQuantization : IDisposable
     /// </summary>
     private sealed class Listener : Layer, IDisposable
     {
-        private readonly Slot<Linear> linear;
+        private readonly Submodule<Linear> linear;
         private readonly ChannelQuantizedWeight weight;
         private readonly Tensor squares, errors;
 

@@ -37,7 +37,7 @@ public static class Gptq
     /// <summary>What is added to the diagonal of H, as a share of the diagonal's mean.</summary>
     public const double Damping = 0.01;
 
-    private const int MostBlock = 128;
+    private const int MaxBlock = 128;
     private const int OutputsAtOnce = 16;
 
     /// <summary>Quantises a weight.</summary>
@@ -94,12 +94,12 @@ public static class Gptq
     {
         private readonly double[] w = Copy(weight.Slice(first * inFeatures, count * inFeatures));       // [count, in]
         // e [count, inputs of the block]
-        private readonly double[] errors = new double[count * MostBlock];
+        private readonly double[] errors = new double[count * MaxBlock];
         private readonly GroupGrid[] current = new GroupGrid[count];
 
         public void Round()
         {
-            var block = Math.Max(1, MostBlock / format.GroupSize) * format.GroupSize;                   // whole groups
+            var block = Math.Max(1, MaxBlock / format.GroupSize) * format.GroupSize;                   // whole groups
             for (var start = 0; start < inFeatures; start += block)
             {
                 var end = Math.Min(start + block, inFeatures);
@@ -127,7 +127,7 @@ public static class Gptq
                     var code = GroupRounding.Code(weights[i], current[row], format.LargestCode);
                     codes[output * inFeatures + i] = code;
                     // eᵢ
-                    errors[row * MostBlock + i - start] = (weights[i] - current[row].Value(code))
+                    errors[row * MaxBlock + i - start] = (weights[i] - current[row].Value(code))
                         / u[i * inFeatures + i];
                 }
                 Update(i, start, i + 1, end);
@@ -143,7 +143,7 @@ public static class Gptq
             for (var row = 0; row < count; row++)
             {
                 Vectors.AddScaled(w.AsSpan(row * inFeatures + from, to - from),
-                    -errors[row * MostBlock + i - blockStart], rowOfU);
+                    -errors[row * MaxBlock + i - blockStart], rowOfU);
             }
         }
 

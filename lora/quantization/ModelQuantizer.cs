@@ -5,9 +5,9 @@ namespace LoraScratch.Lora.Quantization;
 
 /// <summary>A linear layer of a model that a quantised one can replace.</summary>
 /// <param name="Path">Its path in the model.</param>
-/// <param name="Slot">Its place.</param>
+/// <param name="Submodule">Its place.</param>
 /// <param name="Linear">The layer.</param>
-public sealed record QuantizableLayer(string Path, Slot Slot, Linear Linear);
+public sealed record QuantizableLayer(string Path, Submodule Submodule, Linear Linear);
 
 /// <summary>How codes are chosen.</summary>
 public enum QuantizationMethod
@@ -51,7 +51,7 @@ public static class ModelQuantizer
         }
         var wholeLayers = LowRankLinear.Factors(model);
         var all = model.ReplaceableLinears()
-            .Select(entry => new QuantizableLayer(entry.Path, entry.Slot, entry.Linear)).ToList();
+            .Select(entry => new QuantizableLayer(entry.Path, entry.Submodule, entry.Linear)).ToList();
         bool IsMeant(QuantizableLayer layer, ModulePattern target) =>
             target.Matches(layer.Path) || wholeLayers.TryGetValue(layer.Path, out var whole) && target.Matches(whole);
         foreach (var target in targets.Where(target => !all.Exists(layer => IsMeant(layer, target))))
@@ -131,7 +131,7 @@ public static class ModelQuantizer
             ? Gptq.Quantize(w, linear.OutFeatures, hessian!, format, linear.Weight.Backend, layer.Path)
             : RoundToNearest.Quantize(w, linear.OutFeatures, linear.InFeatures, format, linear.Weight.Backend,
                 layer.Path);
-        layer.Slot.Replace(new QuantizedLinear(weight, linear.Bias));
+        layer.Submodule.Replace(new QuantizedLinear(weight, linear.Bias));
         linear.Weight.Dispose();                                            // its bytes are what is to be saved
         return new QuantizedLayer(layer.Path, QuantizationError.OfWeight(w, weight),
             hessian is null ? null : QuantizationError.OfOutput(w, weight, hessian), sizeof(float) * (long)w.Length,

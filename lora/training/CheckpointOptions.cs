@@ -48,10 +48,10 @@ public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume =
         {
             File.Delete(Path);
         }
-        catch (Exception trouble) when (trouble is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"{Path}: the run has ended, and this file, which is of no more use, cannot be "
-                + $"deleted: {trouble.Message}");
+                + $"deleted: {e.Message}");
         }
     }
 }

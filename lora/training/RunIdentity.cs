@@ -95,7 +95,7 @@ internal sealed record TextsIdentity(int Count, string Hash)
         foreach (var text in texts)
         {
             // the length first: no two lists of texts have the same bytes
-            int[] head = [text.TokenIds.Length, text.Label, text.Place];
+            int[] head = [text.TokenIds.Length, text.Label, text.PositionOffset];
             hash.AppendData(MemoryMarshal.AsBytes<int>(head));
             hash.AppendData(MemoryMarshal.AsBytes<int>(text.TokenIds));
         }

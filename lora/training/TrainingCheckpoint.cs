@@ -91,11 +91,11 @@ internal sealed class TrainingCheckpoint : IDisposable
                 JsonSerializer.Deserialize<RunProgress>(file.Bytes(ProgressName), Json)
                     ?? throw new JsonException("It is null."));
         }
-        catch (JsonException trouble)
+        catch (JsonException e)
         {
             file.Dispose();
             throw new InputException(
-                $"{path}: the saved run is damaged: {trouble.Message} Delete the file and begin anew.");
+                $"{path}: the saved run is damaged: {e.Message} Delete the file and begin anew.");
         }
         catch
         {

@@ -175,7 +175,7 @@ public abstract class TrainingLoop
         {
             using var run = new TrainingRun(this, train, validation is { Count: > 0 } ? validation : null, cancellation,
                 checkpoint);
-            return run.Go();
+            return run.Run();
         });
     }
 

@@ -29,7 +29,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly LinearSchedule schedule;
     private readonly int stepsOfEpoch, steps;
     private readonly List<StepMetrics> metrics = [];
-    private readonly List<ValidationMetrics> looks = [];
+    private readonly List<ValidationMetrics> validations = [];
     private readonly Stopwatch clock = Stopwatch.StartNew();
     private readonly double secondsBefore;          // of the run that this one goes on with
     private double stepSeconds;                     // of all steps together
@@ -51,27 +51,27 @@ internal sealed class TrainingRun : IDisposable
                 ("laid aside for validation", validation ?? []));
         optimizer = TrainingSetup.CreateOptimizer(loop.Model, options);
         if (checkpoint is { Resume: true })
-            GoOnFrom(checkpoint.Path);
+            ResumeFrom(checkpoint.Path);
         secondsBefore = metrics.Count > 0 ? metrics[^1].Seconds : 0;
         stepSeconds = metrics.Sum(step => step.StepSeconds);
     }
 
-    private int StepsUntilLastLook => looks.Count > 0 ? looks[^1].Step : 0;
+    private int StepsUntilLastValidation => validations.Count > 0 ? validations[^1].Step : 0;
 
     /// <summary>The last step asks for a look, and none was taken since.</summary>
-    private bool IsLookDue => metrics.Count > StepsUntilLastLook
+    private bool IsValidationDue => metrics.Count > StepsUntilLastValidation
         && (metrics.Count == steps || metrics.Count % stepsOfEpoch == 0 || options.ValidateEvery > 0
             && metrics.Count % options.ValidateEvery == 0);
 
-    private ValidationMetrics? Best => looks.FindLast(look => look.IsBest);
+    private ValidationMetrics? Best => validations.FindLast(look => look.IsBest);
 
-    public TrainingResult Go()
+    public TrainingResult Run()
     {
         stopped = cancellation.IsCancellationRequested;
         if (checkpoint is { Every: > 0, Resume: false } && !stopped)
             Save();
-        if (IsLookDue && !stopped)                  // a run that was stopped in the middle of it
-            Look();
+        if (IsValidationDue && !stopped)                  // a run that was stopped in the middle of it
+            ValidateNow();
         while (!stopped && metrics.Count < steps)
             Epoch(metrics.Count / stepsOfEpoch);
         return Finish();
@@ -91,8 +91,8 @@ internal sealed class TrainingRun : IDisposable
             stopped = cancellation.IsCancellationRequested;
             if (stopped || checkpoint is { Every: > 0 } && metrics.Count % checkpoint.Every == 0)
                 Save();
-            if (stopped || IsLookDue)
-                Look();
+            if (stopped || IsValidationDue)
+                ValidateNow();
             if (stopped || metrics.Count == steps)
                 return;
         }
@@ -121,16 +121,16 @@ internal sealed class TrainingRun : IDisposable
     /// Validates, and takes the result down. A stopped run has been saved without it: the one that
     /// goes on takes the look when it is due.
     /// </summary>
-    private void Look()
+    private void ValidateNow()
     {
         var result = stopped ? null : Validate();
         // Steps have different numbers of tokens but, the last one of an epoch apart, equally many texts.
-        var loss = metrics.Skip(StepsUntilLastLook).Average(step => step.Loss);
+        var loss = metrics.Skip(StepsUntilLastValidation).Average(step => step.Loss);
         var isBest = result is not null && (Best is null || result.IsBetterThan(Best.Validation!));
         if (isBest)
             bestState = null;
-        looks.Add(new ValidationMetrics(metrics[^1].Epoch, metrics.Count, loss, result, isBest));
-        loop.Report(looks[^1]);
+        validations.Add(new ValidationMetrics(metrics[^1].Epoch, metrics.Count, loss, result, isBest));
+        loop.Report(validations[^1]);
         if (!stopped)
         {
             stopped = cancellation.IsCancellationRequested;
@@ -170,11 +170,11 @@ internal sealed class TrainingRun : IDisposable
             return;
         TrainingCheckpoint.Write(checkpoint.Path, loop.Trainable, optimizer, bestState,
             new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
-                optimizer.StepsOf, metrics, looks));
+                optimizer.StepsOf, metrics, validations));
         loop.ReportSaved(metrics.Count);
     }
 
-    private void GoOnFrom(string path)
+    private void ResumeFrom(string path)
     {
         using var saved = TrainingCheckpoint.Open(path);
         var progress = saved.Progress;
@@ -183,7 +183,7 @@ internal sealed class TrainingRun : IDisposable
         foreach (var (stream, state) in random.Zip(progress.Random))
             stream.Restore(state.Seed, state.Position);
         metrics.AddRange(progress.Steps);
-        looks.AddRange(progress.Validations);
+        validations.AddRange(progress.Validations);
     }
 
     private TrainingResult Finish()
@@ -195,10 +195,10 @@ internal sealed class TrainingRun : IDisposable
         }
         RequireNumbers();
         var isWhole = metrics.Count == steps
-            && (validation is null || looks is [.., { Validation: not null } last] && last.Step == steps);
+            && (validation is null || validations is [.., { Validation: not null } last] && last.Step == steps);
         return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole,
             loop.TrainableParameters,
-            secondsBefore + clock.Elapsed.TotalSeconds, metrics, looks);
+            secondsBefore + clock.Elapsed.TotalSeconds, metrics, validations);
     }
 
     /// <summary>

@@ -124,7 +124,7 @@ public static class TrainingSetup
         return layers;
     }
 
-    private static AttachPlan Plan(TextClassifier classifier, TrainingOptions options)
+    private static LoRAPlan Plan(TextClassifier classifier, TrainingOptions options)
     {
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
         if (headIsAdapted && classifier.IsHeadDrawn && !options.AdaptDrawnHead)
@@ -134,7 +134,7 @@ public static class TrainingSetup
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has
         // it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
-        return AttachPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
+        return LoRAPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
     }
 
     private static LoRAAdapter AttachLoRA(TextClassifier classifier, TrainingOptions options)
@@ -164,10 +164,10 @@ public static class TrainingSetup
         var hasHead = adapter.Plan.Kept.Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
         if (!hasHead && (options.TrainHead == true || classifier.IsHeadDrawn))
         {
-            var trouble = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head"
+            var e = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head"
                 : "and neither has the model, whose head was drawn at random";
             adapter.Detach();
-            throw new InputException($"{folder}: the adapter has no head, {trouble}. Start a new adapter, or give a "
+            throw new InputException($"{folder}: the adapter has no head, {e}. Start a new adapter, or give a "
                 + "model with a trained head and leave option 'train-head' out.");
         }
         if (hasHead)
@@ -184,7 +184,7 @@ public static class TrainingSetup
     /// <param name="toQuantize">
     /// Float layers that count as quantised: they will be when it is attached.
     /// </param>
-    private static void RequireForm(AttachPlan plan, TrainingMethod method,
+    private static void RequireForm(LoRAPlan plan, TrainingMethod method,
         IReadOnlyList<QuantizableLayer>? toQuantize = null)
     {
         if (RoundedOf(plan.Model) is { } rounded)

@@ -5,7 +5,7 @@ using LoraScratch.Tests.Lora;
 namespace LoraScratch.Tests.Cli;
 
 /// <summary>
-/// The commands without --model: they work with the base inside the program, and nothing depends on
+/// The commands without --model: they work with the built-in base model, and nothing depends on
 /// how good it is.
 /// </summary>
 public class BuiltInBaseTests
@@ -29,7 +29,7 @@ public class BuiltInBaseTests
     public void Training_starts_from_it_and_the_adapter_names_it()
     {
         Assert.That(training.Errors,
-            Does.Contain("starting from the base inside the program").And.Not.Contain("note:"));
+            Does.Contain("starting from the built-in base model").And.Not.Contain("note:"));
         Assert.That(training.Errors, Does.Contain("--targets embeddings,query,key,value,projection,mlp learns more"));
         Assert.That(Run("train", "--targets", "query", "--data", task.Data, "--out", task["chosen"], "--max-steps",
             "1").Errors, Does.Not.Contain("learns more"));
@@ -67,14 +67,14 @@ public class BuiltInBaseTests
         PretrainedBaseTests.Unpack(task["unpacked"]);
         Assert.That(Run("predict", "--model", task["unpacked"], "--adapter", Adapter, "--text", "the film",
             "--json").Output, Is.EqualTo(Run("predict", "--adapter", Adapter, "--text", "the film", "--json").Output));
-        Refuse("It was trained on the base inside the program: leave the option model out.", "predict", "--model",
+        Refuse("It was trained on the built-in base model: leave the option model out.", "predict", "--model",
             task.Model, "--adapter", Adapter, "--text", "the film");
         // Its layers with other weights: not the shapes but the fingerprint tells.
         Run("train", "--method", "full", "--data", task.Data, "--out", task["tuned"], "--max-steps", "2", "--lr",
             "1e-2", "--batch-size", "2");
         Refuse("trained on another base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text",
             "the film");
-        Refuse("It was trained on the base inside the program: leave the option model out. To use it on this one all "
+        Refuse("It was trained on the built-in base model: leave the option model out. To use it on this one all "
             + "the same, give the option any-base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text",
             "the film");
         // And an adapter of an older version of the base.
@@ -83,7 +83,7 @@ public class BuiltInBaseTests
         File.WriteAllText(config,
             File.ReadAllText(config)
                 .Replace(JsonSerializer.Serialize(task["tuned"]), "\"lorascratch-base:000000000000\""));
-        Refuse($"'lorascratch-base:000000000000', and the base inside the program is {PretrainedBase.Name} now",
+        Refuse($"'lorascratch-base:000000000000', and the built-in base model is {PretrainedBase.Name} now",
             "predict", "--adapter", task["older"], "--text", "the film");
         Assert.That(LoraProgram.Call("adapter", "check", task["older"]).Output,
             Does.Contain("error: adapter_model.safetensors: trained on another base"));
@@ -113,7 +113,7 @@ public class BuiltInBaseTests
     {
         var config = ModelSource.BuiltIn.ReadConfig();
         Assert.That(Run("inspect").Output,
-            Does.StartWith($"the base inside the program: {PretrainedBase.Name}\n").And
+            Does.StartWith($"the built-in base model: {PretrainedBase.Name}\n").And
                 .Contain($"word_embeddings): Embedding({config.VocabularySize}, {config.Hidden})"));
         Assert.That(Run("inspect", "--adapter", $"mood={Adapter}").Output, Does.Contain("mood: neg, pos"));
         Assert.That(Run("tokenize", "--text", "the").Output, Does.StartWith("[CLS] the [SEP]\n"));

@@ -103,7 +103,7 @@ public class DemoTests
             Throws.TypeOf<InputException>().With.Message.Contains("--seeds"));
 
     private static DemoResult Experiment() =>
-        new DemoRun(7, Small, new StageProgress(Silent(new StringWriter())), CancellationToken.None).Go();
+        new DemoRun(7, Small, new StageProgress(Silent(new StringWriter())), CancellationToken.None).Run();
 
     private static string Run(string output, int seeds = 1, CancellationToken cancellation = default)
     {

@@ -121,10 +121,10 @@ public class RefusalTests
             ("train --model MODEL --data DATA --out DOWNLOADED --overwrite", "no training run left there"),
             ("predict --model MODEL", "No text is given"),
             ("predict --text film",
-                "the base inside the program: it has no trained classification head, so its answers would be random. "
+                "the built-in base model: it has no trained classification head, so its answers would be random. "
                     + "Train an adapter with one and name it with --adapter: lora train --data"),
             ("predict --text film --adapter ADAPTER", "/model': name that model with the option model."),
-            ("evaluate --data DATA", "the base inside the program: it has no trained classification head"),
+            ("evaluate --data DATA", "the built-in base model: it has no trained classification head"),
             ("merge --adapter ADAPTER --out OUT", "/model': name that model with the option model."),
             ("predict --model MODEL --text film --input DATA", "Both --text and --input are given"),
             ("predict --model MODEL --text film --max-length 25", "the model has 24 positions"),

@@ -186,7 +186,7 @@ public class DynamicInt8LinearTests
             "output 0 has the scale 0");
         Refused<InputException>(() => ChannelQuantizedWeight.Quantize([1, float.NaN], 1, 2, Backends.Any, "ffn.lin1"),
             "ffn.lin1", "[0, 1] is NaN");
-        Refused<InputException>(() => ChannelQuantizedWeight.CheckInput("ffn.lin1", Int8Matrix.MostInputs + 1),
+        Refused<InputException>(() => ChannelQuantizedWeight.CheckInput("ffn.lin1", Int8Matrix.MaxInputs + 1),
             "ffn.lin1", "66312", "66311");
         using var other = new CpuBackend(threads: 1);
         using var elsewhere = Values.Leaf(other, 1, new Shape(2, 4), requiresGradient: false);

@@ -22,9 +22,9 @@ public class ModuleTests
 
         public Parameter Scale { get; }
 
-        public Slot<Layer> First { get; }
+        public Submodule<Layer> First { get; }
 
-        public Slot<Sequential> Second { get; }
+        public Submodule<Sequential> Second { get; }
 
         public void AddParameter(string name) => Add(Parameter.Filled(name, 0, new Shape(1), Backend));
 
@@ -39,7 +39,7 @@ public class ModuleTests
             Is.EqualTo(new[] { "scale", "first.weight", "first.bias", "second.0.weight", "second.0.bias" }));
         Assert.That(pair.NamedModules().Select(entry => entry.Path),
             Is.EqualTo(new[] { "", "first", "second", "second.0", "second.1", "second.2" }));
-        Assert.That(pair.NamedSlots().Select(entry => entry.Path),
+        Assert.That(pair.NamedSubmodules().Select(entry => entry.Path),
             Is.EqualTo(new[] { "first", "second", "second.0", "second.1", "second.2" }));
         Assert.That(pair.NamedParameters().Single(entry => entry.Path == "second.0.bias").Parameter.Shape,
             Is.EqualTo(new Shape(4)));
@@ -107,11 +107,11 @@ public class ModuleTests
     public void Children_can_be_replaced_while_their_places_are_enumerated()
     {
         var pair = new Pair();
-        foreach (var (_, slot) in pair.NamedSlots())
+        foreach (var (_, submodule) in pair.NamedSubmodules())
         {
-            if (slot.Current is Linear linear)
+            if (submodule.Current is Linear linear)
             {
-                slot.Replace(new Sequential(linear));
+                submodule.Replace(new Sequential(linear));
             }
         }
         Assert.That(pair.NamedParameters().Select(entry => entry.Path), Does.Contain("first.0.weight"));

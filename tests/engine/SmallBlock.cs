@@ -14,9 +14,9 @@ public sealed class SmallBlock : Module
     private const int Vocabulary = 50;
 
     private readonly Embedding embedding;
-    private readonly Slot<LayerNorm> firstNorm, secondNorm;
-    private readonly Slot<Linear> query, key, value, output, up, down, head;
-    private readonly Slot<Dropout> dropout;
+    private readonly Submodule<LayerNorm> firstNorm, secondNorm;
+    private readonly Submodule<Linear> query, key, value, output, up, down, head;
+    private readonly Submodule<Dropout> dropout;
     private readonly RandomStream random;
     private readonly int heads;
     private readonly float attentionDropout;

@@ -90,10 +90,10 @@ public class WeightLayerTests
     {
         var model = new Fixed(Float(), new Sequential(Float(), Table(), Groups(), Float()));
         var met = new List<string>();
-        foreach (var (path, slot, linear) in model.ReplaceableLinears())
+        foreach (var (path, submodule, linear) in model.ReplaceableLinears())
         {
             met.Add(path);
-            slot.Replace(new Sequential(linear));
+            submodule.Replace(new Sequential(linear));
         }
         Assert.That(met, Is.EqualTo(new[] { "any.0", "any.3" }), "'fixed' takes nothing but a Linear");
         Assert.That(model.NamedModules<Linear>().Select(entry => entry.Path),

@@ -39,7 +39,7 @@ public class Int8KernelTests
     public void The_largest_codes_do_not_saturate(Int8Path path)
     {
         using var backend = path.Open(threads: 2);
-        Int8Case.Of(1, 2, Int8Matrix.MostInputs, (_, _) => 255, (j, _) => j == 0 ? 127 : -127)
+        Int8Case.Of(1, 2, Int8Matrix.MaxInputs, (_, _) => 255, (j, _) => j == 0 ? 127 : -127)
             .AssertSumsAreExact(backend);
         foreach (var inputs in new[] { 2, 37, 5001 })
         {

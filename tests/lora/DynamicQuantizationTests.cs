@@ -101,7 +101,7 @@ public sealed class DynamicQuantizationTests
         Assert.That(Maths.RelativeError(model.Forward(x).ToArray(), compressed), Is.InRange(1e-4, 0.03));
         Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, ["v_lin"])),
             Throws.InstanceOf<InputException>().With.Message.Contains("block.q_lin.down is quantised already"));
-        Assert.That(() => LoRAAdapter.Attach(AttachPlan.For(model, new LoRASettings(2, 4), ["q_lin"]),
+        Assert.That(() => LoRAAdapter.Attach(LoRAPlan.For(model, new LoRASettings(2, 4), ["q_lin"]),
             new RandomStream(1)), Throws.InstanceOf<InputException>().With.Message
                 .Contains("block.q_lin.down is quantised dynamically"));
     }
@@ -115,7 +115,7 @@ public sealed class DynamicQuantizationTests
             .With("second", new Linear(32, 4, damaged, null));
         Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, [ModulePattern.AllLinear])),
             Throws.InstanceOf<InputException>().With.Message.Contains("second").And.Message.Contains("[2, 6] is NaN"));
-        Assert.That(model.NamedSlots().Select(entry => entry.Slot.Current), Is.All.InstanceOf<Linear>());
+        Assert.That(model.NamedSubmodules().Select(entry => entry.Submodule.Current), Is.All.InstanceOf<Linear>());
         Assert.That(() => DynamicQuantization.Of(ModelQuantizer.Find(model, ["third"])),
             Throws.InstanceOf<InputException>().With.Message.Contains("'third'").And.Message.Contains("first, second"));
     }

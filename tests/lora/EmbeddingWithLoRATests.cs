@@ -93,16 +93,16 @@ public sealed class EmbeddingWithLoRATests
     [Test]
     public void Every_linear_layer_means_no_embedding()
     {
-        var plan = AttachPlan.For(TinyDistilBert.Create(), new LoRASettings(2, 6), [ModulePattern.AllLinear]);
+        var plan = LoRAPlan.For(TinyDistilBert.Create(), new LoRASettings(2, 6), [ModulePattern.AllLinear]);
         Assert.That(plan.Layers.Select(layer => layer.Base), Has.None.InstanceOf<Embedding>());
-        var named = AttachPlan.For(TinyDistilBert.Create(), new LoRASettings(2, 6), Targets);
+        var named = LoRAPlan.For(TinyDistilBert.Create(), new LoRASettings(2, 6), Targets);
         Assert.That(named.ToString(), Does.Contain("E [30, 12]  A [30, 2]  B [2, 12]").And.Contain("84 parameters"));
         Assert.That(named.LoRAParameters, Is.EqualTo(2 * (30 + 12) + 2 * 2 * (12 + 12)));
     }
 
     [Test]
     public void A_place_for_embeddings_alone_is_refused_with_the_way_out() =>
-    Assert.That(() => AttachPlan.For(new Holder(), new LoRASettings(2, 6), ["table"]),
+    Assert.That(() => LoRAPlan.For(new Holder(), new LoRASettings(2, 6), ["table"]),
         Throws.InstanceOf<InputException>().With.Message.Contains("nothing but an Embedding").And.Message
             .Contains("Add<ITokenLayer>(\"table\""));
 

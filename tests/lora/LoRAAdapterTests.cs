@@ -128,7 +128,7 @@ public sealed class LoRAAdapterTests
         Assert.That(() => LoRAAdapter.Attach(model, Settings, ["q_lin"], new RandomStream(2)),
             Throws.TypeOf<InputException>().With.Message.EqualTo("LoRA: block.q_lin (and 1 more) has a LoRA layer "
                 + "already; adapters are not nested. Detach the adapter first."));
-        var plan = AttachPlan.For(new Classifier(new RandomStream(1)), Settings, ["q_lin"]);
+        var plan = LoRAPlan.For(new Classifier(new RandomStream(1)), Settings, ["q_lin"]);
         LoRAAdapter.Attach(plan, new RandomStream(2));
         Assert.That(() => LoRAAdapter.Attach(plan, new RandomStream(2)), Throws.TypeOf<InputException>(),
             "not through an old plan either");

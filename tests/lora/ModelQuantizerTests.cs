@@ -72,7 +72,7 @@ public sealed class ModelQuantizerTests
         var layers = ModelQuantizer.Find(model, [ModulePattern.AllLinear]);
         Assert.That(() => ModelQuantizer.Quantize(layers, Format),
             Throws.InstanceOf<InputException>().With.Message.Contains("40 inputs of second"));
-        Assert.That(layers.Select(layer => layer.Slot.Current), Is.All.InstanceOf<Linear>());
+        Assert.That(layers.Select(layer => layer.Submodule.Current), Is.All.InstanceOf<Linear>());
         Assert.That(() => ModelQuantizer.Quantize(layers, Format, QuantizationMethod.Gptq),
             Throws.InstanceOf<InputException>().With.Message.Contains("calibration texts"));
         Assert.That(() => ModelQuantizer.ParseMethod("awq"),
@@ -93,12 +93,12 @@ public sealed class ModelQuantizerTests
         ModelQuantizer.Quantize(ModelQuantizer.Find(model, ["q_lin", "v_lin", "pre_classifier"]), Format);
         model.Freeze();
         var adapted = new List<LinearWithQALoRA>();
-        foreach (var (_, slot) in model.NamedSlots())
+        foreach (var (_, submodule) in model.NamedSubmodules())
         {
-            if (slot.Current is QuantizedLinear linear)
+            if (submodule.Current is QuantizedLinear linear)
             {
                 adapted.Add(new LinearWithQALoRA(linear, new LoRASettings(Rank: 4, Alpha: 64), random));
-                slot.Replace(adapted[^1]);
+                submodule.Replace(adapted[^1]);
             }
         }
         Assert.That(model.TrainableParameters().Count(), Is.EqualTo(6));

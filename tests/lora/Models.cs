@@ -35,8 +35,8 @@ internal static class Models
     /// </summary>
     internal sealed class Classifier : Layer
     {
-        private readonly Slot<Node> block;
-        private readonly Slot<Layer> preClassifier, classifier;
+        private readonly Submodule<Node> block;
+        private readonly Submodule<Layer> preClassifier, classifier;
 
         public Classifier(RandomStream random, int width = 6, int classes = 2)
         {

@@ -77,7 +77,7 @@ public sealed class PeftTargetsTests
         shortened.Split('.') is [var block, var name]
         ? $"distilbert.transformer.layer.{block}.attention.{name}_lin" : throw new ArgumentException(shortened);
 
-    private static (string[] Paths, LoraScratch.Lora.AttachPlan Plan, IReadOnlyList<string> Warnings) Plan(string json)
+    private static (string[] Paths, LoraScratch.Lora.LoRAPlan Plan, IReadOnlyList<string> Warnings) Plan(string json)
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("adapter_config.json", System.Text.Encoding.UTF8.GetBytes(json));

@@ -7,7 +7,7 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-/// <summary>The base inside the program: read from its resources, the same as from files.</summary>
+/// <summary>The built-in base model: read from its resources, the same as from files.</summary>
 public class PretrainedBaseTests
 {
     [Test]

@@ -17,14 +17,14 @@ public sealed class QALoRAAdapterTests
     [Test]
     public void The_plan_counts_a_row_of_A_for_each_group()
     {
-        var plan = AttachPlan.For(Quantized(), new LoRASettings(2, 8), ["wide", "narrow"]);
+        var plan = LoRAPlan.For(Quantized(), new LoRASettings(2, 8), ["wide", "narrow"]);
         Assert.That(plan.Layers.Select(layer => (layer.UpdateInputs, layer.Parameters)),
             Is.EqualTo(new[] { (2, 2L * (2 + 64)), (4, 2L * (4 + 5)) }));
         Assert.That(plan.ModelParameters, Is.EqualTo(plan.Model.CountWeights()).And.GreaterThan(64 * 32),
             "quantised weights count");
         Assert.That(plan.ToString(),
             Does.Contain("W [64, 32] INT4, groups of 16, pooling repository  A [2, 2]  B [2, 64]"));
-        Assert.That(AttachPlan.For(Quantized(), new LoRASettings(3, 8), ["wide"]).Warnings.Single(),
+        Assert.That(LoRAPlan.For(Quantized(), new LoRASettings(3, 8), ["wide"]).Warnings.Single(),
             Does.Contain("rank 3 is more than min(in/g, out) = 2"));
     }
 
@@ -142,7 +142,7 @@ public sealed class QALoRAAdapterTests
     /// <summary>Two layers of different widths, one after the other.</summary>
     private sealed class Sequence : Layer
     {
-        private readonly Slot<Layer> wide, narrow;
+        private readonly Submodule<Layer> wide, narrow;
 
         public Sequence(RandomStream random)
         {

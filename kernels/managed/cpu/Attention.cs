@@ -53,8 +53,8 @@ internal sealed unsafe partial class CpuKernels
 internal readonly unsafe struct AttentionHeads(
     float* q, float* k, float* v, float* logSumExp, int* offsets, int columns, AttentionShape shape, InstructionSet set)
 {
-    private const int MostQueries = 128;
-    private const int MostScores = 128 * 1024;           // in one matrix: two of them are 1 MiB of scratch memory
+    private const int MaxQueries = 128;
+    private const int MaxScores = 128 * 1024;           // in one matrix: two of them are 1 MiB of scratch memory
 
     private readonly DropoutMask mask = new(shape.Dropout, shape.Seed, set);
 
@@ -84,7 +84,7 @@ internal readonly unsafe struct AttentionHeads(
     /// Queries that are worked on at once: of its own sequence alone depends how a sum over queries
     /// is cut.
     /// </summary>
-    public static int Queries(int length) => Math.Clamp(MostScores / Stride(length), 1, Math.Min(MostQueries, length));
+    public static int Queries(int length) => Math.Clamp(MaxScores / Stride(length), 1, Math.Min(MaxQueries, length));
 
     /// <summary>Where (token, head) begins in a matrix of [tokens, columns].</summary>
     public int At(int token, int head) => token * columns + head * Width;

@@ -28,7 +28,7 @@ internal sealed unsafe partial class CpuKernels
     public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b)
     {
         Debug.Assert(s.Length % b.Outputs == 0 && a.Length == s.Length / b.Outputs * b.RowStride
-            && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MostInputs);
+            && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MaxInputs);
         if (s.Length == 0)
         {
             return;

@@ -10,7 +10,7 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 internal static unsafe class Int8Product
 {
-    private const int MostBlockRows = 8 * IInt8Tile.MostRows;
+    private const int MaxBlockRows = 8 * IInt8Tile.MaxRows;
     private const long ProductsOfBlock = 1 << 22;           // multiply-adds: tens of microseconds
     // of W: what few rows of X, which have few products, wait for is memory
     private const int BytesOfBlock = 256 << 10;
@@ -45,7 +45,7 @@ internal static unsafe class Int8Product
             this.x = x;
             this.panels = panels;
             (this.rows, this.outputs, this.rowStride) = (rows, outputs, rowStride);
-            blockRows = Math.Min(rows, MostBlockRows);
+            blockRows = Math.Min(rows, MaxBlockRows);
             var panelBytes = (long)Int8Matrix.PanelOutputs * rowStride;
             blockPanels = (int)Math.Clamp(
                 Math.Min(ProductsOfBlock / (blockRows * panelBytes), BytesOfBlock / panelBytes), 1, Panels);
@@ -70,10 +70,10 @@ internal static unsafe class Int8Product
             var endPanel = Math.Min((block % PanelBlocks + 1) * blockPanels, Panels);
             for (var panel = block % PanelBlocks * blockPanels; panel < endPanel; panel++)
             {
-                for (var row = 0; row < count; row += IInt8Tile.MostRows)
+                for (var row = 0; row < count; row += IInt8Tile.MaxRows)
                 {
                     Multiply(first + row, panel, from + row * xStride, xStride,
-                        Math.Min(IInt8Tile.MostRows, count - row));
+                        Math.Min(IInt8Tile.MaxRows, count - row));
                 }
             }
         }
@@ -89,7 +89,7 @@ internal static unsafe class Int8Product
                 TTile.Multiply(to, outputs, from, xStride, count, codes, rowStride / Int8Matrix.Quad);
                 return;
             }
-            var tile = stackalloc int[IInt8Tile.MostRows * Width];
+            var tile = stackalloc int[IInt8Tile.MaxRows * Width];
             TTile.Multiply(tile, Width, from, xStride, count, codes, rowStride / Int8Matrix.Quad);
             for (var i = 0; i < count; i++)
             {

@@ -10,7 +10,7 @@ namespace LoraScratch.Kernels.Cpu;
 internal unsafe interface IInt8Tile
 {
     /// <summary>The most rows of X at a time.</summary>
-    const int MostRows = 6;
+    const int MaxRows = 6;
 
     /// <summary>
     /// Bytes of a code of X as this tile reads them: 1, or 2 where codes have to be widened before.
@@ -24,7 +24,7 @@ internal unsafe interface IInt8Tile
     /// <param name="sStride">Elements between rows of s.</param>
     /// <param name="x">[rows, 4·quads] codes of <see cref="BytesOfCode"/> bytes</param>
     /// <param name="xStride">Bytes between rows of x.</param>
-    /// <param name="rows">1 to <see cref="MostRows"/></param>
+    /// <param name="rows">1 to <see cref="MaxRows"/></param>
     /// <param name="panel">[quads, 16, 4]</param>
     /// <param name="quads">Fours of inputs.</param>
     static abstract void Multiply(int* s, nint sStride, byte* x, nint xStride, int rows, sbyte* panel, int quads);
@@ -44,14 +44,14 @@ internal readonly unsafe struct Int8Tile<V, R> : IInt8Tile where V : struct wher
 
     public static void Multiply(int* s, nint sStride, byte* x, nint xStride, int rows, sbyte* panel, int quads)
     {
-        Debug.Assert(rows is > 0 and <= IInt8Tile.MostRows);
-        if (rows == IInt8Tile.MostRows)
+        Debug.Assert(rows is > 0 and <= IInt8Tile.MaxRows);
+        if (rows == IInt8Tile.MaxRows)
         {
             SixRows(s, sStride, x, xStride, rows, panel, quads);
         }
         else if (rows >= FewestRowsTogether)
         {
-            var sums = stackalloc int[IInt8Tile.MostRows * Int8Matrix.PanelOutputs];
+            var sums = stackalloc int[IInt8Tile.MaxRows * Int8Matrix.PanelOutputs];
             SixRows(sums, Int8Matrix.PanelOutputs, x, xStride, rows, panel, quads);
             for (var i = 0; i < rows; i++)
             {

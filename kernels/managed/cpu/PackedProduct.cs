@@ -12,13 +12,13 @@ internal static unsafe class PackedProduct
     // The inner dimension of a slab: deep enough that a tile of Y is seldom read and written. A panel of B, 384 × 48
     // floats, takes 72 KiB, more than the first-level cache has: it comes from the second for every tile, and shallower
     // slabs are no faster.
-    private const int MostDepth = 384;
+    private const int MaxDepth = 384;
 
     // Floats in a slab of B: 1.25 MiB of a second-level cache of 2.
-    private const int MostSlabFloats = 320 << 10;
+    private const int MaxSlabFloats = 320 << 10;
 
     // Rows of A in one piece of work: few, so that the pieces of one product can be shared out evenly.
-    private const int MostBlockRows = 24;
+    private const int MaxBlockRows = 24;
 
     // With fewer pieces than this the columns are divided too, but not below so many that packing A would show.
     private const int FewBlocks = 16, FewestBlockColumns = 128;
@@ -33,9 +33,9 @@ internal static unsafe class PackedProduct
     public static void Run<TTile, TB>(in ProductTask task, in TB b, Scratch scratch, WorkerPool? workers)
         where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        var depth = EvenPart(task.K, MostDepth, Math.Max(4, TB.Multiple));
+        var depth = EvenPart(task.K, MaxDepth, Math.Max(4, TB.Multiple));
         // The larger of the two is a multiple of the other: panels of 2 to 48 columns, blocks of 16 codes.
-        var columns = EvenPart(task.N, MostSlabFloats / depth, Math.Max(TTile.Columns, TB.Multiple));
+        var columns = EvenPart(task.N, MaxSlabFloats / depth, Math.Max(TTile.Columns, TB.Multiple));
         var packedB = scratch.ForProduct(Panels.Length(columns, TTile.Columns, depth));
         for (var column = 0; column < task.N; column += columns)
         {
@@ -75,7 +75,7 @@ internal static unsafe class PackedProduct
             (this.task, this.b) = (task, b);
             this.packedB = packedB;
             (this.column, this.columns, this.k, this.depth) = (column, columns, k, depth);
-            blockRows = EvenPart(task.M, MostBlockRows, TTile.Rows);
+            blockRows = EvenPart(task.M, MaxBlockRows, TTile.Rows);
             var columnBlocks = Math.Clamp(FewBlocks / RowBlocks, 1, Parts(columns, FewestBlockColumns));
             blockColumns = EvenPart(columns, Parts(columns, columnBlocks), TTile.Columns);
         }

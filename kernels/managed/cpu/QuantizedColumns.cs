@@ -10,7 +10,7 @@ namespace LoraScratch.Kernels.Cpu;
 internal static unsafe class QuantizedColumns
 {
     /// <summary>Up to so many rows of dY this way is the faster one.</summary>
-    public const int MostLines = 16;
+    public const int MaxLines = 16;
 
     // of dY in registers, with two registers of columns: 8 sums hide the latency of the multiply-adds
     private const int Lines = 4;
@@ -43,7 +43,7 @@ internal static unsafe class QuantizedColumns
     {
         public void Run(int block, Scratch scratch)
         {
-            var sums = stackalloc float[MostLines * Strip];
+            var sums = stackalloc float[MaxLines * Strip];
             var first = block * Strip;
             var columns = Math.Min(Strip, task.N - first);
             for (var k = 0; k < task.K; k += DepthAtATime)

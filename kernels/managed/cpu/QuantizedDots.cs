@@ -13,7 +13,7 @@ namespace LoraScratch.Kernels.Cpu;
 internal static unsafe class QuantizedDots
 {
     /// <summary>Up to so many rows of X this way is the faster one.</summary>
-    public const int MostLines = 16;
+    public const int MaxLines = 16;
 
     // in registers at most; eight hide the latency of the multiply-adds, sixteen spare every other load of X
     private const int Sums = 16;

@@ -86,11 +86,11 @@ internal sealed unsafe partial class CpuKernels
     private void Run<V, R, TTile, TCodes>(in ProductTask task, in PackedWeight weight, bool transposed)
         where V : struct where R : struct, IRegister<V> where TTile : ITile where TCodes : struct, ICodes<V>
     {
-        if (transposed && task.M <= QuantizedDots.MostLines)
+        if (transposed && task.M <= QuantizedDots.MaxLines)
         {
             QuantizedDots.Run<V, R, TCodes>(task, weight, Workers.CallerScratch, Workers);
         }
-        else if (!transposed && task.M <= QuantizedColumns.MostLines)
+        else if (!transposed && task.M <= QuantizedColumns.MaxLines)
         {
             QuantizedColumns.Run<V, R, TCodes>(task, weight, Workers.CallerScratch, Workers);
         }

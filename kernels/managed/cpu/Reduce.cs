@@ -6,7 +6,7 @@ namespace LoraScratch.Kernels.Cpu;
 
 internal sealed unsafe partial class CpuKernels
 {
-    private const int MostPartialSums = 256;
+    private const int MaxPartialSums = 256;
 
     /// <inheritdoc/>
     public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
@@ -39,14 +39,14 @@ internal sealed unsafe partial class CpuKernels
     }
 
     /// <summary>
-    /// Σᵢ f(xᵢ): a double for each of at most <see cref="MostPartialSums"/> blocks, added up in
+    /// Σᵢ f(xᵢ): a double for each of at most <see cref="MaxPartialSums"/> blocks, added up in
     /// their order.
     /// </summary>
     private double SumOf<TFormula>(DeviceBuffer<float> x) where TFormula : struct, IFormula
     {
-        var blockSize = Math.Max(BlockElements, BlocksOf(MostPartialSums, x.Length));
+        var blockSize = Math.Max(BlockElements, BlocksOf(MaxPartialSums, x.Length));
         var blocks = BlocksOf(blockSize, x.Length);
-        var partials = stackalloc double[MostPartialSums];
+        var partials = stackalloc double[MaxPartialSums];
         Workers.Run(blocks, new SumJob<TFormula>(partials, Pointer(x), x.Length, blockSize, Wide));
         var sum = 0.0;
         for (var block = 0; block < blocks; block++) sum += partials[block];

@@ -43,7 +43,7 @@ internal readonly unsafe struct FloatFactor(Operand b) : IRightFactor
 internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(PackedWeight weight, bool transposed) : IRightFactor
     where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>
 {
-    private const int MostWidth = 48;                               // of a panel
+    private const int MaxWidth = 48;                               // of a panel
     // of a panel's columns, where those are stored rows: a cache line of codes of four bits
     private const int DepthsAtOnce = 128;
     // of stored rows: whole panels, of 48, 32, 16 or 8 columns
@@ -68,7 +68,7 @@ internal readonly unsafe struct QuantizedFactor<V, R, TCodes>(PackedWeight weigh
     private void PackStoredRowsAsColumns(float* panels, nint panelLength, int k, int column, int depth, int columns,
         int width)
     {
-        var values = stackalloc float[MostWidth * DepthsAtOnce];
+        var values = stackalloc float[MaxWidth * DepthsAtOnce];
         for (var first = 0; first < columns; first += width)
         {
             var count = Math.Min(width, columns - first);

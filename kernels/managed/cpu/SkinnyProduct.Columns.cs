@@ -45,7 +45,7 @@ internal static unsafe partial class SkinnyProduct
             var rows = Math.Min(Width, task.M - firstRow);
             var inPlace = DepthInPlace(rows);
             var packed = task.K - inPlace;
-            var sums = stackalloc float[MostLines * Width];   // [columns of Q, Width]
+            var sums = stackalloc float[MaxLines * Width];   // [columns of Q, Width]
             Add(sums, task.A.At(firstRow, 0), task.A.ColumnStride, 0, inPlace);
             if (packed > 0)
             {
@@ -99,11 +99,11 @@ internal static unsafe partial class SkinnyProduct
                 }
                 return;
             }
-            var transposed = stackalloc float[Width * MostLines];
-            Panels.Transpose(transposed, MostLines, sums, Width, task.N, rows);
+            var transposed = stackalloc float[Width * MaxLines];
+            Panels.Transpose(transposed, MaxLines, sums, Width, task.N, rows);
             for (var i = 0; i < rows; i++)
             {
-                StoreLine(task, task.Y.At(firstRow + i, 0), transposed + (i * MostLines), task.N);
+                StoreLine(task, task.Y.At(firstRow + i, 0), transposed + (i * MaxLines), task.N);
             }
         }
 

@@ -16,7 +16,7 @@ namespace LoraScratch.Kernels.Cpu;
 internal static unsafe partial class SkinnyProduct
 {
     /// <summary>Up to so many rows or columns this way is the faster one.</summary>
-    private const int MostLines = 16;
+    private const int MaxLines = 16;
 
     // of Y in registers: 12 accumulators hide the latency of the multiply-adds
     private const int DotRows = 3, Lines = 4;
@@ -28,7 +28,7 @@ internal static unsafe partial class SkinnyProduct
     private const long SmallProduct = 1 << 15;
 
     /// <summary>Whether a product has the form that this class is for.</summary>
-    public static bool Fits(in ProductTask task) => Math.Min(task.M, task.N) <= MostLines;
+    public static bool Fits(in ProductTask task) => Math.Min(task.M, task.N) <= MaxLines;
 
     /// <summary>
     /// Computes one product, on the workers, or on this thread where there are none.

@@ -99,13 +99,13 @@ internal sealed class CompareCommand
             {
                 var result = new Comparison(plan, folder,
                     new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation,
-                        trainTexts)).Go();
+                        trainTexts)).Run();
                 new ComparisonReport(plan, result).Write(folder, MethodTable.Output());
                 return 0;
             }
             catch (OperationCanceledException)
             {
-                return experiment.SayHowToGoOn(parsed, "compare");
+                return experiment.SayHowToResume(parsed, "compare");
             }
         }
     }

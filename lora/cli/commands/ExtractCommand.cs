@@ -14,7 +14,7 @@ namespace LoraScratch.Cli;
 /// <summary>lora extract: a full fine-tune as a LoRA adapter.</summary>
 internal static class ExtractCommand
 {
-    private const int MostListed = 20;
+    private const int MaxListed = 20;
 
     public static Command Create()
     {
@@ -144,16 +144,16 @@ internal static class ExtractCommand
         }
         Console.Error.WriteLine($"warning: {lost.Count} parameters were tuned and are NOT in the adapter; with it, "
             + "the model keeps the base's:");
-        foreach (var entry in lost.Take(MostListed))
+        foreach (var entry in lost.Take(MaxListed))
         {
             var share = entry.BaseNorm > 0 ? $", {Text.Percent(entry.ChangeNorm / entry.BaseNorm)} of its norm" : "";
             Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"  {entry.Path} {entry.Shape}: |Δ| = {entry.ChangeNorm:G4}{share}"));
         }
-        if (lost.Count > MostListed)
+        if (lost.Count > MaxListed)
         {
-            var rest = Math.Sqrt(lost.Skip(MostListed).Sum(entry => entry.ChangeNorm * entry.ChangeNorm));
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  and {lost.Count - MostListed} "
+            var rest = Math.Sqrt(lost.Skip(MaxListed).Sum(entry => entry.ChangeNorm * entry.ChangeNorm));
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  and {lost.Count - MaxListed} "
                 + $"smaller ones, |Δ| = {rest:G4} together; training.json in the adapter's folder lists all"));
         }
         var others = LoRATargets.Names.Except(targets)

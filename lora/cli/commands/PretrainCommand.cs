@@ -130,7 +130,7 @@ internal sealed class PretrainCommand
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
                 + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
-            Console.WriteLine($"  {ShellWords.Join(["lora", "pretrain", .. saving.GoingOn(parsed)])}");
+            Console.WriteLine($"  {ShellWords.Join(["lora", "pretrain", .. saving.Resuming(parsed)])}");
             return 130;
         }
         checkpoint.Delete();

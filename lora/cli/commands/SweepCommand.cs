@@ -84,12 +84,12 @@ internal sealed class SweepCommand
                     new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation,
                         experiment.TrainTexts(parsed)));
                 progress.Done = sweep.CountDone;
-                new SweepReport(sweep.Go()).Write(folder, MethodTable.Output());
+                new SweepReport(sweep.Run()).Write(folder, MethodTable.Output());
                 return 0;
             }
             catch (OperationCanceledException) when (!dry)
             {
-                return experiment.SayHowToGoOn(parsed, "sweep");
+                return experiment.SayHowToResume(parsed, "sweep");
             }
         }
     }

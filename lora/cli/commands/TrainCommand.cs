@@ -98,7 +98,7 @@ internal sealed class TrainCommand
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
                 + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
-            Console.WriteLine($"  {ShellWords.Join(["lora", "train", .. saving.GoingOn(parsed)])}");
+            Console.WriteLine($"  {ShellWords.Join(["lora", "train", .. saving.Resuming(parsed)])}");
             return 130;
         }
         checkpoint.Delete();
@@ -115,7 +115,7 @@ internal sealed class TrainCommand
         if (start.Source(parsed) == ModelSource.BuiltIn && options.InitialAdapter is null
             && !training.HasTargets(parsed))
         {
-            Console.Error.WriteLine("The base inside the program keeps much of what it knows in its table of word "
+            Console.Error.WriteLine("The built-in base model keeps much of what it knows in its table of word "
                 + "vectors, which these targets leave as it is. With thousands of texts, "
                 + $"--targets {string.Join(',', [LoRATargets.Embeddings, .. LoRATargets.OfEncoder])} learns more.");
         }

@@ -24,11 +24,11 @@ internal sealed record DemoOptions
 }
 
 /// <summary>
-/// lora demo: the base inside the program fine-tuned in three ways, on reviews that it generates.
+/// lora demo: the built-in base model fine-tuned in three ways, on reviews that it generates.
 /// </summary>
 internal static class DemoCommand
 {
-    private const int MostSeeds = 1000;
+    private const int MaxSeeds = 1000;
 
     public static Command Create()
     {
@@ -41,7 +41,7 @@ internal static class DemoCommand
         output.DefaultValueFactory = _ => "lora-demo";
         var device = new DeviceOptions();
         var command = new ExampleCommand("demo",
-            "Adapts the base inside the program to generated reviews of thrillers in three ways: LoRA, the last two "
+            "Adapts the built-in base model to generated reviews of thrillers in three ways: LoRA, the last two "
                 + "layers, everything. No file and no download is needed.",
             "lora demo", "lora demo --seed 7 --out my-demo", "lora demo --seeds 3");
         foreach (Option option in (Option[])[seed, seeds, output])
@@ -74,9 +74,9 @@ internal static class DemoCommand
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static int Run(DemoOptions options, IAnsiConsole console, CancellationToken cancellation)
     {
-        if (options.Seeds is < 1 or > MostSeeds)
+        if (options.Seeds is < 1 or > MaxSeeds)
         {
-            throw new InputException($"--seeds {options.Seeds}: expected 1 to {MostSeeds}.");
+            throw new InputException($"--seeds {options.Seeds}: expected 1 to {MaxSeeds}.");
         }
         using var reserved = OutputOptions.Tell(DemoFolder.Reserve(options.Output));
         var report = new DemoReport(console);
@@ -86,7 +86,7 @@ internal static class DemoCommand
         {
             var seed = options.Seed + (ulong)i;
             var result = new DemoRun(seed, options.Sizes,
-                new StageProgress(console, options.Seeds > 1 ? $"seed {seed}: " : ""), cancellation).Go();
+                new StageProgress(console, options.Seeds > 1 ? $"seed {seed}: " : ""), cancellation).Run();
             results.Add(result);
             if (i == 0)
             {

@@ -13,7 +13,7 @@ namespace LoraScratch.Cli.Demo;
 /// </summary>
 internal static class DemoFolder
 {
-    /// <summary>Folder of the adapter, for the base inside the program.</summary>
+    /// <summary>Folder of the adapter, for the built-in base model.</summary>
     public const string Adapter = "adapter";
 
     /// <summary>The loss curves.</summary>

@@ -19,7 +19,7 @@ internal sealed class DemoReport(IAnsiConsole console)
         var seeds = options.Seeds > 1
             ? $"seeds {options.Seed} to {options.Seed + (ulong)options.Seeds - 1}" : $"seed {options.Seed}";
         var encoder = ModelSource.BuiltIn.ReadConfig();
-        Line($"[bold]LoRA from scratch[/]: the base inside the program, adapted to a task in three ways ({seeds}).");
+        Line($"[bold]LoRA from scratch[/]: the built-in base model, adapted to a task in three ways ({seeds}).");
         Line($"  The base: an encoder of {encoder.Layers} layers of width {encoder.Hidden} that has learned to guess "
             + "masked words of film reviews. It has never seen a label.");
         Line($"  The task: is the buyer happy? {Text.Count(options.Sizes.Train)} reviews of "

@@ -9,7 +9,7 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli.Demo;
 
 /// <summary>
-/// The experiment, for one seed: the base inside the program is adapted to generated reviews in
+/// The experiment, for one seed: the built-in base model is adapted to generated reviews in
 /// three ways, with the same reviews in the same order, the same first weights of the head, the
 /// same number of steps, the same optimizer and schedule.
 /// </summary>
@@ -34,7 +34,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
 
     /// <summary>Runs it.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public DemoResult Go()
+    public DemoResult Run()
     {
         var task = progress.Show("writing the reviews", _ => new ReviewTask(seed, sizes, Base().Tokenizer));
         var methods = new List<MethodResult>();

@@ -45,7 +45,7 @@ internal sealed class CheckpointCommandOptions(int steps = 0)
     /// The words after the command's name with which a saved run goes on: those typed, and
     /// --resume.
     /// </summary>
-    public IEnumerable<string> GoingOn(ParseResult parsed) =>
+    public IEnumerable<string> Resuming(ParseResult parsed) =>
         parsed.CommandResult.Command.Options.Except([resume]).Select(parsed.GetResult)
         .Where(result => result is { Implicit: false })
             .SelectMany(result => result!.Tokens.Select(token => token.Value).Prepend(result.Option.Name))

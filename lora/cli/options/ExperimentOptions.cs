@@ -161,10 +161,10 @@ internal sealed class ExperimentOptions
 
     /// <summary>Says what Ctrl-C left.</summary>
     /// <returns>The exit code, 130.</returns>
-    public int SayHowToGoOn(ParseResult parsed, string command)
+    public int SayHowToResume(ParseResult parsed, string command)
     {
         Console.WriteLine($"Stopped; what is done is in {Folder(parsed)}. To go on:");
-        Console.WriteLine($"  {ShellWords.Join(["lora", command, .. Saving.GoingOn(parsed)])}");
+        Console.WriteLine($"  {ShellWords.Join(["lora", command, .. Saving.Resuming(parsed)])}");
         return 130;
     }
 }

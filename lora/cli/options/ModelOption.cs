@@ -4,8 +4,8 @@ using LoraScratch.Lora.DistilBert;
 namespace LoraScratch.Cli;
 
 /// <summary>
-/// The option --model: which model a command works with. Where it is not given, that is the base
-/// inside the program.
+/// The option --model: which model a command works with. Where it is not given, that is the
+/// built-in base model.
 /// </summary>
 /// <param name="what">What the folder is to the command.</param>
 internal sealed class ModelOption(string what = "A model folder: config.json, model.safetensors and vocab.txt.")

@@ -35,7 +35,7 @@ internal sealed class ModelOptions(bool adapterRequired = false)
         };
 
     /// <summary>
-    /// The folders that are read, by option; null for the base inside the program, and without an
+    /// The folders that are read, by option; null for the built-in base model, and without an
     /// adapter.
     /// </summary>
     public (string Option, string? Path)[] Folders(ParseResult parsed) =>

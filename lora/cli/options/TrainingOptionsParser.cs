@@ -38,7 +38,7 @@ internal sealed class TrainingOptionsParser
     {
         Description = $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}. With "
             + "embeddings, the table of word vectors gets an update too: where there are thousands of texts, the "
-            + "base inside the program needs it.",
+            + "built-in base model needs it.",
         DefaultValueFactory = _ => string.Join(',', Defaults.Targets),
         HelpName = "NAMES",
     };

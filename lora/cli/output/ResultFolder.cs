@@ -18,7 +18,7 @@ internal static class ResultFolder
         {
             save(folder);
         }
-        catch (InputException trouble)
+        catch (InputException e)
         {
             var rescued = Path.Combine(Path.GetTempPath(), $"lora-{Path.GetRandomFileName()}");
             try
@@ -27,10 +27,10 @@ internal static class ResultFolder
             }
             catch (InputException)
             {
-                throw trouble;
+                throw e;
             }
             throw new InputException(
-                $"{trouble.Message} The trained result is in {rescued} instead; move it from there.");
+                $"{e.Message} The trained result is in {rescued} instead; move it from there.");
         }
     }
 }

@@ -12,7 +12,7 @@ namespace LoraScratch.Cli.Tables;
 internal sealed class SweepReport(SweepResult result)
 {
     public const string PictureName = "accuracy.svg";
-    private const int MostRows = 10;
+    private const int MaxRows = 10;
 
     /// <summary>Writes the picture and shows the table.</summary>
     public void Write(ExperimentFolder folder, IAnsiConsole console)
@@ -21,7 +21,7 @@ internal sealed class SweepReport(SweepResult result)
         console.WriteLine();
         var table = MethodTable.New($"The best of {result.Rows.Count} runs by validation", "layers", "rank", "alpha",
             "trainable parameters", "validation", "validation loss", "seconds", "train", "test");
-        foreach (var row in result.Rows.Take(MostRows))
+        foreach (var row in result.Rows.Take(MaxRows))
         {
             var isBest = row == result.Rows[0];
             table.AddRow(string.Join(", ", row.Point.Targets), Number(row.Point.Rank), Number(row.Point.Alpha),

@@ -21,7 +21,7 @@ public sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLaye
     public int UpdateInputs => Base.InFeatures / (Base.Weight.Format?.GroupSize ?? 1);
 
     /// <summary>The place in its owner; null where the model itself is the layer.</summary>
-    internal Slot? Slot { get; init; }
+    internal Submodule? Submodule { get; init; }
 
     /// <summary>The layer with a new update beside it.</summary>
     /// <param name="random">Draws A and the dropout masks.</param>
@@ -45,9 +45,9 @@ public sealed record KeptBias(string Path, Parameter Parameter);
 /// factor, and how many parameters that makes. Everything that can be wrong is said here, before
 /// the model is touched; in particular a pattern that meets nothing is an error.
 /// </summary>
-public sealed class AttachPlan
+public sealed class LoRAPlan
 {
-    private AttachPlan(Module model, LoRASettings settings, IReadOnlyList<PlannedLayer> layers,
+    private LoRAPlan(Module model, LoRASettings settings, IReadOnlyList<PlannedLayer> layers,
         IReadOnlyList<KeptModule> kept, IReadOnlyList<string> warnings)
     {
         (Model, Settings, Layers, Kept, Warnings) = (model, settings, layers, kept, warnings);
@@ -107,7 +107,7 @@ public sealed class AttachPlan
     /// A pattern meets no linear layer, a layer has LoRA already, a name to keep is unknown, a
     /// module is both adapted and kept, or a setting is out of range.
     /// </exception>
-    public static AttachPlan For(Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets,
+    public static LoRAPlan For(Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets,
         IReadOnlyList<ModulePattern>? keepTrainable = null)
     {
         settings.Check("LoRA");
@@ -116,7 +116,7 @@ public sealed class AttachPlan
             throw new InputException(
                 "LoRA: no targets were given. Name the linear layers to adapt, or take ModulePattern.AllLinear.");
         }
-        var places = new AttachPlaces(model);
+        var places = new TargetMatcher(model);
         var layers = places.Layers(settings, targets);
         var kept = (keepTrainable ?? []).SelectMany(places.Kept).DistinctBy(entry => entry.Path).ToList();
         RequireApart(layers, kept);
@@ -125,7 +125,7 @@ public sealed class AttachPlan
             throw new InputException($"{Shown(huge.Path)}: rank {huge.Settings.Rank} would make a matrix of more "
                 + $"than {int.MaxValue} elements; from {LargestRank(huge)} on, a higher rank adds nothing.");
         }
-        return new AttachPlan(model, settings, layers, kept, [.. layers.Where(TooWide).Select(layer =>
+        return new LoRAPlan(model, settings, layers, kept, [.. layers.Where(TooWide).Select(layer =>
             $"{Shown(layer.Path)}: rank {layer.Settings.Rank} is more than {LargestRank(layer)}, with which A·B "
                 + "already reaches every "
             + "change of W: the further columns of A cost parameters and add nothing.")]);

@@ -6,14 +6,14 @@ using static LoraScratch.Tests.Lora.Models;
 namespace LoraScratch.Tests.Lora;
 
 /// <summary>What is said before a model is touched.</summary>
-public sealed class AttachPlanTests
+public sealed class LoRAPlanTests
 {
     private static readonly LoRASettings Settings = new(2, 8);
 
     [Test]
     public void A_name_means_the_ends_of_paths_after_a_dot()
     {
-        var plan = AttachPlan.For(DistilBert(new RandomStream(1), layers: 2, width: 4), Settings,
+        var plan = LoRAPlan.For(DistilBert(new RandomStream(1), layers: 2, width: 4), Settings,
             ["q_lin", "layer.1.attention.v_lin"]);
         Assert.That(plan.Layers.Select(layer => layer.Path), Is.EqualTo(new[]
         {
@@ -21,24 +21,24 @@ public sealed class AttachPlanTests
             "distilbert.transformer.layer.1.attention.v_lin",
         }));
         Assert.That(plan.LoRAParameters, Is.EqualTo(3 * 2 * (4 + 4)));
-        Assert.That(() => AttachPlan.For(DistilBert(new RandomStream(1), 1, 4), Settings, ["lin"]),
+        Assert.That(() => LoRAPlan.For(DistilBert(new RandomStream(1), 1, 4), Settings, ["lin"]),
             Throws.TypeOf<InputException>(), "not any end: 'lin' is no part between dots");
     }
 
     [Test]
     public void The_parameters_of_the_studios_default_run_come_out()
     {
-        var plan = AttachPlan.For(DistilBert(new RandomStream(1)), new LoRASettings(8, 16, LoRAScaling.Alpha),
+        var plan = LoRAPlan.For(DistilBert(new RandomStream(1)), new LoRASettings(8, 16, LoRAScaling.Alpha),
             ["q_lin", "v_lin"]);
         Assert.That(plan.TrainableParameters, Is.EqualTo(147_456));
-        var withHead = AttachPlan.For(plan.Model, plan.Settings, ["q_lin", "v_lin"], ["pre_classifier", "classifier"]);
+        var withHead = LoRAPlan.For(plan.Model, plan.Settings, ["q_lin", "v_lin"], ["pre_classifier", "classifier"]);
         Assert.That(withHead.TrainableParameters, Is.EqualTo(739_586));
     }
 
     [Test]
     public void The_plan_prints_what_meets_what()
     {
-        var text = AttachPlan.For(DistilBert(new RandomStream(1), layers: 1, width: 4),
+        var text = LoRAPlan.For(DistilBert(new RandomStream(1), layers: 1, width: 4),
             new LoRASettings(2, 8) { RankPattern = new Dictionary<string, int> { ["v_lin"] = 3 } },
             ["q_lin", "v_lin"], ["classifier"]).ToString();
         Assert.That(text, Is.EqualTo("""
@@ -55,24 +55,24 @@ public sealed class AttachPlanTests
     public void A_pattern_that_meets_nothing_is_an_error_with_near_misses()
     {
         var model = DistilBert(new RandomStream(1), layers: 2, width: 4);
-        Assert.That(() => AttachPlan.For(model, Settings, ["q_lin", "q_proj"]),
+        Assert.That(() => LoRAPlan.For(model, Settings, ["q_lin", "q_proj"]),
             Throws.TypeOf<InputException>().With.Message.EqualTo(
             "LoRA: the target 'q_proj' meets no layer of the model. Did you mean 'q_lin'? Its Linear layers are "
                 + "q_lin (2), k_lin (2), v_lin (2), out_lin (2), pre_classifier, classifier."));
-        Assert.That(() => AttachPlan.For(model, Settings, ["clasifier"]),
+        Assert.That(() => LoRAPlan.For(model, Settings, ["clasifier"]),
             Throws.TypeOf<InputException>().With.Message.Contains("Did you mean 'classifier' or 'pre_classifier'?"));
-        Assert.That(() => AttachPlan.For(model, Settings, ["attention"]),
+        Assert.That(() => LoRAPlan.For(model, Settings, ["attention"]),
             Throws.TypeOf<InputException>().With.Message
                 .Contains("layer.0.attention, a Node; only linear layers and embeddings"));
-        Assert.That(() => AttachPlan.For(model, Settings, []),
+        Assert.That(() => LoRAPlan.For(model, Settings, []),
             Throws.TypeOf<InputException>().With.Message.Contains("no targets"));
-        Assert.That(() => AttachPlan.For(model, Settings, ["q_lin"], ["head"]),
+        Assert.That(() => LoRAPlan.For(model, Settings, ["q_lin"], ["head"]),
             Throws.TypeOf<InputException>().With.Message
                 .Contains("'head', which is to stay trainable, meets no module"));
-        Assert.That(() => AttachPlan.For(model,
+        Assert.That(() => LoRAPlan.For(model,
             Settings with { RankPattern = new Dictionary<string, int> { ["k_lin"] = 4 } }, ["q_lin"]),
             Throws.TypeOf<InputException>().With.Message.Contains("rank pattern 'k_lin' meets none"));
-        Assert.That(() => AttachPlan.For(model,
+        Assert.That(() => LoRAPlan.For(model,
             Settings with { AlphaPattern = new Dictionary<string, double> { ["q_lim"] = 4 } }, ["q_lin"]),
             Throws.TypeOf<InputException>().With.Message.Contains("alpha pattern 'q_lim' meets none"));
     }
@@ -81,13 +81,13 @@ public sealed class AttachPlanTests
     public void Regular_expressions_match_whole_paths()
     {
         var model = DistilBert(new RandomStream(1), layers: 3, width: 4);
-        var plan = AttachPlan.For(model, Settings, [ModulePattern.Regex(@".*layer\.[12]\..*[qv]_lin")]);
+        var plan = LoRAPlan.For(model, Settings, [ModulePattern.Regex(@".*layer\.[12]\..*[qv]_lin")]);
         Assert.That(plan.Layers, Has.Count.EqualTo(4));
-        Assert.That(() => AttachPlan.For(model, Settings, [ModulePattern.Regex("q_lin")]),
+        Assert.That(() => LoRAPlan.For(model, Settings, [ModulePattern.Regex("q_lin")]),
             Throws.TypeOf<InputException>(), "a whole path, not a part");
         Assert.That(() => ModulePattern.Regex("("),
             Throws.TypeOf<InputException>().With.Message.Contains("'(' is no regular expression"));
-        Assert.That(AttachPlan.For(model, Settings, [ModulePattern.AllLinear]).Layers, Has.Count.EqualTo(14));
+        Assert.That(LoRAPlan.For(model, Settings, [ModulePattern.AllLinear]).Layers, Has.Count.EqualTo(14));
     }
 
     [Test]
@@ -98,7 +98,7 @@ public sealed class AttachPlanTests
             RankPattern = new Dictionary<string, int> { [@"layer\.1\.attention\.q_lin"] = 4, ["v_lin"] = 3 },
             AlphaPattern = new Dictionary<string, double> { ["q_lin"] = 2 },
         };
-        var plan = AttachPlan.For(DistilBert(new RandomStream(1), layers: 2, width: 4), settings, ["q_lin", "v_lin"]);
+        var plan = LoRAPlan.For(DistilBert(new RandomStream(1), layers: 2, width: 4), settings, ["q_lin", "v_lin"]);
         Assert.That(plan.Layers.Select(layer => (layer.Settings.Rank, layer.Settings.Alpha)),
             Is.EqualTo(new[] { (2, 2.0), (3, 8.0), (4, 2.0), (3, 8.0) }));
     }
@@ -106,7 +106,7 @@ public sealed class AttachPlanTests
     [Test]
     public void A_rank_beyond_the_width_is_noted_not_refused()
     {
-        var plan = AttachPlan.For(DistilBert(new RandomStream(1), layers: 1, width: 4), Settings with { Rank = 3 },
+        var plan = LoRAPlan.For(DistilBert(new RandomStream(1), layers: 1, width: 4), Settings with { Rank = 3 },
             ["classifier", "q_lin"]);
         Assert.That(plan.Warnings, Has.Count.EqualTo(1));
         Assert.That(plan.ToString(), Does.Contain("note: classifier: rank 3 is more than min(in, out) = 2"));
@@ -114,7 +114,7 @@ public sealed class AttachPlanTests
 
     [Test]
     public void A_module_is_adapted_or_trained_itself_but_not_both() =>
-        Assert.That(() => AttachPlan.For(DistilBert(new RandomStream(1), layers: 1, width: 4), Settings, ["classifier"],
+        Assert.That(() => LoRAPlan.For(DistilBert(new RandomStream(1), layers: 1, width: 4), Settings, ["classifier"],
             ["classifier"]),
             Throws.TypeOf<InputException>().With.Message
                 .Contains("classifier would be adapted (by 'classifier') and be trained itself"));
@@ -123,10 +123,10 @@ public sealed class AttachPlanTests
     public void One_layer_in_two_places_and_a_place_for_a_Linear_only_are_errors()
     {
         var shared = new Linear(4, 4, new RandomStream(1));
-        Assert.That(() => AttachPlan.For(new Node().With("first", shared).With("second", shared), Settings,
+        Assert.That(() => LoRAPlan.For(new Node().With("first", shared).With("second", shared), Settings,
             [ModulePattern.AllLinear]),
             Throws.TypeOf<InputException>().With.Message.Contains("first and second are one and the same layer"));
-        Assert.That(() => AttachPlan.For(new Node().WithFixed("only", shared), Settings, ["only"]),
+        Assert.That(() => LoRAPlan.For(new Node().WithFixed("only", shared), Settings, ["only"]),
             Throws.TypeOf<InputException>().With.Message.Contains("takes nothing but a Linear"));
     }
 

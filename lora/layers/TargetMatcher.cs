@@ -6,18 +6,18 @@ namespace LoraScratch.Lora;
 /// <summary>
 /// The modules of a model that patterns can meet, and the errors where they do not.
 /// </summary>
-internal sealed class AttachPlaces
+internal sealed class TargetMatcher
 {
-    private readonly List<(string Path, Module Module, Slot? Slot)> modules = [];
+    private readonly List<(string Path, Module Module, Submodule? Submodule)> modules = [];
     private readonly IReadOnlyDictionary<string, string> wholeLayers;
 
     /// <exception cref="InputException">The model has LoRA layers already.</exception>
-    public AttachPlaces(Module model)
+    public TargetMatcher(Module model)
     {
         Collect("", model, null);
         wholeLayers = LowRankLinear.Factors(model);
         var adapted = modules.Where(entry => entry.Module is LayerWithLoRA)
-            .Select(entry => AttachPlan.Shown(entry.Path)).ToList();
+            .Select(entry => LoRAPlan.Shown(entry.Path)).ToList();
         if (adapted.Count > 0)
         {
             throw new InputException($"LoRA: {adapted[0]}"
@@ -38,7 +38,7 @@ internal sealed class AttachPlaces
     {
         var met = new HashSet<ModulePattern>();
         var layers = new List<PlannedLayer>();
-        foreach (var (path, module, slot) in modules)
+        foreach (var (path, module, submodule) in modules)
         {
             if (module is not WeightLayer layer)
             {
@@ -55,13 +55,13 @@ internal sealed class AttachPlaces
             if (!layer.PassesGradient)
             {
                 throw new InputException(
-                    $"{AttachPlan.Shown(path)} is quantised dynamically, which is for prediction: there is no gradient "
+                    $"{LoRAPlan.Shown(path)} is quantised dynamically, which is for prediction: there is no gradient "
                     + "through it, and no weight to merge into. "
                     + "Name the model that this one was made of, and quantise the result.");
             }
             met.UnionWith(patterns);
-            RequireReplaceable(path, layer, slot);
-            layers.Add(new PlannedLayer(patterns[0], path, layer, For(path, settings)) { Slot = slot });
+            RequireReplaceable(path, layer, submodule);
+            layers.Add(new PlannedLayer(patterns[0], path, layer, For(path, settings)) { Submodule = submodule });
         }
         foreach (var pattern in targets.Where(pattern => !met.Contains(pattern)))
         {
@@ -88,9 +88,9 @@ internal sealed class AttachPlaces
         return kept;
     }
 
-    private void Collect(string path, Module module, Slot? slot)
+    private void Collect(string path, Module module, Submodule? submodule)
     {
-        modules.Add((path, module, slot));
+        modules.Add((path, module, submodule));
         if (module is LayerWithLoRA)
         {
             return;                             // its own base is not a place for another
@@ -110,19 +110,19 @@ internal sealed class AttachPlaces
             Alpha = ModulePattern.FirstKey(settings.AlphaPattern.Keys, path) is { } alpha
                 ? settings.AlphaPattern[alpha] : settings.Alpha,
         };
-        changed.Check(AttachPlan.Shown(path));
+        changed.Check(LoRAPlan.Shown(path));
         return changed;
     }
 
-    private static void RequireReplaceable(string path, WeightLayer layer, Slot? slot)
+    private static void RequireReplaceable(string path, WeightLayer layer, Submodule? submodule)
     {
-        if (slot is null || LayerWithLoRA.Fits(layer, slot))
+        if (submodule is null || LayerWithLoRA.Fits(layer, submodule))
         {
             return;
         }
         var (taken, wider) = layer.IsEmbedding ? ("an Embedding", "an ITokenLayer") : ("a Linear", "a Layer");
         throw new InputException($"LoRA: {path} stands in a place that takes nothing but {taken}. "
-            + $"Let its module hold it as {wider}: Add<{wider.Split(' ')[1]}>(\"{slot.Name}\", …).");
+            + $"Let its module hold it as {wider}: Add<{wider.Split(' ')[1]}>(\"{submodule.Name}\", …).");
     }
 
     private static void RequireDistinct(IReadOnlyList<PlannedLayer> layers)
