@@ -25,9 +25,13 @@ internal sealed class Arguments(string[] args)
     {
         var at = Array.IndexOf(args, $"--{name}");
         if (at < 0)
+        {
             return standard;
+        }
         if (at + 1 == args.Length)
+        {
             throw new InputException($"--{name} needs a value, such as {standard}.");
+        }
         used.Add(at);
         used.Add(at + 1);
         return args[at + 1];
@@ -53,7 +57,9 @@ internal sealed class Arguments(string[] args)
         for (var i = 0; i < args.Length; i++)
         {
             if (!used.Contains(i))
+            {
                 throw new InputException($"There is no option '{args[i]}' here.");
+            }
         }
     }
 }

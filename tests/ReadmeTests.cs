@@ -40,7 +40,9 @@ public sealed partial class ReadmeTests
             optimizer.Step();
             optimizer.ZeroGradient();
             if (step % 25 == 0)
+            {
                 Console.WriteLine($"step {step}: loss {loss.Item():F4}");
+            }
         }
 
         using var end = new TensorScope();

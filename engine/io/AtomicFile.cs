@@ -75,7 +75,9 @@ public static class AtomicFile
     internal static void Write(string path, Action<Stream> write, Func<string, Stream> create)
     {
         if (Directory.Exists(path))
+        {
             throw new InputException($"{path}: cannot be written: a folder of that name exists. Choose another name.");
+        }
         var temporary = TemporaryBeside(path);
         try
         {
@@ -90,7 +92,9 @@ public static class AtomicFile
         {
             Quietly(() => File.Delete(temporary));
             if (e is IOException or UnauthorizedAccessException)
+            {
                 throw CannotWrite(path, e, temporary);
+            }
             throw;
         }
     }
@@ -103,8 +107,12 @@ public static class AtomicFile
     {
         var whole = Path.GetFullPath(path);
         if (Path.GetDirectoryName(whole) is { } folder && Directory.Exists(folder))
+        {
             foreach (var leftover in Directory.GetFiles(folder, $".{Path.GetFileName(whole)}.????????.???.tmp"))
+            {
                 Quietly(() => File.Delete(leftover));
+            }
+        }
     }
 
     /// <summary>
@@ -154,8 +162,12 @@ public static class AtomicFile
     private static void Flush(Stream stream)
     {
         if (stream is FileStream file)
+        {
             file.Flush(flushToDisk: true);
+        }
         else
+        {
             stream.Flush();
+        }
     }
 }

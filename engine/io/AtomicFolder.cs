@@ -43,10 +43,14 @@ public static class AtomicFolder
         {
             DeleteFolder(temporary);
             if (e is IOException or UnauthorizedAccessException)
+            {
                 throw AtomicFile.CannotWrite(path, e, temporary);
+            }
             if (e is InputException && e.Message.Contains(temporary, StringComparison.Ordinal))
+            {
                 // the user knows nothing of the other folder
                 throw new InputException(e.Message.Replace(temporary, path, StringComparison.Ordinal));
+            }
             throw;
         }
     }
@@ -158,6 +162,8 @@ public static class AtomicFolder
     private static void DeleteFolder(string path) => AtomicFile.Quietly(() =>
     {
         if (Directory.Exists(path))
+        {
             Directory.Delete(path, recursive: true);
+        }
     });
 }

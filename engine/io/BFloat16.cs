@@ -18,7 +18,9 @@ public readonly record struct BFloat16(ushort Bits)
     {
         var bits = BitConverter.SingleToUInt32Bits(value);
         if (float.IsNaN(value))
+        {
             return new((ushort)(bits >> 16 | 0x0040));     // a payload in the lower half alone would be cut to infinity
+        }
         var even = bits >> 16 & 1;
         // half a unit, and a carry at a tie only if the mantissa is odd
         return new((ushort)(bits + 0x7FFF + even >> 16));

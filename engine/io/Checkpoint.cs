@@ -22,14 +22,18 @@ public sealed class Checkpoint : IDisposable
         (Path, this.files) = (path, files);
         var tensors = new OrderedDictionary<string, TensorInfo>();
         foreach (var file in files)
+        {
             foreach (var (name, tensor) in file.Tensors)
             {
                 if (!tensors.TryAdd(name, tensor))
+                {
                     throw new InputException($"{path}: tensor {Describe.Name(name)} is in two shards, "
                         + $"{fileOf[name].Path} and {file.Path}, so it does "
                         + "not say which is meant. Copy or download the model again into an empty folder.");
+                }
                 fileOf.Add(name, file);
             }
+        }
         Tensors = new ReadOnlyDictionary<string, TensorInfo>(tensors);
     }
 
@@ -64,13 +68,21 @@ public sealed class Checkpoint : IDisposable
         try
         {
             if (names is null)
+            {
                 files.Add(SafeTensorsFile.Open(weights));
+            }
             else
+            {
                 foreach (var shard in names.Values.Distinct().Order(StringComparer.Ordinal))
+                {
                     files.Add(OpenShard(weights, shard));
+                }
+            }
             var checkpoint = new Checkpoint(weights, [.. files]);
             if (names is not null)
+            {
                 checkpoint.CheckAgainst(names);
+            }
             return checkpoint;
         }
         catch
@@ -107,18 +119,26 @@ public sealed class Checkpoint : IDisposable
     public void Dispose()
     {
         foreach (var file in files)
+        {
             file.Dispose();
+        }
     }
 
     private static string Find(string path)
     {
         if (!Directory.Exists(path))
+        {
             return path;
+        }
         var (single, index) = (System.IO.Path.Combine(path, FileName), System.IO.Path.Combine(path, IndexName));
         if (File.Exists(single))
+        {
             return single;
+        }
         if (File.Exists(index))
+        {
             return index;
+        }
         var pickled = File.Exists(System.IO.Path.Combine(path, "pytorch_model.bin"));
         throw new InputException($"{path}: no weights: expected {FileName} or {IndexName}, found neither. "
             + (pickled ? "The folder has pytorch_model.bin, which this program does not run; convert it to safetensors."
@@ -141,16 +161,22 @@ public sealed class Checkpoint : IDisposable
         {
             var found = fileOf.TryGetValue(name, out var file) ? System.IO.Path.GetFileName(file.Path) : null;
             if (found != shard)
+            {
                 throw new InputException(
                     $"{Path}: tensor {Describe.Name(name)} is listed in {Describe.Name(shard)}, found "
                     + $"{(found is null ? "in no shard" : $"in {Describe.Name(found)}")}. Index and shards are of "
                     + "different models; "
                     + "download both again.");
+            }
         }
         foreach (var (name, file) in fileOf)
+        {
             if (!names.ContainsKey(name))
+            {
                 throw new InputException($"{Path}: tensor {Describe.Name(name)} of {file.Path} is not listed. Index "
                     + "and shards are of different "
                     + "models; download both again.");
+            }
+        }
     }
 }

@@ -90,7 +90,9 @@ public static class DTypes
         {
             bits *= (ulong)dimension;
             if (bits > ulong.MaxValue)
+            {
                 return null;
+            }
         }
         bits *= (uint)dtype.Bits();
         return bits > ulong.MaxValue ? null : (ulong)bits;

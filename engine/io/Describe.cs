@@ -17,9 +17,13 @@ internal static class Describe
         foreach (var letter in name.AsSpan(0, Math.Min(name.Length, LongestQuote)))
         {
             if (char.IsControl(letter) || char.IsSurrogate(letter))
+            {
                 quoted.Append($"\\u{(int)letter:X4}");
+            }
             else
+            {
                 quoted.Append(letter);
+            }
         }
         return quoted.Append(name.Length > LongestQuote ? "…'" : "'").ToString();
     }
@@ -47,7 +51,9 @@ internal static class Describe
     {
         var count = 0;
         while (count < left.Length && count < right.Length && left[^(count + 1)] == right[^(count + 1)])
+        {
             count++;
+        }
         return count;
     }
 }

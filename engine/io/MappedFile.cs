@@ -17,7 +17,9 @@ internal sealed unsafe class MappedFile : IDisposable
     {
         Length = RandomAccess.GetLength(handle);
         if (Length == 0)
+        {
             return;
+        }
         try
         {
             map = MemoryMappedFile.CreateFromFile(handle, null, Length, MemoryMappedFileAccess.Read,
@@ -51,10 +53,14 @@ internal sealed unsafe class MappedFile : IDisposable
     public void Dispose()
     {
         if (disposed)
+        {
             return;
+        }
         disposed = true;
         if (Start is not null)
+        {
             view!.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
         view?.Dispose();
         map?.Dispose();
     }

@@ -28,7 +28,9 @@ internal static class NumberConversion
     internal static IEnumerable<(int Start, int Count)> Pieces(int length)
     {
         for (var start = 0; start < length; start += Math.Min(PieceLength, length - start))
+        {
             yield return (start, Math.Min(PieceLength, length - start));
+        }
     }
 
     internal static int? ToFloat(DType dtype, ReadOnlySpan<byte> bytes, Span<float> destination)
@@ -40,11 +42,15 @@ internal static class NumberConversion
                 return null;
             case DType.F16:
                 for (var i = 0; i < destination.Length; i++)
+                {
                     destination[i] = (float)At<Half>(bytes, i);
+                }
                 return null;
             case DType.BF16:
                 for (var i = 0; i < destination.Length; i++)
+                {
                     destination[i] = (float)At<BFloat16>(bytes, i);
+                }
                 return null;
             case DType.F64:
                 return Narrow(bytes, destination);
@@ -86,7 +92,9 @@ internal static class NumberConversion
                         "Floats are written as F32, F16, BF16 or F64.");
             }
             if (overflows && float.IsFinite(value))
+            {
                 return i;
+            }
         }
         return null;
     }
@@ -128,7 +136,9 @@ internal static class NumberConversion
             var value = At<double>(bytes, i);
             destination[i] = (float)value;
             if (float.IsInfinity(destination[i]) && double.IsFinite(value))
+            {
                 return i;
+            }
         }
         return null;
     }
@@ -141,12 +151,16 @@ internal static class NumberConversion
             var count = Math.Min(wide.Length, destination.Length - start);
             var width = dtype.Bits() / 8;
             if (ToInteger(dtype, bytes.Slice(start * width, count * width), wide[..count]) is int tooLarge)
+            {
                 return start + tooLarge;
+            }
             for (var i = 0; i < count; i++)
             {
                 var value = (float)wide[i];
                 if ((Int128)value != wide[i])              // long would saturate at 2⁶³ and hide the difference
+                {
                     return start + i;
+                }
                 destination[start + i] = value;
             }
         }
@@ -162,7 +176,9 @@ internal static class NumberConversion
             destination[i] = T.CreateTruncating(value);
             if (TFrom.CreateTruncating(destination[i]) != value
                 || TFrom.IsNegative(value) != T.IsNegative(destination[i]))
+            {
                 return i;
+            }
         }
         return null;
     }
@@ -174,7 +190,9 @@ internal static class NumberConversion
         for (var i = 0; i < source.Length; i++)
         {
             if (source[i] < low || source[i] > high)
+            {
                 return i;
+            }
             Put(bytes, i, TTo.CreateTruncating(source[i]));
         }
         return null;

@@ -63,7 +63,9 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     {
         RequireLittleEndian();
         if (Directory.Exists(path))
+        {
             throw new InputException($"{path}: expected a safetensors file, found a folder. Name the file in it.");
+        }
         try
         {
             using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
@@ -179,18 +181,22 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     private void Read(TensorInfo tensor, long firstElement, Span<float> destination)
     {
         if (!NumberConversion.HasFloatValues(tensor.DType))
+        {
             throw new InputException($"{Path}: tensor {tensor} cannot be read as floats: {tensor.DType} is listed, "
                 + "not decoded. Convert the file "
                 + "to F32, F16 or BF16 first.");
+        }
         var width = tensor.DType.Bits() / 8;
         foreach (var (start, count) in NumberConversion.Pieces(destination.Length))
         {
             var bytes = Slice(tensor, (firstElement + start) * width, count * width);
             if (NumberConversion.ToFloat(tensor.DType, bytes, destination.Slice(start, count)) is int wrong)
+            {
                 throw new InputException($"{Path}: tensor {tensor}: element {firstElement + start + wrong} has no "
                     + "float value: it is beyond the "
                     + "range of a float or is an integer that floats skip. Read it as integers, or scale the tensor "
                     + "when it is written.");
+            }
         }
     }
 
@@ -198,16 +204,20 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         System.Numerics.IBinaryInteger<T>
     {
         if (!NumberConversion.HasIntegerValues(tensor.DType))
+        {
             throw new InputException(
                 $"{Path}: tensor {tensor}: expected integers, found {tensor.DType}. Read it as floats.");
+        }
         var width = tensor.DType.Bits() / 8;
         foreach (var (start, count) in NumberConversion.Pieces(destination.Length))
         {
             var bytes = Slice(tensor, (long)start * width, count * width);
             if (NumberConversion.ToInteger(tensor.DType, bytes, destination.Slice(start, count)) is int wrong)
+            {
                 throw new InputException($"{Path}: tensor {tensor}: element {(long)start + wrong} does not fit a "
                     + $"{typeof(T).Name}. Check that it "
                     + "is the tensor that you mean.");
+            }
         }
     }
 
@@ -242,25 +252,33 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     private static void RequireLittleEndian()
     {
         if (!BitConverter.IsLittleEndian)
+        {
             throw new PlatformNotSupportedException(
                 "safetensors files are little-endian and read as they are; this processor is big-endian.");
+        }
     }
 
     private static int HeaderLength(string path, ReadOnlySpan<byte> prefix, long fileLength)
     {
         if (fileLength < LengthBytes)
+        {
             throw new InputException($"{path}: the file has {fileLength} bytes, a safetensors file begins with 8 "
                 + "bytes that give the length of "
                 + "its header. The file is empty or truncated; copy or download it again.");
+        }
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > SafeTensorsHeader.LongestHeader)
+        {
             throw new InputException(
                 $"{path}: the header is too large: its first 8 bytes claim {length} bytes, the format allows "
                 + $"{SafeTensorsHeader.LongestHeader}. {OtherFormat(prefix)}");
+        }
         if ((long)length > fileLength - LengthBytes)
+        {
             throw new InputException($"{path}: the header is cut: its first 8 bytes claim {length} bytes, only "
                 + $"{fileLength - LengthBytes} follow. "
                 + "The file is truncated or is no safetensors file; copy or download it again.");
+        }
         return (int)length;
     }
 

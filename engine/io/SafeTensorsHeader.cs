@@ -26,9 +26,11 @@ internal static class SafeTensorsHeader
         string file, ReadOnlySpan<byte> json, long dataLength)
     {
         if (!Utf8.IsValid(json))
+        {
             throw new InputException($"{file}: the header is not valid UTF-8. The file is damaged or is no "
                 + "safetensors file; copy or download it "
                 + "again.");
+        }
         var tensors = new List<TensorInfo>();
         var metadata = new OrderedDictionary<string, string>();
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = 64 });
@@ -58,43 +60,59 @@ internal static class SafeTensorsHeader
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
+        {
             throw new InputException(
                 $"{file}: the header must be a JSON object, found {Kind(reader.TokenType)}. Is it a safetensors file?");
+        }
         var names = new HashSet<string>();
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var name = reader.GetString()!;
             if (!names.Add(name))
+            {
                 throw new InputException($"{file}: the header names {Describe.Name(name)} twice, so it does not say "
                     + "which data is meant. Write "
                     + "the file again with unique names.");
+            }
             reader.Read();
             if (name == MetadataKey)
+            {
                 ReadMetadata(file, ref reader, metadata);
+            }
             else
+            {
                 tensors.Add(ReadTensor(file, name, ref reader));
+            }
         }
     }
 
     private static void ReadMetadata(string file, ref Utf8JsonReader reader, OrderedDictionary<string, string> metadata)
     {
         if (reader.TokenType == JsonTokenType.Null)         // the reference reader takes null as absent
+        {
             return;
+        }
         if (reader.TokenType != JsonTokenType.StartObject)
+        {
             throw new InputException($"{file}: {MetadataKey} must be an object of strings, found "
                 + $"{Kind(reader.TokenType)}. Write the file again with "
                 + "strings only.");
+        }
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var key = reader.GetString()!;
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
+            {
                 throw new InputException($"{file}: {MetadataKey} {Describe.Name(key)} must be a string, found "
                     + $"{Kind(reader.TokenType)}. Write the "
                     + "file again with strings only.");
+            }
             if (!metadata.TryAdd(key, reader.GetString()!))
+            {
                 throw new InputException(
                     $"{file}: {MetadataKey} names {Describe.Name(key)} twice. Write the file again with unique keys.");
+            }
         }
     }
 
@@ -105,8 +123,10 @@ internal static class SafeTensorsHeader
     private static TensorInfo ReadTensor(string file, string name, ref Utf8JsonReader reader)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
+        {
             throw Refuse(file, name,
                 $"its entry must be an object with dtype, shape and data_offsets, found {Kind(reader.TokenType)}");
+        }
         DType? dtype = null;
         long[]? shape = null;
         long[]? offsets = null;
@@ -128,7 +148,9 @@ internal static class SafeTensorsHeader
                 offsets = ReadNumbers(file, name, "data_offsets", ref reader);
             }
             else
+            {
                 reader.Skip();
+            }
         }
         if (dtype is null || shape is null || offsets is null)
         {
@@ -136,8 +158,10 @@ internal static class SafeTensorsHeader
             throw Refuse(file, name, $"its entry has no {missing}; expected dtype, shape and data_offsets");
         }
         if (offsets.Length != 2)
+        {
             throw Refuse(file, name,
                 $"data_offsets must be two numbers, the first byte and the one after the last, found {offsets.Length}");
+        }
         return new TensorInfo(name, dtype.Value, shape, offsets[0], offsets[1]);
     }
 
@@ -145,7 +169,9 @@ internal static class SafeTensorsHeader
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.String)
+        {
             throw Refuse(file, name, $"dtype must be a string, found {Kind(reader.TokenType)}");
+        }
         var text = reader.GetString()!;
         return DTypes.TryParse(text, out var dtype)
             ? dtype
@@ -157,14 +183,20 @@ internal static class SafeTensorsHeader
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartArray)
+        {
             throw Refuse(file, name, $"{field} must be an array of whole numbers, found {Kind(reader.TokenType)}");
+        }
         var numbers = new List<long>(4);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetUInt64(out var number))
+            {
                 throw Refuse(file, name, $"{field} must hold whole numbers from 0 on, found {Value(ref reader)}");
+            }
             if (number > long.MaxValue)
+            {
                 throw Refuse(file, name, $"{field} overflows: {number} is more than any file can hold");
+            }
             numbers.Add((long)number);
         }
         return [.. numbers];
@@ -173,7 +205,9 @@ internal static class SafeTensorsHeader
     private static void RefuseSecond(string file, string name, string field, object? first)
     {
         if (first is not null)
+        {
             throw Refuse(file, name, $"its entry gives {field} twice, so it does not say which is meant");
+        }
     }
 
     internal static InputException Refuse(string file, string tensor, string trouble) => new(

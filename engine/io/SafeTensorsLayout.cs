@@ -27,14 +27,18 @@ internal static class SafeTensorsLayout
             sorted.Add(tensor.Name, tensor);
         }
         if (end > dataLength)
+        {
             throw new InputException(
                 $"{file}: the file is truncated: the header promises {end} bytes of data, the file has {dataLength}. "
                 + "Copy or download it again.");
+        }
         if (end < dataLength)
+        {
             throw new InputException($"{file}: {dataLength - end} bytes follow the last tensor: the header promises "
                 + $"{end} bytes of data, the file "
                 + $"has {dataLength}. A longer file was overwritten without being cut, or something was appended; "
                 + "write the file again.");
+        }
         return sorted;
     }
 
@@ -42,30 +46,42 @@ internal static class SafeTensorsLayout
     {
         var (begin, after) = (tensor.Begin, tensor.End);
         if (after < begin)
+        {
             throw SafeTensorsHeader.Refuse(file, tensor.Name, $"data_offsets [{begin}, {after}] end before they begin");
+        }
         if (begin < end)
+        {
             throw SafeTensorsHeader.Refuse(file, tensor.Name,
                 $"data_offsets [{begin}, {after}] overlap tensor {Describe.Name(previous)}, which "
                 + $"ends at {end}; every byte must belong to one tensor");
+        }
         if (begin > end)
+        {
             throw SafeTensorsHeader.Refuse(file, tensor.Name,
                 $"data_offsets [{begin}, {after}] leave a hole of {begin - end} bytes: expected to "
                 + "begin at "
                 + (end == 0 ? "0, the first byte" : $"{end}, where tensor {Describe.Name(previous)} ends"));
+        }
     }
 
     private static void CheckSize(string file, TensorInfo tensor)
     {
         var claim = $"shape {Describe.Shape(tensor.Shape)} of {tensor.DType}";
         if (tensor.DType.TotalBits([.. tensor.Shape]) is not { } bits)
+        {
             throw SafeTensorsHeader.Refuse(file, tensor.Name,
                 $"{claim} overflows: it takes more bits than 64-bit numbers count");
+        }
         if (bits % 8 != 0)
+        {
             throw SafeTensorsHeader.Refuse(file, tensor.Name,
                 $"{claim} takes {bits} bits, which is no whole number of bytes");
+        }
         if (bits / 8 != (ulong)tensor.ByteLength)
+        {
             throw SafeTensorsHeader.Refuse(file, tensor.Name,
                 $"{claim} takes {bits / 8} bytes, data_offsets [{tensor.Begin}, {tensor.End}] hold "
                 + $"{tensor.ByteLength}");
+        }
     }
 }

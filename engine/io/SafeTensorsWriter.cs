@@ -56,7 +56,9 @@ public static class SafeTensorsWriter
         stream.Write(length);
         stream.Write(header);
         foreach (var tensor in sorted)
+        {
             tensor.WriteTo(path, stream);
+        }
     }
 
     private static TensorToWrite[] Sort(IEnumerable<TensorToWrite> tensors)
@@ -71,12 +73,16 @@ public static class SafeTensorsWriter
         foreach (var (tensor, _) in named)
         {
             if (tensor.Name == SafeTensorsHeader.MetadataKey)
+            {
                 throw new ArgumentException(
                     $"No tensor may be named {SafeTensorsHeader.MetadataKey}: the format keeps that name for strings.",
                     nameof(tensors));
+            }
             if (!seen.Add(tensor.Name))
+            {
                 throw new ArgumentException(
                     $"Two tensors are named {Describe.Name(tensor.Name)}; names must be unique.", nameof(tensors));
+            }
         }
         return [.. named.Select(entry => entry.Tensor)];
     }
@@ -101,7 +107,9 @@ public static class SafeTensorsWriter
         {
             json.WriteStartObject();
             if (metadata is not null)
+            {
                 WriteMetadata(json, metadata);
+            }
             long begin = 0;
             foreach (var tensor in sorted)
             {
@@ -132,7 +140,9 @@ public static class SafeTensorsWriter
     {
         json.WriteStartObject(SafeTensorsHeader.MetadataKey);
         foreach (var (key, value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        {
             json.WriteString(key, value);
+        }
         json.WriteEndObject();
     }
 
@@ -140,7 +150,9 @@ public static class SafeTensorsWriter
     {
         json.WriteStartArray(name);
         foreach (var number in numbers)
+        {
             json.WriteNumberValue(number);
+        }
         json.WriteEndArray();
     }
 }

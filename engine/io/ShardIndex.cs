@@ -29,17 +29,21 @@ internal static class ShardIndex
     {
         if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("weight_map", out var map)
             || map.ValueKind != JsonValueKind.Object)
+        {
             throw new InputException($"{path}: expected an object with the object weight_map, found none. Is it the "
                 + "index of a sharded model?");
+        }
         var names = new OrderedDictionary<string, string>();
         foreach (var entry in map.EnumerateObject())
         {
             var shard = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : null;
             if (shard is null or "" or "." or ".." || shard.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
+            {
                 throw new InputException(
                     $"{path}: weight_map {Describe.Name(entry.Name)} must name a file beside the index, found "
                     + $"{Describe.Name(entry.Value.GetRawText())}. Put the shards into the folder of the index and "
                     + "name them without a path.");
+            }
             names.Add(entry.Name, shard);
         }
         return names.Count > 0
@@ -53,9 +57,11 @@ internal static class ShardIndex
         try
         {
             if (new FileInfo(path).Length > SafeTensorsHeader.LongestHeader)
+            {
                 throw new InputException(
                     $"{path}: too large for an index; expected at most {SafeTensorsHeader.LongestHeader} bytes. Is it "
                     + "the right file?");
+            }
             // Without this option the last of two equal keys would win silently.
             return JsonDocument.Parse(File.ReadAllBytes(path),
                 new JsonDocumentOptions { AllowDuplicateProperties = false });

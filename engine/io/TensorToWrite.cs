@@ -23,10 +23,14 @@ public sealed class TensorToWrite
     {
         ArgumentNullException.ThrowIfNull(name);
         foreach (var dimension in shape)
+        {
             ArgumentOutOfRangeException.ThrowIfNegative(dimension, nameof(shape));
+        }
         if (dtype.TotalBits(shape) is not { } bits || bits % 8 != 0)
+        {
             throw new ArgumentException($"Tensor {Describe.Name(name)}: {Describe.Shape(shape.ToArray())} of {dtype} "
                 + "is no whole number of bytes.");
+        }
         (Name, DType, Shape, this.write) = (name, dtype, shape.ToArray(), write);
         ByteLength = checked((long)(bits / 8));
     }
@@ -62,8 +66,10 @@ public sealed class TensorToWrite
         DType dtype = DType.F32)
     {
         if (dtype is not (DType.F32 or DType.F16 or DType.BF16 or DType.F64))
+        {
             throw new ArgumentException($"Tensor {Describe.Name(name)}: floats are written as F32, F16, BF16 or F64, "
                 + $"not {dtype}.", nameof(dtype));
+        }
         var count = Count(shape);
         var described = $"tensor {Describe.Name(name)} {dtype} {Describe.Shape(shape.ToArray())}";
         return new(name, dtype, shape,
@@ -71,9 +77,11 @@ public sealed class TensorToWrite
         {
             source(first, values);
             if (NumberConversion.FromFloat(dtype, values, bytes) is int wrong)
+            {
                 throw new InputException($"{path}: {described}: element {first + wrong} is {values[wrong]}, beyond "
                     + $"the range of {dtype}. Write it "
                     + "as F32.");
+            }
         }));
     }
 
@@ -92,7 +100,9 @@ public sealed class TensorToWrite
             values ??= tensor.ToArray();
             values.AsSpan((int)first, destination.Length).CopyTo(destination);
             if (first + destination.Length == values.Length)
+            {
                 values = null;
+            }
         }, dtype);
     }
 
@@ -106,8 +116,10 @@ public sealed class TensorToWrite
         DType dtype = DType.I64)
     {
         if (!NumberConversion.HasIntegerValues(dtype))
+        {
             throw new ArgumentException(
                 $"Tensor {Describe.Name(name)}: integers are written as BOOL or I8 … U64, not {dtype}.", nameof(dtype));
+        }
         CheckCount(name, shape, values.Length);
         var described = $"tensor {Describe.Name(name)} {dtype} {Describe.Shape(shape.ToArray())}";
         return new(name, dtype, shape,
@@ -115,9 +127,11 @@ public sealed class TensorToWrite
         {
             values.Span.Slice((int)first, piece.Length).CopyTo(piece);
             if (NumberConversion.FromInteger(dtype, piece, bytes) is int wrong)
+            {
                 throw new InputException($"{path}: {described}: element {first + wrong} is {piece[wrong]}, beyond "
                     + $"the range of {dtype}. Write it "
                     + "as I64.");
+            }
         }));
     }
 
@@ -143,12 +157,16 @@ public sealed class TensorToWrite
     public static TensorToWrite Copy(SafeTensorsFile file, string name, string? newName = null)
     {
         if (!file.Tensors.TryGetValue(name, out var tensor))
+        {
             throw Describe.NoSuchTensor(file.Path, name, file.Tensors.Keys);
+        }
         return new(newName ?? name, tensor.DType, [.. tensor.Shape], (_, stream) =>
         {
             const int piece = 1 << 20;
             for (long first = 0; first < tensor.ByteLength; first += piece)
+            {
                 stream.Write(file.Bytes(name, first, (int)Math.Min(piece, tensor.ByteLength - first)));
+            }
         });
     }
 
@@ -182,16 +200,20 @@ public sealed class TensorToWrite
     private static void CheckCount(string name, ReadOnlySpan<long> shape, int count)
     {
         if (Count(shape) != count)
+        {
             throw new ArgumentException($"Tensor {Describe.Name(name)}: shape {Describe.Shape(shape.ToArray())} has "
                 + $"{Count(shape)} elements, got "
                 + $"{count}.");
+        }
     }
 
     private static long Count(ReadOnlySpan<long> shape)
     {
         var count = 1L;
         foreach (var dimension in shape)
+        {
             count = checked(count * dimension);
+        }
         return count;
     }
 }

@@ -146,11 +146,15 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     internal void RequireLabels(IReadOnlyList<EncodedExample> texts)
     {
         if (texts.Count == 0)
+        {
             throw new InputException("There is no text in the data.");
+        }
         var wrong = texts.Select(text => text.Label).FirstOrDefault(label => label < 0 || label >= Labels.Count);
         if (wrong != 0)
+        {
             throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: "
                 + $"{string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
+        }
     }
 
     /// <summary>
@@ -162,8 +166,10 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     public int LongestText(int? maxLength)
     {
         if (maxLength < 3)
+        {
             throw new InputException(
                 $"Option 'max-length' is {maxLength}; expected at least 3: [CLS], one token, [SEP].");
+        }
         var positions = Model.Config.MaxPositions;
         return maxLength > positions
             ? throw new InputException($"Option 'max-length' is {maxLength}; the model has {positions} positions "
@@ -191,10 +197,12 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         using var tokens = PackedTokens.From(texts, Model.Backend);
         var logits = Model.Forward(tokens).ToArray();
         if (Array.FindIndex(logits, logit => !float.IsFinite(logit)) is >= 0 and var wrong)
+        {
             throw new InputException(string.Create(CultureInfo.InvariantCulture,
                 $"The model's logits are {logits[wrong]} where numbers are expected: its training has diverged, or "
                     + $"its weights are damaged. Train with a lower option 'lr', or clip the gradients (option "
                     + $"'clip' 1)."));
+        }
         return [.. logits.Chunk(Labels.Count)];
     }
 
@@ -235,6 +243,8 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
             }
         }
         if (batch.Count > 0)
+        {
             yield return batch;
+        }
     }
 }

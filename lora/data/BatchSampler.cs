@@ -20,7 +20,9 @@ public sealed class BatchSampler
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         if (examples.Count == 0)
+        {
             throw new ArgumentException("There is no example to make batches of.", nameof(examples));
+        }
         (this.examples, BatchSize, this.seed, this.shuffle) = (examples, batchSize, seed, shuffle);
     }
 

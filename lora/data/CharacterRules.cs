@@ -52,6 +52,7 @@ internal sealed class CharacterRules
     private CharacterRules(bool uncased)
     {
         foreach (var (section, entry) in Entries())
+        {
             switch (section)
             {
                 case "drop": SetRange(entry, CharacterKind.Dropped); break;
@@ -65,11 +66,16 @@ internal sealed class CharacterRules
                 case "expand" when uncased: AddExpansion(entry); break;
                 case var mark when uncased && mark.StartsWith("mark ", StringComparison.Ordinal):
                     foreach (var c in SetRange(entry, CharacterKind.Rare))
+                    {
                         combiningClasses[c] = int.Parse(mark.AsSpan(5), CultureInfo.InvariantCulture);
+                    }
                     break;
             }
+        }
         for (var c = FirstSyllable; uncased && c <= LastSyllable; c++)
+        {
             Set(c, CharacterKind.Rare, c);
+        }
     }
 
     /// <summary>
@@ -94,7 +100,9 @@ internal sealed class CharacterRules
     {
         var page = pages[codePoint / PageSize];
         if (page is null)
+        {
             return (CharacterKind.Word, codePoint);
+        }
         var rule = page[codePoint % PageSize];
         return ((CharacterKind)(rule >> 21), rule & TargetMask);
     }
@@ -115,7 +123,9 @@ internal sealed class CharacterRules
             return room[..(index % 28 == 0 ? 2 : 3)];
         }
         if (expansions.TryGetValue(codePoint, out var several))
+        {
             return several;
+        }
         room[0] = codePoint;
         return room[..1];
     }
@@ -135,7 +145,9 @@ internal sealed class CharacterRules
         {
             page = new int[PageSize];
             for (var i = 0; i < PageSize; i++)
+            {
                 page[i] = codePoint / PageSize * PageSize + i;          // Word, itself
+            }
         }
         page[codePoint % PageSize] = (int)kind << 21 | target;
     }
@@ -146,7 +158,9 @@ internal sealed class CharacterRules
         var first = Hex(dash < 0 ? entry : entry[..dash]);
         var last = dash < 0 ? first : Hex(entry[(dash + 1)..]);
         for (var c = first; c <= last; c++)
+        {
             Set(c, kind, c);
+        }
         return Enumerable.Range(first, last - first + 1);
     }
 
@@ -158,7 +172,9 @@ internal sealed class CharacterRules
         {
             var c = Hex(entry[..equals]);
             foreach (var target in entry[(equals + 1)..].Split(','))
+            {
                 MapOne(c++, Hex(target));
+            }
             return;
         }
         var sign = entry.LastIndexOfAny(['+', '-']);
@@ -167,7 +183,9 @@ internal sealed class CharacterRules
         var stride = range.EndsWith("/2", StringComparison.Ordinal) ? 2 : 1;
         var bounds = (stride == 2 ? range[..^2] : range).Split('-');
         for (int c = Hex(bounds[0]), last = Hex(bounds[1]); c <= last; c += stride)
+        {
             MapOne(c, c + distance);
+        }
     }
 
     // What the result is decides whether it stands alone: U+037E becomes a semicolon. An ideograph stands alone
@@ -197,12 +215,20 @@ internal sealed class CharacterRules
         while (reader.ReadLine() is { } line)
         {
             if (line.StartsWith('#'))
+            {
                 continue;
+            }
             if (line.StartsWith('['))
+            {
                 section = line[1..^1];
+            }
             else
+            {
                 foreach (var entry in line.Split(' '))
+                {
                     yield return (section, entry);
+                }
+            }
         }
     }
 }

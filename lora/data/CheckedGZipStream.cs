@@ -42,9 +42,13 @@ internal sealed class CheckedGZipStream : Stream
     public override int Read(Span<byte> bytes)
     {
         if (bytes.IsEmpty)
+        {
             return 0;
+        }
         while (!atEnd && end - start <= Seal.Length)
+        {
             Fill();
+        }
         var count = Math.Min(bytes.Length, end - start - Seal.Length);
         buffer.AsSpan(start, count).CopyTo(bytes);
         start += count;
@@ -74,14 +78,18 @@ internal sealed class CheckedGZipStream : Stream
         end += read;
         atEnd = read == 0;
         if (atEnd && !buffer.AsSpan(0, end).SequenceEqual(Seal))
+        {
             throw new InvalidDataException("The gzip data ends early.");
+        }
     }
 
     private static byte[] Compress(byte[] bytes)
     {
         var compressed = new MemoryStream();
         using (var encoder = new GZipStream(compressed, CompressionLevel.NoCompression, leaveOpen: true))
+        {
             encoder.Write(bytes);
+        }
         return compressed.ToArray();
     }
 
@@ -109,7 +117,9 @@ internal sealed class CheckedGZipStream : Stream
             any |= read > 0;
             sourceEnded |= read == 0 && !bytes.IsEmpty;
             if (!sourceEnded || !any)
+            {
                 return read;
+            }
             var count = Math.Min(bytes.Length, SealMember.Length - sealPosition);
             SealMember.AsSpan(sealPosition, count).CopyTo(bytes);
             sealPosition += count;

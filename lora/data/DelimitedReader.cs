@@ -26,8 +26,10 @@ internal static class DelimitedReader
     {
         var records = new RecordReader(stream, name, separator, options.MaxLineBytes);
         if (!records.TryRead(out var header))
+        {
             throw new InputException($"{name}: the file is empty. A header line with the columns "
                 + $"'{options.TextColumn}' and '{options.LabelColumn}' is expected.");
+        }
         var text = Column(name, header, options.TextColumn, nameof(options.TextColumn));
         var label = labelRequired || header.Contains(options.LabelColumn)
             ? Column(name, header, options.LabelColumn, nameof(options.LabelColumn)) : -1;
@@ -37,9 +39,11 @@ internal static class DelimitedReader
         {
             var origin = $"line {records.FirstLine}";
             if (fields.Count != header.Count)
+            {
                 throw new InputException($"{name}, {origin}: {Fields(fields.Count)}, but the header has "
                     + $"{header.Count}: {string.Join(", ", header)}. "
                     + "Put a field that holds a separator or a quote between double quotes.");
+            }
             if (records.IsQuoted)
             {
                 merged.EndRecord(records.FirstLine, records.LastLine, label < 0 ? null : fields[label]);
@@ -60,12 +64,16 @@ internal static class DelimitedReader
     {
         var index = header.IndexOf(column);
         if (index < 0)
+        {
             throw new InputException(
                 $"{name}: there is no column '{column}'; the header line has: {string.Join(", ", header)}. "
                 + "Rename the column, or say which one it is "
                 + $"({(option == nameof(DatasetOptions.TextColumn) ? "text" : "label")} column).");
+        }
         if (header.LastIndexOf(column) != index)
+        {
             throw new InputException($"{name}: the header line has the column '{column}' twice. Rename one of them.");
+        }
         return index;
     }
 
@@ -97,8 +105,12 @@ internal static class DelimitedReader
             fields = [];
             ReadOnlySpan<byte> line;
             do
+            {
                 if (!lines.TryRead(out line))
+                {
                     return false;
+                }
+            }
             while (line.TrimEnd((byte)'\r').IsEmpty);
 
             (FirstLine, IsQuoted) = (lines.Line, false);
@@ -139,8 +151,10 @@ internal static class DelimitedReader
             {
                 var quote = line.IndexOf((byte)'"');
                 if (quoted.WrittenCount + line.Length > maxBytes)
+                {
                     throw new InputException($"{name}, line {opened}: a quoted field is longer than {maxBytes:N0} "
                         + "bytes, the most that is read. Is its closing quote missing?");
+                }
                 quoted.Write(quote < 0 ? line : line[..quote]);
                 if (quote < 0)
                 {
@@ -151,9 +165,11 @@ internal static class DelimitedReader
                     }
                     Merged?.AddLine(whole);
                     if (!lines.TryRead(out line))
+                    {
                         throw new InputException($"{name}, line {opened}: the field that begins with a quote here is "
                             + "not closed before the end of the file. "
                             + "Close it, or write a quote inside a quoted field twice.");
+                    }
                     whole = line;
                     quoted.Write("\n"u8);
                     continue;
@@ -167,10 +183,12 @@ internal static class DelimitedReader
                 }
                 line = WithoutReturn(line);
                 if (!line.IsEmpty && line[0] != separator)
+                {
                     throw new InputException($"{name}, line {lines.Line}: '{(char)line[0]}' follows the closing "
                         + $"quote of field {fields.Count + 1}, where a separator "
                         + "or the end of the line is expected. "
                         + (separator == '\t' ? Unquoted : "Write a quote inside a quoted field twice."));
+                }
                 fields.Add(Decode(quoted.WrittenSpan));
                 return line;
             }

@@ -20,7 +20,9 @@ internal static class JsonLinesReader
         {
             line = line.Trim(" \t\r"u8);
             if (!line.IsEmpty)
+            {
                 yield return Parse(line, name, $"line {lines.Line}", options, labelRequired);
+            }
         }
     }
 
@@ -33,19 +35,27 @@ internal static class JsonLinesReader
             using var document = JsonDocument.Parse(json, StrictJson);
             var row = document.RootElement;
             if (row.ValueKind != JsonValueKind.Object)
+            {
                 throw new InputException($"{name}, {origin}: a JSON object with '{options.TextColumn}' is expected, "
                     + $"and this is {Kind(row)}.");
+            }
             if (Property(row, options.TextColumn) is not { } text)
+            {
                 throw new InputException(
                     $"{name}, {origin}: there is no property '{options.TextColumn}'; the object has: {Names(row)}.");
+            }
             if (text.ValueKind != JsonValueKind.String)
+            {
                 throw new InputException(
                     $"{name}, {origin}: '{options.TextColumn}' should be a string, and is {Kind(text)}.");
+            }
 
             var label = Property(row, options.LabelColumn);
             if (label is null && labelRequired)
+            {
                 throw new InputException(
                     $"{name}, {origin}: there is no property '{options.LabelColumn}'; the object has: {Names(row)}.");
+            }
             return new RawExample(text.GetString()!, label is { } value ? Label(value, name, origin, options) : null,
                 origin).Checked(name);
         }

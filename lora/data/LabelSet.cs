@@ -17,11 +17,17 @@ public sealed class LabelSet
     {
         this.names = [.. names];
         if (this.names.Length == 0)
+        {
             throw new InputException("A label set needs at least one class, and has none.");
+        }
         for (var i = 0; i < this.names.Length; i++)
+        {
             if (!indexOf.TryAdd(this.names[i], i))
+            {
                 throw new InputException($"Classes {indexOf[this.names[i]]} and {i} have the same name "
                     + $"'{this.names[i]}'. Give every class its own name.");
+            }
+        }
     }
 
     /// <summary>The classes of the movie reviews: neg is 0, pos is 1.</summary>

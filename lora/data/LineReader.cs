@@ -36,9 +36,11 @@ internal sealed class LineReader(Stream stream, string name, int maxLineBytes)
             var feed = buffer.AsSpan(start + searched, end - start - searched).IndexOf((byte)'\n');
             searched = feed < 0 ? end - start : searched + feed;
             if (searched > maxLineBytes)
+            {
                 throw new InputException(
                     $"{name}, line {Line + 1}: the line is longer than {maxLineBytes:N0} bytes, the most that is read. "
                     + "Is this a text file with one example per line?");
+            }
             if (feed >= 0)
             {
                 line = Take(searched, 1);
@@ -58,7 +60,9 @@ internal sealed class LineReader(Stream stream, string name, int maxLineBytes)
         ReadOnlySpan<byte> line = buffer.AsSpan(start, length);
         start += length + feed;
         if (Line++ == 0 && line.StartsWith("\uFEFF"u8))
+        {
             line = line[3..];
+        }
         return line;
     }
 
@@ -70,7 +74,9 @@ internal sealed class LineReader(Stream stream, string name, int maxLineBytes)
             (start, end) = (0, end - start);
         }
         if (end == buffer.Length)
+        {
             Array.Resize(ref buffer, (int)Math.Min(2L * buffer.Length, (long)maxLineBytes + BlockBytes));
+        }
         try
         {
             var read = stream.Read(buffer.AsSpan(end));

@@ -54,7 +54,9 @@ internal static class MovieReviews
             {
                 entryName = entry.Name;
                 if (Place(entry.Name, split) is var (label, file) && entry.DataStream is { } stream)
+                {
                     examples.Add(Read(stream, path, label, file, options));
+                }
             }
             // to the end: a cut or damaged archive shows there
             archive.CopyTo(Stream.Null);
@@ -65,12 +67,18 @@ internal static class MovieReviews
                 $"{path}, after {entryName}: the archive is damaged or cut off. Copy or download it again.");
         }
         if (examples.Count == 0)
+        {
             throw new InputException($"{path}: the archive has no {Name(split)}/neg/*.txt and no "
                 + $"{Name(split)}/pos/*.txt. {Expected(split)}");
+        }
         examples.Sort((x, y) => string.CompareOrdinal(x.Origin, y.Origin));
         for (var i = 1; i < examples.Count; i++)
+        {
             if (examples[i].Origin == examples[i - 1].Origin)
+            {
                 throw new InputException($"{path}: the archive has {Name(split)}/{examples[i].Origin} twice.");
+            }
+        }
         return examples;
     }
 
@@ -88,8 +96,10 @@ internal static class MovieReviews
     {
         var origin = $"{label}/{file}";
         if (stream.Length > options.MaxLineBytes)
+        {
             throw new InputException($"{source}, {origin}: the review has {stream.Length:N0} bytes, and at most "
                 + $"{options.MaxLineBytes:N0} are read.");
+        }
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
         return new RawExample(RawExample.Decode(bytes, source, origin), label, origin).Checked(source);

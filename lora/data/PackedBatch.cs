@@ -30,13 +30,17 @@ public sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets,
     {
         var offsets = new int[examples.Length + 1];
         for (var row = 0; row < examples.Length; row++)
+        {
             offsets[row + 1] = checked(offsets[row] + examples[row].TokenIds.Length);
+        }
         var batch = new PackedBatch(new int[offsets[^1]], new int[offsets[^1]], offsets, new int[examples.Length]);
         for (var row = 0; row < examples.Length; row++)
         {
             examples[row].TokenIds.CopyTo(batch.TokenIds, offsets[row]);
             for (var i = offsets[row]; i < offsets[row + 1]; i++)
+            {
                 batch.Positions[i] = i == offsets[row] ? 0 : i - offsets[row] + examples[row].PositionOffset;
+            }
             batch.Labels[row] = examples[row].Label;
         }
         return batch;

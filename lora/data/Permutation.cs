@@ -17,7 +17,9 @@ internal static class Permutation
     {
         var order = new int[count];
         for (var i = 0; i < count; i++)
+        {
             order[i] = i;
+        }
         for (var i = count - 1; i > 0; i--)
         {
             var (x, y, _, _) = Philox.Block(seed, (ulong)stream << 32 | (uint)i);

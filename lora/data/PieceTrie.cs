@@ -31,7 +31,9 @@ internal sealed class PieceTrie
             {
                 ref var symbol = ref CollectionsMarshal.GetValueRefOrAddDefault(symbols, rune.Value, out var known);
                 if (!known)
+                {
                     symbol = symbols.Count;
+                }
                 key.Add(symbol);
             }
             keys.Add(([.. key], id));
@@ -67,13 +69,19 @@ internal sealed class PieceTrie
             {
                 var child = nodes[node].Base + word[i];
                 if (nodes[child].Parent != node)
+                {
                     break;
+                }
                 node = child;
                 if (nodes[node].Id >= 0)
+                {
                     (end, id) = (i + 1, nodes[node].Id);
+                }
             }
             if (end < 0)
+            {
                 return 0;
+            }
             ids[count++] = id;
             start = end;
         }
@@ -112,9 +120,13 @@ internal sealed class PieceTrie
         private void Place(int node, int first, int last, int depth)
         {
             if (first < last && keys[first].Symbols.Length == depth)
+            {
                 Nodes[node].Id = keys[first++].Id;                      // pieces are distinct: at most one ends here
+            }
             if (first >= last)
+            {
                 return;
+            }
 
             var groups = new List<(int Symbol, int First, int Last)>();
             for (var i = first; i < last;)
@@ -122,7 +134,9 @@ internal sealed class PieceTrie
                 var symbol = keys[i].Symbols[depth];
                 var begin = i;
                 while (i < last && keys[i].Symbols[depth] == symbol)
+                {
                     i++;
+                }
                 groups.Add((symbol, begin, i));
             }
             var offset = FindRoom(groups);
@@ -135,7 +149,9 @@ internal sealed class PieceTrie
                 end = Math.Max(end, offset + symbol + 1);
             }
             foreach (var (symbol, begin, end) in groups)
+            {
                 Place(offset + symbol, begin, end, depth + 1);
+            }
         }
 
         // A base at which every child finds a free slot. Only bases whose first child lands on a free slot are tried,
@@ -151,7 +167,9 @@ internal sealed class PieceTrie
                 var offset = slot - smallest;
                 Grow(offset + symbolCount + 1);
                 if (groups.TrueForAll(g => Nodes[offset + g.Symbol].Parent < 0))
+                {
                     return offset;
+                }
             }
         }
 
@@ -161,7 +179,9 @@ internal sealed class PieceTrie
             while (slot < next.Length && next[slot] != slot)
             {
                 if (next[slot] < next.Length)
+                {
                     next[slot] = next[next[slot]];
+                }
                 slot = next[slot];
             }
             return slot;
@@ -171,12 +191,16 @@ internal sealed class PieceTrie
         {
             var old = Nodes.Length;
             if (size <= old)
+            {
                 return;
+            }
             Array.Resize(ref Nodes, Math.Max(size, 2 * old));
             Nodes.AsSpan(old).Fill(new Node(0, -1, -1));
             Array.Resize(ref next, Nodes.Length);
             for (var i = old; i < next.Length; i++)
+            {
                 next[i] = i;
+            }
         }
     }
 }

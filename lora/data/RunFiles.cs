@@ -42,7 +42,9 @@ public static class RunFiles
     {
         var path = Path.Combine(folder, OptionsName);
         if (!File.Exists(path))
+        {
             return null;
+        }
         try
         {
             using var json = JsonDocument.Parse(File.ReadAllBytes(path));

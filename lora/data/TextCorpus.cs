@@ -70,17 +70,23 @@ public sealed class TextCorpus
                     seenExcluded.Add(fingerprint);
                 }
                 else if (!seen.Add(fingerprint))
+                {
                     repeated++;
+                }
                 else
+                {
                     texts.Add(text);
+                }
             }
             kept = texts.Count - kept;
             sources.Add(new CorpusSource(path, kept + left + repeated, kept, left, seenExcluded.Count, repeated));
         }
         if (texts.Count == 0)
+        {
             throw new InputException("Option 'data': no text is left of "
                 + $"{string.Join(", ", sources.Select(source => $"{source.Path} ({source.Describe()})"))}. Give "
                 + "other data, or exclude less.");
+        }
         return new TextCorpus(texts, sources, excluded.Count);
     }
 
@@ -99,12 +105,18 @@ public sealed class TextCorpus
         foreach (var letter in text)
         {
             if (!char.IsWhiteSpace(letter))
+            {
                 normal[length++] = letter;
+            }
             else if (length > 0 && normal[length - 1] != ' ')
+            {
                 normal[length++] = ' ';
+            }
         }
         if (length > 0 && normal[length - 1] == ' ')
+        {
             length--;
+        }
         return MemoryMarshal.Read<UInt128>(SHA256.HashData(MemoryMarshal.AsBytes(normal.AsSpan(0, length))));
     }
 }

@@ -24,7 +24,9 @@ public sealed partial class TextDataset
     {
         options ??= new DatasetOptions();
         if (Directory.Exists(path))
+        {
             return ResolveReviews(path, MovieReviews.ReadFolder(path, split, options), options.Labels);
+        }
         using var stream = Open(path, out var kind);
         return kind == ".tar"
             ? ResolveReviews(path, MovieReviews.ReadTar(stream, path, split, options), options.Labels)
@@ -39,7 +41,9 @@ public sealed partial class TextDataset
     public static TextDataset LoadAll(string path, DatasetOptions? options = null)
     {
         if (!IsMovieReviews(path))
+        {
             return Load(path, options: options);
+        }
         TextDataset[] halves = [Load(path, DatasetSplit.Test, options), Load(path, DatasetSplit.Train, options)];
         return new TextDataset(halves.SelectMany(half => half.Examples.OrderByDescending(example => example.Label)),
             halves[0].Labels, path);
@@ -67,10 +71,14 @@ public sealed partial class TextDataset
         options ??= new DatasetOptions();
         using var stream = Open(path, out var kind);
         if (kind == ".tar")
+        {
             throw new InputException($"{path}: an archive holds labelled reviews; here a .csv, .tsv or .jsonl file "
                 + $"with a '{options.TextColumn}' column is expected.");
+        }
         foreach (var raw in ReadRows(stream, path, kind, options, labelRequired: false))
+        {
             yield return Resolve(path, raw, options.Labels);
+        }
     }
 
     /// <summary>
@@ -94,13 +102,19 @@ public sealed partial class TextDataset
         kind = Path.GetExtension(path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? path[..^3] : path)
             .ToLowerInvariant();
         if (kind == ".tgz")
+        {
             kind = ".tar";
+        }
         if (!File.Exists(path))
+        {
             throw new InputException($"{path}: there is no such file or folder.");
+        }
         if (kind is not (".tar" or ".csv" or ".tsv" or ".jsonl"))
+        {
             throw new InputException($"{path}: the kind of this file is not known by its name. Expected is .csv, "
                 + ".tsv or .jsonl (each also with .gz), "
                 + ".tar.gz, or a folder with the layout of the movie reviews.");
+        }
         var file = File.OpenRead(path);
         return compressed ? new CheckedGZipStream(file) : file;
     }
@@ -121,8 +135,10 @@ public sealed partial class TextDataset
         if (!labels.TryResolve("neg", out var negative) || !labels.TryResolve("pos", out var positive))
         {
             if (labels.Count != 2)
+            {
                 throw new InputException($"{path}: the movie reviews have the two classes neg and pos, and the model "
                     + $"has {labels.Count}: {labels}.");
+            }
             (negative, positive) = (0, 1);
         }
         return new TextDataset(rows.Select(row =>
@@ -132,11 +148,17 @@ public sealed partial class TextDataset
     private static TextDataset Resolve(string path, List<RawExample> rows, DatasetOptions options)
     {
         if (rows.Count == 0)
+        {
             throw new InputException($"{path}: there is no example in it.");
+        }
         foreach (var row in rows)
+        {
             if (row.Label is null)
+            {
                 throw new InputException(
                     $"{path}, {row.Origin}: the label is empty. Remove the row or give it a label.");
+            }
+        }
         var labels = options.Labels ?? LabelsOf(path, rows);
         return new TextDataset(rows.Select(row => Resolve(path, row, labels)), labels, path);
     }
@@ -144,9 +166,13 @@ public sealed partial class TextDataset
     private static TextExample Resolve(string path, RawExample raw, LabelSet? labels)
     {
         if (raw.Label is null || labels is null)
+        {
             return new TextExample(raw.Text, TextExample.NoLabel, raw.Origin);
+        }
         if (labels.TryResolve(raw.Label, out var label))
+        {
             return new TextExample(raw.Text, label, raw.Origin);
+        }
         throw new InputException(LabelSet.IsIndex(raw.Label, out _)
             ? $"{path}, {raw.Origin}: the label index {raw.Label} is out of range; there are {labels.Count} classes: "
                 + $"{labels}."
@@ -159,10 +185,14 @@ public sealed partial class TextDataset
         foreach (var row in rows)
         {
             if (!LabelSet.IsIndex(row.Label!, out var index))
+            {
                 return new LabelSet(rows.Select(r => r.Label!).Distinct().Order(StringComparer.Ordinal));
+            }
             if (index >= MaxNumberedClasses)
+            {
                 throw new InputException($"{path}, {row.Origin}: the label {index} would mean more than "
                     + $"{MaxNumberedClasses:N0} classes. Is this the label column?");
+            }
             classes = Math.Max(classes, index + 1);
         }
         return LabelSet.Numbered(classes);

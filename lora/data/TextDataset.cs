@@ -20,9 +20,13 @@ public sealed partial class TextDataset
     {
         (this.examples, Labels, Source) = ([.. examples], labels, source);
         foreach (var example in this.examples)
+        {
             if (example.Label < TextExample.NoLabel || example.Label >= labels.Count)
+            {
                 throw new ArgumentException($"{source}, {example.Origin}: label {example.Label} is out of range; the "
                     + $"classes are: {labels}.", nameof(examples));
+            }
+        }
     }
 
     /// <summary>The rows.</summary>
@@ -40,8 +44,12 @@ public sealed partial class TextDataset
     {
         var counts = new int[Labels.Count];
         foreach (var example in examples)
+        {
             if (example.Label != TextExample.NoLabel)
+            {
                 counts[example.Label]++;
+            }
+        }
         return counts;
     }
 
@@ -77,9 +85,11 @@ public sealed partial class TextDataset
         var wanted = fraction is > 0 and < 1
             ? (int)Math.Round(fraction * examples.Length, MidpointRounding.AwayFromZero) : 0;
         if (wanted == 0 || wanted == examples.Length)
+        {
             throw new InputException(
                 $"{Source}: a share of {fraction} of {examples.Length:N0} examples leaves one of the two parts empty. "
                 + "Give a fraction between 0 and 1 that takes at least one example and leaves at least one.");
+        }
 
         // Largest remainders: every class gives the whole part of its share, and those with the largest rests one more.
         var classes = RandomClasses(seed, Permutation.SplitStream);
@@ -87,7 +97,9 @@ public sealed partial class TextDataset
         var byRemainder = Enumerable.Range(0, classes.Count)
             .OrderByDescending(c => fraction * classes[c].Count - quota[c]).ThenBy(c => c).ToArray();
         for (int missing = wanted - quota.Sum(), i = 0; missing > 0; missing--, i++)
+        {
             quota[byRemainder[i]]++;
+        }
         var aside = classes.SelectMany((rows, c) => rows.Take(quota[c])).ToHashSet();
         var all = Enumerable.Range(0, examples.Length);
         return (Select([.. all.Where(i => !aside.Contains(i))]), Select([.. all.Where(aside.Contains)]));
@@ -103,14 +115,20 @@ public sealed partial class TextDataset
     public TextDataset Limit(int count, ulong seed)
     {
         if (count <= 0)
+        {
             throw new InputException($"{Source}: a limit of {count} examples leaves nothing. Give a positive number.");
+        }
         if (count >= examples.Length)
+        {
             return this;
+        }
         var classes = RandomClasses(seed, Permutation.LimitStream);
         var taken = new List<int>(count);
         for (var round = 0; taken.Count < count; round++)
+        {
             taken.AddRange(classes.Where(rows => round < rows.Count).Select(rows => rows[round])
                 .Take(count - taken.Count));
+        }
         taken.Sort();
         return Select([.. taken]);
     }
@@ -127,7 +145,9 @@ public sealed partial class TextDataset
     {
         var classes = Enumerable.Range(0, Labels.Count + 1).Select(_ => new List<int>()).ToList();
         foreach (var i in Permutation.Random(examples.Length, seed, stream))
+        {
             classes[examples[i].Label == TextExample.NoLabel ? Labels.Count : examples[i].Label].Add(i);
+        }
         classes.RemoveAll(rows => rows.Count == 0);
         return classes;
     }

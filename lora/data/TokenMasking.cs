@@ -40,10 +40,14 @@ public sealed class TokenMasking
         (this.tokenizer, WholeWords, maskId) = (tokenizer, wholeWords, tokenizer.IdOf("[MASK]"));
         ordinary = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id))];
         if (maskId < 0)
+        {
             throw new InputException("The vocabulary has no [MASK], which stands for the tokens to guess. Take one "
                 + "that 'lora vocabulary' or BERT made.");
+        }
         if (ordinary.Length == 0)
+        {
             throw new InputException("The vocabulary has special tokens only; there would be nothing to guess.");
+        }
     }
 
     /// <summary>Whether the pieces of a word are masked together.</summary>
@@ -56,8 +60,12 @@ public sealed class TokenMasking
     public bool CanMask(ReadOnlySpan<int> ids)
     {
         foreach (var id in ids)
+        {
             if (!tokenizer.IsSpecial(id))
+            {
                 return true;
+            }
+        }
         return false;
     }
 
@@ -68,8 +76,10 @@ public sealed class TokenMasking
     public MaskedBatch Mask(PackedBatch batch, ulong seed, int epoch)
     {
         if (batch.Numbers.Length != batch.Rows)
+        {
             throw new ArgumentException($"Mask: the batch has {batch.Rows} rows and {batch.Numbers.Length} numbers "
                 + "of rows; one each is needed.", nameof(batch));
+        }
         var ids = (int[])batch.TokenIds.Clone();
         var (places, labels) = (new List<int>(), new List<int>());
         for (var row = 0; row < batch.Rows; row++)
@@ -100,12 +110,18 @@ public sealed class TokenMasking
         for (var i = 0; i < row.Length; i++)
         {
             if (tokenizer.IsSpecial(row[i]))
+            {
                 continue;
+            }
             tokens++;
             if (WholeWords && tokenizer.Continues(row[i]) && units.Count > 0 && units[^1].First + units[^1].Length == i)
+            {
                 units[^1] = (units[^1].First, units[^1].Length + 1);
+            }
             else
+            {
                 units.Add((i, 1));
+            }
         }
         var wanted = Math.Max(1, (int)Math.Round(Share * tokens, MidpointRounding.AwayFromZero));
         var chosen = new List<int>();
@@ -116,7 +132,9 @@ public sealed class TokenMasking
             var j = i + random.NextBelow(units.Count - i);
             (units[i], units[j]) = (units[j], units[i]);
             if (chosen.Count == 0 || chosen.Count + units[i].Length <= wanted)
+            {
                 chosen.AddRange(Enumerable.Range(units[i].First, units[i].Length));
+            }
         }
         chosen.Sort();
         return chosen;

@@ -25,7 +25,9 @@ public sealed record VocabularyOptions(int Size, int MinimumFrequency = 2, int A
     private static void Require(bool holds, string option, int found, string expected)
     {
         if (!holds)
+        {
             throw new InputException($"Option '{option}' is {found}; expected {expected}.");
+        }
     }
 }
 
@@ -56,7 +58,9 @@ public sealed record VocabularyCoverage(long Words, long Tokens, long Unknown, l
             for (var i = 0; i < ids.Length; i++)
             {
                 if (tokenizer.Continues(ids[i]))
+                {
                     continue;
+                }
                 words++;
                 unknown += ids[i] == tokenizer.UnknownId ? 1 : 0;
                 cut += i + 1 < ids.Length && tokenizer.Continues(ids[i + 1]) ? 1 : 0;

@@ -58,10 +58,14 @@ internal sealed class VocabularyTrainer
         for (var w = 0; w < known.Length; w++)
         {
             for (var i = 1; i < lengths[w]; i++)
+            {
                 Register(Key(symbols[starts[w] + i - 1], symbols[starts[w] + i]), w);
+            }
         }
         foreach (var (key, pair) in pairs)
+        {
             queue.Enqueue(key, (pair.Count, key));
+        }
     }
 
     /// <summary>Learns a vocabulary.</summary>
@@ -86,7 +90,9 @@ internal sealed class VocabularyTrainer
         {
             cancellation.ThrowIfCancellationRequested();
             if (trainer.pieces.Count % 256 == 0)
+            {
                 progress?.Invoke(trainer.pieces.Count);
+            }
         }
         return trainer.pieces;
     }
@@ -95,8 +101,12 @@ internal sealed class VocabularyTrainer
     {
         var frequency = new Dictionary<int, long>();
         foreach (var (word, count) in words)
+        {
             foreach (var rune in word.EnumerateRunes())
+            {
                 CollectionsMarshal.GetValueRefOrAddDefault(frequency, rune.Value, out _) += count;
+            }
+        }
         return [.. frequency.Where(entry => entry.Value >= options.MinimumFrequency)
             .OrderByDescending(entry => entry.Value).ThenBy(entry => entry.Key).Take(options.AlphabetLimit)
             .Select(entry => entry.Key)];
@@ -108,11 +118,15 @@ internal sealed class VocabularyTrainer
             .OrderBy(piece => piece.Length > 2 && piece.StartsWith("##", StringComparison.Ordinal))
             .ThenBy(piece => piece, StringComparer.Ordinal).ToArray();
         if (pieces.Count + characters.Length > options.Size)
+        {
             throw new InputException($"Option 'size' is {options.Size}, and the special tokens and single characters "
                 + $"of these texts alone are {pieces.Count + characters.Length}. Take a larger size, or fewer "
                 + "characters (option 'alphabet', option 'min-frequency').");
+        }
         foreach (var character in characters)
+        {
             Add(character);
+        }
     }
 
     private static IEnumerable<string> Characters(string word) =>
@@ -131,7 +145,9 @@ internal sealed class VocabularyTrainer
         while (queue.TryDequeue(out var key, out var queued))
         {
             if (!pairs.TryGetValue(key, out var pair))
+            {
                 continue;
+            }
             if (pair.Count != queued.Count)
             {
                 // Counts that fell are set right when they come up; counts that rise are queued at once.
@@ -139,7 +155,9 @@ internal sealed class VocabularyTrainer
                 continue;
             }
             if (pair.Count < minimum)
+            {
                 return false;
+            }
             Join(key, pair);
             return true;
         }
@@ -155,24 +173,36 @@ internal sealed class VocabularyTrainer
         var joined = idOf.TryGetValue(spelling, out var known) ? known : Add(spelling);
         grown.Clear();
         foreach (var word in pair.Words)
+        {
             Join(word, left, right, joined);
+        }
         pairs.Remove(key);
         foreach (var other in grown)
+        {
             if (pairs.TryGetValue(other, out var changed))
+            {
                 queue.Enqueue(other, (changed.Count, other));
+            }
+        }
     }
 
     private void Join(int word, int left, int right, int joined)
     {
         var letters = symbols.AsSpan(starts[word], lengths[word]);
         if (!Has(letters, left, right))
+        {
             return;
+        }
         for (var i = 1; i < letters.Length; i++)
+        {
             pairs[Key(letters[i - 1], letters[i])].Count -= counts[word];
+        }
         var length = 0;
         for (var i = 0; i < letters.Length; i++)
+        {
             letters[length++] = i + 1 < letters.Length && letters[i] == left && letters[i + 1] == right
                 ? Skip(ref i, joined) : letters[i];
+        }
         lengths[word] = length;
         for (var i = 1; i < length; i++)
         {
@@ -183,7 +213,9 @@ internal sealed class VocabularyTrainer
                 grown.Add(key);
             }
             else
+            {
                 pairs[key].Count += counts[word];
+            }
         }
     }
 
@@ -196,8 +228,12 @@ internal sealed class VocabularyTrainer
     private static bool Has(ReadOnlySpan<int> letters, int left, int right)
     {
         for (var i = 1; i < letters.Length; i++)
+        {
             if (letters[i - 1] == left && letters[i] == right)
+            {
                 return true;
+            }
+        }
         return false;
     }
 
@@ -207,7 +243,9 @@ internal sealed class VocabularyTrainer
         pair ??= new Pair();
         pair.Count += counts[word];
         if (pair.Words.Count == 0 || pair.Words[^1] != word)
+        {
             pair.Words.Add(word);
+        }
     }
 
     private static ulong Key(int left, int right) => (ulong)left << 32 | (uint)right;

@@ -44,9 +44,13 @@ internal sealed class WordCounter
             var piece = characters.Vocabulary[id];
             var continues = piece.Length > 2 && piece.StartsWith("##", StringComparison.Ordinal);
             if (!continues)
+            {
                 EndWord();
+            }
             if (id < WordPieceTokenizer.SpecialNames.Length)
+            {
                 continue;
+            }
             var character = piece.AsSpan(continues ? 2 : 0);
             character.CopyTo(word.AsSpan(length));
             length += character.Length;
@@ -57,18 +61,24 @@ internal sealed class WordCounter
     private void EndWord()
     {
         if (length == 0)
+        {
             return;
+        }
         var key = word.AsSpan(0, length);
         bySpan[key] = bySpan.TryGetValue(key, out var count) ? count + 1 : 1;
         length = 0;
         while (counts.Count > mostWords)
+        {
             Forget(++dropped);
+        }
     }
 
     private void Forget(long rarest)
     {
         foreach (var (rare, _) in counts.Where(entry => entry.Value <= rarest))
+        {
             counts.Remove(rare);
+        }
     }
 
     // Each as it begins a word and as it continues one; what stands alone continues none.
@@ -76,15 +86,21 @@ internal sealed class WordCounter
     {
         var seen = new bool[0x110000];
         foreach (var text in texts)
+        {
             // half a surrogate pair reads as U+FFFD, and neither is kept
             foreach (var rune in text.EnumerateRunes())
+            {
                 seen[rune.Value] = true;
+            }
+        }
         var (begins, continues) = (new SortedSet<int>(), new SortedSet<int>());
         var room = new int[4];
         for (var c = 0; c < seen.Length; c++)
         {
             if (!seen[c])
+            {
                 continue;
+            }
             var (kind, target) = CharacterRules.Uncased.Of(c);
             if (kind == CharacterKind.Rare)
             {
@@ -96,7 +112,9 @@ internal sealed class WordCounter
             {
                 begins.Add(target);
                 if (kind == CharacterKind.Word)
+                {
                     continues.Add(target);
+                }
             }
         }
         return begins.Select(char.ConvertFromUtf32).Concat(continues.Select(c => $"##{char.ConvertFromUtf32(c)}"));

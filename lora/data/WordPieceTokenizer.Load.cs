@@ -32,8 +32,10 @@ public sealed partial class WordPieceTokenizer
                     + "name the file itself.");
         }
         if (!File.Exists(path))
+        {
             throw new InputException($"{path}: there is no such file. A vocab.txt, a tokenizer.json or a folder with "
                 + "one of them is expected.");
+        }
         try
         {
             var isJson = path.EndsWith(".json", StringComparison.OrdinalIgnoreCase);
@@ -72,7 +74,9 @@ public sealed partial class WordPieceTokenizer
     public static WordPieceTokenizer ParseVocabulary(string source, ReadOnlySpan<byte> bytes, bool uncased = true)
     {
         if (bytes.StartsWith("\uFEFF"u8))
+        {
             bytes = bytes[3..];
+        }
         var pieces = new List<string>();
         while (!bytes.IsEmpty)
         {
@@ -80,7 +84,9 @@ public sealed partial class WordPieceTokenizer
             var line = end < 0 ? bytes : bytes[..end];
             bytes = end < 0 ? [] : bytes[(end + 1)..];
             if (line.EndsWith("\r"u8))
+            {
                 line = line[..^1];
+            }
             try
             {
                 pieces.Add(StrictUtf8.Decode(line));
@@ -92,32 +98,46 @@ public sealed partial class WordPieceTokenizer
             }
         }
         while (pieces.Count > 0 && pieces[^1].Length == 0)
+        {
             pieces.RemoveAt(pieces.Count - 1);                          // blank lines at the end name no id
+        }
         return Create(source, [.. pieces], id => $"line {id + 1}", uncased);
     }
 
     private static WordPieceTokenizer Create(string source, string[] pieces, Func<int, string> place, bool uncased)
     {
         if (pieces.Length == 0)
+        {
             throw new InputException($"{source}: the vocabulary is empty. One piece per line is expected, [PAD], "
                 + "[UNK], [CLS] and [SEP] among them.");
+        }
         var seen = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var id = 0; id < pieces.Length; id++)
         {
             if (pieces[id].Length == 0)
+            {
                 throw new InputException($"{source}, {place(id)}: the piece is empty. Remove the blank line; every "
                     + "line below it then moves up by one id.");
+            }
             if (pieces[id].Contains('\n'))
+            {
                 throw new InputException(
                     $"{source}, {place(id)}: the piece holds a line feed, which no vocab.txt can store.");
+            }
             if (!seen.TryAdd(pieces[id], id))
+            {
                 throw new InputException($"{source}, {place(id)}: '{pieces[id]}' is already "
                     + $"{place(seen[pieces[id]])}. Every piece may appear once.");
+            }
         }
         foreach (var name in SpecialNames[..4])
+        {
             if (!seen.ContainsKey(name))
+            {
                 throw new InputException($"{source}: the vocabulary of {pieces.Length} pieces lacks {name}. Is this "
                     + "the vocab.txt of a BERT or DistilBERT model?");
+            }
+        }
         return new WordPieceTokenizer(pieces, uncased);
     }
 
@@ -163,7 +183,9 @@ public sealed partial class WordPieceTokenizer
         var lower = Text(Get(normalizer, "lowercase"));
         var strip = Text(Get(normalizer, "strip_accents"));
         if (strip is not "null" and not "nothing")
+        {
             Require(path, "normalizer.strip_accents", strip, lower);
+        }
         Require(path, "pre_tokenizer.type", Text(Get(Get(root, "pre_tokenizer"), "type")), "BertPreTokenizer");
         RequireRightTruncation(path, "truncation.direction", Get(Get(root, "truncation"), "direction"), "Right");
         var pieces = PiecesById(path, Get(model, "vocab"));
@@ -201,17 +223,23 @@ public sealed partial class WordPieceTokenizer
     private static string[] PiecesById(string path, JsonElement? vocabulary)
     {
         if (vocabulary is not { ValueKind: JsonValueKind.Object } entries)
+        {
             throw new InputException(
                 $"{path}: model.vocab should be an object that gives every piece its id, and is {Text(vocabulary)}.");
+        }
         var pieces = new string?[entries.GetPropertyCount()];
         foreach (var entry in entries.EnumerateObject())
         {
             if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id)
                 || (uint)id >= (uint)pieces.Length)
+            {
                 throw new InputException($"{path}: model.vocab gives '{entry.Name}' the id {entry.Value.GetRawText()}; "
                     + $"ids of {pieces.Length} pieces go from 0 to {pieces.Length - 1}.");
+            }
             if (pieces[id] is { } other)
+            {
                 throw new InputException($"{path}: model.vocab gives '{other}' and '{entry.Name}' the same id {id}.");
+            }
             pieces[id] = entry.Name;
         }
         return pieces!;
@@ -231,7 +259,9 @@ public sealed partial class WordPieceTokenizer
     private static void Require(string path, string name, string found, string expected)
     {
         if (found != expected)
+        {
             throw new InputException($"{path}: {name} is {found}, and only {expected} is supported: another value "
                 + "would give other ids than the model was trained on.");
+        }
     }
 }

@@ -61,7 +61,9 @@ public sealed partial class WordPieceTokenizer
             json.WriteNumber("id", idOf[name]);
             json.WriteString("content", name);
             foreach (var flag in (string[])["single_word", "lstrip", "rstrip", "normalized"])
+            {
                 json.WriteBoolean(flag, false);
+            }
             json.WriteBoolean("special", true);
             json.WriteEndObject();
         }
@@ -118,7 +120,9 @@ public sealed partial class WordPieceTokenizer
         json.WriteNumber("max_input_chars_per_word", MaxWordLength);
         json.WriteStartObject("vocab");
         for (var id = 0; id < pieces.Length; id++)
+        {
             json.WriteNumber(pieces[id], id);
+        }
         json.WriteEndObject();
         json.WriteEndObject();
     }

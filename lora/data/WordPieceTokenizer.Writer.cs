@@ -23,9 +23,13 @@ public sealed partial class WordPieceTokenizer
         public void AddId(int id)
         {
             if (Count < ids.Length)
+            {
                 ids[Count++] = id;
+            }
             else
+            {
                 Overflowed = true;
+            }
         }
 
         public void AddText(ReadOnlySpan<char> text)
@@ -35,15 +39,19 @@ public sealed partial class WordPieceTokenizer
                 var at = text.IndexOfAny(tokenizer.specialNames);
                 AddPlain(at < 0 ? text : text[..at]);
                 if (at < 0)
+                {
                     return;
+                }
                 text = text[at..];
                 foreach (var name in tokenizer.specials)
+                {
                     if (text.StartsWith(name, StringComparison.Ordinal))
                     {
                         AddId(tokenizer.idOf[name]);
                         text = text[name.Length..];
                         break;
                     }
+                }
             }
         }
 
@@ -56,7 +64,9 @@ public sealed partial class WordPieceTokenizer
                 if (char.IsSurrogate(text[i]))
                 {
                     if (i + 1 == text.Length || !char.IsSurrogatePair(text[i], text[i + 1]))
+                    {
                         continue;
+                    }
                     codePoint = char.ConvertToUtf32(text[i], text[++i]);
                 }
                 var entry = pages[codePoint / CharacterRules.PageSize][codePoint % CharacterRules.PageSize];
@@ -84,19 +94,27 @@ public sealed partial class WordPieceTokenizer
         private void AddToWord(int symbol)
         {
             if (length < MaxWordLength)
+            {
                 word[length] = symbol;
+            }
             length++;
         }
 
         private void EndWord()
         {
             if (length == 0)
+            {
                 return;
+            }
             var pieces = length > MaxWordLength ? 0 : tokenizer.trie.Cut(word[..length], cut);
             if (pieces == 0)
+            {
                 AddId(tokenizer.UnknownId);
+            }
             for (var i = 0; i < pieces; i++)
+            {
                 AddId(cut[i]);
+            }
             length = 0;
             markEnd = -1;
         }
@@ -112,9 +130,13 @@ public sealed partial class WordPieceTokenizer
             {
                 var combiningClass = tokenizer.rules.CombiningClass(c);
                 if (combiningClass == 0)
+                {
                     AddToWord(tokenizer.trie.SymbolOf(c));
+                }
                 else
+                {
                     AddMark(tokenizer.trie.SymbolOf(c), combiningClass);
+                }
             }
         }
 
@@ -129,7 +151,9 @@ public sealed partial class WordPieceTokenizer
             }
             var place = marks.Count;
             while (place > 0 && marks[place - 1] > combiningClass)
+            {
                 place--;
+            }
             marks.Insert(place, combiningClass);
             AddToWord(symbol);
             markEnd = length;

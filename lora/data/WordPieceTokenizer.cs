@@ -38,7 +38,9 @@ public sealed partial class WordPieceTokenizer
         this.pieces = pieces;
         idOf = new Dictionary<string, int>(pieces.Length, StringComparer.Ordinal);
         for (var id = 0; id < pieces.Length; id++)
+        {
             idOf.Add(pieces[id], id);
+        }
         Uncased = uncased;
         PadId = idOf["[PAD]"];
         UnknownId = idOf["[UNK]"];
@@ -131,17 +133,27 @@ public sealed partial class WordPieceTokenizer
         foreach (var id in ids)
         {
             if ((uint)id >= (uint)pieces.Length)
+            {
                 throw new ArgumentOutOfRangeException(nameof(ids), id,
                     $"Decode: the vocabulary has ids 0 to {pieces.Length - 1}.");
+            }
             var piece = pieces[id];
             if (skipSpecial && specials.Contains(piece))
+            {
                 continue;
+            }
             if (first)
+            {
                 text.Append(piece);
+            }
             else if (piece.StartsWith("##", StringComparison.Ordinal))
+            {
                 text.Append(piece, 2, piece.Length - 2);
+            }
             else
+            {
                 text.Append(piece is [',' or '.' or '?' or '!', ..] ? "" : " ").Append(piece);
+            }
             first = false;
         }
         return text.ToString();

@@ -27,16 +27,24 @@ public sealed record LoadReport(
     public IEnumerable<string> Notices()
     {
         if (Ignored.Count > 0)
+        {
             yield return $"{Source}: ignored, a {Kind.Name} has no use for them: {Listed(Ignored)}.";
+        }
         if (Drawn.Count > 0)
+        {
             yield return $"{Source}: has no head of a {Kind.Name}; drawn from the seed: {Listed(Drawn)}. Train it "
                 + "before you trust a prediction.";
+        }
         if (Renamed.Count > 0)
+        {
             yield return $"{Source}: {Renamed.Count} tensors have older names, such as '{Renamed[0].InFile}' for "
                 + $"'{Renamed[0].InModel}'.";
+        }
         if (Types.Keys.FirstOrDefault(type => type != nameof(DType.F32)) is not null)
+        {
             yield return $"{Source}: converted to F32 from "
                 + $"{string.Join(", ", Types.Select(entry => $"{entry.Value} {entry.Key}"))}.";
+        }
     }
 
     /// <summary>The first names and how many more there are.</summary>
@@ -95,11 +103,13 @@ internal static class CheckpointLoader
         var asked = ModelSize.EncoderParameters(config);
         var found = files.Tensors.Values.Sum(tensor => QuantizedLayers.Numbers(config, tensor));
         if (asked > 2 * found + slack)
+        {
             throw new InputException($"{files.Path}: holds {found:N0} numbers in {files.Tensors.Count} tensors, but "
                 + $"the sizes in config.json (vocab_size {config.VocabularySize}, dim {config.Hidden}, hidden_dim "
                 + $"{config.FeedForward}, "
                 + $"n_layers {config.Layers}) ask for {asked:N0}. Nothing was loaded; do config.json and weights "
                 + "belong together?");
+        }
     }
 
     /// <exception cref="InputException">
@@ -131,12 +141,18 @@ internal static class CheckpointLoader
         foreach (var name in files.Tensors.Keys.Order(StringComparer.Ordinal))
         {
             if (isRead(name))
+            {
                 continue;
+            }
             var path = ModelPath(name);
             if (!parameters.ContainsKey(path))
+            {
                 (IsUseless(name, kind) ? ignored : unexpected).Add(name);
+            }
             else if (!found.TryAdd(path, name))
+            {
                 clashing.Add($"'{found[path]}' and '{name}' are both {path}");
+            }
         }
         var drawn = kind.HeadPaths.Any(found.ContainsKey) ? [] : kind.HeadPaths;
         var missing = model.NamedParameters().Select(entry => entry.Path)
@@ -156,9 +172,13 @@ internal static class CheckpointLoader
     private static string ModelPath(string name)
     {
         if (name.EndsWith(".gamma", StringComparison.Ordinal))
+        {
             name = name[..^".gamma".Length] + ".weight";
+        }
         else if (name.EndsWith(".beta", StringComparison.Ordinal))
+        {
             name = name[..^".beta".Length] + ".bias";
+        }
         return name.StartsWith("embeddings.", StringComparison.Ordinal)
             || name.StartsWith("transformer.", StringComparison.Ordinal) ? Encoder + name : name;
     }
@@ -176,9 +196,13 @@ internal static class CheckpointLoader
         {
             var info = files.Tensors[name];
             if (!info.Shape.SequenceEqual(parameters[path].Shape.Sizes.ToArray().Select(size => (long)size)))
+            {
                 misshaped.Add($"{name} is [{string.Join(", ", info.Shape)}], {parameters[path].Shape} expected");
+            }
             else if (info.DType is not (DType.F32 or DType.F16 or DType.BF16 or DType.F64))
+            {
                 misshaped.Add($"{name} is {info.DType}, F32, F16, BF16 or F64 expected");
+            }
         }
         (string What, List<string> Entries)[] problems =
             [("missing", missing), ("unexpected", unexpected),
@@ -187,9 +211,11 @@ internal static class CheckpointLoader
             .Select(problem =>
                 $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries, MaxListed)}").ToArray();
         if (said.Length > 0)
+        {
             throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT {kind.Name} with "
                 + $"these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights "
                 + "belong together?");
+        }
     }
 
     private static void Copy(Checkpoint files, Dictionary<string, Parameter> parameters,
@@ -201,8 +227,10 @@ internal static class CheckpointLoader
             for (var i = 0; i < values.Length; i++)
             {
                 if (!float.IsFinite(values[i]))
+                {
                     throw new InputException($"{files.Path}: element {i} of '{name}' is {values[i]}; a model with "
                         + "such a weight computes nothing but NaN. Copy or download the file again.");
+                }
             }
             parameters[path].Set(values);
         }
@@ -216,7 +244,9 @@ internal static class CheckpointLoader
     {
         var tensor = files.Tensors[name];
         if (tensor is { DType: DType.F32, ByteLength: <= int.MaxValue })
+        {
             return MemoryMarshal.Cast<byte, float>(files.FileOf(name).Bytes(name));
+        }
         var values = GC.AllocateUninitializedArray<float>((int)tensor.ElementCount);
         files.Read(name, values);
         return values;

@@ -42,8 +42,10 @@ public sealed partial record DistilBertConfig
     {
         var file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
         if (!File.Exists(file))
+        {
             throw new InputException(
                 $"{file}: there is no such file. The config.json of a DistilBERT model is expected.");
+        }
         try
         {
             return Parse(file, File.ReadAllBytes(file));
@@ -87,7 +89,9 @@ public sealed partial record DistilBertConfig
     {
         var entries = new SortedDictionary<string, Action<Utf8JsonWriter>>(StringComparer.Ordinal);
         foreach (var (key, value) in OtherKeys)
+        {
             entries[key] = value.WriteTo;
+        }
         entries["model_type"] = json => json.WriteStringValue(IsPlain ? "distilbert" : OwnModelType);
         entries["architectures"] = json =>
         {
@@ -112,7 +116,9 @@ public sealed partial record DistilBertConfig
         entries["initializer_range"] = json => json.WriteNumberValue(InitializerRange);
         entries["pad_token_id"] = json => json.WriteNumberValue(PadTokenId);
         if (LowRank.Count > 0)
+        {
             entries["low_rank"] = json => WriteLayers(json, LowRank, json.WriteNumberValue);
+        }
         if (Quantized.Count > 0)
         {
             entries["quantized"] = json => WriteLayers(json, Quantized, format =>
@@ -129,7 +135,9 @@ public sealed partial record DistilBertConfig
             {
                 json.WriteStartArray();
                 foreach (var path in DynamicInt8)
+                {
                     json.WriteStringValue(path);
+                }
                 json.WriteEndArray();
             };
         }
@@ -158,7 +166,9 @@ public sealed partial record DistilBertConfig
         {
             json.WriteStartObject();
             for (var id = 0; id < Labels.Count; id++)
+            {
                 writeLabel(id);
+            }
             json.WriteEndObject();
         }
 

@@ -14,12 +14,16 @@ public sealed partial record DistilBertConfig
         public DistilBertConfig Read()
         {
             if (root.ValueKind != JsonValueKind.Object)
+            {
                 throw new InputException($"{source}: a JSON object is expected, found {Kind(root)}.");
+            }
             var isOwn = Find("model_type") is { ValueKind: JsonValueKind.String } name
                 && name.GetString() == OwnModelType;
             if (!isOwn && Find("model_type") is { } type
                 && (type.ValueKind != JsonValueKind.String || type.GetString() != "distilbert"))
+            {
                 throw Wrong("model_type", type, "\"distilbert\"; other architectures are not supported");
+            }
             RequireIfPresent("sinusoidal_pos_embds", "false", value => value.ValueKind == JsonValueKind.False);
             RequireIfPresent("problem_type", "null or \"single_label_classification\"",
                 value => value.ValueKind == JsonValueKind.String && value.GetString() == "single_label_classification");
@@ -45,8 +49,10 @@ public sealed partial record DistilBertConfig
                 HasClasses = new[] { "id2label", "label2id", "num_labels" }.Any(key => Find(key) is not null),
             };
             if (isOwn && config.IsPlain)
+            {
                 throw new InputException($"{source}: low_rank, quantized and dynamic_int8 are missing or empty; a "
                     + $"model of type {OwnModelType} names its low-rank or quantised layers there.");
+            }
             var others = root.EnumerateObject().Where(entry => !asked.Contains(entry.Name))
                 .ToDictionary(entry => entry.Name, entry => entry.Value.Clone());
             var unknown = others.Keys.Except(KnownButUnused).Order(StringComparer.Ordinal).ToArray();
@@ -99,17 +105,23 @@ public sealed partial record DistilBertConfig
             {
                 var inverse = FromLabel2Id(label2Id);
                 if (names is not null && !names.SequenceEqual(inverse))
+                {
                     throw new InputException($"{source}: label2id and id2label contradict each other: "
                         + $"[{string.Join(", ", inverse)}] against [{string.Join(", ", names)}].");
+                }
                 names ??= inverse;
             }
             if (Find("num_labels") is { } number)
             {
                 var count = Integer("num_labels", 0);
                 if (names is not null && names.Length != count)
+                {
                     throw Wrong("num_labels", number, $"{names.Length}, as many as id2label names");
+                }
                 if (count < 2 || count > 1_000_000)
+                {
                     throw Wrong("num_labels", number, "at least 2 classes");
+                }
                 names ??= [.. Enumerable.Range(0, count).Select(id => $"LABEL_{id}")];
             }
             return names ?? new DistilBertConfig().Labels;
@@ -118,14 +130,18 @@ public sealed partial record DistilBertConfig
         private string[] FromId2Label(JsonElement entries)
         {
             if (entries.ValueKind != JsonValueKind.Object)
+            {
                 throw Wrong("id2label", entries, "an object such as {\"0\": \"negative\", \"1\": \"positive\"}");
+            }
             var names = new string?[entries.GetPropertyCount()];
             foreach (var entry in entries.EnumerateObject())
             {
                 if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
                     || id >= names.Length || entry.Value.ValueKind != JsonValueKind.String)
+                {
                     throw new InputException($"{source}: id2label has the entry \"{entry.Name}\": "
                         + $"{entry.Value.GetRawText()}; ids 0 to {names.Length - 1} with a name each are expected.");
+                }
                 names[id] = entry.Value.GetString();
             }
             return Complete("id2label", names);
@@ -134,14 +150,18 @@ public sealed partial record DistilBertConfig
         private string[] FromLabel2Id(JsonElement entries)
         {
             if (entries.ValueKind != JsonValueKind.Object)
+            {
                 throw Wrong("label2id", entries, "an object such as {\"negative\": 0, \"positive\": 1}");
+            }
             var names = new string?[entries.GetPropertyCount()];
             foreach (var entry in entries.EnumerateObject())
             {
                 if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || id < 0
                     || id >= names.Length)
+                {
                     throw new InputException($"{source}: label2id gives \"{entry.Name}\" {entry.Value.GetRawText()}; "
                         + $"each id from 0 to {names.Length - 1} is expected once.");
+                }
                 names[id] = entry.Name;
             }
             return Complete("label2id", names);
@@ -176,7 +196,9 @@ public sealed partial record DistilBertConfig
         private void RequireIfPresent(string key, string expected, Func<JsonElement, bool> holds)
         {
             if (Find(key) is { } value && !holds(value))
+            {
                 throw Wrong(key, value, expected);
+            }
         }
 
         private InputException Wrong(string key, JsonElement found, string expected) =>

@@ -114,46 +114,72 @@ public sealed partial record DistilBertConfig
         foreach (var (key, value) in sizes)
         {
             if (value < 1)
+            {
                 return $"{key} is {value}, it must be at least 1";
+            }
         }
         (string Key, float Value)[] rates =
             [("dropout", Dropout), ("attention_dropout", AttentionDropout), ("seq_classif_dropout", ClassifierDropout)];
         foreach (var (key, value) in rates)
         {
             if (!(value >= 0 && value < 1))
+            {
                 return FormattableString.Invariant($"{key} is {value}, a probability in [0, 1) is expected");
+            }
         }
         if (Hidden % Heads != 0)
+        {
             return $"n_heads is {Heads} and does not divide dim, {Hidden}: every head needs the same width";
+        }
         if ((long)Hidden * new[] { VocabularySize, MaxPositions, FeedForward, Hidden, Classes }.Max() > int.MaxValue)
+        {
             return $"dim {Hidden} with vocab_size {VocabularySize}, hidden_dim {FeedForward}, "
                 + $"max_position_embeddings {MaxPositions} and {Classes} classes makes a matrix of more than "
                 + $"{int.MaxValue} elements";
+        }
         if (MaxPositions < 2)
+        {
             return "max_position_embeddings is 1: [CLS] and [SEP] need 2 positions";
+        }
         if (!(InitializerRange >= 0 && float.IsFinite(InitializerRange)))
+        {
             return FormattableString.Invariant(
                 $"initializer_range is {InitializerRange}, a standard deviation of at least 0 is expected");
+        }
         if (PadTokenId < 0 || PadTokenId >= VocabularySize)
+        {
             return $"pad_token_id is {PadTokenId}, ids of vocab_size {VocabularySize} go from 0 to "
                 + $"{VocabularySize - 1}";
+        }
         if (LowRank.FirstOrDefault(entry => entry.Value < 1) is { Key: { } path, Value: var rank })
+        {
             return $"low_rank gives '{path}' the rank {rank}, at least 1 is expected";
+        }
         if (Quantized.Select(entry => (entry.Key, Problem: entry.Value.Problem()))
             .FirstOrDefault(entry => entry.Problem is not null) is { Problem: { } wrong } format)
+        {
             return $"quantized gives '{format.Key}' a form that there is not: {wrong}";
+        }
         if (DynamicInt8.FirstOrDefault(path => Quantized.ContainsKey(path)
             || DynamicInt8.Count(other => other == path) > 1) is { } twice)
+        {
             return $"dynamic_int8 names '{twice}', which "
                 + $"{(Quantized.ContainsKey(twice) ? "quantized names too" : "it names before")}: a layer has one form";
+        }
         if (!Activations.Contains(Activation))
+        {
             return $"activation is '{Activation}', supported are "
                 + $"{string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
+        }
         if (Labels.Count < 2)
+        {
             return $"id2label names {Labels.Count} classes, a classifier needs at least 2";
+        }
         if (Labels.Distinct(StringComparer.Ordinal).Count() != Labels.Count)
+        {
             return $"id2label names '{Labels.GroupBy(label => label).First(group => group.Count() > 1).Key}' twice, "
                 + "the names of classes must differ";
+        }
         return null;
     }
 }

@@ -35,7 +35,9 @@ public sealed class DistilBertForMaskedLM : Module
     internal DistilBertForMaskedLM(DistilBertConfig config, ulong seed, IBackend? backend, bool draw)
     {
         if (config.Problem() is { } problem)
+        {
             throw new InputException($"DistilBERT config: {problem}.");
+        }
         (Config, Backend) = (config, backend ?? Device.Default);
         var root = new RandomStream(seed);
         DropoutStream = new RandomStream(root.NextSeed());

@@ -89,7 +89,9 @@ public sealed class DistilBertForSequenceClassification : Module
     internal DistilBertForSequenceClassification(DistilBertConfig config, ulong seed, IBackend? backend, bool draw)
     {
         if (config.Problem() is { } problem)
+        {
             throw new InputException($"DistilBERT config: {problem}.");
+        }
         Config = config;
         Backend = backend ?? Device.Default;
         var root = new RandomStream(seed);
@@ -112,7 +114,9 @@ public sealed class DistilBertForSequenceClassification : Module
     {
         Config = other.Config with { Labels = labels };
         if (Config.Problem() is { } problem)
+        {
             throw new InputException($"DistilBERT config: {problem}.");
+        }
         (Backend, DropoutStream, CheckpointPaths) = (other.Backend, other.DropoutStream, other.CheckpointPaths);
         encoder = Add("distilbert", other.encoder.Value);
         var headParts = new LayerFactory(Config, new RandomStream(new RandomStream(seed).NextSeed()), DropoutStream,

@@ -28,8 +28,10 @@ internal static class LowRankLayers
             {
                 var (inFeatures, outFeatures) = (linear.InFeatures, linear.OutFeatures);
                 if (rank > Math.Min(inFeatures, outFeatures))
+                {
                     throw new InputException($"DistilBERT config: low_rank gives {path} the rank {rank}, the layer "
                         + $"is [{outFeatures}, {inFeatures}]. Write the folder again with 'lora compress'.");
+                }
                 // k products of two such numbers add up to a variance of initializer_range²
                 var deviation = MathF.Sqrt(config.InitializerRange / MathF.Sqrt(rank));
                 float[] Draw(int count) => random?.Normal(count, deviation) ?? new float[count];
@@ -39,8 +41,10 @@ internal static class LowRankLayers
             }
         }
         if (left.Keys.FirstOrDefault() is { } unknown)
+        {
             throw new InputException(
                 $"DistilBERT config: low_rank names '{unknown}', which is no linear layer of this model.");
+        }
     }
 
     /// <summary>How many numbers less the model has for them.</summary>

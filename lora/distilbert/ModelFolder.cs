@@ -140,9 +140,11 @@ public static class ModelFolder
     internal static void RequireFit(string source, DistilBertConfig config, WordPieceTokenizer tokenizer)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
+        {
             throw new InputException($"{source}: the vocabulary has {tokenizer.VocabularySize} pieces, config.json's "
                 + $"vocab_size is {config.VocabularySize}: ids would lie outside the model. They belong to different "
                 + "models.");
+        }
     }
 
     private const string SpecialTokens = """

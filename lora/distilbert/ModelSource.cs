@@ -101,7 +101,9 @@ public abstract class ModelSource
         using (files)
         {
             if (labels is not null && !HasHead(files))
+            {
                 config = config with { Labels = labels };
+            }
             var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
             return new LoadedModel(model, tokenizer, CheckpointLoader.Load(model, files));
         }
@@ -125,8 +127,10 @@ public abstract class ModelSource
         using (files)
         {
             if (config.HasQuantized)
+            {
                 throw new InputException($"{Name}: {config.Quantized.Count + config.DynamicInt8.Count} of its layers "
                     + "are quantised, and pretraining changes every weight. Name the model that it was made of.");
+            }
             var model = new DistilBertForMaskedLM(config, seed, backend, draw: false);
             return new LoadedMaskedLM(model, tokenizer, CheckpointLoader.Load(model, files));
         }

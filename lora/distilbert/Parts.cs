@@ -36,7 +36,9 @@ internal sealed class LayerFactory(DistilBertConfig config, RandomStream? random
     public Embedding Positions()
     {
         if (random is null)
+        {
             return Embedding(config.MaxPositions);
+        }
         var values = new float[config.MaxPositions * config.Hidden];
         var amplitude = Math.Sqrt(2) * config.InitializerRange;
         for (var i = 0; i < values.Length; i++)
@@ -59,10 +61,14 @@ internal sealed class LayerFactory(DistilBertConfig config, RandomStream? random
     {
         var shape = new Shape(rows, columns);
         if (random is null)
+        {
             return Parameter.Filled("weight", 0, shape, backend);
+        }
         var values = random.Normal(rows * columns, config.InitializerRange);
         if (zeroRow is { } row)
+        {
             values.AsSpan(row * columns, columns).Clear();
+        }
         return new Parameter("weight", values, shape, backend);
     }
 }

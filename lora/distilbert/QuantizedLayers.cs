@@ -64,9 +64,13 @@ internal static class QuantizedLayers
             linear.Weight.Dispose();
         }
         if (groups.Keys.FirstOrDefault() is { } unknown)
+        {
             throw NotThere(files, "quantized", unknown);
+        }
         if (bytes.FirstOrDefault() is { } unknownToo)
+        {
             throw NotThere(files, "dynamic_int8", unknownToo);
+        }
     }
 
     /// <summary>

@@ -52,16 +52,26 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
     public void Check()
     {
         if (Methods.Count == 0 || Methods.Distinct().Count() != Methods.Count)
+        {
             throw new InputException("Option 'methods': expected some of lora, qa-lora, last-layers, full, each once.");
+        }
         if (LearningRates.Count == 0 || LearningRates.Distinct().Count() != LearningRates.Count)
+        {
             throw new InputException("Option 'lr': expected one or more learning rates, each once.");
+        }
         if (Seeds < 1)
+        {
             throw new InputException($"Option 'seeds' is {Seeds}; expected at least 1.");
+        }
         if (ChoosingSeeds < 1 || ChoosingSeeds > Seeds)
+        {
             throw new InputException(
                 $"Option 'lr-seeds' is {ChoosingSeeds}; expected 1 to {Seeds}, the number of seeds.");
+        }
         foreach (var run in Methods.SelectMany(method => LearningRates.SelectMany(rate => Runs(method, rate))))
+        {
             run.Options.Check();
+        }
     }
 
     /// <summary>The plan by the names of its options.</summary>
@@ -125,9 +135,13 @@ public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, Run
             tried.Add((rate, records.Average(record => record.Validation)));
             var isBest = best is null || Mean(records).CompareTo(Mean(best.Value.Records)) > 0;
             foreach (var loser in (isBest ? best?.Records : records) ?? [])
+            {
                 folder.Delete(WeightsOf(loser.Name));
+            }
             if (isBest)
+            {
                 best = (rate, records);
+            }
         }
         var chosen = best!.Value;
         return (chosen.LearningRate,
@@ -156,7 +170,9 @@ public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, Run
     private RunRecord Evaluated(ExperimentRun run, RunRecord record)
     {
         if (record.Test is not null)
+        {
             return record;
+        }
         var evaluated = executor.Evaluate(run, record, Path.Combine(folder.Path, WeightsOf(run.Name)),
             plan.QuantizationAfter);
         folder.Write(RecordOf(run.Name), evaluated);

@@ -34,11 +34,15 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
     public void Check()
     {
         if (Validation is not (> 0 and < 1))
+        {
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'validation' is "
                 + $"{Validation}; expected a share between 0 and 1: it chooses epochs and learning rates."));
+        }
         if (!(Test > 0 && Validation + Test < 1))
+        {
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'test' is {Test}; expected "
                 + $"a share above 0 that, with option 'validation' {Validation}, leaves texts to train on."));
+        }
     }
 
     /// <summary>Parts a data set.</summary>
@@ -49,8 +53,10 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
         var count = dataset.Examples.Count;
         var (validation, test) = ((int)Math.Round(Validation * count), (int)Math.Round(Test * count));
         if (validation == 0 || test == 0 || validation + test >= count)
+        {
             throw new InputException($"{dataset.Source}: {count} texts are too few to be parted into texts to train "
                 + $"on, {validation} for validation and {test} to test on.");
+        }
         if (Rule == SplitRule.Stratified)
         {
             var (rest, toTest) = dataset.Split(Test, Seed);

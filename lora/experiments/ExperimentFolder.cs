@@ -49,13 +49,19 @@ public sealed class ExperimentFolder
     {
         var exists = File.Exists(System.IO.Path.Combine(path, IdentityName));
         if (resume && !exists)
+        {
             throw new InputException($"{path}: there is no experiment to go on with (no {IdentityName}). Leave "
                 + "option 'resume' out to begin one.");
+        }
         if (!resume && exists)
+        {
             throw new InputException(
                 $"{path}: an experiment is stored here. Go on with it by option 'resume', or choose another folder.");
+        }
         if (!resume)
+        {
             AtomicFolder.Check(path);
+        }
     }
 
     /// <summary>
@@ -69,14 +75,18 @@ public sealed class ExperimentFolder
         Check(path, resume);
         var folder = new ExperimentFolder(path);
         if (resume)
+        {
             identity.RequireSame(folder.Read<RunIdentity>(IdentityName), System.IO.Path.Combine(path, IdentityName));
+        }
         else
+        {
             AtomicFolder.Write(path, temporary =>
             {
                 Directory.CreateDirectory(System.IO.Path.Combine(temporary, "runs"));
                 AtomicFile.WriteText(System.IO.Path.Combine(temporary, IdentityName),
                     JsonSerializer.Serialize(identity, Json) + "\n");
             });
+        }
         return folder;
     }
 

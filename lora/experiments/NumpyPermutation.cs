@@ -31,7 +31,9 @@ internal static class NumpyPermutation
         {
             state[0] = seed;
             for (var i = 1; i < Length; i++)
+            {
                 state[i] = 1812433253 * (state[i - 1] ^ state[i - 1] >> 30) + (uint)i;
+            }
         }
 
         /// <summary>
@@ -52,7 +54,9 @@ internal static class NumpyPermutation
         private uint Next()
         {
             if (next == Length)
+            {
                 Twist();
+            }
             var y = state[next++];
             y ^= y >> 11;
             y ^= y << 7 & 0x9D2C5680;

@@ -50,7 +50,9 @@ public sealed class RunExecutor(
             var result = progress.Show(run, trainer,
                 () => trainer.Train(data.Train.Examples, data.Validation.Examples, cancellation, checkpoint));
             if (result.WasCancelled)
+            {
                 throw new OperationCanceledException(cancellation);
+            }
             var bytes = classifier.Model.WeightBytes();
             var record = new RunRecord(run.Name, trainer.TrainableParameters, result.Steps, result.KeptStep,
                 result.Best!.Accuracy, result.Best.Loss, result.Seconds,
@@ -97,7 +99,9 @@ public sealed class RunExecutor(
             Test = Accuracy(data.Test.Examples, "test")
         };
         if (quantization is null || run.Options.Method != TrainingMethod.LoRA)
+        {
             return evaluated;
+        }
         adapter!.MergeAndDetach();
         TrainingSetup.Quantize(classifier,
             run.Options with { Method = TrainingMethod.QALoRA, Quantization = quantization }, data.Train.Examples,

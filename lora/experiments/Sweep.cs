@@ -37,14 +37,20 @@ public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions opti
         foreach (var point in points)
         {
             if (IsDone(point))
+            {
                 executor.Tidy(point.Run(options));
+            }
             else
+            {
                 executor.Train(point.Run(options), (record, classifier) => Store(point, record, classifier));
+            }
         }
         // Among equals the one that ended first, as in Store: its weights are there.
         SweepRow[] rows = [.. table.Rows.OrderByDescending(row => row.Validation).ThenBy(row => row.ValidationLoss)];
         foreach (var row in rows.Skip(1))
+        {
             folder.Delete(WeightsOf(row.Point));                    // a kill may have come before Store did it
+        }
         return Evaluated(rows);
     }
 
@@ -62,10 +68,14 @@ public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions opti
             (best, next) => best is null || next.IsBetterThan(best) ? next : best);
         var isBest = best is null || row.IsBetterThan(best);
         if (isBest)
+        {
             TrainedWeights.Save(Path.Combine(folder.Path, WeightsOf(point)), classifier.Model);
+        }
         table.Append(row);
         if (isBest && best is not null)
+        {
             folder.Delete(WeightsOf(best.Point));
+        }
     }
 
     /// <summary>

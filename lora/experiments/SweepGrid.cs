@@ -66,7 +66,9 @@ public sealed record SweepGrid
     public IReadOnlyList<SweepPoint> Choose(int? count, ulong seed)
     {
         if (count is < 1 || count > Count)
+        {
             throw new InputException($"Option 'runs' is {count}; expected 1 to {Count}, the points of the grid.");
+        }
         var points = Points;
         return count is null ? points
             : [.. Permutation.Random(Count, seed, Permutation.SweepStream).Take(count.Value).Order()
@@ -90,6 +92,8 @@ public sealed record SweepGrid
     private static void Require(bool holds, string message)
     {
         if (!holds)
+        {
             throw new InputException($"{message}.");
+        }
     }
 }

@@ -51,17 +51,25 @@ public sealed class SweepTable
         var text = File.ReadAllText(path);
         var whole = text[..(text.LastIndexOf('\n') + 1)];
         if (whole.Length < text.Length)
+        {
             AtomicFile.WriteText(path, whole);
+        }
         var lines = whole.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         if (lines.Length == 0)
+        {
             table.AppendLine(Header);
+        }
         else if (lines[0] != Header)
+        {
             throw new InputException($"{path}, line 1: expected the columns {Header}. Another program has changed "
                 + "the table; begin anew in another folder.");
+        }
         for (var i = 1; i < lines.Length; i++)
+        {
             table.rows.Add(Parse(lines[i])
                 ?? throw new InputException($"{path}, line {i + 1}: '{lines[i]}' is no row of this table. Delete the "
                     + "line, and its run is repeated with option 'resume'."));
+        }
         return table;
     }
 

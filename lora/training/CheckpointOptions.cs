@@ -29,14 +29,20 @@ public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume =
     {
         using var own = OutputLock.TakeUnlessHeld(Path);            // what is half-written may be another process's
         if (Every < 0)
+        {
             throw new InputException(
                 $"Option 'checkpoint-every' is {Every}; expected a number of steps, or 0 to save only on Ctrl-C.");
+        }
         if (Resume && !File.Exists(Path))
+        {
             throw new InputException($"{Path}: there is no saved run to go on with: it has ended, or it was stopped "
                 + "before its first step. Leave option 'resume' out to begin.");
+        }
         if (!Resume && File.Exists(Path))
+        {
             throw new InputException($"{Path}: a run is saved here that did not end. Go on with it by option "
                 + "'resume', or delete the file to begin anew.");
+        }
         AtomicFile.DeleteLeftovers(Path);
     }
 

@@ -26,7 +26,9 @@ public sealed class Pretrainer : TrainingLoop
         : base(Unfrozen(model), model.Backend, model.DropoutStream, options)
     {
         if (options.Method != TrainingMethod.Full)
+        {
             throw new InputException("Pretraining trains every parameter: the method is full.");
+        }
         (this.model, this.masking) = (model, masking);
     }
 
@@ -64,9 +66,11 @@ public sealed class Pretrainer : TrainingLoop
                 (count + masked.Labels.Length, correct + right, loss + sum, tokens + batch.Tokens);
         }
         if (!double.IsFinite(loss))
+        {
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"The loss on the texts laid aside "
                 + $"is {loss}: the training has diverged. Lower option 'lr' (now {Options.ResolvedLearningRate}), or "
                 + $"clip the gradients (option 'clip' 1)."));
+        }
         return new Score(count, correct, loss / count, tokens, clock.Elapsed.TotalSeconds);
     }
 
@@ -120,8 +124,12 @@ public sealed class Pretrainer : TrainingLoop
     private static bool IsLargest(ReadOnlySpan<float> row, int place)
     {
         for (var i = 0; i < row.Length; i++)
+        {
             if (row[i] > row[place] || i < place && row[i] == row[place])
+            {
                 return false;
+            }
+        }
         return true;
     }
 

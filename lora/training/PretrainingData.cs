@@ -43,9 +43,11 @@ public sealed record PretrainingData(IReadOnlyList<EncodedExample> Train, IReadO
         var aside = (int)Math.Round(options.Validation * texts.Count, MidpointRounding.AwayFromZero);
         var taken = Math.Min(options.Limit ?? int.MaxValue, texts.Count - aside);
         if (options.Validation > 0 && aside == 0 || taken < 1)
+        {
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'validation' "
                 + $"{options.Validation} of {texts.Count:N0} texts leaves one of the two parts empty. Give more "
                 + $"texts, another share, or option 'validation' 0."));
+        }
         var train = Pieces(order.AsSpan(aside, taken));
         return train.Count > 0
             ? new PretrainingData(train, Pieces(order.AsSpan(0, aside)), taken, aside)
@@ -60,7 +62,9 @@ public sealed record PretrainingData(IReadOnlyList<EncodedExample> Train, IReadO
             Parallel.For(0, (chosen.Length + ChunkSize - 1) / ChunkSize, chunk =>
             {
                 for (var i = chunk * ChunkSize; i < Math.Min(chosen.Length, (chunk + 1) * ChunkSize); i++)
+                {
                     cut[i] = Cut(tokenizer.EncodeIds(texts[chosen[i]], int.MaxValue), tokenizer, length, positions);
+                }
             });
             return [.. cut.SelectMany(pieces => pieces).Where(piece => masking.CanMask(piece.TokenIds))];
         }
@@ -83,10 +87,14 @@ public sealed record PretrainingData(IReadOnlyList<EncodedExample> Train, IReadO
             end = Math.Min(first + room, ids.Length - 1);
             var begin = end;                                                    // of the word that crosses the end
             while (begin > first && tokenizer.Continues(ids[begin]))
+            {
                 begin--;
+            }
             // else one word fills the piece, and must be cut
             if (begin > first)
+            {
                 end = begin;
+            }
             pieces.Add(new([tokenizer.ClassificationId, .. ids.AsSpan(first, end - first), tokenizer.SeparatorId],
                 TextExample.NoLabel, (first - 1) % (positions - length + 1)));
         }

@@ -73,7 +73,9 @@ internal static class ResolvedOptions
         AddCommon(resolved, null, options.MaxLength, options);
         // as they are, or without a meaning
         foreach (var name in (string[])["train-head", "optimizer", "momentum", "schedule", "shuffle"])
+        {
             resolved.Remove(name);
+        }
         return resolved;
     }
 
@@ -99,9 +101,13 @@ internal static class ResolvedOptions
         resolved["rank"] = settings.Rank;
         resolved["alpha"] = settings.Alpha;
         if (method == TrainingMethod.QALoRA)
+        {
             resolved["pooling"] = LoRASettings.Name(settings.Pooling);
+        }
         else
+        {
             resolved["init"] = LoRASettings.Name(settings.Initialization);
+        }
         resolved["scaling"] = LoRASettings.Name(settings.ScalingRule);
         resolved["dropout"] = settings.Dropout;
         resolved["bias"] = LoRASettings.Name(settings.Bias);
@@ -112,10 +118,14 @@ internal static class ResolvedOptions
         QuantizationFormat? format)
     {
         if ((format ?? options.Quantization?.Format) is not { } known)
+        {
             return;
+        }
         (resolved["bits"], resolved["group-size"]) = (known.Bits, known.GroupSize);
         if (options.Quantization is { } settings)
+        {
             resolved["quantization"] = ModelQuantizer.Name(settings.Method);
+        }
     }
 
     private static void AddCommon(Dictionary<string, object?> resolved, bool? trainHead, int? maxLength,

@@ -47,19 +47,27 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
             var (was, now) = (saved.Options.GetValueOrDefault(name, "not used"),
                 Options.GetValueOrDefault(name, "not used"));
             if (was != now)
+            {
                 throw Differs(path, $"option '{name}' was {was} and is {now} now", $"Give option '{name}' as it was");
+            }
         }
         if (saved.Arithmetic != Arithmetic)
+        {
             throw Differs(path,
                 $"it was computed by '{saved.Arithmetic}', and here computes '{Arithmetic}', which rounds in "
                     + "another order", "Go on where the same instruction set is available");
+        }
         if (saved.Weights != Weights)
+        {
             throw Differs(path,
                 $"the weights that it began with had the SHA-256 {saved.Weights[..16]}…, those of this model and "
                     + $"adapter have {Weights[..16]}…",
                     "Name the model (and option 'init-adapter') that it began with");
+        }
         foreach (var (use, texts) in Texts)
+        {
             texts.RequireSame(saved.Texts.GetValueOrDefault(use, TextsIdentity.Of([])), path, use);
+        }
     }
 
     internal static InputException Differs(string path, string what, string remedy) =>
@@ -106,8 +114,10 @@ internal sealed record TextsIdentity(int Count, string Hash)
     public void RequireSame(TextsIdentity saved, string path, string use)
     {
         if (saved != this)
+        {
             throw RunIdentity.Differs(path,
                 $"option 'data' gave {saved.Count} texts {use} (SHA-256 {saved.Hash[..16]}…) and gives {Count} now "
                     + $"(SHA-256 {Hash[..16]}…)", "Give the same data and vocabulary");
+        }
     }
 }

@@ -85,8 +85,10 @@ internal sealed class TrainingCheckpoint : IDisposable
         try
         {
             if (file.Metadata.GetValueOrDefault(FormatKey) != Format || !file.Tensors.ContainsKey(ProgressName))
+            {
                 throw new InputException($"{path}: this is no saved run of this version (expected {FormatKey} = "
                     + $"'{Format}' in its metadata, found '{file.Metadata.GetValueOrDefault(FormatKey, "nothing")}').");
+            }
             return new TrainingCheckpoint(file,
                 JsonSerializer.Deserialize<RunProgress>(file.Bytes(ProgressName), Json)
                     ?? throw new JsonException("It is null."));
@@ -113,7 +115,9 @@ internal sealed class TrainingCheckpoint : IDisposable
     public float[][]? Restore(IReadOnlyList<(string Path, Parameter Parameter)> trained, Optimizer optimizer)
     {
         foreach (var (path, parameter) in trained)
+        {
             parameter.Set(Read($"trained/{path}", parameter));
+        }
         optimizer.Restore(Progress.Steps.Count, Progress.OptimizerSteps,
             (i, name) => Read($"optimizer/{name}/{trained[i].Path}", trained[i].Parameter));
         return HasBest ? [.. trained.Select(entry => Read($"best/{entry.Path}", entry.Parameter))] : null;

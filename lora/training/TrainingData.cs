@@ -30,7 +30,9 @@ public sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validati
         var length = classifier.LongestText(options.MaxLength);
         var limited = options.Limit is { } limit ? dataset.Limit(limit, options.Seed) : dataset;
         if (options.Validation == 0)
+        {
             return new TrainingData(limited.Encode(classifier.Tokenizer, length, progress), null);
+        }
         var (train, validation) = limited.Split(options.Validation, options.Seed);
         var encoded = train.Encode(classifier.Tokenizer, length, progress);
         return new TrainingData(encoded,
@@ -42,15 +44,21 @@ public sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validati
     public static void RequireLabels(TextDataset dataset, TextClassifier classifier)
     {
         if (dataset.Examples.Count == 0)
+        {
             throw new InputException($"{dataset.Source}: there is no text in it.");
+        }
         if (dataset.Labels.Count != classifier.Labels.Count)
+        {
             throw new InputException($"{dataset.Source}: the data has {dataset.Labels.Count} classes "
                 + $"({dataset.Labels}), the model's head has {classifier.Labels.Count} "
                 + $"({string.Join(", ", classifier.Labels)}). Train on data with the model's classes, or start from "
                 + "a model without a head.");
+        }
         var unlabelled = dataset.Examples.FirstOrDefault(example => example.Label == TextExample.NoLabel);
         if (unlabelled.Text is not null)
+        {
             throw new InputException(
                 $"{dataset.Source}, {unlabelled.Origin}: this text has no label, and every text needs one here.");
+        }
     }
 }

@@ -53,8 +53,10 @@ public static class TrainingFolder
         // A model that was downloaded has files of the same names; only a run leaves its options beside them.
         if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()
             && !File.Exists(Path.Combine(folder, RunFiles.OptionsName)))
+        {
             throw new InputException($"{folder}: the folder exists and holds a model or an adapter that no training "
                 + $"run left there (it has no {RunFiles.OptionsName}). Choose another folder, or empty this one.");
+        }
         AtomicFolder.Check(folder, RunFiles.IsOfResult, overwrite);
     }
 

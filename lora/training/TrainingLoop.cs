@@ -31,7 +31,9 @@ public abstract class TrainingLoop
         (Model, Backend, DropoutStream, Options) = (model, backend, dropoutStream, options);
         Trainable = [.. model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)];
         if (Trainable.Count == 0)
+        {
             throw new InputException("Nothing in the model is trainable: everything is frozen.");
+        }
     }
 
     /// <summary>After every step.</summary>

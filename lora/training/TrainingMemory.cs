@@ -23,7 +23,9 @@ internal static class TrainingMemory
     public static void Require(string source, DistilBertConfig config, TrainingOptions options, IBackend backend)
     {
         if (backend.UsesHostMemory)
+        {
             Require(source, config, options, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+        }
     }
 
     /// <summary>
@@ -45,11 +47,13 @@ internal static class TrainingMemory
         var parameters = ModelSize.EncoderParameters(config);
         var bytes = parameters * numbers * sizeof(float);
         if (bytes > available)
+        {
             throw new InputException($"{source}: vocab_size {config.VocabularySize}, max_position_embeddings "
                 + $"{config.MaxPositions}, dim {config.Hidden}, hidden_dim {config.FeedForward} and n_layers "
                 + $"{config.Layers} "
                 + $"ask for {parameters:N0} parameters. Weights, gradients and what "
                 + $"{options.Optimizer.ToString().ToLowerInvariant()} keeps take {bytes / Gibibyte:N1} GiB, and this "
                 + $"machine has {available / Gibibyte:N1} GiB. Choose smaller sizes.");
+        }
     }
 }

@@ -199,8 +199,10 @@ public sealed record TrainingOptions
         Require(ValidateEvery >= 0, "validate-every", ValidateEvery,
             "a number of steps, or 0 for the ends of the epochs only");
         if (ValidateEvery > 0 && Validation == 0)
+        {
             throw new InputException($"Option 'validate-every' {ValidateEvery} has nothing to look at: option "
                 + "'validation' is 0. Lay texts aside (option 'validation' 0.1), or leave it out.");
+        }
         Require(Warmup >= 0 && double.IsFinite(Warmup), "warmup", Warmup,
             "a number of steps, or below 1 a share of all steps");
         Require(Warmup < 1 || Warmup == Math.Floor(Warmup), "warmup", Warmup,
@@ -212,18 +214,24 @@ public sealed record TrainingOptions
         Require(Momentum is >= 0 and < 1, "momentum", Momentum, "a number in [0, 1)");
         Require(Clip >= 0 && float.IsFinite(Clip), "clip", Clip, "a norm above 0, or 0 for no clipping");
         if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
+        {
             throw new InputException($"Option 'momentum' {Momentum} has no effect with option 'optimizer' "
                 + $"{Optimizer.ToString().ToLowerInvariant()}, which has a momentum of its own (β₁ = 0.9). Leave it "
                 + "out, or take option 'optimizer' sgd.");
+        }
         if (!IsLowRank && InitialAdapter is not null)
+        {
             throw new InputException("Option 'init-adapter' goes on from a LoRA adapter; only option 'method' lora "
                 + "and qa-lora train one. Merge the adapter first to train the model itself.");
+        }
         if (!IsLowRank && TrainHead == false)
+        {
             throw new InputException(Method == TrainingMethod.LastLayers
                 ? "Option 'train-head' false leaves option 'method' last-layers nothing to train: the last layers "
                     + "are the head. Leave it out."
                 : "Option 'train-head' false contradicts option 'method' full, which trains everything. Leave it "
                     + "out, or take option 'method' lora.");
+        }
         if (IsLowRank)
         {
             Require(Lora.Rank >= 1, "rank", Lora.Rank, "at least 1");
@@ -232,11 +240,15 @@ public sealed record TrainingOptions
             Require(Lora.Dropout is >= 0 and < 1, "dropout", Lora.Dropout, "a probability in [0, 1)");
             LoRATargets.Check(Targets);
             if (InitialAdapter is null && TrainHead == true && Targets.Contains(LoRATargets.Head))
+            {
                 throw new InputException("Option 'targets' has head and option 'train-head' is true: the head would "
                     + "be adapted and trained itself. Take one of the two.");
+            }
             if (Method == TrainingMethod.QALoRA && Targets.Contains(LoRATargets.Head))
+            {
                 throw new InputException("Option 'targets' has head, which is not quantised, and option 'method' "
                     + "qa-lora adapts quantised layers. Leave head out: it is trained itself.");
+            }
             Quantization?.Check();
         }
     }
@@ -244,7 +256,9 @@ public sealed record TrainingOptions
     private static void Require(bool holds, string option, object? found, string expected)
     {
         if (!holds)
+        {
             throw new InputException(
                 FormattableString.Invariant($"Option '{option}' is {found}; expected {expected}."));
+        }
     }
 }

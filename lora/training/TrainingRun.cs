@@ -51,7 +51,9 @@ internal sealed class TrainingRun : IDisposable
                 ("laid aside for validation", validation ?? []));
         optimizer = TrainingSetup.CreateOptimizer(loop.Model, options);
         if (checkpoint is { Resume: true })
+        {
             ResumeFrom(checkpoint.Path);
+        }
         secondsBefore = metrics.Count > 0 ? metrics[^1].Seconds : 0;
         stepSeconds = metrics.Sum(step => step.StepSeconds);
     }
@@ -69,11 +71,17 @@ internal sealed class TrainingRun : IDisposable
     {
         stopped = cancellation.IsCancellationRequested;
         if (checkpoint is { Every: > 0, Resume: false } && !stopped)
+        {
             Save();
+        }
         if (IsValidationDue && !stopped)                  // a run that was stopped in the middle of it
+        {
             ValidateNow();
+        }
         while (!stopped && metrics.Count < steps)
+        {
             Epoch(metrics.Count / stepsOfEpoch);
+        }
         return Finish();
     }
 
@@ -90,11 +98,17 @@ internal sealed class TrainingRun : IDisposable
             Step(group, epoch + 1);
             stopped = cancellation.IsCancellationRequested;
             if (stopped || checkpoint is { Every: > 0 } && metrics.Count % checkpoint.Every == 0)
+            {
                 Save();
+            }
             if (stopped || IsValidationDue)
+            {
                 ValidateNow();
+            }
             if (stopped || metrics.Count == steps)
+            {
                 return;
+            }
         }
     }
 
@@ -104,7 +118,9 @@ internal sealed class TrainingRun : IDisposable
         var loss = loop.AddGradients(group, epoch);
         var norm = GradientClipping.ClipNorm(trainable, options.Clip > 0 ? options.Clip : float.MaxValue);
         if (!float.IsFinite(loss) || !float.IsFinite(norm))
+        {
             throw Diverged(loss, norm);
+        }
         optimizer.LearningRate = options.ResolvedLearningRate * schedule.Factor(metrics.Count);
         optimizer.Step();
         optimizer.ZeroGradient();
@@ -128,14 +144,18 @@ internal sealed class TrainingRun : IDisposable
         var loss = metrics.Skip(StepsUntilLastValidation).Average(step => step.Loss);
         var isBest = result is not null && (Best is null || result.IsBetterThan(Best.Validation!));
         if (isBest)
+        {
             bestState = null;
+        }
         validations.Add(new ValidationMetrics(metrics[^1].Epoch, metrics.Count, loss, result, isBest));
         loop.Report(validations[^1]);
         if (!stopped)
         {
             stopped = cancellation.IsCancellationRequested;
             if (stopped || checkpoint is { Every: > 0 })
+            {
                 Save();
+            }
         }
     }
 
@@ -161,13 +181,17 @@ internal sealed class TrainingRun : IDisposable
     private void SetBestAside()
     {
         if (bestState is null && Best is { } best && best.Step == metrics.Count)
+        {
             bestState = [.. trainable.Select(parameter => parameter.ToArray())];
+        }
     }
 
     private void Save()
     {
         if (checkpoint is null)
+        {
             return;
+        }
         TrainingCheckpoint.Write(checkpoint.Path, loop.Trainable, optimizer, bestState,
             new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
                 optimizer.StepsOf, metrics, validations));
@@ -181,7 +205,9 @@ internal sealed class TrainingRun : IDisposable
         identity!.RequireSame(progress.Identity, path);
         bestState = saved.Restore(loop.Trainable, optimizer);
         foreach (var (stream, state) in random.Zip(progress.Random))
+        {
             stream.Restore(state.Seed, state.Position);
+        }
         metrics.AddRange(progress.Steps);
         validations.AddRange(progress.Validations);
     }
@@ -191,7 +217,9 @@ internal sealed class TrainingRun : IDisposable
         if (bestState is not null)
         {
             foreach (var (parameter, values) in trainable.Zip(bestState))
+            {
                 parameter.Set(values);
+            }
         }
         RequireNumbers();
         var isWhole = metrics.Count == steps
@@ -209,19 +237,23 @@ internal sealed class TrainingRun : IDisposable
         foreach (var (path, parameter) in loop.Trainable)
         {
             if (Array.Exists(parameter.ToArray(), value => !float.IsFinite(value)))
+            {
                 throw new InputException(string.Create(CultureInfo.InvariantCulture,
                     $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has "
                         + $"diverged, and nothing is saved. Lower option 'lr' (now {options.ResolvedLearningRate}), "
                         + $"or clip the gradients (option 'clip' 1)."));
+            }
         }
     }
 
     private static LinearSchedule Schedule(int steps, TrainingOptions options)
     {
         if (options.Warmup >= steps && options.Warmup >= 1)
+        {
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'warmup' is "
                 + $"{options.Warmup} steps, and the run has {steps}: the learning rate would never reach option "
                 + $"'lr'. Warm up for fewer steps, or name a share below 1."));
+        }
         // A share never takes the whole run: its only step would have the learning rate 0.
         var warmup = options.Warmup < 1 ? Math.Min(steps - 1, Math.Ceiling(options.Warmup * steps)) : options.Warmup;
         return new LinearSchedule((int)warmup, steps, options.Schedule == ScheduleKind.Linear);

@@ -38,7 +38,9 @@ public static class TrainingSetup
         var settings = options.Quantization ?? new();
         var layers = ToQuantize(classifier, options);
         if (layers.Count == 0)
+        {
             return [];
+        }
         using var heard = settings.Method == QuantizationMethod.Gptq
             ? Calibration.Of(layers, () => classifier.Run(
                 Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts)
@@ -62,9 +64,13 @@ public static class TrainingSetup
     {
         options.Check();
         if (options.Method == TrainingMethod.Full)
+        {
             RequireWeights(classifier.Model);
+        }
         else if (options.IsLowRank && options.InitialAdapter is null)
+        {
             RequireForm(Plan(classifier, options), options.Method, ToQuantize(classifier, options));
+        }
     }
 
     /// <summary>Freezes and attaches what the method asks for.</summary>
@@ -118,7 +124,9 @@ public static class TrainingSetup
     private static IReadOnlyList<QuantizableLayer> ToQuantize(TextClassifier classifier, TrainingOptions options)
     {
         if (options.Method != TrainingMethod.QALoRA || QuantizedLayerOf(classifier.Model) is not null)
+        {
             return [];
+        }
         var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(LoRATargets.OfEncoder));
         ModelQuantizer.Check(layers, (options.Quantization ?? new()).Format);
         return layers;
@@ -128,9 +136,11 @@ public static class TrainingSetup
     {
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
         if (headIsAdapted && classifier.IsHeadDrawn && !options.AdaptDrawnHead)
+        {
             throw new InputException("Option 'targets' has head, but the model's checkpoint has no classification "
                 + "head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is "
                 + "trained itself.");
+        }
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has
         // it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
@@ -143,7 +153,9 @@ public static class TrainingSetup
         RequireForm(plan, options.Method);
         var adapter = LoRAAdapter.Attach(plan, new RandomStream(Seeds.Adapter(options.Seed)));
         if (plan.Kept.Count > 0)
+        {
             SetHeadTrainable(classifier.Model, options.WantsHead);
+        }
         return adapter;
     }
 
@@ -171,7 +183,9 @@ public static class TrainingSetup
                 + "model with a trained head and leave option 'train-head' out.");
         }
         if (hasHead)
+        {
             SetHeadTrainable(classifier.Model, options.TrainHead ?? true);
+        }
         return adapter;
     }
 
@@ -188,8 +202,10 @@ public static class TrainingSetup
         IReadOnlyList<QuantizableLayer>? toQuantize = null)
     {
         if (RoundedOf(plan.Model) is { } rounded)
+        {
             throw new InputException($"Option 'method' {ResolvedOptions.Name(method)} needs gradients, and {rounded} "
                 + "is quantised dynamically, for prediction. Name the model that this one was made of.");
+        }
         bool IsQuantized(PlannedLayer layer) =>
             layer.Base.Weight.Format is not null || toQuantize?.Any(other => other.Linear == layer.Base) == true;
         var wanted = method == TrainingMethod.QALoRA;
@@ -209,11 +225,15 @@ public static class TrainingSetup
     private static void RequireWeights(Module model)
     {
         if (RoundedOf(model) is { } rounded)
+        {
             throw new InputException($"Option 'method' full trains every weight, and {rounded} is quantised "
                 + "dynamically, for prediction. Name the model that this one was made of.");
+        }
         if (QuantizedLayerOf(model) is { } quantized)
+        {
             throw new InputException($"Option 'method' full trains every weight, and {quantized} is quantised: its "
                 + "codes stand still. Take option 'method' qa-lora, or name the model that this one was made of.");
+        }
     }
 
     /// <summary>The path of the first layer that rounds its inputs, or null.</summary>
@@ -229,7 +249,9 @@ public static class TrainingSetup
         foreach (var (path, parameter) in model.NamedParameters())
         {
             if (DistilBertForSequenceClassification.HeadPaths.Contains(path))
+            {
                 parameter.IsTrainable = trainable;
+            }
         }
     }
 }

@@ -92,7 +92,9 @@ public class ReviewGeneratorTests
         var tokenizer = ModelSource.BuiltIn.ReadTokenizer();
         foreach (var word in ReviewDomains.Thrillers.Judgements.Select(judgement => judgement.Word)
             .Concat(ReviewDomains.Thrillers.Nouns).Concat(ReviewDomains.Good).Concat(ReviewDomains.Bad))
+        {
             Assert.That(tokenizer.EncodeIds(word), Does.Not.Contain(tokenizer.UnknownId), word);
+        }
     }
 
     private static IEnumerable<string> ContextualAdjectives() =>

@@ -20,9 +20,15 @@ internal static class Reference
     {
         var y = new double[m * n];
         for (var i = 0; i < m; i++)
+        {
             for (var p = 0; p < k; p++)
+            {
                 for (var j = 0; j < n; j++)
+                {
                     y[i * n + j] += a[i * k + p] * b[p * n + j];
+                }
+            }
+        }
         return y;
     }
 
@@ -30,8 +36,12 @@ internal static class Reference
     {
         var y = new double[x.Length];
         for (var i = 0; i < rows; i++)
+        {
             for (var j = 0; j < columns; j++)
+            {
                 y[j * rows + i] = x[i * columns + j];
+            }
+        }
         return y;
     }
 
@@ -45,9 +55,18 @@ internal static class Reference
         {
             var max = double.NegativeInfinity;
             var sum = 0.0;
-            for (var j = 0; j < columns; j++) max = Math.Max(max, x[row + j]);
-            for (var j = 0; j < columns; j++) sum += Math.Exp(x[row + j] - max);
-            for (var j = 0; j < columns; j++) y[row + j] = Math.Exp(x[row + j] - max) / sum;
+            for (var j = 0; j < columns; j++)
+            {
+                max = Math.Max(max, x[row + j]);
+            }
+            for (var j = 0; j < columns; j++)
+            {
+                sum += Math.Exp(x[row + j] - max);
+            }
+            for (var j = 0; j < columns; j++)
+            {
+                y[row + j] = Math.Exp(x[row + j] - max) / sum;
+            }
         }
         return y;
     }
@@ -65,7 +84,9 @@ internal static class Reference
             var mean = x.Skip(row).Take(columns).Average();
             var variance = x.Skip(row).Take(columns).Average(value => (value - mean) * (value - mean));
             for (var j = 0; j < columns; j++)
+            {
                 y[row + j] = gamma[j] * (x[row + j] - mean) / Math.Sqrt(variance + epsilon) + beta[j];
+            }
         }
         return y;
     }
@@ -105,18 +126,30 @@ internal static class Reference
         var y = new double[q.Length];
         var place = 0;
         for (var s = 0; s + 1 < offsets.Length; s++)
+        {
             for (var h = 0; h < heads; h++)
+            {
                 for (var i = offsets[s]; i < offsets[s + 1]; i++)
                 {
                     var scores = new double[offsets[s + 1] - offsets[s]];
                     for (var j = 0; j < scores.Length; j++)
+                    {
                         for (var c = h * width; c < (h + 1) * width; c++)
+                        {
                             scores[j] += q[i * columns + c] * k[(offsets[s] + j) * columns + c] / Math.Sqrt(width);
+                        }
+                    }
                     var p = Softmax(scores, scores.Length);
                     for (var j = 0; j < scores.Length; j++, place++)
+                    {
                         for (var c = h * width; c < (h + 1) * width; c++)
+                        {
                             y[i * columns + c] += (mask?[place] ?? 1) * p[j] * v[(offsets[s] + j) * columns + c];
+                        }
+                    }
                 }
+            }
+        }
         return y;
     }
 

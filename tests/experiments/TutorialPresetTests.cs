@@ -144,7 +144,9 @@ public class TutorialPresetTests
             return count;
         }).ToArray();
         foreach (var parameter in model.Parameters())
+        {
             parameter.Dispose();
+        }
         return counts;
     }
 }

@@ -17,7 +17,9 @@ public sealed class AtomicFileTests
             var space = (int)Math.Min(count, capacity - Position);
             base.Write(buffer, offset, space);
             if (space < count)
+            {
                 throw new IOException("No space left on device.");
+            }
         }
     }
 
@@ -67,7 +69,9 @@ public sealed class AtomicFileTests
         FloatSource source = (first, destination) =>
         {
             if (first > 0)
+            {
                 throw new InvalidOperationException("device lost");
+            }
         };
 
         Assert.That(() => SafeTensorsWriter.Write(path, [TensorToWrite.Floats("w", [100_000], source)]),
@@ -80,12 +84,16 @@ public sealed class AtomicFileTests
     public void A_file_that_is_open_can_be_replaced_by_a_changed_copy_of_itself()
     {
         if (OperatingSystem.IsWindows())
+        {
             Assert.Ignore("Windows does not rename over a file that is mapped.");
+        }
         using var folder = new TemporaryFolder();
         var path = folder.File("x");
         SafeTensorsWriter.Write(path, Tensors(8));
         using (var file = SafeTensorsFile.Open(path))
+        {
             SafeTensorsWriter.Write(path, [TensorToWrite.Copy(file, "w", "v")]);
+        }
 
         using var changed = SafeTensorsFile.Open(path);
         Assert.That(changed.Tensors.Keys, Is.EqualTo(["v"]));
@@ -117,7 +125,9 @@ public sealed class AtomicFileTests
         try
         {
             if (Environment.IsPrivilegedProcess)
+            {
                 Assert.Ignore("A privileged process may write into a read-only folder.");
+            }
             Assert.That(() => AtomicFile.WriteText(path, "{}"),
                 Throws.TypeOf<InputException>().With.Message.StartsWith(path));
             Assert.That(File.ReadAllBytes(path), Is.EqualTo([1]));

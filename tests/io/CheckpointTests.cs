@@ -75,7 +75,9 @@ public sealed class CheckpointTests
 
         Assert.That(refusal.Message, Does.StartWith(folder.File(Checkpoint.IndexName)));
         foreach (var part in expected)
+        {
             Assert.That(refusal.Message, Does.Contain(part));
+        }
     }
 
     [Test]

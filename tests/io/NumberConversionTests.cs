@@ -14,7 +14,9 @@ public sealed class NumberConversionTests
         var mantissa = bits & (1 << mantissaBits) - 1;
         var bias = (1 << exponentBits - 1) - 1;
         if (exponent == (1 << exponentBits) - 1)
+        {
             return mantissa == 0 ? sign * double.PositiveInfinity : double.NaN;
+        }
         return exponent == 0
             ? sign * mantissa * Math.Pow(2, 1 - bias - mantissaBits)
             : sign * (mantissa + (1 << mantissaBits)) * Math.Pow(2, exponent - bias - mantissaBits);
@@ -41,10 +43,14 @@ public sealed class NumberConversionTests
         {
             var exact = Value(bits, exponentBits, mantissaBits);
             if (!values[bits].Equals((float)exact) || float.IsNegative(values[bits]) != bits >> 15 > 0)
+            {
                 Assert.Fail($"{dtype} 0x{bits:X4}: expected {exact}, read {values[bits]}");
+            }
             var expected = double.IsNaN(exact) ? bits | quietBit : bits;
             if (written[bits] != expected)
+            {
                 Assert.Fail($"{dtype} 0x{bits:X4}: written back as 0x{written[bits]:X4}, expected 0x{expected:X4}");
+            }
         }
     }
 
@@ -70,7 +76,9 @@ public sealed class NumberConversionTests
             var bits = (uint)random.NextInt64(1L << 32);
             var value = BitConverter.UInt32BitsToSingle(bits);
             if (!float.IsFinite(value) || (bits & 0x7F800000) == 0x7F000000)
+            {
                 continue;
+            }
             var below = Value((int)(bits >> 16), 8, 7);           // toward zero
             var above = Value((int)(bits >> 16) + 1, 8, 7);       // away from zero
             var rounded = (double)(float)(BFloat16)value;
@@ -78,7 +86,9 @@ public sealed class NumberConversionTests
                 : Math.Abs(value - below) > Math.Abs(above - value) ? above
                 : (bits >> 16 & 1) == 0 ? below : above;
             if (rounded != nearest)
+            {
                 Assert.Fail($"0x{bits:X8}: expected {nearest}, got {rounded}");
+            }
         }
     }
 }

@@ -11,7 +11,9 @@ public sealed class ReferenceAdapterTests
         var data = Environment.GetEnvironmentVariable("LORASCRATCH_DATA");
         var path = Path.Combine(data ?? "", "peft", "distilbert-imdb-r8-a32", "adapter_model.safetensors");
         if (data is null || !File.Exists(path))
+        {
             Assert.Ignore("LORASCRATCH_DATA names no folder with peft/distilbert-imdb-r8-a32.");
+        }
         using var file = SafeTensorsFile.Open(path);
 
         Assert.That(file.Tensors, Has.Count.EqualTo(28));

@@ -27,8 +27,12 @@ public sealed class SafeTensorsFuzzTests
         using var file = SafeTensorsFile.Open(path);
         var sum = 0;
         foreach (var name in file.Tensors.Keys)
+        {
             foreach (var value in file.Bytes(name))
+            {
                 sum += value;
+            }
+        }
         Assert.That(sum, Is.GreaterThanOrEqualTo(0));
     }
 
@@ -48,7 +52,9 @@ public sealed class SafeTensorsFuzzTests
         }
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         if (allocated > 200_000)
+        {
             Assert.Fail($"{allocated} bytes allocated for a file of {bytes.Length}: {Convert.ToHexString(bytes)}");
+        }
         return read;
     }
 
@@ -59,7 +65,9 @@ public sealed class SafeTensorsFuzzTests
         var valid = ValidFile(folder);
         Assert.That(IsRead(folder.File("x"), valid));
         for (var length = 0; length < valid.Length; length++)
+        {
             Assert.That(IsRead(folder.File("x"), valid[..length]), Is.False, $"{length} of {valid.Length} bytes");
+        }
     }
 
     [Test]
@@ -85,11 +93,17 @@ public sealed class SafeTensorsFuzzTests
                 };
             }
             if (random.Next(8) == 0)
+            {
                 bytes = bytes[..random.Next(bytes.Length)];
+            }
             if (IsRead(folder.File("x"), bytes))
+            {
                 read++;
+            }
             else
+            {
                 refused++;
+            }
         }
         Assert.That(read, Is.GreaterThan(50), "damage to data, names and white space is read");
         Assert.That(refused, Is.GreaterThan(500));

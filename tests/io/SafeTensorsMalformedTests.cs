@@ -159,7 +159,9 @@ public sealed class SafeTensorsMalformedTests
         Assert.That(memory.CanRead, Is.False, "the memory was given back");
         Assert.That(refusal.Message, Does.StartWith(path));
         foreach (var part in expected)
+        {
             Assert.That(refusal.Message, Does.Contain(part));
+        }
     }
 
     [Test]

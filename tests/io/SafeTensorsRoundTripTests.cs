@@ -131,13 +131,17 @@ public sealed class SafeTensorsRoundTripTests
         Assert.That(read, Is.EqualTo(values));
 
         if (low > long.MinValue)
+        {
             Assert.That(() => SafeTensorsWriter.Write(folder.File("y"),
                 [TensorToWrite.Integers("y", [1], new[] { low - 1 }, dtype)]),
                 Throws.TypeOf<InputException>().With.Message.Contains("tensor 'y'"));
+        }
         if (high < long.MaxValue)
+        {
             Assert.That(() => SafeTensorsWriter.Write(folder.File("y"),
                 [TensorToWrite.Integers("y", [1], new[] { high + 1 }, dtype)]),
                 Throws.TypeOf<InputException>().With.Message.Contains($"{high + 1}"));
+        }
     }
 
     [Test]
@@ -160,7 +164,9 @@ public sealed class SafeTensorsRoundTripTests
         {
             var message = Assert.Throws<InputException>(read)!.Message;
             foreach (var part in parts.Append(path))
+            {
                 Assert.That(message, Does.Contain(part));
+            }
         }
         Refuses(() => file.Read("long", new float[3]), "tensor 'long' I64 [3]", "element 2");
         Refuses(() => file.Read("double", new float[2]), "tensor 'double' F64 [2]", "element 1");
@@ -171,10 +177,12 @@ public sealed class SafeTensorsRoundTripTests
         Refuses(() => file.Read("float", new float[2]), "has 1 elements, 2 were expected");
         Refuses(() => file.Read("model.float", new float[1]), "no tensor 'model.float'", "among them 'float'");
         foreach (var dtype in new[] { DType.F16, DType.BF16 })
+        {
             Assert.That(() => SafeTensorsWriter.Write(folder.File("y"),
                 [TensorToWrite.Floats("y", [2], new[] { 1, float.MaxValue }, dtype)]),
                 Throws.TypeOf<InputException>().With.Message
                     .Contains($"tensor 'y' {dtype} [2]: element 1 is 3.4028235E+38"));
+        }
     }
 
     [Test]
@@ -187,7 +195,9 @@ public sealed class SafeTensorsRoundTripTests
         {
             largest = Math.Max(largest, destination.Length);
             for (var i = 0; i < destination.Length; i++)
+            {
                 destination[i] = first + i;
+            }
         }
         SafeTensorsWriter.Write(folder.File("x"),
             [TensorToWrite.Floats("x", [count], Source), TensorToWrite.Floats("y", [count], Source, DType.F64)]);
@@ -249,7 +259,9 @@ public sealed class SafeTensorsRoundTripTests
         Assert.That(() => file.Read("bias", weight),
             Throws.TypeOf<InputException>().With.Message.StartsWith("the name: no tensor 'bias'"));
         using (var checkpoint = Checkpoint.Of(file))
+        {
             Assert.That(checkpoint.Tensors.Keys, Is.EquivalentTo(file.Tensors.Keys));
+        }
         Assert.That(() => { file.Bytes("ids"); }, Throws.TypeOf<ObjectDisposedException>());
         Assert.That(memory.CanRead, Is.False);
     }

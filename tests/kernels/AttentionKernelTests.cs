@@ -57,9 +57,18 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
         DeviceBuffer<float>? Destination(bool needed) => needed ? Lend(new float[problem.Q.Length]) : null;
         DeviceBuffer<float>? dQ = Destination(needsQ), dK = Destination(needsK), dV = Destination(needsV);
         Backward(problem, dQ, dK, dV, y, logSumExp);
-        if (dQ != null) AssertClose(dQ, problem.Expected.DQ, 1e-5, "dQ");
-        if (dK != null) AssertClose(dK, problem.Expected.DK, 1e-5, "dK");
-        if (dV != null) AssertClose(dV, problem.Expected.DV, 1e-5, "dV");
+        if (dQ != null)
+        {
+            AssertClose(dQ, problem.Expected.DQ, 1e-5, "dQ");
+        }
+        if (dK != null)
+        {
+            AssertClose(dK, problem.Expected.DK, 1e-5, "dK");
+        }
+        if (dV != null)
+        {
+            AssertClose(dV, problem.Expected.DV, 1e-5, "dV");
+        }
     }
 
     [Test]
@@ -77,7 +86,10 @@ public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backend
     public void Huge_scores_do_not_overflow()
     {
         var problem = new Problem([4], 1, 4, 0);
-        for (var i = 0; i < problem.Q.Length; i++) problem.Q[i] *= 1000;
+        for (var i = 0; i < problem.Q.Length; i++)
+        {
+            problem.Q[i] *= 1000;
+        }
         Assert.That(Read(Forward(problem).Y), Has.All.InRange(-1f, 1f));
     }
 

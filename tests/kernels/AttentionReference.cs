@@ -33,7 +33,10 @@ internal sealed class AttentionReference
                     var d = Enumerable.Range(0, length).Select(j => Factor(shape, token, head, j)).ToArray();
                     for (var j = 0; j < length; j++)
                     {
-                        for (var c = 0; c < width; c++) Y[at + c] += d[j] * p[j] * v[Key(j) + c];
+                        for (var c = 0; c < width; c++)
+                        {
+                            Y[at + c] += d[j] * p[j] * v[Key(j) + c];
+                        }
                     }
                     var dP = Enumerable.Range(0, length).Select(j => d[j] * Dot(dY, at, v, Key(j), width)).ToArray();
                     // the softmax's own gradient, from P and dP
@@ -66,13 +69,19 @@ internal sealed class AttentionReference
     private static double Dot(float[] a, int atA, float[] b, int atB, int width)
     {
         var sum = 0.0;
-        for (var c = 0; c < width; c++) sum += (double)a[atA + c] * b[atB + c];
+        for (var c = 0; c < width; c++)
+        {
+            sum += (double)a[atA + c] * b[atB + c];
+        }
         return sum;
     }
 
     private static double Factor(AttentionShape shape, int token, int head, int position)
     {
-        if (shape.Dropout == 0) return 1;
+        if (shape.Dropout == 0)
+        {
+            return 1;
+        }
         var word = Philox.Word(shape.Seed, (((ulong)token * (ulong)shape.Heads + (ulong)head) << 16) + (ulong)position);
         return word < Philox.Threshold(shape.Dropout) ? 0 : 1 / (1 - (double)shape.Dropout);
     }

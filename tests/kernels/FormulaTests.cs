@@ -108,8 +108,11 @@ public class FormulaTests
         {
             Assert.That(Bits(Apply<Gelu, Lanes>(Everywhere)), Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))),
                 "Lanes");
-            if (HasLanes512) Assert.That(Bits(Apply<Gelu, Lanes512>(Everywhere)),
+            if (HasLanes512)
+            {
+                Assert.That(Bits(Apply<Gelu, Lanes512>(Everywhere)),
                 Is.EqualTo(Bits(Apply<Gelu, Scalar>(Everywhere))), "Lanes512");
+            }
         });
 
     private static double GeluReference(double x) =>
@@ -118,7 +121,10 @@ public class FormulaTests
 
     private static double SiluDerivative(double x)
     {
-        if (Math.Abs(x) > 700) return x > 0 ? 1 : 0;
+        if (Math.Abs(x) > 700)
+        {
+            return x > 0 ? 1 : 0;
+        }
         var sigmoid = 1 / (1 + Math.Exp(-x));
         return sigmoid * (1 + x * (1 - sigmoid));
     }
@@ -140,8 +146,11 @@ public class FormulaTests
         var exact = Array.ConvertAll(Everywhere, x => reference(x));
         Check("Scalar", Everywhere, exact, Apply<TFormula, Scalar>(Everywhere), error, bound, onlyNormal);
         Check("Lanes", Everywhere, exact, Apply<TFormula, Lanes>(Everywhere), error, bound, onlyNormal);
-        if (HasLanes512) Check("Lanes512", Everywhere, exact, Apply<TFormula, Lanes512>(Everywhere), error, bound,
+        if (HasLanes512)
+        {
+            Check("Lanes512", Everywhere, exact, Apply<TFormula, Lanes512>(Everywhere), error, bound,
             onlyNormal);
+        }
     }
 
     private static void CheckDerivative<TFormula>(Func<double, double> value, Func<double, double> derivative,
@@ -155,8 +164,11 @@ public class FormulaTests
             relativeAboveOne ? difference / Math.Max(1, Math.Abs(correct)) : difference;
         Check("Scalar", finite, exact, ApplyDerivative<TFormula, Scalar>(finite, y), Error, 1e-6, onlyNormal: false);
         Check("Lanes", finite, exact, ApplyDerivative<TFormula, Lanes>(finite, y), Error, 1e-6, onlyNormal: false);
-        if (HasLanes512) Check("Lanes512", finite, exact, ApplyDerivative<TFormula, Lanes512>(finite, y), Error, 1e-6,
+        if (HasLanes512)
+        {
+            Check("Lanes512", finite, exact, ApplyDerivative<TFormula, Lanes512>(finite, y), Error, 1e-6,
             onlyNormal: false);
+        }
     }
 
     private static void Check(string width, float[] inputs, double[] exact, float[] actual,
@@ -169,12 +181,20 @@ public class FormulaTests
             {
                 // What no float32 can hold must be NaN or the infinity that the exact result rounds to.
                 if (!actual[i].Equals((float)exact[i]))
+                {
                     Assert.Fail($"{width}: at {inputs[i]:R} got {actual[i]:R}, expected {(float)exact[i]:R}");
+                }
                 continue;
             }
-            if (onlyNormal && Math.Abs(exact[i]) < SmallestNormal) continue;
+            if (onlyNormal && Math.Abs(exact[i]) < SmallestNormal)
+            {
+                continue;
+            }
             var found = exact[i] == actual[i] ? 0 : error(exact[i], Math.Abs(actual[i] - exact[i]));
-            if (!(found <= worst)) (worst, at) = (found, inputs[i]);
+            if (!(found <= worst))
+            {
+                (worst, at) = (found, inputs[i]);
+            }
         }
         TestContext.Out.WriteLine($"{width}: worst error {worst:E2} at {at:R}");
         Assert.That(worst, Is.LessThanOrEqualTo(bound), $"{width}: worst at {at:R}");
@@ -190,7 +210,9 @@ public class FormulaTests
         fixed (float* from = x, to = y)
         {
             for (var i = 0; i < x.Length; i += T.Width)
+            {
                 Row.Store(to, i, x.Length, TFormula.Value(Row.Load<T>(from, i, x.Length, 0)));
+            }
         }
         return y;
     }
@@ -216,7 +238,9 @@ public class FormulaTests
     private static IEnumerable<float> Patterns()
     {
         for (long pattern = 0; pattern <= uint.MaxValue; pattern += 4999)
+        {
             yield return BitConverter.UInt32BitsToSingle((uint)pattern);
+        }
     }
 
     private static IEnumerable<float> Dense(double from, double to, int count) =>

@@ -103,8 +103,10 @@ public abstract class KernelTests(BackendCase backendCase)
         {
             var error = Math.Abs(actual[i] - expected[i]) / Math.Max(1, Math.Abs(expected[i]));
             if (!(error <= tolerance))
+            {
                 Assert.Fail($"{what}: element {i} is {actual[i]:R}, expected {expected[i]:R} (error {error:E2}, "
                     + $"allowed {tolerance:E1})");
+            }
         }
     }
 }

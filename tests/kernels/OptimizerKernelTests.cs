@@ -33,7 +33,10 @@ public class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backend
                 new SgdStep(0.1f, momentum, weightDecay, nesterov, First: step == 0));
         }
         AssertClose(w, expected, 1e-6, "weights");
-        if (momentum > 0) AssertClose(velocity, b, 1e-6, "velocity");
+        if (momentum > 0)
+        {
+            AssertClose(velocity, b, 1e-6, "velocity");
+        }
     }
 
     [Test]
@@ -51,8 +54,14 @@ public class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backend
             for (var i = 0; i < n; i++)
             {
                 double g = gradient[i];
-                if (decoupled) expected[i] *= 1 - Rate * weightDecay;
-                else g += weightDecay * expected[i];
+                if (decoupled)
+                {
+                    expected[i] *= 1 - Rate * weightDecay;
+                }
+                else
+                {
+                    g += weightDecay * expected[i];
+                }
                 first[i] = Beta1 * first[i] + (1 - Beta1) * g;
                 second[i] = Beta2 * second[i] + (1 - Beta2) * g * g;
                 expected[i] -= Rate * first[i] / (1 - Math.Pow(Beta1, t))

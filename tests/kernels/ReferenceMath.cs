@@ -12,10 +12,19 @@ internal static class ReferenceMath
     /// </summary>
     public static double Erf(double x)
     {
-        if (double.IsNaN(x)) return x;
-        if (Math.Abs(x) > 3) return Math.Sign(x) * (1 - Erfc(Math.Abs(x)));
+        if (double.IsNaN(x))
+        {
+            return x;
+        }
+        if (Math.Abs(x) > 3)
+        {
+            return Math.Sign(x) * (1 - Erfc(Math.Abs(x)));
+        }
         double term = x, sum = x;
-        for (var n = 1; Math.Abs(term) > 1e-18 * Math.Abs(sum); n++) sum += term *= 2 * x * x / (2 * n + 1);
+        for (var n = 1; Math.Abs(term) > 1e-18 * Math.Abs(sum); n++)
+        {
+            sum += term *= 2 * x * x / (2 * n + 1);
+        }
         return 2 / Math.Sqrt(Math.PI) * Math.Exp(-x * x) * sum;
     }
 
@@ -25,10 +34,19 @@ internal static class ReferenceMath
     /// </summary>
     public static double Erfc(double x)
     {
-        if (x < 2) return 1 - Erf(x);
-        if (double.IsPositiveInfinity(x)) return 0;
+        if (x < 2)
+        {
+            return 1 - Erf(x);
+        }
+        if (double.IsPositiveInfinity(x))
+        {
+            return 0;
+        }
         var fraction = x;
-        for (var n = 60; n >= 1; n--) fraction = x + n / 2.0 / fraction;
+        for (var n = 60; n >= 1; n--)
+        {
+            fraction = x + n / 2.0 / fraction;
+        }
         return Math.Exp(-x * x) / (Math.Sqrt(Math.PI) * fraction);
     }
 }

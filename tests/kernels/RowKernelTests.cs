@@ -16,9 +16,15 @@ public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
         {
             var at = row * columns;
             var sum = Enumerable.Range(at, columns).Sum(i => Math.Exp(x[i]));
-            for (var i = at; i < at + columns; i++) expected[i] = Math.Exp(x[i]) / sum;
+            for (var i = at; i < at + columns; i++)
+            {
+                expected[i] = Math.Exp(x[i]) / sum;
+            }
             var mean = Enumerable.Range(at, columns).Sum(i => dY[i] * expected[i]);
-            for (var i = at; i < at + columns; i++) gradient[i] = start[i] + expected[i] * (dY[i] - mean);
+            for (var i = at; i < at + columns; i++)
+            {
+                gradient[i] = start[i] + expected[i] * (dY[i] - mean);
+            }
         }
         var y = Lend(new float[x.Length]);
         Backend.Softmax(y, Lend(x), columns);
@@ -50,7 +56,9 @@ public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
             var sum = Enumerable.Range(at, classes).Sum(i => Math.Exp(logits[i]));
             losses[row] = Math.Log(sum) - logits[at + labels[row]];
             for (var i = at; i < at + classes; i++)
+            {
                 gradient[i] += dLosses[row] * (Math.Exp(logits[i]) / sum - (i - at == labels[row] ? 1 : 0));
+            }
         }
         var y = Lend(new float[rows]);
         Backend.CrossEntropy(y, Lend(logits), Lend(labels));
@@ -77,7 +85,10 @@ public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
             var places = Enumerable.Range(row * columns, columns).ToArray();
             means[row] = places.Average(i => (double)x[i]);
             rstds[row] = 1 / Math.Sqrt(places.Average(i => Math.Pow(x[i] - means[row], 2)) + Epsilon);
-            foreach (var i in places) normalized[i] = (x[i] - means[row]) * rstds[row];
+            foreach (var i in places)
+            {
+                normalized[i] = (x[i] - means[row]) * rstds[row];
+            }
             double G(int i) => dY[i] * (double)gamma[i % columns];
             var meanG = places.Average(G);
             var meanProduct = places.Average(i => G(i) * normalized[i]);
@@ -115,7 +126,10 @@ public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
         Backend.Gather(y, Lend(table), Lend(indices), columns);
         AssertClose(y, Each(rows * columns, i => table[indices[i / columns] * columns + i % columns]), 0, "Gather");
         var expected = Array.ConvertAll(table, value => (double)value);
-        for (var i = 0; i < dY.Length; i++) expected[indices[i / columns] * columns + i % columns] += dY[i];
+        for (var i = 0; i < dY.Length; i++)
+        {
+            expected[indices[i / columns] * columns + i % columns] += dY[i];
+        }
         var dTable = Lend(table);
         Backend.AddScatter(dTable, Lend(dY), Lend(indices), columns);
         AssertClose(dTable, expected, 3e-6, "AddScatter");

@@ -18,8 +18,11 @@ public class ThreadCountTests
         foreach (var threads in new[] { 2, 3, 5 })
         {
             var many = Bits(set, threads);
-            foreach (var (kernel, bits) in one) Assert.That(many[kernel], Is.EqualTo(bits),
+            foreach (var (kernel, bits) in one)
+            {
+                Assert.That(many[kernel], Is.EqualTo(bits),
                 $"{kernel} on {threads} threads");
+            }
         }
     }
 

@@ -43,7 +43,9 @@ public class DistilBertParityTests
         var model = TinyDistilBert.Create();
         Loss(model, backward: true);
         foreach (var (path, parameter) in model.NamedParameters())
+        {
             AssertClose(parameter.Gradient!.ToArray(), Reference.GetProperty("gradients").GetProperty(path), path);
+        }
     }
 
     [Test]
@@ -127,7 +129,9 @@ public class DistilBertParityTests
         using var labels = new Indices(TinyDistilBert.Labels);
         var loss = model.Forward(tokens).CrossEntropy(labels);
         if (backward)
+        {
             loss.Backward();
+        }
         return loss.Item();
     }
 

@@ -21,7 +21,9 @@ public class ModelFolderTests
         ModelFolder.Save(folder.File("model"), model, Tokenizer);
         var loaded = ModelFolder.Load(folder.File("model"));
         foreach (var ((path, ours), (_, again)) in model.NamedParameters().Zip(loaded.Model.NamedParameters()))
+        {
             Assert.That(again.ToArray(), Is.EqualTo(ours.ToArray()), path);
+        }
         Assert.That(loaded.Notices(), Is.Empty);
         Assert.That(loaded.Tokenizer.Vocabulary, Is.EqualTo(Tokenizer.Vocabulary));
         Assert.That(loaded.Model.Config.Labels, Is.EqualTo(model.Config.Labels));
@@ -107,7 +109,9 @@ public class ModelFolderTests
         var loaded = ModelFolder.Load(folder.File("model"));
         Assert.That(loaded.Notices().Single(), Does.Contain($"from {model.NamedParameters().Count()} {type}"));
         foreach (var ((path, ours), (_, again)) in model.NamedParameters().Zip(loaded.Model.NamedParameters()))
+        {
             Assert.That(again.ToArray(), Is.EqualTo(ours.ToArray()).Within(tolerance), path);
+        }
     }
 
     [Test]

@@ -19,7 +19,9 @@ public class PretrainedBaseTests
             ModelFolder.Load(folder.Root, seed: 7, labels: ["a", "b", "c"]));
         Assert.That(inside.Model.Config.ToJson(), Is.EqualTo(outside.Model.Config.ToJson()));
         foreach (var ((path, here), (_, there)) in inside.Model.NamedParameters().Zip(outside.Model.NamedParameters()))
+        {
             Assert.That(here.ToArray().AsSpan().SequenceEqual(there.ToArray()), path);
+        }
         const string text = "Not what I expected, but I like it.";
         Assert.That(inside.Tokenizer.EncodeIds(text), Is.EqualTo(outside.Tokenizer.EncodeIds(text)));
         Assert.That(inside.Report.Drawn, Is.EquivalentTo(DistilBertForSequenceClassification.HeadPaths),

@@ -35,7 +35,9 @@ public class PretrainerTests
         var loaded = ModelFolder.LoadMaskedLM(folder.Root, seed: 4);
         Assert.That(loaded.Notices(), Is.Empty);
         foreach (var (ours, theirs) in loaded.Model.NamedParameters().Zip(model.NamedParameters()))
+        {
             Assert.That(ours.Parameter.ToArray(), Is.EqualTo(theirs.Parameter.ToArray()), ours.Path);
+        }
     }
 
     [Test]
@@ -106,8 +108,10 @@ public class PretrainerTests
     {
         var losses = new List<float>();
         foreach (var (size, accumulate) in ((int, int)[])[(26, 1), (5, 6)])
+        {
             losses.Add(new Pretrainer(Model(dropout: 0), new TokenMasking(Tokenizer),
                 Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Train(Data).Metrics[0].Loss);
+        }
         Assert.That(losses[1], Is.EqualTo(losses[0]).Within(1e-5));
     }
 
@@ -209,7 +213,9 @@ public class PretrainerTests
         pretrainer.StepDone += step =>
         {
             if (step.Step == stopAfter)
+            {
                 cancellation.Cancel();
+            }
         };
         return (pretrainer.Train(Data, cancellation.Token, checkpoint), Bits(model));
     }

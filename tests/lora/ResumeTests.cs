@@ -95,7 +95,7 @@ public class ResumeTests
         var classifier = TinyDistilBert.Classifier();
         TrainingSetup.Prepare(classifier, Options);
         // Read once for the identity, then by three times by each validation: the second of those is stopped.
-        var validation = new WatchedList(Validation, reads => { if (reads == 6) cancellation.Cancel(); });
+        var validation = new WatchedList(Validation, reads => { if (reads == 6) { cancellation.Cancel(); } });
         var stopped = new Trainer(classifier, Options).Train(Train, validation, cancellation.Token,
             new CheckpointOptions(folder.File("run")));
         Assert.That((stopped.Steps, stopped.WasCancelled), Is.EqualTo((14, true)));
@@ -163,7 +163,9 @@ public class ResumeTests
     public void Another_instruction_set_does_not_go_on_with_it()
     {
         if (InstructionSets.Best == InstructionSet.Portable)
+        {
             Assert.Ignore("This processor has one code path only.");
+        }
         using var folder = new TemporaryFolder();
         Run(Options, true, new CheckpointOptions(folder.File("run")), stopAfter: 2);
         var before = Device.Default;
@@ -230,7 +232,9 @@ public class ResumeTests
         trainer.StepDone += step =>
         {
             if (step.Step == stopAfter)
+            {
                 cancellation.Cancel();
+            }
         };
         var result = trainer.Train(Train, validate ? Validation : null, cancellation.Token, checkpoint);
         return (result, Bits(classifier));

@@ -43,7 +43,9 @@ internal static class TinyDistilBert
     {
         var model = new DistilBertForSequenceClassification(Config);
         foreach (var (path, parameter) in model.NamedParameters())
+        {
             parameter.Set(Value(path, parameter.Shape));
+        }
         return model;
     }
 

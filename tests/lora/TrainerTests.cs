@@ -103,7 +103,9 @@ public class TrainerTests
             .ToDictionary(entry => entry.Parameter, entry => entry.Parameter.ToArray());
         Train(classifier, Options, TinyDistilBert.Sentences(50, 1));
         foreach (var (parameter, values) in before)
+        {
             Assert.That(parameter.ToArray(), Is.EqualTo(values));
+        }
     }
 
     [Test]
@@ -127,7 +129,9 @@ public class TrainerTests
         Assert.That(ofSmall.Metrics.Select(step => step.Loss),
             Is.EqualTo(ofLarge.Metrics.Select(step => step.Loss)).Within(1e-5));
         foreach (var (ours, theirs) in small.Model.Parameters().Zip(large.Model.Parameters()))
+        {
             Assert.That(ours.ToArray(), Is.EqualTo(theirs.ToArray()).Within(1e-5));
+        }
     }
 
     [Test]
@@ -224,7 +228,9 @@ public class TrainerTests
         trainer.StepDone += step =>
         {
             if (step.Step == 3)
+            {
                 cancellation.Cancel();
+            }
         };
         var result = trainer.Train(TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2),
             cancellation.Token);
@@ -287,7 +293,9 @@ public class TrainerTests
         TrainingSetup.Prepare(classifier, options);
         var count = new Trainer(classifier, options).TrainableParameters;
         foreach (var parameter in model.Parameters())
+        {
             parameter.Dispose();
+        }
         return count;
     }
 

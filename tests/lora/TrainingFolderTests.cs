@@ -56,7 +56,9 @@ public class TrainingFolderTests
             .Zip(TinyDistilBert.Classifier().Model.NamedParameters()))
         {
             if (path.StartsWith("distilbert.", StringComparison.Ordinal))
+            {
                 ours.Set(base_.ToArray());
+            }
         }
         PeftAdapter.Load(folder.File("out"), otherHead.Model);
         Assert.That(Logits(otherHead), Is.EqualTo(Logits(classifier)));

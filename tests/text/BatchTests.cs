@@ -30,12 +30,14 @@ public class BatchTests
         Assert.That(order, shuffle ? Is.EquivalentTo(Enumerable.Range(0, 23)) : Is.EqualTo(Enumerable.Range(0, 23)));
         Assert.That(order, shuffle ? Is.Not.Ordered : Is.Ordered);
         foreach (var batch in batches)
+        {
             for (var row = 0; row < batch.Rows; row++)
             {
                 var tokens = batch.TokenIds[batch.Offsets[row]..batch.Offsets[row + 1]];
                 Assert.That(tokens, Is.EqualTo(Enumerable.Repeat(tokens[0], tokens[0] % 5 + 1)));
                 Assert.That(batch.Labels[row], Is.EqualTo(tokens[0] % 2));
             }
+        }
     }
 
     [Test]

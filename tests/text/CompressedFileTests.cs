@@ -43,9 +43,11 @@ public class CompressedFileTests
         var whole = TemporaryFolder.GZip(Rows());
         foreach (var length in Enumerable.Range(0, 40).Select(i => i * whole.Length / 40)
             .Concat(Enumerable.Range(whole.Length - 20, 20)))
+        {
             Assert.That(() => TextDataset.Load(folder.Write("cut.csv.gz", whole[..length])),
                 Throws.TypeOf<InputException>().With.Message.Contains("damaged or cut off"),
                     $"{length} of {whole.Length} bytes");
+        }
     }
 
     [Test]
@@ -65,7 +67,9 @@ public class CompressedFileTests
         var fromArchive = TextDataset.Load(folder.Write("reviews." + extension, Archive(extension != "tar")),
             DatasetSplit.Train);
         foreach (var (name, text) in Reviews)
+        {
             folder.Write("aclImdb/" + name, text);
+        }
         Assert.That(fromArchive.Examples, Is.EqualTo(new TextExample[]
         {
             new("bad", 0, "neg/0_2.txt"), new("worse", 0, "neg/10_1.txt"), new("worst", 0, "neg/9_1.txt"),
@@ -84,8 +88,10 @@ public class CompressedFileTests
     {
         var whole = Archive(compressed: true);
         for (var length = 0; length < whole.Length; length += 1 + whole.Length / 60)
+        {
             Assert.That(() => TextDataset.Load(folder.Write("cut.tar.gz", whole[..length])),
                 Throws.TypeOf<InputException>(), $"{length} of {whole.Length} bytes");
+        }
         var tar = Archive(compressed: false);
         Assert.That(() => TextDataset.Load(folder.Write("cut.tar", tar[..700])),
             Throws.TypeOf<InputException>().With.Message.Contains("damaged or cut off"));
@@ -139,10 +145,14 @@ public class CompressedFileTests
     {
         var bytes = new MemoryStream();
         using (var tar = new TarWriter(bytes, TarEntryFormat.Ustar, leaveOpen: true))
+        {
             foreach (var (name, text) in Reviews)
+            {
                 tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile,
                     "aclImdb/" + name)
                 { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)) });
+            }
+        }
         return compressed ? TemporaryFolder.GZip(bytes.ToArray()) : bytes.ToArray();
     }
 }

@@ -30,11 +30,15 @@ public class DatasetTests
         {
             var order = Permutation.Random(Rows, (ulong)seed, Permutation.ShuffleStream);
             for (var place = 0; place < Rows; place++)
+            {
                 counts[order[place], place]++;
+            }
         }
         // A binomial count of mean 4,000 has a standard deviation of 57: five of them are exceeded once in 1.7 million.
         foreach (var count in counts)
+        {
             Assert.That(count, Is.EqualTo(Seeds / Rows).Within(5 * 57));
+        }
     }
 
     [Test]

@@ -20,10 +20,14 @@ internal static class RealData
     {
         var root = Environment.GetEnvironmentVariable("LORASCRATCH_DATA");
         if (string.IsNullOrEmpty(root))
+        {
             Assert.Ignore("needs third-party data: set LORASCRATCH_DATA to the folder that holds " + relative);
+        }
         var path = System.IO.Path.Combine(root!, relative);
         if (!File.Exists(path))
+        {
             Assert.Ignore("LORASCRATCH_DATA is set, but has no " + relative);
+        }
         return path;
     }
 }

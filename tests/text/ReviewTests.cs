@@ -43,7 +43,9 @@ public class ReviewTests
         var encoded = new TextDataset(firsts, reviews.Labels, reviews.Source).Encode(RealData.Tokenizer);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var example in encoded.Examples)
+        {
             TokenizerOracleTests.Add(hash, example.TokenIds);
+        }
         Assert.That(encoded.Examples, Has.Count.EqualTo(1000));
         Assert.That(Convert.ToHexStringLower(hash.GetHashAndReset()),
             Is.EqualTo("8b8df05a4e782883478b99ea267e912fe2e78657e2997da8fecf68a189085cb9"));

@@ -23,7 +23,9 @@ internal sealed class TemporaryFolder : IDisposable
     {
         var compressed = new MemoryStream();
         using (var encoder = new GZipStream(compressed, CompressionLevel.Fastest, leaveOpen: true))
+        {
             encoder.Write(bytes);
+        }
         return compressed.ToArray();
     }
 }

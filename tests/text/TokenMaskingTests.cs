@@ -37,7 +37,9 @@ public class TokenMaskingTests
         var chosen = new int[20];
         var masking = new TokenMasking(Tokenizer);
         foreach (var place in masking.Mask(Batch(Rows(10_000, 20)), 5, 1).Places)
+        {
             chosen[place % 22 - 1]++;
+        }
         Assert.That(chosen, Has.All.EqualTo(1500).Within(180), "five standard deviations of 10,000 draws of 15 %");
     }
 
@@ -52,8 +54,10 @@ public class TokenMaskingTests
             Is.EqualTo(whole.Places.Where(place => place / 32 == 4).Select(place => place - 4 * 32)));
         Assert.That(alone.Batch.TokenIds, Is.EqualTo(whole.Batch.TokenIds[(4 * 32)..(5 * 32)]));
         foreach (var (seed, epoch, first) in ((ulong, int, int)[])[(2, 3, 4), (1, 4, 4), (1, 3, 5)])
+        {
             Assert.That(masking.Mask(Batch(rows[4..5], first), seed, epoch).Batch.TokenIds,
                 Is.Not.EqualTo(alone.Batch.TokenIds));
+        }
     }
 
     [Test]
@@ -66,9 +70,13 @@ public class TokenMaskingTests
         var masked = new TokenMasking(Tokenizer, wholeWords: true).Mask(batch, 1, 1);
         var chosen = masked.Places.ToHashSet();
         foreach (var place in masked.Places.Where(place => Tokenizer.Continues(batch.TokenIds[place])))
+        {
             Assert.That(chosen, Does.Contain(place - 1), "what comes before in the word");
+        }
         foreach (var place in masked.Places.Where(place => Tokenizer.Continues(batch.TokenIds[place + 1])))
+        {
             Assert.That(chosen, Does.Contain(place + 1), "what comes after in the word");
+        }
         Assert.That(masked.Places.Length / 500.0, Is.EqualTo(0.15 * 60).Within(0.3));
         var single = new TokenMasking(Tokenizer).Mask(batch, 1, 1).Places.ToHashSet();
         Assert.That(single.Any(place => Tokenizer.Continues(batch.TokenIds[place]) && !single.Contains(place - 1)),

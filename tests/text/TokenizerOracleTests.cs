@@ -22,11 +22,13 @@ public class TokenizerOracleTests
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var count = 0;
         for (var c = 0; c <= 0x10FFFF; c++)
+        {
             if (Rune.IsValid(c))
             {
                 Add(hash, tokenizer.EncodeIds("a" + new Rune(c) + "b"));
                 count++;
             }
+        }
         Assert.That(count, Is.EqualTo(1_112_064));
         Assert.That(Convert.ToHexStringLower(hash.GetHashAndReset()), Is.EqualTo(expected));
     }

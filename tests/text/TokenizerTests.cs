@@ -84,9 +84,13 @@ public class TokenizerTests
             var prefix = start == 0 ? "" : "##";
             var length = word.Length - start;
             while (length > 0 && !known.Contains(prefix + word.Substring(start, length)))
+            {
                 length--;
+            }
             if (length == 0)
+            {
                 return ["[UNK]"];
+            }
             cut.Add(prefix + word.Substring(start, length));
             start += length;
         }
@@ -99,7 +103,9 @@ public class TokenizerTests
         var text = string.Concat(Enumerable.Repeat("The Unaffable Café, wasn't it? ", 40));
         var length = SmallVocabulary.Tokenizer.EncodeIds(text).Length;
         for (var i = 0; i < 50; i++)
+        {
             SmallVocabulary.Tokenizer.EncodeIds(text);                  // tiered compilation, the array pool
+        }
         var before = GC.GetAllocatedBytesForCurrentThread();
         SmallVocabulary.Tokenizer.EncodeIds(text);
         var rest = GC.GetAllocatedBytesForCurrentThread() - before - 4 * length;

@@ -43,8 +43,10 @@ public class VocabularyTests
         {
             var words = new Dictionary<string, long>();
             for (var i = 0; i < 60; i++)
+            {
                 words[string.Concat(Enumerable.Range(0, 1 + random.NextBelow(9))
                     .Select(_ => (char)('a' + random.NextBelow(3))))] = 1 + random.NextBelow(6);
+            }
             Assert.That(VocabularyTrainer.Train(words, new VocabularyOptions(60)),
                 Is.EqualTo(ByCountingAnew(words, 60)), $"round {round}");
         }
@@ -85,7 +87,9 @@ public class VocabularyTests
         string[] texts = ["Don't STOP, naïve café-goers!", "中文 [SEP] x\u0000y " + new string('w', 101) + " don"];
         var counter = new WordCounter(texts);
         foreach (var text in texts)
+        {
             counter.Add(text);
+        }
         string[] once = ["'", "t", "stop", ",", "naive", "cafe", "-", "goers", "!", "中", "文", "xy"];
         Assert.That(counter.Counts, Is.EquivalentTo(once.ToDictionary(word => word, _ => 1L).Append(new("don", 2))));
     }
@@ -96,7 +100,9 @@ public class VocabularyTests
         string[] texts = ["the the the cat cat", "one two three four the"];
         var counter = new WordCounter(texts, mostWords: 4);
         foreach (var text in texts)
+        {
             counter.Add(text);
+        }
         Assert.That(counter.Counts["the"], Is.EqualTo(4));
         Assert.That(counter.Counts["cat"], Is.EqualTo(2));
         Assert.That(counter.Counts, Has.Count.LessThanOrEqualTo(4));
@@ -124,7 +130,9 @@ public class VocabularyTests
         var all = texts.ToArray();
         var counter = new WordCounter(all);
         foreach (var text in all)
+        {
             counter.Add(text);
+        }
         return VocabularyTrainer.Train(counter.Counts, options);
     }
 
@@ -152,22 +160,34 @@ public class VocabularyTests
         {
             var counts = new Dictionary<(int, int), long>();
             foreach (var (word, count) in cut)
+            {
                 for (var i = 1; i < word.Count; i++)
+                {
                     counts[(pieces.IndexOf(word[i - 1]), pieces.IndexOf(word[i]))] =
                         counts.GetValueOrDefault((pieces.IndexOf(word[i - 1]), pieces.IndexOf(word[i]))) + count;
+                }
+            }
             if (counts.Count == 0 || counts.Values.Max() < 2)
+            {
                 return pieces;
+            }
             var (left, right) = counts.OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key).First().Key;
             var joined = pieces[left] + pieces[right][2..];
             foreach (var (word, _) in cut)
+            {
                 for (var i = 1; i < word.Count; i++)
+                {
                     if (word[i - 1] == pieces[left] && word[i] == pieces[right])
                     {
                         word[i - 1] = joined;
                         word.RemoveAt(i);
                     }
+                }
+            }
             if (!pieces.Contains(joined))
+            {
                 pieces.Add(joined);
+            }
         }
         return pieces;
     }

@@ -12,7 +12,10 @@ internal sealed unsafe partial class CpuKernels
     {
         Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length
             && logSumExp.Length % shape.Heads == 0);
-        if (logSumExp.Length == 0) return;
+        if (logSumExp.Length == 0)
+        {
+            return;
+        }
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionJob(heads, Pointer(y)));
     }
@@ -25,7 +28,10 @@ internal sealed unsafe partial class CpuKernels
     {
         Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length
             && logSumExp.Length % shape.Heads == 0);
-        if (logSumExp.Length == 0 || (dQ == null && dK == null && dV == null)) return;
+        if (logSumExp.Length == 0 || (dQ == null && dK == null && dV == null))
+        {
+            return;
+        }
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionGradientJob(heads,
             new(dQ), new(dK), new(dV), Pointer(dY), Pointer(y)));
@@ -118,14 +124,23 @@ internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y) : I
 {
     public void Run(int block, Scratch scratch)
     {
-        if (heads.Wide) Run<Lanes512>(block, scratch);
-        else Run<Lanes>(block, scratch);
+        if (heads.Wide)
+        {
+            Run<Lanes512>(block, scratch);
+        }
+        else
+        {
+            Run<Lanes>(block, scratch);
+        }
     }
 
     private void Run<T>(int block, Scratch scratch) where T : struct, ILanes<T>
     {
         var (first, length, head) = heads.Block(block);
-        if (length == 0) return;
+        if (length == 0)
+        {
+            return;
+        }
         var stride = AttentionHeads.Stride(length);
         var step = AttentionHeads.Queries(length);
         var scores = scratch.ForKernel((step + 1L) * stride);
@@ -141,7 +156,10 @@ internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y) : I
                 var sum = Row.Exponentials<T>(row, row, length, largest);
                 heads.LogSumExp(token + i, head) = largest + MathF.Log(sum);
                 Row.Scale<T>(row, length, 1 / sum);
-                if (!heads.DropsOut) continue;
+                if (!heads.DropsOut)
+                {
+                    continue;
+                }
                 heads.DropoutFactors(factors, token + i, length, head);
                 Row.Multiply<T>(row, factors, length);
             }

@@ -25,14 +25,23 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
 {
     public void Run(int block, Scratch scratch)
     {
-        if (heads.Wide) Run<Lanes512>(block, scratch);
-        else Run<Lanes>(block, scratch);
+        if (heads.Wide)
+        {
+            Run<Lanes512>(block, scratch);
+        }
+        else
+        {
+            Run<Lanes>(block, scratch);
+        }
     }
 
     private void Run<T>(int block, Scratch scratch) where T : struct, ILanes<T>
     {
         var (first, length, head) = heads.Block(block);
-        if (length == 0) return;
+        if (length == 0)
+        {
+            return;
+        }
         int stride = AttentionHeads.Stride(length), columns = heads.Columns, width = heads.Width;
         var step = AttentionHeads.Queries(length);
         var needsScoreGradients = dQ.IsNeeded || dK.IsNeeded;
@@ -52,7 +61,10 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
             }
             for (var i = 0; i < queries; i++)
             {
-                if (heads.DropsOut) heads.DropoutFactors(factors, token + i, length, head);
+                if (heads.DropsOut)
+                {
+                    heads.DropoutFactors(factors, token + i, length, head);
+                }
                 float* scores = dropped + (long)i * stride, dScore = dScores + (long)i * stride;
                 var logSumExp = heads.LogSumExp(token + i, head);
                 if (needsScoreGradients)

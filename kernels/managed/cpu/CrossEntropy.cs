@@ -10,7 +10,10 @@ internal sealed unsafe partial class CpuKernels
     public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
         Debug.Assert(losses.Length == labels.Length);
-        if (losses.Length == 0) return;
+        if (losses.Length == 0)
+        {
+            return;
+        }
         Debug.Assert(logits.Length % losses.Length == 0);
         var classes = logits.Length / losses.Length;
         ForEachRow(losses.Length, classes,
@@ -22,7 +25,10 @@ internal sealed unsafe partial class CpuKernels
         DeviceBuffer<int> labels)
     {
         Debug.Assert(dLosses.Length == labels.Length && logits.Length == dLogits.Length);
-        if (labels.Length == 0) return;
+        if (labels.Length == 0)
+        {
+            return;
+        }
         Debug.Assert(logits.Length % labels.Length == 0);
         var classes = logits.Length / labels.Length;
         ForEachRow(labels.Length, classes,

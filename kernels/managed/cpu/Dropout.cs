@@ -37,15 +37,27 @@ internal sealed unsafe partial class CpuKernels
             {
                 var length = (int)Math.Min(Piece, end - at);
                 mask.Fill(factors, (ulong)at, length);
-                if (accumulate) Apply(new AddMultiplyKernel(y + at, x + at, factors), length);
-                else Apply(new MultiplyKernel(y + at, x + at, factors), length);
+                if (accumulate)
+                {
+                    Apply(new AddMultiplyKernel(y + at, x + at, factors), length);
+                }
+                else
+                {
+                    Apply(new MultiplyKernel(y + at, x + at, factors), length);
+                }
             }
         }
 
         private void Apply<TKernel>(TKernel kernel, int length) where TKernel : unmanaged, IElementKernel
         {
-            if (wide) RunElements<Lanes512, TKernel>(kernel, 0, length);
-            else RunElements<Lanes, TKernel>(kernel, 0, length);
+            if (wide)
+            {
+                RunElements<Lanes512, TKernel>(kernel, 0, length);
+            }
+            else
+            {
+                RunElements<Lanes, TKernel>(kernel, 0, length);
+            }
         }
     }
 }

@@ -26,8 +26,14 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
     /// <param name="count">How many.</param>
     public void Fill(float* factors, ulong first, int count)
     {
-        if (Avx2.IsSupported && set != InstructionSet.Portable) FillAvx2(factors, first >> 2, count);
-        else FillPortable(factors, first >> 2, count);
+        if (Avx2.IsSupported && set != InstructionSet.Portable)
+        {
+            FillAvx2(factors, first >> 2, count);
+        }
+        else
+        {
+            FillPortable(factors, first >> 2, count);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

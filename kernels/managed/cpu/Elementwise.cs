@@ -69,8 +69,14 @@ internal sealed unsafe partial class CpuKernels
     public void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b)
     {
         Debug.Assert(y.Length == a.Length && y.Length == b.Length);
-        if (y.IsEmpty) Multiply(y.Buffer, a, b);
-        else ForEach(y.Length, new AddMultiplyKernel(Pointer(y.Buffer), Pointer(a), Pointer(b)));
+        if (y.IsEmpty)
+        {
+            Multiply(y.Buffer, a, b);
+        }
+        else
+        {
+            ForEach(y.Length, new AddMultiplyKernel(Pointer(y.Buffer), Pointer(a), Pointer(b)));
+        }
     }
 
     /// <inheritdoc/>
@@ -78,8 +84,14 @@ internal sealed unsafe partial class CpuKernels
     {
         Debug.Assert(x.Length == 1);
         var share = alpha * *Pointer(x);
-        if (y.IsEmpty) Fill(y.Buffer, share);
-        else ForEach(y.Length, new AddConstantKernel(Pointer(y.Buffer), share));
+        if (y.IsEmpty)
+        {
+            Fill(y.Buffer, share);
+        }
+        else
+        {
+            ForEach(y.Length, new AddConstantKernel(Pointer(y.Buffer), share));
+        }
     }
 
     private readonly struct FillKernel(float* y, float value) : IElementKernel

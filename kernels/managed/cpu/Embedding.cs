@@ -21,7 +21,10 @@ internal sealed unsafe partial class CpuKernels
         // token that comes twice
         // is always added in the same order.
         const int NarrowStrip = 128;
-        if (dTable.IsEmpty) Fill(dTable.Buffer, 0);         // most rows have no share
+        if (dTable.IsEmpty)
+        {
+            Fill(dTable.Buffer, 0);         // most rows have no share
+        }
         var strip = dY.Length <= BlockElements ? columns : NarrowStrip;
         Workers.Run(BlocksOf(strip, columns),
             new ScatterJob(Pointer(dTable.Buffer), Pointer(dY), Pointer(indices), indices.Length, columns, strip,
@@ -46,8 +49,14 @@ internal sealed unsafe partial class CpuKernels
             for (var row = 0; row < rows; row++)
             {
                 var target = dTable + indices[row] * columns + start;           // dTable[indices[row], start …]
-                if (wide) Add<Lanes512>(target, dY + row * columns + start, width);
-                else Add<Lanes>(target, dY + row * columns + start, width);
+                if (wide)
+                {
+                    Add<Lanes512>(target, dY + row * columns + start, width);
+                }
+                else
+                {
+                    Add<Lanes>(target, dY + row * columns + start, width);
+                }
             }
         }
 
@@ -55,7 +64,9 @@ internal sealed unsafe partial class CpuKernels
         private static void Add<T>(float* target, float* source, int width) where T : struct, ILanes<T>
         {
             for (var j = 0; j < width; j += T.Width)
+            {
                 Row.Store(target, j, width, Row.Load<T>(target, j, width, 0) + Row.Load<T>(source, j, width, 0));
+            }
         }
     }
 }

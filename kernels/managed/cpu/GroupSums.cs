@@ -29,7 +29,10 @@ internal sealed unsafe partial class CpuKernels
         {
             var group = x + (nint)row * size;
             var sum = T.Of(0f);
-            for (var j = 0; j < size; j += T.Width) sum += Cpu.Row.Load<T>(group, j, size, 0);
+            for (var j = 0; j < size; j += T.Width)
+            {
+                sum += Cpu.Row.Load<T>(group, j, size, 0);
+            }
             y[row] = alpha * T.Sum(sum);
         }
     }

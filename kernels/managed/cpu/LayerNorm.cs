@@ -53,7 +53,10 @@ internal sealed unsafe partial class CpuKernels
             // The mean first, then the distances from it: E[x²] − mean² would cancel for rows far from 0. The
             // distances' own mean is what rounding left of the sum; taking it out too keeps long rows exact.
             var sum = T.Of(0f);
-            for (var j = 0; j < columns; j += T.Width) sum += Cpu.Row.Load<T>(input, j, columns, 0);
+            for (var j = 0; j < columns; j += T.Width)
+            {
+                sum += Cpu.Row.Load<T>(input, j, columns, 0);
+            }
             var center = T.Sum(sum) / columns;
             T distances = T.Of(0f), squares = T.Of(0f);
             for (var j = 0; j < columns; j += T.Width)

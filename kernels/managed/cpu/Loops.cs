@@ -70,14 +70,23 @@ internal sealed unsafe partial class CpuKernels
     where TKernel : unmanaged, IElementKernel
     {
         var i = start;
-        for (; i <= end - T.Width; i += T.Width) kernel.At<T>(i);
-        if (i < end) RunTail(kernel, i, end);
+        for (; i <= end - T.Width; i += T.Width)
+        {
+            kernel.At<T>(i);
+        }
+        if (i < end)
+        {
+            RunTail(kernel, i, end);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void RunTail<TKernel>(TKernel kernel, int start, int end) where TKernel : unmanaged, IElementKernel
     {
-        for (var i = start; i < end; i++) kernel.At<Scalar>(i);
+        for (var i = start; i < end; i++)
+        {
+            kernel.At<Scalar>(i);
+        }
     }
 
     private readonly struct ElementJob<TKernel>(TKernel kernel, int count, bool wide) : IJob where TKernel : unmanaged,
@@ -87,8 +96,14 @@ internal sealed unsafe partial class CpuKernels
         {
             var start = block * BlockElements;
             var end = (int)Math.Min((long)start + BlockElements, count);
-            if (wide) RunElements<Lanes512, TKernel>(kernel, start, end);
-            else RunElements<Lanes, TKernel>(kernel, start, end);
+            if (wide)
+            {
+                RunElements<Lanes512, TKernel>(kernel, start, end);
+            }
+            else
+            {
+                RunElements<Lanes, TKernel>(kernel, start, end);
+            }
         }
     }
 
@@ -102,11 +117,17 @@ internal sealed unsafe partial class CpuKernels
             var local = kernel;
             if (wide)
             {
-                for (var row = start; row < end; row++) local.Row<Lanes512>(row);
+                for (var row = start; row < end; row++)
+                {
+                    local.Row<Lanes512>(row);
+                }
             }
             else
             {
-                for (var row = start; row < end; row++) local.Row<Lanes>(row);
+                for (var row = start; row < end; row++)
+                {
+                    local.Row<Lanes>(row);
+                }
             }
         }
     }
@@ -127,8 +148,14 @@ internal sealed unsafe partial class CpuKernels
             do
             {
                 var rowEnd = Math.Min(row + RowsPerPartial, rows);
-                if (wide) AddTile<Lanes512>(start, end, row, rowEnd);
-                else AddTile<Lanes>(start, end, row, rowEnd);
+                if (wide)
+                {
+                    AddTile<Lanes512>(start, end, row, rowEnd);
+                }
+                else
+                {
+                    AddTile<Lanes>(start, end, row, rowEnd);
+                }
                 row += RowsPerPartial;
             }
             while (row < rows);
@@ -137,8 +164,14 @@ internal sealed unsafe partial class CpuKernels
         private void AddTile<T>(int start, int end, int row, int rowEnd) where T : struct, ILanes<T>
         {
             var column = start;
-            for (; column <= end - T.Width; column += T.Width) AddColumn<T>(column, row, rowEnd);
-            for (; column < end; column++) AddColumn<Scalar>(column, row, rowEnd);
+            for (; column <= end - T.Width; column += T.Width)
+            {
+                AddColumn<T>(column, row, rowEnd);
+            }
+            for (; column < end; column++)
+            {
+                AddColumn<Scalar>(column, row, rowEnd);
+            }
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -146,7 +179,10 @@ internal sealed unsafe partial class CpuKernels
         {
             var before = accumulate || row > 0 ? T.Load(y + column) : T.Of(0f);
             var sum = T.Of(0f);
-            for (; row < rowEnd; row++) sum += term.At<T>(row, column);
+            for (; row < rowEnd; row++)
+            {
+                sum += term.At<T>(row, column);
+            }
             T.Store(y + column, before + sum);
         }
     }

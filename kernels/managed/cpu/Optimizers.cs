@@ -13,8 +13,13 @@ internal sealed unsafe partial class CpuKernels
         Debug.Assert(w.Length == gradient.Length && (velocity == null || velocity.Length == w.Length));
         Debug.Assert(velocity != null || step.Momentum == 0);
         if (velocity == null || step.Momentum == 0)
+        {
             ForEach(w.Length, new SgdKernel(Pointer(w), Pointer(gradient), step.Rate, step.WeightDecay));
-        else ForEach(w.Length, new MomentumKernel(Pointer(w), Pointer(gradient), Pointer(velocity), step));
+        }
+        else
+        {
+            ForEach(w.Length, new MomentumKernel(Pointer(w), Pointer(gradient), Pointer(velocity), step));
+        }
     }
 
     /// <inheritdoc/>

@@ -49,7 +49,10 @@ internal sealed unsafe partial class CpuKernels
         var partials = stackalloc double[MaxPartialSums];
         Workers.Run(blocks, new SumJob<TFormula>(partials, Pointer(x), x.Length, blockSize, Wide));
         var sum = 0.0;
-        for (var block = 0; block < blocks; block++) sum += partials[block];
+        for (var block = 0; block < blocks; block++)
+        {
+            sum += partials[block];
+        }
         return sum;
     }
 
@@ -112,7 +115,10 @@ internal sealed unsafe partial class CpuKernels
                 c += TFormula.Value(T.Load(x + i + 2 * T.Width));
                 d += TFormula.Value(T.Load(x + i + 3 * T.Width));
             }
-            for (; i < length; i += T.Width) a += TFormula.Value(Row.Load<T>(x, i, length, 0));
+            for (; i < length; i += T.Width)
+            {
+                a += TFormula.Value(Row.Load<T>(x, i, length, 0));
+            }
             return T.Sum(a + b + (c + d));
         }
     }

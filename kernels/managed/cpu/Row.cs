@@ -17,8 +17,14 @@ internal static unsafe class Row
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<T>(float* row, int j, int columns, T value) where T : struct, ILanes<T>
     {
-        if (j <= columns - T.Width) T.Store(row + j, value);
-        else StoreEnd(row + j, columns - j, value);
+        if (j <= columns - T.Width)
+        {
+            T.Store(row + j, value);
+        }
+        else
+        {
+            StoreEnd(row + j, columns - j, value);
+        }
     }
 
     /// <summary>Σⱼ rowⱼ · otherⱼ</summary>
@@ -27,7 +33,9 @@ internal static unsafe class Row
     {
         var sum = T.Of(0f);
         for (var j = 0; j < columns; j += T.Width)
+        {
             sum = T.MultiplyAdd(Load<T>(row, j, columns, 0), Load<T>(other, j, columns, 0), sum);
+        }
         return T.Sum(sum);
     }
 
@@ -37,7 +45,9 @@ internal static unsafe class Row
     {
         var largest = T.Of(float.NegativeInfinity);
         for (var j = 0; j < columns; j += T.Width)
+        {
             largest = T.Max(Load<T>(row, j, columns, float.NegativeInfinity), largest);
+        }
         return T.Largest(largest);
     }
 
@@ -59,7 +69,10 @@ internal static unsafe class Row
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scale<T>(float* row, int columns, float factor) where T : struct, ILanes<T>
     {
-        for (var j = 0; j < columns; j += T.Width) Store(row, j, columns, Load<T>(row, j, columns, 0) * T.Of(factor));
+        for (var j = 0; j < columns; j += T.Width)
+        {
+            Store(row, j, columns, Load<T>(row, j, columns, 0) * T.Of(factor));
+        }
     }
 
     /// <summary>row = row ⊙ other</summary>
@@ -67,7 +80,9 @@ internal static unsafe class Row
     public static void Multiply<T>(float* row, float* other, int columns) where T : struct, ILanes<T>
     {
         for (var j = 0; j < columns; j += T.Width)
+        {
             Store(row, j, columns, Load<T>(row, j, columns, 0) * Load<T>(other, j, columns, 0));
+        }
     }
 
     // Copied float by float into a register's image, and inlined: a call here would push the sums of the loop around it
@@ -77,7 +92,10 @@ internal static unsafe class Row
     {
         var value = T.Of(rest);
         var places = (float*)Unsafe.AsPointer(ref value);
-        for (var i = 0; i < count; i++) places[i] = from[i];
+        for (var i = 0; i < count; i++)
+        {
+            places[i] = from[i];
+        }
         return value;
     }
 
@@ -86,6 +104,9 @@ internal static unsafe class Row
     {
         var copy = value;
         var places = (float*)Unsafe.AsPointer(ref copy);
-        for (var i = 0; i < count; i++) to[i] = places[i];
+        for (var i = 0; i < count; i++)
+        {
+            to[i] = places[i];
+        }
     }
 }

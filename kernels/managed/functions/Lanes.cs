@@ -84,7 +84,10 @@ public readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
     static float ILanes<Lanes>.Largest(Lanes value)
     {
         var largest = value.Value[0];
-        for (var i = 1; i < Vector<float>.Count; i++) largest = MathF.Max(largest, value.Value[i]);
+        for (var i = 1; i < Vector<float>.Count; i++)
+        {
+            largest = MathF.Max(largest, value.Value[i]);
+        }
         return largest;
     }
 }

@@ -36,7 +36,9 @@ internal static class Axis
     public static double[] Marks(double largest, int intervals)
     {
         if (!(largest > 0) || !double.IsFinite(largest))
+        {
             return [0, 1];
+        }
         var step = Step(largest / intervals);
         return [.. Enumerable.Range(0, (int)Math.Ceiling(largest / step - 1e-9) + 1).Select(i => i * step)];
     }

@@ -17,7 +17,9 @@ internal static class SvgChart
             new PlotAxis("step", Axis.Marks(curves.Max(curve => curve.Losses.Count), 8), Short),
             new PlotAxis("cross-entropy", Axis.Marks(smooth.Max(points => points.Max(point => point.Loss)), 5), Short));
         for (var i = 0; i < curves.Count; i++)
+        {
             plot.Curve(curves[i].Name, smooth[i], SvgPlot.Colours[i]);
+        }
         return plot.End();
     }
 

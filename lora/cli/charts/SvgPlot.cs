@@ -43,7 +43,9 @@ internal sealed class SvgPlot
             Line($"""<text x="{Left - 8}" y="{Y(mark) + 4:F1}" text-anchor="end">{Escape(vertical.Label(mark))}</text>""");
         }
         foreach (var mark in horizontal.Marks)
+        {
             Line($"""<text x="{X(mark):F1}" y="{Height - Bottom + 20}" text-anchor="middle">{Escape(horizontal.Label(mark))}</text>""");
+        }
         Line($"""<text x="{(Left + Width - Right) / 2}" y="{Height - 12}" text-anchor="middle">{Escape(horizontal.Name)}</text>""");
         Line($"""<text x="18" y="{(Top + Height - Bottom) / 2}" text-anchor="middle" transform="rotate(-90 18 {(Top + Height - Bottom) / 2})">{Escape(vertical.Name)}</text>""");
     }
@@ -64,7 +66,9 @@ internal sealed class SvgPlot
     public void Dots(string name, IEnumerable<(double X, double Y, string Tip)> points, string colour, double radius)
     {
         foreach (var (x, y, tip) in points)
+        {
             Line($"""<circle cx="{X(x):F1}" cy="{Y(y):F1}" r="{radius:0.#}" fill="{colour}" fill-opacity="0.7"><title>{Escape(tip)}</title></circle>""");
+        }
         Legend(name, colour);
     }
 

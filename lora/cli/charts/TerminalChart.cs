@@ -32,7 +32,9 @@ internal static class TerminalChart
             }
         }
         for (var row = 0; row < Height; row++)
+        {
             console.MarkupLine($"{Label(row, marks)} │{Cells(owner, row, width)}");
+        }
         console.WriteLine($"{new string(' ', LabelWidth)} └{new string('─', width)}");
         console.WriteLine($"{new string(' ', LabelWidth)}  1{$"step {steps}".PadLeft(width - 1)}");
         var legend = curves.Select((curve, i) => $"[{Colours[i]}]{Signs[i]}[/] {Markup.Escape(curve.Name)}");
@@ -51,7 +53,9 @@ internal static class TerminalChart
     {
         var cells = new StringBuilder();
         for (var column = 0; column < width; column++)
+        {
             cells.Append(owner[row, column] is > 0 and var i ? $"[{Colours[i - 1]}]{Signs[i - 1]}[/]" : " ");
+        }
         return cells.ToString();
     }
 }

@@ -75,7 +75,9 @@ internal sealed class DemoReport(IAnsiConsole console)
             $"evaluate --adapter {adapter} --data {ShellWords.Quote(Path.Combine(folder, DemoFolder.TestReviews))}",
             $"inspect {adapter}",
         })
+        {
             console.Profile.Out.Writer.WriteLine($"  {Program} {command}");
+        }
     }
 
     private static Table Table(DemoResult result) =>
@@ -106,7 +108,9 @@ internal sealed class DemoReport(IAnsiConsole console)
         var (lora, last) = (result[TrainingMethod.LoRA], result[TrainingMethod.LastLayers]);
         var table = MethodTable.New("The same words of the story and of the disc", "review", last.Name, lora.Name);
         foreach (var ((text, byLast), (_, byLora)) in last.Probes.Zip(lora.Probes))
+        {
             table.AddRow(text, Say(byLast), Say(byLora));
+        }
         console.Write(table);
     }
 

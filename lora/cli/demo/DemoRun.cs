@@ -53,7 +53,9 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
             methods.Add(new MethodResult(method, options, training, train, validation, test,
                 StoredBytes(classifier, adapter), [.. Probes.Zip(classifier.Predict(Probes))]));
             if (adapter is not null)
+            {
                 adapted = (classifier, adapter);
+            }
         }
         var lora = adapted!.Value;
         var merge = progress.Show("merging the adapter", _ => CheckMerge(lora.Classifier, lora.Adapter, task.Test));
@@ -114,12 +116,16 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
         {
             var path = Path.Combine(folder, PeftAdapter.WeightsName);
             if (adapter is not null)
+            {
                 PeftAdapter.SaveInto(folder, adapter);
+            }
             else
+            {
                 SafeTensorsWriter.Write(path,
                     classifier.Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)
                         .Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter)),
                         new Dictionary<string, string> { ["format"] = "pt" });
+            }
             return new FileInfo(path).Length;
         }
         finally

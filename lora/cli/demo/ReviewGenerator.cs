@@ -59,7 +59,9 @@ internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ul
         {
             var review = Write();
             if (written.Add(review.Text))
+            {
                 reviews[i++] = review;
+            }
         }
         return reviews;
     }
@@ -119,7 +121,9 @@ internal sealed class ReviewGenerator(ReviewDomain domain, ReviewStyle style, ul
     private (string Adjective, string Noun) Judge(bool praise)
     {
         if (!Chance(style.Contextual))
+        {
             return (Pick(praise ? ReviewDomains.Good : ReviewDomains.Bad), Pick(domain.Nouns));
+        }
         var judgement = Pick(domain.Judgements);
         return (judgement.Word, Pick(judgement.Nouns(praise)));
     }
