@@ -106,12 +106,27 @@ public static class AtomicFile
     public static void DeleteLeftovers(string path)
     {
         var whole = Path.GetFullPath(path);
-        if (Path.GetDirectoryName(whole) is { } folder && Directory.Exists(folder))
+        if (Path.GetDirectoryName(whole) is { } folder)
         {
-            foreach (var leftover in Directory.GetFiles(folder, $".{Path.GetFileName(whole)}.????????.???.tmp"))
-            {
-                Quietly(() => File.Delete(leftover));
-            }
+            DeleteLeftovers(folder, Path.GetFileName(whole));
+        }
+    }
+
+    /// <summary>
+    /// Deletes what kills in the midst of writing any file of a folder left in it. Nobody may be
+    /// writing there now.
+    /// </summary>
+    public static void DeleteLeftoversIn(string folder) => DeleteLeftovers(folder, "*");
+
+    private static void DeleteLeftovers(string folder, string name)
+    {
+        if (!Directory.Exists(folder))
+        {
+            return;
+        }
+        foreach (var leftover in Directory.GetFiles(folder, $".{name}.????????.???.tmp"))
+        {
+            Quietly(() => File.Delete(leftover));
         }
     }
 

@@ -77,6 +77,8 @@ public sealed class ExperimentFolder
         if (resume)
         {
             identity.RequireSame(folder.Read<RunIdentity>(IdentityName), System.IO.Path.Combine(path, IdentityName));
+            AtomicFile.DeleteLeftoversIn(path);
+            AtomicFile.DeleteLeftoversIn(folder.Runs);
         }
         else
         {

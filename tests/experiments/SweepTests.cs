@@ -82,6 +82,8 @@ public class SweepTests : ExperimentTests
         var lost = Rows("killed").First(row => !File.Exists(OfRun(row, "safetensors")));
         File.WriteAllText(OfRun(lost, "safetensors"), "left");
         File.WriteAllText(OfRun(lost, "checkpoint.safetensors"), "left");
+        // And as if a kill had come in the midst of writing a file.
+        File.WriteAllText(Path.Combine(Task["killed"], "runs", ".r1.safetensors.hl3rws5w.302.tmp"), "left");
         var last = LoraProgram.Call(args);
         Assert.That(last.Code, Is.Zero, last.Errors);
         Assert.That(Rows("killed").Select(row => string.Join(',', row[..^1])),
