@@ -80,7 +80,7 @@ public abstract class TrainingLoop
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     internal abstract Score Validate(IReadOnlyList<EncodedExample> validation, CancellationToken cancellation);
 
-    /// <summary>Every option that decides the result, by its name on the command line.</summary>
+    /// <summary>Every option that decides the result, by its name.</summary>
     internal abstract IReadOnlyDictionary<string, object?> IdentifyingOptions();
 
     /// <summary>
