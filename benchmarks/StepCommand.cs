@@ -68,29 +68,29 @@ internal static class StepCommand
     private static void Measure(DistilBertConfig config, TrainingOptions training, string mode, int batch, int length,
         int repetitions, bool json, IBackend backend)
     {
-        using var random = new RandomBatches(config, batch, length);
         var model = new DistilBertForSequenceClassification(config, seed: 1);
-        TrainingSetup.Prepare(new TextClassifier(model,
-            WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])), training);
+        var classifier = new TextClassifier(model,
+            WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"]));
+        var random = new RandomBatches(config, batch, length);
+        var tuning = FineTuning.Start(classifier, random.Next(), null, training);
         using var optimizer = TrainingSetup.CreateOptimizer(model, training);
         var forward = Median(repetitions, () =>
         {
             using var frozen = new NoGradient();
             using var scope = new TensorScope();
-            model.Forward(random.Next().Tokens);
+            using var tokens = new PackedTokens(PackedBatch.Of(random.Next()), backend);
+            model.Forward(tokens);
             backend.Synchronize();
         });
         model.Train();
         var step = Median(repetitions, () =>
         {
             optimizer.ZeroGradient();
-            using var scope = new TensorScope();
-            var (tokens, labels) = random.Next();
-            model.Forward(tokens).CrossEntropy(labels).Backward();
+            tuning.Task.AddGradients([PackedBatch.Of(random.Next())], epoch: 1);
             optimizer.Step();
             backend.Synchronize();
         });
-        var trainable = optimizer.Parameters.Sum(parameter => (long)parameter.Shape.Count);
+        var trainable = tuning.TrainableParameters;
         var peak = PeakMiB();
         Console.WriteLine(json
             ? JsonSerializer.Serialize(new Dictionary<string, object>
@@ -142,29 +142,13 @@ internal static class StepCommand
         return Process.GetCurrentProcess().PeakWorkingSet64 >> 20;
     }
 
-    /// <summary>
-    /// Batches of random ids and classes, each new; the one before is given back.
-    /// </summary>
-    private sealed class RandomBatches(DistilBertConfig config, int batch, int length) : IDisposable
+    /// <summary>Batches of random ids and classes, each new.</summary>
+    private sealed class RandomBatches(DistilBertConfig config, int batch, int length)
     {
         private readonly RandomStream random = new(7);
-        private PackedTokens? tokens;
-        private Indices? labels;
 
-        public (PackedTokens Tokens, Indices Labels) Next()
-        {
-            Dispose();
-            tokens = PackedTokens.From(Enumerable.Range(0, batch)
-                .Select(_ => Enumerable.Range(0, length).Select(_ => random.NextBelow(config.VocabularySize))
-                    .ToArray()));
-            labels = new Indices([.. Enumerable.Range(0, batch).Select(_ => random.NextBelow(Classes))]);
-            return (tokens, labels);
-        }
-
-        public void Dispose()
-        {
-            tokens?.Dispose();
-            labels?.Dispose();
-        }
+        public EncodedExample[] Next() => [.. Enumerable.Range(0, batch).Select(_ => new EncodedExample(
+            [.. Enumerable.Range(0, length).Select(_ => random.NextBelow(config.VocabularySize))],
+            random.NextBelow(Classes)))];
     }
 }

@@ -52,7 +52,7 @@ public class ArchitectureTests
         (Training, [Core, Ops, Nn, Optim, Files, Data, Layers, Adapters, Quantization, Models, Classification,
             Kernels]),
         (Experiments, [Core, Nn, Files, Data, Layers, Quantization, Models, Classification, Training]),
-        (Output, [Core, Data, Classification, Training, Experiments]),
+        (Output, [Core, Classification, Training, Experiments]),
         (Charts, []),
         (Tables, [Quantization, Training, Experiments, Output, Charts]),
         (Options, [Core, Nn, Files, Data, Layers, Adapters, Quantization, Models, Classification, Training, Experiments,

@@ -36,7 +36,7 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
     [
         .. Enumerable.Range(0, Seeds).Select(i => Base.Seed + (ulong)i).Select(seed => new ExperimentRun(
             string.Create(CultureInfo.InvariantCulture,
-                $"{ResolvedOptions.Name(method)}-lr{learningRate:0.######e0}-seed{seed}"),
+                $"{TrainingOptions.NameOf(method)}-lr{learningRate:0.######e0}-seed{seed}"),
             // The head's training is the method itself for the others: what is asked for concerns adapters alone.
             Base with { Method = method, LearningRate = learningRate, Seed = seed,
                 TrainHead = method is TrainingMethod.LoRA or TrainingMethod.QALoRA ? Base.TrainHead : null })),
@@ -78,7 +78,7 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
     internal Dictionary<string, object?> Describe(SplitOptions split)
     {
         var options = ResolvedOptions.Of(Base);
-        options["methods"] = string.Join(',', Methods.Select(ResolvedOptions.Name));
+        options["methods"] = string.Join(',', Methods.Select(TrainingOptions.NameOf));
         options["lr"] = string.Join(',',
             LearningRates.Select(rate => rate.ToString("0.######e0", CultureInfo.InvariantCulture)));
         options["seeds"] = Seeds;

@@ -83,7 +83,7 @@ public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validat
 {
     /// <summary>The parts and what they are for.</summary>
     internal (string Use, IReadOnlyList<EncodedExample> Texts)[] Parts =>
-        [("to train on", Train.Examples), ("laid aside for validation", Validation.Examples),
+        [(RunIdentity.Train, Train.Examples), (RunIdentity.Validation, Validation.Examples),
             ("to test on", Test.Examples)];
 
     /// <summary>Parts and encodes a data set.</summary>

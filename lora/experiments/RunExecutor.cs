@@ -9,7 +9,7 @@ namespace LoraScratch.Lora.Experiments;
 public interface IExperimentProgress
 {
     /// <summary>Calls <paramref name="train"/> while showing it.</summary>
-    TrainingResult Show(ExperimentRun run, Trainer trainer, Func<TrainingResult> train);
+    TrainingResult Show(ExperimentRun run, FineTuning tuning, Func<TrainingResult> train);
 
     /// <summary>So many texts of a run's evaluation are done.</summary>
     void Evaluating(ExperimentRun run, string texts, int done, int count);
@@ -42,19 +42,17 @@ public sealed class RunExecutor(
     public RunRecord Train(ExperimentRun run, Action<RunRecord, TextClassifier> store)
     {
         cancellation.ThrowIfCancellationRequested();
-        return With(run, (classifier, adapter) =>
+        return With(run, data.Validation.Examples, tuning =>
         {
             var path = CheckpointOf(run);
             var checkpoint = new CheckpointOptions(path, checkpointEvery, Resume: File.Exists(path));
-            var trainer = new Trainer(classifier, run.Options);
-            var result = progress.Show(run, trainer,
-                () => trainer.Train(data.Train.Examples, data.Validation.Examples, cancellation, checkpoint));
+            var result = progress.Show(run, tuning, () => tuning.Run(cancellation, checkpoint));
             if (result.WasCancelled)
             {
                 throw new OperationCanceledException(cancellation);
             }
-            var bytes = classifier.Model.WeightBytes();
-            var record = new RunRecord(run.Name, trainer.TrainableParameters, result.Steps, result.KeptStep,
+            var bytes = tuning.Classifier.Model.WeightBytes();
+            var record = new RunRecord(run.Name, tuning.TrainableParameters, result.Steps, result.KeptStep,
                 result.Best!.Accuracy, result.Best.Loss, result.Seconds,
                 [.. result.Metrics.Select(step => step.Loss)])
             {
@@ -62,10 +60,10 @@ public sealed class RunExecutor(
                     / result.Metrics.Sum(step => step.StepSeconds),
                 TrainingBytes = bytes,
                 DeployedBytes = bytes - sizeof(float)
-                    * (adapter?.Layers.Sum(layer => (long)layer.Layer.Lora.A.Shape.Count
+                    * (tuning.Adapter?.Layers.Sum(layer => (long)layer.Layer.Lora.A.Shape.Count
                         + layer.Layer.Lora.B.Shape.Count) ?? 0),
             };
-            store(record, classifier);
+            store(record, tuning.Classifier);
             checkpoint.Delete();
             return record;
         });
@@ -89,8 +87,9 @@ public sealed class RunExecutor(
     /// </param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public RunRecord Evaluate(ExperimentRun run, RunRecord record, string weights,
-        QuantizationSettings? quantization = null) => With(run, (classifier, adapter) =>
+        QuantizationSettings? quantization = null) => With(run, data.Validation.Examples, tuning =>
     {
+        var classifier = tuning.Classifier;
         TrainedWeights.Load(weights, classifier.Model);
         var evaluated = record with
         {
@@ -102,7 +101,7 @@ public sealed class RunExecutor(
         {
             return evaluated;
         }
-        adapter!.MergeAndDetach();
+        tuning.Adapter!.MergeAndDetach();
         TrainingSetup.Quantize(classifier,
             run.Options with { Method = TrainingMethod.QALoRA, Quantization = quantization }, data.Train.Examples,
                 cancellation);
@@ -130,14 +129,15 @@ public sealed class RunExecutor(
     {
         const int steps = 3, texts = 64;
         var options = run.Options with { MaxSteps = steps, Warmup = 0 };
-        return With(run with { Options = options }, (classifier, _) =>
+        // without held-out examples: they would be validated on at the end
+        return With(run with { Options = options }, validation: null, tuning =>
         {
-            var measured = new Trainer(classifier, options).Train(data.Train.Examples,
-                cancellation: cancellation).Metrics;
+            var measured = tuning.Run(cancellation).Metrics;
             cancellation.ThrowIfCancellationRequested();
             // the first step fills the memory pool
             var warm = measured.Count > 1 ? measured.Skip(1).ToArray() : measured;
-            var evaluation = classifier.Evaluate([.. data.Validation.Examples.Take(texts)], cancellation: cancellation);
+            var evaluation = tuning.Classifier.Evaluate([.. data.Validation.Examples.Take(texts)],
+                cancellation: cancellation);
             return (warm.Sum(step => (long)step.Tokens) / warm.Sum(step => step.StepSeconds),
                 evaluation.TokensPerSecond);
         });
@@ -148,13 +148,12 @@ public sealed class RunExecutor(
     /// <summary>
     /// A model for one run; its memory goes back at once, for the next run wants as much.
     /// </summary>
-    private T With<T>(ExperimentRun run, Func<TextClassifier, LoRAAdapter?, T> work)
+    private T With<T>(ExperimentRun run, IReadOnlyList<EncodedExample>? validation, Func<FineTuning, T> work)
     {
         var classifier = load(run.Options.Seed);
         try
         {
-            TrainingSetup.Quantize(classifier, run.Options, data.Train.Examples, cancellation);
-            return work(classifier, TrainingSetup.Prepare(classifier, run.Options));
+            return work(FineTuning.Start(classifier, data.Train.Examples, validation, run.Options, cancellation));
         }
         finally
         {

@@ -10,7 +10,7 @@ internal static class ResolvedOptions
 {
     /// <summary>Every option that has a meaning for the method.</summary>
     /// <param name="classifier">
-    /// Prepared for training: says whether the head is trained, and how long texts may be.
+    /// Prepared for training: says whether the head is trained, and how long examples may be.
     /// </param>
     /// <param name="options">As asked for.</param>
     /// <param name="adapter">
@@ -19,17 +19,16 @@ internal static class ResolvedOptions
     public static Dictionary<string, object?> Of(TextClassifier classifier, TrainingOptions options,
         LoRAAdapter? adapter)
     {
-        var resolved = new Dictionary<string, object?> { ["method"] = Name(options.Method) };
+        var resolved = ByName([TrainingOptionList.Method], options);
         if (adapter is not null)
         {
-            Add(resolved, adapter.Plan.Settings, options.Method);
+            Add(resolved, OfAdapter(options.Method), options with { Lora = adapter.Plan.Settings });
             AddQuantization(resolved, options, adapter.Layers[0].Layer.Base.Weight.Format);
             resolved["targets"] = options.InitialAdapter is null
                 ? options.Targets : adapter.Layers.Select(layer => layer.Path);
             resolved["init-adapter"] = options.InitialAdapter;
         }
-        AddCommon(resolved, adapter?.TrainsModules ?? TrainingSetup.IsHeadTrained(classifier.Model),
-            classifier.LongestText(options.MaxLength), options);
+        AddOfRun(resolved, classifier, adapter?.TrainsModules, options);
         return resolved;
     }
 
@@ -39,15 +38,13 @@ internal static class ResolvedOptions
     /// </summary>
     public static Dictionary<string, object?> ForComparison(TextClassifier classifier, TrainingOptions options)
     {
-        var resolved = new Dictionary<string, object?> { ["method"] = Name(options.Method) };
+        var resolved = ByName([TrainingOptionList.Method], options);
         if (options.IsLowRank && options.InitialAdapter is null)
         {
-            Add(resolved, options.Lora, options.Method);
+            Add(resolved, OfAdapter(options.Method), options);
             AddQuantization(resolved, options, null);
-            resolved["targets"] = string.Join(',', options.Targets);
         }
-        AddCommon(resolved, TrainingSetup.IsHeadTrained(classifier.Model), classifier.LongestText(options.MaxLength),
-            options);
+        AddOfRun(resolved, classifier, null, options);
         return resolved;
     }
 
@@ -57,12 +54,9 @@ internal static class ResolvedOptions
     /// </summary>
     public static Dictionary<string, object?> Of(TrainingOptions options)
     {
-        var resolved = new Dictionary<string, object?>();
-        Add(resolved, options.Lora, TrainingMethod.LoRA);
-        resolved["pooling"] = LoRASettings.Name(options.Lora.Pooling);
+        var resolved = ByName(TrainingOptionList.OfAdapters, options);
         AddQuantization(resolved, options, null);
-        resolved["targets"] = string.Join(',', options.Targets);
-        AddCommon(resolved, options.TrainHead, options.MaxLength, options);
+        Add(resolved, TrainingOptionList.OfRuns, options);
         return resolved;
     }
 
@@ -70,12 +64,7 @@ internal static class ResolvedOptions
     public static Dictionary<string, object?> OfPretraining(TrainingOptions options, bool wholeWords)
     {
         var resolved = new Dictionary<string, object?> { ["whole-words"] = wholeWords };
-        AddCommon(resolved, null, options.MaxLength, options);
-        // as they are, or without a meaning
-        foreach (var name in (string[])["train-head", "optimizer", "momentum", "schedule", "shuffle"])
-        {
-            resolved.Remove(name);
-        }
+        Add(resolved, TrainingOptionList.OfPretraining, options);
         return resolved;
     }
 
@@ -87,30 +76,19 @@ internal static class ResolvedOptions
         _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
     };
 
-    /// <summary>The name of a method, as the option takes it.</summary>
-    public static string Name(TrainingMethod method) => method switch
-    {
-        TrainingMethod.LoRA => "lora",
-        TrainingMethod.QALoRA => "qa-lora",
-        TrainingMethod.LastLayers => "last-layers",
-        _ => "full",
-    };
+    private static IEnumerable<TrainingOption> OfAdapter(TrainingMethod method) =>
+        TrainingOptionList.OfAdapters.Where(option => option.Methods.Contains(method));
 
-    private static void Add(Dictionary<string, object?> resolved, LoRASettings settings, TrainingMethod method)
+    private static Dictionary<string, object?> ByName(IEnumerable<TrainingOption> list, TrainingOptions options) =>
+        list.ToDictionary(option => option.Name, option => option.Value(options));
+
+    private static void Add(Dictionary<string, object?> resolved, IEnumerable<TrainingOption> list,
+        TrainingOptions options)
     {
-        resolved["rank"] = settings.Rank;
-        resolved["alpha"] = settings.Alpha;
-        if (method == TrainingMethod.QALoRA)
+        foreach (var option in list)
         {
-            resolved["pooling"] = LoRASettings.Name(settings.Pooling);
+            resolved[option.Name] = option.Value(options);
         }
-        else
-        {
-            resolved["init"] = LoRASettings.Name(settings.Initialization);
-        }
-        resolved["scaling"] = LoRASettings.Name(settings.ScalingRule);
-        resolved["dropout"] = settings.Dropout;
-        resolved["bias"] = LoRASettings.Name(settings.Bias);
     }
 
     /// <summary>How weights are quantised, and by which format they are known to be.</summary>
@@ -128,26 +106,12 @@ internal static class ResolvedOptions
         }
     }
 
-    private static void AddCommon(Dictionary<string, object?> resolved, bool? trainHead, int? maxLength,
+    /// <summary>What the model decides stands here as the model has it.</summary>
+    private static void AddOfRun(Dictionary<string, object?> resolved, TextClassifier classifier, bool? trainsHead,
         TrainingOptions options)
     {
-        resolved["train-head"] = trainHead;
-        resolved["optimizer"] = options.Optimizer.ToString().ToLowerInvariant();
-        resolved["lr"] = options.ResolvedLearningRate;
-        resolved["weight-decay"] = options.ResolvedWeightDecay;
-        resolved["momentum"] = options.Momentum;
-        resolved["clip"] = options.Clip;
-        resolved["warmup"] = options.Warmup;
-        resolved["schedule"] = options.Schedule.ToString().ToLowerInvariant();
-        resolved["accumulate"] = options.Accumulate;
-        resolved["epochs"] = options.Epochs;
-        resolved["batch-size"] = options.BatchSize;
-        resolved["max-length"] = maxLength;
-        resolved["max-steps"] = options.MaxSteps;
-        resolved["limit"] = options.Limit;
-        resolved["validation"] = options.Validation;
-        resolved["validate-every"] = options.ValidateEvery;
-        resolved["seed"] = options.Seed;
-        resolved["shuffle"] = options.Shuffle;
+        Add(resolved, TrainingOptionList.OfRuns, options);
+        resolved["train-head"] = trainsHead ?? TrainingSetup.IsHeadTrained(classifier.Model);
+        resolved["max-length"] = classifier.LongestText(options.MaxLength);
     }
 }

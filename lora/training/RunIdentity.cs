@@ -23,6 +23,9 @@ namespace LoraScratch.Lora.Training;
 internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights,
     IReadOnlyDictionary<string, TextsIdentity> Texts)
 {
+    /// <summary>What examples are for; checkpoints of older versions have the same keys.</summary>
+    public const string Train = "to train on", Validation = "laid aside for validation";
+
     /// <summary>The identity of anything that starts from a model as it is now.</summary>
     /// <param name="model">The model.</param>
     /// <param name="backend">Where it computes.</param>

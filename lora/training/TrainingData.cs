@@ -22,10 +22,9 @@ public sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validati
     /// <exception cref="InputException">
     /// A text has no class, the classes are not the model's, or one part would be empty.
     /// </exception>
-    public static TrainingData Prepare(TextDataset dataset, TextClassifier classifier, TrainingOptions options,
+    internal static TrainingData Prepare(TextDataset dataset, TextClassifier classifier, TrainingOptions options,
         Action<int>? progress = null)
     {
-        options.Check();
         RequireLabels(dataset, classifier);
         var length = classifier.LongestText(options.MaxLength);
         var limited = options.Limit is { } limit ? dataset.Limit(limit, options.Seed) : dataset;

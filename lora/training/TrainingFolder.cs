@@ -100,8 +100,7 @@ public static class TrainingFolder
     /// <param name="model">The trained model.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="dtype">Type of the weights in the file: F32, F16 or BF16.</param>
-    /// <param name="options">What the run was asked for.</param>
-    /// <param name="wholeWords">Whether whole words were masked.</param>
+    /// <param name="options">What the run was asked for, by name.</param>
     /// <param name="data">Numbers about the data, for the reader of training.json.</param>
     /// <param name="result">What became of it.</param>
     /// <param name="baseModel">
@@ -110,14 +109,14 @@ public static class TrainingFolder
     /// <param name="overwrite">Replaces the folder of an earlier run.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void SavePretrained(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer,
-        DType dtype, TrainingOptions options, bool wholeWords, object data, TrainingResult result,
-        string? baseModel = null, bool overwrite = false) =>
+        DType dtype, IReadOnlyDictionary<string, object?> options, object data, TrainingResult result,
+        string? baseModel, bool overwrite) =>
         Write(folder, temporary => ModelFolder.SaveInto(temporary, model, tokenizer, dtype), result, new()
         {
             ["task"] = "masked language model",
             ["base_model"] = baseModel,
             ["data"] = data,
-            ["options"] = ResolvedOptions.OfPretraining(options, wholeWords),
+            ["options"] = options,
         }, overwrite);
 
     private static void Write(string folder, Action<string> writeWeights, TrainingResult result,

@@ -1,204 +1,288 @@
+using System.Diagnostics;
+using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
-using LoraScratch.Kernels;
+using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>How long a run will take, measured before it begins.</summary>
-/// <param name="Steps">Of the whole run.</param>
-/// <param name="Tokens">Of all steps together.</param>
-/// <param name="TokensPerSecond">Forward and backward.</param>
-public sealed record RunEstimate(int Steps, double Tokens, double TokensPerSecond)
-{
-    /// <summary>Of all steps; validation not included.</summary>
-    public double Seconds => Tokens / TokensPerSecond;
-}
-
 /// <summary>
-/// What all kinds of training have in common: batches in an order drawn by seed, gradients added up
-/// over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and now and then a look
-/// at the validation texts, whose best state is kept; saving, and going on. Same options, data and
-/// model: same weights, bit for bit. A kind of training says what the loss of a batch is.
+/// One run of training, whatever the task: batches in an order drawn by seed, gradients added up
+/// over <see cref="TrainingOptions.Accumulate"/> of them, clipped, a step, and now and then a
+/// validation on held-out examples, whose best state is kept. It owns all that the rest of the run
+/// depends on: parameters, optimizer, random streams, steps and validations so far, the best state.
+/// A checkpoint holds all of it, and only between two steps, so that no gradient is ever half added
+/// up in it. Same options, data and model: same weights, bit for bit.
 /// </summary>
-public abstract class TrainingLoop
+internal sealed class TrainingLoop : IDisposable
 {
-    private protected TrainingLoop(Module model, IBackend backend, RandomStream dropoutStream, TrainingOptions options)
+    private readonly ITrainingTask task;
+    private readonly TrainingOptions options;
+    private readonly IReadOnlyList<EncodedExample>? validation;     // null: none
+    private readonly CancellationToken cancellation;
+    private readonly CheckpointOptions? checkpoint;                 // null: the run is not saved
+    private readonly RunIdentity? identity;                         // null without a checkpoint
+    private readonly BatchSampler sampler;
+    private readonly RunLength length;
+    private readonly LinearSchedule schedule;
+    private readonly IReadOnlyList<(string Path, Parameter Parameter)> trainable;
+    private readonly IReadOnlyList<RandomStream> random;
+    private readonly Optimizer optimizer;
+    private readonly List<StepMetrics> metrics = [];
+    private readonly List<ValidationMetrics> validations = [];
+    private readonly Stopwatch clock = Stopwatch.StartNew();
+    private readonly double secondsBefore;          // of the run that this one resumes
+    private double stepSeconds;                     // of all steps together
+    private float[][]? bestState;                   // null while the model itself holds the best state
+    private bool stopped;
+
+    /// <summary>A run at its beginning, or as it was saved.</summary>
+    /// <param name="task">Its model has what is to be trained unfrozen.</param>
+    /// <param name="options">Checked.</param>
+    /// <param name="train">At least one example.</param>
+    /// <param name="validation">Held out; null: the last state is kept.</param>
+    /// <param name="cancellation">Ends the run after the step in progress.</param>
+    /// <param name="checkpoint">Where it is saved, checked; null: nowhere.</param>
+    /// <exception cref="InputException">
+    /// The warm-up is longer than the run, or the saved run is another one.
+    /// </exception>
+    public TrainingLoop(ITrainingTask task, TrainingOptions options, IReadOnlyList<EncodedExample> train,
+        IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
     {
-        options.Check();
-        (Model, Backend, DropoutStream, Options) = (model, backend, dropoutStream, options);
-        Trainable = [.. model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)];
-        if (Trainable.Count == 0)
+        (this.task, this.options, this.validation, this.cancellation, this.checkpoint) =
+            (task, options, validation, cancellation, checkpoint);
+        sampler = new BatchSampler(train, options.BatchSize, options.Seed, options.Shuffle);
+        length = RunLength.Of(sampler, options);
+        schedule = LearningRates();
+        (trainable, random) = (task.Trainable(), task.RandomStreams());
+        identity = checkpoint is null ? null : RunIdentity.Of(task.Model, task.Backend, task.IdentifyingOptions(),
+            (RunIdentity.Train, train), (RunIdentity.Validation, validation ?? []));
+        optimizer = TrainingSetup.CreateOptimizer(task.Model, options);
+        if (checkpoint is { Resume: true })
         {
-            throw new InputException("Nothing in the model is trainable: everything is frozen.");
+            ResumeFrom(checkpoint.Path);
         }
+        secondsBefore = metrics.Count > 0 ? metrics[^1].Seconds : 0;
+        stepSeconds = metrics.Sum(step => step.StepSeconds);
     }
 
     /// <summary>After every step.</summary>
     public event Action<StepMetrics>? StepDone;
 
-    /// <summary>
-    /// After every look at the validation texts; without any, where there would be one.
-    /// </summary>
+    /// <summary>After every validation, or where there would be one.</summary>
     public event Action<ValidationMetrics>? Validated;
 
     /// <summary>After the run has been saved, with the number of steps that it has taken.</summary>
     public event Action<int>? CheckpointSaved;
 
-    /// <summary>Numbers that are trained.</summary>
-    public long TrainableParameters => Trainable.Sum(entry => (long)entry.Parameter.Shape.Count);
+    private int StepsUntilLastValidation => validations.Count > 0 ? validations[^1].Step : 0;
 
-    internal TrainingOptions Options { get; }
+    /// <summary>The last step asks for a validation, and there was none since.</summary>
+    private bool IsValidationDue => metrics.Count > StepsUntilLastValidation
+        && (metrics.Count == length.Steps || metrics.Count % length.StepsOfEpoch == 0
+            || options.ValidateEvery > 0 && metrics.Count % options.ValidateEvery == 0);
 
-    internal Module Model { get; }
+    private ValidationMetrics? Best => validations.FindLast(each => each.IsBest);
 
-    internal IBackend Backend { get; }
+    private IEnumerable<Parameter> Parameters => trainable.Select(entry => entry.Parameter);
 
-    /// <summary>Where the seeds of the model's dropout masks come from.</summary>
-    internal RandomStream DropoutStream { get; }
-
-    internal IReadOnlyList<(string Path, Parameter Parameter)> Trainable { get; }
-
-    /// <summary>What <see cref="Estimate"/> measures with.</summary>
-    internal virtual TimeProvider Clock => TimeProvider.System;
-
-    /// <summary>
-    /// Forward and backward of the batches of one step; the gradients add to those that are there.
-    /// Must depend on nothing but the model, the dropout stream, the batches and the epoch.
-    /// </summary>
-    /// <param name="group">At least one batch.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <returns>
-    /// The loss: the mean over everything in the group that has one, so that the sizes of the
-    /// batches do not matter.
-    /// </returns>
-    internal abstract float AddGradients(IReadOnlyList<PackedBatch> group, int epoch);
-
-    /// <summary>How the model does on the texts laid aside.</summary>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    internal abstract Score Validate(IReadOnlyList<EncodedExample> validation, CancellationToken cancellation);
-
-    /// <summary>Every option that decides the result, by its name.</summary>
-    internal abstract IReadOnlyDictionary<string, object?> IdentifyingOptions();
-
-    /// <summary>
-    /// Measures batches of one text and of as many of the run's as time allows, and forgets what
-    /// they did: the run's results stay the same, bit for bit. After the first text, without which
-    /// nothing is known, it takes a hundredth of the time that it foretells, or a fifth of a second
-    /// if that is more, so that a short run is not waited for.
-    /// </summary>
-    /// <param name="train">At least one text.</param>
-    /// <exception cref="InvalidOperationException">
-    /// The model predicts, or is changed or trained on another thread.
-    /// </exception>
-    public RunEstimate Estimate(IReadOnlyList<EncodedExample> train)
+    /// <summary>Trains to the end, or until it is cancelled.</summary>
+    public TrainingResult Run()
     {
-        const double share = 0.01, worthwhile = 0.2;
-        var (steps, stepsOfEpoch) = Length(new BatchSampler(train, Options.BatchSize), Options);
-        var tokensOfEpoch = train.Sum(text => (double)text.TokenIds.Length);
-        var estimate = new RunEstimate(steps, tokensOfEpoch * steps / stepsOfEpoch, 0);
-        var states = RandomStreams().Select(stream => (Stream: stream, stream.Seed, stream.Position)).ToArray();
-        return InTrainingMode(() =>
+        stopped = cancellation.IsCancellationRequested;
+        if (checkpoint is { Every: > 0, Resume: false } && !stopped)
         {
-            var spent = 0.0;
-            for (var size = 1; size > 0; size = LargestAffordable(size, spent))
-            {
-                // The first batch of a size fills the memory pool, and on a GPU compiles kernels: it takes time, but
-                // says nothing about the batches to come.
-                var (_, first) = Measure(train, size);
-                var (tokens, second) = Measure(train, size);
-                spent += size == 1 ? second : first + second;
-                estimate = estimate with { TokensPerSecond = tokens / second };
-            }
-            foreach (var (stream, seed, position) in states)
-            {
-                stream.Restore(seed, position);
-            }
-            return estimate;
-        });
+            Save();
+        }
+        if (IsValidationDue && !stopped)                  // a run that was stopped in the middle of it
+        {
+            Validate();
+        }
+        while (!stopped && metrics.Count < length.Steps)
+        {
+            Epoch(metrics.Count / length.StepsOfEpoch);
+        }
+        return Finish();
+    }
 
-        // The run's batch size or the largest power of two below it whose two batches end in time; 0 if there is none
-        // above the last size. Larger batches are at least as fast for each token, so that they hardly take longer.
-        int LargestAffordable(int last, double spent)
+    public void Dispose() => optimizer.Dispose();
+
+    /// <summary>What is left of an epoch, or of the run within it.</summary>
+    /// <param name="epoch">From 0.</param>
+    private void Epoch(int epoch)
+    {
+        var firstBatch = (metrics.Count - epoch * length.StepsOfEpoch) * options.Accumulate;
+        foreach (var group in sampler.Epoch(epoch, firstBatch).Chunk(options.Accumulate))
         {
-            var secondsPerText = tokensOfEpoch / train.Count / estimate.TokensPerSecond;
-            var left = Math.Max(worthwhile, share * estimate.Seconds) - spent;
-            return Sizes(Math.Min(Options.BatchSize, train.Count))
-                .LastOrDefault(size => size > last && 2 * size * secondsPerText <= left);
+            SetBestAside();
+            Step(group, epoch + 1);
+            stopped = cancellation.IsCancellationRequested;
+            if (stopped || checkpoint is { Every: > 0 } && metrics.Count % checkpoint.Every == 0)
+            {
+                Save();
+            }
+            if (stopped || IsValidationDue)
+            {
+                Validate();
+            }
+            if (stopped || metrics.Count == length.Steps)
+            {
+                return;
+            }
         }
     }
 
-    /// <summary>
-    /// Forward and backward of the first batch that there would be with another batch size.
-    /// </summary>
-    private (int Tokens, double Seconds) Measure(IReadOnlyList<EncodedExample> train, int size)
+    private void Step(PackedBatch[] group, int epoch)
     {
-        var batch = new BatchSampler(train, size, Options.Seed, Options.Shuffle).Epoch(0).First();
-        var start = Clock.GetTimestamp();
-        AddGradients([batch], epoch: 1);
-        var seconds = Math.Max(Clock.GetElapsedTime(start).TotalSeconds, 1e-9);
-        Model.ZeroGradient();
-        return (batch.Tokens, seconds);
-    }
-
-    /// <summary>1, 2, 4, … and the full size.</summary>
-    private static IEnumerable<int> Sizes(int full)
-    {
-        for (var size = 1; size < full; size *= 2)
+        var start = clock.Elapsed.TotalSeconds;
+        var loss = task.AddGradients(group, epoch);
+        var norm = GradientClipping.ClipNorm(Parameters, options.Clip > 0 ? options.Clip : float.MaxValue);
+        if (!float.IsFinite(loss) || !float.IsFinite(norm))
         {
-            yield return size;
+            throw Diverged(loss, norm);
         }
-        yield return full;
-    }
+        optimizer.LearningRate = options.ResolvedLearningRate * schedule.Factor(metrics.Count);
+        optimizer.Step();
+        optimizer.ZeroGradient();
 
-    /// <summary>The steps of a run and of an epoch.</summary>
-    internal static (int Steps, int StepsOfEpoch) Length(BatchSampler sampler, TrainingOptions options)
-    {
-        var stepsOfEpoch = (int)(((long)sampler.BatchesPerEpoch + options.Accumulate - 1) / options.Accumulate);
-        return ((int)Math.Min(options.MaxSteps ?? int.MaxValue, (long)stepsOfEpoch * options.Epochs), stepsOfEpoch);
+        var end = clock.Elapsed.TotalSeconds;
+        stepSeconds += end - start;
+        var left = stepSeconds / (metrics.Count + 1) * (length.Steps - metrics.Count - 1);
+        metrics.Add(new StepMetrics(metrics.Count + 1, length.Steps, epoch, loss, optimizer.LearningRate, norm,
+            group.Sum(batch => batch.Tokens), end - start, secondsBefore + end, left));
+        StepDone?.Invoke(metrics[^1]);
     }
 
     /// <summary>
-    /// The streams that dropout masks are drawn from: the model's, and an adapter's own.
+    /// Validates, and takes the result down. A stopped run has been saved without it: the one that
+    /// resumes it validates when it is due.
     /// </summary>
-    internal RandomStream[] RandomStreams() =>
-        [.. Model.NamedModules().Select(entry => entry.Module).OfType<Dropout>().Select(dropout => dropout.Random)
-            .Prepend(DropoutStream).Distinct()];
-
-    private protected TrainingResult Run(IReadOnlyList<EncodedExample> train, IReadOnlyList<EncodedExample>? validation,
-        CancellationToken cancellation, CheckpointOptions? checkpoint)
+    private void Validate()
     {
-        using var own = checkpoint is null ? null : OutputLock.TakeUnlessHeld(checkpoint.Path);
-        checkpoint?.Check();
-        DropoutStream.Restore(Seeds.Dropout(Options.Seed));
-        return InTrainingMode(() =>
+        var score = stopped ? null : Score();
+        // Steps have different numbers of tokens but, the last one of an epoch apart, equally many examples.
+        var loss = metrics.Skip(StepsUntilLastValidation).Average(step => step.Loss);
+        var isBest = score is not null && (Best is null || score.IsBetterThan(Best.Validation!));
+        if (isBest)
         {
-            using var run = new TrainingRun(this, train, validation is { Count: > 0 } ? validation : null, cancellation,
-                checkpoint);
-            return run.Run();
-        });
+            bestState = null;
+        }
+        validations.Add(new ValidationMetrics(metrics[^1].Epoch, metrics.Count, loss, score, isBest));
+        Validated?.Invoke(validations[^1]);
+        if (!stopped)
+        {
+            stopped = cancellation.IsCancellationRequested;
+            if (stopped || checkpoint is { Every: > 0 })
+            {
+                Save();
+            }
+        }
     }
 
-    internal void Report(StepMetrics step) => StepDone?.Invoke(step);
-
-    internal void Report(ValidationMetrics look) => Validated?.Invoke(look);
-
-    internal void ReportSaved(int steps) => CheckpointSaved?.Invoke(steps);
-
-    private T InTrainingMode<T>(Func<T> work)
+    /// <summary>Null without held-out examples, and where the run is cancelled meanwhile.</summary>
+    private Score? Score()
     {
-        using var use = Model.Use.Train();
-        Model.Train();
         try
         {
-            return work();
+            return validation is null ? null : task.Evaluate(validation, cancellation);
         }
-        finally
+        catch (OperationCanceledException)
         {
-            Model.Evaluate();
-            Model.ZeroGradient();
+            stopped = true;
+            Save();
+            return null;
         }
     }
+
+    /// <summary>
+    /// Copies the best state before the next step overwrites it; that of the last step needs no
+    /// copy.
+    /// </summary>
+    private void SetBestAside()
+    {
+        if (bestState is null && Best is { } best && best.Step == metrics.Count)
+        {
+            bestState = [.. Parameters.Select(parameter => parameter.ToArray())];
+        }
+    }
+
+    private void Save()
+    {
+        if (checkpoint is null)
+        {
+            return;
+        }
+        TrainingCheckpoint.Write(checkpoint.Path, trainable, optimizer, bestState,
+            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
+                optimizer.StepsOf, metrics, validations));
+        CheckpointSaved?.Invoke(metrics.Count);
+    }
+
+    private void ResumeFrom(string path)
+    {
+        using var saved = TrainingCheckpoint.Open(path);
+        var progress = saved.Progress;
+        identity!.RequireSame(progress.Identity, path);
+        bestState = saved.Restore(trainable, optimizer);
+        foreach (var (stream, state) in random.Zip(progress.Random))
+        {
+            stream.Restore(state.Seed, state.Position);
+        }
+        metrics.AddRange(progress.Steps);
+        validations.AddRange(progress.Validations);
+    }
+
+    private TrainingResult Finish()
+    {
+        if (bestState is not null)
+        {
+            foreach (var (parameter, values) in Parameters.Zip(bestState))
+            {
+                parameter.Set(values);
+            }
+        }
+        RequireFinite();
+        var isWhole = metrics.Count == length.Steps && (validation is null
+            || validations is [.., { Validation: not null } last] && last.Step == length.Steps);
+        return new TrainingResult(metrics.Count, length.Steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole,
+            Parameters.Sum(parameter => (long)parameter.Shape.Count), secondsBefore + clock.Elapsed.TotalSeconds,
+            metrics, validations);
+    }
+
+    /// <summary>
+    /// The last step of all is followed by no loss that would show that it went astray.
+    /// </summary>
+    private void RequireFinite()
+    {
+        foreach (var (path, parameter) in trainable)
+        {
+            if (Array.Exists(parameter.ToArray(), value => !float.IsFinite(value)))
+            {
+                throw new InputException(string.Create(CultureInfo.InvariantCulture,
+                    $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has "
+                        + $"diverged, and nothing is saved. Lower option 'lr' (now {options.ResolvedLearningRate}), "
+                        + $"or clip the gradients (option 'clip' 1)."));
+            }
+        }
+    }
+
+    private LinearSchedule LearningRates()
+    {
+        if (options.Warmup >= length.Steps && options.Warmup >= 1)
+        {
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'warmup' is "
+                + $"{options.Warmup} steps, and the run has {length.Steps}: the learning rate would never reach option "
+                + $"'lr'. Warm up for fewer steps, or name a share below 1."));
+        }
+        // A share never takes the whole run: its only step would have the learning rate 0.
+        var warmup = options.Warmup < 1
+            ? Math.Min(length.Steps - 1, Math.Ceiling(options.Warmup * length.Steps)) : options.Warmup;
+        return new LinearSchedule((int)warmup, length.Steps, options.Schedule == ScheduleKind.Linear);
+    }
+
+    private InputException Diverged(float loss, float norm) => new(string.Create(CultureInfo.InvariantCulture,
+        $"Step {metrics.Count + 1}: the loss is {loss} and the gradient norm {norm}: the training has diverged. "
+            + $"Lower option 'lr' (now {options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
 }

@@ -189,34 +189,20 @@ public sealed record TrainingOptions
     /// </exception>
     public void Check()
     {
-        Require(Epochs >= 1, "epochs", Epochs, "at least 1");
-        Require(BatchSize >= 1, "batch-size", BatchSize, "at least 1");
-        Require(Accumulate >= 1, "accumulate", Accumulate, "at least 1");
-        Require(MaxSteps is null or >= 1, "max-steps", MaxSteps, "at least 1");
-        Require(Limit is null or >= 1, "limit", Limit, "at least 1");
-        Require(MaxLength is null or >= 3, "max-length", MaxLength, "at least 3: [CLS], one token, [SEP]");
-        Require(Validation is >= 0 and < 1, "validation", Validation, "a share in [0, 1)");
-        Require(ValidateEvery >= 0, "validate-every", ValidateEvery,
-            "a number of steps, or 0 for the ends of the epochs only");
+        foreach (var option in TrainingOptionList.OfRuns
+            .Concat(IsLowRank ? TrainingOptionList.OfAdapters : []))
+        {
+            option.Check(this);
+        }
         if (ValidateEvery > 0 && Validation == 0)
         {
-            throw new InputException($"Option 'validate-every' {ValidateEvery} has nothing to look at: option "
-                + "'validation' is 0. Lay texts aside (option 'validation' 0.1), or leave it out.");
+            throw new InputException($"Option 'validate-every' {ValidateEvery} has nothing to validate on: option "
+                + "'validation' is 0. Hold examples out (option 'validation' 0.1), or leave it out.");
         }
-        Require(Warmup >= 0 && double.IsFinite(Warmup), "warmup", Warmup,
-            "a number of steps, or below 1 a share of all steps");
-        Require(Warmup < 1 || Warmup == Math.Floor(Warmup), "warmup", Warmup,
-            "a whole number of steps, or below 1 a share of all steps");
-        Require(ResolvedLearningRate > 0 && float.IsFinite(ResolvedLearningRate), "lr", ResolvedLearningRate,
-            "a number above 0");
-        Require(ResolvedWeightDecay >= 0 && float.IsFinite(ResolvedWeightDecay), "weight-decay", ResolvedWeightDecay,
-            "at least 0");
-        Require(Momentum is >= 0 and < 1, "momentum", Momentum, "a number in [0, 1)");
-        Require(Clip >= 0 && float.IsFinite(Clip), "clip", Clip, "a norm above 0, or 0 for no clipping");
         if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
         {
             throw new InputException($"Option 'momentum' {Momentum} has no effect with option 'optimizer' "
-                + $"{Optimizer.ToString().ToLowerInvariant()}, which has a momentum of its own (β₁ = 0.9). Leave it "
+                + $"{NameOf(Optimizer)}, which has a momentum of its own (β₁ = 0.9). Leave it "
                 + "out, or take option 'optimizer' sgd.");
         }
         if (!IsLowRank && InitialAdapter is not null)
@@ -234,10 +220,6 @@ public sealed record TrainingOptions
         }
         if (IsLowRank)
         {
-            Require(Lora.Rank >= 1, "rank", Lora.Rank, "at least 1");
-            Require(Lora.Alpha > 0 && double.IsFinite(Lora.Alpha), "alpha", Lora.Alpha,
-                "a number above 0: with 0 the adapter would never change anything");
-            Require(Lora.Dropout is >= 0 and < 1, "dropout", Lora.Dropout, "a probability in [0, 1)");
             LoRATargets.Check(Targets);
             if (InitialAdapter is null && TrainHead == true && Targets.Contains(LoRATargets.Head))
             {
@@ -253,12 +235,15 @@ public sealed record TrainingOptions
         }
     }
 
-    private static void Require(bool holds, string option, object? found, string expected)
+    /// <summary>The name of a method, as option 'method' has it.</summary>
+    internal static string NameOf(TrainingMethod method) => method switch
     {
-        if (!holds)
-        {
-            throw new InputException(
-                FormattableString.Invariant($"Option '{option}' is {found}; expected {expected}."));
-        }
-    }
+        TrainingMethod.LoRA => "lora",
+        TrainingMethod.QALoRA => "qa-lora",
+        TrainingMethod.LastLayers => "last-layers",
+        _ => "full",
+    };
+
+    /// <summary>The name of an optimizer, as option 'optimizer' has it.</summary>
+    internal static string NameOf(OptimizerKind optimizer) => optimizer.ToString().ToLowerInvariant();
 }

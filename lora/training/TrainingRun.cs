@@ -1,265 +1,130 @@
-using System.Diagnostics;
-using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
-using LoraScratch.Engine.Optim;
+using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Training;
 
 /// <summary>
-/// The state of one run of a <see cref="TrainingLoop"/>. What the rest of the run depends on: the
-/// parameters, the optimizer, the random streams, the steps and looks so far, the best state. A
-/// checkpoint holds all of it, and only between two steps, so that no gradient is ever half added
-/// up in it.
+/// A run of training that is ready: it can be estimated, watched and made. Same options, data and
+/// model: same weights, bit for bit.
 /// </summary>
-internal sealed class TrainingRun : IDisposable
+public abstract class TrainingRun
 {
-    private readonly TrainingLoop loop;
-    private readonly TrainingOptions options;
+    private readonly ITrainingTask task;
+    private readonly IReadOnlyList<EncodedExample> train;
     private readonly IReadOnlyList<EncodedExample>? validation;
-    private readonly CancellationToken cancellation;
-    private readonly CheckpointOptions? checkpoint;
-    private readonly RunIdentity? identity;         // null without a checkpoint
-    private readonly BatchSampler sampler;
-    private readonly Optimizer optimizer;
-    private readonly Parameter[] trainable;
-    private readonly RandomStream[] random;
-    private readonly LinearSchedule schedule;
-    private readonly int stepsOfEpoch, steps;
-    private readonly List<StepMetrics> metrics = [];
-    private readonly List<ValidationMetrics> validations = [];
-    private readonly Stopwatch clock = Stopwatch.StartNew();
-    private readonly double secondsBefore;          // of the run that this one goes on with
-    private double stepSeconds;                     // of all steps together
-    private float[][]? bestState;                   // null while the model itself holds the best state
-    private bool stopped;
+    private bool isMade;
 
-    public TrainingRun(TrainingLoop loop, IReadOnlyList<EncodedExample> train,
-        IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
+    /// <summary>Nothing is computed yet.</summary>
+    /// <param name="task">Its model has what is to be trained unfrozen.</param>
+    /// <param name="options">Checked.</param>
+    /// <param name="train">At least one example.</param>
+    /// <param name="validation">Held out; null or empty: the last state is kept.</param>
+    /// <exception cref="InputException">Nothing is trainable.</exception>
+    private protected TrainingRun(ITrainingTask task, TrainingOptions options, IReadOnlyList<EncodedExample> train,
+        IReadOnlyList<EncodedExample>? validation)
     {
-        (this.loop, options, this.validation, this.cancellation, this.checkpoint) =
-            (loop, loop.Options, validation, cancellation, checkpoint);
-        sampler = new BatchSampler(train, options.BatchSize, options.Seed, options.Shuffle);
-        (steps, stepsOfEpoch) = TrainingLoop.Length(sampler, options);
-        schedule = Schedule(steps, options);
-        trainable = [.. loop.Trainable.Select(entry => entry.Parameter)];
-        random = loop.RandomStreams();
-        identity = checkpoint is null
-            ? null : RunIdentity.Of(loop.Model, loop.Backend, loop.IdentifyingOptions(), ("to train on", train),
-                ("laid aside for validation", validation ?? []));
-        optimizer = TrainingSetup.CreateOptimizer(loop.Model, options);
-        if (checkpoint is { Resume: true })
+        (this.task, Options, this.train, this.validation) =
+            (task, options, train, validation is { Count: > 0 } ? validation : null);
+        TrainableParameters = task.Trainable().Sum(entry => (long)entry.Parameter.Shape.Count);
+        if (TrainableParameters == 0)
         {
-            ResumeFrom(checkpoint.Path);
-        }
-        secondsBefore = metrics.Count > 0 ? metrics[^1].Seconds : 0;
-        stepSeconds = metrics.Sum(step => step.StepSeconds);
-    }
-
-    private int StepsUntilLastValidation => validations.Count > 0 ? validations[^1].Step : 0;
-
-    /// <summary>The last step asks for a look, and none was taken since.</summary>
-    private bool IsValidationDue => metrics.Count > StepsUntilLastValidation
-        && (metrics.Count == steps || metrics.Count % stepsOfEpoch == 0 || options.ValidateEvery > 0
-            && metrics.Count % options.ValidateEvery == 0);
-
-    private ValidationMetrics? Best => validations.FindLast(look => look.IsBest);
-
-    public TrainingResult Run()
-    {
-        stopped = cancellation.IsCancellationRequested;
-        if (checkpoint is { Every: > 0, Resume: false } && !stopped)
-        {
-            Save();
-        }
-        if (IsValidationDue && !stopped)                  // a run that was stopped in the middle of it
-        {
-            ValidateNow();
-        }
-        while (!stopped && metrics.Count < steps)
-        {
-            Epoch(metrics.Count / stepsOfEpoch);
-        }
-        return Finish();
-    }
-
-    public void Dispose() => optimizer.Dispose();
-
-    /// <summary>What is left of an epoch, or of the run within it.</summary>
-    /// <param name="epoch">From 0.</param>
-    private void Epoch(int epoch)
-    {
-        foreach (var group in sampler.Epoch(epoch,
-            firstBatch: (metrics.Count - epoch * stepsOfEpoch) * options.Accumulate).Chunk(options.Accumulate))
-        {
-            SetBestAside();
-            Step(group, epoch + 1);
-            stopped = cancellation.IsCancellationRequested;
-            if (stopped || checkpoint is { Every: > 0 } && metrics.Count % checkpoint.Every == 0)
-            {
-                Save();
-            }
-            if (stopped || IsValidationDue)
-            {
-                ValidateNow();
-            }
-            if (stopped || metrics.Count == steps)
-            {
-                return;
-            }
+            throw new InputException("Nothing in the model is trainable: everything is frozen.");
         }
     }
 
-    private void Step(PackedBatch[] group, int epoch)
-    {
-        var start = clock.Elapsed.TotalSeconds;
-        var loss = loop.AddGradients(group, epoch);
-        var norm = GradientClipping.ClipNorm(trainable, options.Clip > 0 ? options.Clip : float.MaxValue);
-        if (!float.IsFinite(loss) || !float.IsFinite(norm))
-        {
-            throw Diverged(loss, norm);
-        }
-        optimizer.LearningRate = options.ResolvedLearningRate * schedule.Factor(metrics.Count);
-        optimizer.Step();
-        optimizer.ZeroGradient();
-
-        var end = clock.Elapsed.TotalSeconds;
-        stepSeconds += end - start;
-        var left = stepSeconds / (metrics.Count + 1) * (steps - metrics.Count - 1);
-        metrics.Add(new StepMetrics(metrics.Count + 1, steps, epoch, loss, optimizer.LearningRate, norm,
-            group.Sum(batch => batch.Tokens), end - start, secondsBefore + end, left));
-        loop.Report(metrics[^1]);
-    }
+    /// <summary>After every step.</summary>
+    public event Action<StepMetrics>? StepDone;
 
     /// <summary>
-    /// Validates, and takes the result down. A stopped run has been saved without it: the one that
-    /// goes on takes the look when it is due.
+    /// After every validation; without held-out examples, where there would be one.
     /// </summary>
-    private void ValidateNow()
+    public event Action<ValidationMetrics>? Validated;
+
+    /// <summary>After the run has been saved, with the number of steps that it has taken.</summary>
+    public event Action<int>? CheckpointSaved;
+
+    /// <summary>How it trains.</summary>
+    public TrainingOptions Options { get; }
+
+    /// <summary>Elements that are trained.</summary>
+    public long TrainableParameters { get; }
+
+    /// <summary>
+    /// Measures a few batches to say how long the run will take, and forgets what they did: the
+    /// run's results stay the same, bit for bit.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// The model predicts, or is changed or trained on another thread.
+    /// </exception>
+    public RunEstimate Estimate() => InTrainingMode(() => new RunEstimator(task, Options, train).Measure());
+
+    /// <summary>Trains, from the beginning or from where the checkpoint stands.</summary>
+    /// <param name="cancellation">
+    /// Ends the run after the step in progress; the best validated state is kept, or else the last
+    /// one.
+    /// </param>
+    /// <param name="checkpoint">
+    /// Where the run is saved, also when it is cancelled, and whether it is resumed from there;
+    /// null: nowhere. The file stays when the run has ended.
+    /// </param>
+    /// <returns>The model is in the state that was kept.</returns>
+    /// <exception cref="InputException">
+    /// The loss stops being a number, or the saved run is another one.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// The run has been made already; or the model predicts, or is changed or trained on another
+    /// thread.
+    /// </exception>
+    public TrainingResult Run(CancellationToken cancellation = default, CheckpointOptions? checkpoint = null)
     {
-        var result = stopped ? null : Validate();
-        // Steps have different numbers of tokens but, the last one of an epoch apart, equally many texts.
-        var loss = metrics.Skip(StepsUntilLastValidation).Average(step => step.Loss);
-        var isBest = result is not null && (Best is null || result.IsBetterThan(Best.Validation!));
-        if (isBest)
+        if (isMade)
         {
-            bestState = null;
+            throw new InvalidOperationException("This run has been made already; prepare another.");
         }
-        validations.Add(new ValidationMetrics(metrics[^1].Epoch, metrics.Count, loss, result, isBest));
-        loop.Report(validations[^1]);
-        if (!stopped)
+        using var own = checkpoint is null ? null : OutputLock.TakeUnlessHeld(checkpoint.Path);
+        checkpoint?.Check();
+        task.DropoutStream.Restore(Seeds.Dropout(Options.Seed));
+        return InTrainingMode(() =>
         {
-            stopped = cancellation.IsCancellationRequested;
-            if (stopped || checkpoint is { Every: > 0 })
-            {
-                Save();
-            }
-        }
+            isMade = true;
+            using var loop = new TrainingLoop(task, Options, train, validation, cancellation, checkpoint);
+            loop.StepDone += step => StepDone?.Invoke(step);
+            loop.Validated += result => Validated?.Invoke(result);
+            loop.CheckpointSaved += steps => CheckpointSaved?.Invoke(steps);
+            return loop.Run();
+        });
     }
 
-    /// <summary>Null without validation texts, and where the run is cancelled meanwhile.</summary>
-    private Score? Validate()
+    private T InTrainingMode<T>(Func<T> work)
     {
+        using var use = task.Model.Use.Train();
+        task.Model.Train();
         try
         {
-            return validation is null ? null : loop.Validate(validation, cancellation);
+            return work();
         }
-        catch (OperationCanceledException)
+        finally
         {
-            stopped = true;
-            Save();
-            return null;
+            task.Model.Evaluate();
+            task.Model.ZeroGradient();
         }
     }
-
-    /// <summary>
-    /// Copies the best state before the next step overwrites it; that of the last step needs no
-    /// copy.
-    /// </summary>
-    private void SetBestAside()
-    {
-        if (bestState is null && Best is { } best && best.Step == metrics.Count)
-        {
-            bestState = [.. trainable.Select(parameter => parameter.ToArray())];
-        }
-    }
-
-    private void Save()
-    {
-        if (checkpoint is null)
-        {
-            return;
-        }
-        TrainingCheckpoint.Write(checkpoint.Path, loop.Trainable, optimizer, bestState,
-            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
-                optimizer.StepsOf, metrics, validations));
-        loop.ReportSaved(metrics.Count);
-    }
-
-    private void ResumeFrom(string path)
-    {
-        using var saved = TrainingCheckpoint.Open(path);
-        var progress = saved.Progress;
-        identity!.RequireSame(progress.Identity, path);
-        bestState = saved.Restore(loop.Trainable, optimizer);
-        foreach (var (stream, state) in random.Zip(progress.Random))
-        {
-            stream.Restore(state.Seed, state.Position);
-        }
-        metrics.AddRange(progress.Steps);
-        validations.AddRange(progress.Validations);
-    }
-
-    private TrainingResult Finish()
-    {
-        if (bestState is not null)
-        {
-            foreach (var (parameter, values) in trainable.Zip(bestState))
-            {
-                parameter.Set(values);
-            }
-        }
-        RequireNumbers();
-        var isWhole = metrics.Count == steps
-            && (validation is null || validations is [.., { Validation: not null } last] && last.Step == steps);
-        return new TrainingResult(metrics.Count, steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole,
-            loop.TrainableParameters,
-            secondsBefore + clock.Elapsed.TotalSeconds, metrics, validations);
-    }
-
-    /// <summary>
-    /// The last step of all is followed by no loss that would show that it went astray.
-    /// </summary>
-    private void RequireNumbers()
-    {
-        foreach (var (path, parameter) in loop.Trainable)
-        {
-            if (Array.Exists(parameter.ToArray(), value => !float.IsFinite(value)))
-            {
-                throw new InputException(string.Create(CultureInfo.InvariantCulture,
-                    $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has "
-                        + $"diverged, and nothing is saved. Lower option 'lr' (now {options.ResolvedLearningRate}), "
-                        + $"or clip the gradients (option 'clip' 1)."));
-            }
-        }
-    }
-
-    private static LinearSchedule Schedule(int steps, TrainingOptions options)
-    {
-        if (options.Warmup >= steps && options.Warmup >= 1)
-        {
-            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'warmup' is "
-                + $"{options.Warmup} steps, and the run has {steps}: the learning rate would never reach option "
-                + $"'lr'. Warm up for fewer steps, or name a share below 1."));
-        }
-        // A share never takes the whole run: its only step would have the learning rate 0.
-        var warmup = options.Warmup < 1 ? Math.Min(steps - 1, Math.Ceiling(options.Warmup * steps)) : options.Warmup;
-        return new LinearSchedule((int)warmup, steps, options.Schedule == ScheduleKind.Linear);
-    }
-
-    private InputException Diverged(float loss, float norm) => new(string.Create(CultureInfo.InvariantCulture,
-        $"Step {metrics.Count + 1}: the loss is {loss} and the gradient norm {norm}: the training has diverged. "
-            + $"Lower option 'lr' (now {options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
 }
+
+/// <summary>What a run left. The model holds the state that was kept.</summary>
+/// <param name="Steps">Steps taken.</param>
+/// <param name="TotalSteps">Steps that the run has when it is not ended before.</param>
+/// <param name="KeptStep">
+/// The step after which the kept state was: the last one, or that of the best validation.
+/// </param>
+/// <param name="Best">Validation of the kept state; null without any.</param>
+/// <param name="WasCancelled">Whether it ended before its time.</param>
+/// <param name="TrainableParameters">Elements that were trained.</param>
+/// <param name="Seconds">The whole run.</param>
+/// <param name="Metrics">Every step.</param>
+/// <param name="Validations">Every validation, in order.</param>
+public sealed record TrainingResult(
+    int Steps, int TotalSteps, int KeptStep, Score? Best, bool WasCancelled, long TrainableParameters, double Seconds,
+    IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<ValidationMetrics> Validations);

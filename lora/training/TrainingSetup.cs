@@ -13,7 +13,7 @@ namespace LoraScratch.Lora.Training;
 /// Makes a model ready for a method: what is frozen, where LoRA stands, which optimizer moves the
 /// rest.
 /// </summary>
-public static class TrainingSetup
+internal static class TrainingSetup
 {
     private const int CalibrationTexts = 128;
 
@@ -57,12 +57,9 @@ public static class TrainingSetup
     /// <param name="options">
     /// Method, LoRA settings, targets, head; the initial adapter is not looked at.
     /// </param>
-    /// <exception cref="InputException">
-    /// The options make no sense, or the method cannot train this model.
-    /// </exception>
+    /// <exception cref="InputException">The method cannot train this model.</exception>
     public static void Check(TextClassifier classifier, TrainingOptions options)
     {
-        options.Check();
         if (options.Method == TrainingMethod.Full)
         {
             RequireWeights(classifier.Model);
@@ -78,11 +75,10 @@ public static class TrainingSetup
     /// <param name="options">Method, LoRA settings, targets, head, seed.</param>
     /// <returns>The adapter, attached; null for the other methods.</returns>
     /// <exception cref="InputException">
-    /// The options make no sense, or the model has an adapter already.
+    /// The method cannot train this model, or it has an adapter already.
     /// </exception>
     public static LoRAAdapter? Prepare(TextClassifier classifier, TrainingOptions options)
     {
-        options.Check();
         var model = classifier.Model;
         switch (options.Method)
         {
@@ -203,7 +199,7 @@ public static class TrainingSetup
     {
         if (RoundedOf(plan.Model) is { } rounded)
         {
-            throw new InputException($"Option 'method' {ResolvedOptions.Name(method)} needs gradients, and {rounded} "
+            throw new InputException($"Option 'method' {TrainingOptions.NameOf(method)} needs gradients, and {rounded} "
                 + "is quantised dynamically, for prediction. Name the model that this one was made of.");
         }
         bool IsQuantized(PlannedLayer layer) =>

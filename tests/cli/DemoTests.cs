@@ -59,7 +59,7 @@ public class DemoTests
             Is.EqualTo(first.Methods.Select(method => method.Test)));
         Assert.That(second[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss),
             Is.EqualTo(first[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss)));
-        Assert.That(first.Adapter.Layers,
+        Assert.That(first.LoRA.Adapter!.Layers,
             Has.All.Matches<LoraScratch.Lora.AdaptedLayer>(layer => layer!.Layer.Lora.B.ToArray()
                 .Any(value => value != 0)), "otherwise merging could not fail");
         Assert.That(first.Merge.LargestDifference,

@@ -139,7 +139,7 @@ public class TutorialPresetTests
         var counts = options.Select(choice =>
         {
             var adapter = TrainingSetup.Prepare(classifier, choice);
-            var count = new Trainer(classifier, choice).TrainableParameters;
+            var count = classifier.Model.TrainableParameters().Sum(parameter => (long)parameter.Shape.Count);
             adapter?.Detach();
             return count;
         }).ToArray();

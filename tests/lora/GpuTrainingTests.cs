@@ -61,8 +61,7 @@ public class GpuTrainingTests
             LearningRate = 0.01f,
             Seed = 5
         };
-        TrainingSetup.Prepare(classifier, options);
-        var result = new Trainer(classifier, options).Train(TinyDistilBert.Sentences(12, 1));
+        var result = FineTuning.Start(classifier, TinyDistilBert.Sentences(12, 1), null, options).Run();
         return ([.. result.Metrics.Select(step => step.Loss)], Trained(classifier.Model));
     });
 

@@ -62,9 +62,9 @@ public class PretrainedBaseTests
     {
         var classifier = new TextClassifier(PretrainedBase.Load(seed: 1, labels: ["negative", "positive"]));
         var options = new TrainingOptions { MaxSteps = 2, BatchSize = 2, Validation = 0 };
-        TrainingSetup.Prepare(classifier, options);
-        var result = new Trainer(classifier,
-            options).Train([new(classifier.Encode("A dull plot."), 0), new(classifier.Encode("A lovely film!"), 1)]);
+        var result = FineTuning.Start(classifier,
+            [new(classifier.Encode("A dull plot."), 0), new(classifier.Encode("A lovely film!"), 1)], null, options)
+            .Run();
         Assert.That(result.Steps, Is.EqualTo(2));
         Assert.That(classifier.Predict(["good"]).Single().Label, Is.AnyOf("negative", "positive"));
     }

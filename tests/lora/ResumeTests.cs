@@ -93,10 +93,9 @@ public class ResumeTests
         var whole = Run(Options, true);
         using var cancellation = new CancellationTokenSource();
         var classifier = TinyDistilBert.Classifier();
-        TrainingSetup.Prepare(classifier, Options);
         // Read once for the identity, then by three times by each validation: the second of those is stopped.
         var validation = new WatchedList(Validation, reads => { if (reads == 6) { cancellation.Cancel(); } });
-        var stopped = new Trainer(classifier, Options).Train(Train, validation, cancellation.Token,
+        var stopped = FineTuning.Start(classifier, Train, validation, Options).Run(cancellation.Token,
             new CheckpointOptions(folder.File("run")));
         Assert.That((stopped.Steps, stopped.WasCancelled), Is.EqualTo((14, true)));
         Assert.That(stopped.Validations.Select(look => look.Validation is null), Is.EqualTo(new[] { false, true }));
@@ -109,11 +108,10 @@ public class ResumeTests
     {
         using var folder = new TemporaryFolder();
         var classifier = TinyDistilBert.Classifier();
-        TrainingSetup.Prepare(classifier, Options);
         var saved = new List<int>();
-        var trainer = new Trainer(classifier, Options);
-        trainer.CheckpointSaved += saved.Add;
-        var result = trainer.Train(Train, Validation, checkpoint: new CheckpointOptions(folder.File("run"), Every: 5));
+        var tuning = FineTuning.Start(classifier, Train, Validation, Options);
+        tuning.CheckpointSaved += saved.Add;
+        var result = tuning.Run(checkpoint: new CheckpointOptions(folder.File("run"), Every: 5));
         Assert.That(saved, Is.EqualTo(new[] { 0, 5, 7, 10, 14, 15, 20, 21 }),
             "at the start, every five steps, after every epoch of seven");
         RequireSame((result, Bits(classifier)), Run(Options, true), "saved meanwhile");
@@ -151,8 +149,8 @@ public class ResumeTests
         Run(Options, true, new CheckpointOptions(folder.File("run")), stopAfter: 2);
         var bytes = File.ReadAllBytes(folder.File("run"));
         var classifier = TinyDistilBert.Classifier(model);
-        TrainingSetup.Prepare(classifier, options);
-        Assert.That(() => new Trainer(classifier, options).Train(train, validation,
+        var tuning = FineTuning.Start(classifier, train, validation, options);
+        Assert.That(() => tuning.Run(
             checkpoint: new CheckpointOptions(folder.File("run"), Resume: true)),
             Throws.TypeOf<InputException>().With.Message.Contains(expected).And.Message
                 .Contains("option 'resume'").And.Message.Contains(folder.File("run")));
@@ -227,16 +225,15 @@ public class ResumeTests
     {
         using var cancellation = new CancellationTokenSource();
         var classifier = TinyDistilBert.Classifier();
-        TrainingSetup.Prepare(classifier, options);
-        var trainer = new Trainer(classifier, options);
-        trainer.StepDone += step =>
+        var tuning = FineTuning.Start(classifier, Train, validate ? Validation : null, options);
+        tuning.StepDone += step =>
         {
             if (step.Step == stopAfter)
             {
                 cancellation.Cancel();
             }
         };
-        var result = trainer.Train(Train, validate ? Validation : null, cancellation.Token, checkpoint);
+        var result = tuning.Run(cancellation.Token, checkpoint);
         return (result, Bits(classifier));
     }
 

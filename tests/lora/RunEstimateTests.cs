@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
@@ -18,18 +19,18 @@ public class RunEstimateTests
     public void The_second_batch_of_each_size_counts_for_the_first_one_compiles_kernels()
     {
         // A hundred times slower the first time that a size is met: 10,000 tokens/s otherwise.
-        var loop = new TimedLoop((texts, isFirst) => texts * 1e-3 * (isFirst ? 100 : 1));
-        var estimate = loop.Estimate(Texts(64));
+        var task = new TimedTask((texts, isFirst) => texts * 1e-3 * (isFirst ? 100 : 1));
+        var estimate = task.Estimate(Texts(64));
         Assert.That(estimate.TokensPerSecond, Is.EqualTo(10_000).Within(0.01).Percent);
         Assert.That(estimate.Seconds, Is.EqualTo(0.064).Within(0.01).Percent);
-        Assert.That(loop.Batches, Is.EqualTo(new[] { 1, 1, 16, 16 }));
+        Assert.That(task.Batches, Is.EqualTo(new[] { 1, 1, 16, 16 }));
     }
 
     [Test]
     public void Where_a_batch_takes_as_long_as_a_text_the_estimate_is_that_of_the_batches_of_the_run()
     {
-        var loop = new TimedLoop((_, isFirst) => isFirst ? 0.5 : 0.002);
-        Assert.That(loop.Estimate(Texts(64)).Seconds, Is.EqualTo(4 * 0.002).Within(0.01).Percent, "4 steps");
+        var task = new TimedTask((_, isFirst) => isFirst ? 0.5 : 0.002);
+        Assert.That(task.Estimate(Texts(64)).Seconds, Is.EqualTo(4 * 0.002).Within(0.01).Percent, "4 steps");
     }
 
     /// <summary>The two batches of one text apart, without which nothing is known.</summary>
@@ -37,20 +38,20 @@ public class RunEstimateTests
     public void Measuring_takes_a_hundredth_of_the_run_or_a_fifth_of_a_second(
         [Values(1e-4, 3e-3, 0.05, 1)] double secondsPerText, [Values(20, 1000, 30_000)] int texts)
     {
-        var loop = new TimedLoop((count, _) => count * secondsPerText);
-        var estimate = loop.Estimate(Texts(texts));
+        var task = new TimedTask((count, _) => count * secondsPerText);
+        var estimate = task.Estimate(Texts(texts));
         Assert.That(estimate.Seconds, Is.EqualTo(texts * secondsPerText).Within(0.01).Percent);
-        Assert.That(loop.Seconds - 2 * secondsPerText, Is.LessThanOrEqualTo(Math.Max(0.2, 0.01 * estimate.Seconds)));
+        Assert.That(task.Seconds - 2 * secondsPerText, Is.LessThanOrEqualTo(Math.Max(0.2, 0.01 * estimate.Seconds)));
         var forLarger = 0.01 * texts - 1 >= 2 * 16 || (2 * 16 + 1) * secondsPerText <= 0.2;
-        Assert.That(loop.Batches[^1], forLarger ? Is.EqualTo(16) : Is.LessThan(16), "as the run's, if time allows");
+        Assert.That(task.Batches[^1], forLarger ? Is.EqualTo(16) : Is.LessThan(16), "as the run's, if time allows");
     }
 
     [Test]
     public void A_batch_of_one_text_that_takes_very_long_is_not_followed_by_larger_ones()
     {
-        var loop = new TimedLoop((texts, isFirst) => texts * (isFirst ? 60 : 30));
-        Assert.That(loop.Estimate(Texts(12)).Seconds, Is.EqualTo(12 * 30).Within(0.01).Percent);
-        Assert.That(loop.Batches, Is.EqualTo(new[] { 1, 1 }));
+        var task = new TimedTask((texts, isFirst) => texts * (isFirst ? 60 : 30));
+        Assert.That(task.Estimate(Texts(12)).Seconds, Is.EqualTo(12 * 30).Within(0.01).Percent);
+        Assert.That(task.Batches, Is.EqualTo(new[] { 1, 1 }));
     }
 
     private static EncodedExample[] Texts(int count) =>
@@ -60,33 +61,36 @@ public class RunEstimateTests
     /// <param name="seconds">
     /// Of a batch, by its texts and whether there was none of that size yet.
     /// </param>
-    private sealed class TimedLoop(Func<int, bool, double> seconds) : TrainingLoop(
-        new Linear(1, 1, new RandomStream(1), backend: Backends.Any), Backends.Any, new RandomStream(2),
-        new TrainingOptions { BatchSize = 16, Epochs = 1 })
+    private sealed class TimedTask(Func<int, bool, double> seconds) : ITrainingTask
     {
         private readonly List<int> batches = [];
-
-        private TurnedClock Turned => (TurnedClock)Clock;
+        private readonly TurnedClock clock = new();
 
         public IReadOnlyList<int> Batches => batches;
 
-        public double Seconds => TimeSpan.FromTicks(Turned.GetTimestamp()).TotalSeconds;
+        public double Seconds => TimeSpan.FromTicks(clock.GetTimestamp()).TotalSeconds;
 
-        internal override TimeProvider Clock { get; } = new TurnedClock();
+        public Module Model { get; } = new Linear(1, 1, new RandomStream(1), backend: Backends.Any);
 
-        internal override float AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
+        public IBackend Backend => Backends.Any;
+
+        public RandomStream DropoutStream { get; } = new(2);
+
+        public RunEstimate Estimate(EncodedExample[] texts) =>
+            new RunEstimator(this, new TrainingOptions { BatchSize = 16, Epochs = 1 }, texts, clock).Measure();
+
+        public float AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
         {
             var texts = group.Sum(batch => batch.Rows);
-            Turned.Turn(seconds(texts, !batches.Contains(texts)));
+            clock.Turn(seconds(texts, !batches.Contains(texts)));
             batches.Add(texts);
             return 0;
         }
 
-        internal override Score Validate(IReadOnlyList<EncodedExample> validation, CancellationToken cancellation) =>
+        public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation) =>
             throw new NotSupportedException();
 
-        internal override IReadOnlyDictionary<string, object?> IdentifyingOptions() =>
-            throw new NotSupportedException();
+        public IReadOnlyDictionary<string, object?> IdentifyingOptions() => throw new NotSupportedException();
     }
 
     private sealed class TurnedClock : TimeProvider

@@ -72,11 +72,10 @@ public class TrainingFolderTests
         Run(folder.File("first"), first, Options);
         var second = TinyDistilBert.Classifier();
         var options = Options with { InitialAdapter = folder.File("first"), LearningRate = 1e-3f };
-        var adapter = TrainingSetup.Prepare(second, options)!;
+        var tuning = FineTuning.Start(second, Texts, null, options);
         Assert.That(Logits(second), Is.EqualTo(Logits(first)));
-        Assert.That(adapter.Plan.Settings.Rank, Is.EqualTo(4));
-        var result = new Trainer(second, options).Train(Texts);
-        TrainingFolder.Save(folder.File("second"), second, adapter, options, result, "base");
+        Assert.That(tuning.Adapter!.Plan.Settings.Rank, Is.EqualTo(4));
+        tuning.Save(folder.File("second"), tuning.Run(), "base");
         using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder.File("second"), "training.json")));
         Assert.That(json.RootElement.GetProperty("options").GetProperty("init-adapter").GetString(),
             Is.EqualTo(folder.File("first")));
@@ -117,9 +116,9 @@ public class TrainingFolderTests
     private static TrainingResult Run(
         string folder, TextClassifier classifier, TrainingOptions options, bool overwrite = false)
     {
-        var adapter = TrainingSetup.Prepare(classifier, options);
-        var result = new Trainer(classifier, options).Train(Texts);
-        TrainingFolder.Save(folder, classifier, adapter, options, result, "base", overwrite);
+        var tuning = FineTuning.Start(classifier, Texts, null, options);
+        var result = tuning.Run();
+        tuning.Save(folder, result, "base", overwrite);
         return result;
     }
 

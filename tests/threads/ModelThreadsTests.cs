@@ -72,8 +72,7 @@ public class ModelThreadsTests
         {
             var classifier = TinyDistilBert.Classifier((ulong)seed, backend: backend);
             var options = Options with { Seed = (ulong)seed, Epochs = 2 };
-            TrainingSetup.Prepare(classifier, options);
-            new Trainer(classifier, options).Train(TinyDistilBert.Sentences(24, (ulong)seed));
+            FineTuning.Start(classifier, TinyDistilBert.Sentences(24, (ulong)seed), null, options).Run();
             return [.. classifier.Model.Parameters().SelectMany(parameter => parameter.ToArray())];
         }
     }
@@ -100,21 +99,20 @@ public class ModelThreadsTests
     public void A_model_that_another_thread_trains_does_not_predict()
     {
         var classifier = TinyDistilBert.Classifier();
-        var adapter = TrainingSetup.Prepare(classifier, Options)!;
-        var trainer = new Trainer(classifier, Options);
+        var tuning = FineTuning.Start(classifier, TinyDistilBert.Sentences(12, 1), null, Options);
         Exception? elsewhere = null, again = null, merge = null;
         float[]? here = null;
-        trainer.StepDone += step =>
+        tuning.StepDone += step =>
         {
             if (step.Step == 2)
             {
                 elsewhere = OnAnotherThread(() => Answer(classifier, Texts[0]));
-                again = OnAnotherThread(() => new Trainer(classifier, Options).Train(TinyDistilBert.Sentences(4, 1)));
-                merge = Assert.Catch(adapter.Merge);
+                again = OnAnotherThread(() => tuning.Estimate());
+                merge = Assert.Catch(tuning.Adapter!.Merge);
                 here = Answer(classifier, Texts[0]);            // the thread that trains may look how far it has come
             }
         };
-        trainer.Train(TinyDistilBert.Sentences(12, 1));
+        tuning.Run();
         RequireRefusal(elsewhere, "Prediction", "training");
         RequireRefusal(again, "Training", "training");
         RequireRefusal(merge, "Merging an adapter", "training");
@@ -127,7 +125,12 @@ public class ModelThreadsTests
     {
         var classifier = TinyDistilBert.Classifier();
         var set = new AdapterSet();
-        var first = set.Add("first", () => TrainingSetup.Prepare(classifier, Options)!);
+        FineTuning? tuning = null;
+        var first = set.Add("first", () =>
+        {
+            tuning = FineTuning.Start(classifier, TinyDistilBert.Sentences(4, 1), null, Options);
+            return tuning.Adapter!;
+        });
         set.Add("second", () => TrainingSetup.Prepare(classifier, Options)!);
         set.Activate("first");
         var before = Answer(classifier, Texts[0]);
@@ -141,7 +144,7 @@ public class ModelThreadsTests
                 (first.Merge, "Merging an adapter"),
                 (first.MergeAndDetach, "Merging an adapter"),
                 (first.Layers[0].Layer.Merge, "Merging an adapter"),
-                (() => new Trainer(classifier, Options).Train(TinyDistilBert.Sentences(4, 1)), "Training"),
+                (() => tuning!.Run(), "Training"),
             })
             {
                 RequireRefusal(Assert.Catch(() => change()), name, "prediction");

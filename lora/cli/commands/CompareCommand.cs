@@ -19,8 +19,8 @@ internal sealed class CompareCommand
             + "are given besides hold instead.", "tutorial", "tutorial-best")!;
 
     private readonly Option<WordList> methods =
-        OptionKinds.Words("--methods", "What is compared", [.. DefaultMethods.Select(ResolvedOptions.Name)],
-            [.. AllMethods.Select(ResolvedOptions.Name)]);
+        OptionKinds.Words("--methods", "What is compared", [.. DefaultMethods.Select(TrainingOptions.NameOf)],
+            [.. AllMethods.Select(TrainingOptions.NameOf)]);
 
     private readonly Option<double[]?> rates = OptionKinds.OptionalNumbers("--lr",
         "Learning rates, separated by commas: each method tries all of them, and its best on the validation texts "
@@ -62,7 +62,7 @@ internal sealed class CompareCommand
             _ => (null, new SplitOptions(), DefaultRates),
         };
         TrainingMethod[] chosen =
-            [.. AllMethods.Where(method => parsed.GetValue(methods)!.Words.Contains(ResolvedOptions.Name(method)))];
+            [.. AllMethods.Where(method => parsed.GetValue(methods)!.Words.Contains(TrainingOptions.NameOf(method)))];
         experiment.Training.RequireEffect(parsed, chosen);
         var options = experiment.Training
             .Parse(parsed, basis.Options) with

@@ -135,7 +135,7 @@ internal static class InspectCommand
                     ($"{name} --train-head false", lowRank with { Method = method, TrainHead = false })]),
         ];
         return all.Where(entry => CanTrain(classifier, entry.Options))
-            .Select(entry => ($"--method {ResolvedOptions.Name(entry.Options.Method)} {entry.Name}".TrimEnd(),
+            .Select(entry => ($"--method {TrainingOptions.NameOf(entry.Options.Method)} {entry.Name}".TrimEnd(),
                 entry.Options));
     }
 

@@ -32,31 +32,20 @@ internal sealed class PretrainCommand
     private readonly OutputOptions output = new("DIR", "Where the model folder goes.");
     private readonly Option<bool> wholeWords =
         new("--whole-words") { Description = "Masks the pieces of a word together." };
-    private readonly Option<int> maxLength = OptionKinds.Whole("--max-length", "Tokens of the pieces that texts are "
-        + "cut into, [CLS] and [SEP] included.", Defaults.MaxLength!.Value);
-    private readonly Option<double> learningRate =
-        OptionKinds.Number("--lr", "Largest learning rate.", Defaults.LearningRate!.Value);
-    private readonly Option<double> weightDecay =
-        OptionKinds.Number("--weight-decay", "Weight decay of AdamW.", Defaults.ResolvedWeightDecay);
-    private readonly Option<double> clip =
-        OptionKinds.Number("--clip", "Largest norm of all gradients together; 0: no clipping.", Defaults.Clip);
-    private readonly Option<double> warmup = OptionKinds.Number("--warmup", "Steps over which the learning rate "
-        + "rises from 0 before it falls to 0; below 1: that share of all steps.", Defaults.Warmup);
-    private readonly Option<int> accumulate =
-        OptionKinds.Whole("--accumulate", "Batches whose gradients are added up for one step.", Defaults.Accumulate);
-    private readonly Option<int> epochs =
-        OptionKinds.Whole("--epochs", "Passes over the data, each with other masks.", Defaults.Epochs);
-    private readonly Option<int> batchSize =
-        OptionKinds.Whole("--batch-size", "Pieces of a batch.", Defaults.BatchSize);
-    private readonly Option<int?> maxSteps =
-        OptionKinds.OptionalWhole("--max-steps", "Ends the training after so many steps. [default: no limit]");
-    private readonly Option<int?> limit =
-        OptionKinds.OptionalWhole("--limit", "Trains on so many texts only, drawn by seed. [default: all]");
-    private readonly Option<double> validation = OptionKinds.Number("--validation", "Share of the texts laid aside "
-        + "to measure loss and accuracy on fixed masks; the best state is kept. 0: none.", Defaults.Validation);
-    private readonly Option<int> validateEvery = OptionKinds.ValidateEvery();
-    private readonly Option<ulong> seed =
-        OptionKinds.Seed("Names every random number of the run: the same seed gives the same weights.", Defaults.Seed);
+    private readonly TrainingOptionsParser training = new(TrainingOptionList.OfPretraining, Defaults,
+        new Dictionary<string, string>
+        {
+            ["lr"] = "Largest learning rate.",
+            ["weight-decay"] = "Weight decay of AdamW.",
+            ["warmup"] = "Steps over which the learning rate rises from 0 before it falls to 0; below 1: that share "
+                + "of all steps.",
+            ["epochs"] = "Passes over the data, each with other masks.",
+            ["batch-size"] = "Pieces of a batch.",
+            ["max-length"] = "Tokens of the pieces that texts are cut into, [CLS] and [SEP] included.",
+            ["limit"] = "Trains on so many texts only, drawn by seed. [default: all]",
+            ["validation"] = "Share of the texts that is held out to measure loss and accuracy on fixed masks; the "
+                + "best state is kept. 0: none.",
+        });
     private readonly Option<string> type = OptionKinds.Choice("--dtype", "Type of the weights in the file; training "
         + "computes in float32.", "f32", "f16", "bf16");
     private readonly CheckpointCommandOptions saving = new();
@@ -75,13 +64,11 @@ internal sealed class PretrainCommand
             "lora pretrain --data my-texts.jsonl --model base --out my-base --max-length 512 --lr 2e-4");
         pretrain.corpus.AddTo(command);
         pretrain.model.AddTo(command);
-        foreach (var option in (Option[])[pretrain.config, pretrain.vocabulary, pretrain.wholeWords, pretrain.maxLength,
-            pretrain.learningRate, pretrain.weightDecay, pretrain.clip, pretrain.warmup, pretrain.accumulate,
-            pretrain.epochs, pretrain.batchSize, pretrain.maxSteps, pretrain.limit, pretrain.validation,
-            pretrain.validateEvery, pretrain.seed, pretrain.type])
-        {
-            command.Add(option);
-        }
+        command.Add(pretrain.config);
+        command.Add(pretrain.vocabulary);
+        command.Add(pretrain.wholeWords);
+        pretrain.training.AddTo(command);
+        command.Add(pretrain.type);
         pretrain.output.AddTo(command);
         pretrain.saving.AddTo(command);
         pretrain.device.AddTo(command);
@@ -91,7 +78,8 @@ internal sealed class PretrainCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
-        var options = Options(parsed);
+        var options = training.Parse(parsed);
+        options.Check();
         var folder = output.Path(parsed)!;
         var checkpoint = saving.Parse(parsed, folder);
         using var reserved = output.Reserve(parsed,
@@ -99,17 +87,14 @@ internal sealed class PretrainCommand
         using var backend = device.Open(parsed);
         var (model, tokenizer) = Start(parsed, options, backend);
         var masking = new TokenMasking(tokenizer, parsed.GetValue(wholeWords));
-        var pretrainer = new Pretrainer(model, masking, options);
         var texts = corpus.Load(parsed);
         cancellation.ThrowIfCancellationRequested();
         var data = PretrainingData.Prepare(texts.Texts, tokenizer, masking, model.Config.MaxPositions, options);
-        Describe(pretrainer, data, backend);
-        TrainingProgress.SayEstimate(pretrainer, data.Train, checkpoint.Resume);
-        if (cancellation.IsCancellationRequested)
-        {
-            throw new OperationCanceledException(cancellation);
-        }
-        var result = TrainingProgress.Show(pretrainer, () => pretrainer.Train(data, cancellation, checkpoint));
+        var pretraining = Pretraining.Start(model, masking, data, options);
+        Describe(pretraining, backend);
+        TrainingProgress.SayEstimate(pretraining, checkpoint.Resume);
+        cancellation.ThrowIfCancellationRequested();
+        var result = TrainingProgress.Show(pretraining, () => pretraining.Run(cancellation, checkpoint));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
@@ -124,8 +109,8 @@ internal sealed class PretrainCommand
             repeated = texts.Sources.Sum(source => source.Repeated)
         };
         var overwrite = output.MayReplace(parsed) || checkpoint.Resume;
-        ResultFolder.Save(folder, to => TrainingFolder.SavePretrained(to, model, tokenizer, Type(parsed), options,
-            masking.WholeWords, about, result, Source(parsed)?.Reference, overwrite));
+        ResultFolder.Save(folder, to => pretraining.Save(to, tokenizer, Type(parsed), about, result,
+            Source(parsed)?.Reference, overwrite));
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
@@ -136,28 +121,6 @@ internal sealed class PretrainCommand
         checkpoint.Delete();
         Report(result, folder);
         return 0;
-    }
-
-    private TrainingOptions Options(ParseResult parsed)
-    {
-        var options = Defaults with
-        {
-            MaxLength = parsed.GetValue(maxLength),
-            LearningRate = (float)parsed.GetValue(learningRate),
-            WeightDecay = (float)parsed.GetValue(weightDecay),
-            Clip = (float)parsed.GetValue(clip),
-            Warmup = parsed.GetValue(warmup),
-            Accumulate = parsed.GetValue(accumulate),
-            Epochs = parsed.GetValue(epochs),
-            BatchSize = parsed.GetValue(batchSize),
-            MaxSteps = parsed.GetValue(maxSteps),
-            Limit = parsed.GetValue(limit),
-            Validation = parsed.GetValue(validation),
-            ValidateEvery = parsed.GetValue(validateEvery),
-            Seed = parsed.GetValue(seed),
-        };
-        options.Check();
-        return options;
     }
 
     private (DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer) Start(ParseResult parsed,
@@ -209,9 +172,10 @@ internal sealed class PretrainCommand
     private DType Type(ParseResult parsed) =>
         parsed.GetValue(type) switch { "f16" => DType.F16, "bf16" => DType.BF16, _ => DType.F32 };
 
-    private static void Describe(Pretrainer pretrainer, PretrainingData data, IBackend backend)
+    private static void Describe(Pretraining pretraining, IBackend backend)
     {
-        Console.Error.WriteLine($"{Text.Count(pretrainer.TrainableParameters)} parameters; "
+        var data = pretraining.Data;
+        Console.Error.WriteLine($"{Text.Count(pretraining.TrainableParameters)} parameters; "
             + $"{Text.Count(data.TrainTexts)} texts in {Text.Count(data.Train.Count)} pieces with "
             + $"{Text.Count(data.Tokens)} tokens to train, "
             + $"{Text.Count(data.ValidationTexts)} texts to validate; {backend.Description}");

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
 using LoraScratch.Lora.Training;
 
@@ -63,37 +62,18 @@ internal sealed class TrainCommand
 
         var (classifier, dataset) = start.Load(parsed, options, backend);
         cancellation.ThrowIfCancellationRequested();
-        var texts = TrainingData.Prepare(dataset, classifier, options);
-        var quantized = TrainingSetup.Quantize(classifier, options, texts.Train.Examples, cancellation);
-        if (quantized.Count > 0)
-        {
-            QuantizationReport.Print(quantized, options.Quantization!.Format.ToString(), Console.Error);
-        }
-        var adapter = TrainingSetup.Prepare(classifier, options);
-        if (adapter is not null)
-        {
-            Console.Error.WriteLine(adapter.Plan);
-            AdviseOnTargets(parsed, options);
-        }
-        var trainer = new Trainer(classifier, options);
-        Describe(trainer, texts, classifier, backend.Description);
-        TrainingProgress.SayEstimate(trainer, texts.Train.Examples, checkpoint.Resume);
+        var tuning = FineTuning.Start(classifier, dataset, options, cancellation);
+        Describe(tuning, parsed);
+        TrainingProgress.SayEstimate(tuning, checkpoint.Resume);
         cancellation.ThrowIfCancellationRequested();
 
-        var result = TrainingProgress.Show(trainer,
-            () => trainer.Train(texts.Train.Examples, texts.Validation?.Examples, cancellation, checkpoint));
+        var result = TrainingProgress.Show(tuning, () => tuning.Run(cancellation, checkpoint));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
         }
-        if (quantized.Count > 0)
-        {
-            // no folder has the quantised model: the result is that model, with the update in its zeros
-            adapter!.MergeAndDetach();
-        }
         var overwrite = output.MayReplace(parsed) || checkpoint.Resume;
-        ResultFolder.Save(folder, to =>
-            TrainingFolder.Save(to, classifier, adapter, options, result, start.Source(parsed)?.Reference, overwrite));
+        ResultFolder.Save(folder, to => tuning.Save(to, result, start.Source(parsed)?.Reference, overwrite));
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
@@ -102,7 +82,7 @@ internal sealed class TrainCommand
             return 130;
         }
         checkpoint.Delete();
-        Report(result, folder, parsed, isAdapter: adapter is { IsAttached: true });
+        Report(result, folder, parsed, isAdapter: tuning.Adapter is { IsAttached: true });
         return 0;
     }
 
@@ -121,13 +101,24 @@ internal sealed class TrainCommand
         }
     }
 
-    private static void Describe(Trainer trainer, TrainingData texts, TextClassifier classifier, string backend)
+    private void Describe(FineTuning tuning, ParseResult parsed)
     {
-        Console.Error.WriteLine($"{Text.Count(trainer.TrainableParameters)} trainable of "
-            + $"{Text.Count(classifier.Model.CountWeights())} parameters; {Text.Count(texts.Train.Examples.Count)} "
-            + $"texts ({Text.Count(texts.Train.Tokens)} tokens"
-            + $"{(texts.Train.Truncated > 0 ? $", {Text.Count(texts.Train.Truncated)} texts cut" : "")}) to train, "
-            + $"{Text.Count(texts.Validation?.Examples.Count ?? 0)} to validate; {backend}");
+        if (tuning.Quantized.Count > 0)
+        {
+            QuantizationReport.Print(tuning.Quantized, tuning.Options.Quantization!.Format.ToString(), Console.Error);
+        }
+        if (tuning.Adapter is { } adapter)
+        {
+            Console.Error.WriteLine(adapter.Plan);
+            AdviseOnTargets(parsed, tuning.Options);
+        }
+        var (train, validation) = tuning.Data;
+        Console.Error.WriteLine($"{Text.Count(tuning.TrainableParameters)} trainable of "
+            + $"{Text.Count(tuning.Classifier.Model.CountWeights())} parameters; {Text.Count(train.Examples.Count)} "
+            + $"texts ({Text.Count(train.Tokens)} tokens"
+            + $"{(train.Truncated > 0 ? $", {Text.Count(train.Truncated)} texts cut" : "")}) to train, "
+            + $"{Text.Count(validation?.Examples.Count ?? 0)} to validate; "
+            + tuning.Classifier.Model.Backend.Description);
     }
 
     private void Report(TrainingResult result, string folder, ParseResult parsed, bool isAdapter)

@@ -51,11 +51,10 @@ internal static class DemoFolder
     public static void Save(string folder, DemoResult result)
     {
         Check(folder);
-        var lora = result[TrainingMethod.LoRA];
         AtomicFolder.Write(folder, temporary =>
         {
-            TrainingFolder.Save(Path.Combine(temporary, Adapter), result.Adapted, result.Adapter, lora.Options,
-                lora.Training, PretrainedBase.Name);
+            result.LoRA.Save(Path.Combine(temporary, Adapter), result[TrainingMethod.LoRA].Training,
+                PretrainedBase.Name);
             AtomicFile.WriteText(Path.Combine(temporary, Curves),
                 SvgChart.Draw($"Adapting to {ReviewDomains.Thrillers.Name} (generated reviews)",
                     [.. result.Methods.Select(method => method.Curve)]));

@@ -1,6 +1,5 @@
 using LoraScratch.Cli.Charts;
 using LoraScratch.Cli.Tables;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
 
@@ -54,12 +53,10 @@ internal sealed record MergeCheck(double LargestDifference, double LargestLogit,
 /// <param name="Seed">The seed.</param>
 /// <param name="Task">The reviews.</param>
 /// <param name="Methods">LoRA, last two layers, everything.</param>
-/// <param name="Adapted">The model with the LoRA adapter attached.</param>
-/// <param name="Adapter">That adapter.</param>
+/// <param name="LoRA">The model with the LoRA adapter attached.</param>
 /// <param name="Merge">Merged against unmerged.</param>
 internal sealed record DemoResult(
-    ulong Seed, ReviewTask Task, IReadOnlyList<MethodResult> Methods, TextClassifier Adapted, LoRAAdapter Adapter,
-    MergeCheck Merge)
+    ulong Seed, ReviewTask Task, IReadOnlyList<MethodResult> Methods, FineTuning LoRA, MergeCheck Merge)
 {
     /// <summary>The result of a method.</summary>
     public MethodResult this[TrainingMethod method] => Methods.Single(result => result.Method == method);

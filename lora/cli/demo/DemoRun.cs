@@ -38,28 +38,23 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
     {
         var task = progress.Show("writing the reviews", _ => new ReviewTask(seed, sizes, Base().Tokenizer));
         var methods = new List<MethodResult>();
-        (TextClassifier Classifier, LoRAAdapter Adapter)? adapted = null;
+        FineTuning? lora = null;
         foreach (var (method, learningRate) in Ways)
         {
-            var options = Options(method, learningRate);
-            var classifier = Base();
-            var adapter = TrainingSetup.Prepare(classifier, options);
-            var training = Train(classifier, options, task.Train, task.Validation,
-                $"adapting: {MethodNames.Of(method, options.Targets)}");
-            var (train, validation, test) =
-                progress.Show("evaluating",
-                    _ => (Accuracy(classifier, task.Train), Accuracy(classifier, task.Validation),
-                        Accuracy(classifier, task.Test)));
-            methods.Add(new MethodResult(method, options, training, train, validation, test,
-                StoredBytes(classifier, adapter), [.. Probes.Zip(classifier.Predict(Probes))]));
-            if (adapter is not null)
+            var tuning = FineTuning.Start(Base(), task.Train.Examples, task.Validation.Examples,
+                Options(method, learningRate));
+            var training = Train(tuning);
+            var (train, validation, test) = progress.Show("evaluating", _ =>
+                (Accuracy(tuning, task.Train), Accuracy(tuning, task.Validation), Accuracy(tuning, task.Test)));
+            methods.Add(new MethodResult(method, tuning.Options, training, train, validation, test,
+                StoredBytes(tuning), [.. Probes.Zip(tuning.Classifier.Predict(Probes))]));
+            if (method == TrainingMethod.LoRA)
             {
-                adapted = (classifier, adapter);
+                lora = tuning;
             }
         }
-        var lora = adapted!.Value;
-        var merge = progress.Show("merging the adapter", _ => CheckMerge(lora.Classifier, lora.Adapter, task.Test));
-        return new DemoResult(seed, task, methods, lora.Classifier, lora.Adapter, merge);
+        var merge = progress.Show("merging the adapter", _ => CheckMerge(lora!, task.Test));
+        return new DemoResult(seed, task, methods, lora!, merge);
     }
 
     private TextClassifier Base() => new(PretrainedBase.Load(seed, ReviewTask.Labels));
@@ -75,27 +70,27 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
         Seed = seed,
     };
 
-    private TrainingResult Train(TextClassifier classifier, TrainingOptions options, ReviewSplit train,
-        ReviewSplit validation, string stage)
+    private TrainingResult Train(FineTuning tuning)
     {
-        var trainer = new Trainer(classifier, options);
-        var result = progress.Show(stage, report =>
-        {
-            trainer.StepDone += step => report(new StageState(step.Step, step.Steps, step.Loss));
-            return trainer.Train(train.Examples, validation.Examples, cancellation);
-        });
+        var result = progress.Show($"adapting: {MethodNames.Of(tuning.Options.Method, tuning.Options.Targets)}",
+            report =>
+            {
+                tuning.StepDone += step => report(new StageState(step.Step, step.Steps, step.Loss));
+                return tuning.Run(cancellation);
+            });
         cancellation.ThrowIfCancellationRequested();
         return result;
     }
 
-    private double Accuracy(TextClassifier classifier, ReviewSplit split) =>
-        classifier.Evaluate(split.Examples, cancellation: cancellation).Accuracy;
+    private double Accuracy(FineTuning tuning, ReviewSplit split) =>
+        tuning.Classifier.Evaluate(split.Examples, cancellation: cancellation).Accuracy;
 
     /// <summary>
     /// Compares the logits of the test reviews with A and B beside W, and with s·(AB)ᵀ added to W.
     /// </summary>
-    private static MergeCheck CheckMerge(TextClassifier classifier, LoRAAdapter adapter, ReviewSplit split)
+    private static MergeCheck CheckMerge(FineTuning lora, ReviewSplit split)
     {
+        var (classifier, adapter) = (lora.Classifier, lora.Adapter!);
         var texts = split.Reviews.Select(review => review.Text).ToArray();
         var beside = classifier.Predict(texts).ToArray();
         adapter.Merge();
@@ -109,20 +104,20 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
     }
 
     /// <summary>Writes what a task must store, and looks how large the file is.</summary>
-    private static long StoredBytes(TextClassifier classifier, LoRAAdapter? adapter)
+    private static long StoredBytes(FineTuning tuning)
     {
         var folder = Directory.CreateTempSubdirectory("lora-demo-").FullName;
         try
         {
             var path = Path.Combine(folder, PeftAdapter.WeightsName);
-            if (adapter is not null)
+            if (tuning.Adapter is { } adapter)
             {
                 PeftAdapter.SaveInto(folder, adapter);
             }
             else
             {
                 SafeTensorsWriter.Write(path,
-                    classifier.Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)
+                    tuning.Classifier.Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)
                         .Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter)),
                         new Dictionary<string, string> { ["format"] = "pt" });
             }

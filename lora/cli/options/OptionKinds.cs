@@ -123,12 +123,6 @@ internal static class OptionKinds
             CustomParser = result => Double(result, name) ?? 0
         };
 
-    /// <summary>
-    /// A number whose default is a float, which help must not show with the digits of its rounding.
-    /// </summary>
-    public static Option<double> Number(string name, string description, float defaultValue) =>
-        Number(name, description, (double)(decimal)defaultValue);
-
     /// <summary>A number; null where it is not given.</summary>
     public static Option<double?> OptionalNumber(string name, string description) =>
         new(name) { Description = description, HelpName = "X", CustomParser = result => Double(result, name) };
@@ -186,11 +180,6 @@ internal static class OptionKinds
                     && given.Length > 0 && given.All(words.Contains) && given.Distinct().Count() == given.Length
                     ? new WordList(given) : null)!,
         };
-
-    /// <summary>--validate-every</summary>
-    public static Option<int> ValidateEvery() =>
-        Whole("--validate-every",
-            "Looks at the texts laid aside after every so many steps too; 0: at the ends of the epochs only.", 0);
 
     /// <summary>--text-column</summary>
     public static Option<string> TextColumn() =>

@@ -19,14 +19,14 @@ internal sealed class ExperimentProgress(int runs) : IExperimentProgress
     /// <summary>How many of the runs were done before.</summary>
     public int Done { get; set; }
 
-    public TrainingResult Show(ExperimentRun run, Trainer trainer, Func<TrainingResult> train)
+    public TrainingResult Show(ExperimentRun run, FineTuning tuning, Func<TrainingResult> train)
     {
         // From the mean of the runs so far: methods differ in what a step costs.
         var left = ended == 0 ? ""
             : $"; about {Text.Duration(clock.Elapsed.TotalSeconds / ended * (runs - Done - ended))} left";
         Console.Error.WriteLine($"run {Done + ended + 1} of {runs}: {run.Name}, "
-            + $"{Text.Count(trainer.TrainableParameters)} trainable parameters{left}");
-        var result = TrainingProgress.Show(trainer, train);
+            + $"{Text.Count(tuning.TrainableParameters)} trainable parameters{left}");
+        var result = TrainingProgress.Show(tuning, train);
         ended++;
         return result;
     }

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
 
@@ -15,52 +14,51 @@ internal static class TrainingProgress
     private const double SecondsBetweenLines = 5;
 
     /// <summary>Runs the training while showing it.</summary>
-    /// <param name="loop">Its events are listened to.</param>
+    /// <param name="run">Its events are listened to.</param>
     /// <param name="train">Starts the training.</param>
-    public static TrainingResult Show(TrainingLoop loop, Func<TrainingResult> train) =>
-        Console.IsErrorRedirected ? ShowLines(loop, train) : ShowBar(loop, train);
+    public static TrainingResult Show(TrainingRun run, Func<TrainingResult> train) =>
+        Console.IsErrorRedirected ? ShowLines(run, train) : ShowBar(run, train);
 
     /// <summary>Says about how long a run will take, before it begins.</summary>
-    /// <param name="loop">Is measured.</param>
-    /// <param name="train">What it trains on.</param>
+    /// <param name="run">Is measured.</param>
     /// <param name="resume">
     /// Whether the run goes on with one that is saved: its first line then says what is left.
     /// </param>
-    public static void SayEstimate(TrainingLoop loop, IReadOnlyList<EncodedExample> train, bool resume)
+    public static void SayEstimate(TrainingRun run, bool resume)
     {
         if (resume)
         {
             return;
         }
-        var estimate = loop.Estimate(train);
+        var estimate = run.Estimate();
         Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps "
             + $"with {Text.Count((long)estimate.Tokens)} tokens, at the {Text.Count((long)estimate.TokensPerSecond)} "
             + "tokens/s measured on a batch");
     }
 
-    private static TrainingResult ShowBar(TrainingLoop loop, Func<TrainingResult> train) =>
+    private static TrainingResult ShowBar(TrainingRun run, Func<TrainingResult> train) =>
         Terminal.Error.Progress()
             .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 20 },
                 new PercentageColumn())
             .Start(context =>
             {
                 var bar = context.AddTask("training", maxValue: 1);
-                loop.StepDone += step =>
+                run.StepDone += step =>
                 {
                     bar.MaxValue = step.Steps;
                     bar.Value = step.Step;
                     bar.Description = Short(step).EscapeMarkup();
                 };
-                loop.Validated += look => Terminal.Error.WriteLine(Describe(look));
-                loop.CheckpointSaved += steps => bar.Description = $"saved after step {steps}";
+                run.Validated += look => Terminal.Error.WriteLine(Describe(look));
+                run.CheckpointSaved += steps => bar.Description = $"saved after step {steps}";
                 return train();
             });
 
-    private static TrainingResult ShowLines(TrainingLoop loop, Func<TrainingResult> train)
+    private static TrainingResult ShowLines(TrainingRun run, Func<TrainingResult> train)
     {
         // null before the first line: a run that goes on says at once that it does
         var sinceLine = (Stopwatch?)null;
-        loop.StepDone += step =>
+        run.StepDone += step =>
         {
             if (sinceLine is null || step.Step == step.Steps || sinceLine.Elapsed.TotalSeconds >= SecondsBetweenLines)
             {
@@ -68,8 +66,8 @@ internal static class TrainingProgress
                 sinceLine = Stopwatch.StartNew();
             }
         };
-        loop.Validated += look => Console.Error.WriteLine(Describe(look));
-        loop.CheckpointSaved += steps => Console.Error.WriteLine($"saved after step {steps}");
+        run.Validated += look => Console.Error.WriteLine(Describe(look));
+        run.CheckpointSaved += steps => Console.Error.WriteLine($"saved after step {steps}");
         return train();
     }
 

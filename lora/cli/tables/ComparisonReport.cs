@@ -65,7 +65,7 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
 
     private object ToJson(Outcome outcome) => new
     {
-        method = ResolvedOptions.Name(outcome.Method.Method),
+        method = TrainingOptions.NameOf(outcome.Method.Method),
         name = outcome.Name,
         trainable_parameters = outcome.TrainableParameters,
         lora_trains = Ratio(outcome),
@@ -101,7 +101,7 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
             (double Mean, double Deviation)? quantized = outcome.TestQuantized.Count > 0
                 ? Spread.Of(outcome.TestQuantized) : null;
             csv.Append(CultureInfo.InvariantCulture,
-                $"{ResolvedOptions.Name(outcome.Method.Method)},{outcome.TrainableParameters},{Ratio(outcome)},"
+                $"{TrainingOptions.NameOf(outcome.Method.Method)},{outcome.TrainableParameters},{Ratio(outcome)},"
                     + $"{Rate(outcome.Method.LearningRate)},{plan.Seeds},")
                 .Append(CultureInfo.InvariantCulture,
                     $"{train.Mean},{train.Deviation},{validation.Mean},{validation.Deviation},{test.Mean},"

@@ -7,7 +7,7 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-public class PretrainerTests
+public class PretrainingTests
 {
     private static readonly WordPieceTokenizer Tokenizer = WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary);
 
@@ -93,13 +93,13 @@ public class PretrainerTests
                 .Select(_ => new EncodedExample([2, .. Enumerable.Repeat(5 + random.NextBelow(25), 6), 3],
                     TextExample.NoLabel))];
         var data = new PretrainingData(sentences[..400], sentences[400..], 400, 100);
-        var pretrainer = new Pretrainer(Model(), new TokenMasking(Tokenizer),
+        var pretraining = Pretraining.Start(Model(), new TokenMasking(Tokenizer), data,
             Options with { Epochs = 8, BatchSize = 32, Accumulate = 1, LearningRate = 1e-2f });
-        var before = pretrainer.Evaluate(data.Validation);
-        var result = pretrainer.Train(data);
+        var before = pretraining.Evaluate(data.Validation);
+        var result = pretraining.Run();
         Assert.That(before.Loss, Is.GreaterThan(3));
         Assert.That(result.Validations[^1].Validation!.Loss, Is.LessThan(1.5));
-        Assert.That(pretrainer.Evaluate(data.Validation) with { Seconds = 0 },
+        Assert.That(pretraining.Evaluate(data.Validation) with { Seconds = 0 },
             Is.EqualTo(result.Best! with { Seconds = 0 }), "the same masks each time, and the best state is kept");
     }
 
@@ -109,8 +109,8 @@ public class PretrainerTests
         var losses = new List<float>();
         foreach (var (size, accumulate) in ((int, int)[])[(26, 1), (5, 6)])
         {
-            losses.Add(new Pretrainer(Model(dropout: 0), new TokenMasking(Tokenizer),
-                Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Train(Data).Metrics[0].Loss);
+            losses.Add(Pretraining.Start(Model(dropout: 0), new TokenMasking(Tokenizer), Data,
+                Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Run().Metrics[0].Loss);
         }
         Assert.That(losses[1], Is.EqualTo(losses[0]).Within(1e-5));
     }
@@ -139,13 +139,13 @@ public class PretrainerTests
     {
         var (first, second) = (Model(), Model());
         var (plain, estimated) =
-            (new Pretrainer(first, new TokenMasking(Tokenizer), Options),
-                new Pretrainer(second, new TokenMasking(Tokenizer), Options));
-        var estimate = estimated.Estimate(Data.Train);
+            (Pretraining.Start(first, new TokenMasking(Tokenizer), Data, Options),
+                Pretraining.Start(second, new TokenMasking(Tokenizer), Data, Options));
+        var estimate = estimated.Estimate();
         Assert.That(estimate.Steps, Is.EqualTo(12));
         Assert.That(estimate.Seconds, Is.EqualTo(3 * Data.Tokens / estimate.TokensPerSecond).Within(0.1).Percent);
-        plain.Train(Data);
-        estimated.Train(Data);
+        plain.Run();
+        estimated.Run();
         Assert.That(Bits(second), Is.EqualTo(Bits(first)));
     }
 
@@ -209,15 +209,15 @@ public class PretrainerTests
     {
         using var cancellation = new CancellationTokenSource();
         var model = Model();
-        var pretrainer = new Pretrainer(model, new TokenMasking(Tokenizer, wholeWords), Options);
-        pretrainer.StepDone += step =>
+        var pretraining = Pretraining.Start(model, new TokenMasking(Tokenizer, wholeWords), Data, Options);
+        pretraining.StepDone += step =>
         {
             if (step.Step == stopAfter)
             {
                 cancellation.Cancel();
             }
         };
-        return (pretrainer.Train(Data, cancellation.Token, checkpoint), Bits(model));
+        return (pretraining.Run(cancellation.Token, checkpoint), Bits(model));
     }
 
     private static int[] Bits(Module model) =>

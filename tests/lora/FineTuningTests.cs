@@ -7,7 +7,7 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
 
-public class TrainerTests
+public class FineTuningTests
 {
     private static readonly TrainingOptions Options = new()
     {
@@ -77,18 +77,18 @@ public class TrainerTests
         {
             var classifier = TinyDistilBert.Classifier();           // dropout in the model, and LoRA's own
             var options = Options with { BatchSize = batchSize, Lora = Options.Lora with { Dropout = 0.1f } };
-            var adapter = TrainingSetup.Prepare(classifier, options)!;
-            var (trainer, texts) = (new Trainer(classifier, options), TinyDistilBert.Sentences(50, 1));
+            var texts = TinyDistilBert.Sentences(50, 1);
+            var tuning = FineTuning.Start(classifier, texts, null, options);
             if (estimated)
             {
-                var estimate = trainer.Estimate(texts);
+                var estimate = tuning.Estimate();
                 Assert.That(estimate.Steps, Is.EqualTo(2 * ((50 + batchSize - 1) / batchSize)));
                 Assert.That(estimate.Tokens, Is.EqualTo(2 * texts.Sum(text => text.TokenIds.Length)));
                 Assert.That(estimate.Seconds, Is.EqualTo(estimate.Tokens / estimate.TokensPerSecond).And.Positive);
                 Assert.That(classifier.Model.IsTraining, Is.False);
             }
-            trainer.Train(texts);
-            return [.. adapter.Layers
+            tuning.Run();
+            return [.. tuning.Adapter!.Layers
                 .SelectMany(layer => layer.Layer.Lora.A.ToArray().Concat(layer.Layer.Lora.B.ToArray())),
                 .. classifier.Model.Parameters().SelectMany(parameter => parameter.ToArray())];
         }
@@ -223,17 +223,16 @@ public class TrainerTests
     {
         using var cancellation = new CancellationTokenSource();
         var classifier = TinyDistilBert.Classifier();
-        TrainingSetup.Prepare(classifier, Options);
-        var trainer = new Trainer(classifier, Options);
-        trainer.StepDone += step =>
+        var tuning = FineTuning.Start(classifier, TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2),
+            Options);
+        tuning.StepDone += step =>
         {
             if (step.Step == 3)
             {
                 cancellation.Cancel();
             }
         };
-        var result = trainer.Train(TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2),
-            cancellation.Token);
+        var result = tuning.Run(cancellation.Token);
         Assert.That((result.Steps, result.WasCancelled, result.KeptStep), Is.EqualTo((3, true, 3)));
         Assert.That(classifier.Model.IsTraining, Is.False);
     }
@@ -291,7 +290,7 @@ public class TrainerTests
         var model = new DistilBertForSequenceClassification(new DistilBertConfig(), 0, null, draw: false);
         var classifier = new TextClassifier(model, WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
         TrainingSetup.Prepare(classifier, options);
-        var count = new Trainer(classifier, options).TrainableParameters;
+        var count = model.TrainableParameters().Sum(parameter => (long)parameter.Shape.Count);
         foreach (var parameter in model.Parameters())
         {
             parameter.Dispose();
@@ -300,9 +299,6 @@ public class TrainerTests
     }
 
     private static TrainingResult Train(TextClassifier classifier, TrainingOptions options, EncodedExample[] train,
-        EncodedExample[]? validation = null)
-    {
-        TrainingSetup.Prepare(classifier, options);
-        return new Trainer(classifier, options).Train(train, validation);
-    }
+        EncodedExample[]? validation = null) =>
+        FineTuning.Start(classifier, train, validation, options).Run();
 }

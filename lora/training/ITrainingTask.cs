@@ -1,0 +1,55 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Classification;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>
+/// What a <see cref="TrainingLoop"/> trains: a model, the gradients of its loss, and how good it
+/// is.
+/// </summary>
+internal interface ITrainingTask
+{
+    /// <summary>What is trainable in it now is trained.</summary>
+    Module Model { get; }
+
+    /// <summary>Where the model is.</summary>
+    IBackend Backend { get; }
+
+    /// <summary>Where the seeds of the model's dropout masks come from.</summary>
+    RandomStream DropoutStream { get; }
+
+    /// <summary>
+    /// Forward and backward of the batches of one step; the gradients add to those that are there.
+    /// Depends on nothing but the model, the dropout stream, the batches and the epoch.
+    /// </summary>
+    /// <param name="group">At least one batch.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <returns>
+    /// The loss: the mean over everything in the group that has one, so that the sizes of the
+    /// batches do not matter.
+    /// </returns>
+    float AddGradients(IReadOnlyList<PackedBatch> group, int epoch);
+
+    /// <summary>How the model does on held-out examples.</summary>
+    /// <param name="examples">At least one.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation);
+
+    /// <summary>Every option that decides the result, by its name.</summary>
+    IReadOnlyDictionary<string, object?> IdentifyingOptions();
+
+    /// <summary>What is trained, by its path.</summary>
+    IReadOnlyList<(string Path, Parameter Parameter)> Trainable() =>
+        [.. Model.NamedParameters().Where(entry => entry.Parameter.IsTrainable)];
+
+    /// <summary>
+    /// The streams that dropout masks are drawn from: the model's, and an adapter's own.
+    /// </summary>
+    IReadOnlyList<RandomStream> RandomStreams() =>
+        [.. Model.NamedModules().Select(entry => entry.Module).OfType<Dropout>().Select(dropout => dropout.Random)
+            .Prepend(DropoutStream).Distinct()];
+}

@@ -1,0 +1,190 @@
+using LoraScratch.Lora.DistilBert;
+
+namespace LoraScratch.Lora.Training;
+
+/// <summary>
+/// Every option of a training run, in the order of --help. How a float model is quantised for
+/// QA-LoRA is said by <see cref="Quantization.QuantizationSettings"/>, which other commands share.
+/// </summary>
+internal static class TrainingOptionList
+{
+    private static readonly TrainingMethod[] LowRank = [TrainingMethod.LoRA, TrainingMethod.QALoRA];
+
+    /// <summary>What is trained.</summary>
+    public static TrainingOption Method { get; } = ChoiceOption.Of("method",
+        "What is trained: low-rank updates of the targets, the same on quantised weights (a float model is quantised "
+            + "first, and the result is the merged model), pre_classifier and classifier alone, or every parameter.",
+        TrainingOptions.NameOf, options => options.Method, (options, method) => options with { Method = method });
+
+    /// <summary>The largest learning rate.</summary>
+    public static TrainingOption LearningRate { get; } = new NumberOption("lr",
+        "Largest learning rate. [default: 5e-4 lora and qa-lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]",
+        options => options.ResolvedLearningRate, (options, rate) => options with { LearningRate = (float)rate })
+    {
+        IsOptional = true,
+        Holds = options => options.ResolvedLearningRate > 0 && float.IsFinite(options.ResolvedLearningRate),
+        Expected = "a number above 0",
+    };
+
+    /// <summary>The share of the data that is held out.</summary>
+    public static TrainingOption Validation { get; } = new NumberOption("validation",
+        "Share of the examples that is held out to choose the best state; 0: none, and the last state is kept.",
+        options => options.Validation, (options, share) => options with { Validation = share })
+    {
+        Holds = options => options.Validation is >= 0 and < 1,
+        Expected = "a share in [0, 1)",
+    };
+
+    /// <summary>The rank of the updates.</summary>
+    public static TrainingOption Rank { get; } = new WholeNumberOption("rank", "Rank r of the update A·B.",
+        options => options.Lora.Rank,
+        (options, rank) => options with { Lora = options.Lora with { Rank = rank } })
+    {
+        Methods = LowRank,
+        Holds = options => options.Lora.Rank >= 1,
+        Expected = "at least 1",
+    };
+
+    /// <summary>The numerator of the scaling.</summary>
+    public static TrainingOption Alpha { get; } = new NumberOption("alpha", "alpha of the scaling.",
+        options => options.Lora.Alpha,
+        (options, alpha) => options with { Lora = options.Lora with { Alpha = alpha } })
+    {
+        Methods = LowRank,
+        Holds = options => options.Lora.Alpha > 0 && double.IsFinite(options.Lora.Alpha),
+        Expected = "a number above 0: with 0 the adapter would never change anything",
+    };
+
+    /// <summary>The layers that are adapted.</summary>
+    public static TrainingOption Targets { get; } = new NamesOption("targets",
+        $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}. With embeddings, the "
+            + "word embeddings get an update too: with thousands of examples, the built-in base model needs it.",
+        options => string.Join(',', options.Targets), (options, names) => options with { Targets = names })
+    {
+        Methods = LowRank,
+    };
+
+    /// <summary>The factor on the sums of groups.</summary>
+    public static TrainingOption Pooling { get; } = ChoiceOption.Of("pooling",
+        "With qa-lora, the factor on the sums of groups: 1/g as the authors' code, 1 as the paper, groups/g as PEFT.",
+        LoRASettings.Name, options => options.Lora.Pooling,
+        (options, pooling) => options with { Lora = options.Lora with { Pooling = pooling } })
+        with
+    { Methods = [TrainingMethod.QALoRA] };
+
+    /// <summary>What shapes a new adapter; one that is trained further has it decided.</summary>
+    public static IReadOnlyList<TrainingOption> OfAdapters { get; } =
+    [
+        Rank,
+        Alpha,
+        ChoiceOption.Of("init", "Initial values of A: Kaiming-uniform with the layer's input as fan-in, the same with "
+            + "the rank as fan-in (the tutorial's literal call), or N(0, 1/rank).",
+            LoRASettings.Name, options => options.Lora.Initialization,
+            (options, values) => options with { Lora = options.Lora with { Initialization = values } })
+            with { Methods = [TrainingMethod.LoRA] },
+        ChoiceOption.Of("scaling", "The factor on x·A·B.", LoRASettings.Name, options => options.Lora.ScalingRule,
+            (options, rule) => options with { Lora = options.Lora with { ScalingRule = rule } })
+            with { Methods = LowRank },
+        new NumberOption("dropout", "Probability of dropping an element of the input of A, in training.",
+            options => options.Lora.Dropout,
+            (options, rate) => options with { Lora = options.Lora with { Dropout = (float)rate } })
+        {
+            Methods = LowRank,
+            Holds = options => options.Lora.Dropout is >= 0 and < 1,
+            Expected = "a probability in [0, 1)",
+        },
+        ChoiceOption.Of("bias", "Which biases of the base are trained beside A and B: none, those of the targets, or "
+            + "all.", LoRASettings.Name, options => options.Lora.Bias,
+            (options, bias) => options with { Lora = options.Lora with { Bias = bias } })
+            with { Methods = LowRank },
+        Targets,
+        Pooling,
+    ];
+
+    /// <summary>How a run goes, whatever it trains.</summary>
+    public static IReadOnlyList<TrainingOption> OfRuns { get; } =
+    [
+        ChoiceOption.Flag("train-head", "Whether pre_classifier and classifier are trained beside LoRA. [default: "
+            + "true, unless the targets have head]", options => options.TrainHead,
+            (options, holds) => options with { TrainHead = holds }) with
+        { IsOptional = true, IsFixedInPretraining = true },
+        ChoiceOption.Of("optimizer", "The rule for steps.", (OptimizerKind kind) => TrainingOptions.NameOf(kind),
+            options => options.Optimizer, (options, rule) => options with { Optimizer = rule })
+            with { IsFixedInPretraining = true },
+        LearningRate,
+        new NumberOption("weight-decay", "Weight decay. [default: 0.01 with adamw, else 0]",
+            options => options.ResolvedWeightDecay, (options, decay) => options with { WeightDecay = (float)decay })
+        {
+            IsOptional = true,
+            Holds = options => options.ResolvedWeightDecay >= 0 && float.IsFinite(options.ResolvedWeightDecay),
+            Expected = "at least 0",
+        },
+        new NumberOption("momentum", "Momentum of sgd.", options => options.Momentum,
+            (options, momentum) => options with { Momentum = (float)momentum })
+        {
+            Holds = options => options.Momentum is >= 0 and < 1,
+            Expected = "a number in [0, 1)",
+            IsFixedInPretraining = true,
+        },
+        new NumberOption("clip", "Largest norm of all gradients together; 0: no clipping.", options => options.Clip,
+            (options, norm) => options with { Clip = (float)norm })
+        {
+            Holds = options => options.Clip >= 0 && float.IsFinite(options.Clip),
+            Expected = "a norm above 0, or 0 for no clipping",
+        },
+        new NumberOption("warmup", "Steps over which the learning rate rises from 0; below 1: that share of all "
+            + "steps.", options => options.Warmup, (options, steps) => options with { Warmup = steps })
+        {
+            Holds = options => options.Warmup >= 0 && double.IsFinite(options.Warmup)
+                && (options.Warmup < 1 || options.Warmup == Math.Floor(options.Warmup)),
+            Expected = "a whole number of steps, or below 1 a share of all steps",
+        },
+        ChoiceOption.Of("schedule", "The learning rate after the warm-up: falls to 0 in a straight line, or stays.",
+            (ScheduleKind kind) => kind.ToString().ToLowerInvariant(), options => options.Schedule,
+            (options, schedule) => options with { Schedule = schedule })
+            with { IsFixedInPretraining = true },
+        AtLeastOne("accumulate", "Batches whose gradients are added up for one step.", options => options.Accumulate,
+            (options, batches) => options with { Accumulate = batches }),
+        AtLeastOne("epochs", "Passes over the data.", options => options.Epochs,
+            (options, epochs) => options with { Epochs = epochs }),
+        AtLeastOne("batch-size", "Examples of a batch.", options => options.BatchSize,
+            (options, size) => options with { BatchSize = size }),
+        new WholeNumberOption("max-length", "Tokens of an example at most, [CLS] and [SEP] included. [default: 512, "
+            + "or as many as the model has positions]", options => options.MaxLength,
+            (options, tokens) => options with { MaxLength = tokens })
+        {
+            IsOptional = true,
+            Holds = options => options.MaxLength is null or >= 3,
+            Expected = "at least 3: [CLS], one token, [SEP]",
+        },
+        AtLeastOne("max-steps", "Ends the training after so many steps. [default: no limit]",
+            options => options.MaxSteps, (options, steps) => options with { MaxSteps = steps }) with
+        { IsOptional = true },
+        AtLeastOne("limit", "Uses so many examples only, balanced over the classes. [default: all]",
+            options => options.Limit, (options, examples) => options with { Limit = examples }) with
+        { IsOptional = true },
+        Validation,
+        new WholeNumberOption("validate-every", "Validates after every so many steps too; 0: at the ends of the "
+            + "epochs only.", options => options.ValidateEvery,
+            (options, steps) => options with { ValidateEvery = steps })
+        {
+            Holds = options => options.ValidateEvery >= 0,
+            Expected = "a number of steps, or 0 for the ends of the epochs only",
+        },
+        new SeedOption("seed", "Names every random number of the run: the same seed gives the same weights.",
+            options => options.Seed, (options, seed) => options with { Seed = seed }),
+        ChoiceOption.Flag("shuffle", "Whether every epoch has its own order of the examples.",
+            options => options.Shuffle, (options, holds) => options with { Shuffle = holds })
+            with { IsFixedInPretraining = true },
+    ];
+
+    /// <summary>Those of them that pretraining has.</summary>
+    public static IEnumerable<TrainingOption> OfPretraining => OfRuns.Where(option => !option.IsFixedInPretraining);
+
+    private static WholeNumberOption AtLeastOne(string name, string description, Func<TrainingOptions, int?> value,
+        Func<TrainingOptions, int, TrainingOptions> with) => new(name, description, options => value(options), with)
+        {
+            Holds = options => value(options) is null or >= 1,
+            Expected = "at least 1",
+        };
+}
