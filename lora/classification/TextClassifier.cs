@@ -123,8 +123,8 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     }
 
     /// <summary>
-    /// Runs the model, in evaluation mode, over encoded texts: for those that listen to its layers
-    /// (<see cref="Quantization.Calibration"/>).
+    /// Runs the model, in evaluation mode, over encoded examples: for those that listen to its
+    /// layers (<see cref="Quantization.Calibration"/>).
     /// </summary>
     /// <param name="texts">Token ids of each.</param>
     /// <param name="batchSize">Texts at a time.</param>

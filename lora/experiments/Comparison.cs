@@ -100,14 +100,14 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
 public sealed record ComparedMethod(TrainingMethod Method, float LearningRate, IReadOnlyList<RunRecord> Runs,
     IReadOnlyList<(float LearningRate, double Validation)> Tried)
 {
-    /// <summary>Numbers that were trained.</summary>
+    /// <summary>Parameters that were trained.</summary>
     public long TrainableParameters => Runs[0].TrainableParameters;
 }
 
 /// <summary>
 /// Carries out a comparison: every run is trained once, each method's learning rate is chosen by
-/// its mean validation accuracy, and only then the test texts are looked at, with the weights of
-/// the chosen runs. Weights of learning rates that lost are deleted as soon as that is known.
+/// its mean validation accuracy, and only then the test examples are used, with the weights
+/// of the chosen runs. Weights of learning rates that lost are deleted as soon as that is known.
 /// </summary>
 public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, RunExecutor executor)
 {
@@ -118,7 +118,7 @@ public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, Run
     public IReadOnlyList<ComparedMethod> Run()
     {
         var chosen = plan.Methods.Select(method => (Method: method, Choice: Choose(method))).ToList();
-        // Nothing can be chosen any more: now the test texts.
+        // Nothing can be chosen any more: now the test examples.
         return [.. chosen.Select(entry => new ComparedMethod(entry.Method, entry.Choice.LearningRate,
             [.. plan.Runs(entry.Method, entry.Choice.LearningRate).Zip(entry.Choice.Records, Evaluated)],
                 entry.Choice.Tried))];

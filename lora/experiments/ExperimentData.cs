@@ -41,7 +41,7 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
         if (!(Test > 0 && Validation + Test < 1))
         {
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'test' is {Test}; expected "
-                + $"a share above 0 that, with option 'validation' {Validation}, leaves texts to train on."));
+                + $"a share above 0 that, with option 'validation' {Validation}, leaves examples to train on."));
         }
     }
 
@@ -71,12 +71,12 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
     }
 }
 
-/// <summary>The encoded texts of an experiment.</summary>
+/// <summary>The encoded examples of an experiment.</summary>
 /// <param name="Train">Trained on.</param>
 /// <param name="Validation">Choose epochs and learning rates.</param>
 /// <param name="Test">Looked at when all is chosen.</param>
 /// <param name="LeftOut">
-/// Texts left out of the first two because they stand among the test texts as well.
+/// Texts left out of the first two because they stand among the test examples as well.
 /// </param>
 public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test,
     int LeftOut = 0)
@@ -103,13 +103,14 @@ public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validat
     }
 
     /// <summary>
-    /// Encodes a data set that comes with test texts of its own: it is parted in two, stratified,
-    /// and its texts that stand among the test texts (white space apart) are left out.
+    /// Encodes a data set that comes with test examples of its own: it is parted in two,
+    /// stratified, and its texts that stand among the test examples (white space apart) are left
+    /// out.
     /// </summary>
     /// <param name="dataset">Texts to train on and to choose by.</param>
     /// <param name="test">Nothing is chosen by these.</param>
     /// <param name="classifier">Its tokenizer and classes.</param>
-    /// <param name="split">Share and seed of the validation texts.</param>
+    /// <param name="split">Share and seed of the validation examples.</param>
     /// <param name="options">Limit, its seed, and the length of texts.</param>
     /// <exception cref="InputException">
     /// A text has no class, the classes are not the model's, or a part would be empty.

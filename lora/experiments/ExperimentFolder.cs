@@ -38,7 +38,7 @@ public sealed class ExperimentFolder
     /// before anything is loaded.
     /// </summary>
     /// <param name="path">The folder; its parent must exist.</param>
-    /// <param name="resume">Whether to go on with the experiment in it.</param>
+    /// <param name="resume">Whether to resume the experiment in it.</param>
     /// <returns>
     /// To be disposed when the experiment ends: until then no other process writes there.
     /// </returns>
@@ -50,13 +50,13 @@ public sealed class ExperimentFolder
         var exists = File.Exists(System.IO.Path.Combine(path, IdentityName));
         if (resume && !exists)
         {
-            throw new InputException($"{path}: there is no experiment to go on with (no {IdentityName}). Leave "
+            throw new InputException($"{path}: there is no experiment to resume (no {IdentityName}). Leave "
                 + "option 'resume' out to begin one.");
         }
         if (!resume && exists)
         {
             throw new InputException(
-                $"{path}: an experiment is stored here. Go on with it by option 'resume', or choose another folder.");
+                $"{path}: an experiment is stored here. Resume it by option 'resume', or choose another folder.");
         }
         if (!resume)
         {
@@ -65,7 +65,7 @@ public sealed class ExperimentFolder
     }
 
     /// <summary>
-    /// Begins an experiment in a new or empty folder, or goes on with the one that is there.
+    /// Begins an experiment in a new or empty folder, or resumes the one that is there.
     /// </summary>
     /// <exception cref="InputException">
     /// The folder is not as expected, or holds another experiment; the message names what differs.

@@ -10,11 +10,11 @@ namespace LoraScratch.Lora.Experiments;
 public sealed record ExperimentRun(string Name, TrainingOptions Options);
 
 /// <summary>
-/// What a run came to. Accuracies are shares of texts; those of the training and test texts are
+/// What a run came to. Accuracies are shares of texts; those of the training and test examples are
 /// taken only of runs that were chosen.
 /// </summary>
 /// <param name="Name">Of the run.</param>
-/// <param name="TrainableParameters">Numbers that were trained.</param>
+/// <param name="TrainableParameters">Parameters that were trained.</param>
 /// <param name="Steps">Steps taken.</param>
 /// <param name="KeptStep">The step after which the validation was best.</param>
 /// <param name="Validation">Accuracy then.</param>
@@ -39,8 +39,8 @@ public sealed record RunRecord(
     public long DeployedBytes { get; init; }
 
     /// <summary>
-    /// Accuracy on the test texts of a LoRA run whose merged weights are then quantised; null: not
-    /// taken.
+    /// Accuracy on the test examples of a LoRA run whose merged weights are then quantised; null:
+    /// not taken.
     /// </summary>
     public double? TestQuantized { get; init; }
 }

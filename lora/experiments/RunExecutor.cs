@@ -27,13 +27,13 @@ public interface IExperimentProgress
 /// <param name="progress">Shows it.</param>
 /// <param name="cancellation">Ends it.</param>
 /// <param name="trainTexts">
-/// The accuracy on training texts is taken on so many of them; null: on all.
+/// The accuracy on training examples is taken on so many of them; null: on all.
 /// </param>
 public sealed class RunExecutor(
     Func<ulong, TextClassifier> load, ExperimentData data, string folder, int checkpointEvery,
     IExperimentProgress progress, CancellationToken cancellation, int? trainTexts = null)
 {
-    /// <summary>Trains, or goes on with a training that a kill or Ctrl-C ended.</summary>
+    /// <summary>Trains, or resumes a training that a kill or Ctrl-C ended.</summary>
     /// <param name="run">What to do.</param>
     /// <param name="store">
     /// Stores the result, the model in its best state; only then the saved run is deleted.
@@ -76,14 +76,15 @@ public sealed class RunExecutor(
     public void Tidy(ExperimentRun run) => File.Delete(CheckpointOf(run));
 
     /// <summary>
-    /// The record with the accuracies on training and test texts, of the state that the run kept.
+    /// The record with the accuracies on training and test examples, of the state that the run
+    /// kept.
     /// </summary>
     /// <param name="run">A run that has ended.</param>
     /// <param name="record">Its record.</param>
     /// <param name="weights">Where its weights are.</param>
     /// <param name="quantization">
-    /// Of a LoRA run: the accuracy on test texts is taken once more when the adapter is merged and
-    /// the result quantised so; null: it is not.
+    /// Of a LoRA run: the accuracy on test examples is taken once more when the adapter is merged
+    /// and the result quantised so; null: it is not.
     /// </param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public RunRecord Evaluate(ExperimentRun run, RunRecord record, string weights,
@@ -113,8 +114,8 @@ public sealed class RunExecutor(
     });
 
     /// <summary>
-    /// Training texts, the same for every run: every n-th one, so that each class has its share of
-    /// data that are sorted by class.
+    /// Training examples, the same for every run: every n-th one, so that each class has its share
+    /// of data that are sorted by class.
     /// </summary>
     private EncodedExample[] Sample(int count)
     {

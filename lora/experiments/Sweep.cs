@@ -5,13 +5,13 @@ namespace LoraScratch.Lora.Experiments;
 
 /// <summary>What a sweep came to.</summary>
 /// <param name="Rows">Of every point in the table, the best first.</param>
-/// <param name="Train">Accuracy of the best on the training texts.</param>
-/// <param name="Test">And on the test texts.</param>
+/// <param name="Train">Accuracy of the best on the training examples.</param>
+/// <param name="Test">And on the test examples.</param>
 public sealed record SweepResult(IReadOnlyList<SweepRow> Rows, double Train, double Test);
 
 /// <summary>
 /// Carries out a sweep: every point is trained once, its row appended to the table; the weights of
-/// the best so far are kept, and with them the test texts are looked at in the end.
+/// the best so far are kept, and with them the test examples are used in the end.
 /// </summary>
 /// <param name="points">What to run.</param>
 /// <param name="options">All but rank, alpha and targets.</param>

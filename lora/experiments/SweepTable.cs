@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Experiments;
 
 /// <summary>What a point of a grid came to.</summary>
 /// <param name="Point">Which.</param>
-/// <param name="TrainableParameters">Numbers that were trained.</param>
+/// <param name="TrainableParameters">Parameters that were trained.</param>
 /// <param name="KeptStep">The step after which the validation was best.</param>
 /// <param name="Validation">Accuracy then.</param>
 /// <param name="ValidationLoss">Mean cross-entropy then.</param>
@@ -94,7 +94,7 @@ public sealed class SweepTable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"{path}: cannot be written: {e.Message} The runs so far are in it; mend "
-                + "this and go on with option 'resume'.");
+                + "this and resume with option 'resume'.");
         }
     }
 

@@ -6,9 +6,9 @@ namespace LoraScratch.Lora.Experiments;
 /// The DistilBERT and IMDb experiment of the tutorials as its script runs it, not as its text tells
 /// it: all 50,000 reviews pooled; alpha itself is the factor on x·A·B, not alpha/rank; A ~ N(0,
 /// 1/rank); no LoRA dropout, although one is declared; Adam without decay, warm-up, schedule or
-/// clipping; beside LoRA the head stays as it was drawn at random. What differs: float32 instead of
-/// mixed precision, the texts of a batch are not padded (which changes no result but the memory and
-/// time they take), and the random numbers.
+/// clipping; beside LoRA the head stays as it is randomly initialised. What differs: float32
+/// instead of mixed precision, the examples of a batch are not padded (which changes no result but
+/// the memory and time they take), and the random numbers.
 /// </summary>
 public static class Tutorial
 {

@@ -5,7 +5,7 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora;
 
 /// <summary>
-/// A table of vectors with a low-rank update beside it (loralib's and PEFT's LoRA for embeddings).
+/// An embedding table with a low-rank update beside it (loralib's and PEFT's LoRA for embeddings).
 /// With ids t[n], table E [count, width], A [count, r], B [r, width] and factor s:
 /// <code>y[n, :] = E[t[n], :] + s·A[t[n], :]·B</code>
 /// which is a <see cref="LinearWithLoRA"/> on rows with a single 1, without those rows: x·A is a

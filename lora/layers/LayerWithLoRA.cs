@@ -7,7 +7,7 @@ namespace LoraScratch.Lora;
 /// <summary>
 /// A frozen layer with a low-rank update beside it that can be merged into it:
 /// <see cref="LinearWithLoRA"/> on a float weight, <see cref="LinearWithQALoRA"/> on a quantised
-/// one, <see cref="EmbeddingWithLoRA"/> on a table of vectors.
+/// one, <see cref="EmbeddingWithLoRA"/> on an embedding table.
 /// </summary>
 public abstract class LayerWithLoRA : Layer
 {

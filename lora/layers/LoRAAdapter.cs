@@ -12,7 +12,7 @@ public sealed record AdaptedLayer(string Path, LayerWithLoRA Layer);
 /// The LoRA layers of one task on a base model, together with the modules that are trained beside
 /// them (a classifier's head). Attaching puts a <see cref="LinearWithLoRA"/> around each target, a
 /// <see cref="LinearWithQALoRA"/> where it is quantised, an <see cref="EmbeddingWithLoRA"/> around
-/// a table of vectors, and freezes all else; <see cref="Detach"/> puts the very same layers back.
+/// an embedding table, and freezes all else; <see cref="Detach"/> puts the very same layers back.
 /// Several adapters take turns on one base: W is never copied, and what a task's head learned goes
 /// and comes with its adapter.
 /// </summary>

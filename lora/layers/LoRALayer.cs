@@ -55,7 +55,7 @@ public sealed class LoRALayer : Layer, ILoRALayer
     }
 
     /// <summary>
-    /// The update of a table of vectors, which as yet adds nothing either: A [count, rank] zero, B
+    /// The update of an embedding table, which as yet adds nothing either: A [count, rank] zero, B
     /// [rank, width] drawn, with the width as its fan-in; no dropout. See
     /// <see cref="EmbeddingWithLoRA"/>.
     /// </summary>

@@ -4,7 +4,7 @@ using LoraScratch.Engine.IO;
 namespace LoraScratch.Lora.Training;
 
 /// <summary>
-/// Where a run saves all that its rest depends on, how often, and whether it goes on from what is
+/// Where a run saves all that its rest depends on, how often, and whether it resumes from what is
 /// saved there.
 /// </summary>
 /// <param name="Path">
@@ -12,8 +12,8 @@ namespace LoraScratch.Lora.Training;
 /// last state or the one before.
 /// </param>
 /// <param name="Every">
-/// Saves before the first step, after every so many steps and after every look at the validation
-/// texts; 0: only when the run is cancelled.
+/// Saves before the first step, after every so many steps and after
+/// every validation; 0: only when the run is cancelled.
 /// </param>
 /// <param name="Resume">
 /// Goes on from the file, with the same options, model, data and device.
@@ -21,7 +21,7 @@ namespace LoraScratch.Lora.Training;
 public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume = false)
 {
     /// <summary>
-    /// Refuses to begin where a run is saved that did not end, and to go on where none is; removes
+    /// Refuses to begin where a run is saved that did not end, and to resume where none is; removes
     /// what a kill left half-written.
     /// </summary>
     /// <exception cref="InputException">The message says what to do.</exception>
@@ -35,7 +35,7 @@ public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume =
         }
         if (Resume && !File.Exists(Path))
         {
-            throw new InputException($"{Path}: there is no saved run to go on with: it has ended, or it was stopped "
+            throw new InputException($"{Path}: there is no saved run to resume: it has ended, or it was stopped "
                 + "before its first step. Leave option 'resume' out to begin.");
         }
         if (!Resume && File.Exists(Path))

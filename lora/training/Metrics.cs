@@ -7,11 +7,11 @@ namespace LoraScratch.Lora.Training;
 /// <param name="Steps">Of the whole run.</param>
 /// <param name="Epoch">From 1.</param>
 /// <param name="Loss">
-/// Mean cross-entropy of the step's texts or masked tokens, before the step.
+/// Mean cross-entropy of the step's examples or masked tokens, before the step.
 /// </param>
 /// <param name="LearningRate">Of this step.</param>
 /// <param name="GradientNorm">Norm of all gradients together, before clipping.</param>
-/// <param name="Tokens">Tokens of the step's texts.</param>
+/// <param name="Tokens">Tokens of the step's examples.</param>
 /// <param name="StepSeconds">Duration of the step.</param>
 /// <param name="Seconds">Since the training began, validation included.</param>
 /// <param name="SecondsLeft">
@@ -26,14 +26,14 @@ public sealed record StepMetrics(
 }
 
 /// <summary>
-/// A look at how far the run is: at the end of every epoch and of the run, and after every
+/// One validation: at the end of every epoch and of the run, and after every
 /// <see cref="TrainingOptions.ValidateEvery"/> steps.
 /// </summary>
 /// <param name="Epoch">From 1.</param>
 /// <param name="Step">Steps so far.</param>
-/// <param name="TrainLoss">Mean over the texts trained on since the last look.</param>
+/// <param name="TrainLoss">Mean over the examples trained on since the one before.</param>
 /// <param name="Validation">
-/// On the texts laid aside; null without any, and where the run was stopped before.
+/// On the held-out examples; null without any, and where the run was stopped before.
 /// </param>
 /// <param name="IsBest">Whether this state is the best so far.</param>
 public sealed record ValidationMetrics(int Epoch, int Step, float TrainLoss, Score? Validation, bool IsBest);

@@ -1,9 +1,5 @@
-using System.Diagnostics;
-using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Engine.NN;
-using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
@@ -54,115 +50,11 @@ internal sealed class Pretraining : TrainingRun
     /// <param name="data">Numbers about the data, for the reader of training.json.</param>
     /// <param name="result">What <see cref="TrainingRun.Run"/> returned.</param>
     /// <param name="baseModel">
-    /// Folder of the model that the run went on with; null from fresh weights.
+    /// Folder of the model that the run continued from; null from randomly initialised weights.
     /// </param>
     /// <param name="overwrite">Replaces the folder of an earlier run.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public void Save(string folder, WordPieceTokenizer tokenizer, DType dtype, object data, TrainingResult result,
         string? baseModel, bool overwrite = false) => TrainingFolder.SavePretrained(folder, task.Masked, tokenizer,
             dtype, task.IdentifyingOptions(), data, result, baseModel, overwrite);
-}
-
-/// <summary>
-/// Guessing masked tokens: the mean cross-entropy of those. The masks of the data change with every
-/// epoch, those of held-out texts never.
-/// </summary>
-/// <param name="model">The model.</param>
-/// <param name="masking">What it must guess.</param>
-/// <param name="options">Of the run.</param>
-internal sealed class MaskedLanguageTask(DistilBertForMaskedLM model, TokenMasking masking, TrainingOptions options)
-    : ITrainingTask
-{
-    /// <summary>The model with its head.</summary>
-    public DistilBertForMaskedLM Masked => model;
-
-    public Module Model => model;
-
-    public IBackend Backend => model.Backend;
-
-    public RandomStream DropoutStream => model.DropoutStream;
-
-    public float AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
-    {
-        var masked = group.Select(batch => masking.Mask(batch, Seeds.Masks(options.Seed), epoch)).ToList();
-        var guesses = masked.Sum(batch => batch.Labels.Length);
-        // Each batch's mean weighs as many masked tokens as it has, so that the sum is the mean of the whole group.
-        return masked.Sum(batch => AddGradients(batch, (float)batch.Labels.Length / guesses));
-    }
-
-    /// <summary>Loss and accuracy on masked tokens, with the same masks each time.</summary>
-    /// <param name="examples">At least one.</param>
-    /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    /// <exception cref="InvalidOperationException">Another thread trains the model.</exception>
-    public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation)
-    {
-        var (count, correct, loss, tokens) = (0, 0, 0.0, 0L);
-        var clock = Stopwatch.StartNew();
-        using var use = model.Use.Read("Evaluation");
-        using var evaluation = new EvaluationMode();
-        foreach (var batch in new BatchSampler(examples, options.BatchSize, shuffle: false).Epoch(0))
-        {
-            cancellation.ThrowIfCancellationRequested();
-            var masked = masking.Mask(batch, Seeds.ValidationMasks(options.Seed), epoch: 0);
-            var (right, sum) = Guess(masked);
-            (count, correct, loss, tokens) =
-                (count + masked.Labels.Length, correct + right, loss + sum, tokens + batch.Tokens);
-        }
-        if (!double.IsFinite(loss))
-        {
-            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"The loss on the held-out texts "
-                + $"is {loss}: the training has diverged. Lower option 'lr' (now {options.ResolvedLearningRate}), or "
-                + $"clip the gradients (option 'clip' 1)."));
-        }
-        return new Score(count, correct, loss / count, tokens, clock.Elapsed.TotalSeconds);
-    }
-
-    public IReadOnlyDictionary<string, object?> IdentifyingOptions() =>
-        ResolvedOptions.OfPretraining(options, masking.WholeWords);
-
-    private float AddGradients(MaskedBatch masked, float weight)
-    {
-        using var turn = Backend.TakeTurn();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(masked.Batch, Backend);
-        using var places = new Indices(masked.Places, Backend);
-        using var labels = new Indices(masked.Labels, Backend);
-        var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(weight);
-        loss.Backward();
-        return loss.Item();
-    }
-
-    /// <returns>How many guesses are right, and the sum of the losses.</returns>
-    private (int Right, double Loss) Guess(MaskedBatch masked)
-    {
-        using var turn = Backend.TakeTurn();
-        using var scope = new TensorScope();
-        using var frozen = new NoGradient();
-        using var tokens = new PackedTokens(masked.Batch, Backend);
-        using var places = new Indices(masked.Places, Backend);
-        using var labels = new Indices(masked.Labels, Backend);
-        var logits = model.Forward(tokens, places);
-        var losses = logits.CrossEntropyPerRow(labels).ToArray();
-        var (values, width, right) = (logits.ToArray(), logits.Shape.Columns, 0);
-        for (var i = 0; i < masked.Labels.Length; i++)
-        {
-            var row = values.AsSpan(i * width, width);                  // logits[i, :]
-            right += IsLargest(row, masked.Labels[i]) ? 1 : 0;
-        }
-        return (right, losses.Sum(loss => (double)loss));
-    }
-
-    /// <summary>Whether no other element is larger, and none before it as large.</summary>
-    private static bool IsLargest(ReadOnlySpan<float> row, int place)
-    {
-        for (var i = 0; i < row.Length; i++)
-        {
-            if (row[i] > row[place] || i < place && row[i] == row[place])
-            {
-                return false;
-            }
-        }
-        return true;
-    }
 }

@@ -11,9 +11,9 @@ namespace LoraScratch.Lora.Training;
 /// in a fraction of the steps that long ones take.
 /// </summary>
 /// <param name="Train">Pieces of the texts that are trained on.</param>
-/// <param name="Validation">Pieces of the texts laid aside.</param>
+/// <param name="Validation">Pieces of the held-out examples.</param>
 /// <param name="TrainTexts">Texts that are trained on.</param>
-/// <param name="ValidationTexts">Texts laid aside.</param>
+/// <param name="ValidationTexts">Texts held out.</param>
 public sealed record PretrainingData(IReadOnlyList<EncodedExample> Train, IReadOnlyList<EncodedExample> Validation,
     int TrainTexts, int ValidationTexts)
 {

@@ -18,7 +18,7 @@ namespace LoraScratch.Lora.Training;
 /// SHA-256 of every parameter and quantised weight, frozen ones too, before the first step.
 /// </param>
 /// <param name="Texts">
-/// Number and SHA-256 of the encoded texts, by what they are for ("to train on").
+/// Number and SHA-256 of the encoded examples, by what they are for ("to train on").
 /// </param>
 internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights,
     IReadOnlyDictionary<string, TextsIdentity> Texts)
@@ -37,7 +37,7 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
         backend.Arithmetic, HashWeights(model),
             texts.ToDictionary(part => part.Use, part => TextsIdentity.Of(part.Texts)));
 
-    /// <summary>Refuses to go on with a run that was another.</summary>
+    /// <summary>Refuses to resume a run that was another.</summary>
     /// <param name="saved">The identity of the saved run.</param>
     /// <param name="path">Where it is saved.</param>
     /// <exception cref="InputException">
@@ -58,7 +58,7 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
         {
             throw Differs(path,
                 $"it was computed by '{saved.Arithmetic}', and here computes '{Arithmetic}', which rounds in "
-                    + "another order", "Go on where the same instruction set is available");
+                    + "another order", "Resume where the same instruction set is available");
         }
         if (saved.Weights != Weights)
         {
@@ -69,12 +69,13 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
         }
         foreach (var (use, texts) in Texts)
         {
-            texts.RequireSame(saved.Texts.GetValueOrDefault(use, TextsIdentity.Of([])), path, use);
+            texts.RequireSame(saved.Texts.GetValueOrDefault(use, TextsIdentity.Of([])), path,
+                use == Validation ? "held out for validation" : use);
         }
     }
 
     internal static InputException Differs(string path, string what, string remedy) =>
-        new($"{path}: cannot go on with what is saved here, for the result would not be the one that it was on the "
+        new($"{path}: cannot resume what is saved here, for the result would not be the one that it was on the "
             + $"way to: {what}. {remedy}, or leave option 'resume' out and begin anew.");
 
     private static string HashWeights(Module model)
@@ -94,7 +95,7 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
     }
 }
 
-/// <summary>Which encoded texts, in which order.</summary>
+/// <summary>Which encoded examples, in which order.</summary>
 /// <param name="Count">How many.</param>
 /// <param name="Hash">SHA-256 of their ids and labels.</param>
 internal sealed record TextsIdentity(int Count, string Hash)
@@ -119,7 +120,7 @@ internal sealed record TextsIdentity(int Count, string Hash)
         if (saved != this)
         {
             throw RunIdentity.Differs(path,
-                $"option 'data' gave {saved.Count} texts {use} (SHA-256 {saved.Hash[..16]}…) and gives {Count} now "
+                $"option 'data' gave {saved.Count} examples {use} (SHA-256 {saved.Hash[..16]}…) and gives {Count} now "
                     + $"(SHA-256 {Hash[..16]}…)", "Give the same data and vocabulary");
         }
     }

@@ -14,7 +14,7 @@ namespace LoraScratch.Lora.Training;
 /// <param name="Random">State of every random stream that training draws from.</param>
 /// <param name="OptimizerSteps">Steps that the optimizer took with each parameter.</param>
 /// <param name="Steps">Every step so far.</param>
-/// <param name="Validations">Every look at the validation texts.</param>
+/// <param name="Validations">Every validation.</param>
 internal sealed record RunProgress(
     RunIdentity Identity, IReadOnlyList<StreamState> Random, IReadOnlyList<int> OptimizerSteps,
     IReadOnlyList<StepMetrics> Steps, IReadOnlyList<ValidationMetrics> Validations);
@@ -23,7 +23,7 @@ internal sealed record RunProgress(
 internal sealed record StreamState(ulong Seed, ulong Position);
 
 /// <summary>
-/// The file from which a run goes on, in safetensors format: what is trained under trained/PATH,
+/// The file from which a run is resumed, in safetensors format: what is trained under trained/PATH,
 /// the optimizer's tensors under optimizer/NAME/PATH, the best validated state, if it is not the
 /// present one, under best/PATH, and all else as JSON in the tensor <see cref="ProgressName"/>. The
 /// same state gives the same bytes but for the durations of the steps.

@@ -5,7 +5,7 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Lora.Training;
 
 /// <summary>
-/// The texts of a run, encoded: those that are trained on and those laid aside to choose the best
+/// The texts of a run, encoded: those that are trained on and those held out to choose the best
 /// epoch.
 /// </summary>
 /// <param name="Train">Trained on.</param>

@@ -28,7 +28,7 @@ public static class TrainingFolder
     /// <param name="folder">The folder; its parent must exist.</param>
     /// <param name="overwrite">Accepts a folder that an earlier run left.</param>
     /// <param name="checkpoint">
-    /// Where the run is saved, which is checked too; one that goes on may replace what is in its
+    /// Where the run is saved, which is checked too; one that is resumed may replace what is in its
     /// folder.
     /// </param>
     /// <returns>
@@ -104,7 +104,7 @@ public static class TrainingFolder
     /// <param name="data">Numbers about the data, for the reader of training.json.</param>
     /// <param name="result">What became of it.</param>
     /// <param name="baseModel">
-    /// Folder of the model that the run went on with; null from fresh weights.
+    /// Folder of the model that the run continued from; null from randomly initialised weights.
     /// </param>
     /// <param name="overwrite">Replaces the folder of an earlier run.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
@@ -135,14 +135,14 @@ public static class TrainingFolder
             ["kept_step"] = result.KeptStep,
             ["cancelled"] = result.WasCancelled,
             ["seconds"] = Math.Round(result.Seconds, 3),
-            ["validations"] = result.Validations.Select(look => new Dictionary<string, object?>
+            ["validations"] = result.Validations.Select(validation => new Dictionary<string, object?>
             {
-                ["epoch"] = look.Epoch,
-                ["step"] = look.Step,
-                ["train_loss"] = look.TrainLoss,
-                ["validation_accuracy"] = look.Validation?.Accuracy,
-                ["validation_loss"] = look.Validation?.Loss,
-                ["best"] = look.IsBest,
+                ["epoch"] = validation.Epoch,
+                ["step"] = validation.Step,
+                ["train_loss"] = validation.TrainLoss,
+                ["validation_accuracy"] = validation.Validation?.Accuracy,
+                ["validation_loss"] = validation.Validation?.Loss,
+                ["best"] = validation.IsBest,
             }),
         }, Indented) + "\n";
 

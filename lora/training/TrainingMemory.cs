@@ -39,13 +39,13 @@ internal static class TrainingMemory
     /// <exception cref="InputException">The model is too large.</exception>
     public static void Require(string source, DistilBertConfig config, TrainingOptions options, long available)
     {
-        var numbers = 2 + options.Optimizer switch                  // a weight and its gradient
+        var values = 2 + options.Optimizer switch                  // a weight and its gradient
         {
             OptimizerKind.Sgd => options.Momentum > 0 ? 1 : 0,      // the velocity
             _ => 2,                                                 // both moments
         };
         var parameters = ModelSize.EncoderParameters(config);
-        var bytes = parameters * numbers * sizeof(float);
+        var bytes = parameters * values * sizeof(float);
         if (bytes > available)
         {
             throw new InputException($"{source}: vocab_size {config.VocabularySize}, max_position_embeddings "

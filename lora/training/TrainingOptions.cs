@@ -38,7 +38,7 @@ public enum OptimizerKind
     Sgd,
 }
 
-/// <summary>How the learning rate goes on after the warm-up.</summary>
+/// <summary>How the learning rate continues after the warm-up.</summary>
 public enum ScheduleKind
 {
     /// <summary>Falls in a straight line to 0 at the last step.</summary>
@@ -73,8 +73,8 @@ public sealed record TrainingOptions
     public QuantizationSettings? Quantization { get; init; }
 
     /// <summary>
-    /// Folder of an adapter to go on from; its rank, alpha and targets hold then instead of those
-    /// given here. Null: a new adapter.
+    /// Folder of an adapter to continue from; its rank, alpha and targets hold then instead of
+    /// those given here. Null: a new adapter.
     /// </summary>
     public string? InitialAdapter { get; init; }
 
@@ -90,7 +90,7 @@ public sealed record TrainingOptions
     public bool? TrainHead { get; init; }
 
     /// <summary>
-    /// Whether LoRA may adapt a head that was drawn at random, as the tutorial's grid does. An
+    /// Whether LoRA may adapt a head that is randomly initialised, as the tutorial's grid does. An
     /// adapter file holds A and B only, so that such a model can only be had again from its seed.
     /// </summary>
     public bool AdaptDrawnHead { get; init; }
@@ -115,7 +115,7 @@ public sealed record TrainingOptions
     /// </summary>
     public double Warmup { get; init; } = 0.06;
 
-    /// <summary>How the learning rate goes on.</summary>
+    /// <summary>How the learning rate continues.</summary>
     public ScheduleKind Schedule { get; init; } = ScheduleKind.Linear;
 
     /// <summary>
@@ -127,7 +127,7 @@ public sealed record TrainingOptions
     /// <summary>Passes over the data.</summary>
     public int Epochs { get; init; } = 3;
 
-    /// <summary>Texts of a batch.</summary>
+    /// <summary>Examples of a batch.</summary>
     public int BatchSize { get; init; } = 16;
 
     /// <summary>
@@ -141,17 +141,17 @@ public sealed record TrainingOptions
     /// </summary>
     public int? MaxSteps { get; init; }
 
-    /// <summary>Uses so many texts of the data only; null: all.</summary>
+    /// <summary>Uses so many examples of the data only; null: all.</summary>
     public int? Limit { get; init; }
 
     /// <summary>
-    /// Share of the data that is laid aside to choose the best state; 0: none, and the last state
+    /// Share of the data that is held out to choose the best state; 0: none, and the last state
     /// is kept.
     /// </summary>
     public double Validation { get; init; } = 0.1;
 
     /// <summary>
-    /// Looks at the validation texts after every so many steps too; 0: at the ends of the epochs
+    /// Validates after every so many steps too; 0: at the ends of the epochs
     /// only.
     /// </summary>
     public int ValidateEvery { get; init; }
@@ -159,7 +159,7 @@ public sealed record TrainingOptions
     /// <summary>Names every random number of the run.</summary>
     public ulong Seed { get; init; } = 1;
 
-    /// <summary>Whether every epoch has its own order of the texts.</summary>
+    /// <summary>Whether every epoch has its own order of the examples.</summary>
     public bool Shuffle { get; init; } = true;
 
     /// <summary>Whether the head's own weights are to be trained.</summary>
@@ -207,7 +207,7 @@ public sealed record TrainingOptions
         }
         if (!IsLowRank && InitialAdapter is not null)
         {
-            throw new InputException("Option 'init-adapter' goes on from a LoRA adapter; only option 'method' lora "
+            throw new InputException("Option 'init-adapter' continues a LoRA adapter; only option 'method' lora "
                 + "and qa-lora train one. Merge the adapter first to train the model itself.");
         }
         if (!IsLowRank && TrainHead == false)

@@ -20,11 +20,11 @@ internal static class TrainingSetup
     /// <summary>
     /// Quantises the encoder's linear layers of a float model for
     /// <see cref="TrainingMethod.QALoRA"/>, as <see cref="TrainingOptions.Quantization"/> says;
-    /// GPTQ learns from training texts. The same model, options and texts give the same codes.
+    /// GPTQ learns from training examples. The same model, options and texts give the same codes.
     /// </summary>
     /// <param name="classifier">Its model.</param>
     /// <param name="options">Method, quantisation and seed.</param>
-    /// <param name="train">The training texts.</param>
+    /// <param name="train">The training examples.</param>
     /// <param name="cancellation">Ends the calibration.</param>
     /// <returns>
     /// What it did to each layer; none for other methods, and where the model is quantised already.
@@ -134,7 +134,7 @@ internal static class TrainingSetup
         if (headIsAdapted && classifier.IsHeadDrawn && !options.AdaptDrawnHead)
         {
             throw new InputException("Option 'targets' has head, but the model's checkpoint has no classification "
-                + "head: it was drawn at random, and there is nothing to adapt in it. Leave head out, and it is "
+                + "head: it is randomly initialised, and there is nothing to adapt in it. Leave head out, and it is "
                 + "trained itself.");
         }
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has
@@ -173,7 +173,7 @@ internal static class TrainingSetup
         if (!hasHead && (options.TrainHead == true || classifier.IsHeadDrawn))
         {
             var e = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head"
-                : "and neither has the model, whose head was drawn at random";
+                : "and neither has the model, whose head is randomly initialised";
             adapter.Detach();
             throw new InputException($"{folder}: the adapter has no head, {e}. Start a new adapter, or give a "
                 + "model with a trained head and leave option 'train-head' out.");
@@ -186,7 +186,7 @@ internal static class TrainingSetup
     }
 
     /// <summary>
-    /// Refuses LoRA on quantised layers, and QA-LoRA on float ones; a table of vectors is of
+    /// Refuses LoRA on quantised layers, and QA-LoRA on float ones; an embedding table is of
     /// float32 with either.
     /// </summary>
     /// <param name="plan">What would be adapted.</param>

@@ -56,7 +56,7 @@ public class KillTests
             .Concat(Directory.GetFileSystemEntries(task.Root, ".*")), Is.Empty,
             "the saved run is gone, and so is what kills left");
         Assert.That(LoraProgram.Run(args, folder: task.Root).Errors,
-            Does.Contain("there is no saved run to go on with"));
+            Does.Contain("there is no saved run to resume"));
     }
 
     /// <summary>Waits until the run was saved so often, and a little longer.</summary>

@@ -141,7 +141,7 @@ public class CompareTests : ExperimentTests
     {
         Assert.That(LoraProgram.Call(Args("whole")).Errors, Does.Contain("--resume, or choose another folder"));
         Assert.That(LoraProgram.Call([.. Args("nothing"), "--resume"]).Errors,
-            Does.Contain("there is no experiment to go on with"));
+            Does.Contain("there is no experiment to resume"));
         Assert.That(LoraProgram.Call([.. Args("whole"), "--resume", "--weight-decay", "0.5"]).Errors,
             Does.Contain("--weight-decay was 0.01 and is 0.5 now"));
         Assert.That(LoraProgram.Call([.. Args("whole", seeds: "3"), "--resume"]).Errors,

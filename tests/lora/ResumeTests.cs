@@ -136,8 +136,8 @@ public class ResumeTests
             Options with { Optimizer = OptimizerKind.Adam, WeightDecay = 0.01f });
         yield return Other("option 'seed' was 5 and is 6 now", Options with { Seed = 6 });
         yield return Other("Name the model", model: 4);
-        yield return Other("option 'data' gave 26 texts to train on", train: TinyDistilBert.Sentences(26, 3));
-        yield return Other("option 'data' gave 12 texts laid aside for validation",
+        yield return Other("option 'data' gave 26 examples to train on", train: TinyDistilBert.Sentences(26, 3));
+        yield return Other("option 'data' gave 12 examples held out for validation",
             validation: TinyDistilBert.Sentences(11, 2));
     }
 

@@ -16,7 +16,7 @@ public class TrainingOptionsTests
             (options with { Method = TrainingMethod.LastLayers, TrainHead = false }, "nothing to train"),
             (options with { Method = TrainingMethod.Full, TrainHead = false }, "contradicts option 'method' full"),
             (options with { Method = TrainingMethod.Full, InitialAdapter = "adapter" },
-                "Option 'init-adapter' goes on from a LoRA adapter"),
+                "Option 'init-adapter' continues a LoRA adapter"),
             (options with { Momentum = 0.9f }, "Option 'momentum' 0.9 has no effect with option 'optimizer' adamw"),
             (options with { Targets = [] }, "Option 'targets' is empty"),
             (options with { Targets = ["query", "q"] },

@@ -23,7 +23,7 @@ internal sealed class CompareCommand
             [.. AllMethods.Select(TrainingOptions.NameOf)]);
 
     private readonly Option<double[]?> rates = OptionKinds.OptionalNumbers("--lr",
-        "Learning rates, separated by commas: each method tries all of them, and its best on the validation texts "
+        "Learning rates, separated by commas: each method tries all of them, and its best on the validation examples "
             + "counts. [default: 5e-5,2e-4,1e-3; with a preset 5e-5]");
 
     private readonly Option<int> seeds = OptionKinds.Whole("--seeds", "Runs everything with so many seeds, from "
@@ -37,7 +37,7 @@ internal sealed class CompareCommand
         var compare = new CompareCommand();
         var command = new ExampleCommand("compare",
             "Trains with LoRA, the last two layers, and all layers, or other methods: on the same texts, for as many "
-                + "steps, with the same learning rates to choose from by validation. The test texts are looked at "
+                + "steps, with the same learning rates to choose from by validation. The test examples are used "
                 + "once, when all is chosen.",
             "lora compare --data reviews.csv --out comparison --seeds 3",
             "lora compare --model distilbert-base-uncased --data aclImdb --out tutorial --preset tutorial",

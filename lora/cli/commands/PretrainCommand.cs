@@ -26,7 +26,7 @@ internal sealed class PretrainCommand
     private readonly CorpusOptions corpus = new();
     private readonly ModelOption model = new("The model folder to go on with, and its vocabulary.");
     private readonly Option<string> config =
-        OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights of these sizes.");
+        OptionKinds.Path("--config", "FILE", "A config.json: starts from randomly initialised weights of these sizes.");
     private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with "
         + "--config, from 'lora vocabulary' or of a BERT model.");
     private readonly OutputOptions output = new("DIR", "Where the model folder goes.");
@@ -114,7 +114,7 @@ internal sealed class PretrainCommand
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
-                + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
+                + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To resume:");
             Console.WriteLine($"  {ShellWords.Join(["lora", "pretrain", .. saving.Resuming(parsed)])}");
             return 130;
         }
@@ -130,12 +130,12 @@ internal sealed class PretrainCommand
         if (configPath is null != vocabularyPath is null)
         {
             throw new InputException($"{(configPath is null ? "--vocab needs --config" : "--config needs --vocab")}: "
-                + "a new model is made of both. To go on with a model, leave both out.");
+                + "a new model is made of both. To continue from a model, leave both out.");
         }
         if (configPath is not null && model.IsGiven(parsed))
         {
-            throw new InputException("--model and --config are both given: go on with a model, or start from a "
-                + "config with freshly drawn weights.");
+            throw new InputException("--model and --config are both given: continue from a model, or start from a "
+                + "config with randomly initialised weights.");
         }
         if (Source(parsed) is { } source)
         {
@@ -157,7 +157,7 @@ internal sealed class PretrainCommand
         return (new DistilBertForMaskedLM(sizes, options.Seed, backend), tokenizer);
     }
 
-    /// <summary>The model to go on with; null from fresh weights.</summary>
+    /// <summary>The model to continue from; null from randomly initialised weights.</summary>
     private ModelSource? Source(ParseResult parsed) => parsed.GetValue(config) is null ? model.Source(parsed) : null;
 
     private static void RequireLength(TrainingOptions options, DistilBertConfig sizes, string source)

@@ -77,7 +77,7 @@ internal sealed class TrainCommand
         if (result.WasCancelled)
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
-                + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To go on:");
+                + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To resume:");
             Console.WriteLine($"  {ShellWords.Join(["lora", "train", .. saving.Resuming(parsed)])}");
             return 130;
         }
@@ -88,7 +88,7 @@ internal sealed class TrainCommand
 
     /// <summary>
     /// query and value are what the tutorials adapt, and too little for a small base that keeps
-    /// much of what it knows in its table of word vectors.
+    /// much of what it knows in its word embeddings.
     /// </summary>
     private void AdviseOnTargets(ParseResult parsed, TrainingOptions options)
     {

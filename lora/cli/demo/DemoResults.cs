@@ -24,7 +24,7 @@ internal sealed record MethodResult(
     /// <summary>"LoRA (query, value)"</summary>
     public string Name => MethodNames.Of(Method, Options.Targets);
 
-    /// <summary>Numbers that were trained.</summary>
+    /// <summary>Parameters that were trained.</summary>
     public long TrainableParameters => Training.TrainableParameters;
 
     /// <summary>Training time, evaluation between the epochs included.</summary>

@@ -15,7 +15,7 @@ namespace LoraScratch.Cli.Demo;
 /// </summary>
 internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progress, CancellationToken cancellation)
 {
-    // Each method's learning rate did best on 480 training reviews of seed 11 that were laid aside ('lora compare' on
+    // Each method's learning rate did best on 480 training reviews of seed 11 that were held out ('lora compare' on
     // the demo's own files), among 2e-3, 4e-3 and 6e-3 for LoRA, 3e-3, 1e-2 and 3e-2 for the last layers, 2.5e-4, 5e-4
     // and 1e-3 for everything.
     private static readonly (TrainingMethod Method, float LearningRate)[] Ways =

@@ -42,11 +42,11 @@ internal sealed class ExperimentOptions
         + "folder, or with --resume that of the experiment.", required: true);
     private readonly Option<double?> validation = OptionKinds.OptionalNumber("--validation", "Share of the texts "
         + "that choose epochs and learning rates. [default: 0.1]");
-    private readonly Option<string> testData = OptionKinds.Path("--test-data", "PATH", "The test texts, where they "
+    private readonly Option<string> testData = OptionKinds.Path("--test-data", "PATH", "The test examples, where they "
         + "are not a share of --data: a file like it, or the aclImdb folder or its .tar.gz, of which test/ is read, "
         + "and train/ of --data. Texts of --data that stand among them are left out.");
     private readonly Option<int?> trainTexts = OptionKinds.OptionalWhole("--train-texts", "Takes the accuracy on "
-        + "training texts on so many of them. [default: all]");
+        + "training examples on so many of them. [default: all]");
     private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the texts that are looked "
         + "at when all is chosen. [default: 0.2]");
     private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the texts are parted: each "
@@ -78,7 +78,7 @@ internal sealed class ExperimentOptions
     /// <summary>The folder of the experiment.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(output)!;
 
-    /// <summary>How many training texts tell the accuracy on them; null: all.</summary>
+    /// <summary>How many training examples tell the accuracy on them; null: all.</summary>
     public int? TrainTexts(ParseResult parsed) => parsed.GetValue(trainTexts) switch
     {
         < 1 and var given => throw new InputException($"--train-texts is {given}; expected at least 1."),
@@ -93,7 +93,7 @@ internal sealed class ExperimentOptions
         if (parsed.GetValue(testData) is not null
             && (parsed.GetValue(test) ?? (object?)parsed.GetValue(split)) is not null)
         {
-            throw new InputException("--test-data names the test texts; --test and --split, which part --data in "
+            throw new InputException("--test-data names the test examples; --test and --split, which part --data in "
                 + "three, have no meaning beside it. Leave them out.");
         }
         var result = preset with
@@ -130,7 +130,7 @@ internal sealed class ExperimentOptions
         if (data.LeftOut > 0)
         {
             Console.Error.WriteLine(
-                $"left out of --data because they stand among the test texts: {Text.Count(data.LeftOut)}");
+                $"left out of --data because they stand among the test examples: {Text.Count(data.LeftOut)}");
         }
         Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} "
             + $"tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, "
@@ -163,7 +163,7 @@ internal sealed class ExperimentOptions
     /// <returns>The exit code, 130.</returns>
     public int SayHowToResume(ParseResult parsed, string command)
     {
-        Console.WriteLine($"Stopped; what is done is in {Folder(parsed)}. To go on:");
+        Console.WriteLine($"Stopped; what is done is in {Folder(parsed)}. To resume:");
         Console.WriteLine($"  {ShellWords.Join(["lora", command, .. Saving.Resuming(parsed)])}");
         return 130;
     }

@@ -131,7 +131,7 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
         public double TokensPerSecond => Method.Runs.Average(run => run.TokensPerSecond);
 
         /// <summary>
-        /// Of LoRA beside QA-LoRA: accuracies on the test texts when the merged weights are
+        /// Of LoRA beside QA-LoRA: accuracies on the test examples when the merged weights are
         /// quantised.
         /// </summary>
         public IReadOnlyList<double> TestQuantized =>

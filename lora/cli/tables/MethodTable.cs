@@ -53,7 +53,7 @@ internal interface IMethodOutcome
     /// <summary>As the table names it.</summary>
     string Name { get; }
 
-    /// <summary>Numbers that were trained.</summary>
+    /// <summary>Parameters that were trained.</summary>
     long TrainableParameters { get; }
 
     /// <summary>Accuracies on the texts that it was trained on.</summary>

@@ -30,7 +30,7 @@ internal sealed class SweepReport(SweepResult result)
                     isBest ? Text.Percent(result.Train) : "", isBest ? Text.Percent(result.Test) : "");
         }
         console.Write(table);
-        console.Profile.Out.Writer.WriteLine($"In {folder.Path}: {Sweep.TableName}, {PictureName}. The test texts "
+        console.Profile.Out.Writer.WriteLine($"In {folder.Path}: {Sweep.TableName}, {PictureName}. The test examples "
             + "were looked at with the best run alone.");
     }
 
