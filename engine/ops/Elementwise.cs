@@ -75,6 +75,9 @@ public static partial class Ops
     /// <summary>y = eˣ, element by element.</summary>
     public static Tensor Exp(this Tensor x) => Map<Exponential>(x, "dX += dY ⊙ Y");
 
+    /// <summary>y = log(1 + eˣ), element by element.</summary>
+    public static Tensor Softplus(this Tensor x) => Map<Softplus>(x, "dX += dY ⊙ σ(X)");
+
     /// <summary>y = x², element by element.</summary>
     public static Tensor Square(this Tensor x) => Map<Square>(x, "dX += dY ⊙ 2X");
 

@@ -49,4 +49,30 @@ public static partial class Ops
         using var scope = new TensorScope();
         return scope.Return(logits.CrossEntropyPerRow(labels).Mean());
     }
+
+    /// <summary>
+    /// The mean binary cross-entropy of independent yes-or-no labels: −log σ(x) where the label
+    /// holds, −log(1 − σ(x)) where it does not. Both are log(1 + exp(∓x)), so that no loss is a
+    /// difference of large numbers.
+    /// </summary>
+    /// <param name="logits">[rows, labels]</param>
+    /// <param name="labels">Whether each label holds, row by row: rows · labels of them.</param>
+    /// <returns>[]</returns>
+    /// <exception cref="ShapeMismatchException">There is not one label per logit.</exception>
+    public static Tensor BinaryCrossEntropy(this Tensor logits, ReadOnlySpan<bool> labels)
+    {
+        if (labels.Length != logits.Shape.Count)
+        {
+            throw new ShapeMismatchException(
+                $"BinaryCrossEntropy: {labels.Length} labels for logits {logits.Shape}: one per logit is needed.");
+        }
+        var values = new float[labels.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            values[i] = labels[i] ? -1 : 1;
+        }
+        using var signs = Tensor.From(values, logits.Shape, logits.Backend);
+        using var scope = new TensorScope();
+        return scope.Return(logits.Multiply(signs).Softplus().Mean());
+    }
 }

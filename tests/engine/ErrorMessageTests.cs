@@ -47,6 +47,8 @@ public class ErrorMessageTests
         ("Gather", () => Of(3).Gather(new Indices([0], Backend)), ["Gather:", "[rows, columns]", "got [3]"]),
         ("CrossEntropy", () => Of(2, 3).CrossEntropy(new Indices([0], Backend)),
             ["CrossEntropy:", "logits [2, 3]", "[1, classes]"]),
+        ("BinaryCrossEntropy", () => Of(2, 3).BinaryCrossEntropy([true, false]),
+            ["BinaryCrossEntropy:", "2 labels", "logits [2, 3]", "one per logit"]),
         ("Attention of unequal k",
             () => Ops.Attention(Of(2, 4), Of(3, 4), Of(2, 4), new SequenceOffsets([0, 2], Backend), 2),
                 ["Attention:", "q [2, 4]", "k [3, 4]"]),

@@ -38,6 +38,13 @@ public static partial class OpCases
             yield return new("CrossEntropy", [logits], x => x[0].CrossEntropy(new Indices(labels, x[0].Backend)),
                 x => [Reference.CrossEntropy(x[0], classes, labels).Average()]);
         }
+        foreach (var (shape, scale) in new[] { (S(4, 3), 1f), (S(1, 17), 1f), (S(5, 1), 1f), (S(3, 6), 10f) })
+        {
+            bool[] holds = [.. Enumerable.Range(0, shape.Count).Select(i => i * 7 % 5 < 2)];
+            yield return new("BinaryCrossEntropy", [shape], x => x[0].BinaryCrossEntropy(holds),
+                x => [x[0].Select((logit, i) => Reference.Softplus(holds[i] ? -logit : logit)).Average()],
+                scale == 1 ? "" : $"values times {scale}", (value, _) => scale * value);
+        }
         yield return new("CrossEntropyPerRow", [S(2, 5)],
             x => x[0].CrossEntropyPerRow(new Indices([4, 1], x[0].Backend)),
                 x => Reference.CrossEntropy(x[0], 5, [4, 1]),

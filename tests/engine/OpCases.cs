@@ -45,6 +45,7 @@ public static partial class OpCases
                 change: AwayFromZero);
             yield return new("Tanh", [shape], x => x[0].Tanh(), x => Reference.Map(x[0], Math.Tanh));
             yield return new("Sigmoid", [shape], x => x[0].Sigmoid(), x => Reference.Map(x[0], Reference.Sigmoid));
+            yield return new("Softplus", [shape], x => x[0].Softplus(), x => Reference.Map(x[0], Reference.Softplus));
             yield return new("Exp", [shape], x => x[0].Exp(), x => Reference.Map(x[0], Math.Exp));
             yield return new("Square", [shape], x => x[0].Square(), x => Reference.Map(x[0], a => a * a));
             yield return new("Dropout", [shape], x => x[0].Dropout(0.3f, seed: 77), x => Masked(x[0], maskOf77.Value),
@@ -63,6 +64,8 @@ public static partial class OpCases
         yield return new("Tanh", [S(4, 9)], x => x[0].Tanh(), x => Reference.Map(x[0], Math.Tanh), "values to ±15",
             (value, _) => 5 * value);
         yield return new("Sigmoid", [S(4, 9)], x => x[0].Sigmoid(), x => Reference.Map(x[0], Reference.Sigmoid),
+            "values to ±15", (value, _) => 5 * value);
+        yield return new("Softplus", [S(4, 9)], x => x[0].Softplus(), x => Reference.Map(x[0], Reference.Softplus),
             "values to ±15", (value, _) => 5 * value);
         yield return new("Dropout", [S(3, 33)], x => x[0].Dropout(0.9f, seed: ulong.MaxValue),
             x => Masked(x[0], Reference.DropoutMask(99, 0.9f, ulong.MaxValue)), "p = 0.9");

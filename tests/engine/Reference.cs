@@ -13,6 +13,8 @@ internal static class Reference
 
     public static double Gelu(double x) => x / 2 * (1 + ReferenceMath.Erf(x / Math.Sqrt(2)));
 
+    public static double Softplus(double x) => Math.Max(x, 0) + Math.Log(1 + Math.Exp(-Math.Abs(x)));
+
     public static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
     /// <summary>[m, k]·[k, n]</summary>

@@ -51,6 +51,9 @@ public class FormulaTests
     public void Sigmoid_is_within_1e_6_everywhere() => CheckAbsolute<Sigmoid>(x => 1 / (1 + Math.Exp(-x)), 1e-6);
 
     [Test]
+    public void Softplus_is_within_1e_6_of_every_normal_result() => CheckRelative<Softplus>(SoftplusReference, 1e-6);
+
+    [Test]
     public void Gelu_is_within_1e_6_everywhere() => CheckAbsolute<Gelu>(GeluReference, 1e-6);
 
     [Test]
@@ -97,6 +100,7 @@ public class FormulaTests
         CheckDerivative<Gelu>(GeluReference, x => double.IsInfinity(x) ? (x > 0 ? 1 : 0)
             : 0.5 * ReferenceMath.Erfc(-x / Math.Sqrt(2)) + x * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI));
         CheckDerivative<Silu>(x => x, x => SiluDerivative(x));
+        CheckDerivative<Softplus>(SoftplusReference, x => 1 / (1 + Math.Exp(-x)));
         CheckDerivative<Relu>(x => Math.Max(x, 0), x => x > 0 ? 1 : 0);
         CheckDerivative<Square>(x => x * x, x => 2 * x, relativeAboveOne: true);
     }
@@ -118,6 +122,13 @@ public class FormulaTests
     private static double GeluReference(double x) =>
         double.IsNegativeInfinity(x) ? 0 : double.IsPositiveInfinity(x)
         ? x : 0.5 * x * ReferenceMath.Erfc(-x / Math.Sqrt(2));
+
+    // log(1 + e) of an e below the last digit of 1 is e
+    private static double SoftplusReference(double x)
+    {
+        var e = Math.Exp(-Math.Abs(x));
+        return Math.Max(x, 0) + (e < 1e-8 ? e : Math.Log(1 + e));
+    }
 
     private static double SiluDerivative(double x)
     {
