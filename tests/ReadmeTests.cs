@@ -27,7 +27,7 @@ public sealed partial class ReadmeTests
         using var labels = new Indices([.. x.ToArray().Chunk(8).Select(row => row[0] > row[1] ? 1 : 0)]);
 
         var model = new Sequential(new Linear(8, 32, random), new Relu(), new Linear(32, 2, random));
-        // W and b are frozen; A is drawn, B is zero: nothing changes yet
+        // W and b are frozen; A is random, B is zero: nothing changes yet
         model.ReplaceLinearWithLoRA(rank: 4, alpha: 8, random);
 
         using var optimizer = new AdamW(model.TrainableParameters(), learningRate: 1e-2f);

@@ -48,7 +48,7 @@ public class CompareTests : ExperimentTests
         var result = LoraProgram.Call(args);
         Assert.That(result.Code, Is.Zero, result.Errors);
         Assert.That(result.Errors,
-            Does.Contain($"left out of --data because they stand among the test texts: {left}").And
+            Does.Contain($"left out of --data because they stand among the test examples: {left}").And
                 .Contain($"{80 - left - 8} texts").And.Contain("8 to validate, 21 to test"));
         Assert.That(result.Errors,
             Does.Contain("8 of 8 training texts evaluated").And.Contain("21 of 21 test texts evaluated"));

@@ -15,7 +15,7 @@ public readonly struct Softplus : IFormula
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Value<T>(T x) where T : struct, IReal<T>                    // max(x, 0) + log(1 + e⁻|ˣ|)
     {
-        // log(1 + e) = 2·artanh(z) with z = e/(2 + e), and z ≤ 1/3: its series ends soon, and loses no digit of a small e
+        // log(1 + e) = 2·artanh(z) with z = e/(2 + e) ≤ 1/3: the series is short, and loses no digit of a small e
         var e = Exponential.Value(-T.Abs(x));
         var z = e / (T.Of(2) + e);
         var series = Polynomial.Of(z * z, 1, 1f / 3, 1f / 5, 1f / 7, 1f / 9, 1f / 11, 1f / 13, 1f / 15);

@@ -82,7 +82,7 @@ internal sealed class CompareCommand
                     plan.Describe(split));
         }
         var (path, resume) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed));
-        var (every, trainTexts) = (experiment.Saving.Every(parsed), experiment.TrainTexts(parsed));
+        var (every, trainTexts) = (experiment.Saving.Every(parsed), experiment.TrainExamples(parsed));
         using var reserved = OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
 
         var (backend, input) = experiment.Load(parsed, plan.Base, split);

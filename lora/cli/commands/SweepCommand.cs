@@ -82,7 +82,7 @@ internal sealed class SweepCommand
                 var progress = new ExperimentProgress(points.Count);
                 var sweep = new Sweep(points, options, folder,
                     new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation,
-                        experiment.TrainTexts(parsed)));
+                        experiment.TrainExamples(parsed)));
                 progress.Done = sweep.CountDone;
                 new SweepReport(sweep.Run()).Write(folder, MethodTable.Output());
                 return 0;

@@ -40,16 +40,17 @@ internal sealed class ExperimentOptions
     private readonly StartOptions start = new(split: null);
     private readonly Option<string> output = OptionKinds.Path("--out", "DIR", "Where everything goes: a new or empty "
         + "folder, or with --resume that of the experiment.", required: true);
-    private readonly Option<double?> validation = OptionKinds.OptionalNumber("--validation", "Share of the texts "
-        + "that choose epochs and learning rates. [default: 0.1]");
+    private readonly Option<double?> validation = OptionKinds.OptionalNumber("--validation", "Share of the "
+        + "examples that choose epochs and learning rates. [default: 0.1]");
     private readonly Option<string> testData = OptionKinds.Path("--test-data", "PATH", "The test examples, where they "
         + "are not a share of --data: a file like it, or the aclImdb folder or its .tar.gz, of which test/ is read, "
-        + "and train/ of --data. Texts of --data that stand among them are left out.");
-    private readonly Option<int?> trainTexts = OptionKinds.OptionalWhole("--train-texts", "Takes the accuracy on "
-        + "training examples on so many of them. [default: all]");
-    private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the texts that are looked "
-        + "at when all is chosen. [default: 0.2]");
-    private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the texts are parted: each "
+        + "and train/ of --data. Examples of --data that stand among them are left out.");
+    private readonly Option<int?> trainExamples = OptionKinds.OptionalWhole("--train-examples", "Takes the accuracy "
+        + "on training examples on so many of them. [default: all]");
+    private readonly Option<int?> formerTrainExamples = OptionKinds.OptionalWhole("--train-texts", "--train-examples");
+    private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the examples to test on "
+        + "when all is chosen. [default: 0.2]");
+    private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the examples are parted: each "
         + "part with the same shares of the classes, or as the tutorial's script shuffles and cuts them. [default: "
         + "tutorial for a sweep and with a preset, else stratified]", "stratified", "tutorial")!;
     private readonly DeviceOptions device = new();
@@ -66,10 +67,11 @@ internal sealed class ExperimentOptions
     public void AddTo(Command command, IReadOnlyList<Option> decided)
     {
         start.AddTo(command);
-        foreach (Option option in (Option[])[output, testData, validation, test, split, trainTexts])
+        foreach (Option option in (Option[])[output, testData, validation, test, split, trainExamples, formerTrainExamples])
         {
             command.Add(option);
         }
+        formerTrainExamples.Hidden = true;
         Training.AddTo(command, decided);
         Saving.AddTo(command);
         device.AddTo(command);
@@ -79,13 +81,14 @@ internal sealed class ExperimentOptions
     public string Folder(ParseResult parsed) => parsed.GetValue(output)!;
 
     /// <summary>How many training examples tell the accuracy on them; null: all.</summary>
-    public int? TrainTexts(ParseResult parsed) => parsed.GetValue(trainTexts) switch
-    {
-        < 1 and var given => throw new InputException($"--train-texts is {given}; expected at least 1."),
-        var given => given,
-    };
+    public int? TrainExamples(ParseResult parsed) =>
+        (parsed.GetValue(trainExamples) ?? parsed.GetValue(formerTrainExamples)) switch
+        {
+            < 1 and var given => throw new InputException($"--train-examples is {given}; expected at least 1."),
+            var given => given,
+        };
 
-    /// <summary>How the texts are parted.</summary>
+    /// <summary>How the examples are parted.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="preset">Gives what was not typed.</param>
     public SplitOptions Split(ParseResult parsed, SplitOptions preset)
