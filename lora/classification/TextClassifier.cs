@@ -45,7 +45,8 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     /// <summary>The token ids of a text.</summary>
     /// <param name="text">Any string.</param>
     /// <param name="maxLength">
-    /// At most so many ids; null: as many as the model has positions, 512 at most.
+    /// At most so many ids; null: as many as the tokenizer's files say, 512 if nothing, and at most
+    /// the model's positions.
     /// </param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
     public int[] Encode(string text, int? maxLength = null) => Tokenizer.EncodeIds(text, LongestText(maxLength));
@@ -158,8 +159,8 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     }
 
     /// <summary>
-    /// How many ids a text may have: at most as asked, as many as the model has positions, and 512
-    /// where nothing is asked.
+    /// How many ids a text may have: at most as asked, as many as the model has positions, and
+    /// where nothing is asked what the tokenizer's files say.
     /// </summary>
     /// <param name="maxLength">As asked, or null.</param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
@@ -174,7 +175,7 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         return maxLength > positions
             ? throw new InputException($"Option 'max-length' is {maxLength}; the model has {positions} positions "
                 + "(max_position_embeddings). Give at most that.")
-            : maxLength ?? Math.Min(512, positions);
+            : maxLength ?? Math.Min(Tokenizer.MaxLength, positions);
     }
 
     /// <summary>The logits of some texts, in evaluation mode.</summary>

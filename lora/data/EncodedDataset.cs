@@ -13,7 +13,7 @@ public readonly record struct EncodedExample(int[] TokenIds, int Label, int Posi
 /// <param name="Examples">In the order of the texts.</param>
 /// <param name="Labels">The classes.</param>
 /// <param name="Truncated">
-/// How many texts were longer than the maximum length, so that their ends are missing.
+/// How many texts were longer than the maximum length, so that a part of them is missing.
 /// </param>
 /// <param name="Tokens">The sum of the lengths.</param>
 public sealed record EncodedDataset(IReadOnlyList<EncodedExample> Examples, LabelSet Labels, int Truncated,

@@ -6,6 +6,6 @@ namespace LoraScratch.Lora.Data;
 /// The vocabulary's spelling of every id; "##" marks a piece that continues a word.
 /// </param>
 /// <param name="Truncated">
-/// Whether the text was longer than the room for it, so that its end is missing.
+/// Whether the text was longer than the room for it, so that a part of it is missing.
 /// </param>
 public sealed record TokenizedText(int[] Ids, string[] Pieces, bool Truncated);

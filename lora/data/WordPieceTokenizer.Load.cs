@@ -21,7 +21,7 @@ public sealed partial class WordPieceTokenizer
     /// </param>
     /// <exception cref="InputException">
     /// No such file, or it is not a WordPiece vocabulary, or a setting in it or in the files beside
-    /// it asks for other ids than these; the message names file and line or setting.
+    /// it asks for ids that this class does not give; the message names file and line or setting.
     /// </exception>
     public static WordPieceTokenizer Load(string path, bool? uncased = null)
     {
@@ -44,6 +44,8 @@ public sealed partial class WordPieceTokenizer
                 ? LoadJson(path, uncased)
                 : ParseVocabulary(path, File.ReadAllBytes(path), uncased ?? LowerCaseIn(folder) ?? true);
             tokenizer.RequireFollowed(folder, isCaseGiven: uncased is not null, hasOwnRules: isJson);
+            var (keepsEnd, maxLength) = TruncationIn(folder, isJson ? path : null);
+            (tokenizer.KeepsEnd, tokenizer.GivenMaxLength) = (keepsEnd ?? false, maxLength);
             return tokenizer;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -187,7 +189,6 @@ public sealed partial class WordPieceTokenizer
             Require(path, "normalizer.strip_accents", strip, lower);
         }
         Require(path, "pre_tokenizer.type", Text(Get(Get(root, "pre_tokenizer"), "type")), "BertPreTokenizer");
-        RequireRightTruncation(path, "truncation.direction", Get(Get(root, "truncation"), "direction"), "Right");
         var pieces = PiecesById(path, Get(model, "vocab"));
         var tokenizer = Create(path, pieces, id => $"id {id}", uncased ?? lower == "true");
         tokenizer.RequireKnownTokens(path, "added_tokens", Get(root, "added_tokens"));

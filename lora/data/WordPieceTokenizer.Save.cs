@@ -29,7 +29,7 @@ public sealed partial class WordPieceTokenizer
         using var json = new Utf8JsonWriter(stream, Indented);
         json.WriteStartObject();
         json.WriteString("version", "1.0");
-        json.WriteNull("truncation");
+        WriteTruncation(json);
         json.WriteNull("padding");
         WriteAddedTokens(json);
         json.WriteStartObject("normalizer");
@@ -51,6 +51,24 @@ public sealed partial class WordPieceTokenizer
         WriteModel(json);
         json.WriteEndObject();
     });
+
+    /// <summary>
+    /// Nothing but what another program would do otherwise: keep the beginning of a long text.
+    /// </summary>
+    private void WriteTruncation(Utf8JsonWriter json)
+    {
+        if (!KeepsEnd)
+        {
+            json.WriteNull("truncation");
+            return;
+        }
+        json.WriteStartObject("truncation");
+        json.WriteString("direction", "Left");
+        json.WriteNumber("max_length", MaxLength);
+        json.WriteString("strategy", "LongestFirst");
+        json.WriteNumber("stride", 0);
+        json.WriteEndObject();
+    }
 
     private void WriteAddedTokens(Utf8JsonWriter json)
     {

@@ -34,14 +34,16 @@ public sealed partial class WordPieceTokenizer
     /// </exception>
     public void RequireAgreement(string folder)
     {
+        const string Remedy = "Name the model that the adapter was trained on, or remove the tokenizer's files "
+            + "from its folder if they belong to another one.";
         if (VocabularyIn(folder) is not { } path)
         {
             RequireFollowed(folder, isCaseGiven: false, hasOwnRules: false);
+            RequireTruncation(TruncationIn(folder, null), Path.Combine(folder, ConfigName));
             return;
         }
         var other = Load(path);
-        const string Remedy = "Name the model that the adapter was trained on, or remove the tokenizer's files "
-            + "from its folder if they belong to another one.";
+        RequireTruncation((other.KeepsEnd, other.GivenMaxLength), path);
         if (other.Uncased != Uncased)
         {
             throw new InputException($"{path}: its tokenizer is {Case(other.Uncased)}, the model's {Case(Uncased)}: "
@@ -56,6 +58,23 @@ public sealed partial class WordPieceTokenizer
                     + $"texts would get other tokens than the adapter was trained on. {Remedy}");
             }
         }
+
+        void RequireTruncation((bool? KeepsEnd, int? MaxLength) its, string source)
+        {
+            if ((its.KeepsEnd ?? KeepsEnd) != KeepsEnd)
+            {
+                throw new InputException($"{source}: of a text that is too long its tokenizer keeps the "
+                    + $"{End(!KeepsEnd)}, the model's the {End(KeepsEnd)} (truncation_side). {Remedy}");
+            }
+            // a model whose files say no length keeps as many tokens as it has positions
+            if (GivenMaxLength is { } length && its.MaxLength is { } itsLength && length != itsLength)
+            {
+                throw new InputException($"{source}: its tokenizer keeps {itsLength} tokens of a text, the model's "
+                    + $"{length} (model_max_length). {Remedy}");
+            }
+        }
+
+        static string End(bool keepsEnd) => keepsEnd ? "end" : "beginning";
     }
 
     private static string Case(bool uncased) => uncased ? "uncased" : "cased";
@@ -108,7 +127,8 @@ public sealed partial class WordPieceTokenizer
             }
             RequireUnless(path, root, "tokenize_chinese_chars", "true");
             RequireUnless(path, root, "do_basic_tokenize", "true");
-            RequireRightTruncation(path, "truncation_side", Get(root, "truncation_side"), "right");
+            RequireUnless(path, root, "split_special_tokens", "false");
+            RequireUnless(path, root, "wordpieces_prefix", "##");
             if (!hasOwnRules && Get(root, "tokenizer_class") is { ValueKind: JsonValueKind.String } kind)
             {
                 RequireBertClass(path, Text(kind));
@@ -147,14 +167,55 @@ public sealed partial class WordPieceTokenizer
         }
     }
 
-    private static void RequireRightTruncation(string path, string name, JsonElement? side, string right)
+    /// <summary>
+    /// Which end of a text that is too long a folder's files keep, and what is too long, as
+    /// transformers finds it: tokenizer_config.json decides what it says, else tokenizer.json; and
+    /// a length beyond any model, as transformers writes where it knows none, is none.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="jsonPath">Its tokenizer.json; null if it has none.</param>
+    /// <returns>Nulls for what they do not say.</returns>
+    private static (bool? KeepsEnd, int? MaxLength) TruncationIn(string folder, string? jsonPath)
     {
-        if (Text(side) is var found && found is not ("nothing" or "null") && found != right)
+        (bool? KeepsEnd, int? MaxLength) found = default;
+        if (jsonPath is not null)
         {
-            throw new InputException($"{path}: {name} is {found}, and only {right} is supported: of a text that is too "
-                + "long the beginning is kept, while this model was trained on the end. Shorten such texts to their "
-                + $"ends yourself and then set {name} to {right}; or set it so to go on with their beginnings.");
+            ReadJson(jsonPath, root =>
+            {
+                var truncation = Get(root, "truncation");
+                found = (KeepsEnd(jsonPath, "truncation.direction", Get(truncation, "direction")),
+                    Length(jsonPath, "truncation.max_length", Get(truncation, "max_length")));
+                return true;
+            });
         }
+        ForObject(folder, ConfigName, (path, root) =>
+        {
+            found.KeepsEnd = KeepsEnd(path, "truncation_side", Get(root, "truncation_side")) ?? found.KeepsEnd;
+            foreach (var name in (string[])["max_len", "model_max_length"])         // max_len in old files
+            {
+                if (Get(root, name) is { ValueKind: not JsonValueKind.Null } length)
+                {
+                    found.MaxLength = Length(path, name, length);
+                }
+            }
+        });
+        return found;
+
+        static bool? KeepsEnd(string path, string name, JsonElement? side) => Text(side) switch
+        {
+            "nothing" or "null" => null,
+            "left" or "Left" => true,
+            "right" or "Right" => false,
+            var other => throw new InputException($"{path}: {name} is {other}; expected left or right."),
+        };
+
+        static int? Length(string path, string name, JsonElement? length) => length switch
+        {
+            null or { ValueKind: JsonValueKind.Null } => null,
+            { ValueKind: JsonValueKind.Number } number when number.TryGetDouble(out var value) && value >= 3 =>
+                value < 1e9 ? (int)value : null,
+            _ => throw new InputException($"{path}: {name} is {Text(length)}; expected a number of tokens from 3."),
+        };
     }
 
     private static void RequireBertClass(string path, string kind)

@@ -2,8 +2,8 @@ namespace LoraScratch.Lora.Data;
 
 public sealed partial class WordPieceTokenizer
 {
-    // Reads text and writes ids until the room is full. The word in progress is `word[..length]`; a longer one than
-    // that is only counted.
+    // Reads text and writes ids until the room is full, or, where the end of the text is kept, round and round over the
+    // oldest ids. The word in progress is `word[..length]`; a longer one than that is only counted.
     private ref struct Writer(WordPieceTokenizer tokenizer, Span<int> ids, Span<int> scratch)
     {
         private readonly Span<int> ids = ids;
@@ -16,25 +16,36 @@ public sealed partial class WordPieceTokenizer
         private List<int>? marks;
         private int markStart, markEnd = -1;
 
-        public int Count { get; private set; }
+        private int count, oldest;
+
+        /// <summary>The ids, but for those that were written over others.</summary>
+        public readonly ReadOnlySpan<int> Oldest => ids[oldest..count];
+
+        /// <summary>The ids that were written over others.</summary>
+        public readonly ReadOnlySpan<int> Newest => ids[..oldest];
 
         public bool Overflowed { get; private set; }
 
-        public void AddId(int id)
+        private readonly bool IsDone => Overflowed && !tokenizer.KeepsEnd;
+
+        private void AddId(int id)
         {
-            if (Count < ids.Length)
+            if (count < ids.Length)
             {
-                ids[Count++] = id;
+                ids[count++] = id;
+                return;
             }
-            else
+            Overflowed = true;
+            if (tokenizer.KeepsEnd && ids.Length > 0)
             {
-                Overflowed = true;
+                ids[oldest] = id;
+                oldest = (oldest + 1) % ids.Length;
             }
         }
 
         public void AddText(ReadOnlySpan<char> text)
         {
-            while (!Overflowed)
+            while (!IsDone)
             {
                 var at = text.IndexOfAny(tokenizer.specialNames);
                 AddPlain(at < 0 ? text : text[..at]);
@@ -58,7 +69,7 @@ public sealed partial class WordPieceTokenizer
         private void AddPlain(ReadOnlySpan<char> text)
         {
             var pages = tokenizer.pages;
-            for (var i = 0; i < text.Length && !Overflowed; i++)
+            for (var i = 0; i < text.Length && !IsDone; i++)
             {
                 int codePoint = text[i];
                 if (char.IsSurrogate(text[i]))

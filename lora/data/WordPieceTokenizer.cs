@@ -23,6 +23,7 @@ public sealed partial class WordPieceTokenizer
     /// </summary>
     public const int MaxWordLength = 100;
 
+    private const int DefaultMaxLength = 512;
     private const int KindShift = 28, SymbolMask = (1 << KindShift) - 1;
 
     private readonly string[] pieces;
@@ -55,6 +56,18 @@ public sealed partial class WordPieceTokenizer
 
     /// <summary>Whether accents are stripped and letters lowered.</summary>
     public bool Uncased { get; }
+    /// <summary>
+    /// Whether of a text that is too long the end is kept, and not the beginning: the
+    /// truncation_side "left" of the tokenizer's files.
+    /// </summary>
+    public bool KeepsEnd { get; private set; }
+    /// <summary>
+    /// The tokens of a text at most where the caller does not say it: the model_max_length of the
+    /// tokenizer's files, or 512.
+    /// </summary>
+    public int MaxLength => GivenMaxLength ?? DefaultMaxLength;
+    /// <summary>What the tokenizer's files say about it; null where they say nothing.</summary>
+    internal int? GivenMaxLength { get; private set; }
     /// <summary>Entries of the vocabulary.</summary>
     public int VocabularySize => pieces.Length;
     /// <summary>Id of [PAD].</summary>
@@ -83,7 +96,8 @@ public sealed partial class WordPieceTokenizer
     /// <summary>Encodes a text: [CLS], its pieces, [SEP].</summary>
     /// <param name="text">Any string; unpaired surrogates are dropped.</param>
     /// <param name="maxLength">
-    /// At most so many ids, [CLS] and [SEP] included; the end of a longer text is left out.
+    /// At most so many ids, [CLS] and [SEP] included; of a longer text the end is left out, or with
+    /// <see cref="KeepsEnd"/> the beginning.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">maxLength is less than 2.</exception>
     public TokenizedText Encode(string text, int maxLength = 512)
@@ -96,7 +110,7 @@ public sealed partial class WordPieceTokenizer
     public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength = 512) => EncodeIds(text, maxLength, out _);
 
     /// <summary>
-    /// As <see cref="Encode"/>, the ids alone and whether the end of the text was left out.
+    /// As <see cref="Encode"/>, the ids alone and whether a part of the text was left out.
     /// </summary>
     public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength, out bool truncated)
     {
@@ -106,12 +120,10 @@ public sealed partial class WordPieceTokenizer
         var rented = ArrayPool<int>.Shared.Rent(capacity);
         try
         {
-            var writer = new Writer(this, rented.AsSpan(0, capacity - 1), stackalloc int[2 * MaxWordLength]);
-            writer.AddId(ClassificationId);
+            var writer = new Writer(this, rented.AsSpan(0, capacity - 2), stackalloc int[2 * MaxWordLength]);
             writer.AddText(text);
             truncated = writer.Overflowed;
-            rented[writer.Count] = SeparatorId;
-            return rented.AsSpan(0, writer.Count + 1).ToArray();
+            return [ClassificationId, .. writer.Oldest, .. writer.Newest, SeparatorId];
         }
         finally
         {

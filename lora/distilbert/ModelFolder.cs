@@ -163,12 +163,13 @@ public static class ModelFolder
           "cls_token": "[CLS]",
           "do_lower_case": {{(tokenizer.Uncased ? "true" : "false")}},
           "mask_token": "[MASK]",
-          "model_max_length": {{config.MaxPositions}},
+          "model_max_length": {{Math.Min(tokenizer.MaxLength, config.MaxPositions)}},
           "pad_token": "[PAD]",
           "sep_token": "[SEP]",
           "strip_accents": null,
           "tokenize_chinese_chars": true,
           "tokenizer_class": "DistilBertTokenizer",
+          "truncation_side": "{{(tokenizer.KeepsEnd ? "left" : "right")}}",
           "unk_token": "[UNK]"
         }
 

@@ -110,13 +110,9 @@ public sealed class BadInputTests
         new("a tokenizer.json with half a surrogate pair",
             f => f.Text(f.Model, "tokenizer.json", """{"model": {"type": "\udc00"}}"""), Predict, "tokenizer.json",
                 "surrogate"),
-        new("a tokenizer.json that keeps the ends of texts",
-            f => f.Json(f.Model, "tokenizer.json", t => t["truncation"] = new JsonObject { ["direction"] = "Left" }),
-            "tokenize --vocab MODEL/tokenizer.json --max-length 8 --text film",
-            "tokenizer.json", "truncation.direction is Left"),
-        new("a tokenizer's config that keeps the ends of texts",
-            f => f.Json(f.Model, "tokenizer_config.json", t => t["truncation_side"] = "left"),
-            Train, "tokenizer_config.json", "truncation_side is left"),
+        new("a tokenizer's config that keeps no end of texts",
+            f => f.Json(f.Model, "tokenizer_config.json", t => t["truncation_side"] = "middle"),
+            Train, "tokenizer_config.json", "truncation_side is middle"),
         new("an added token beside a vocabulary", f =>
             {
                 f.Delete(f.Model, "tokenizer.json");
@@ -176,7 +172,7 @@ public sealed class BadInputTests
         new("an adapter to go on from whose tokenizer keeps the ends of texts",
             f => f.Text(f.Adapter, "tokenizer_config.json", """{"truncation_side": "left"}"""),
             "train --model MODEL --init-adapter ADAPTER --data DATA --out OUT",
-            "tokenizer_config.json", "truncation_side is left"),
+            "tokenizer_config.json", "keeps the end, the model's the beginning (truncation_side)"),
         new("an adapter to go on from with another rank", f => f.Json(f.Adapter, AdapterConfig, c => c["r"] = 6),
             "train --model MODEL --init-adapter ADAPTER --data DATA --out OUT", AdapterWeights),
         new("an adapter to convert that is cut", f => f.Cut(f.Adapter, AdapterWeights, -10),

@@ -68,12 +68,16 @@ public class TokenizerSettingsTests
         Assert.That(WordPieceTokenizer.Load(folder.Root).EncodeIds("Good badness"), Is.EqualTo(ExpectedIds));
     }
 
-    [TestCase(Config, """{"truncation_side": "left"}""", "truncation_side is left, and only right is supported")]
+    [TestCase(Config, """{"truncation_side": "middle"}""", "truncation_side is middle; expected left or right")]
+    [TestCase(Config, """{"model_max_length": "long"}""", "model_max_length is long; expected a number of tokens")]
+    [TestCase(Config, """{"model_max_length": 2}""", "model_max_length is 2; expected a number of tokens from 3")]
     [TestCase(Config, """{"strip_accents": false}""", "strip_accents is false, and only true is supported")]
     [TestCase(Config, """{"do_lower_case": false, "strip_accents": true}""", "strip_accents is true, and only false")]
     [TestCase(Config, """{"do_lower_case": "no"}""", "do_lower_case is no; expected true or false")]
     [TestCase(Config, """{"tokenize_chinese_chars": false}""", "tokenize_chinese_chars is false, and only true")]
     [TestCase(Config, """{"do_basic_tokenize": false}""", "do_basic_tokenize is false, and only true")]
+    [TestCase(Config, """{"split_special_tokens": true}""", "split_special_tokens is true, and only false")]
+    [TestCase(Config, """{"wordpieces_prefix": "@@"}""", "wordpieces_prefix is @@, and only ##")]
     [TestCase(Config, """{"never_split": ["goodness"]}""", "'goodness' of never_split")]
     [TestCase(Config, """{"tokenizer_class": "BertJapaneseTokenizer"}""", "tokenizer_class is BertJapaneseTokenizer")]
     [TestCase(Config, """{"cls_token": "<s>"}""", "cls_token is <s>, and only [CLS]")]
@@ -113,8 +117,8 @@ public class TokenizerSettingsTests
         Assert.That(WordPieceTokenizer.Load(folder.Root, uncased: true).Uncased, "unless the caller decides");
     }
 
-    [TestCase("truncation", """{"direction": "Left", "max_length": 64, "strategy": "LongestFirst", "stride": 0}""",
-        "truncation.direction is Left, and only Right is supported")]
+    [TestCase("truncation", """{"direction": "Up", "max_length": 64, "strategy": "LongestFirst", "stride": 0}""",
+        "truncation.direction is Up; expected left or right")]
     [TestCase("post_processor", "null", "post_processor.type is nothing")]
     [TestCase("post_processor", """{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 4]}""",
         "post_processor.cls is [CLS], 4, and only [CLS], 2")]
@@ -141,7 +145,8 @@ public class TokenizerSettingsTests
     [TestCase(Config, OrdinaryConfig, null)]
     [TestCase("vocab.txt", Pieces + "goodness\n", "id 9 is 'goodness', in the model's vocabulary nothing")]
     [TestCase("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nbad\n", "id 4 is 'bad', in the model's vocabulary '[MASK]'")]
-    [TestCase(Config, """{"truncation_side": "left"}""", "truncation_side is left")]
+    [TestCase(Config, """{"truncation_side": "left"}""", "keeps the end, the model's the beginning (truncation_side)")]
+    [TestCase(Config, """{"model_max_length": 9}""", null)]
     [TestCase(Config, """{"do_lower_case": false}""", "do_lower_case is false, but the tokenizer itself is uncased")]
     [TestCase(Added, """{"goodness": 9}""", "added token 'goodness' with id 9")]
     public void Tokenizer_files_beside_an_adapter_must_agree_with_the_model(
@@ -161,13 +166,93 @@ public class TokenizerSettingsTests
         }
     }
 
-    [TestCase("cases/tokenizer-left/tokenizer.json", "tokenizer.json: truncation.direction is Left")]
-    [TestCase("cases/added-tokens/vocab.txt", "added token 'goodness' with id 112")]
-    public void Real_tokenizers_that_give_other_ids_are_refused(string file, string expected)
+    [Test]
+    public void A_length_that_adapter_and_model_say_differently_is_refused()
     {
-        var path = RealData.Path(file);
+        folder.Write(Config, """{"model_max_length": 64}""");
+        var model = WordPieceTokenizer.Load(folder.Root);
+        using var adapter = new TemporaryFolder();
+        adapter.Write(Config, """{"model_max_length": 64}""");
+        model.RequireAgreement(adapter.Root);
+        var path = adapter.Write(Config, """{"model_max_length": 32}""");
+        AssertRefused(() => model.RequireAgreement(adapter.Root), path, "keeps 32 tokens of a text, the model's 64");
+    }
+
+    [TestCase("a b c d e f g", 5, 9, 10, 11)]
+    [TestCase("abc, d! 12", 6, 8, 77, 32, 69)]
+    [TestCase("[SEP] x y z", 4, 29, 30)]
+    [TestCase("a b", 5, 5, 6)]
+    [TestCase("abcdefgh", 3, 48)]
+    [TestCase("", 5)]
+    [TestCase(" \n ", 5)]
+    public void The_end_of_a_text_is_kept_where_the_files_say_so(string text, int length, params int[] ids)
+    {
+        // the ids of Hugging Face's tokenizers 0.23.2 on the same file with this truncation
+        var json = JsonNode.Parse(SmallVocabulary.Resource("small-tokenizer.json"))!;
+        json["truncation"] = JsonNode.Parse("""{"direction": "Left", "strategy": "LongestFirst", "stride": 0}""");
+        json["truncation"]!["max_length"] = length;
+        var tokenizer = WordPieceTokenizer.Load(folder.Write("tokenizer.json", json.ToJsonString()));
+        Assert.That(tokenizer.MaxLength, Is.EqualTo(length));
+        var tokens = tokenizer.Encode(text, tokenizer.MaxLength);
+        Assert.That(tokens.Ids, Is.EqualTo((int[])[2, .. ids, 3]));
+        Assert.That(tokens.Truncated, Is.EqualTo(SmallVocabulary.Tokenizer.EncodeIds(text).Length > length));
+    }
+
+    [Test]
+    public void A_long_text_that_is_cut_at_its_beginning_ends_as_the_whole_does(
+        [Values(2, 3, 7, 64, 511, 2000)] int length)
+    {
+        folder.Write(Config, """{"truncation_side": "left"}""");
+        var tokenizer = WordPieceTokenizer.Load(folder.Root);
+        var text = string.Join(' ', Enumerable.Range(0, 1000).Select(i => i % 3 == 0 ? "bad" : "good"));
+        var whole = tokenizer.EncodeIds(text, int.MaxValue)[1..^1];
+        Assert.That(tokenizer.EncodeIds(text, length, out var cut),
+            Is.EqualTo((int[])[2, .. whole[Math.Max(0, whole.Length - length + 2)..], 3]));
+        Assert.That(cut, Is.EqualTo(length < 1002));
+    }
+
+    [TestCase(null, null, false, 512)]
+    [TestCase("""{"direction": "Left", "max_length": 64}""", null, true, 64)]
+    [TestCase("""{"direction": "Right", "max_length": 64}""", null, false, 64)]
+    [TestCase(null, """{"truncation_side": "left", "model_max_length": 128}""", true, 128)]
+    [TestCase("""{"direction": "Left", "max_length": 64}""", """{"model_max_length": 128}""", true, 128)]
+    [TestCase("""{"direction": "Left", "max_length": 64}""", """{"truncation_side": "right"}""", false, 64)]
+    [TestCase("""{"direction": "Left", "max_length": 64}""", OrdinaryConfig, false, 512)]
+    [TestCase(null, """{"model_max_length": 1e30}""", false, 512)]
+    [TestCase(null, """{"max_len": 128}""", false, 128)]
+    public void Side_and_length_are_those_that_transformers_finds(string? truncation, string? config, bool keepsEnd,
+        int length)
+    {
+        if (config is not null)
+        {
+            folder.Write(Config, config);
+        }
+        var path = truncation is null ? folder.Root : Change("truncation", truncation);
+        var tokenizer = WordPieceTokenizer.Load(path);
+        Assert.That((tokenizer.KeepsEnd, tokenizer.MaxLength), Is.EqualTo((keepsEnd, length)));
+    }
+
+    [TestCase("cases/tokenizer-left/tokenizer.json")]
+    public void A_real_tokenizer_keeps_the_end(string file)
+    {
+        var json = RealData.Path(file);
+        var words = RealData.Path("cases/tiny/vocab.txt");
+        File.Copy(words, Path.Combine(folder.Root, "vocab.txt"), overwrite: true);
+        File.Copy(Path.Combine(Path.GetDirectoryName(json)!, Config), Path.Combine(folder.Root, Config));
+        foreach (var path in (string[])[json, folder.Root])
+        {
+            Assert.That(WordPieceTokenizer.Load(path)
+                .EncodeIds("not good the film was bad and the ending was great good good boring", 8),
+                Is.EqualTo(new[] { 2, 105, 89, 94, 92, 92, 100, 3 }), path);
+        }
+    }
+
+    [Test]
+    public void A_real_vocabulary_with_an_added_token_is_refused()
+    {
+        var path = RealData.Path("cases/added-tokens/vocab.txt");
         Assert.That(() => WordPieceTokenizer.Load(path),
-            Throws.TypeOf<InputException>().With.Message.Contains(expected));
+            Throws.TypeOf<InputException>().With.Message.Contains("added token 'goodness' with id 112"));
     }
 
     [TestCase(Added, "added token 'goodness' with id 112")]
