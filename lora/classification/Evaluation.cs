@@ -47,5 +47,6 @@ public sealed record Evaluation(IReadOnlyList<IReadOnlyList<int>> Confusion, dou
 /// <param name="Label">Its name.</param>
 /// <param name="Logits">One per class.</param>
 /// <param name="Probabilities">Their softmax.</param>
+/// <param name="IsTruncated">Whether the text was longer than the room for it.</param>
 public sealed record Prediction(int LabelId, string Label, IReadOnlyList<float> Logits,
-    IReadOnlyList<double> Probabilities);
+    IReadOnlyList<double> Probabilities, bool IsTruncated = false);

@@ -69,18 +69,18 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         var longest = LongestText(maxLength);
-        return PredictEach(Batches(texts.Select(text => Tokenizer.EncodeIds(text, longest)), ids => ids.Length,
-            batchSize));
+        var encoded = texts.Select(text => (Ids: Tokenizer.EncodeIds(text, longest, out var isCut), isCut));
+        return PredictEach(Batches(encoded, text => text.Ids.Length, batchSize));
     }
 
-    private IEnumerable<Prediction> PredictEach(IEnumerable<List<int[]>> batches)
+    private IEnumerable<Prediction> PredictEach(IEnumerable<List<(int[] Ids, bool IsCut)>> batches)
     {
         using var use = Model.Use.Read("Prediction");
         foreach (var batch in batches)
         {
-            foreach (var logits in Logits(batch))
+            foreach (var (logits, text) in Logits([.. batch.Select(text => text.Ids)]).Zip(batch))
             {
-                yield return ToPrediction(logits);
+                yield return ToPrediction(logits, text.IsCut);
             }
         }
     }
@@ -207,10 +207,10 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
         return [.. logits.Chunk(Labels.Count)];
     }
 
-    private Prediction ToPrediction(float[] logits)
+    private Prediction ToPrediction(float[] logits, bool isTruncated)
     {
         var label = Largest(logits);
-        return new Prediction(label, Labels[label], logits, [.. LogSoftmax(logits).Select(Math.Exp)]);
+        return new Prediction(label, Labels[label], logits, [.. LogSoftmax(logits).Select(Math.Exp)], isTruncated);
     }
 
     private static int Largest(float[] logits) => Array.IndexOf(logits, logits.Max());

@@ -12,24 +12,82 @@ public enum DatasetSplit
     Test,
 }
 
+/// <summary>What a double quote means in a .csv or .tsv file.</summary>
+public enum Quoting
+{
+    /// <summary>A character like others.</summary>
+    None,
+
+    /// <summary>
+    /// As RFC 4180 has it: a field that begins with one ends at the next single one, and holds
+    /// separators and line breaks as they are, and two for one.
+    /// </summary>
+    Standard,
+}
+
+/// <summary>What becomes of a row whose text is empty, null or blank.</summary>
+public enum EmptyTexts
+{
+    /// <summary>The data is refused; the message names the rows.</summary>
+    Refuse,
+
+    /// <summary>The row is left out.</summary>
+    Skip,
+
+    /// <summary>It is a text like others; null is refused, for it is none.</summary>
+    Keep,
+}
+
 /// <summary>How a data file is to be read.</summary>
 public sealed record DatasetOptions
 {
-    /// <summary>Name of the column (or JSON property) with the text.</summary>
-    public string TextColumn { get; init; } = "text";
-
-    /// <summary>Name of the column (or JSON property) with the label.</summary>
-    public string LabelColumn { get; init; } = "label";
+    /// <summary>
+    /// Name of the column (or JSON property) with the text; of a file without a header line the
+    /// number of the column, from 1. If null: text, or the first.
+    /// </summary>
+    public string? TextColumn { get; init; }
 
     /// <summary>
-    /// The classes, as the model's config names them. If null: neg and pos for the movie reviews;
-    /// for a file 0…n−1 if all labels are such numbers, otherwise the names found in it, sorted.
+    /// Name of the column (or JSON property) with the label, or its number. If null: label, or the
+    /// second.
+    /// </summary>
+    public string? LabelColumn { get; init; }
+
+    /// <summary>
+    /// What stands between the fields of a .csv or .tsv, an ASCII character. If null: a comma or a
+    /// tab, as the file is named, unless its header line has the text column by another one.
+    /// </summary>
+    public char? Separator { get; init; }
+
+    /// <summary>What quotes mean in a .csv or .tsv. If null, the file decides.</summary>
+    public Quoting? Quoting { get; init; }
+
+    /// <summary>Whether the first line of a .csv or .tsv names the columns.</summary>
+    public bool HasHeader { get; init; } = true;
+
+    /// <summary>What becomes of rows without a text.</summary>
+    public EmptyTexts EmptyTexts { get; init; }
+
+    /// <summary>
+    /// The classes, as the model's config names them; labels are then their names, or all of them
+    /// indices. If null: neg and pos for the movie reviews; for a file the labels in it, sorted.
     /// </summary>
     public LabelSet? Labels { get; init; }
+
+    /// <summary>
+    /// Is told, in a sentence that names the file, what was decided about it and left out of it.
+    /// </summary>
+    public Action<string>? Notes { get; init; }
 
     /// <summary>
     /// The longest line, CSV record or review file in bytes; reading stops there instead of filling
     /// the memory.
     /// </summary>
     public int MaxLineBytes { get; init; } = 16 << 20;
+
+    /// <summary>The text column, as the file has it.</summary>
+    internal string TextName => TextColumn ?? (HasHeader ? "text" : "1");
+
+    /// <summary>The label column, as the file has it.</summary>
+    internal string LabelName => LabelColumn ?? (HasHeader ? "label" : "2");
 }

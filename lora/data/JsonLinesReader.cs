@@ -1,19 +1,22 @@
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Data;
 
 /// <summary>
-/// JSON lines: one object per line with the text and, where it is known, the label (a string or a
-/// whole number). Blank lines are skipped.
+/// JSON lines: one object per line with the text and, where it is wanted, the label (a string, a
+/// number, true or false). Blank lines are skipped.
 /// </summary>
 internal static class JsonLinesReader
 {
+    private const int MostNamed = 20;
+
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
 
     /// <summary>Reads the rows one by one.</summary>
     /// <exception cref="InputException">A line is not such an object.</exception>
-    public static IEnumerable<RawExample> Read(Stream stream, string name, DatasetOptions options, bool labelRequired)
+    public static IEnumerable<RawExample> Read(Stream stream, string name, DatasetOptions options, bool withLabels)
     {
         var lines = new LineReader(stream, name, options.MaxLineBytes);
         while (lines.TryRead(out var line))
@@ -21,13 +24,13 @@ internal static class JsonLinesReader
             line = line.Trim(" \t\r"u8);
             if (!line.IsEmpty)
             {
-                yield return Parse(line, name, $"line {lines.Line}", options, labelRequired);
+                yield return Parse(line, name, $"line {lines.Line}", options, withLabels);
             }
         }
     }
 
     private static RawExample Parse(ReadOnlySpan<byte> line, string name, string origin, DatasetOptions options,
-        bool labelRequired)
+        bool withLabels)
     {
         var json = RawExample.Decode(line, name, origin);
         try
@@ -36,28 +39,17 @@ internal static class JsonLinesReader
             var row = document.RootElement;
             if (row.ValueKind != JsonValueKind.Object)
             {
-                throw new InputException($"{name}, {origin}: a JSON object with '{options.TextColumn}' is expected, "
+                throw new InputException($"{name}, {origin}: a JSON object with '{options.TextName}' is expected, "
                     + $"and this is {Kind(row)}.");
             }
-            if (Property(row, options.TextColumn) is not { } text)
+            var text = Property(row, options.TextName, name, origin);
+            if (text.ValueKind is not (JsonValueKind.String or JsonValueKind.Null))
             {
                 throw new InputException(
-                    $"{name}, {origin}: there is no property '{options.TextColumn}'; the object has: {Names(row)}.");
+                    $"{name}, {origin}: '{options.TextName}' should be a string, and is {Kind(text)}.");
             }
-            if (text.ValueKind != JsonValueKind.String)
-            {
-                throw new InputException(
-                    $"{name}, {origin}: '{options.TextColumn}' should be a string, and is {Kind(text)}.");
-            }
-
-            var label = Property(row, options.LabelColumn);
-            if (label is null && labelRequired)
-            {
-                throw new InputException(
-                    $"{name}, {origin}: there is no property '{options.LabelColumn}'; the object has: {Names(row)}.");
-            }
-            return new RawExample(text.GetString()!, label is { } value ? Label(value, name, origin, options) : null,
-                origin).Checked(name);
+            return new RawExample(text.GetString(), withLabels
+                ? Label(Property(row, options.LabelName, name, origin), name, origin, options) : null, origin);
         }
         catch (JsonException e)
         {
@@ -71,29 +63,38 @@ internal static class JsonLinesReader
         }
     }
 
-    private static string Label(JsonElement value, string name, string origin, DatasetOptions options) =>
+    private static string? Label(JsonElement value, string name, string origin, DatasetOptions options) =>
         value.ValueKind switch
         {
+            JsonValueKind.Null => null,
             JsonValueKind.String => value.GetString()!,
-            JsonValueKind.Number when value.TryGetInt64(out var index) =>
-                index.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            _ => throw new InputException($"{name}, {origin}: '{options.LabelColumn}' should be the name or the index "
+            JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
+            _ => throw new InputException($"{name}, {origin}: '{options.LabelName}' should be the name or the index "
                 + $"of a class, and is {Kind(value)}."),
         };
 
-    // A property that is null counts as absent.
-    private static JsonElement? Property(JsonElement row, string property) =>
-        row.TryGetProperty(property, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    private static JsonElement Property(JsonElement row, string property, string name, string origin) =>
+        row.TryGetProperty(property, out var value) ? value
+            : throw new InputException(
+                $"{name}, {origin}: there is no property '{property}'; the object has: {Names(row)}.");
 
-    private static string Names(JsonElement row) =>
-        string.Join(", ", row.EnumerateObject().Select(p => p.Name)) is { Length: > 0 } names ? names : "nothing";
+    private static string Names(JsonElement row)
+    {
+        var names = row.EnumerateObject().Take(MostNamed).Select(p => Describe.Name(p.Name)[1..^1]);
+        return row.GetPropertyCount() switch
+        {
+            0 => "nothing",
+            <= MostNamed => string.Join(", ", names),
+            var count => $"{string.Join(", ", names)}, … ({count} properties)",
+        };
+    }
 
     private static string Kind(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => "an object",
         JsonValueKind.Array => "an array",
         JsonValueKind.String => "a string",
-        JsonValueKind.Number => $"the number {value.GetRawText()}",
+        JsonValueKind.Number => $"the number {Describe.Name(value.GetRawText())[1..^1]}",
         _ => value.GetRawText(),
     };
 }

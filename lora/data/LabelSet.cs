@@ -46,12 +46,15 @@ public sealed class LabelSet
     public static LabelSet Numbered(int count) =>
         new(Enumerable.Range(0, count).Select(i => i.ToString(CultureInfo.InvariantCulture)));
 
-    /// <summary>
-    /// The class that a label in a file means: a name, or else an index in decimal digits.
-    /// </summary>
+    /// <summary>The class of a name.</summary>
     /// <returns>Whether there is such a class.</returns>
-    public bool TryResolve(string label, out int index) =>
-        indexOf.TryGetValue(label, out index) || (IsIndex(label, out index) && index < Count);
+    public bool TryFind(string name, out int index) => indexOf.TryGetValue(name, out index);
+
+    /// <summary>
+    /// Whether a whole number is the name of a class: it could not be told from an index.
+    /// </summary>
+    internal bool HasNumericNames => names.Any(name => long.TryParse(name, NumberStyles.AllowLeadingSign,
+        CultureInfo.InvariantCulture, out _));
 
     /// <summary>"0 = neg, 1 = pos", at most the first twenty classes.</summary>
     public override string ToString() =>

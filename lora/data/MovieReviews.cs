@@ -102,7 +102,7 @@ internal static class MovieReviews
         }
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
-        return new RawExample(RawExample.Decode(bytes, source, origin), label, origin).Checked(source);
+        return new RawExample(RawExample.Decode(bytes, source, origin), label, origin);
     }
 
     private static string Name(DatasetSplit split) => split == DatasetSplit.Train ? "train" : "test";

@@ -4,10 +4,12 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Data;
 
 /// <summary>A row as its file has it, before labels are resolved.</summary>
-/// <param name="Text">The text, not blank.</param>
-/// <param name="Label">The label as it is written, or null if the row has none.</param>
+/// <param name="Text">The text; null where a JSON object has null.</param>
+/// <param name="Label">
+/// The label as it is written; null where a JSON object has null, or where labels are not read.
+/// </param>
 /// <param name="Origin">Where it stands.</param>
-internal readonly record struct RawExample(string Text, string? Label, string Origin)
+internal readonly record struct RawExample(string? Text, string? Label, string Origin)
 {
     /// <summary>Decodes bytes of a row, or says which line is not UTF-8.</summary>
     public static string Decode(ReadOnlySpan<byte> bytes, string name, string origin)
@@ -24,8 +26,12 @@ internal readonly record struct RawExample(string Text, string? Label, string Or
         }
     }
 
-    /// <summary>Refuses a text without a visible character.</summary>
-    public RawExample Checked(string name) => string.IsNullOrWhiteSpace(Text)
-        ? throw new InputException($"{name}, {Origin}: the text is empty. Remove the row or give it a text.")
-        : this;
+    /// <summary>What a cell lacks: null, empty or blank; null if nothing.</summary>
+    public static string? Fault(string? cell) => cell switch
+    {
+        null => "null",
+        "" => "empty",
+        _ when string.IsNullOrWhiteSpace(cell) => "blank",
+        _ => null,
+    };
 }

@@ -48,7 +48,9 @@ public sealed class TextCorpus
     /// Files and folders as for <see cref="TextDataset.Load"/>; labels are not needed.
     /// </param>
     /// <param name="exclude">Texts that must not be used, in the same formats.</param>
-    /// <param name="options">The text column.</param>
+    /// <param name="options">
+    /// The text column, how files are written, and what becomes of rows without a text.
+    /// </param>
     /// <exception cref="InputException">A file cannot be read, or no text is left.</exception>
     public static TextCorpus Load(IReadOnlyList<string> data, IReadOnlyList<string> exclude,
         DatasetOptions? options = null)

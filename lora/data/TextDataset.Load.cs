@@ -4,8 +4,6 @@ namespace LoraScratch.Lora.Data;
 
 public sealed partial class TextDataset
 {
-    private const int MaxNumberedClasses = 10_000;      // more are taken for a column of something else
-
     /// <summary>
     /// Reads labelled texts. A folder, .tar, .tar.gz or .tgz is read as the movie reviews
     /// (<c>{train,test}/{neg,pos}/*.txt</c>, sorted by label and file name); .csv, .tsv and .jsonl,
@@ -25,12 +23,16 @@ public sealed partial class TextDataset
         options ??= new DatasetOptions();
         if (Directory.Exists(path))
         {
-            return ResolveReviews(path, MovieReviews.ReadFolder(path, split, options), options.Labels);
+            return ResolveReviews(path, MovieReviews.ReadFolder(path, split, options), options);
         }
-        using var stream = Open(path, out var kind);
-        return kind == ".tar"
-            ? ResolveReviews(path, MovieReviews.ReadTar(stream, path, split, options), options.Labels)
-            : Resolve(path, [.. ReadRows(stream, path, kind, options, labelRequired: true)], options);
+        var kind = KindOf(path);
+        if (kind == ".tar")
+        {
+            using var archive = Open(path);
+            return ResolveReviews(path, MovieReviews.ReadTar(archive, path, split, options), options);
+        }
+        var rows = ReadRows(path, kind, options, withLabels: true);
+        return Resolve(path, Complete(path, rows, options, needsLabels: true), options);
     }
 
     /// <summary>
@@ -58,27 +60,23 @@ public sealed partial class TextDataset
             ".tgz" }.Any(end => path.EndsWith(end, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>
-    /// Reads texts whose labels may be missing, one by one, from a .csv, .tsv or .jsonl file (also
-    /// with .gz), as <see cref="Load"/> does.
+    /// Reads texts one by one from a .csv, .tsv or .jsonl file (also with .gz), as
+    /// <see cref="Load"/> does; labels are neither needed nor read.
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="options">
-    /// If its Labels are null, labels in the file are ignored; otherwise one that is there must be
-    /// one of them.
-    /// </param>
+    /// <param name="options">Its text column, and what becomes of rows without a text.</param>
+    /// <exception cref="InputException">
+    /// As from <see cref="Load"/>, where the row in question comes; rows without a text are refused
+    /// together, at the end.
+    /// </exception>
     public static IEnumerable<TextExample> ReadTexts(string path, DatasetOptions? options = null)
     {
         options ??= new DatasetOptions();
-        using var stream = Open(path, out var kind);
-        if (kind == ".tar")
-        {
-            throw new InputException($"{path}: an archive holds labelled reviews; here a .csv, .tsv or .jsonl file "
-                + $"with a '{options.TextColumn}' column is expected.");
-        }
-        foreach (var raw in ReadRows(stream, path, kind, options, labelRequired: false))
-        {
-            yield return Resolve(path, raw, options.Labels);
-        }
+        var kind = KindOf(path);
+        return kind == ".tar"
+            ? throw new InputException($"{path}: an archive holds labelled reviews; here a .csv, .tsv or .jsonl file "
+                + $"with a '{options.TextName}' column is expected.")
+            : TextsOf(path, ReadRows(path, kind, options, withLabels: false), options);
     }
 
     /// <summary>
@@ -91,48 +89,90 @@ public sealed partial class TextDataset
     public static IEnumerable<TextExample> ReadTexts(Stream jsonLines, string name, DatasetOptions? options = null)
     {
         options ??= new DatasetOptions();
-        return JsonLinesReader.Read(jsonLines, name, options, labelRequired: false)
-            .Select(raw => Resolve(name, raw, options.Labels));
+        return TextsOf(name, JsonLinesReader.Read(jsonLines, name, options, withLabels: false), options);
     }
 
-    private static Stream Open(string path, out string kind)
+    private static IEnumerable<TextExample> TextsOf(string name, IEnumerable<RawExample> rows,
+        DatasetOptions options) =>
+        (options.EmptyTexts == EmptyTexts.Keep ? rows : Complete(name, rows, options, needsLabels: false))
+        .Select(row => new TextExample(
+            row.Text ?? throw new InputException($"{name}, {row.Origin}: '{options.TextName}' is null. A text is "
+                + "expected, which may be empty (\"\")."),
+            TextExample.NoLabel, row.Origin));
+
+    private static IEnumerable<RawExample> Complete(string name, IEnumerable<RawExample> rows, DatasetOptions options,
+        bool needsLabels) => new IncompleteRows(name, options).Without(rows, needsLabels);
+
+    private static string KindOf(string path)
     {
-        var compressed = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)
-            || path.EndsWith(".tgz", StringComparison.OrdinalIgnoreCase);
-        kind = Path.GetExtension(path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? path[..^3] : path)
+        var kind = Path.GetExtension(path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? path[..^3] : path)
             .ToLowerInvariant();
-        if (kind == ".tgz")
-        {
-            kind = ".tar";
-        }
         if (!File.Exists(path))
         {
             throw new InputException($"{path}: there is no such file or folder.");
         }
-        if (kind is not (".tar" or ".csv" or ".tsv" or ".jsonl"))
+        return kind switch
         {
-            throw new InputException($"{path}: the kind of this file is not known by its name. Expected is .csv, "
+            ".tgz" => ".tar",
+            ".tar" or ".csv" or ".tsv" or ".jsonl" => kind,
+            _ => throw new InputException($"{path}: the kind of this file is not known by its name. Expected is .csv, "
                 + ".tsv or .jsonl (each also with .gz), "
-                + ".tar.gz, or a folder with the layout of the movie reviews.");
-        }
-        var file = File.OpenRead(path);
-        return compressed ? new CheckedGZipStream(file) : file;
+                + ".tar.gz, or a folder with the layout of the movie reviews."),
+        };
     }
 
-    private static IEnumerable<RawExample> ReadRows(Stream stream, string path, string kind, DatasetOptions options,
-        bool labelRequired) => kind switch
+    private static Stream Open(string path)
+    {
+        var file = File.OpenRead(path);
+        RequireNoPointer(path, file);
+        return path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)
+            || path.EndsWith(".tgz", StringComparison.OrdinalIgnoreCase) ? new CheckedGZipStream(file) : file;
+    }
+
+    /// <summary>
+    /// Refuses what a Git repository has in the place of a large file that was not fetched.
+    /// </summary>
+    private static void RequireNoPointer(string path, FileStream file)
+    {
+        var pointer = "version https://git-lfs"u8;
+        Span<byte> start = stackalloc byte[pointer.Length];
+        var read = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
+        file.Position = 0;
+        if (start[..read].SequenceEqual(pointer))
         {
-            ".jsonl" => JsonLinesReader.Read(stream, path, options, labelRequired),
-            ".tsv" => DelimitedReader.Read(stream, path, (byte)'\t', options, labelRequired),
-            _ => DelimitedReader.Read(stream, path, (byte)',', options, labelRequired),
-        };
+            file.Dispose();
+            throw new InputException($"{path}: this is a Git LFS pointer, which stands for the file. Fetch the file "
+                + "itself with 'git lfs pull'.");
+        }
+    }
+
+    private static IEnumerable<RawExample> ReadRows(string path, string kind, DatasetOptions options, bool withLabels)
+    {
+        if (kind != ".jsonl")
+        {
+            var format = new DelimitedSniffer(Opened, path, kind == ".tsv" ? '\t' : ',', options).Sniff();
+            return DelimitedReader.Read(Opened, path, format, options, withLabels);
+        }
+        return JsonLines();
+
+        Stream Opened() => Open(path);
+
+        IEnumerable<RawExample> JsonLines()
+        {
+            using var stream = Open(path);
+            foreach (var row in JsonLinesReader.Read(stream, path, options, withLabels))
+            {
+                yield return row;
+            }
+        }
+    }
 
     // The folders are called neg and pos; a model may have other names for its two classes, and then they are its first
     // and its second.
-    private static TextDataset ResolveReviews(string path, List<RawExample> rows, LabelSet? labels)
+    private static TextDataset ResolveReviews(string path, List<RawExample> rows, DatasetOptions options)
     {
-        labels ??= LabelSet.Sentiment;
-        if (!labels.TryResolve("neg", out var negative) || !labels.TryResolve("pos", out var positive))
+        var labels = options.Labels ?? LabelSet.Sentiment;
+        if (!labels.TryFind("neg", out var negative) || !labels.TryFind("pos", out var positive))
         {
             if (labels.Count != 2)
             {
@@ -141,62 +181,19 @@ public sealed partial class TextDataset
             }
             (negative, positive) = (0, 1);
         }
-        return new TextDataset(rows.Select(row =>
-            new TextExample(row.Text, row.Label == "neg" ? negative : positive, row.Origin)), labels, path);
+        return new TextDataset(Complete(path, rows, options, needsLabels: true).Select(row =>
+            new TextExample(row.Text!, row.Label == "neg" ? negative : positive, row.Origin)), labels, path);
     }
 
-    private static TextDataset Resolve(string path, List<RawExample> rows, DatasetOptions options)
+    private static TextDataset Resolve(string path, IEnumerable<RawExample> complete, DatasetOptions options)
     {
-        if (rows.Count == 0)
+        RawExample[] rows = [.. complete];
+        if (rows.Length == 0)
         {
             throw new InputException($"{path}: there is no example in it.");
         }
-        foreach (var row in rows)
-        {
-            if (row.Label is null)
-            {
-                throw new InputException(
-                    $"{path}, {row.Origin}: the label is empty. Remove the row or give it a label.");
-            }
-        }
-        var labels = options.Labels ?? LabelsOf(path, rows);
-        return new TextDataset(rows.Select(row => Resolve(path, row, labels)), labels, path);
+        var (classes, labels) = LabelColumn.Resolve(path, options, rows);
+        return new TextDataset(rows.Select((row, i) => new TextExample(row.Text!, labels[i], row.Origin)), classes,
+            path);
     }
-
-    private static TextExample Resolve(string path, RawExample raw, LabelSet? labels)
-    {
-        if (raw.Label is null || labels is null)
-        {
-            return new TextExample(raw.Text, TextExample.NoLabel, raw.Origin);
-        }
-        if (labels.TryResolve(raw.Label, out var label))
-        {
-            return new TextExample(raw.Text, label, raw.Origin);
-        }
-        throw new InputException(LabelSet.IsIndex(raw.Label, out _)
-            ? $"{path}, {raw.Origin}: the label index {raw.Label} is out of range; there are {labels.Count} classes: "
-                + $"{labels}."
-            : $"{path}, {raw.Origin}: the label '{Shorten(raw.Label)}' is unknown; the classes are: {labels}.");
-    }
-
-    private static LabelSet LabelsOf(string path, List<RawExample> rows)
-    {
-        var classes = 0;
-        foreach (var row in rows)
-        {
-            if (!LabelSet.IsIndex(row.Label!, out var index))
-            {
-                return new LabelSet(rows.Select(r => r.Label!).Distinct().Order(StringComparer.Ordinal));
-            }
-            if (index >= MaxNumberedClasses)
-            {
-                throw new InputException($"{path}, {row.Origin}: the label {index} would mean more than "
-                    + $"{MaxNumberedClasses:N0} classes. Is this the label column?");
-            }
-            classes = Math.Max(classes, index + 1);
-        }
-        return LabelSet.Numbered(classes);
-    }
-
-    private static string Shorten(string label) => label.Length <= 60 ? label : label[..60] + "…";
 }

@@ -136,6 +136,25 @@ public sealed partial class TextDataset
     /// <summary>The rows that satisfy a condition, such as not to be in another set.</summary>
     public TextDataset Where(Func<TextExample, bool> condition) => new(examples.Where(condition), Labels, Source);
 
+    /// <summary>
+    /// The same rows with other classes, of which the labels are the names or, where no class has a
+    /// number for its name, the indices.
+    /// </summary>
+    /// <param name="classes">The other classes.</param>
+    /// <returns>Null if a label is neither.</returns>
+    public TextDataset? WithClasses(LabelSet classes)
+    {
+        var indices = Labels.Names.Select(name => classes.TryFind(name, out var index) ? index : -1).ToArray();
+        if (indices.Contains(-1) && !classes.HasNumericNames)
+        {
+            indices = [.. Labels.Names.Select(name => LabelSet.IsIndex(name, out var index) && index < classes.Count
+                ? index : -1)];
+        }
+        return indices.Contains(-1) ? null
+            : new TextDataset(examples.Select(example => example.Label == TextExample.NoLabel ? example
+                : example with { Label = indices[example.Label] }), classes, Source);
+    }
+
     /// <summary>Some rows, by their numbers, in that order.</summary>
     internal TextDataset Select(int[] rows) => new(rows.Select(i => examples[i]), Labels, Source);
 

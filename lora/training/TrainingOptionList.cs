@@ -35,6 +35,16 @@ internal static class TrainingOptionList
         Expected = "a share in [0, 1)",
     };
 
+    /// <summary>Where longer texts are cut.</summary>
+    public static TrainingOption MaxLength { get; } = new WholeNumberOption("max-length", "Tokens of a text at most, "
+        + "[CLS] and [SEP] included. [default: what the tokenizer's files say, or 512; at most the model's positions]",
+        options => options.MaxLength, (options, tokens) => options with { MaxLength = tokens })
+    {
+        IsOptional = true,
+        Holds = options => options.MaxLength is null or >= 3,
+        Expected = "at least 3: [CLS], one token, [SEP]",
+    };
+
     /// <summary>The rank of the updates.</summary>
     public static TrainingOption Rank { get; } = new WholeNumberOption("rank", "Rank r of the update A·B.",
         options => options.Lora.Rank,
@@ -149,14 +159,7 @@ internal static class TrainingOptionList
             (options, epochs) => options with { Epochs = epochs }),
         AtLeastOne("batch-size", "Examples of a batch.", options => options.BatchSize,
             (options, size) => options with { BatchSize = size }),
-        new WholeNumberOption("max-length", "Tokens of an example at most, [CLS] and [SEP] included. [default: 512, "
-            + "or as many as the model has positions]", options => options.MaxLength,
-            (options, tokens) => options with { MaxLength = tokens })
-        {
-            IsOptional = true,
-            Holds = options => options.MaxLength is null or >= 3,
-            Expected = "at least 3: [CLS], one token, [SEP]",
-        },
+        MaxLength,
         AtLeastOne("max-steps", "Ends the training after so many steps. [default: no limit]",
             options => options.MaxSteps, (options, steps) => options with { MaxSteps = steps }) with
         { IsOptional = true },

@@ -79,8 +79,8 @@ public class JourneyTests
             "the task is easy");
         Assert.That(result.GetProperty("tokens_per_second").GetDouble(), Is.Positive);
         Assert.That(result.EnumerateObject().Select(property => property.Name),
-            Is.EqualTo(new[] { "accuracy", "loss", "texts", "tokens", "seconds", "tokens_per_second", "labels",
-                "confusion" }));
+            Is.EqualTo(new[] { "accuracy", "loss", "texts", "truncated", "tokens", "seconds", "tokens_per_second",
+                "labels", "confusion" }));
         Assert.That(Run("evaluate", "--model", "base", "--data", "train.csv").Output,
             Does.Contain("accuracy").And.Contain("true \\ predicted"));
     }
@@ -102,7 +102,7 @@ public class JourneyTests
         {
             var prediction = Json(line);
             Assert.That(prediction.EnumerateObject().Select(property => property.Name),
-                Is.EqualTo(new[] { "label", "label_id", "logits", "probabilities" }));
+                Is.EqualTo(new[] { "label", "label_id", "logits", "probabilities", "truncated" }));
             var probabilities = prediction.GetProperty("probabilities").EnumerateArray()
                 .Select(value => value.GetDouble()).ToArray();
             Assert.That(probabilities.Sum(), Is.EqualTo(1).Within(1e-12));
@@ -150,11 +150,15 @@ public class JourneyTests
             Is.EqualTo(new[] { "[CLS]", "the", "film", "##s", "[UNK]", "superb", ".", "[SEP]" }));
         Assert.That(full.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()),
             Is.EqualTo(new[] { 2, 13, 14, 22, 1, 6, 23, 3 }));
-        Assert.That(full.EnumerateObject().Count(), Is.EqualTo(2));
+        Assert.That(full.GetProperty("truncated").GetBoolean(), Is.False);
+        Assert.That(full.EnumerateObject().Count(), Is.EqualTo(3));
         var cut = Run(["tokenize", "--vocab", "base", "--input", "-", "--json", "--max-length", "4"],
             "{\"text\": \"the films\", \"label\": 1}\n\n{\"text\": \"a\"}\n");
         Assert.That(cut.Lines.Select(line => string.Join(' ', Strings(Json(line), "pieces"))),
             Is.EqualTo(new[] { "[CLS] the film [SEP]", "[CLS] [UNK] [SEP]" }));
+        Assert.That(cut.Lines.Select(line => Json(line).GetProperty("truncated").GetBoolean()),
+            Is.EqualTo(new[] { true, false }));
+        Assert.That(cut.Errors, Is.EqualTo("1 of 2 texts cut at 4 tokens\n"));
     }
 
     private static float[] Logits(string line) =>

@@ -108,7 +108,7 @@ public class CompressedFileTests
             Throws.TypeOf<InputException>().With.Message.Contains("no reviews in 'neg' and 'pos'"));
         folder.Write("train/neg/1_1.txt", " \n");
         Assert.That(() => TextDataset.Load(folder.Root),
-            Throws.TypeOf<InputException>().With.Message.Contains("neg/1_1.txt: the text is empty"));
+            Throws.TypeOf<InputException>().With.Message.Contains("neg/1_1.txt: 'text' is blank"));
         folder.Write("train/neg/1_1.txt", [0x80]);
         Assert.That(() => TextDataset.Load(folder.Root),
             Throws.TypeOf<InputException>().With.Message.Contains("neg/1_1.txt: not valid UTF-8"));

@@ -82,25 +82,14 @@ public class DatasetTests
         Assert.That(Data(2, 0, 1).Describe(), Is.EqualTo("3 examples (0 2, 1 0, 2 1); no example of: 1"));
 
     [Test]
-    public void Labels_of_a_file_are_its_numbers_or_else_its_names_sorted()
-    {
-        using var folder = new TemporaryFolder();
-        var numbers = TextDataset.Load(folder.Write("a.csv", "text,label\na,2\nb,0\n"));
-        Assert.That(numbers.Labels.Names, Is.EqualTo(new[] { "0", "1", "2" }));
-        Assert.That(numbers.Describe(), Does.EndWith("no example of: 1"));
-        var names = TextDataset.Load(folder.Write("b.csv", "text,label\na,spam\nb,ham\nc,3\n"));
-        Assert.That(names.Labels.Names, Is.EqualTo(new[] { "3", "ham", "spam" }));
-        Assert.That(names.Examples.Select(e => e.Label), Is.EqualTo(new[] { 2, 1, 0 }));
-    }
-
-    [Test]
     public void A_label_set_needs_classes_of_different_names()
     {
         Assert.That(() => new LabelSet([]), Throws.TypeOf<InputException>());
         Assert.That(() => new LabelSet(["a", "b", "a"]),
             Throws.TypeOf<InputException>().With.Message.Contains("Classes 0 and 2"));
-        Assert.That(new LabelSet(["1", "0"]).TryResolve("0", out var index), Is.True);
-        Assert.That(index, Is.EqualTo(1), "a name comes before an index");
+        Assert.That(new LabelSet(["1", "0"]).TryFind("0", out var index), Is.True);
+        Assert.That(index, Is.EqualTo(1), "a name is no index");
+        Assert.That(LabelSet.Sentiment.TryFind("0", out _), Is.False);
     }
 
     [Test]

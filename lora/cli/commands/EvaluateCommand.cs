@@ -16,8 +16,7 @@ internal static class EvaluateCommand
         var model = new TaskOptions();
         var data = new DataOptions();
         var batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
-        var maxLength = OptionKinds.OptionalWhole("--max-length",
-            "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+        var maxLength = OptionKinds.MaxLength();
         var limit = OptionKinds.OptionalWhole("--limit",
             "Evaluates so many texts only, balanced over the classes. [default: all]");
         var seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
@@ -58,12 +57,14 @@ internal static class EvaluateCommand
                     dataset = dataset.Limit(count, parsed.GetValue(seed));
                 }
                 TrainingData.RequireLabels(dataset, classifier);
-                var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
+                var longest = classifier.LongestText(parsed.GetValue(maxLength));
+                var encoded = dataset.Encode(classifier.Tokenizer, longest);
+                Text.SayCut(encoded.Truncated, encoded.Examples.Count, longest);
                 var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation,
                     Progress(encoded.Examples.Count));
                 if (parsed.GetValue(json))
                 {
-                    Console.WriteLine(Json(task.Name, result, classifier.Labels));
+                    Console.WriteLine(Json(task.Name, result, encoded.Truncated, classifier.Labels));
                 }
                 else
                 {
@@ -75,7 +76,7 @@ internal static class EvaluateCommand
         return command;
     }
 
-    private static string Json(string? task, Evaluation result, IReadOnlyList<string> labels)
+    private static string Json(string? task, Evaluation result, int truncated, IReadOnlyList<string> labels)
     {
         var entries = new OrderedDictionary<string, object>();
         if (task is not null)
@@ -85,6 +86,7 @@ internal static class EvaluateCommand
         entries["accuracy"] = result.Accuracy;
         entries["loss"] = result.Loss;
         entries["texts"] = result.Count;
+        entries["truncated"] = truncated;
         entries["tokens"] = result.Tokens;
         entries["seconds"] = result.Seconds;
         entries["tokens_per_second"] = result.TokensPerSecond;

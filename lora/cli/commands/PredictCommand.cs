@@ -14,13 +14,12 @@ internal static class PredictCommand
     {
         var model = new TaskOptions();
         var input = new TextInputOptions();
-        var maxLength = OptionKinds.OptionalWhole("--max-length",
-            "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+        var maxLength = OptionKinds.MaxLength();
         var json = new Option<bool>("--json")
         {
             Description =
-            "One JSON object per line on standard output: label, label_id, logits, probabilities; and adapter, where "
-                + "there are several."
+            "One JSON object per line on standard output: label, label_id, logits, probabilities, truncated; and "
+                + "adapter, where there are several."
         };
         var device = new DeviceOptions();
         var command = new ExampleCommand("predict", "Says which class each text has.",
@@ -39,6 +38,7 @@ internal static class PredictCommand
             var texts = input.Read(parsed);
             using var backend = device.Open(parsed);
             var (_, tasks) = model.Load(parsed, backend);
+            var (answers, cut) = (0, 0);
             foreach (var (task, prediction) in Predict(tasks, texts.Select(example => example.Text),
                 parsed.GetValue(maxLength)))
             {
@@ -46,7 +46,11 @@ internal static class PredictCommand
                     : string.Create(CultureInfo.InvariantCulture,
                         $"{(task is null ? "" : $"{task}: ")}{prediction.Label}  "
                             + $"{Text.Percent(prediction.Probabilities[prediction.LabelId])}"));
+                answers++;
+                cut += prediction.IsTruncated ? 1 : 0;
             }
+            Text.SayCut(cut / tasks.Count, answers / tasks.Count,
+                tasks[0].Classifier.LongestText(parsed.GetValue(maxLength)));
             return 0;
         });
         return command;
@@ -86,6 +90,7 @@ internal static class PredictCommand
         entries["label_id"] = prediction.LabelId;
         entries["logits"] = prediction.Logits;
         entries["probabilities"] = prediction.Probabilities;
+        entries["truncated"] = prediction.IsTruncated;
         return JsonSerializer.Serialize(entries, JsonOutput.Options);
     }
 }

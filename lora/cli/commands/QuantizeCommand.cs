@@ -149,13 +149,19 @@ internal sealed class QuantizeCommand
 
     private IReadOnlyList<int[]> CalibrationTexts(ParseResult parsed, string[] paths, TextClassifier classifier)
     {
-        var corpus = TextCorpus.Load(paths, [], new DatasetOptions { TextColumn = measurement.TextColumn(parsed) });
+        var corpus = TextCorpus.Load(paths, [], measurement.Format(parsed));
         var chosen = Permutation.Random(corpus.Texts.Count, measurement.Seed(parsed), Permutation.LimitStream)
             .Take(parsed.GetValue(calibrationTexts)).Order();
-        int[][] texts =
-            [.. chosen.Select(text => classifier.Encode(corpus.Texts[text], measurement.MaxLength(parsed)))];
+        var longest = classifier.LongestText(measurement.MaxLength(parsed));
+        var cut = 0;
+        int[][] texts = [.. chosen.Select(text =>
+        {
+            var ids = classifier.Tokenizer.EncodeIds(corpus.Texts[text], longest, out var isCut);
+            cut += isCut ? 1 : 0;
+            return ids;
+        })];
         Console.Error.WriteLine($"calibration: {Text.Count(texts.Length)} of {Text.Count(corpus.Texts.Count)} texts, "
-            + $"{Text.Count(texts.Sum(text => (long)text.Length))} tokens");
+            + $"{Text.Count(texts.Sum(text => (long)text.Length))} tokens{Text.Cut(cut)}");
         return texts;
     }
 }

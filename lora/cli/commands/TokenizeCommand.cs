@@ -15,11 +15,11 @@ internal static class TokenizeCommand
             "A vocab.txt, a tokenizer.json, or a model folder that has one. [default: that of "
                 + $"{PretrainedBase.Description}]");
         var input = new TextInputOptions();
-        var maxLength = OptionKinds.Whole("--max-length", "Ids of a text at most, [CLS] and [SEP] included.", 512);
+        var maxLength = OptionKinds.MaxLength();
         var json = new Option<bool>("--json")
         {
             Description =
-            "One JSON object per line on standard output: ids and pieces."
+            "One JSON object per line on standard output: ids, pieces and truncated."
         };
         var command = new ExampleCommand("tokenize", "Splits texts into the pieces of a WordPiece vocabulary.",
             "lora tokenize --text \"not cheap but good\"",
@@ -28,21 +28,27 @@ internal static class TokenizeCommand
         input.AddTo(command);
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(maxLength) < 2)
+            if (parsed.GetValue(maxLength) is < 3 and var tooFew)
             {
-                throw new InputException(
-                    $"--max-length is {parsed.GetValue(maxLength)}; expected at least 2: [CLS] and [SEP].");
+                throw new InputException($"--max-length is {tooFew}; expected at least 3: [CLS], one token, [SEP].");
             }
             var tokenizer = parsed.GetValue(vocabulary) is { } file
                 ? WordPieceTokenizer.Load(file) : ModelSource.BuiltIn.ReadTokenizer();
+            var longest = parsed.GetValue(maxLength) ?? tokenizer.MaxLength;
+            var (texts, cut) = (0, 0);
             foreach (var example in input.Read(parsed))
             {
-                var tokens = tokenizer.Encode(example.Text, parsed.GetValue(maxLength));
+                var tokens = tokenizer.Encode(example.Text, longest);
                 Console.WriteLine(parsed.GetValue(json)
-                    ? JsonSerializer.Serialize(new { ids = tokens.Ids, pieces = tokens.Pieces }, JsonOutput.Options)
+                    ? JsonSerializer.Serialize(
+                        new { ids = tokens.Ids, pieces = tokens.Pieces, truncated = tokens.Truncated },
+                        JsonOutput.Options)
                     : $"{string.Join(' ', tokens.Pieces)}\n{string.Join(' ', tokens.Ids)}"
                         + $"{(tokens.Truncated ? $"\n(cut at {tokens.Ids.Length} tokens)" : "")}");
+                texts++;
+                cut += tokens.Truncated ? 1 : 0;
             }
+            Text.SayCut(cut, texts, longest);
             return 0;
         });
         return command;

@@ -115,9 +115,8 @@ internal sealed class TrainCommand
         var (train, validation) = tuning.Data;
         Console.Error.WriteLine($"{Text.Count(tuning.TrainableParameters)} trainable of "
             + $"{Text.Count(tuning.Classifier.Model.CountWeights())} parameters; {Text.Count(train.Examples.Count)} "
-            + $"texts ({Text.Count(train.Tokens)} tokens"
-            + $"{(train.Truncated > 0 ? $", {Text.Count(train.Truncated)} texts cut" : "")}) to train, "
-            + $"{Text.Count(validation?.Examples.Count ?? 0)} to validate; "
+            + $"examples ({Text.Count(train.Tokens)} tokens{Text.Cut(train.Truncated)}) to train, "
+            + $"{Text.Count(validation?.Examples.Count ?? 0)} to validate{Text.Cut(validation?.Truncated ?? 0)}; "
             + tuning.Classifier.Model.Backend.Description);
     }
 

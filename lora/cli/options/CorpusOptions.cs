@@ -5,7 +5,7 @@ namespace LoraScratch.Cli;
 
 /// <summary>
 /// The options that name texts without labels, and texts that must not be among them: --data,
-/// --exclude, --text-column.
+/// --exclude, and how they are written.
 /// </summary>
 internal sealed class CorpusOptions
 {
@@ -15,21 +15,20 @@ internal sealed class CorpusOptions
 
     private readonly Option<string[]> exclude = OptionKinds.Paths("--exclude", "Texts to leave out wherever they "
         + "stand in --data (white space apart), such as those of a test set; of aclImdb, test/ is read.");
-    private readonly Option<string> textColumn = OptionKinds.TextColumn();
+    private readonly DataFormatOptions format = new();
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
         command.Add(data);
         command.Add(exclude);
-        command.Add(textColumn);
+        format.AddTo(command);
     }
 
     /// <summary>Reads the texts and says on standard error what became of each file.</summary>
     public TextCorpus Load(ParseResult parsed)
     {
-        var corpus = TextCorpus.Load(parsed.GetValue(data)!, parsed.GetValue(exclude) ?? [],
-            new DatasetOptions { TextColumn = parsed.GetValue(textColumn)! });
+        var corpus = TextCorpus.Load(parsed.GetValue(data)!, parsed.GetValue(exclude) ?? [], format.Parse(parsed));
         foreach (var source in corpus.Sources)
         {
             Console.Error.WriteLine(Terminal.Printable($"{source.Path}: {source.Describe()}"));

@@ -3,7 +3,7 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Cli;
 
-/// <summary>The options that name labelled texts: --data, --text-column, --label-column.</summary>
+/// <summary>The options that name labelled texts: --data, and how it is written.</summary>
 /// <param name="required">Whether there must be texts.</param>
 internal sealed class DataOptions(bool required = true)
 {
@@ -11,27 +11,19 @@ internal sealed class DataOptions(bool required = true)
         "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate, both for an experiment), or a .csv, "
             + ".tsv or .jsonl file (also .gz) with a text and a label in each row.", required);
 
-    private readonly Option<string> textColumn = OptionKinds.TextColumn();
-
-    private readonly Option<string> labelColumn = new("--label-column")
-    {
-        Description = "Column or property with the label: a class index, or a class name.",
-        DefaultValueFactory = _ => "label",
-        HelpName = "NAME",
-    };
+    private readonly DataFormatOptions format = new(withLabels: true);
 
     /// <summary>Whether texts are named.</summary>
     public bool IsGiven(ParseResult parsed) => parsed.GetValue(data) is not null;
 
-    /// <summary>--text-column</summary>
-    public string TextColumn(ParseResult parsed) => parsed.GetValue(textColumn)!;
+    /// <summary>How files are written.</summary>
+    public DatasetOptions Format(ParseResult parsed) => format.Parse(parsed);
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
         command.Add(data);
-        command.Add(textColumn);
-        command.Add(labelColumn);
+        format.AddTo(command);
     }
 
     /// <summary>
@@ -53,12 +45,7 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="labels">The model's classes; null: those of the data.</param>
     public TextDataset Load(ParseResult parsed, string path, DatasetSplit? split, LabelSet? labels)
     {
-        var options = new DatasetOptions
-        {
-            TextColumn = TextColumn(parsed),
-            LabelColumn = parsed.GetValue(labelColumn)!,
-            Labels = labels
-        };
+        var options = Format(parsed) with { Labels = labels };
         var dataset = split is { } half ? TextDataset.Load(path, half, options) : TextDataset.LoadAll(path, options);
         Console.Error.WriteLine($"{dataset.Source}: {dataset.Describe()}");
         return dataset;

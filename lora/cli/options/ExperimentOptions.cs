@@ -136,8 +136,9 @@ internal sealed class ExperimentOptions
                 $"left out of --data because they stand among the test examples: {Text.Count(data.LeftOut)}");
         }
         Console.Error.WriteLine($"{Text.Count(data.Train.Examples.Count)} texts ({Text.Count(data.Train.Tokens)} "
-            + $"tokens) to train, {Text.Count(data.Validation.Examples.Count)} to validate, "
-            + $"{Text.Count(data.Test.Examples.Count)} to test; {backend.Description}");
+            + $"tokens{Text.Cut(data.Train.Truncated)}) to train, {Text.Count(data.Validation.Examples.Count)} to "
+            + $"validate{Text.Cut(data.Validation.Truncated)}, {Text.Count(data.Test.Examples.Count)} to test"
+            + $"{Text.Cut(data.Test.Truncated)}; {backend.Description}");
         var source = start.Source(parsed)!;
         return (backend, new ExperimentInput(seed =>
             new TextClassifier(source.Load(seed, dataset.Labels.Names, backend)), first, data));

@@ -6,8 +6,8 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli;
 
 /// <summary>
-/// The options of a command that can measure accuracies beside its work: --data with its columns,
-/// --batch-size, --max-length, --limit, --seed.
+/// The options of a command that can measure accuracies beside its work: --data and how it is
+/// written, --batch-size, --max-length, --limit, --seed.
 /// </summary>
 /// <param name="chosenBySeed">What --seed chooses.</param>
 internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --limit")
@@ -15,8 +15,7 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
     private readonly DataOptions data = new(required: false);
     private readonly Option<int> batchSize =
         OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
-    private readonly Option<int?> maxLength = OptionKinds.OptionalWhole("--max-length", "Tokens of a text at most. "
-        + "[default: 512, or as many as the model has positions]");
+    private readonly Option<int?> maxLength = OptionKinds.MaxLength();
     private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Measures on so many texts only, "
         + "balanced over the classes. [default: all]");
     private readonly Option<ulong> seed = OptionKinds.Seed($"Chooses {chosenBySeed}.", 1);
@@ -40,8 +39,8 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
     /// <summary>--seed</summary>
     public ulong Seed(ParseResult parsed) => parsed.GetValue(seed);
 
-    /// <summary>--text-column</summary>
-    public string TextColumn(ParseResult parsed) => data.TextColumn(parsed);
+    /// <summary>How files are written.</summary>
+    public DatasetOptions Format(ParseResult parsed) => data.Format(parsed);
 
     /// <summary>Reads the texts for a model.</summary>
     /// <returns>What measures the model, as it then is, on them.</returns>
@@ -54,7 +53,9 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
             dataset = dataset.Limit(count, parsed.GetValue(seed));
         }
         TrainingData.RequireLabels(dataset, classifier);
-        var encoded = dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength)));
+        var longest = classifier.LongestText(parsed.GetValue(maxLength));
+        var encoded = dataset.Encode(classifier.Tokenizer, longest);
+        Text.SayCut(encoded.Truncated, encoded.Examples.Count, longest);
         return () => classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation);
     }
 }

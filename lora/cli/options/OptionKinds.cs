@@ -181,14 +181,28 @@ internal static class OptionKinds
                     ? new WordList(given) : null)!,
         };
 
-    /// <summary>--text-column</summary>
-    public static Option<string> TextColumn() =>
-        new("--text-column")
+    /// <summary>--max-length, where longer texts are cut.</summary>
+    public static Option<int?> MaxLength() =>
+        OptionalWhole("--max-length", Lora.Training.TrainingOptionList.MaxLength.Description);
+
+    /// <summary>--separator: a character, or a word for one that a shell does not like.</summary>
+    public static Option<char?> Separator()
+    {
+        (string Word, char Character)[] words = [("comma", ','), ("tab", '\t'), ("semicolon", ';'), ("pipe", '|')];
+        var option = new Option<char?>("--separator")
         {
-            Description = "Column or property with the text.",
-            DefaultValueFactory = _ => "text",
-            HelpName = "NAME"
+            Description = "What stands between the fields of a .csv or .tsv: a character, or comma, tab, semicolon or "
+                + "pipe. [default: as the name of the file says, or else its header line]",
+            HelpName = "CHAR",
+            CustomParser = result => Parse<char?>(result, "--separator",
+                "expected one ASCII character that is no quote and no line break, or comma, tab, semicolon or pipe",
+                text => Array.Find(words, entry => entry.Word == text) is { Word: not null } named ? named.Character
+                    : text is [var only] && char.IsAscii(only) && only is not ('"' or '\r' or '\n' or '\0')
+                        ? only : null),
         };
+        option.CompletionSources.Add([.. words.Select(entry => entry.Word)]);
+        return option;
+    }
 
     private static int? Int(ArgumentResult result, string name) =>
         Parse<int?>(result, name, $"expected a whole number up to {int.MaxValue}",

@@ -150,23 +150,27 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         data.Load(parsed, path, DatasetSplit.Test, labels);
 
     /// <summary>
-    /// Reads the data for a head that is to be drawn. Classes that config.json names hold; where it
-    /// has none, or only numbers them (LABEL_0, …), those of the data hold, and at least as many as
-    /// config.json has.
+    /// Reads the data for a head that is to be drawn. The classes of config.json hold where the
+    /// labels are some of them or their indices, those of the data elsewhere.
     /// </summary>
     private TextDataset LoadWithClassesOf(ParseResult parsed, DistilBertConfig config, DatasetSplit? half)
     {
+        var dataset = data.Load(parsed, half);
         if (!config.HasClasses)
         {
-            return data.Load(parsed, half);
+            return dataset;
         }
-        if (config.Labels.Where((name, id) => name != $"LABEL_{id}").Any())
+        var isNumbered = config.Labels.Select((name, id) => name == $"LABEL_{id}").All(holds => holds);
+        var named = isNumbered ? LabelSet.Numbered(config.Labels.Count) : new LabelSet(config.Labels);
+        if (dataset.WithClasses(named) is { } fitting)
         {
-            return data.Load(parsed, half, new LabelSet(config.Labels));
+            return fitting;
         }
-        var dataset = data.Load(parsed, half);
-        var isNumbered = dataset.Labels.Names.Select((name, id) => name == $"{id}").All(holds => holds);
-        return isNumbered && dataset.Labels.Count < config.Labels.Count
-            ? new TextDataset(dataset.Examples, LabelSet.Numbered(config.Labels.Count), dataset.Source) : dataset;
+        if (!isNumbered)
+        {
+            ModelOptions.Notices(dataset.Source, [$"the classes of its new head are the labels of the data, which are "
+                + $"others than config.json names ({named})."]);
+        }
+        return dataset;
     }
 }

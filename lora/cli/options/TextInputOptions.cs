@@ -4,7 +4,9 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Cli;
 
-/// <summary>The options that say which texts a command reads: --text or --input.</summary>
+/// <summary>
+/// The options that say which texts a command reads: --text, or --input and how it is written.
+/// </summary>
 internal sealed class TextInputOptions
 {
     private readonly Option<string> text = new("--text") { Description = "One text.", HelpName = "TEXT" };
@@ -13,11 +15,14 @@ internal sealed class TextInputOptions
         "A .jsonl, .csv or .tsv file (also .gz) with a text in each row, or - for JSON lines on standard input: "
             + "{\"text\": \"…\"}.");
 
+    private readonly DataFormatOptions format = new(answersEmpty: true);
+
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
         command.Add(text);
         command.Add(input);
+        format.AddTo(command);
     }
 
     /// <summary>The texts, read as they are used.</summary>
@@ -26,11 +31,9 @@ internal sealed class TextInputOptions
     /// </exception>
     public IEnumerable<TextExample> Read(ParseResult parsed) => (parsed.GetValue(text), parsed.GetValue(input)) switch
     {
-        ({ } blank, null) when string.IsNullOrWhiteSpace(blank) =>
-            throw new InputException("--text is empty; expected a text."),
         ({ } given, null) => [new TextExample(given, TextExample.NoLabel, "--text")],
-        (null, "-") => TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input"),
-        (null, { } path) => TextDataset.ReadTexts(path),
+        (null, "-") => TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input", format.Parse(parsed)),
+        (null, { } path) => TextDataset.ReadTexts(path, format.Parse(parsed)),
         (null, null) =>
             throw new InputException("No text is given: use --text \"…\", --input FILE, or --input - to read JSON "
                 + "lines from standard input."),

@@ -8,6 +8,18 @@ internal static class Text
     /// <summary>"147,456"</summary>
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
+    /// <summary>", 12 texts cut"; nothing where none is.</summary>
+    public static string Cut(long texts) => texts == 0 ? "" : $", {Count(texts)} {(texts == 1 ? "text" : "texts")} cut";
+
+    /// <summary>Says on standard error how many texts were longer than the room for them.</summary>
+    public static void SayCut(int cut, int texts, int longest)
+    {
+        if (cut > 0)
+        {
+            Console.Error.WriteLine($"{Count(cut)} of {Count(texts)} texts cut at {Count(longest)} tokens");
+        }
+    }
+
     /// <summary>"1.2 MiB"</summary>
     public static string Bytes(long bytes) => bytes switch
     {
