@@ -66,7 +66,7 @@ internal sealed class DelimitedSniffer(Func<Stream> open, string name, char usua
         var standard = Read(new DelimitedFormat(separator, IsQuoted: true));
         if (!standard.HasQuote || standard is { Misfit: null, Spans: 0 })
         {
-            return true;                                                // both readings are one, or only this one fits
+            return true;                                                // no row is several lines of the file
         }
         var plain = Read(new DelimitedFormat(separator, IsQuoted: false));
         if (standard.Misfit is not null)

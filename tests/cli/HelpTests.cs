@@ -58,7 +58,7 @@ public class HelpTests
             LoraProgram.Call("train", "--help").Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
         string[] stated = ["--rank <N> Rank r of the update A·B. [default: 8]", "[default: 16]", "[default: kaiming]",
             "[default: alpha-over-rank]", "[default: query,value]",
-            "[default: true, unless --targets has head]",
+            "[default: true, unless the targets have head]",
                 "[default: 5e-4 lora and qa-lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]", "[default: 0.1]",
                     "[default: auto]"];
         foreach (var text in stated)
