@@ -14,6 +14,9 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The index of a model folder with shards.</summary>
     public const string IndexName = "model.safetensors.index.json";
 
+    /// <summary>The files that transformers wrote before safetensors.</summary>
+    private static readonly string[] Pickles = ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.bin"];
+
     private readonly SafeTensorsFile[] files;
     private readonly Dictionary<string, SafeTensorsFile> fileOf = [];
 
@@ -139,9 +142,17 @@ public sealed class Checkpoint : IDisposable
         {
             return index;
         }
-        var pickled = File.Exists(System.IO.Path.Combine(path, "pytorch_model.bin"));
+        if (Array.Find(Pickles, name => File.Exists(System.IO.Path.Combine(path, name))) is { } pickle)
+        {
+            throw new InputException($"{path}: no {FileName}, but {pickle}, a pickled file of PyTorch. "
+                + (pickle.EndsWith(".json", StringComparison.Ordinal)
+                    ? "Such files are programs and are never run here. Convert them once, in Python: "
+                        + "transformers.AutoModelForSequenceClassification.from_pretrained(DIR).save_pretrained(DIR)"
+                    : OtherFile.Conversion(pickle, FileName)));
+        }
         throw new InputException($"{path}: no weights: expected {FileName} or {IndexName}, found neither. "
-            + (pickled ? "The folder has pytorch_model.bin, which this program does not run; convert it to safetensors."
+            + (File.Exists(System.IO.Path.Combine(path, "adapter_config.json"))
+                ? "It is an adapter folder: name it with option 'adapter', and its base with option 'model'."
                 : "Is it a model folder?"));
     }
 

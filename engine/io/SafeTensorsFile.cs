@@ -27,7 +27,7 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         (Path, this.memory) = (path, memory);
         try
         {
-            var headerLength = HeaderLength(path, new(start, (int)Math.Min(length, LengthBytes)), length);
+            var headerLength = HeaderLength(path, new(start, (int)Math.Min(length, 64)), length);
             start += LengthBytes;
             data = start + headerLength;
             var (tensors, metadata) =
@@ -258,7 +258,7 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         }
     }
 
-    private static int HeaderLength(string path, ReadOnlySpan<byte> prefix, long fileLength)
+    private static int HeaderLength(string path, ReadOnlySpan<byte> beginning, long fileLength)
     {
         if (fileLength < LengthBytes)
         {
@@ -266,12 +266,16 @@ public sealed unsafe class SafeTensorsFile : IDisposable
                 + "bytes that give the length of "
                 + "its header. The file is empty or truncated; copy or download it again.");
         }
-        var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(beginning);
         if (length > SafeTensorsHeader.LongestHeader)
         {
-            throw new InputException(
-                $"{path}: the header is too large: its first 8 bytes claim {length} bytes, the format allows "
-                + $"{SafeTensorsHeader.LongestHeader}. {OtherFormat(prefix)}");
+            throw new InputException(OtherFile.IsPickle(beginning)
+                ? $"{path}: this is no safetensors file but a pickled file of PyTorch (.bin, .pt). "
+                    + OtherFile.Conversion(System.IO.Path.GetFileName(path), "model.safetensors")
+                : OtherFile.NameOf(beginning) is { } other ? $"{path}: this is no safetensors file but {other}"
+                : $"{path}: the header is too large: its first 8 bytes claim {length} bytes, the format allows "
+                    + $"{SafeTensorsHeader.LongestHeader}. It is no safetensors file, or its beginning is damaged; "
+                    + "copy or download it again.");
         }
         if ((long)length > fileLength - LengthBytes)
         {
@@ -281,20 +285,4 @@ public sealed unsafe class SafeTensorsFile : IDisposable
         }
         return (int)length;
     }
-
-    /// <summary>
-    /// What the first bytes look like, where they are those of a file that is often mistaken for a
-    /// safetensors file.
-    /// </summary>
-    private static string OtherFormat(ReadOnlySpan<byte> prefix) => prefix switch
-    {
-        _ when prefix.SequenceEqual("version "u8) =>
-            "It looks like a Git LFS pointer; fetch the file itself with 'git lfs pull'.",
-        _ when prefix.StartsWith("PK"u8) =>
-            "It looks like a zip archive or a PyTorch .bin file; convert it to safetensors first.",
-        _ when prefix.StartsWith("GGUF"u8) => "It looks like a GGUF file; this program reads safetensors.",
-        _ when prefix[0] is (byte)'{' or (byte)'<' =>
-            "It looks like JSON or HTML; was an error page saved instead of the file?",
-        _ => "It is no safetensors file, or its beginning is damaged; copy or download it again.",
-    };
 }

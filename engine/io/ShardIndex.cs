@@ -13,16 +13,13 @@ internal static class ShardIndex
     /// </exception>
     internal static OrderedDictionary<string, string> Read(string path)
     {
-        try
-        {
-            using var document = Parse(path);
-            return ReadMap(path, document.RootElement);
-        }
-        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
+        if (File.Exists(path) && new FileInfo(path).Length > SafeTensorsHeader.LongestHeader)
         {
             throw new InputException(
-                $"{path}: a name has half a surrogate pair, which is no text. Write the index again with sound names.");
+                $"{path}: too large for an index; expected at most {SafeTensorsHeader.LongestHeader} bytes. Is it the "
+                + "right file?");
         }
+        return JsonFile.Read(path, root => ReadMap(path, root));
     }
 
     private static OrderedDictionary<string, string> ReadMap(string path, JsonElement root)
@@ -50,35 +47,5 @@ internal static class ShardIndex
             ? names
             : throw new InputException(
                 $"{path}: weight_map is empty, expected the file of every tensor. Download the index again.");
-    }
-
-    private static JsonDocument Parse(string path)
-    {
-        try
-        {
-            if (new FileInfo(path).Length > SafeTensorsHeader.LongestHeader)
-            {
-                throw new InputException(
-                    $"{path}: too large for an index; expected at most {SafeTensorsHeader.LongestHeader} bytes. Is it "
-                    + "the right file?");
-            }
-            // Without this option the last of two equal keys would win silently.
-            return JsonDocument.Parse(File.ReadAllBytes(path),
-                new JsonDocumentOptions { AllowDuplicateProperties = false });
-        }
-        catch (JsonException e)
-        {
-            throw new InputException(
-                $"{path}: not valid JSON, or a name occurs twice: {e.Message} Download the index again.");
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new InputException($"{path}: no such file. Check the path.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException(
-                $"{path}: cannot be read: {e.Message} Check the file's permissions and the disk.");
-        }
     }
 }

@@ -127,16 +127,32 @@ public static class PeftAdapter
     }
 
     /// <summary>
-    /// The number of classes of the classification head that an adapter brings along.
+    /// The folder that has the adapter: the given one, or its only sub-folder with an adapter, as
+    /// PEFT saves one that has a name of its own.
+    /// </summary>
+    /// <param name="folder">As it was given.</param>
+    /// <exception cref="InputException">
+    /// There is no such folder, or it holds no adapter, or several.
+    /// </exception>
+    public static string Find(string folder)
+    {
+        var place = PeftFolder.Find(folder);
+        return File.Exists(PeftFolder.ConfigPath(place)) ? place : throw new InputException(Directory.Exists(folder)
+            ? $"{folder}: no {ConfigName}. An adapter folder holds it and {WeightsName}."
+            : $"{folder}: there is no such folder. An adapter folder with {ConfigName} and {WeightsName} is expected.");
+    }
+
+    /// <summary>
+    /// The number of outputs of the classification head that an adapter brings along.
     /// </summary>
     /// <param name="folder">The adapter folder.</param>
     /// <returns>The rows of its classifier.weight; null where it has no head.</returns>
     /// <exception cref="InputException">The tensors are missing or malformed.</exception>
     public static int? ReadClassCount(string folder)
     {
-        using var file = PeftFolder.OpenWeights(folder);
+        using var file = PeftFolder.OpenWeights(PeftFolder.Find(folder));
         var shape = file.Tensors.GetValueOrDefault(Prefix + "classifier.weight")?.Shape;
-        return shape is [var classes and >= 2 and <= int.MaxValue, _] ? (int)classes : null;
+        return shape is [var classes and >= 1 and <= int.MaxValue, _] ? (int)classes : null;
     }
 
     internal static string KeyOfA(string path, bool isEmbedding) => AdapterConvention.Peft.KeyOfA(path, isEmbedding);

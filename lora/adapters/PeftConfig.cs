@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora.Adapters;
@@ -155,36 +156,14 @@ public sealed partial record PeftConfig
     /// those.
     /// </returns>
     /// <exception cref="InputException">It is missing or no JSON object.</exception>
-    internal static (PeftConfig Config, IReadOnlyList<string> Faults) ReadWithFaults(string path)
-    {
-        try
+    internal static (PeftConfig Config, IReadOnlyList<string> Faults) ReadWithFaults(string path) =>
+        JsonFile.Read(path, root =>
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path),
-                new JsonDocumentOptions { AllowDuplicateProperties = false });
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            if (root.ValueKind != JsonValueKind.Object)
             {
-                throw new InputException($"{path}: a JSON object was expected.");
+                throw new InputException($"{path}: a JSON object is expected, found {JsonFile.Shown(root)}.");
             }
-            var reader = new PeftConfigReader(path, document.RootElement);
+            var reader = new PeftConfigReader(path, root);
             return (reader.Read(), reader.Faults);
-        }
-        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
-        {
-            throw new InputException(
-                $"{path}: a string has half a surrogate pair, which is no text. Write the file again.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path}: no valid JSON: {e.Message}");
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new InputException(
-                $"{path}: no such file. An adapter's folder holds adapter_config.json and adapter_model.safetensors.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path}: cannot be read: {e.Message}");
-        }
-    }
+        }, $"An adapter's folder holds {PeftAdapter.ConfigName} and {PeftAdapter.WeightsName}.");
 }

@@ -19,7 +19,36 @@ internal static class PeftFolder
     /// One of the two files is missing or malformed, or the config says something that is not
     /// supported.
     /// </exception>
-    public static AdapterFile Open(string folder) => Sort(PeftConfig.Read(ConfigPath(folder)), OpenWeights(folder));
+    public static AdapterFile Open(string folder)
+    {
+        var place = Find(folder);
+        return Sort(PeftConfig.Read(ConfigPath(place)), OpenWeights(place), SayPlace(folder, place));
+    }
+
+    /// <summary>
+    /// Where the adapter is: PEFT saves one with a name of its own in a sub-folder of that name,
+    /// and programs that train with it in one for each checkpoint.
+    /// </summary>
+    /// <param name="folder">As it was given.</param>
+    /// <returns>The folder, or the one sub-folder that has an adapter.</returns>
+    /// <exception cref="InputException">Several have one.</exception>
+    public static string Find(string folder)
+    {
+        if (!Directory.Exists(folder) || File.Exists(ConfigPath(folder)))
+        {
+            return folder;
+        }
+        string[] below = [.. Directory.EnumerateDirectories(folder).Where(place => File.Exists(ConfigPath(place)))
+            .Order(StringComparer.Ordinal)];
+        return below switch
+        {
+            [] => folder,
+            [var only] => only,
+            _ => throw new InputException($"{folder}: holds {below.Length} adapters, in the sub-folders "
+                + $"{string.Join(", ", below.Take(12).Select(Path.GetFileName))}"
+                + $"{(below.Length > 12 ? ", …" : "")}. Name one of them."),
+        };
+    }
 
     /// <summary>Opens a folder as far as it goes.</summary>
     /// <param name="folder">The adapter folder.</param>
@@ -31,7 +60,11 @@ internal static class PeftFolder
     /// </returns>
     public static AdapterFile? Open(string folder, Findings findings)
     {
-        var (config, faults) = findings.Try(() => PeftConfig.ReadWithFaults(ConfigPath(folder)));
+        if (findings.Try(() => Find(folder)) is not { } place)
+        {
+            return null;
+        }
+        var (config, faults) = findings.Try(() => PeftConfig.ReadWithFaults(ConfigPath(place)));
         foreach (var fault in faults ?? [])
         {
             findings.Error($"{PeftAdapter.ConfigName}: {fault}.");
@@ -40,7 +73,11 @@ internal static class PeftFolder
         {
             findings.Warning(warning);
         }
-        return findings.Try(() => OpenWeights(folder)) is { } file ? Sort(config, file) : null;
+        foreach (var note in SayPlace(folder, place))
+        {
+            findings.Note(note);
+        }
+        return findings.Try(() => OpenWeights(place)) is { } file ? Sort(config, file, []) : null;
     }
 
     /// <summary>Opens adapter_model.safetensors alone.</summary>
@@ -51,8 +88,8 @@ internal static class PeftFolder
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
         {
             throw new InputException($"{folder}: holds adapter_model.bin, a pickled file of PyTorch, and no "
-                + $"{PeftAdapter.WeightsName}. Convert it: load it in PEFT and call save_pretrained, which writes "
-                + "safetensors.");
+                + $"{PeftAdapter.WeightsName}. "
+                + OtherFile.Conversion("adapter_model.bin", PeftAdapter.WeightsName));
         }
         return SafeTensorsFile.Open(path);
     }
@@ -65,10 +102,13 @@ internal static class PeftFolder
     /// </summary>
     public static bool IsCopyOfSavedModule(string name) => CopiesOfSavedModules.Any(name.Contains);
 
+    private static string[] SayPlace(string folder, string place) =>
+        place == folder ? [] : [$"{folder}: the adapter is in its sub-folder {Path.GetFileName(place)}."];
+
     /// <summary>
     /// Tells heads and biases from names of no use; older versions of PEFT leave base_layer out.
     /// </summary>
-    private static AdapterFile Sort(PeftConfig? config, SafeTensorsFile file)
+    private static AdapterFile Sort(PeftConfig? config, SafeTensorsFile file, IReadOnlyList<string> warnings)
     {
         Dictionary<string, TensorInfo> whole = [];
         Dictionary<string, string> useless = [];
@@ -94,7 +134,7 @@ internal static class PeftFolder
             AlphaOf = (config ?? new PeftConfig()).AlphaOf,
             Whole = whole,
             Useless = useless,
-            Warnings = config?.Warnings ?? [],
+            Warnings = [.. warnings, .. config?.Warnings ?? []],
         };
     }
 

@@ -80,6 +80,12 @@ public sealed record DatasetOptions
     public Action<string>? Notes { get; init; }
 
     /// <summary>
+    /// What to do about a label that is none of <see cref="Labels"/>, as a sentence; null where
+    /// nothing is to be said.
+    /// </summary>
+    public string? UnknownLabelHint { get; init; }
+
+    /// <summary>
     /// The longest line, CSV record or review file in bytes; reading stops there instead of filling
     /// the memory.
     /// </summary>

@@ -65,8 +65,9 @@ internal static class LabelColumn
             : Unknown(Array.Find(written, IsIndex)!, "is an index of a class, and in other rows there are names. "
                 + "Write one of the two in all rows; the classes are:");
 
-        InputException Unknown(string label, string what) => new($"{name}, "
-            + $"{rows.First(row => row.Label == label).Origin}: the label {Describe.Name(label)} {what} {known}.");
+        InputException Unknown(string label, string what) => new(($"{name}, "
+            + $"{rows.First(row => row.Label == label).Origin}: the label {Describe.Name(label)} {what} {known}. "
+            + options.UnknownLabelHint).TrimEnd());
     }
 
     private static int[] IndicesIn(LabelSet classes, IReadOnlyList<RawExample> rows, Func<string, string> spelled) =>

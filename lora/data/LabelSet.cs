@@ -56,6 +56,11 @@ public sealed class LabelSet
     internal bool HasNumericNames => names.Any(name => long.TryParse(name, NumberStyles.AllowLeadingSign,
         CultureInfo.InvariantCulture, out _));
 
+    /// <summary>"neg, pos", at most the first twelve names, each cut where it is long.</summary>
+    internal static string Listed(IReadOnlyList<string> names) =>
+        string.Join(", ", names.Take(12).Select(name => name.Length <= 60 ? name : name[..60] + "…"))
+        + (names.Count > 12 ? $" and {names.Count - 12} more" : "");
+
     /// <summary>"0 = neg, 1 = pos", at most the first twenty classes.</summary>
     public override string ToString() =>
         string.Join(", ", names.Take(20).Select((name, i) => $"{i} = {name}"))

@@ -45,19 +45,12 @@ public static class RunFiles
         {
             return null;
         }
-        try
-        {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path));
-            return [.. json.RootElement.GetProperty("labels").EnumerateArray().Select(label => label.GetString()!)];
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException)
-        {
-            throw new InputException($"{path}: a list of names under \"labels\" is expected: {e.Message} "
-                + "Delete the file if another program wrote it.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path}: cannot be read: {e.Message}");
-        }
+        return JsonFile.Read(path, IReadOnlyList<string>? (root) =>
+            root.ValueKind == JsonValueKind.Object && root.TryGetProperty("labels", out var labels)
+            && labels.ValueKind == JsonValueKind.Array
+            && labels.EnumerateArray().All(label => label.ValueKind == JsonValueKind.String)
+            ? [.. labels.EnumerateArray().Select(label => label.GetString()!)]
+            : throw new InputException($"{path}: a list of names under \"labels\" is expected. Delete the file if "
+                + "another program wrote it."));
     }
 }

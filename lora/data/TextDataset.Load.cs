@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Data;
 
@@ -134,15 +135,13 @@ public sealed partial class TextDataset
     /// </summary>
     private static void RequireNoPointer(string path, FileStream file)
     {
-        var pointer = "version https://git-lfs"u8;
-        Span<byte> start = stackalloc byte[pointer.Length];
+        Span<byte> start = stackalloc byte[OtherFile.GitPointerBytes];
         var read = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
         file.Position = 0;
-        if (start[..read].SequenceEqual(pointer))
+        if (OtherFile.IsGitPointer(start[..read]))
         {
             file.Dispose();
-            throw new InputException($"{path}: this is a Git LFS pointer, which stands for the file. Fetch the file "
-                + "itself with 'git lfs pull'.");
+            throw new InputException($"{path}: this is {OtherFile.GitPointer}");
         }
     }
 

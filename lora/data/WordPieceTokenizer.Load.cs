@@ -1,13 +1,13 @@
 using System.Text;
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Data;
 
 public sealed partial class WordPieceTokenizer
 {
     internal static readonly string[] SpecialNames = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-    private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
 
     /// <summary>
     /// Reads a tokenizer: a vocab.txt (the line number, from 0, is the id), a Hugging Face
@@ -146,34 +146,19 @@ public sealed partial class WordPieceTokenizer
     private static string? VocabularyIn(string folder) =>
         Array.Find([Path.Combine(folder, "tokenizer.json"), Path.Combine(folder, "vocab.txt")], File.Exists);
 
-    /// <summary>Reads something out of a JSON file.</summary>
-    private static T ReadJson<T>(string path, Func<JsonElement, T> read)
-    {
-        try
-        {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path), StrictJson);
-            return read(json.RootElement);
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path}, line {e.LineNumber + 1}: this is not valid JSON ({e.Message})");
-        }
-        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
-        {
-            throw new InputException($"{path}: a string in this JSON has half a surrogate pair, which is no text. "
-                + "Copy or download the file again.");
-        }
-    }
-
     // ---- tokenizer.json: everything in it that would change an id is either followed or refused by name
 
     private static WordPieceTokenizer LoadJson(string path, bool? uncased) =>
-        ReadJson(path, root => OfJson(path, root, uncased));
+        JsonFile.Read(path, root => OfJson(path, root, uncased));
 
     private static WordPieceTokenizer OfJson(string path, JsonElement root, bool? uncased)
     {
         var model = Get(root, "model");
-        Require(path, "model.type", Text(Get(model, "type")), "WordPiece");
+        // older files leave the type out, and the other settings tell: those of BPE have merges
+        if (Get(model, "type") is not null || Get(model, "merges") is not null)
+        {
+            Require(path, "model.type", Text(Get(model, "type")), "WordPiece");
+        }
         Require(path, "model.unk_token", Text(Get(model, "unk_token")), "[UNK]");
         Require(path, "model.continuing_subword_prefix", Text(Get(model, "continuing_subword_prefix")), "##");
         Require(path, "model.max_input_chars_per_word", Text(Get(model, "max_input_chars_per_word")),

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Data;
 
@@ -88,7 +89,7 @@ public sealed partial class WordPieceTokenizer
     {
         var path = Path.Combine(folder, ConfigName);
         return File.Exists(path)
-            ? ReadJson(path, root => Flag(path, Get(RequireObject(path, root), "do_lower_case")))
+            ? JsonFile.Read(path, root => Flag(path, Get(RequireObject(path, root), "do_lower_case")))
             : null;
 
         static bool? Flag(string path, JsonElement? value) => value switch
@@ -145,7 +146,7 @@ public sealed partial class WordPieceTokenizer
         var path = Path.Combine(folder, name);
         if (File.Exists(path))
         {
-            ReadJson(path, root =>
+            JsonFile.Read(path, root =>
             {
                 check(path, RequireObject(path, root));
                 return true;
@@ -180,7 +181,7 @@ public sealed partial class WordPieceTokenizer
         (bool? KeepsEnd, int? MaxLength) found = default;
         if (jsonPath is not null)
         {
-            ReadJson(jsonPath, root =>
+            JsonFile.Read(jsonPath, root =>
             {
                 var truncation = Get(root, "truncation");
                 found = (KeepsEnd(jsonPath, "truncation.direction", Get(truncation, "direction")),

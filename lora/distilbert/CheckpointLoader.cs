@@ -21,6 +21,18 @@ public sealed record LoadReport(
     IReadOnlyList<(string InFile, string InModel)> Renamed, IReadOnlyDictionary<string, int> Types)
 {
     /// <summary>
+    /// What else than classes of texts the file's head is for: "tokens"; null where it has no such
+    /// head.
+    /// </summary>
+    public string? OtherHead { get; init; }
+
+    /// <summary>
+    /// Whether the new head was asked for, by someone who knows what becomes of it: an adapter
+    /// brings its own.
+    /// </summary>
+    public bool IsHeadWanted { get; init; }
+
+    /// <summary>
     /// A sentence for each thing that the user should know; empty when the file was exactly the
     /// model.
     /// </summary>
@@ -30,15 +42,16 @@ public sealed record LoadReport(
         {
             yield return $"{Source}: ignored, a {Kind.Name} has no use for them: {Listed(Ignored)}.";
         }
-        if (Drawn.Count > 0)
+        if (Drawn.Count > 0 && !IsHeadWanted)
         {
-            yield return $"{Source}: has no head of a {Kind.Name}; drawn from the seed: {Listed(Drawn)}. Train it "
-                + "before you trust a prediction.";
+            var other = OtherHead is null ? "" : $" but one of {OtherHead}";
+            yield return $"{Source}: has no head of a {Kind.Name}{other}; drawn from the seed: {Listed(Drawn)}. "
+                + "Train it before you trust a prediction.";
         }
         if (Renamed.Count > 0)
         {
-            yield return $"{Source}: {Renamed.Count} tensors have older names, such as '{Renamed[0].InFile}' for "
-                + $"'{Renamed[0].InModel}'.";
+            yield return $"{Source}: {Renamed.Count} tensors have other names than in transformers' classifiers, such "
+                + $"as '{Renamed[0].InFile}' for '{Renamed[0].InModel}'.";
         }
         if (Types.Keys.FirstOrDefault(type => type != nameof(DType.F32)) is not null)
         {
@@ -49,7 +62,8 @@ public sealed record LoadReport(
 
     /// <summary>The first names and how many more there are.</summary>
     internal static string Listed(IReadOnlyCollection<string> names, int most = 12) =>
-        string.Join(", ", names.Take(most)) + (names.Count > most ? $" and {names.Count - most} more" : "");
+        string.Join(", ", names.Take(most).Select(name => JsonFile.Cut(name, 200)))
+        + (names.Count > most ? $" and {names.Count - most} more" : "");
 }
 
 /// <summary>A kind of model on DistilBERT's encoder, as far as checkpoints differ by it.</summary>
@@ -87,6 +101,9 @@ internal static class CheckpointLoader
     private const string Encoder = "distilbert.";
     // an integer buffer of some versions; beside it and other heads nothing is passed over
     private const string PositionIds = "embeddings.position_ids";
+    private static readonly string[] HeadModules = ["pre_classifier.", "classifier."];
+    // an adapter's, which would change the result
+    private static readonly string[] NotOfHeads = ["lora_", ".base_layer.", ".modules_to_save.", "base_model."];
     // all tensors of a DistilBERT; a stranger's file may have thousands
     private const int MaxListed = 200;
 
@@ -112,42 +129,49 @@ internal static class CheckpointLoader
         }
     }
 
+    /// <param name="model">Takes the values.</param>
+    /// <param name="files">Have them.</param>
+    /// <param name="withoutHead">
+    /// Leaves the head as the model has it, whatever the files hold under its names.
+    /// </param>
     /// <exception cref="InputException">
     /// Tensors are missing, unexpected, of another shape or no floats; all of them are listed.
     /// </exception>
-    public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files)
+    public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files, bool withoutHead)
     {
         QuantizedLayers.Read(model, model.Config, files);
-        return Load(model, ModelKind.Classifier, files, name => QuantizedLayers.Hold(model.Config, name));
+        return Load(model, ModelKind.Classifier, files, name => QuantizedLayers.Hold(model.Config, name)
+            || withoutHead && HeadModules.Any(head => name.StartsWith(head, StringComparison.Ordinal)));
     }
 
-    /// <inheritdoc cref="Load(DistilBertForSequenceClassification, Checkpoint)"/>
+    /// <inheritdoc cref="Load(DistilBertForSequenceClassification, Checkpoint, bool)"/>
     public static LoadReport Load(DistilBertForMaskedLM model, Checkpoint files) =>
         Load(model, ModelKind.MaskedLanguageModel, files, _ => false);
 
     /// <param name="model">Takes the values.</param>
     /// <param name="kind">What it is.</param>
     /// <param name="files">Have them.</param>
-    /// <param name="isRead">
-    /// Whether a tensor has been read already: that of a quantised layer.
+    /// <param name="isDone">
+    /// Whether nothing is to be done about a tensor: that of a quantised layer has been read
+    /// already, a head may be another one.
     /// </param>
-    private static LoadReport Load(Module model, ModelKind kind, Checkpoint files, Func<string, bool> isRead)
+    private static LoadReport Load(Module model, ModelKind kind, Checkpoint files, Func<string, bool> isDone)
     {
         var parameters = model.NamedParameters()
             .ToDictionary(entry => entry.Path, entry => entry.Parameter, StringComparer.Ordinal);
         // path in the model → name in the file
         var found = new Dictionary<string, string>(StringComparer.Ordinal);
-        List<string> ignored = [], unexpected = [], clashing = [];
+        List<string> ignored = [], foreign = [], unexpected = [], clashing = [];
         foreach (var name in files.Tensors.Keys.Order(StringComparer.Ordinal))
         {
-            if (isRead(name))
+            if (isDone(name))
             {
                 continue;
             }
             var path = ModelPath(name);
             if (!parameters.ContainsKey(path))
             {
-                (IsUseless(name, kind) ? ignored : unexpected).Add(name);
+                (IsUseless(name, kind) ? ignored : IsBesideEncoder(path) ? foreign : unexpected).Add(name);
             }
             else if (!found.TryAdd(path, name))
             {
@@ -157,6 +181,9 @@ internal static class CheckpointLoader
         var drawn = kind.HeadPaths.Any(found.ContainsKey) ? [] : kind.HeadPaths;
         var missing = model.NamedParameters().Select(entry => entry.Path)
             .Where(path => !found.ContainsKey(path) && !drawn.Contains(path)).ToList();
+        // The head of a task that nobody knows here is as useless as a known one, but only beside a whole encoder: else
+        // it may be the encoder under another name.
+        (missing.Count == 0 ? ignored : unexpected).AddRange(foreign);
         Require(kind, files, parameters, found, missing, unexpected, clashing);
         Copy(files, parameters, found);
         return new LoadReport(files.Path, kind, ignored, drawn,
@@ -182,6 +209,9 @@ internal static class CheckpointLoader
         return name.StartsWith("embeddings.", StringComparison.Ordinal)
             || name.StartsWith("transformer.", StringComparison.Ordinal) ? Encoder + name : name;
     }
+
+    private static bool IsBesideEncoder(string path) => !path.StartsWith(Encoder, StringComparison.Ordinal)
+        && !NotOfHeads.Any(path.Contains);
 
     private static bool IsUseless(string name, ModelKind kind) =>
         kind.Useless.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal))

@@ -23,7 +23,6 @@ public sealed partial record DistilBertConfig
     /// </summary>
     public const string OwnModelType = "lorascratch-distilbert";
 
-    private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
     private static readonly JsonWriterOptions Indented =
         new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -41,42 +40,20 @@ public sealed partial record DistilBertConfig
     public static DistilBertConfig Load(string path)
     {
         var file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
-        if (!File.Exists(file))
-        {
-            throw new InputException(
-                $"{file}: there is no such file. The config.json of a DistilBERT model is expected.");
-        }
-        try
-        {
-            return Parse(file, File.ReadAllBytes(file));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{file}: cannot be read: {e.Message}");
-        }
+        return JsonFile.Read(file, root => Parse(file, root), "The config.json of a DistilBERT model is expected.");
     }
 
     /// <summary>Reads the text of a config.json.</summary>
     /// <param name="source">What messages call it.</param>
     /// <param name="utf8">The JSON.</param>
     /// <exception cref="InputException">As for <see cref="Load"/>.</exception>
-    public static DistilBertConfig Parse(string source, ReadOnlyMemory<byte> utf8)
+    public static DistilBertConfig Parse(string source, ReadOnlyMemory<byte> utf8) =>
+        JsonFile.Parse(source, utf8, root => Parse(source, root));
+
+    private static DistilBertConfig Parse(string source, JsonElement root)
     {
-        try
-        {
-            using var json = JsonDocument.Parse(utf8, StrictJson);
-            var config = new Reader(source, json.RootElement).Read();
-            return config.Problem() is { } problem ? throw new InputException($"{source}: {problem}.") : config;
-        }
-        catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
-        {
-            throw new InputException(
-                $"{source}: a string has half a surrogate pair, which is no text. Write the file again.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{source}: this is not valid JSON: {e.Message}");
-        }
+        var config = new Reader(source, root).Read();
+        return config.Problem() is { } problem ? throw new InputException($"{source}: {problem}.") : config;
     }
 
     /// <summary>The config.json that transformers reads, keys sorted.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.DistilBert;
 
@@ -10,12 +11,13 @@ public sealed partial record DistilBertConfig
     private sealed class Reader(string source, JsonElement root)
     {
         private readonly HashSet<string> asked = [];
+        private readonly List<string> notices = [];
 
         public DistilBertConfig Read()
         {
             if (root.ValueKind != JsonValueKind.Object)
             {
-                throw new InputException($"{source}: a JSON object is expected, found {Kind(root)}.");
+                throw new InputException($"{source}: a JSON object is expected, found {JsonFile.Shown(root)}.");
             }
             var isOwn = Find("model_type") is { ValueKind: JsonValueKind.String } name
                 && name.GetString() == OwnModelType;
@@ -24,9 +26,7 @@ public sealed partial record DistilBertConfig
             {
                 throw Wrong("model_type", type, "\"distilbert\"; other architectures are not supported");
             }
-            RequireIfPresent("sinusoidal_pos_embds", "false", value => value.ValueKind == JsonValueKind.False);
-            RequireIfPresent("problem_type", "null or \"single_label_classification\"",
-                value => value.ValueKind == JsonValueKind.String && value.GetString() == "single_label_classification");
+            RequireKnownProblem();
             var standard = new DistilBertConfig();
             var config = standard with
             {
@@ -46,7 +46,13 @@ public sealed partial record DistilBertConfig
                 Quantized = isOwn ? ReadLayers("quantized", Format) : standard.Quantized,
                 DynamicInt8 = isOwn ? Paths("dynamic_int8") : standard.DynamicInt8,
                 Labels = ReadLabels(),
-                HasClasses = new[] { "id2label", "label2id", "num_labels" }.Any(key => Find(key) is not null),
+                HasClasses = new[] { "id2label", "label2id", "num_labels" }.Any(key => Find(key) is not null)
+                    && !HasOneOutput(),
+                IsRegression = HasOneOutput() || Find("problem_type") is { } problem && IsRegression(problem),
+                HasSinusoidalPositions = Flag("sinusoidal_pos_embds"),
+                IsMultipleChoice = Find("architectures") is { ValueKind: JsonValueKind.Array } architectures
+                    && architectures.EnumerateArray().Any(name => name.ValueKind == JsonValueKind.String
+                        && name.GetString() == "DistilBertForMultipleChoice"),
             };
             if (isOwn && config.IsPlain)
             {
@@ -56,12 +62,12 @@ public sealed partial record DistilBertConfig
             var others = root.EnumerateObject().Where(entry => !asked.Contains(entry.Name))
                 .ToDictionary(entry => entry.Name, entry => entry.Value.Clone());
             var unknown = others.Keys.Except(KnownButUnused).Order(StringComparer.Ordinal).ToArray();
-            return config with
+            if (unknown.Length > 0)
             {
-                OtherKeys = others,
-                Notices = unknown.Length == 0
-                    ? [] : [$"{source}: these keys are kept but have no effect here: {string.Join(", ", unknown)}."],
-            };
+                notices.Add($"{source}: these keys are kept but have no effect here: "
+                    + $"{LoadReport.Listed([.. unknown.Select(key => JsonFile.Cut(key))])}.");
+            }
+            return config with { OtherKeys = others, Notices = notices };
         }
 
         /// <summary>Layers by their paths, each with the form that it has.</summary>
@@ -98,34 +104,84 @@ public sealed partial record DistilBertConfig
             value.ValueKind == JsonValueKind.Object && value.TryGetProperty(name, out var part)
             && part.ValueKind == JsonValueKind.Number && part.TryGetInt32(out var number) ? number : null;
 
+        private void RequireKnownProblem()
+        {
+            if (Find("problem_type") is { } problem && !IsRegression(problem)
+                && !(problem.ValueKind == JsonValueKind.String
+                    && problem.GetString() == "single_label_classification"))
+            {
+                throw Wrong("problem_type", problem, "null or \"single_label_classification\"");
+            }
+        }
+
+        private static bool IsRegression(JsonElement problem) =>
+            problem.ValueKind == JsonValueKind.String && problem.GetString() == "regression";
+
+        /// <summary>
+        /// Whether there is one output, which transformers takes for the number of a regression.
+        /// </summary>
+        private bool HasOneOutput() => Find("id2label") is { ValueKind: JsonValueKind.Object } names
+            ? names.GetPropertyCount() == 1
+            : Find("num_labels") is { ValueKind: JsonValueKind.Number } count && count.TryGetInt32(out var number)
+                && number == 1;
+
+        /// <summary>
+        /// The names of the classes. As in transformers, those of id2label count, whatever label2id
+        /// and num_labels say beside it.
+        /// </summary>
         private IReadOnlyList<string> ReadLabels()
         {
+            if (HasOneOutput())
+            {
+                return new DistilBertConfig().Labels;
+            }
             var names = Find("id2label") is { } id2Label ? FromId2Label(id2Label) : null;
             if (Find("label2id") is { } label2Id)
             {
-                var inverse = FromLabel2Id(label2Id);
-                if (names is not null && !names.SequenceEqual(inverse))
+                var (inverse, fault) = FromLabel2Id(label2Id);
+                if (names is null)
                 {
-                    throw new InputException($"{source}: label2id and id2label contradict each other: "
-                        + $"[{string.Join(", ", inverse)}] against [{string.Join(", ", names)}].");
+                    names = inverse ?? throw new InputException($"{source}: {fault}");
                 }
-                names ??= inverse;
+                else if (inverse is null || !names.SequenceEqual(inverse))
+                {
+                    notices.Add($"{source}: label2id is not id2label the other way round; the names of id2label hold.");
+                }
             }
             if (Find("num_labels") is { } number)
             {
                 var count = Integer("num_labels", 0);
                 if (names is not null && names.Length != count)
                 {
-                    throw Wrong("num_labels", number, $"{names.Length}, as many as id2label names");
+                    notices.Add(
+                        $"{source}: num_labels is {count}, but there are {names.Length} names of classes, which hold.");
                 }
-                if (count < 2 || count > 1_000_000)
+                if (names is null && (count < 2 || count > 1_000_000))
                 {
                     throw Wrong("num_labels", number, "at least 2 classes");
                 }
-                names ??= [.. Enumerable.Range(0, count).Select(id => $"LABEL_{id}")];
+                names ??= [.. Enumerable.Range(0, count).Select(Numbered)];
             }
-            return names ?? new DistilBertConfig().Labels;
+            return names is null ? new DistilBertConfig().Labels : Distinct(names);
         }
+
+        /// <summary>
+        /// A name that another class has already says nothing: its number stands in for it.
+        /// </summary>
+        private string[] Distinct(string[] names)
+        {
+            var known = new HashSet<string>(StringComparer.Ordinal);
+            string[] distinct = [.. names.Select((name, id) => known.Add(name) ? name : Numbered(id))];
+            if (!distinct.SequenceEqual(names))
+            {
+                var twice = names.GroupBy(name => name).First(group => group.Count() > 1).Key;
+                notices.Add($"{source}: id2label has the name '{JsonFile.Cut(twice)}' more than once; from the second "
+                    + $"time on the classes are named by their numbers, such as {distinct.Except(names).First()}.");
+            }
+            return distinct;
+        }
+
+        private static string Numbered(int id) => $"LABEL_{id}";
 
         private string[] FromId2Label(JsonElement entries)
         {
@@ -137,43 +193,51 @@ public sealed partial record DistilBertConfig
             foreach (var entry in entries.EnumerateObject())
             {
                 if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
-                    || id >= names.Length || entry.Value.ValueKind != JsonValueKind.String)
+                    || id >= names.Length || Name(entry.Value) is not { } name)
                 {
-                    throw new InputException($"{source}: id2label has the entry \"{entry.Name}\": "
-                        + $"{entry.Value.GetRawText()}; ids 0 to {names.Length - 1} with a name each are expected.");
+                    throw new InputException($"{source}: id2label has the entry {Describe.Name(entry.Name)}: "
+                        + $"{JsonFile.Shown(entry.Value)}; ids 0 to {names.Length - 1} with a name each are expected.");
                 }
-                names[id] = entry.Value.GetString();
+                names[id] = name;
             }
-            return Complete("id2label", names);
+            // As many entries as places: a place left empty means that two entries share an id ("0" and "00", say).
+            var gap = Array.IndexOf(names, null);
+            return gap < 0 ? [.. names.OfType<string>()]
+                : throw new InputException($"{source}: id2label has no entry for class {gap}; each id from 0 to "
+                    + $"{names.Length - 1} is expected once.");
         }
 
-        private string[] FromLabel2Id(JsonElement entries)
+        /// <summary>
+        /// A name as it is written: programs have numbers, and true and false, for names too.
+        /// </summary>
+        private static string? Name(JsonElement value) => value.ValueKind switch
+        {
+            JsonValueKind.String => value.GetString(),
+            JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
+            _ => null,
+        };
+
+        /// <summary>The names by id, or what is wrong with them.</summary>
+        private static (string[]? Names, string? Fault) FromLabel2Id(JsonElement entries)
         {
             if (entries.ValueKind != JsonValueKind.Object)
             {
-                throw Wrong("label2id", entries, "an object such as {\"negative\": 0, \"positive\": 1}");
+                return (null, $"label2id is {JsonFile.Shown(entries)}; expected an object such as "
+                    + "{\"negative\": 0, \"positive\": 1}.");
             }
             var names = new string?[entries.GetPropertyCount()];
             foreach (var entry in entries.EnumerateObject())
             {
-                if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || id < 0
-                    || id >= names.Length)
+                if (Name(entry.Value) is not { } text
+                    || !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
+                    || id >= names.Length || names[id] is not null)
                 {
-                    throw new InputException($"{source}: label2id gives \"{entry.Name}\" {entry.Value.GetRawText()}; "
-                        + $"each id from 0 to {names.Length - 1} is expected once.");
+                    return (null, $"label2id gives {Describe.Name(entry.Name)} {JsonFile.Shown(entry.Value)}; each id "
+                        + $"from 0 to {names.Length - 1} is expected once.");
                 }
                 names[id] = entry.Name;
             }
-            return Complete("label2id", names);
-        }
-
-        // As many entries as places: a place left empty means that two entries share an id ("0" and "00", say).
-        private string[] Complete(string key, string?[] names)
-        {
-            var gap = Array.IndexOf(names, null);
-            return gap < 0 ? [.. names.OfType<string>()]
-                : throw new InputException($"{source}: {key} has no entry for class {gap}; each id from 0 to "
-                    + $"{names.Length - 1} is expected once.");
+            return ([.. names.OfType<string>()], null);
         }
 
         private JsonElement? Find(string key)
@@ -193,22 +257,14 @@ public sealed partial record DistilBertConfig
         private string Text(string key, string standard) => Find(key) is not { } value ? standard
             : value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(key, value, "a string");
 
-        private void RequireIfPresent(string key, string expected, Func<JsonElement, bool> holds)
+        private bool Flag(string key) => Find(key) is { } value && (value.ValueKind switch
         {
-            if (Find(key) is { } value && !holds(value))
-            {
-                throw Wrong(key, value, expected);
-            }
-        }
+            JsonValueKind.True => true,
+            JsonValueKind.False => false,
+            _ => throw Wrong(key, value, "true or false"),
+        });
 
         private InputException Wrong(string key, JsonElement found, string expected) =>
-            new($"{source}: {key} is {Kind(found)}; expected {expected}.");
-
-        private static string Kind(JsonElement value) => value.ValueKind switch
-        {
-            JsonValueKind.Object => "an object",
-            JsonValueKind.Array => "a list",
-            _ => value.GetRawText() is { Length: > 80 } longText ? longText[..80] + "…" : value.GetRawText(),
-        };
+            new($"{source}: {key} is {JsonFile.Shown(found)}; expected {expected}.");
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.ObjectModel;
 using System.Text.Json;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.DistilBert;
 
@@ -59,6 +60,19 @@ public sealed partial record DistilBertConfig
     public bool HasClasses { get; init; }
 
     /// <summary>
+    /// Whether the head is one of regression, with a number for an answer (problem_type, or one
+    /// output alone). There is no such model here; what is read is an encoder.
+    /// </summary>
+    public bool IsRegression { get; init; }
+
+    /// <summary>
+    /// Whether the table of positions began as sines and cosines of size 1 that training leaves
+    /// alone (sinusoidal_pos_embds). A checkpoint has the table, so that this says nothing about
+    /// one; where weights are drawn it is refused.
+    /// </summary>
+    public bool HasSinusoidalPositions { get; init; }
+
+    /// <summary>
     /// Linear layers in low-rank form: path → rank (low_rank, in files of model_type
     /// <see cref="OwnModelType"/>). Empty in a model as it was trained.
     /// </summary>
@@ -94,8 +108,40 @@ public sealed partial record DistilBertConfig
     /// </summary>
     public IReadOnlyList<string> Notices { get; init; } = [];
 
+    /// <summary>
+    /// Whether the head chooses one of several texts (architectures), and is none of a classifier.
+    /// </summary>
+    internal bool IsMultipleChoice { get; init; }
+
     /// <summary>Number of classes.</summary>
     public int Classes => Labels.Count;
+
+    /// <summary>
+    /// As <see cref="Problem"/>, and why no weights can be drawn as the config asks.
+    /// </summary>
+    internal string? ProblemOfDrawing() => Problem() ?? (HasSinusoidalPositions
+        ? "sinusoidal_pos_embds is true, and the positions of a new model are learned: set it to false" : null);
+
+    /// <summary>What keeps its head from telling classes apart.</summary>
+    internal string? ProblemOfHead() => IsRegression
+        ? "problem_type is regression (or there is one output): the head gives a number and no class, which is not "
+            + "supported"
+        : null;
+
+    /// <summary>The config with a head of the given classes, as new models have it.</summary>
+    internal DistilBertConfig WithNewHead(IReadOnlyList<string> labels)
+    {
+        bool OfHead(string path) => path.StartsWith("pre_classifier", StringComparison.Ordinal)
+            || path.StartsWith("classifier", StringComparison.Ordinal);
+        return this with
+        {
+            Labels = labels,
+            IsRegression = false,
+            LowRank = LowRank.Where(entry => !OfHead(entry.Key)).ToDictionary(),
+            Quantized = Quantized.Where(entry => !OfHead(entry.Key)).ToDictionary(),
+            DynamicInt8 = [.. DynamicInt8.Where(path => !OfHead(path))],
+        };
+    }
 
     /// <summary>The functions that <see cref="Activation"/> may name.</summary>
     internal static readonly string[] Activations = ["gelu", "relu"];
@@ -168,7 +214,7 @@ public sealed partial record DistilBertConfig
         }
         if (!Activations.Contains(Activation))
         {
-            return $"activation is '{Activation}', supported are "
+            return $"activation is {Describe.Name(Activation)}, supported are "
                 + $"{string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
         }
         if (Labels.Count < 2)

@@ -34,7 +34,7 @@ public sealed class DistilBertForMaskedLM : Module
 
     internal DistilBertForMaskedLM(DistilBertConfig config, ulong seed, IBackend? backend, bool draw)
     {
-        if (config.Problem() is { } problem)
+        if ((draw ? config.ProblemOfDrawing() : config.Problem()) is { } problem)
         {
             throw new InputException($"DistilBERT config: {problem}.");
         }

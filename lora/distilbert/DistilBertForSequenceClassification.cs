@@ -88,7 +88,7 @@ public sealed class DistilBertForSequenceClassification : Module
 
     internal DistilBertForSequenceClassification(DistilBertConfig config, ulong seed, IBackend? backend, bool draw)
     {
-        if (config.Problem() is { } problem)
+        if (((draw ? config.ProblemOfDrawing() : config.Problem()) ?? config.ProblemOfHead()) is { } problem)
         {
             throw new InputException($"DistilBERT config: {problem}.");
         }
@@ -112,7 +112,7 @@ public sealed class DistilBertForSequenceClassification : Module
     private DistilBertForSequenceClassification(DistilBertForSequenceClassification other, IReadOnlyList<string> labels,
         ulong seed) : base(other)
     {
-        Config = other.Config with { Labels = labels };
+        Config = other.Config.WithNewHead(labels);
         if (Config.Problem() is { } problem)
         {
             throw new InputException($"DistilBERT config: {problem}.");

@@ -21,8 +21,8 @@ public static class ModelFolder
     /// Draws a head that the checkpoint lacks, and names the dropout masks.
     /// </param>
     /// <param name="labels">
-    /// Classes of a head that the checkpoint lacks; null: those of config.json. A checkpoint with a
-    /// head keeps its own.
+    /// Names of the classes, as many as the checkpoint's head has, if it has one; null: those of
+    /// config.json.
     /// </param>
     /// <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">
@@ -30,7 +30,7 @@ public static class ModelFolder
     /// lists them.
     /// </exception>
     public static LoadedModel Load(string folder, ulong seed = 0, IReadOnlyList<string>? labels = null,
-        IBackend? backend = null) => ModelSource.Folder(folder).Load(seed, labels, backend);
+        IBackend? backend = null) => ModelSource.Folder(folder).Load(seed, labels, backend: backend);
 
     /// <summary>
     /// Loads a masked language model to go on pretraining it, or an encoder or classifier that

@@ -69,71 +69,49 @@ public abstract class ModelSource
     /// <exception cref="InputException">A file is missing or malformed.</exception>
     public abstract Checkpoint OpenWeights();
 
-    /// <summary>
-    /// Whether the checkpoint has a classification head, whose classes are then those of the
-    /// config.
-    /// </summary>
-    /// <exception cref="InputException">There is no checkpoint, or it is malformed.</exception>
-    public bool HasHead()
-    {
-        using var files = OpenWeights();
-        return HasHead(files);
-    }
-
-    /// <summary>
-    /// Loads a classifier, or an encoder or masked language model that becomes one.
-    /// </summary>
-    /// <param name="seed">
-    /// Draws a head that the checkpoint lacks, and names the dropout masks.
-    /// </param>
-    /// <param name="labels">
-    /// Classes of a head that the checkpoint lacks; null: those of the config. A checkpoint with a
-    /// head keeps its own.
-    /// </param>
-    /// <param name="backend">Where to put it.</param>
+    /// <summary>Opens all files, each once.</summary>
     /// <exception cref="InputException">
-    /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message
-    /// lists them.
+    /// A file is missing or wrong, or they do not belong together.
     /// </exception>
-    public LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null)
+    public OpenedModel Open()
     {
-        var (config, tokenizer, files) = Read();
-        using (files)
+        var config = ReadConfig();
+        var tokenizer = ReadTokenizer();
+        ModelFolder.RequireFit(Name, config, tokenizer);
+        var files = OpenWeights();
+        try
         {
-            if (labels is not null && !HasHead(files))
-            {
-                config = config with { Labels = labels };
-            }
-            var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
-            return new LoadedModel(model, tokenizer, CheckpointLoader.Load(model, files));
+            CheckpointLoader.RequireSize(config, files);
+            return new OpenedModel(this, config, tokenizer, files);
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
         }
     }
 
-    /// <summary>
-    /// Loads a masked language model to go on pretraining it, or an encoder or classifier that
-    /// becomes one.
-    /// </summary>
-    /// <param name="seed">
-    /// Draws a head that the checkpoint lacks, and names the dropout masks.
-    /// </param>
+    /// <summary>Opens the files and loads a classifier.</summary>
+    /// <param name="seed">As for <see cref="OpenedModel.Load"/>.</param>
+    /// <param name="labels">As there.</param>
+    /// <param name="newHead">As there.</param>
     /// <param name="backend">Where to put it.</param>
-    /// <exception cref="InputException">
-    /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped; the message
-    /// lists them.
-    /// </exception>
+    /// <exception cref="InputException">As from <see cref="Open"/> and there.</exception>
+    public LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, bool newHead = false,
+        IBackend? backend = null)
+    {
+        using var opened = Open();
+        return opened.Load(seed, labels, newHead, backend);
+    }
+
+    /// <summary>Opens the files and loads a masked language model.</summary>
+    /// <param name="seed">As for <see cref="OpenedModel.LoadMaskedLM"/>.</param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">As from <see cref="Open"/> and there.</exception>
     public LoadedMaskedLM LoadMaskedLM(ulong seed = 0, IBackend? backend = null)
     {
-        var (config, tokenizer, files) = Read();
-        using (files)
-        {
-            if (config.HasQuantized)
-            {
-                throw new InputException($"{Name}: {config.Quantized.Count + config.DynamicInt8.Count} of its layers "
-                    + "are quantised, and pretraining changes every weight. Name the model that it was made of.");
-            }
-            var model = new DistilBertForMaskedLM(config, seed, backend, draw: false);
-            return new LoadedMaskedLM(model, tokenizer, CheckpointLoader.Load(model, files));
-        }
+        using var opened = Open();
+        return opened.LoadMaskedLM(seed, backend);
     }
 
     /// <summary>
@@ -145,27 +123,6 @@ public abstract class ModelSource
 
     /// <inheritdoc/>
     public override string ToString() => Name;
-
-    private (DistilBertConfig Config, WordPieceTokenizer Tokenizer, Checkpoint Files) Read()
-    {
-        var config = ReadConfig();
-        var tokenizer = ReadTokenizer();
-        ModelFolder.RequireFit(Name, config, tokenizer);
-        var files = OpenWeights();
-        try
-        {
-            CheckpointLoader.RequireSize(config, files);
-            return (config, tokenizer, files);
-        }
-        catch
-        {
-            files.Dispose();
-            throw;
-        }
-    }
-
-    private static bool HasHead(Checkpoint files) =>
-        DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
 
     private sealed class FolderSource(string path) : ModelSource
     {

@@ -31,7 +31,7 @@ public static class PretrainedBase
     /// var adapter = TrainingSetup.Prepare(classifier, new TrainingOptions());
     /// </code></example>
     public static LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, IBackend? backend = null) =>
-        ModelSource.BuiltIn.Load(seed, labels, backend);
+        ModelSource.BuiltIn.Load(seed, labels, backend: backend);
 
     /// <summary>
     /// Whether a name, as adapters give one, is that of a base inside this program, of this version

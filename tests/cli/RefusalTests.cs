@@ -122,7 +122,7 @@ public class RefusalTests
             ("predict --model MODEL", "No text is given"),
             ("predict --text film",
                 "the built-in base model: it has no trained classification head, so its answers would be random. "
-                    + "Train an adapter with one and name it with --adapter: lora train --data"),
+                    + "Train an adapter with one ('lora train') and name it with --adapter."),
             ("predict --text film --adapter ADAPTER", "/model': name that model with the option model."),
             ("evaluate --data DATA", "the built-in base model: it has no trained classification head"),
             ("merge --adapter ADAPTER --out OUT", "/model': name that model with the option model."),

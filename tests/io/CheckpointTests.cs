@@ -63,7 +63,7 @@ public sealed class CheckpointTests
     [TestCase("""{"a":"..\\1.safetensors"}""", "'a' must name a file beside the index")]
     [TestCase("""{"a":".."}""", "'a' must name a file beside the index")]
     [TestCase("""{"a":1}""", "'a' must name a file beside the index")]
-    [TestCase("""{"a":"1.safetensors","a":"2.safetensors"}""", "a name occurs twice")]
+    [TestCase("""{"a":"1.safetensors","a":"2.safetensors"}""", "not valid JSON")]
     [TestCase("""{"\ud800":"1.safetensors"}""", "half a surrogate pair")]
     [TestCase("{}", "weight_map is empty")]
     [TestCase("[]", "weight_map")]
@@ -104,7 +104,7 @@ public sealed class CheckpointTests
             Throws.TypeOf<InputException>().With.Message.Contains("no weights"));
         empty.File("pytorch_model.bin", [1]);
         Assert.That(() => Checkpoint.Open(empty.Root),
-            Throws.TypeOf<InputException>().With.Message.Contains("convert it to safetensors"));
+            Throws.TypeOf<InputException>().With.Message.Contains("weights_only=True"));
         Assert.That(() => Checkpoint.Open(empty.File("none.safetensors")),
             Throws.TypeOf<InputException>().With.Message.Contains("no such file"));
         Assert.That(() => Checkpoint.Open(empty.File("none.index.json")),

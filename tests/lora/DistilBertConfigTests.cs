@@ -77,14 +77,12 @@ public class DistilBertConfigTests
     [TestCase("""{"dim": 3072, "num_labels": 1000000}""", "makes a matrix of more than")]
     [TestCase("""{"pad_token_id": 30522}""", "pad_token_id is 30522")]
     [TestCase("""{"model_type": "bert"}""", "model_type is \"bert\"")]
-    [TestCase("""{"sinusoidal_pos_embds": true}""", "sinusoidal_pos_embds is true; expected false")]
-    [TestCase("""{"problem_type": "regression"}""", "problem_type is \"regression\"")]
-    [TestCase("""{"id2label": {"0": "a", "2": "b"}}""", "id2label has the entry \"2\"")]
+    [TestCase("""{"id2label": {"0": "a", "2": "b"}}""", "id2label has the entry '2'")]
+    [TestCase("""{"id2label": {"0": "a", "1": null}}""", "id2label has the entry '1': null")]
+    [TestCase("""{"label2id": {"a": 0, "b": "one"}}""", "label2id gives 'b' \"one\"")]
+    [TestCase("""{"num_labels": 0}""", "num_labels is 0; expected at least 2")]
+    [TestCase("""{"sinusoidal_pos_embds": "yes"}""", "sinusoidal_pos_embds is \"yes\"; expected true or false")]
     [TestCase("""{"id2label": {"0": "a", "00": "b"}}""", "id2label has no entry for class 1")]
-    [TestCase("""{"id2label": {"0": "a", "1": "a"}}""", "id2label names 'a' twice")]
-    [TestCase("""{"id2label": {"0": "a", "1": "b"}, "label2id": {"a": 1, "b": 0}}""", "contradict each other")]
-    [TestCase("""{"id2label": {"0": "a", "1": "b"}, "num_labels": 3}""", "num_labels is 3; expected 2")]
-    [TestCase("""{"num_labels": 1}""", "num_labels is 1; expected at least 2")]
     [TestCase("""{"dim": 8, "dim": 16}""", "not valid JSON")]
     [TestCase("""[1]""", "a JSON object is expected")]
     [TestCase("""{""", "not valid JSON")]
@@ -93,6 +91,70 @@ public class DistilBertConfigTests
         var error = Assert.Throws<InputException>(() => Parse(json))!;
         Assert.That(error.Message, Does.StartWith("here/config.json").And.Contains(expected));
     }
+
+    // transformers reads id2label alone; the others may say what they will
+    [TestCase("""{"id2label": {"0": "a", "1": "b"}, "label2id": {"a": 1, "b": 0}}""", "a b", "label2id is not")]
+    [TestCase("""{"id2label": {"0": "a", "1": "b"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}""", "a b", "label2id")]
+    [TestCase("""{"id2label": {"0": "a", "1": "b"}, "label2id": [1]}""", "a b", "label2id is not")]
+    [TestCase("""{"id2label": {"0": "a", "1": "b"}, "label2id": {"a": "0", "b": "1"}}""", "a b", null)]
+    [TestCase("""{"label2id": {"a": "0", "b": 1}}""", "a b", null)]
+    [TestCase("""{"id2label": {"0": "a", "1": "b"}, "num_labels": 3}""", "a b", "num_labels is 3, but there are 2")]
+    [TestCase("""{"id2label": {"0": 5, "1": 7}, "label2id": {"5": 0, "7": 1}}""", "5 7", null)]
+    [TestCase("""{"id2label": {"0": false, "1": true}}""", "false true", null)]
+    [TestCase("""{"id2label": {"0": "a", "1": "a"}}""", "a LABEL_1", "'a' more than once")]
+    public void Names_of_classes_are_taken_as_transformers_takes_them(string json, string names, string? notice)
+    {
+        var config = Parse(json);
+        Assert.That(string.Join(' ', config.Labels), Is.EqualTo(names));
+        Assert.That(config.Notices, notice is null ? Is.Empty : Has.One.Contains(notice));
+        Assert.That(config.HasClasses);
+    }
+
+    [TestCase("""{"problem_type": "regression"}""")]
+    [TestCase("""{"num_labels": 1}""")]
+    [TestCase("""{"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}""")]
+    public void Regression_is_refused_by_name_where_a_head_is_wanted(string json)
+    {
+        var config = Parse(json);
+        Assert.That(config.IsRegression);
+        Assert.That(() => new DistilBertForSequenceClassification(config),
+            Throws.TypeOf<InputException>().With.Message.Contains("regression"));
+    }
+
+    [Test]
+    public void Positions_that_are_not_learned_are_refused_where_weights_are_drawn()
+    {
+        var config = Parse("""{"sinusoidal_pos_embds": true}""");
+        Assert.That(() => new DistilBertForSequenceClassification(config),
+            Throws.TypeOf<InputException>().With.Message.Contains("sinusoidal_pos_embds is true"));
+        Assert.That(() => new DistilBertForMaskedLM(config),
+            Throws.TypeOf<InputException>().With.Message.Contains("sinusoidal_pos_embds is true"));
+    }
+
+    [Test]
+    public void Long_values_are_not_quoted_whole()
+    {
+        var text = new string('x', 1_000_000);
+        foreach (var json in (string[])[$$"""{"activation": "{{text}}"}""", $$"""{"dim": "{{text}}"}""",
+            $$"""{"id2label": {"{{text}}": 1, "0": 2}, "dim": 8}""", $$"""{"id2label": {"0": "a", "1": ["{{text}}"] } }""",
+            $$"""{"{{text}}": 1, "{{text}}": 2}""", $$"""{"model_type": "{{text}}"}"""])
+        {
+            Assert.That(Assert.Throws<InputException>(() => Parse(json))!.Message, Has.Length.LessThan(500));
+        }
+        Assert.That(Parse($$"""{"{{text}}": 1}""").Notices.Single(), Has.Length.LessThan(500));
+    }
+
+    [TestCase("\uFEFF{}", "a text that begins with a byte order mark")]
+    [TestCase("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "a Git LFS pointer")]
+    [TestCase("<!DOCTYPE html>", "HTML")]
+    [TestCase("", "an empty file")]
+    public void What_is_no_JSON_is_called_by_its_name(string text, string name) =>
+        Assert.That(() => Parse(text), Throws.TypeOf<InputException>().With.Message.Contains($"no JSON but {name}"));
+
+    [Test]
+    public void A_text_in_UTF_16_is_called_so() =>
+        Assert.That(() => DistilBertConfig.Parse("config.json", new byte[] { 0xFF, 0xFE, (byte)'{', 0 }),
+            Throws.TypeOf<InputException>().With.Message.Contains("UTF-16"));
 
     [Test]
     public void A_missing_file_is_named()

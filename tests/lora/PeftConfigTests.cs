@@ -72,9 +72,9 @@ public sealed class PeftConfigTests
         "a list of module names")]
     [TestCase("""{"peft_type":"LORA","target_modules":["q_lin"],"rank_pattern":{"q":-1}}""",
         "rank_pattern[\"q\"] is -1")]
-    [TestCase("""{"peft_type":"LORA","peft_type":"LORA","target_modules":["q_lin"]}""", "no valid JSON")]
-    [TestCase("""{"peft_type":"LORA",""", "no valid JSON")]
-    [TestCase("[]", "a JSON object was expected")]
+    [TestCase("""{"peft_type":"LORA","peft_type":"LORA","target_modules":["q_lin"]}""", "not valid JSON")]
+    [TestCase("""{"peft_type":"LORA",""", "not valid JSON")]
+    [TestCase("[]", "a JSON object is expected")]
     public void A_malformed_config_is_refused_with_its_path_and_key(string json, string message) =>
         Assert.That(() => Read(json),
             Throws.TypeOf<InputException>().With.Message.Contains(message).And.Message.Contains("adapter_config.json"));

@@ -26,7 +26,8 @@ public class PretrainedBaseTests
         Assert.That(inside.Tokenizer.EncodeIds(text), Is.EqualTo(outside.Tokenizer.EncodeIds(text)));
         Assert.That(inside.Report.Drawn, Is.EquivalentTo(DistilBertForSequenceClassification.HeadPaths),
             "it has no head of its own");
-        Assert.That(ModelSource.BuiltIn.HasHead(), Is.False);
+        using var opened = ModelSource.BuiltIn.Open();
+        Assert.That(opened.HasHead, Is.False);
         Assert.That(ModelSource.BuiltIn.Notices(inside.Notices()), Is.Empty);
         Assert.That(ModelSource.Folder(folder.Root).Notices(outside.Notices()), Is.Not.Empty);
     }

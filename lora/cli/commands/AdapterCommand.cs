@@ -1,8 +1,10 @@
 using System.CommandLine;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.DistilBert;
 
 namespace LoraScratch.Cli;
@@ -38,9 +40,7 @@ internal static class AdapterCommand
             var path = parsed.GetValue(folder)!;
             var source = parsed.GetValue(model) is { } given
                 ? ModelSource.Folder(given) : PretrainedBase.IsNamedBy(BaseOf(path)) ? ModelSource.BuiltIn : null;
-            var classifier = source is null
-                ? null
-                : ModelOptions.LoadModel(source, backend, labels: ClassesOf(path, source));
+            var classifier = source is null ? null : Load(source, path, backend);
             var findings = AdapterCheck.Run(path, classifier?.Model, classifier?.Tokenizer);
             foreach (var finding in findings)
             {
@@ -100,15 +100,20 @@ internal static class AdapterCommand
     }
 
     /// <summary>
-    /// The classes of a head that the model may lack; a folder that is too broken to say them is
-    /// the check's business.
+    /// The model with the head that the adapter brings; a folder that is too broken to say which
+    /// is the check's business.
     /// </summary>
-    private static IReadOnlyList<string>? ClassesOf(string adapter, ModelSource model) =>
-        OrNull(() => ModelOptions.LabelsOf(adapter, model));
+    private static TextClassifier Load(ModelSource source, string adapter, IBackend backend)
+    {
+        using var model = source.Open();
+        var task = OrNull(() => AdapterTask.Read(adapter));
+        return ModelOptions.Load(model, backend, labels: OrNull(() => task?.Labels(given: null, model.Config)),
+            newHead: task is { HasHead: true });
+    }
 
     /// <summary>The name of the model that an adapter says it was trained on.</summary>
     private static string? BaseOf(string adapter) =>
-        OrNull(() => PeftConfig.Read(Path.Combine(adapter, PeftAdapter.ConfigName)).BaseModel);
+        OrNull(() => PeftConfig.Read(Path.Combine(PeftAdapter.Find(adapter), PeftAdapter.ConfigName)).BaseModel);
 
     private static T? OrNull<T>(Func<T?> read) where T : class
     {

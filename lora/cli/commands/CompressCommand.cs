@@ -74,7 +74,7 @@ internal sealed class CompressCommand
         var classifier = ModelOptions.LoadModel(source, backend);
         if (measurement.IsGiven(parsed))
         {
-            ModelOptions.RequireHead(classifier.IsHeadDrawn, source, null);
+            ClassifierLoader.RequireHead(classifier, source);
         }
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
         var compression = ModelCompression.Of(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words),

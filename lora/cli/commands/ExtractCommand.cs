@@ -18,7 +18,7 @@ internal static class ExtractCommand
 
     public static Command Create()
     {
-        var before = OptionKinds.Path("--base", "DIR",
+        var baseModel = OptionKinds.Path("--base", "DIR",
             "The model folder before the fine-tune: with or without a classification head. [default: "
                 + $"{PretrainedBase.Description}]");
         var after = OptionKinds.Path("--tuned", "DIR", "The model folder after it, of the same sizes.", required: true);
@@ -38,11 +38,11 @@ internal static class ExtractCommand
             "lora extract --base my-base --tuned my-model --rank 8 --out my-adapter",
             "lora extract --base my-base --tuned my-model --energy 0.9 --targets query,key,value,projection,mlp "
             + "--bias all --out my-adapter")
-        { before, after, rank, energy, targets, bias, seed };
+        { baseModel, after, rank, energy, targets, bias, seed };
         output.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(() =>
         {
-            var baseSource = parsed.GetValue(before) is { } given ? ModelSource.Folder(given) : ModelSource.BuiltIn;
+            var baseSource = parsed.GetValue(baseModel) is { } given ? ModelSource.Folder(given) : ModelSource.BuiltIn;
             var (tunedSource, folder) = (ModelSource.Folder(parsed.GetValue(after)!), output.Path(parsed)!);
             var names = parsed.GetValue(targets)!.Words;
             var options = new ExtractionOptions
@@ -65,7 +65,8 @@ internal static class ExtractCommand
                 ("--base", baseSource.Path), ("--tuned", tunedSource.Path));
             using var backend = new CpuBackend();
             var tuned = ModelOptions.LoadModel(tunedSource, backend);
-            var start = ModelOptions.LoadModel(baseSource, backend, labels: tuned.Labels);
+            using var before = baseSource.Open();
+            var start = ModelOptions.Load(before, backend, labels: before.HasHead ? null : tuned.Labels);
             RequireHeads(start, tuned, baseSource, tunedSource, names);
             var extraction = LoRAExtraction.Run(start.Model, tuned.Model,
                 options with { AlwaysWhole = start.IsHeadDrawn && !tuned.IsHeadDrawn },

@@ -60,9 +60,9 @@ internal static class InspectCommand
         {
             TensorListing.Print(path);
         }
-        else if (File.Exists(Path.Combine(path, PeftAdapter.ConfigName)))
+        else if (File.Exists(Path.Combine(PeftFolder.Find(path), PeftAdapter.ConfigName)))
         {
-            AdapterListing.Print(path);
+            AdapterListing.Print(PeftFolder.Find(path));
         }
         else if (File.Exists(Path.Combine(path, "config.json")))
         {
@@ -80,7 +80,7 @@ internal static class InspectCommand
     private static void ShowAdapters(ModelSource source, string[] given, bool anyBase)
     {
         using var backend = new CpuBackend();
-        var (adapters, tasks) = TaskOptions.Load(source, given, null, anyBase, backend);
+        var (adapters, tasks) = TaskOptions.Load(source, given, chosen: null, labels: null, anyBase, backend);
         Console.WriteLine(adapters);
         foreach (var (name, task) in adapters.Names.Zip(tasks))
         {

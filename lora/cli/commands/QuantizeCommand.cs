@@ -89,7 +89,7 @@ internal sealed class QuantizeCommand
         var classifier = ModelOptions.LoadModel(source, backend);
         if (measurement.IsGiven(parsed))
         {
-            ModelOptions.RequireHead(classifier.IsHeadDrawn, source, null);
+            ClassifierLoader.RequireHead(classifier, source);
         }
         var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words));
         if (!isDynamic)

@@ -23,6 +23,7 @@ internal sealed class TruncateCommand
     private readonly MeasurementOptions measurement = new();
     private readonly Option<int[]?> ranks = OptionKinds.OptionalWholes("--ranks", "The ranks in the table; 0 is the "
         + "adapter without its updates. [default: every one]");
+    private readonly LabelsOption labels = new();
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
     private readonly DeviceOptions device = new();
 
@@ -41,6 +42,7 @@ internal sealed class TruncateCommand
             command.Add(option);
         }
         truncate.model.AddTo(command);
+        truncate.labels.AddTo(command);
         command.Add(truncate.anyBase);
         truncate.measurement.AddTo(command);
         truncate.device.AddTo(command);
@@ -93,12 +95,12 @@ internal sealed class TruncateCommand
         CancellationToken cancellation)
     {
         var (folder, source) = (parsed.GetValue(adapter)!, model.Source(parsed));
-        var classifier = ModelOptions.LoadModel(source, backend, labels: ModelOptions.LabelsOf(folder, source));
-        var attached = ModelOptions.Attach(classifier, folder, source, parsed.GetValue(anyBase));
+        var (classifier, attached) = ModelOptions.Load(source, folder, labels: labels.Names(parsed),
+            parsed.GetValue(anyBase), backend);
         var measure = measurement.Prepare(parsed, classifier, cancellation);
         return row =>
         {
-            truncation.ApplyTo(attached, row);
+            truncation.ApplyTo(attached!, row);
             return measure();
         };
     }

@@ -32,8 +32,9 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="parsed">The command line.</param>
     /// <param name="split">Which half of the movie reviews; null: both.</param>
     /// <param name="labels">The model's classes; null: those of the data.</param>
-    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null) =>
-        Load(parsed, parsed.GetValue(data)!, split, labels);
+    /// <param name="hint">Says what to do about a label that is none of these.</param>
+    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null, string? hint = null) =>
+        Load(parsed, parsed.GetValue(data)!, split, labels, hint);
 
     /// <summary>
     /// Reads another file or folder than --data, with the same columns, and says on standard error
@@ -43,9 +44,11 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="path">The file or folder.</param>
     /// <param name="split">Which half of the movie reviews; null: both.</param>
     /// <param name="labels">The model's classes; null: those of the data.</param>
-    public TextDataset Load(ParseResult parsed, string path, DatasetSplit? split, LabelSet? labels)
+    /// <param name="hint">Says what to do about a label that is none of these.</param>
+    public TextDataset Load(ParseResult parsed, string path, DatasetSplit? split, LabelSet? labels,
+        string? hint = null)
     {
-        var options = Format(parsed) with { Labels = labels };
+        var options = Format(parsed) with { Labels = labels, UnknownLabelHint = hint };
         var dataset = split is { } half ? TextDataset.Load(path, half, options) : TextDataset.LoadAll(path, options);
         Console.Error.WriteLine($"{dataset.Source}: {dataset.Describe()}");
         return dataset;

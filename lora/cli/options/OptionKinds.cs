@@ -181,6 +181,16 @@ internal static class OptionKinds
                     ? new WordList(given) : null)!,
         };
 
+    /// <summary>Different names, separated by commas; null or none where it is not given.</summary>
+    public static Option<string[]?> OptionalNames(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "NAME,NAME,…",
+        CustomParser = result => Parse(result, name, "expected at least two different names, separated by commas",
+            text => text.Split(',', StringSplitOptions.TrimEntries) is { Length: >= 2 } names
+                && names.All(part => part.Length > 0) && names.Distinct().Count() == names.Length ? names : null),
+    };
+
     /// <summary>--max-length, where longer texts are cut.</summary>
     public static Option<int?> MaxLength() =>
         OptionalWhole("--max-length", Lora.Training.TrainingOptionList.MaxLength.Description);

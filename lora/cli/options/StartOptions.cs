@@ -28,6 +28,12 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", "DIR", "Goes on training "
         + "this adapter; its rank, alpha and layers are kept.");
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
+    private readonly Option<bool> newHead = new("--new-head")
+    {
+        Description = "Draws a new classification head for the classes of the data, though the model has a trained "
+            + "one for others."
+    };
+    private readonly LabelsOption labels = new();
     private readonly DataOptions data = new();
 
     /// <summary>Adds the options to a command.</summary>
@@ -35,11 +41,20 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     {
         data.AddTo(command);
         model.AddTo(command);
+        command.Add(newHead);
+        labels.AddTo(command);
         foreach (Option option in split is null ? [] : (Option[])[config, vocabulary, initialAdapter, anyBase])
         {
             command.Add(option);
         }
     }
+
+    private const string HintAtNewHead =
+        "These are the classes of the head that the model has: option 'new-head' draws another one for those of the "
+        + "data.";
+
+    /// <summary>Whether the model's head, if it has one, is replaced by a new one.</summary>
+    public bool NewHead(ParseResult parsed) => parsed.GetValue(newHead);
 
     /// <summary>The model to start from; null from scratch.</summary>
     public ModelSource? Source(ParseResult parsed) => parsed.GetValue(config) is null ? model.Source(parsed) : null;
@@ -84,6 +99,13 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
             throw new InputException("--config draws the weights at random, and there is nothing to adapt in them: "
                 + "train them first (--method full), or leave --config out to adapt a trained model.");
         }
+        if (NewHead(parsed) && (hasConfig || options.InitialAdapter is not null))
+        {
+            throw new InputException(hasConfig
+                ? "--new-head has no effect with --config, which draws every weight. Leave it out."
+                : "--new-head and --init-adapter contradict each other: the adapter goes on with the head that it was "
+                    + "trained with. Leave one of the two out.");
+        }
         if (options.InitialAdapter is not null)
         {
             training.RequireDefaultAdapter(parsed);
@@ -116,15 +138,17 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     {
         if (Source(parsed) is { } source)
         {
-            var ofModel = source.ReadConfig();
-            Console.Error.WriteLine(Terminal.Printable($"starting from {source}: {ofModel.Layers} layers of width "
-                + $"{ofModel.Hidden}, {Text.Count(ofModel.VocabularySize)} pieces in the vocabulary"));
-            var fixedClasses = source.HasHead() ? ofModel.Labels
-                : options.InitialAdapter is { } adapter ? ModelOptions.LabelsOf(adapter, source) ?? ofModel.Labels
-                : null;
-            var dataset = fixedClasses is null
-                ? LoadWithClassesOf(parsed, ofModel, half) : data.Load(parsed, half, new LabelSet(fixedClasses));
-            return (ModelOptions.LoadModel(source, backend, options.Seed, dataset.Labels.Names), dataset);
+            using var opened = source.Open();
+            Console.Error.WriteLine(Terminal.Printable($"starting from {source}: {opened.Config.Layers} layers of "
+                + $"width {opened.Config.Hidden}, {Text.Count(opened.Config.VocabularySize)} pieces in the "
+                + "vocabulary"));
+            var adapter = options.InitialAdapter is { } folder ? AdapterTask.Read(folder) : null;
+            var isNew = NewHead(parsed) || adapter is { HasHead: true };
+            var classes = ClassesOfHead(parsed, opened, adapter);
+            var dataset = classes is not null ? data.Load(parsed, half, new LabelSet(classes),
+                    opened.HasHead && !isNew ? HintAtNewHead : null)
+                : NewHead(parsed) ? data.Load(parsed, half) : LoadWithClassesOf(parsed, opened.Config, half);
+            return (ModelOptions.Load(opened, backend, options.Seed, dataset.Labels.Names, isNew), dataset);
         }
         var given = DistilBertConfig.Load(parsed.GetValue(config)!);
         ModelOptions.Notices(parsed.GetValue(config)!, given.Notices);
@@ -141,6 +165,15 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
             new DistilBertForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend),
                 tokenizer), texts);
     }
+
+    /// <summary>
+    /// The classes that are given before the data are read; null: those of the data.
+    /// </summary>
+    private string[]? ClassesOfHead(ParseResult parsed, OpenedModel model, AdapterTask? adapter) =>
+        labels.Names(parsed)
+        ?? (adapter is { HasHead: true } ? adapter.Labels(given: null, model.Config)
+            : model.HasHead && !NewHead(parsed) ? model.Config.Labels
+            : null)?.ToArray();
 
     /// <summary>Reads test texts that are not a share of --data.</summary>
     /// <param name="parsed">The command line.</param>

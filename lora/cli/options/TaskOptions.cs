@@ -18,7 +18,7 @@ internal sealed record ClassifierTask(string? Name, TextClassifier Classifier, A
 
 /// <summary>
 /// The options that name a model and any number of adapters on it: --model, --adapter, --active,
-/// --any-base.
+/// --labels, --any-base.
 /// </summary>
 internal sealed class TaskOptions
 {
@@ -39,6 +39,7 @@ internal sealed class TaskOptions
         + $"{AdapterSet.Base} for none. [default: each in turn]",
         HelpName = "NAME"
     };
+    private readonly LabelsOption labels = new();
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
 
     /// <summary>Adds the options to a command.</summary>
@@ -47,6 +48,7 @@ internal sealed class TaskOptions
         model.AddTo(command);
         command.Add(adapters);
         command.Add(active);
+        labels.AddTo(command);
         command.Add(anyBase);
     }
 
@@ -60,42 +62,37 @@ internal sealed class TaskOptions
     /// A file is missing or wrong, a name is unknown or taken, or a task has no trained head.
     /// </exception>
     public (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ParseResult parsed, IBackend backend) =>
-        Load(model.Source(parsed), parsed.GetValue(adapters) ?? [], parsed.GetValue(active), parsed.GetValue(anyBase),
-            backend);
+        Load(model.Source(parsed), parsed.GetValue(adapters) ?? [], parsed.GetValue(active), labels.Names(parsed),
+            parsed.GetValue(anyBase), backend);
 
     /// <summary>The same from the values of the options.</summary>
     /// <param name="source">Where the model is from.</param>
     /// <param name="given">DIR or NAME=DIR of each adapter.</param>
     /// <param name="chosen">The name of the one to use, "base", or null for each in turn.</param>
+    /// <param name="labels">Names of the classes, or null.</param>
     /// <param name="anyBase">Whether other weights than an adapter was trained on will do.</param>
     /// <param name="backend">Where to put the model.</param>
     /// <exception cref="InputException">As above.</exception>
     public static (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ModelSource source, string[] given,
-        string? chosen, bool anyBase, IBackend backend)
+        string? chosen, IReadOnlyList<string>? labels, bool anyBase, IBackend backend)
     {
-        var set = new AdapterSet();
         var named = given.Select(NameAndFolder).ToList();
         RequireKnown(chosen, named);
-        // A base without a head takes the classes that the first adapter was trained for; each further adapter then has
-        // a head of its own on the same encoder.
-        var first = ModelOptions.LoadModel(source, backend,
-            labels: named.Count > 0 ? ModelOptions.LabelsOf(named[0].Folder, source) : null);
-        var tasks = new List<ClassifierTask>();
-        foreach (var (name, adapterFolder) in named)
+        if (named.Count == 0)
         {
-            var classifier = tasks.Count == 0 || !first.IsHeadDrawn ? first
-                : new TextClassifier(first.Model
-                    .WithHead(ModelOptions.LabelsOf(adapterFolder, source) ?? source.ReadConfig().Labels),
-                    first.Tokenizer, isHeadDrawn: true);
-            set.Add(name, () => ModelOptions.Attach(classifier, adapterFolder, source, anyBase));
-            tasks.Add(new ClassifierTask(named.Count > 1 ? name : null, classifier, () => set.Activate(name)));
+            var (plain, _) = ModelOptions.Load(source, adapter: null, labels, anyBase, backend);
+            return (new AdapterSet(), [new ClassifierTask(null, plain, () => { })]);
         }
-        if (named.Count == 0 || chosen == AdapterSet.Base)
+        var loaded = ClassifierLoader.LoadTasks(source, named, labels, anyBase, backend);
+        ModelOptions.Notices(source.Name, loaded.Notices);
+        if (chosen == AdapterSet.Base)
         {
-            ModelOptions.RequireHead(first.IsHeadDrawn, source, null);
-            return (set, [new ClassifierTask(null, first, set.Disable)]);
+            ClassifierLoader.RequireHead(loaded.Base, source);
+            return (loaded.Adapters, [new ClassifierTask(null, loaded.Base, loaded.Adapters.Disable)]);
         }
-        return (set, chosen is null ? tasks : [tasks[set.Names.ToList().IndexOf(chosen)]]);
+        var tasks = named.Zip(loaded.Tasks, (adapter, classifier) => new ClassifierTask(
+            named.Count > 1 ? adapter.Name : null, classifier, () => loaded.Adapters.Activate(adapter.Name))).ToList();
+        return (loaded.Adapters, chosen is null ? tasks : [tasks[named.FindIndex(entry => entry.Name == chosen)]]);
     }
 
     private static (string Name, string Folder) NameAndFolder(string given)

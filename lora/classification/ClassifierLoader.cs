@@ -1,0 +1,126 @@
+using LoraScratch.Engine;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.DistilBert;
+
+namespace LoraScratch.Lora.Classification;
+
+/// <summary>A classifier as it comes from its files, ready to predict.</summary>
+/// <param name="Classifier">The classifier, with the adapter attached.</param>
+/// <param name="Adapter">The adapter; null where none was named.</param>
+/// <param name="Notices">What the files left open, one sentence each.</param>
+public sealed record LoadedClassifier(TextClassifier Classifier, LoRAAdapter? Adapter, IReadOnlyList<string> Notices);
+
+/// <summary>Several tasks on one model, as they come from their files.</summary>
+/// <param name="Base">The model as it is without an adapter.</param>
+/// <param name="Adapters">The adapters by name, none of them active.</param>
+/// <param name="Tasks">For each adapter what is to be asked while it is active.</param>
+/// <param name="Notices">What the files left open, one sentence each.</param>
+public sealed record LoadedTasks(TextClassifier Base, AdapterSet Adapters, IReadOnlyList<TextClassifier> Tasks,
+    IReadOnlyList<string> Notices);
+
+/// <summary>
+/// Makes classifiers of a model and the adapters on it. Whether there is a trained head, whose it
+/// is and how its classes are called shows only in all files together: an adapter that brings a
+/// head along has it instead of the model's, with its own classes.
+/// </summary>
+public static class ClassifierLoader
+{
+    /// <summary>Loads a model, and an adapter onto it.</summary>
+    /// <param name="source">The model.</param>
+    /// <param name="adapter">The adapter folder; null: the model alone.</param>
+    /// <param name="labels">
+    /// Names of the classes, in the order of the logits; null: as the files say them.
+    /// </param>
+    /// <param name="anyBase">Whether other weights than it was trained on will do.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, they do not fit each other, or nobody has trained a head.
+    /// </exception>
+    public static LoadedClassifier Load(ModelSource source, string? adapter = null,
+        IReadOnlyList<string>? labels = null, bool anyBase = false, IBackend? backend = null)
+    {
+        using var model = source.Open();
+        var task = adapter is null ? null : AdapterTask.Read(adapter);
+        var loaded = model.Load(labels: task is null ? labels : task.Labels(labels, model.Config),
+            newHead: task is { HasHead: true }, backend: backend);
+        var notices = source.Notices(loaded.Notices()).ToList();
+        var classifier = new TextClassifier(loaded);
+        if (adapter is null)
+        {
+            RequireHead(classifier, source);
+            return new LoadedClassifier(classifier, null, notices);
+        }
+        return new LoadedClassifier(classifier, Attach(classifier, adapter, source, anyBase, notices), notices);
+    }
+
+    /// <summary>Loads a model once, and each adapter onto it.</summary>
+    /// <param name="source">The model.</param>
+    /// <param name="adapters">The adapter folders, by names of their own; at least one.</param>
+    /// <param name="labels">As for <see cref="Load"/>, where there is one adapter.</param>
+    /// <param name="anyBase">As there.</param>
+    /// <param name="backend">As there.</param>
+    /// <exception cref="InputException">
+    /// As there; or there are several adapters and one list of names.
+    /// </exception>
+    public static LoadedTasks LoadTasks(ModelSource source, IReadOnlyList<(string Name, string Folder)> adapters,
+        IReadOnlyList<string>? labels = null, bool anyBase = false, IBackend? backend = null)
+    {
+        if (labels is not null && adapters.Count > 1)
+        {
+            throw new InputException($"Option 'labels' names the classes of one task, and there are {adapters.Count} "
+                + "adapters. Give one adapter at a time.");
+        }
+        using var model = source.Open();
+        var tasks = adapters.Select(adapter => AdapterTask.Read(adapter.Folder)).ToList();
+        // A head that the model lacks is worth a word where somebody uses it: not where each adapter brings its own.
+        var loaded = model.Load(newHead: !model.HasHead && tasks.All(task => task.HasHead), backend: backend,
+            labels: tasks.FirstOrDefault(task => !task.HasHead)?.Labels(labels, model.Config));
+        var notices = source.Notices(loaded.Notices()).ToList();
+        var first = new TextClassifier(loaded);
+        var set = new AdapterSet();
+        var classifiers = new List<TextClassifier>();
+        foreach (var ((name, folder), task) in adapters.Zip(tasks))
+        {
+            var classifier = !task.HasHead ? first : new TextClassifier(
+                first.Model.WithHead(task.Labels(labels, model.Config)!), first.Tokenizer, isHeadDrawn: true);
+            set.Add(name, () => Attach(classifier, folder, source, anyBase, notices));
+            classifiers.Add(classifier);
+        }
+        return new LoadedTasks(first, set, classifiers, notices);
+    }
+
+    /// <summary>Refuses a model whose head nobody has trained.</summary>
+    /// <param name="classifier">The model, without an adapter.</param>
+    /// <param name="source">Where it is from.</param>
+    /// <exception cref="InputException">Its head was drawn at random.</exception>
+    public static void RequireHead(TextClassifier classifier, ModelSource source)
+    {
+        if (classifier.IsHeadDrawn)
+        {
+            throw new InputException($"{source}: it has no trained classification head, so its answers would be "
+                + "random. Train an adapter with one ('lora train') and name it with option 'adapter'.");
+        }
+    }
+
+    private static LoRAAdapter Attach(TextClassifier classifier, string folder, ModelSource source, bool anyBase,
+        List<string> notices)
+    {
+        classifier.Tokenizer.RequireAgreement(PeftAdapter.Find(folder));
+        var loaded = PeftAdapter.Load(folder, classifier.Model, anyBase: anyBase);
+        notices.AddRange(loaded.Warnings.Select(warning =>
+            warning.StartsWith(folder, StringComparison.Ordinal) ? warning : $"{folder}: {warning}"));
+        if (classifier.IsHeadDrawn && !HasWholeHead(loaded.Adapter))
+        {
+            loaded.Adapter.Detach();
+            throw new InputException($"{source}: it has no trained classification head, and neither has the adapter "
+                + $"{folder}, so the answers would be random. Name the model that the adapter was trained on.");
+        }
+        classifier.Model.Evaluate();
+        return loaded.Adapter;
+    }
+
+    private static bool HasWholeHead(LoRAAdapter adapter) =>
+        DistilBertForSequenceClassification.HeadPaths
+        .All(path => adapter.Plan.Kept.Any(kept => path.StartsWith($"{kept.Path}.", StringComparison.Ordinal)));
+}

@@ -1,0 +1,122 @@
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Lora.DistilBert;
+
+/// <summary>
+/// The files of a model, open: what they hold is known, and the weights can be loaded, as often as
+/// they are wanted, without reading anything twice. From <see cref="ModelSource.Open"/>.
+/// </summary>
+public sealed class OpenedModel : IDisposable
+{
+    private readonly Checkpoint files;
+    private readonly string? otherHead;
+
+    /// <param name="source">Where the files are.</param>
+    /// <param name="config">Sizes, rates and classes.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="files">The weights; they go with this object.</param>
+    internal OpenedModel(ModelSource source, DistilBertConfig config, WordPieceTokenizer tokenizer, Checkpoint files)
+    {
+        (Source, Tokenizer, this.files) = (source, tokenizer, files);
+        otherHead = HeadOfOtherTask(config, files);
+        HasHead = otherHead is null && DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
+        // the classes of tokens are none of texts
+        Config = otherHead is null ? config
+            : config with { Labels = new DistilBertConfig().Labels, HasClasses = false, IsRegression = false };
+    }
+
+    /// <summary>Where the files are.</summary>
+    public ModelSource Source { get; }
+
+    /// <summary>Sizes, rates, and the classes of a classifier.</summary>
+    public DistilBertConfig Config { get; }
+
+    /// <summary>The tokenizer that the model was trained with.</summary>
+    public WordPieceTokenizer Tokenizer { get; }
+
+    /// <summary>
+    /// Whether there is a head that classifies texts, whose classes are then those of
+    /// <see cref="Config"/>. The head of another task is none.
+    /// </summary>
+    public bool HasHead { get; }
+
+    /// <summary>
+    /// Loads a classifier, or an encoder or masked language model that becomes one.
+    /// </summary>
+    /// <param name="seed">
+    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// </param>
+    /// <param name="labels">Names of the classes; null: those of <see cref="Config"/>.</param>
+    /// <param name="newHead">
+    /// Draws a head for these classes, whether the checkpoint has one or not.
+    /// </param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">
+    /// Tensors are missing, unexpected or mis-shaped, which the message lists; or the head that
+    /// there is has other classes than <paramref name="labels"/> names, or is for regression.
+    /// </exception>
+    public LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, bool newHead = false,
+        IBackend? backend = null)
+    {
+        var keepsHead = HasHead && !newHead;
+        if (keepsHead && Config.ProblemOfHead() is { } problem)
+        {
+            throw new InputException($"{Source}: {problem}. To train a classifier on its encoder, give option "
+                + "'new-head'.");
+        }
+        if (keepsHead && labels is not null && labels.Count != Config.Classes)
+        {
+            throw new InputException($"{Source}: its head has {Config.Classes} classes "
+                + $"({LabelSet.Listed(Config.Labels)}), and {labels.Count} names are given "
+                + $"({LabelSet.Listed(labels)}). To train a head for other classes, give option 'new-head'.");
+        }
+        var config = keepsHead ? Config with { Labels = labels ?? Config.Labels }
+            : Config.WithNewHead(labels ?? Config.Labels);
+        var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
+        var report = CheckpointLoader.Load(model, files, withoutHead: !keepsHead);
+        return new LoadedModel(model, Tokenizer, report with { OtherHead = otherHead, IsHeadWanted = newHead });
+    }
+
+    /// <summary>
+    /// Loads a masked language model to go on pretraining it, or an encoder or classifier that
+    /// becomes one.
+    /// </summary>
+    /// <param name="seed">
+    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// </param>
+    /// <param name="backend">Where to put it.</param>
+    /// <exception cref="InputException">
+    /// Tensors are missing, unexpected or mis-shaped, which the message lists; or layers are
+    /// quantised.
+    /// </exception>
+    public LoadedMaskedLM LoadMaskedLM(ulong seed = 0, IBackend? backend = null)
+    {
+        if (Config.HasQuantized)
+        {
+            throw new InputException($"{Source}: {Config.Quantized.Count + Config.DynamicInt8.Count} of its layers "
+                + "are quantised, and pretraining changes every weight. Name the model that it was made of.");
+        }
+        var model = new DistilBertForMaskedLM(Config, seed, backend, draw: false);
+        return new LoadedMaskedLM(model, Tokenizer, CheckpointLoader.Load(model, files));
+    }
+
+    /// <summary>Closes the files.</summary>
+    public void Dispose() => files.Dispose();
+
+    /// <summary>
+    /// What other task the head is for, which has tensors of a classifier's names: null where it is
+    /// a classifier's, or none. A classifier of tokens has no pre_classifier.
+    /// </summary>
+    private static string? HeadOfOtherTask(DistilBertConfig config, Checkpoint files)
+    {
+        bool Has(string module) =>
+            files.Tensors.Keys.Any(name => name.StartsWith(module, StringComparison.Ordinal));
+        return !Has("classifier.") ? null
+            : !Has("pre_classifier.") ? "tokens"
+            : config.IsMultipleChoice ? "multiple choice"
+            : null;
+    }
+}
