@@ -90,8 +90,10 @@ public class IncompleteRowTests
     }
 
     [Test]
-    public void A_real_file_with_nulls_says_so() =>
-        Assert.That(() => TextDataset.Load(RealData.Path("cases/null-label/data.jsonl")),
-            Throws.TypeOf<InputException>().With.Message
-                .Contains("data.jsonl, line 2: 'label' is null; line 3: 'text' is null."));
+    public void A_real_file_with_nulls_says_so()
+    {
+        var path = RealData.Path("cases/null-label/data.jsonl");
+        Assert.That(() => TextDataset.Load(path), Throws.TypeOf<InputException>().With.Message
+            .Contains("data.jsonl, line 2: 'label' is null; line 3: 'text' is null."));
+    }
 }

@@ -119,7 +119,10 @@ public class LabelColumnTests
     [TestCase("zeros.csv", "0")]
     [TestCase("ones.csv", "1")]
     [TestCase("one-row.csv", "1")]
-    public void A_real_file_of_one_class_is_refused_by_its_name(string name, string label) =>
-        Assert.That(() => TextDataset.Load(RealData.Path("cases/one-class/" + name)), Throws.TypeOf<InputException>()
-            .With.Message.Contains($"{name}: all labels of the column 'label' are '{label}'"));
+    public void A_real_file_of_one_class_is_refused_by_its_name(string name, string label)
+    {
+        var path = RealData.Path("cases/one-class/" + name);
+        Assert.That(() => TextDataset.Load(path), Throws.TypeOf<InputException>().With.Message
+            .Contains($"{name}: all labels of the column 'label' are '{label}'"));
+    }
 }
