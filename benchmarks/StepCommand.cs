@@ -86,7 +86,7 @@ internal static class StepCommand
         var step = Median(repetitions, () =>
         {
             optimizer.ZeroGradient();
-            tuning.Task.AddGradients([PackedBatch.Of(random.Next())], epoch: 1);
+            tuning.Training.Task.AddGradients([PackedBatch.Of(random.Next())], epoch: 1);
             optimizer.Step();
             backend.Synchronize();
         });

@@ -22,7 +22,7 @@ namespace LoraScratch.Engine;
 /// <see cref="Ops.DynamicInt8Linear"/> says why.
 /// </para>
 /// </summary>
-public sealed class ChannelQuantizedWeight : IWeight
+internal sealed class ChannelQuantizedWeight : IWeight
 {
     private readonly DeviceBuffer<sbyte> panels;
     private readonly DeviceBuffer<float> scales;

@@ -16,6 +16,13 @@ public static class Device
         set => chosen = value;
     }
 
+    /// <summary>The CPU as a device, with memory and threads of its own.</summary>
+    /// <param name="threads">
+    /// Threads that compute, the caller among them; 0: one for every core.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">The number of threads is negative.</exception>
+    public static IBackend Cpu(int threads = 0) => new CpuBackend(threads);
+
     /// <summary>One backend, however many threads ask first.</summary>
     private static IBackend Choose()
     {

@@ -20,7 +20,7 @@ namespace LoraScratch.Engine;
 /// what is trained stands beside it. Products go through it in both directions, x·Ŵᵀ and dY·Ŵ.
 /// </para>
 /// </summary>
-public sealed class GroupQuantizedWeight : IWeight
+internal sealed class GroupQuantizedWeight : IWeight
 {
     private readonly DeviceBuffer<byte> packed;
     private readonly DeviceBuffer<GroupGrid> grids;

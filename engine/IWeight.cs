@@ -29,15 +29,15 @@ public interface IWeight : IDisposable
     /// Bits and group size, where a scale and a zero belong to each group of inputs: an update of
     /// inputs that are pooled over the groups can be merged into the zeros. Otherwise null.
     /// </summary>
-    QuantizationFormat? Format => null;
+    internal QuantizationFormat? Format => null;
 
     /// <summary>How its values are stored, in words: "INT4, groups of 32".</summary>
-    string Form { get; }
+    internal string Form { get; }
 
     /// <summary>
     /// Appends its bytes as they are stored, numbers little-endian: the float32 values, or codes
     /// and then what gives them their values.
     /// </summary>
     /// <param name="hash">Takes them.</param>
-    void AppendTo(IncrementalHash hash);
+    internal void AppendTo(IncrementalHash hash);
 }

@@ -41,7 +41,7 @@ public class Indices : IDisposable
     public int Largest { get; }
 
     /// <summary>The numbers on the device.</summary>
-    public DeviceBuffer<int> Data { get; }
+    internal DeviceBuffer<int> Data { get; }
 
     /// <summary>The numbers on the host.</summary>
     public ReadOnlySpan<int> Values => values;

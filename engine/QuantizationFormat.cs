@@ -11,7 +11,7 @@ namespace LoraScratch.Engine;
 /// A multiple of 16 from 16 to 128 that divides the layer's input. A scale and a zero for each
 /// group take 64 bits: 2 a weight at 32, 1 at 64.
 /// </param>
-public sealed record QuantizationFormat(int Bits, int GroupSize)
+internal sealed record QuantizationFormat(int Bits, int GroupSize)
 {
     private const int LargestGroup = 128;
 

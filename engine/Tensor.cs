@@ -39,7 +39,7 @@ public class Tensor : IDisposable
 
     /// <summary>The values, row-major.</summary>
     /// <exception cref="ObjectDisposedException">The memory has gone back to the pool.</exception>
-    public DeviceBuffer<float> Data => storage.Buffer ?? throw Freed();
+    internal DeviceBuffer<float> Data => storage.Buffer ?? throw Freed();
 
     /// <summary>The values as a [Rows, Columns] matrix, for products.</summary>
     public Matrix Matrix => new(Data, Shape.Rows, Shape.Columns);
@@ -193,14 +193,14 @@ public class Tensor : IDisposable
     /// <param name="input">The input x.</param>
     /// <param name="equation">What the function adds, as a formula: "dX += dY·Wᵀ".</param>
     /// <param name="gradient">
-    /// Adds to dX; it runs at most once. It may use ops: they record nothing then, and their
-    /// results end with the pass.
+    /// Is given dY and the sum dX, and adds to it; it runs at most once. It may use ops: they
+    /// record nothing then, and their results end with the pass.
     /// </param>
     /// <param name="needs">
     /// Every tensor whose value the function reads: they are held until it has run.
     /// </param>
     /// <returns>This tensor.</returns>
-    public Tensor GradientFor(Tensor input, string equation, GradientFunction gradient,
+    public Tensor GradientFor(Tensor input, string equation, Action<Tensor, GradientSum> gradient,
         params ReadOnlySpan<Tensor> needs)
     {
         if (input.RequiresGradient)
@@ -211,8 +211,9 @@ public class Tensor : IDisposable
     }
 
     /// <summary>
-    /// Records one function for several inputs that share work; see
-    /// <see cref="GradientFor(Tensor, string, GradientFunction, ReadOnlySpan{Tensor})"/>.
+    /// Records one function for several inputs that share work, where
+    /// <see cref="GradientFor(Tensor, string, Action{Tensor, GradientSum}, ReadOnlySpan{Tensor})"/>
+    /// records one for each.
     /// </summary>
     /// <param name="inputs">
     /// The inputs; the function is given null for those that need no gradient.
@@ -221,7 +222,7 @@ public class Tensor : IDisposable
     /// <param name="gradient">Adds to the gradients; it runs at most once.</param>
     /// <param name="needs">Every tensor that it reads.</param>
     /// <returns>This tensor.</returns>
-    public Tensor GradientFor(ReadOnlySpan<Tensor> inputs, string equation, JointGradientFunction gradient,
+    internal Tensor GradientFor(ReadOnlySpan<Tensor> inputs, string equation, JointGradientFunction gradient,
         params ReadOnlySpan<Tensor> needs)
     {
         foreach (var input in inputs)

@@ -105,7 +105,7 @@ public sealed partial class ReadmeTests
         [.. Regex.Matches(command, "\"([^\"]*)\"|(\\S+)")
             .Select(match => match.Groups[1].Success ? match.Groups[1].Value : match.Groups[2].Value)];
 
-    private static List<string> Blocks(string language) =>
+    internal static List<string> Blocks(string language) =>
         [.. Regex.Matches(Readme, $"^```{language}\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline)
             .Select(match => match.Groups[1].Value.TrimEnd())];
 

@@ -3,11 +3,6 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine;
 
-/// <summary>Adds an op's share to the gradient of one input.</summary>
-/// <param name="dY">Gradient of the op's result.</param>
-/// <param name="dX">Gradient of the input, to be added to.</param>
-public delegate void GradientFunction(Tensor dY, GradientSum dX);
-
 /// <summary>
 /// The gradient of a tensor while it is being summed. It comes into being with the first share,
 /// which its kernel writes; the later ones are added. A dY that is passed on unchanged lends it its
@@ -22,7 +17,7 @@ public readonly struct GradientSum(Tensor tensor)
     /// it to the kernel at once.
     /// </summary>
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
-    public Accumulator Data
+    internal Accumulator Data
     {
         get
         {
@@ -50,8 +45,8 @@ public readonly struct GradientSum(Tensor tensor)
             throw CannotTake(a, b);
         }
         var dX = Data;
-        var matrix = new Matrix(dX.Buffer, a.Rows, b.Columns, b.Columns, Batch: a.Batch,
-            BatchStride: a.Rows * b.Columns);
+        var matrix = new Matrix(dX.Buffer, a.Rows, b.Columns, b.Columns, batch: a.Batch,
+            batchStride: a.Rows * b.Columns);
         if (dX.IsEmpty)
         {
             tensor.Backend.Product(matrix, a, b, scale);
@@ -66,7 +61,7 @@ public readonly struct GradientSum(Tensor tensor)
     /// <exception cref="ShapeMismatchException">
     /// The product does not have the shape of x.
     /// </exception>
-    public void AddProduct(Matrix a, QuantizedMatrix b)
+    internal void AddProduct(Matrix a, QuantizedMatrix b)
     {
         if (a.Columns != b.Rows || a.Rows != tensor.Shape.Rows || b.Columns != tensor.Shape.Columns || a.Batch != 1)
         {
@@ -135,7 +130,7 @@ public readonly struct GradientSum(Tensor tensor)
 /// </summary>
 /// <param name="dY">Gradient of the op's result.</param>
 /// <param name="dX">One gradient per input, in order; null for a frozen input.</param>
-public delegate void JointGradientFunction(Tensor dY, ReadOnlySpan<GradientSum?> dX);
+internal delegate void JointGradientFunction(Tensor dY, ReadOnlySpan<GradientSum?> dX);
 
 /// <summary>
 /// How the gradient of one op result reaches one input, or several that are computed together.
@@ -180,7 +175,7 @@ internal sealed class Edge
 
     public void Apply(Tensor dY)
     {
-        if (gradient is GradientFunction single)
+        if (gradient is Action<Tensor, GradientSum> single)
         {
             if (input.RequiresGradient)         // else it was frozen after the forward pass
             {

@@ -6,7 +6,7 @@ namespace LoraScratch.Engine.IO;
 /// full disk, a kill, an exception, the old file stays as it was. After a kill a file named
 /// .NAME.RANDOM.tmp may remain; it can be deleted.
 /// </summary>
-public static class AtomicFile
+internal static class AtomicFile
 {
     /// <summary>
     /// Writes <paramref name="path"/> with what <paramref name="write"/> puts into the stream.

@@ -5,7 +5,7 @@ namespace LoraScratch.Engine.IO;
 /// folder of that name is replaced only where that is asked for and everything in it is ours; a
 /// stranger's file is never deleted. One process writes at a time (<see cref="OutputLock"/>).
 /// </summary>
-public static class AtomicFolder
+internal static class AtomicFolder
 {
     /// <summary>
     /// Writes the folder <paramref name="path"/> with what <paramref name="fill"/> puts into the

@@ -5,7 +5,7 @@ namespace LoraScratch.Engine.IO;
 /// range of a float, 2 to 3 decimal digits.
 /// </summary>
 /// <param name="Bits">The 16 bits.</param>
-public readonly record struct BFloat16(ushort Bits)
+internal readonly record struct BFloat16(ushort Bits)
 {
     /// <summary>The exact value; the 16 lower mantissa bits are zero.</summary>
     public static explicit operator float(BFloat16 value) => BitConverter.UInt32BitsToSingle((uint)value.Bits << 16);

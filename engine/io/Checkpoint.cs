@@ -6,7 +6,7 @@ namespace LoraScratch.Engine.IO;
 /// The weights of a model, in one safetensors file or in several (shards) with an index that says
 /// which tensor lies where. Seen as one dictionary.
 /// </summary>
-public sealed class Checkpoint : IDisposable
+internal sealed class Checkpoint : IDisposable
 {
     /// <summary>The single file of a model folder.</summary>
     public const string FileName = "model.safetensors";

@@ -6,7 +6,7 @@ namespace LoraScratch.Engine.IO;
 /// The element types of a safetensors file, spelled as the file spells them. The order is the
 /// format's own, alignment ascending; the writer sorts by it.
 /// </summary>
-public enum DType
+internal enum DType
 {
     /// <summary>A truth value in one byte: 0 or 1.</summary>
     BOOL,
@@ -55,7 +55,7 @@ public enum DType
 }
 
 /// <summary>What the format says about each <see cref="DType"/>.</summary>
-public static class DTypes
+internal static class DTypes
 {
     // Not Enum.TryParse: it would also take "17" and "F32, I8".
     private static readonly FrozenDictionary<string, DType> ByName = Enum.GetValues<DType>()

@@ -3,7 +3,9 @@ namespace LoraScratch.Engine.IO;
 /// <summary>Files that stand where another one is expected, by their first bytes.</summary>
 internal static class OtherFile
 {
-    /// <summary>What a Git repository has in the place of a large file that was not fetched.</summary>
+    /// <summary>
+    /// What a Git repository has in the place of a large file that was not fetched.
+    /// </summary>
     public const string GitPointer =
         "a Git LFS pointer, which stands for the file. Fetch the file itself with 'git lfs pull'.";
 

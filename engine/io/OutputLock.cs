@@ -6,7 +6,7 @@ namespace LoraScratch.Engine.IO;
 /// .NAME.lora.lock beside the target, so it ends with its process, however that ends; what a kill
 /// leaves of the file is taken over by the next process, and removed by it.
 /// </summary>
-public sealed class OutputLock : IDisposable
+internal sealed class OutputLock : IDisposable
 {
     // By full path: what this process holds. The system's lock cannot tell a save within a run from another process.
     private static readonly HashSet<string> Held = new(StringComparer.Ordinal);

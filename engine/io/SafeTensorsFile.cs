@@ -46,7 +46,10 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     public string Path { get; }
 
     /// <summary>Every tensor by name, in the order of the data.</summary>
-    public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+    internal IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    /// <summary>The names of the tensors, in the order of the data.</summary>
+    public IReadOnlyCollection<string> Names => [.. Tensors.Keys];
 
     /// <summary>
     /// The strings that the writer left about the whole file, such as format = pt. Empty if there
@@ -84,6 +87,53 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     }
 
     /// <summary>
+    /// Writes tensors as F32, as the reference writer does: whole, or not at all.
+    /// </summary>
+    /// <typeparam name="T">Tensors, or a model's parameters.</typeparam>
+    /// <param name="path">The file; an old one is replaced.</param>
+    /// <param name="tensors">
+    /// Under their names, in any order: <c>model.NamedParameters()</c>, say.
+    /// </param>
+    /// <param name="metadata">
+    /// Strings about the whole file; null: format = pt, which transformers expects.
+    /// </param>
+    /// <exception cref="InputException">
+    /// The file cannot be written; nothing has changed.
+    /// </exception>
+    /// <exception cref="ArgumentException">A name occurs twice, or is reserved.</exception>
+    public static void Write<T>(string path, IEnumerable<(string Name, T Value)> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null) where T : Tensor =>
+        SafeTensorsWriter.Write(path, tensors.Select(entry => TensorToWrite.Of(entry.Name, entry.Value)),
+            metadata ?? new Dictionary<string, string> { ["format"] = "pt" });
+
+    /// <summary>The dimensions of a tensor, the slowest first; empty for a scalar.</summary>
+    /// <exception cref="InputException">There is no such tensor.</exception>
+    public IReadOnlyList<long> ShapeOf(string name) => Tensors.TryGetValue(name, out var tensor)
+        ? tensor.Shape
+        : throw Describe.NoSuchTensor(Path, name, Tensors.Keys);
+
+    /// <summary>
+    /// Reads a tensor of the engine, of any type whose values are floats.
+    /// </summary>
+    /// <param name="name">Its name in the file.</param>
+    /// <param name="destination">Of the shape that the file has.</param>
+    /// <exception cref="InputException">
+    /// No such tensor, another shape, or a type without float values.
+    /// </exception>
+    public void Read(string name, Tensor destination)
+    {
+        var shape = ShapeOf(name);
+        if (!shape.SequenceEqual(destination.Shape.Sizes.ToArray().Select(size => (long)size)))
+        {
+            throw new InputException($"{Path}: tensor {Describe.Name(name)} has shape {Describe.Shape(shape)}; "
+                + $"expected {destination.Shape}.");
+        }
+        var values = new float[destination.Shape.Count];
+        Read(name, values);
+        destination.Set(values);
+    }
+
+    /// <summary>
     /// Opens a file that lies in memory, an embedded resource for one. It is read in place, and its
     /// whole header is checked.
     /// </summary>
@@ -92,7 +142,7 @@ public sealed unsafe class SafeTensorsFile : IDisposable
     /// <exception cref="InputException">
     /// It breaks a rule of the format; the message says which.
     /// </exception>
-    public static SafeTensorsFile Open(string name, UnmanagedMemoryStream memory)
+    internal static SafeTensorsFile Open(string name, UnmanagedMemoryStream memory)
     {
         RequireLittleEndian();
         memory.Position = 0;

@@ -11,7 +11,7 @@ namespace LoraScratch.Engine.IO;
 /// so that every one begins at a multiple of its own width), then by name; the header padded with
 /// spaces to a multiple of 8. The same tensors give the same bytes, in whatever order they come.
 /// </summary>
-public static class SafeTensorsWriter
+internal static class SafeTensorsWriter
 {
     private const int HeaderAlignment = 8;
     private static readonly UTF8Encoding StrictUtf8 =

@@ -4,7 +4,7 @@ namespace LoraScratch.Engine.IO;
 /// One entry of a safetensors header, already checked against the file: the bytes exist and the
 /// shape fills them.
 /// </summary>
-public sealed class TensorInfo
+internal sealed class TensorInfo
 {
     internal TensorInfo(string name, DType dtype, long[] shape, long begin, long end)
     {

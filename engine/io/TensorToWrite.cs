@@ -8,14 +8,14 @@ namespace LoraScratch.Engine.IO;
 /// </summary>
 /// <param name="firstElement">The first element that is wanted.</param>
 /// <param name="destination">Takes as many elements as it is long; they always exist.</param>
-public delegate void FloatSource(long firstElement, Span<float> destination);
+internal delegate void FloatSource(long firstElement, Span<float> destination);
 
 /// <summary>
 /// A tensor on its way into a file: name, type, shape, and where its values come from. The values
 /// are fetched in pieces while the file is written, so a model on its way to the disk needs no
 /// second copy in memory.
 /// </summary>
-public sealed class TensorToWrite
+internal sealed class TensorToWrite
 {
     private readonly Action<string, Stream> write;
 

@@ -5,7 +5,7 @@ namespace LoraScratch.Engine.LinearAlgebra;
 /// cannot give. Sums run in one order whatever the processor and the number of threads, so that the
 /// same numbers give the same bits.
 /// </summary>
-public sealed class DenseMatrix
+internal sealed class DenseMatrix
 {
     // Below this many multiplications a second thread costs more than it brings.
     private const long WorkOfThread = 1 << 16;

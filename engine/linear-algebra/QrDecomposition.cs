@@ -13,7 +13,7 @@ namespace LoraScratch.Engine.LinearAlgebra;
 /// below row j. The diagonal of R falls then, and shows where the columns become dependent.
 /// </para>
 /// </summary>
-public sealed class QrDecomposition
+internal sealed class QrDecomposition
 {
     private QrDecomposition(DenseMatrix q, DenseMatrix r, int[] order) => (Q, R, Order) = (q, r, order);
 

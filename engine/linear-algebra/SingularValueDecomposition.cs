@@ -9,7 +9,7 @@ namespace LoraScratch.Engine.LinearAlgebra;
 /// ‖A − A_k‖²_F = Σᵢ>k σᵢ². The share Σᵢ≤k σᵢ² / ‖A‖²_F is the energy that is kept.
 /// </para>
 /// </summary>
-public sealed class SingularValueDecomposition
+internal sealed class SingularValueDecomposition
 {
     private readonly bool isWhole;                          // whether the values that are not here are zero
 

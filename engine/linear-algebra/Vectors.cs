@@ -8,7 +8,7 @@ namespace LoraScratch.Engine.LinearAlgebra;
 /// same length. They always add up in four lanes, with one rounding for a product and its addition,
 /// on every processor: hardware that lacks either is slower and gives the same bits.
 /// </summary>
-public static class Vectors
+internal static class Vectors
 {
     /// <summary>⟨x, y⟩</summary>
     public static double Dot(ReadOnlySpan<double> x, ReadOnlySpan<double> y)

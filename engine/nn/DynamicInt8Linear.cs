@@ -56,7 +56,7 @@ namespace LoraScratch.Engine.NN;
 /// and has one.
 /// </para>
 /// </summary>
-public sealed class DynamicInt8Linear : PackedLinear<ChannelQuantizedWeight>
+internal sealed class DynamicInt8Linear : PackedLinear<ChannelQuantizedWeight>
 {
     /// <summary>A layer on a given weight, which it owns from now on.</summary>
     /// <param name="weight">Ŵ [out, in]</param>

@@ -190,19 +190,29 @@ public static class GradientCheck
 /// <param name="Expected">What the numeric gradient (or the reference) says.</param>
 /// <param name="Error">Their difference as a share of the largest expected value.</param>
 /// <param name="Passed">Whether it is within the tolerance.</param>
-public sealed record GradientCheckEntry(string Name, int Count, int Index, double Got, double Expected, double Error,
+internal sealed record GradientCheckEntry(string Name, int Count, int Index, double Got, double Expected, double Error,
     bool Passed);
 
 /// <summary>What <see cref="GradientCheck"/> found.</summary>
-/// <param name="Entries">One per comparison.</param>
-/// <param name="Tolerance">The allowed error.</param>
-public sealed record GradientCheckReport(IReadOnlyList<GradientCheckEntry> Entries, double Tolerance)
+public sealed class GradientCheckReport
 {
+    internal GradientCheckReport(IReadOnlyList<GradientCheckEntry> entries, double tolerance) =>
+        (Entries, Tolerance) = (entries, tolerance);
+
+    /// <summary>One per comparison.</summary>
+    internal IReadOnlyList<GradientCheckEntry> Entries { get; }
+
+    /// <summary>The allowed error, as a share of the largest numeric gradient.</summary>
+    public double Tolerance { get; }
+
+    /// <summary>The largest error of any element, likewise.</summary>
+    public double WorstError => Worst.Error;
+
     /// <summary>True when every element of every comparison is within the tolerance.</summary>
     public bool Passed => Entries.All(entry => entry.Passed);
 
     /// <summary>The comparison that is furthest off.</summary>
-    public GradientCheckEntry Worst =>
+    internal GradientCheckEntry Worst =>
         Entries.MaxBy(entry => double.IsNaN(entry.Error) ? double.PositiveInfinity : entry.Error)!;
 
     /// <summary>A line per comparison, with its worst element.</summary>

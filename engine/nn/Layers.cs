@@ -6,7 +6,7 @@ namespace LoraScratch.Engine.NN;
 /// What gives every token id a vector: an <see cref="Embedding"/>, or one with a low-rank update
 /// beside it.
 /// </summary>
-public interface ITokenLayer
+internal interface ITokenLayer
 {
     /// <summary>The vectors of the given ids.</summary>
     /// <param name="ids">[n]</param>

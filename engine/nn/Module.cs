@@ -36,7 +36,7 @@ public abstract class Module
     public IReadOnlyList<Parameter> OwnParameters => parameters;
 
     /// <summary>The places of the child modules.</summary>
-    public IReadOnlyList<Submodule> Children => children;
+    internal IReadOnlyList<Submodule> Children => children;
 
     /// <summary>Registers a parameter under its name.</summary>
     protected Parameter Add(Parameter parameter)
@@ -57,10 +57,12 @@ public abstract class Module
     protected Submodule<T> Add<T>(string name, T module) where T : class
     {
         RequireNew(name);
-        var submodule = new Submodule<T>(this, name, module);
-        children.Add(submodule);
-        submodule.Current.Join(Use);
-        return submodule;
+        var child = module as Module ?? throw new ArgumentException(
+            $"{GetType().Name}: '{name}' is a {module.GetType().Name}, which is no module.", nameof(module));
+        var place = new Submodule(this, name, child, typeof(T));
+        children.Add(place);
+        child.Join(Use);
+        return new Submodule<T>(place);
     }
 
     /// <summary>Makes this module and all below it a part of a model.</summary>
@@ -110,7 +112,7 @@ public abstract class Module
     /// replaced while enumerating; the replacement's own children are then passed over, so that a
     /// layer wrapped by its replacement is not met, and wrapped, again.
     /// </summary>
-    public IEnumerable<(string Path, Submodule Submodule)> NamedSubmodules()
+    internal IEnumerable<(string Path, Submodule Submodule)> NamedSubmodules()
     {
         foreach (var child in children)
         {
@@ -132,7 +134,7 @@ public abstract class Module
     /// that was just returned may be replaced while enumerating, as with
     /// <see cref="NamedSubmodules"/>.
     /// </summary>
-    public IEnumerable<(string Path, Submodule Submodule, Linear Linear)> ReplaceableLinears()
+    internal IEnumerable<(string Path, Submodule Submodule, Linear Linear)> ReplaceableLinears()
     {
         foreach (var (path, submodule) in NamedSubmodules())
         {
@@ -172,7 +174,7 @@ public abstract class Module
     /// <summary>Checks that all weights below this module are floats.</summary>
     /// <param name="purpose">What needs them, as the beginning of a sentence.</param>
     /// <exception cref="InputException">One is quantised.</exception>
-    public void RequireFloatWeights(string purpose)
+    internal void RequireFloatWeights(string purpose)
     {
         var (path, layer) = NamedModules<WeightLayer>().FirstOrDefault(entry => entry.Module.Weight.IsQuantized);
         if (layer is not null)
@@ -299,20 +301,52 @@ public abstract class Layer : Module
     public abstract Tensor Forward(Tensor x);
 }
 
-/// <summary>The place of a child in its module.</summary>
-public abstract class Submodule(Module owner, string name)
+/// <summary>
+/// The place of a child in its module, for whoever does not know what the owner calls.
+/// </summary>
+/// <param name="owner">The module that the child belongs to.</param>
+/// <param name="name">Name within the owner.</param>
+/// <param name="module">The child.</param>
+/// <param name="called">What the owner calls: a class of modules, or an interface.</param>
+internal sealed class Submodule(Module owner, string name, Module module, Type called)
 {
-    /// <summary>The module that the child belongs to.</summary>
-    protected Module Owner { get; } = owner;
-
     /// <summary>Name within the owner.</summary>
     public string Name { get; } = name;
 
     /// <summary>The module in this place.</summary>
-    public abstract Module Current { get; }
+    public Module Current { get; private set; } = module;
 
     /// <summary>Whether a module of that type can stand in this place.</summary>
-    public abstract bool Accepts(Type type);
+    public bool Accepts(Type type) => type.IsAssignableTo(called);
+
+    /// <inheritdoc cref="Submodule{T}.Replace"/>
+    public void Replace(Module module)
+    {
+        using var change = owner.Use.Change("Replacing a layer");
+        if (!Accepts(module.GetType()))
+        {
+            throw new ArgumentException($"The place '{Name}' in {owner.GetType().Name} holds a {called.Name}, "
+                + $"a {module.GetType().Name} is none.", nameof(module));
+        }
+        Current = module;
+        module.Train(owner.IsTraining);
+        module.Join(owner.Use);
+    }
+}
+
+/// <summary>The place of a child of a given type.</summary>
+/// <typeparam name="T">
+/// What the owner calls: <see cref="Layer"/> where the child may be replaced by any layer,
+/// <see cref="ITokenLayer"/> by whatever gives token ids vectors.
+/// </typeparam>
+public sealed class Submodule<T> where T : class
+{
+    private readonly Submodule place;
+
+    internal Submodule(Submodule place) => this.place = place;
+
+    /// <summary>The module in this place.</summary>
+    public T Value => (T)(object)place.Current;
 
     /// <summary>
     /// Puts another module in this place; it takes over the owner's training mode.
@@ -321,38 +355,5 @@ public abstract class Submodule(Module owner, string name)
     /// <exception cref="InvalidOperationException">
     /// The model is being trained, or predicts.
     /// </exception>
-    public abstract void Replace(Module module);
-}
-
-/// <summary>The place of a child of a given type.</summary>
-/// <typeparam name="T">
-/// What the owner calls: <see cref="Layer"/> where the child may be replaced by any layer,
-/// <see cref="ITokenLayer"/> by whatever gives token ids vectors.
-/// </typeparam>
-public sealed class Submodule<T> : Submodule where T : class
-{
-    internal Submodule(Module owner, string name, T module) : base(owner, name) =>
-        Value = module is Module
-            ? module : throw new ArgumentException(
-                $"{owner.GetType().Name}: '{name}' is a {module.GetType().Name}, which is no module.", nameof(module));
-
-    /// <summary>The module in this place.</summary>
-    public T Value { get; private set; }
-
-    /// <inheritdoc/>
-    public override Module Current => (Module)(object)Value;
-
-    /// <inheritdoc/>
-    public override bool Accepts(Type type) => type.IsAssignableTo(typeof(T));
-
-    /// <inheritdoc/>
-    public override void Replace(Module replacement)
-    {
-        using var change = Owner.Use.Change("Replacing a layer");
-        Value = replacement as T
-            ?? throw new ArgumentException($"The place '{Name}' in {Owner.GetType().Name} holds a {typeof(T).Name}, "
-                + $"a {replacement.GetType().Name} is none.", nameof(replacement));
-        replacement.Train(Owner.IsTraining);
-        replacement.Join(Owner.Use);
-    }
+    public void Replace(Module module) => place.Replace(module);
 }

@@ -7,7 +7,7 @@ namespace LoraScratch.Engine.NN;
 /// Which modules of a model are meant, by their paths. A string converts to <see cref="Named"/>, as
 /// in a list of PEFT's target_modules.
 /// </summary>
-public abstract record ModulePattern
+internal abstract record ModulePattern
 {
     /// <summary>
     /// Every linear layer of the model; embeddings are not among them, as with PEFT's "all-linear".

@@ -5,7 +5,7 @@ namespace LoraScratch.Engine.NN;
 /// not among the <see cref="Module.OwnParameters"/>; the bias stays float32.
 /// </summary>
 /// <typeparam name="TWeight">How the weight is stored.</typeparam>
-public abstract class PackedLinear<TWeight> : WeightLayer, IDisposable where TWeight : class, IWeight
+internal abstract class PackedLinear<TWeight> : WeightLayer, IDisposable where TWeight : class, IWeight
 {
     /// <exception cref="ShapeMismatchException">The bias is not of shape [out].</exception>
     private protected PackedLinear(TWeight weight, Parameter? bias)

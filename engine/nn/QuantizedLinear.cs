@@ -4,7 +4,7 @@ namespace LoraScratch.Engine.NN;
 /// A fully connected layer on a weight of a few bits, y = xŴᵀ + b. The weight is a constant; the
 /// gradient passes through it to x, and the bias stays float32 and has one.
 /// </summary>
-public sealed class QuantizedLinear : PackedLinear<GroupQuantizedWeight>
+internal sealed class QuantizedLinear : PackedLinear<GroupQuantizedWeight>
 {
     /// <summary>A layer on a given weight, which it owns from now on.</summary>
     /// <param name="weight">Ŵ [out, in]</param>

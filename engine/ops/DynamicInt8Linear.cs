@@ -23,7 +23,7 @@ public static partial class Ops
     /// The input widths differ, or the bias does not fit.
     /// </exception>
     /// <exception cref="InvalidOperationException">A gradient for x is asked for.</exception>
-    public static Tensor DynamicInt8Linear(this Tensor x, ChannelQuantizedWeight weight, Tensor? bias = null)
+    internal static Tensor DynamicInt8Linear(this Tensor x, ChannelQuantizedWeight weight, Tensor? bias = null)
     {
         RequireLinear(nameof(DynamicInt8Linear), x, weight.Shape, weight.Backend, bias);
         if (x.RequiresGradient && !NoGradient.IsActive)

@@ -146,7 +146,7 @@ public static partial class Ops
     }
 
     private static Matrix Batch(Tensor x) =>
-        new(x.Data, x.Shape[1], x.Shape[2], x.Shape[2], Batch: x.Shape[0], BatchStride: x.Shape[1] * x.Shape[2]);
+        new(x.Data, x.Shape[1], x.Shape[2], x.Shape[2], batch: x.Shape[0], batchStride: x.Shape[1] * x.Shape[2]);
 
     /// <summary>
     /// Throws where a fully connected layer cannot be computed, in whatever form its weight [out,

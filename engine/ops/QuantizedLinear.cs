@@ -13,7 +13,7 @@ public static partial class Ops
     /// <exception cref="ShapeMismatchException">
     /// The input widths differ, or the bias does not fit.
     /// </exception>
-    public static Tensor QuantizedLinear(this Tensor x, GroupQuantizedWeight weight, Tensor? bias = null)
+    internal static Tensor QuantizedLinear(this Tensor x, GroupQuantizedWeight weight, Tensor? bias = null)
     {
         RequireLinear(nameof(QuantizedLinear), x, weight.Shape, weight.Backend, bias);
         var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), x.Backend);

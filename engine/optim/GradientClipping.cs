@@ -5,7 +5,7 @@ namespace LoraScratch.Engine.Optim;
 /// <summary>
 /// Bounds the size of a step (Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063).
 /// </summary>
-public static class GradientClipping
+internal static class GradientClipping
 {
     /// <summary>
     /// Scales all gradients together so that their joint Euclidean norm is at most

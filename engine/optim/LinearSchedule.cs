@@ -9,7 +9,7 @@ namespace LoraScratch.Engine.Optim;
 /// <param name="TotalSteps">Steps of the whole training, ≥ 0.</param>
 /// <param name="Decays">False: constant after the rise.</param>
 /// <exception cref="ArgumentOutOfRangeException">A number of steps is negative.</exception>
-public sealed record LinearSchedule(int WarmupSteps, int TotalSteps, bool Decays = true)
+internal sealed record LinearSchedule(int WarmupSteps, int TotalSteps, bool Decays = true)
 {
     /// <summary>Steps of the rise.</summary>
     public int WarmupSteps { get; } = AtLeastZero(WarmupSteps, nameof(WarmupSteps));

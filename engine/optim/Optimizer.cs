@@ -46,7 +46,7 @@ public abstract class Optimizer : IDisposable
     /// <summary>What it changes.</summary>
     public IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>Rate of the next step; a <see cref="LinearSchedule"/> sets it.</summary>
+    /// <summary>Rate of the next step; may change from step to step.</summary>
     public float LearningRate { get; set; }
 
     /// <summary>Steps taken so far.</summary>
@@ -69,6 +69,14 @@ public abstract class Optimizer : IDisposable
             }
         }
     }
+
+    /// <summary>
+    /// Bounds the size of the next step: scales all gradients together so that their joint
+    /// Euclidean norm is at most <paramref name="largest"/>.
+    /// </summary>
+    /// <param name="largest">Bound on the norm, above 0.</param>
+    /// <returns>The norm before clipping.</returns>
+    public float ClipGradients(float largest) => GradientClipping.ClipNorm(Parameters, largest);
 
     /// <summary>Forgets all gradients and gives their memory back.</summary>
     public void ZeroGradient()

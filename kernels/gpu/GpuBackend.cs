@@ -4,7 +4,7 @@ namespace LoraScratch.Kernels.Gpu;
 /// A GPU as a device; <see cref="GpuDevices"/> opens one. Any number of threads may use it. Kernels
 /// run in the order of the calls and later than the calls.
 /// </summary>
-public sealed class GpuBackend : ThreadSafeBackend
+internal sealed class GpuBackend : ThreadSafeBackend
 {
     internal GpuBackend(GpuKernels kernels) : base(kernels, kernels.Gate) => Kernels = kernels;
 

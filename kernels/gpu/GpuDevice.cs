@@ -1,7 +1,7 @@
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>The driver interfaces that reach a GPU.</summary>
-public enum GpuKind
+internal enum GpuKind
 {
     /// <summary>NVIDIA's driver.</summary>
     Cuda,
@@ -11,7 +11,7 @@ public enum GpuKind
 }
 
 /// <summary>How hard ILGPU optimises a kernel before the driver's compiler does.</summary>
-public enum GpuOptimization
+internal enum GpuOptimization
 {
     /// <summary>ILGPU's own default.</summary>
     O1,
@@ -27,7 +27,7 @@ public enum GpuOptimization
 /// </param>
 /// <param name="Name">The driver's name for it; empty where the kind has no device.</param>
 /// <param name="Problem">Why it cannot be used, as a sentence; null where it can.</param>
-public sealed record GpuDevice(GpuKind Kind, int? Index, string Name, string? Problem)
+internal sealed record GpuDevice(GpuKind Kind, int? Index, string Name, string? Problem)
 {
     /// <summary>Whether <see cref="GpuDevices.Open"/> takes it.</summary>
     public bool IsUsable => Problem is null;

@@ -21,13 +21,13 @@ public static class GpuDevices
     /// <summary>
     /// Every device of every kind; a kind without one has an entry that says why.
     /// </summary>
-    public static IEnumerable<GpuDevice> All => Enum.GetValues<GpuKind>().SelectMany(Find);
+    internal static IEnumerable<GpuDevice> All => Enum.GetValues<GpuKind>().SelectMany(Find);
 
     /// <summary>
     /// The devices of a kind, usable or not, in the driver's order; where there is none, one entry
     /// that says why. Never empty, never throws.
     /// </summary>
-    public static IReadOnlyList<GpuDevice> Find(GpuKind kind)
+    internal static IReadOnlyList<GpuDevice> Find(GpuKind kind)
     {
         // The driver is asked before ILGPU, which reports a missing library, a broken driver and a hidden device alike:
         // as no device.
@@ -43,6 +43,20 @@ public static class GpuDevices
             : [.. devices.Select((device, index) => new GpuDevice(kind, index, device.Name, Problem(device)))];
     }
 
+    /// <summary>Opens an NVIDIA GPU through CUDA.</summary>
+    /// <param name="index">Its number among the devices, from 0.</param>
+    /// <exception cref="PlatformNotSupportedException">
+    /// There is no such device, or it cannot be used; the message says why.
+    /// </exception>
+    public static IBackend OpenCuda(int index = 0) => Open(GpuKind.Cuda, index);
+
+    /// <summary>Opens a GPU through OpenCL 2.0 or later.</summary>
+    /// <param name="index">Its number among the devices, from 0.</param>
+    /// <exception cref="PlatformNotSupportedException">
+    /// There is no such device, or it cannot be used; the message says why.
+    /// </exception>
+    public static IBackend OpenOpenCL(int index = 0) => Open(GpuKind.OpenCL, index);
+
     /// <summary>Opens a device.</summary>
     /// <param name="kind">The driver interface.</param>
     /// <param name="index">Its number among the devices of its kind.</param>
@@ -50,7 +64,7 @@ public static class GpuDevices
     /// <exception cref="PlatformNotSupportedException">
     /// There is no such device, or it cannot be used; the message says why.
     /// </exception>
-    public static IBackend Open(GpuKind kind, int index = 0, GpuOptimization optimization = GpuOptimization.O1)
+    internal static IBackend Open(GpuKind kind, int index = 0, GpuOptimization optimization = GpuOptimization.O1)
     {
         var devices = Find(kind);
         var device = devices.FirstOrDefault(device => device.Index == index)

@@ -37,7 +37,7 @@ internal sealed partial class GpuKernels
         }
         var count = checked(y.Rows * y.Columns * y.Batch);
         using var parts = Allocate<float>(checked(count * plan.Parts));
-        var partial = new Matrix(parts, y.Rows, y.Columns, y.Columns, Batch: y.Batch, BatchStride: y.Rows * y.Columns);
+        var partial = new Matrix(parts, y.Rows, y.Columns, y.Columns, batch: y.Batch, batchStride: y.Rows * y.Columns);
         Launch(plan, Output(partial, 1, false, plan.Mirrored, count), y, a, b);
         ForEach(count, new SumPartsKernel(output, View(parts), plan.Parts, count));
     }

@@ -9,7 +9,7 @@ namespace LoraScratch.Kernels;
 /// <param name="IsEmpty">
 /// True: the contents are undefined and count as 0. After the kernel every element is defined.
 /// </param>
-public readonly record struct Accumulator(DeviceBuffer<float> Buffer, bool IsEmpty = false)
+internal readonly record struct Accumulator(DeviceBuffer<float> Buffer, bool IsEmpty = false)
 {
     /// <summary>Number of elements.</summary>
     public int Length => Buffer.Length;

@@ -5,7 +5,7 @@ namespace LoraScratch.Kernels;
 /// on every backend: 1 − β₂ from a float32 β₂ = 0.999 would be off by 1e-5.
 /// </summary>
 /// <param name="step">Settings of the step.</param>
-public readonly struct AdamFactors(AdamStep step)
+internal readonly struct AdamFactors(AdamStep step)
 {
     /// <summary>Adam's weight decay, g + DecayInGradient·w; 0 for AdamW.</summary>
     public readonly float DecayInGradient = step.Decoupled ? 0 : (float)step.WeightDecay;

@@ -9,7 +9,7 @@ namespace LoraScratch.Kernels;
 /// <typeparam name="T">
 /// float for values, int for token ids, labels and row offsets, byte for packed weights.
 /// </typeparam>
-public abstract class DeviceBuffer<T> : IDisposable where T : unmanaged
+internal abstract class DeviceBuffer<T> : IDisposable where T : unmanaged
 {
     /// <summary>A buffer of <paramref name="length"/> elements.</summary>
     protected DeviceBuffer(int length) => Length = length;

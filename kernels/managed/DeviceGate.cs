@@ -50,7 +50,7 @@ internal sealed class DeviceGate(Action? makeCurrent = null)
 /// A thread's turn on a device, from <see cref="IBackend.TakeTurn"/> to its end: <c>using var turn
 /// = …</c>.
 /// </summary>
-public readonly ref struct DeviceTurn : IDisposable
+internal readonly ref struct DeviceTurn : IDisposable
 {
     private readonly DeviceGate? gate;
 

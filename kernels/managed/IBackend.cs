@@ -4,7 +4,9 @@ namespace LoraScratch.Kernels;
 
 /// <summary>
 /// Everything the engine asks of a device, one method per kernel: the SIMD backend on the CPU and
-/// the ILGPU backend implement the same contract and stand the same tests.
+/// the ILGPU backend implement the same contract and stand the same tests. A user of the library
+/// holds a backend, says where tensors go with it, and writes ops of his own with its products; the
+/// other kernels are the engine's.
 /// <list type="bullet">
 /// <item>
 /// The destination comes first. Kernels named Add… add to it, or, where it is an
@@ -40,39 +42,39 @@ public interface IBackend : IDisposable
     string Arithmetic => Description;
 
     /// <summary>Whether its buffers lie in the memory of the host; a GPU has its own.</summary>
-    bool UsesHostMemory { get; }
+    internal bool UsesHostMemory { get; }
 
     /// <summary>What the pool holds and what is lent out of it.</summary>
-    MemoryUse Memory { get; }
+    internal MemoryUse Memory { get; }
 
     /// <summary>
     /// Waits until no other thread computes on the device and keeps the others out until the turn
     /// is disposed, on the same thread: a whole forward pass in one turn is handed over once and
     /// not at every kernel, and its working memory exists once.
     /// </summary>
-    DeviceTurn TakeTurn();
+    internal DeviceTurn TakeTurn();
 
     // ---------------------------------------------------------------- memory
 
     /// <summary>Lends a buffer from the pool; its contents are undefined.</summary>
-    DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged;
+    internal DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged;
 
     /// <summary>Copies host memory to the start of a buffer.</summary>
-    void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged;
+    internal void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged;
 
     /// <summary>
     /// Waits for the kernels before it and copies the start of a buffer to host memory.
     /// </summary>
-    void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged;
+    internal void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged;
 
     /// <summary>Waits until every kernel issued so far has ended.</summary>
     void Synchronize();
 
     /// <summary>yᵢ = value</summary>
-    void Fill(DeviceBuffer<float> y, float value);
+    internal void Fill(DeviceBuffer<float> y, float value);
 
     /// <summary>yᵢ = xᵢ</summary>
-    void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x);
+    internal void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x);
 
     // ---------------------------------------------------------------- matrix products
 
@@ -96,13 +98,13 @@ public interface IBackend : IDisposable
     /// <param name="y">[M, N], not transposed, one matrix</param>
     /// <param name="a">[M, K], not transposed, one matrix</param>
     /// <param name="b">[K, N]</param>
-    void Product(Matrix y, Matrix a, QuantizedMatrix b);
+    internal void Product(Matrix y, Matrix a, QuantizedMatrix b);
 
     /// <summary>Y += A·B with a packed weight B.</summary>
     /// <param name="y">[M, N], not transposed, one matrix</param>
     /// <param name="a">[M, K], not transposed, one matrix</param>
     /// <param name="b">[K, N]</param>
-    void AddProduct(Matrix y, Matrix a, QuantizedMatrix b);
+    internal void AddProduct(Matrix y, Matrix a, QuantizedMatrix b);
 
     /// <summary>
     /// Chooses codes of 8 bits for every row of X. With lo = min(0, minⱼ x[i, j]), hi = max(0, maxⱼ
@@ -116,7 +118,7 @@ public interface IBackend : IDisposable
     /// </param>
     /// <param name="grids">β and ζ of each row, [rows], written</param>
     /// <param name="x">[rows, columns]</param>
-    void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x);
+    internal void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x);
 
     /// <summary>S = A·Bᵀ in whole numbers: S[i, j] = Σₖ a[i, k]·b[j, k], exact.</summary>
     /// <param name="s">[M, out]</param>
@@ -124,7 +126,7 @@ public interface IBackend : IDisposable
     /// [M, <see cref="Int8Matrix.RowStride"/>], from <see cref="QuantizeRows"/>
     /// </param>
     /// <param name="b">[out, in]</param>
-    void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b);
+    internal void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b);
 
     /// <summary>
     /// Y[i, j] = (βᵢ·αⱼ)·(S[i, j] − ζᵢ·Σₖ b[j, k]) + bias[j]: what the sums of
@@ -137,7 +139,7 @@ public interface IBackend : IDisposable
     /// <param name="grids">[M]</param>
     /// <param name="b">[out, in]</param>
     /// <param name="bias">[out], or null for none</param>
-    void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b,
+    internal void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b,
         DeviceBuffer<float>? bias);
 
     /// <summary>Y = Xᵀ</summary>
@@ -145,53 +147,54 @@ public interface IBackend : IDisposable
     /// <param name="x">[rows, columns]</param>
     /// <param name="rows">Rows of x.</param>
     /// <param name="columns">Columns of x.</param>
-    void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns);
+    internal void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns);
 
     // ---------------------------------------------------------------- elementwise
 
     /// <summary>yᵢ = f(xᵢ); in place allowed.</summary>
-    void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula;
+    internal void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula;
 
     /// <summary>
     /// dXᵢ += dYᵢ · f′(xᵢ, yᵢ). A buffer that the derivative does not read (see
     /// <see cref="IFormula.DerivativeReads"/>) may be null.
     /// </summary>
-    void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x,
+    internal void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x,
         DeviceBuffer<float>? y) where TFormula : struct, IFormula;
 
     /// <summary>yᵢ = α·aᵢ + β·bᵢ; in place allowed.</summary>
-    void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b);
+    internal void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta,
+        DeviceBuffer<float> b);
 
     /// <summary>yᵢ += α·xᵢ</summary>
-    void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
+    internal void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>yᵢ = α·xᵢ; in place allowed.</summary>
-    void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
+    internal void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>yᵢ = aᵢ·bᵢ; in place allowed.</summary>
-    void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b);
+    internal void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b);
 
     /// <summary>yᵢ += aᵢ·bᵢ</summary>
-    void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b);
+    internal void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b);
 
     /// <summary>yᵢ += α·x₀: the gradient of a sum spread over its terms.</summary>
     /// <param name="y">Any length.</param>
     /// <param name="alpha">A factor.</param>
     /// <param name="x">[1]</param>
-    void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x);
+    internal void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>
     /// yᵢ = xᵢ/(1−p) where the i-th draw of stream <paramref name="seed"/> keeps the element
     /// (probability 1−p), else 0. The draw is Philox4x32-10(key = seed, counter = i/4), word i mod
     /// 4; see <see cref="Philox"/>. In place allowed.
     /// </summary>
-    void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed);
+    internal void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed);
 
     /// <summary>
     /// dXᵢ += dYᵢ/(1−p) where <see cref="Dropout"/> with the same seed kept element i: the mask is
     /// drawn again, not stored.
     /// </summary>
-    void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed);
+    internal void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed);
 
     // ---------------------------------------------------------------- rows and columns
 
@@ -199,29 +202,29 @@ public interface IBackend : IDisposable
     /// <param name="y">[rows, columns]</param>
     /// <param name="x">[rows, columns]</param>
     /// <param name="bias">[columns]</param>
-    void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias);
+    internal void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias);
 
     /// <summary>y[j] += Σᵢ x[i, j], the rows summed in fixed blocks.</summary>
     /// <param name="y">[columns]</param>
     /// <param name="x">[rows, columns]</param>
-    void AddColumnSums(Accumulator y, DeviceBuffer<float> x);
+    internal void AddColumnSums(Accumulator y, DeviceBuffer<float> x);
 
     /// <summary>y₀ = α·Σᵢ xᵢ, summed in fixed blocks.</summary>
     /// <param name="y">[1]</param>
     /// <param name="alpha">A factor (1/n gives the mean).</param>
     /// <param name="x">Any length.</param>
-    void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
+    internal void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>y₀ += Σᵢ xᵢ², summed in fixed blocks: a step of a gradient norm.</summary>
     /// <param name="y">[1]</param>
     /// <param name="x">Any length.</param>
-    void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x);
+    internal void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x);
 
     /// <summary>yᵢ = α·Σⱼ x[i·g + j] over groups of g neighbours.</summary>
     /// <param name="y">[n]</param>
     /// <param name="alpha">A factor (1/g gives the mean).</param>
     /// <param name="x">[n·g]</param>
-    void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
+    internal void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>
     /// y[i·g + j] += α·xᵢ: the gradient of <see cref="GroupSums"/> spread over its terms.
@@ -229,20 +232,20 @@ public interface IBackend : IDisposable
     /// <param name="y">[n·g]</param>
     /// <param name="alpha">A factor.</param>
     /// <param name="x">[n]</param>
-    void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x);
+    internal void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x);
 
     /// <summary>y[i, :] = softmax(x[i, :]) = exp(x − max) / Σ exp(x − max)</summary>
     /// <param name="y">[rows, columns]</param>
     /// <param name="x">[rows, columns]</param>
     /// <param name="columns">Length of a row.</param>
-    void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns);
+    internal void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns);
 
     /// <summary>dX[i, :] += y ⊙ (dY − ⟨dY, y⟩) row by row, for y = softmax(x).</summary>
     /// <param name="dX">[rows, columns]</param>
     /// <param name="dY">[rows, columns]</param>
     /// <param name="y">[rows, columns]</param>
     /// <param name="columns">Length of a row.</param>
-    void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns);
+    internal void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns);
 
     /// <summary>
     /// losses[i] = log Σⱼ exp(logits[i, j]) − logits[i, labels[i]], with the row's maximum taken
@@ -251,7 +254,7 @@ public interface IBackend : IDisposable
     /// <param name="losses">[rows]</param>
     /// <param name="logits">[rows, classes]</param>
     /// <param name="labels">[rows], each in [0, classes)</param>
-    void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels);
+    internal void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels);
 
     /// <summary>
     /// dLogits[i, j] += dLosses[i] · (softmax(logits[i, :])[j] − [j = labels[i]])
@@ -260,7 +263,7 @@ public interface IBackend : IDisposable
     /// <param name="dLosses">[rows]</param>
     /// <param name="logits">[rows, classes]</param>
     /// <param name="labels">[rows]</param>
-    void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits,
+    internal void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits,
         DeviceBuffer<int> labels);
 
     /// <summary>
@@ -274,8 +277,8 @@ public interface IBackend : IDisposable
     /// <param name="gamma">[columns]</param>
     /// <param name="beta">[columns]</param>
     /// <param name="epsilon">ε</param>
-    void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> x,
-        DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon);
+    internal void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
+        DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon);
 
     /// <summary>dX += rstd · (g − mean(g) − x̂·mean(g ⊙ x̂)) row by row, with g = dY ⊙ γ.</summary>
     /// <param name="dX">[rows, columns]</param>
@@ -284,8 +287,8 @@ public interface IBackend : IDisposable
     /// <param name="mean">[rows]</param>
     /// <param name="rstd">[rows]</param>
     /// <param name="gamma">[columns]</param>
-    void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x, DeviceBuffer<float> mean,
-        DeviceBuffer<float> rstd, DeviceBuffer<float> gamma);
+    internal void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x,
+        DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma);
 
     /// <summary>
     /// dγ[j] += Σᵢ dY[i, j]·x̂[i, j], the rows summed in fixed blocks (dβ is
@@ -296,7 +299,7 @@ public interface IBackend : IDisposable
     /// <param name="x">[rows, columns]</param>
     /// <param name="mean">[rows]</param>
     /// <param name="rstd">[rows]</param>
-    void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x,
+    internal void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x,
         DeviceBuffer<float> mean, DeviceBuffer<float> rstd);
 
     /// <summary>y[i, :] = table[indices[i], :]</summary>
@@ -304,7 +307,7 @@ public interface IBackend : IDisposable
     /// <param name="table">[rows, columns]</param>
     /// <param name="indices">[n], each in [0, rows)</param>
     /// <param name="columns">Length of a row.</param>
-    void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns);
+    internal void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns);
 
     /// <summary>
     /// dTable[indices[i], :] += dY[i, :], in the order of i where an index comes twice.
@@ -313,7 +316,7 @@ public interface IBackend : IDisposable
     /// <param name="dY">[n, columns]</param>
     /// <param name="indices">[n]</param>
     /// <param name="columns">Length of a row.</param>
-    void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns);
+    internal void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns);
 
     // ---------------------------------------------------------------- attention
 
@@ -334,8 +337,8 @@ public interface IBackend : IDisposable
     /// <param name="v">[tokens, heads·width]</param>
     /// <param name="offsets">[sequences + 1], rising from 0 to tokens</param>
     /// <param name="shape">Heads, scale, longest sequence, dropout.</param>
-    void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
-        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape);
+    internal void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
+        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape);
 
     /// <summary>
     /// The gradients of <see cref="Attention"/>, per sequence and head, with P = exp(scale·Q·Kᵀ −
@@ -354,7 +357,7 @@ public interface IBackend : IDisposable
     /// <param name="v">As in the forward pass.</param>
     /// <param name="offsets">[sequences + 1]</param>
     /// <param name="shape">As in the forward pass.</param>
-    void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
+    internal void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
         DeviceBuffer<float> y, DeviceBuffer<float> logSumExp,
         DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets,
         AttentionShape shape);
@@ -370,7 +373,8 @@ public interface IBackend : IDisposable
     /// <param name="gradient">dw, read only.</param>
     /// <param name="velocity">b, same length; null when momentum is 0.</param>
     /// <param name="step">Settings of this step.</param>
-    void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step);
+    internal void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
+        SgdStep step);
 
     /// <summary>
     /// One step of Adam or AdamW: Adam adds weightDecay·w to g; AdamW first shrinks w by
@@ -382,15 +386,15 @@ public interface IBackend : IDisposable
     /// <param name="m">First moment.</param>
     /// <param name="v">Second moment.</param>
     /// <param name="step">Settings of this step.</param>
-    void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v,
-        AdamStep step);
+    internal void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m,
+        DeviceBuffer<float> v, AdamStep step);
 }
 
 /// <summary>What a backend's pool holds, in bytes.</summary>
 /// <param name="Reserved">Taken from the system.</param>
 /// <param name="InUse">Lent to buffers now.</param>
 /// <param name="PeakInUse">The most that was ever lent at once.</param>
-public readonly record struct MemoryUse(long Reserved, long InUse, long PeakInUse);
+internal readonly record struct MemoryUse(long Reserved, long InUse, long PeakInUse);
 
 /// <summary>The settings of one attention call.</summary>
 /// <param name="Heads">Number of heads; the width of a head is columns / heads.</param>
@@ -404,7 +408,7 @@ public readonly record struct MemoryUse(long Reserved, long InUse, long PeakInUs
 /// head h and key position j within the sequence has index (i·Heads + h)·2¹⁶ + j in the stream's
 /// 64-bit index space, so the mask does not depend on how the work is cut.
 /// </param>
-public readonly record struct AttentionShape(int Heads, float Scale, int LongestSequence, float Dropout = 0,
+internal readonly record struct AttentionShape(int Heads, float Scale, int LongestSequence, float Dropout = 0,
     ulong Seed = 0);
 
 /// <summary>The settings of one SGD update; see <see cref="IBackend.SgdStep"/>.</summary>
@@ -413,7 +417,7 @@ public readonly record struct AttentionShape(int Heads, float Scale, int Longest
 /// <param name="WeightDecay">L2 factor.</param>
 /// <param name="Nesterov">Nesterov's form of momentum.</param>
 /// <param name="First">True on the first step, when the velocity starts as the gradient.</param>
-public readonly record struct SgdStep(float Rate, float Momentum, float WeightDecay, bool Nesterov, bool First);
+internal readonly record struct SgdStep(float Rate, float Momentum, float WeightDecay, bool Nesterov, bool First);
 
 /// <summary>
 /// The settings of one Adam update; see <see cref="IBackend.AdamStep"/>. In double, as 1 − β₂ from
@@ -426,5 +430,5 @@ public readonly record struct SgdStep(float Rate, float Momentum, float WeightDe
 /// <param name="WeightDecay">Weight decay.</param>
 /// <param name="Decoupled">True: AdamW; false: Adam.</param>
 /// <param name="Number">t, counted from 1.</param>
-public readonly record struct AdamStep(double Rate, double Beta1, double Beta2, double Epsilon, double WeightDecay,
+internal readonly record struct AdamStep(double Rate, double Beta1, double Beta2, double Epsilon, double WeightDecay,
     bool Decoupled, int Number);

@@ -26,8 +26,8 @@ namespace LoraScratch.Kernels;
 /// </param>
 /// <param name="Outputs">out</param>
 /// <param name="Inputs">in, from 1 to <see cref="MaxInputs"/></param>
-public readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer<float> Scales, DeviceBuffer<int> Sums,
-    int Outputs, int Inputs)
+internal readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer<float> Scales,
+    DeviceBuffer<int> Sums, int Outputs, int Inputs)
 {
     /// <summary>Outputs of a panel.</summary>
     public const int PanelOutputs = 16;
@@ -115,7 +115,7 @@ public readonly record struct Int8Matrix(DeviceBuffer<sbyte> Codes, DeviceBuffer
 /// β &gt; 0; not a number where the row holds a number that is not finite
 /// </param>
 /// <param name="zero">ζ, 0 to 255: the code of 0</param>
-public readonly struct RowGrid(float scale, int zero)
+internal readonly struct RowGrid(float scale, int zero)
 {
     /// <summary>β: the distance of neighbouring codes.</summary>
     public readonly float Scale = scale;

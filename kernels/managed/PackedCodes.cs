@@ -16,7 +16,7 @@ namespace LoraScratch.Kernels;
 /// in each lane, and a mask: that the codes of 4 bits take turns between two words is what a 64-bit
 /// load gives neighbouring lanes of 32 bits.
 /// </summary>
-public static class PackedCodes
+internal static class PackedCodes
 {
     /// <summary>Codes in a block.</summary>
     public const int BlockSize = 16;

@@ -22,7 +22,7 @@ namespace LoraScratch.Kernels;
 /// A multiple of <see cref="PackedCodes.BlockSize"/> that divides the stored columns.
 /// </param>
 /// <param name="Transposed">True: element (i, j) is stored at row j, column i.</param>
-public readonly record struct QuantizedMatrix(
+internal readonly record struct QuantizedMatrix(
     DeviceBuffer<byte> Codes, DeviceBuffer<GroupGrid> Grids, int Rows, int Columns, int Bits, int GroupSize,
     bool Transposed = false)
 {
@@ -42,7 +42,7 @@ public readonly record struct QuantizedMatrix(
 /// <summary>What the codes of one group stand for: code q for Scale·(q − Zero).</summary>
 /// <param name="scale">α, not 0</param>
 /// <param name="zero">ζ, the code, between codes or outside of them, that stands for 0.</param>
-public readonly struct GroupGrid(float scale, float zero)
+internal readonly struct GroupGrid(float scale, float zero)
 {
     /// <summary>α: the distance of neighbouring codes.</summary>
     public readonly float Scale = scale;

@@ -7,7 +7,7 @@ namespace LoraScratch.Kernels;
 /// <see cref="DeviceGate"/>, so that the kernels of all threads run one after the other, each on
 /// all of the device. What the kernels themselves need not know stands here once for every device.
 /// </summary>
-public abstract class ThreadSafeBackend : IBackend
+internal abstract class ThreadSafeBackend : IBackend
 {
     private readonly IBackend kernels;
     private readonly DeviceGate gate;

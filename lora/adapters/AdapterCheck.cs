@@ -9,7 +9,7 @@ namespace LoraScratch.Lora.Adapters;
 /// which nothing would be loaded, a head that was not saved; and says which factor s the numbers
 /// mean.
 /// </summary>
-public static class AdapterCheck
+internal static class AdapterCheck
 {
     /// <summary>
     /// Checks a folder. Nothing is thrown for what is wrong with it; that is the answer.

@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Adapters;
 /// tutorials hold them or both transposed, and with a factor s that the three read differently out
 /// of one number alpha.
 /// </summary>
-public enum AdapterConvention
+internal enum AdapterConvention
 {
     /// <summary>
     /// PEFT's folder: base_model.model.PATH.lora_A.weight [r, in], lora_B.weight [out, r], of an

@@ -10,13 +10,14 @@ namespace LoraScratch.Lora.Adapters;
 /// <param name="Layers">How many layers were converted.</param>
 /// <param name="Scale">How alpha was read and how it is written, in words.</param>
 /// <param name="Warnings">What was odd or left out, one sentence each.</param>
-public sealed record ConvertedAdapter(AdapterConvention From, int Layers, string Scale, IReadOnlyList<string> Warnings);
+internal sealed record ConvertedAdapter(AdapterConvention From, int Layers, string Scale,
+    IReadOnlyList<string> Warnings);
 
 /// <summary>
 /// Rewrites an adapter in another convention: names, orientation of A and B, and the number alpha
 /// that gives the same factor s there.
 /// </summary>
-public static class AdapterConversion
+internal static class AdapterConversion
 {
     /// <summary>Converts an adapter; no model is needed.</summary>
     /// <param name="source">

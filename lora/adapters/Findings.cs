@@ -3,7 +3,7 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Adapters;
 
 /// <summary>How bad a finding is.</summary>
-public enum FindingKind
+internal enum FindingKind
 {
     /// <summary>The adapter cannot be used, or would not compute what it was trained to.</summary>
     Error,
@@ -21,7 +21,7 @@ public enum FindingKind
 /// A sentence that names file and tensor or key, what was expected, what was found, and how to mend
 /// it.
 /// </param>
-public sealed record Finding(FindingKind Kind, string Message);
+internal sealed record Finding(FindingKind Kind, string Message);
 
 /// <summary>What has been found so far.</summary>
 internal sealed class Findings

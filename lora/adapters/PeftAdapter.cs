@@ -9,7 +9,7 @@ namespace LoraScratch.Lora.Adapters;
 /// <param name="Adapter">The adapter, attached to the model.</param>
 /// <param name="Config">The file's config.</param>
 /// <param name="Warnings">What is odd but allowed, one sentence each.</param>
-public sealed record LoadedAdapter(LoRAAdapter Adapter, PeftConfig Config, IReadOnlyList<string> Warnings);
+internal sealed record LoadedAdapter(LoRAAdapter Adapter, PeftConfig Config, IReadOnlyList<string> Warnings);
 
 /// <summary>
 /// An adapter alone, in the folder format of the PEFT library: adapter_config.json and
@@ -56,7 +56,7 @@ public static class PeftAdapter
     /// To be disposed when the adapter is saved: until then no other process writes it.
     /// </returns>
     /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
-    public static OutputLock Reserve(string folder, bool overwrite = false) =>
+    internal static OutputLock Reserve(string folder, bool overwrite = false) =>
         AtomicFolder.Reserve(folder, RunFiles.IsOfResult, overwrite);
 
     /// <summary>Writes an adapter folder whole or not at all.</summary>
@@ -93,7 +93,7 @@ public static class PeftAdapter
     /// A file is missing or malformed, the config asks for what is not supported, the adapter does
     /// not fit the model, or it was trained on other weights.
     /// </exception>
-    public static LoadedAdapter Load(string folder, Module model, RandomStream? random = null, bool anyBase = false)
+    internal static LoadedAdapter Load(string folder, Module model, RandomStream? random = null, bool anyBase = false)
     {
         using var file = PeftFolder.Open(folder);
         var config = file.Config!;
@@ -126,6 +126,25 @@ public static class PeftAdapter
         return new LoadedAdapter(adapter, config, warnings);
     }
 
+    /// <summary>As <see cref="Load"/>.</summary>
+    /// <inheritdoc cref="Load"/>
+    /// <param name="folder">As in <see cref="Load"/>.</param>
+    /// <param name="model">As in <see cref="Load"/>.</param>
+    /// <param name="random">As in <see cref="Load"/>.</param>
+    /// <param name="anyBase">As in <see cref="Load"/>.</param>
+    /// <param name="warn">Is told what is odd but allowed, one sentence each; may be null.</param>
+    /// <returns>The adapter, attached to the model.</returns>
+    public static LoRAAdapter Attach(string folder, Module model, RandomStream? random = null, bool anyBase = false,
+        Action<string>? warn = null)
+    {
+        var loaded = Load(folder, model, random, anyBase);
+        foreach (var warning in loaded.Warnings)
+        {
+            warn?.Invoke(warning);
+        }
+        return loaded.Adapter;
+    }
+
     /// <summary>
     /// The folder that has the adapter: the given one, or its only sub-folder with an adapter, as
     /// PEFT saves one that has a name of its own.
@@ -148,7 +167,7 @@ public static class PeftAdapter
     /// <param name="folder">The adapter folder.</param>
     /// <returns>The rows of its classifier.weight; null where it has no head.</returns>
     /// <exception cref="InputException">The tensors are missing or malformed.</exception>
-    public static int? ReadClassCount(string folder)
+    internal static int? ReadClassCount(string folder)
     {
         using var file = PeftFolder.OpenWeights(PeftFolder.Find(folder));
         var shape = file.Tensors.GetValueOrDefault(Prefix + "classifier.weight")?.Shape;

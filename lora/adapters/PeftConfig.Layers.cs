@@ -5,7 +5,7 @@ namespace LoraScratch.Lora.Adapters;
 /// <summary>
 /// Ranks and alphas of single layers: one number for most, patterns for the others.
 /// </summary>
-public sealed partial record PeftConfig
+internal sealed partial record PeftConfig
 {
     /// <summary>r of a layer.</summary>
     internal int RankOf(string path) =>

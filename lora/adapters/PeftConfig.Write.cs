@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace LoraScratch.Lora.Adapters;
 
-public sealed partial record PeftConfig
+internal sealed partial record PeftConfig
 {
     /// <summary>The JSON text as PEFT writes it: keys sorted, indented by 2.</summary>
     public string ToJson()

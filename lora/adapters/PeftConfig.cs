@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Adapters;
 /// Reading is strict: a setting that would change the result and that is not supported is refused
 /// by name; keys that are unknown are reported.
 /// </summary>
-public sealed partial record PeftConfig
+internal sealed partial record PeftConfig
 {
     private const string AllLinear = "all-linear";
 

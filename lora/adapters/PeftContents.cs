@@ -121,7 +121,7 @@ internal sealed record PeftContents(
         }
     }
 
-    private static IEnumerable<TensorToWrite> LowRank(AdaptedLayer adapted)
+    private static IEnumerable<TensorToWrite> LowRank((string Path, LayerWithLoRA Layer) adapted)
     {
         var (lora, isEmbedding) = (adapted.Layer.Lora, adapted.Layer.Base.IsEmbedding);
         var (rank, rows, outFeatures) = (lora.Rank, lora.A.Shape[0], lora.OutFeatures);

@@ -9,14 +9,14 @@ namespace LoraScratch.Lora.Classification;
 /// <param name="Classifier">The classifier, with the adapter attached.</param>
 /// <param name="Adapter">The adapter; null where none was named.</param>
 /// <param name="Notices">What the files left open, one sentence each.</param>
-public sealed record LoadedClassifier(TextClassifier Classifier, LoRAAdapter? Adapter, IReadOnlyList<string> Notices);
+internal sealed record LoadedClassifier(TextClassifier Classifier, LoRAAdapter? Adapter, IReadOnlyList<string> Notices);
 
 /// <summary>Several tasks on one model, as they come from their files.</summary>
 /// <param name="Base">The model as it is without an adapter.</param>
 /// <param name="Adapters">The adapters by name, none of them active.</param>
 /// <param name="Tasks">For each adapter what is to be asked while it is active.</param>
 /// <param name="Notices">What the files left open, one sentence each.</param>
-public sealed record LoadedTasks(TextClassifier Base, AdapterSet Adapters, IReadOnlyList<TextClassifier> Tasks,
+internal sealed record LoadedTasks(TextClassifier Base, AdapterSet Adapters, IReadOnlyList<TextClassifier> Tasks,
     IReadOnlyList<string> Notices);
 
 /// <summary>
@@ -24,7 +24,7 @@ public sealed record LoadedTasks(TextClassifier Base, AdapterSet Adapters, IRead
 /// is and how its classes are called shows only in all files together: an adapter that brings a
 /// head along has it instead of the model's, with its own classes.
 /// </summary>
-public static class ClassifierLoader
+internal static class ClassifierLoader
 {
     /// <summary>Loads a model, and an adapter onto it.</summary>
     /// <param name="source">The model.</param>

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.DistilBert;
 
@@ -12,32 +13,88 @@ namespace LoraScratch.Lora.Classification;
 /// and each gets the answers that it would get alone; while one of them trains the model or changes
 /// its adapter the others are refused.
 /// </summary>
-/// <param name="model">The model, with or without an adapter attached.</param>
-/// <param name="tokenizer">The tokenizer that it was trained with.</param>
-/// <param name="isHeadDrawn">
-/// Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.
-/// </param>
-public sealed class TextClassifier(DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
-    bool isHeadDrawn = false)
+public sealed class TextClassifier
 {
     // A batch of long texts would need memory in proportion; the results do not depend on where batches end.
     private const int TokensOfBatch = 8192;
 
     private readonly CallerQueue callers = new();
 
-    /// <summary>From a model folder.</summary>
-    public TextClassifier(LoadedModel loaded) : this(loaded.Model, loaded.Tokenizer, loaded.Report.Drawn.Count > 0)
+    /// <param name="model">The model, with or without an adapter attached.</param>
+    /// <param name="tokenizer">The tokenizer that it was trained with.</param>
+    /// <param name="isHeadDrawn">
+    /// Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.
+    /// </param>
+    internal TextClassifier(DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
+        bool isHeadDrawn = false) => (Model, Tokenizer, IsHeadDrawn) = (model, tokenizer, isHeadDrawn);
+
+    /// <summary>As it comes from its files.</summary>
+    internal TextClassifier(LoadedModel loaded) : this(loaded.Model, loaded.Tokenizer, loaded.Report.Drawn.Count > 0)
     {
     }
 
+    /// <summary>
+    /// Loads the built-in base model, to be trained: its head is randomly initialised.
+    /// </summary>
+    /// <param name="labels">Names of the classes.</param>
+    /// <param name="seed">Draws the head, and names the dropout masks.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    public static TextClassifier BuiltIn(IReadOnlyList<string> labels, ulong seed = 0, IBackend? backend = null) =>
+        Of(ModelSource.BuiltIn, labels, seed, backend);
+
+    /// <summary>Loads a model folder.</summary>
+    /// <param name="folder">
+    /// With config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json,
+    /// as Hugging Face's DistilBERT has them.
+    /// </param>
+    /// <param name="labels">
+    /// Classes of a head that the checkpoint lacks, which is randomly initialised then; null: those
+    /// of config.json. A checkpoint with a head keeps its own.
+    /// </param>
+    /// <param name="seed">Draws a head that the checkpoint lacks.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped.
+    /// </exception>
+    public static TextClassifier Load(string folder, IReadOnlyList<string>? labels = null, ulong seed = 0,
+        IBackend? backend = null) => Of(ModelSource.Folder(folder), labels, seed, backend);
+
+    /// <summary>Loads a model and attaches an adapter, ready to predict.</summary>
+    /// <param name="adapter">The adapter folder, in PEFT's format.</param>
+    /// <param name="model">The folder of its base; null: the built-in base model.</param>
+    /// <param name="anyBase">Takes another base than it was trained on.</param>
+    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <param name="warn">Is told what is odd but allowed; may be null.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, the adapter does not fit, or neither it nor the model has a
+    /// trained head.
+    /// </exception>
+    public static TextClassifier LoadWithAdapter(string adapter, string? model = null, bool anyBase = false,
+        IBackend? backend = null, Action<string>? warn = null)
+    {
+        var loaded = ClassifierLoader.Load(model is null ? ModelSource.BuiltIn : ModelSource.Folder(model), adapter,
+            anyBase: anyBase, backend: backend);
+        foreach (var notice in loaded.Notices)
+        {
+            warn?.Invoke(notice);
+        }
+        return loaded.Classifier;
+    }
+
+    private static TextClassifier Of(ModelSource source, IReadOnlyList<string>? labels, ulong seed,
+        IBackend? backend) => new(source.Load(seed, labels, backend: backend)) { Reference = source.Reference };
+
+    /// <summary>What an adapter calls its base: see <see cref="ModelSource.Reference"/>.</summary>
+    internal string? Reference { get; init; }
+
     /// <summary>The model.</summary>
-    public DistilBertForSequenceClassification Model { get; } = model;
+    public DistilBertForSequenceClassification Model { get; }
 
     /// <summary>The tokenizer.</summary>
-    public WordPieceTokenizer Tokenizer { get; } = tokenizer;
+    internal WordPieceTokenizer Tokenizer { get; }
 
     /// <summary>Whether the head comes from the seed and not from a checkpoint.</summary>
-    public bool IsHeadDrawn { get; } = isHeadDrawn;
+    public bool IsHeadDrawn { get; }
 
     /// <summary>Names of the classes.</summary>
     public IReadOnlyList<string> Labels => Model.Config.Labels;
@@ -99,7 +156,7 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     /// <exception cref="InvalidOperationException">
     /// Another thread trains the model or changes its adapter.
     /// </exception>
-    public Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
+    internal Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
         CancellationToken cancellation = default, Action<int>? progress = null)
     {
         RequireLabels(texts);
@@ -123,6 +180,29 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
             clock.Elapsed.TotalSeconds);
     }
 
+    /// <summary>Compares the model's classes with the given ones.</summary>
+    /// <param name="data">At least one text, with the model's classes.</param>
+    /// <param name="maxLength">As for <see cref="Encode"/>.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <exception cref="InputException">
+    /// There is no text, or a class that the model does not have.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default) =>
+        Evaluate(data.Encode(Tokenizer, LongestText(maxLength)).Examples, cancellation: cancellation);
+
+    /// <summary>
+    /// Writes a model folder that <see cref="Load"/> and transformers read, whole or not at all.
+    /// </summary>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
+    /// <exception cref="InputException">
+    /// An adapter is attached (<see cref="LoRAAdapter.MergeAndDetach"/> makes it a part of the
+    /// model), or the folder cannot be written.
+    /// </exception>
+    public void Save(string folder, bool overwrite = false) =>
+        ModelFolder.Save(folder, Model, Tokenizer, overwrite: overwrite);
+
     /// <summary>
     /// Runs the model, in evaluation mode, over encoded examples: for those that listen to its
     /// layers (<see cref="Quantization.Calibration"/>).
@@ -134,7 +214,7 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     /// <exception cref="InvalidOperationException">
     /// Another thread trains the model or changes its adapter.
     /// </exception>
-    public void Run(IEnumerable<int[]> texts, int batchSize = 32, CancellationToken cancellation = default)
+    internal void Run(IEnumerable<int[]> texts, int batchSize = 32, CancellationToken cancellation = default)
     {
         using var use = Model.Use.Read("Evaluation");
         foreach (var batch in Batches(texts, ids => ids.Length, batchSize))
@@ -164,7 +244,7 @@ public sealed class TextClassifier(DistilBertForSequenceClassification model, Wo
     /// </summary>
     /// <param name="maxLength">As asked, or null.</param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
-    public int LongestText(int? maxLength)
+    internal int LongestText(int? maxLength)
     {
         if (maxLength < 3)
         {

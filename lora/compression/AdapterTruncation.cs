@@ -12,7 +12,7 @@ namespace LoraScratch.Lora.Compression;
 /// <param name="Decomposition">
 /// Of s·A·B [in, out]: U [in, p], V [out, p] with p = min(in, r, out).
 /// </param>
-public sealed record UpdateSpectrum(string Path, int Rank, double Scaling, SingularValueDecomposition Decomposition);
+internal sealed record UpdateSpectrum(string Path, int Rank, double Scaling, SingularValueDecomposition Decomposition);
 
 /// <summary>
 /// A trained adapter at every smaller rank, without training: of each update s·A·B = U·diag(σ)·Vᵀ
@@ -20,7 +20,7 @@ public sealed record UpdateSpectrum(string Path, int Rank, double Scaling, Singu
 /// product [in, out] is never formed: <see cref="SingularValueDecomposition.OfProduct"/> works on
 /// the factors. The new factors are A = U_k and B = diag(σ_k/s)·V_kᵀ, so that s stays what it was.
 /// </summary>
-public sealed class AdapterTruncation
+internal sealed class AdapterTruncation
 {
     private readonly string source;
     private readonly PortableAdapter adapter;

@@ -8,7 +8,7 @@ using LoraScratch.Lora.Data;
 namespace LoraScratch.Lora.Compression;
 
 /// <summary>An adapter folder that no training run left, but a computation on weights.</summary>
-public static class DerivedAdapter
+internal static class DerivedAdapter
 {
     private static readonly JsonSerializerOptions Indented =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, WriteIndented = true };

@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Compression;
 /// <summary>
 /// What <see cref="LoRAExtraction"/> is asked for: a rank, or a share of the energy.
 /// </summary>
-public sealed record ExtractionOptions
+internal sealed record ExtractionOptions
 {
     /// <summary>
     /// Rank of every update (or min(in, out), where that is less); null: as <see cref="Energy"/>
@@ -57,7 +57,7 @@ public sealed record ExtractionOptions
 /// <param name="WeightNorm">‖W‖_F of the base.</param>
 /// <param name="ChangeNorm">‖ΔW‖_F</param>
 /// <param name="Error">‖ΔW − (A·B)ᵀ‖_F, computed from the float32 factors that are saved.</param>
-public sealed record ExtractedLayer(string Path, int OutFeatures, int InFeatures, int Rank, double WeightNorm,
+internal sealed record ExtractedLayer(string Path, int OutFeatures, int InFeatures, int Rank, double WeightNorm,
     double ChangeNorm, double Error)
 {
     /// <summary>The error as a share of the change.</summary>
@@ -72,7 +72,7 @@ public sealed record ExtractedLayer(string Path, int OutFeatures, int InFeatures
 /// <param name="Shape">Its sizes.</param>
 /// <param name="ChangeNorm">‖Δ‖ of all its elements.</param>
 /// <param name="BaseNorm">‖·‖ of the base's.</param>
-public sealed record LostChange(string Path, Shape Shape, double ChangeNorm, double BaseNorm);
+internal sealed record LostChange(string Path, Shape Shape, double ChangeNorm, double BaseNorm);
 
 /// <summary>
 /// Turns a full fine-tune into a LoRA adapter: of every chosen linear layer ΔW = W_tuned − W_base =
@@ -81,7 +81,7 @@ public sealed record LostChange(string Path, Shape Shape, double ChangeNorm, dou
 /// (<see cref="SingularValueDecomposition"/>). What was tuned beside these layers is added up and
 /// told: an adapter has no place for positions and LayerNorm's γ.
 /// </summary>
-public sealed class LoRAExtraction
+internal sealed class LoRAExtraction
 {
     private LoRAExtraction(LoRAAdapter adapter, IReadOnlyList<ExtractedLayer> layers, IReadOnlyList<string> unchanged,
         IReadOnlyList<LostChange> lost, double heldShare) =>

@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Compression;
 /// <summary>
 /// A linear layer that may be replaced by two thin ones, with what every rank costs.
 /// </summary>
-public sealed class CompressibleLayer
+internal sealed class CompressibleLayer
 {
     private readonly LowRankFactors? largest;
     private readonly Linear linear;
@@ -94,7 +94,7 @@ public sealed class CompressibleLayer
 /// reach W's size.
 /// </para>
 /// </summary>
-public sealed class ModelCompression
+internal sealed class ModelCompression
 {
     private readonly Module model;
 

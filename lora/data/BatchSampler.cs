@@ -5,7 +5,7 @@ namespace LoraScratch.Lora.Data;
 /// the epoch's number alone, so training resumed in the middle sees the batches that it would have
 /// seen. Each example comes once an epoch; the last batch may be smaller.
 /// </summary>
-public sealed class BatchSampler
+internal sealed class BatchSampler
 {
     private readonly IReadOnlyList<EncodedExample> examples;
     private readonly ulong seed;

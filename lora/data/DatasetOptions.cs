@@ -4,7 +4,7 @@ namespace LoraScratch.Lora.Data;
 /// Which half of a data set that comes in two: <c>train/</c> or <c>test/</c> of the movie reviews.
 /// A single file is the same for both.
 /// </summary>
-public enum DatasetSplit
+internal enum DatasetSplit
 {
     /// <summary>For training.</summary>
     Train,
@@ -13,7 +13,7 @@ public enum DatasetSplit
 }
 
 /// <summary>What a double quote means in a .csv or .tsv file.</summary>
-public enum Quoting
+internal enum Quoting
 {
     /// <summary>A character like others.</summary>
     None,
@@ -26,7 +26,7 @@ public enum Quoting
 }
 
 /// <summary>What becomes of a row whose text is empty, null or blank.</summary>
-public enum EmptyTexts
+internal enum EmptyTexts
 {
     /// <summary>The data is refused; the message names the rows.</summary>
     Refuse,
@@ -39,7 +39,7 @@ public enum EmptyTexts
 }
 
 /// <summary>How a data file is to be read.</summary>
-public sealed record DatasetOptions
+internal sealed record DatasetOptions
 {
     /// <summary>
     /// Name of the column (or JSON property) with the text; of a file without a header line the

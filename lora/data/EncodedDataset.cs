@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Data;
 /// Of a piece of a longer text: how many of the text's tokens come before it. [CLS] keeps position
 /// 0, the others have the positions of their places in the text.
 /// </param>
-public readonly record struct EncodedExample(int[] TokenIds, int Label, int PositionOffset = 0);
+internal readonly record struct EncodedExample(int[] TokenIds, int Label, int PositionOffset = 0);
 
 /// <summary>A data set after the tokenizer.</summary>
 /// <param name="Examples">In the order of the texts.</param>
@@ -16,7 +16,7 @@ public readonly record struct EncodedExample(int[] TokenIds, int Label, int Posi
 /// How many texts were longer than the maximum length, so that a part of them is missing.
 /// </param>
 /// <param name="Tokens">The sum of the lengths.</param>
-public sealed record EncodedDataset(IReadOnlyList<EncodedExample> Examples, LabelSet Labels, int Truncated,
+internal sealed record EncodedDataset(IReadOnlyList<EncodedExample> Examples, LabelSet Labels, int Truncated,
     long Tokens);
 
 public sealed partial class TextDataset
@@ -33,7 +33,7 @@ public sealed partial class TextDataset
     /// numbers; may be null.
     /// </param>
     /// <param name="threads">At most so many threads; 0 for one per core.</param>
-    public EncodedDataset Encode(WordPieceTokenizer tokenizer, int maxLength = 512, Action<int>? progress = null,
+    internal EncodedDataset Encode(WordPieceTokenizer tokenizer, int maxLength = 512, Action<int>? progress = null,
         int threads = 0)
     {
         var encoded = new EncodedExample[examples.Length];

@@ -6,7 +6,7 @@ namespace LoraScratch.Lora.Data;
 /// <summary>
 /// The classes of a task: index ↔ name. The indices are those of the classifier's outputs.
 /// </summary>
-public sealed class LabelSet
+internal sealed class LabelSet
 {
     private readonly string[] names;
     private readonly Dictionary<string, int> indexOf = new(StringComparer.Ordinal);

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Labels">
 /// [rows] The index of the class of each row, or <see cref="TextExample.NoLabel"/>.
 /// </param>
-public sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets, int[] Labels)
+internal sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets, int[] Labels)
 {
     /// <summary>
     /// [rows] The number of each row's example in the data, from which random choices about it are

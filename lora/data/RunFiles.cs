@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Data;
 /// The files that a training run leaves beside the weights: who wrote a folder, and for which
 /// classes.
 /// </summary>
-public static class RunFiles
+internal static class RunFiles
 {
     /// <summary>Name of the file with options, classes and outcome.</summary>
     public const string OptionsName = "training.json";

@@ -12,7 +12,7 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Excluded">Texts left out because they stand in the excluded data as well.</param>
 /// <param name="ExcludedDistinct">The same, each distinct text counted once.</param>
 /// <param name="Repeated">Texts left out because the same text came before.</param>
-public sealed record CorpusSource(string Path, int Read, int Kept, int Excluded, int ExcludedDistinct, int Repeated)
+internal sealed record CorpusSource(string Path, int Read, int Kept, int Excluded, int ExcludedDistinct, int Repeated)
 {
     /// <summary>
     /// "50,000 texts; 266 (266 distinct) also in the excluded data, 486 repeats: 49,248 kept"
@@ -26,7 +26,7 @@ public sealed record CorpusSource(string Path, int Read, int Kept, int Excluded,
 /// Texts without labels from any number of files and folders, each distinct text once, without
 /// those that stand in other data. Two texts are the same when they differ in white space only.
 /// </summary>
-public sealed class TextCorpus
+internal sealed class TextCorpus
 {
     private TextCorpus(IReadOnlyList<string> texts, IReadOnlyList<CorpusSource> sources, int excludedTexts) =>
         (Texts, Sources, ExcludedTexts) = (texts, sources, excludedTexts);
@@ -45,7 +45,7 @@ public sealed class TextCorpus
     /// test is what is excluded; a single file is read whole.
     /// </summary>
     /// <param name="data">
-    /// Files and folders as for <see cref="TextDataset.Load"/>; labels are not needed.
+    /// Files and folders as for <see cref="TextDataset.Load(string)"/>; labels are not needed.
     /// </param>
     /// <param name="exclude">Texts that must not be used, in the same formats.</param>
     /// <param name="options">

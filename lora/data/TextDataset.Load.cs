@@ -19,7 +19,8 @@ public sealed partial class TextDataset
     /// The data cannot be used; the message names file and line or entry, what was expected and
     /// what was found.
     /// </exception>
-    public static TextDataset Load(string path, DatasetSplit split = DatasetSplit.Train, DatasetOptions? options = null)
+    internal static TextDataset Load(string path, DatasetSplit split = DatasetSplit.Train,
+        DatasetOptions? options = null)
     {
         options ??= new DatasetOptions();
         if (Directory.Exists(path))
@@ -40,8 +41,8 @@ public sealed partial class TextDataset
     /// Reads all labelled texts: of the movie reviews both halves in the order of the tutorials'
     /// script (test before train, pos before neg, then by file name); a single file as it is.
     /// </summary>
-    /// <inheritdoc cref="Load"/>
-    public static TextDataset LoadAll(string path, DatasetOptions? options = null)
+    /// <inheritdoc cref="Load(string, DatasetSplit, DatasetOptions?)"/>
+    internal static TextDataset LoadAll(string path, DatasetOptions? options = null)
     {
         if (!IsMovieReviews(path))
         {
@@ -62,15 +63,15 @@ public sealed partial class TextDataset
 
     /// <summary>
     /// Reads texts one by one from a .csv, .tsv or .jsonl file (also with .gz), as
-    /// <see cref="Load"/> does; labels are neither needed nor read.
+    /// <see cref="Load(string)"/> does; labels are neither needed nor read.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="options">Its text column, and what becomes of rows without a text.</param>
     /// <exception cref="InputException">
-    /// As from <see cref="Load"/>, where the row in question comes; rows without a text are refused
-    /// together, at the end.
+    /// As from <see cref="Load(string)"/>, where the row in question comes; rows without a text are
+    /// refused together, at the end.
     /// </exception>
-    public static IEnumerable<TextExample> ReadTexts(string path, DatasetOptions? options = null)
+    internal static IEnumerable<TextExample> ReadTexts(string path, DatasetOptions? options = null)
     {
         options ??= new DatasetOptions();
         var kind = KindOf(path);
@@ -87,7 +88,7 @@ public sealed partial class TextDataset
     /// <param name="jsonLines">The stream; it is not closed.</param>
     /// <param name="name">What to call it in messages.</param>
     /// <param name="options">As there.</param>
-    public static IEnumerable<TextExample> ReadTexts(Stream jsonLines, string name, DatasetOptions? options = null)
+    internal static IEnumerable<TextExample> ReadTexts(Stream jsonLines, string name, DatasetOptions? options = null)
     {
         options ??= new DatasetOptions();
         return TextsOf(name, JsonLinesReader.Read(jsonLines, name, options, withLabels: false), options);

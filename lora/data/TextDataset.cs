@@ -16,7 +16,7 @@ public sealed partial class TextDataset
     /// <param name="labels">The classes.</param>
     /// <param name="source">What to call the data in messages.</param>
     /// <exception cref="ArgumentException">A label is out of range.</exception>
-    public TextDataset(IEnumerable<TextExample> examples, LabelSet labels, string source)
+    internal TextDataset(IEnumerable<TextExample> examples, LabelSet labels, string source)
     {
         (this.examples, Labels, Source) = ([.. examples], labels, source);
         foreach (var example in this.examples)
@@ -30,10 +30,10 @@ public sealed partial class TextDataset
     }
 
     /// <summary>The rows.</summary>
-    public IReadOnlyList<TextExample> Examples => examples;
+    internal IReadOnlyList<TextExample> Examples => examples;
 
     /// <summary>The classes.</summary>
-    public LabelSet Labels { get; }
+    internal LabelSet Labels { get; }
 
     /// <summary>Where the data comes from.</summary>
     public string Source { get; }
@@ -134,7 +134,7 @@ public sealed partial class TextDataset
     }
 
     /// <summary>The rows that satisfy a condition, such as not to be in another set.</summary>
-    public TextDataset Where(Func<TextExample, bool> condition) => new(examples.Where(condition), Labels, Source);
+    internal TextDataset Where(Func<TextExample, bool> condition) => new(examples.Where(condition), Labels, Source);
 
     /// <summary>
     /// The same rows with other classes, of which the labels are the names or, where no class has a
@@ -142,7 +142,7 @@ public sealed partial class TextDataset
     /// </summary>
     /// <param name="classes">The other classes.</param>
     /// <returns>Null if a label is neither.</returns>
-    public TextDataset? WithClasses(LabelSet classes)
+    internal TextDataset? WithClasses(LabelSet classes)
     {
         var indices = Labels.Names.Select(name => classes.TryFind(name, out var index) ? index : -1).ToArray();
         if (indices.Contains(-1) && !classes.HasNumericNames)

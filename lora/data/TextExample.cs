@@ -6,7 +6,7 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Origin">
 /// Where in its source it stands, for messages: "line 12", "pos/0_9.txt".
 /// </param>
-public readonly record struct TextExample(string Text, int Label, string Origin)
+internal readonly record struct TextExample(string Text, int Label, string Origin)
 {
     /// <summary>The label of an example whose class is not known.</summary>
     public const int NoLabel = -1;

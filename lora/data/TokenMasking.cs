@@ -6,7 +6,7 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Batch">With some tokens replaced.</param>
 /// <param name="Places">[masked] Where, counted through the batch.</param>
 /// <param name="Labels">[masked] The tokens that stood there.</param>
-public sealed record MaskedBatch(PackedBatch Batch, int[] Places, int[] Labels);
+internal sealed record MaskedBatch(PackedBatch Batch, int[] Places, int[] Labels);
 
 /// <summary>
 /// Chooses the tokens that a model must guess (Devlin et al. 2019, section 3.1): 15 % of the tokens
@@ -15,7 +15,7 @@ public sealed record MaskedBatch(PackedBatch Batch, int[] Places, int[] Labels);
 /// seed, the epoch and the row's number in the data, so that every epoch has other masks (Liu et
 /// al. 2019, arXiv 1907.11692) and a run that goes on has those that it would have had.
 /// </summary>
-public sealed class TokenMasking
+internal sealed class TokenMasking
 {
     /// <summary>Share of the tokens to guess.</summary>
     public const double Share = 0.15;

@@ -8,4 +8,4 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Truncated">
 /// Whether the text was longer than the room for it, so that a part of it is missing.
 /// </param>
-public sealed record TokenizedText(int[] Ids, string[] Pieces, bool Truncated);
+internal sealed record TokenizedText(int[] Ids, string[] Pieces, bool Truncated);

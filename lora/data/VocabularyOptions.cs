@@ -11,7 +11,7 @@ namespace LoraScratch.Lora.Data;
 /// Distinct characters at most: the most frequent ones, of equally frequent ones those of the
 /// smaller code point. Words with others are unknown.
 /// </param>
-public sealed record VocabularyOptions(int Size, int MinimumFrequency = 2, int AlphabetLimit = 1000)
+internal sealed record VocabularyOptions(int Size, int MinimumFrequency = 2, int AlphabetLimit = 1000)
 {
     /// <summary>Refuses values that make no sense.</summary>
     /// <exception cref="InputException">The message names the option.</exception>
@@ -36,7 +36,7 @@ public sealed record VocabularyOptions(int Size, int MinimumFrequency = 2, int A
 /// <param name="Tokens">Pieces that they are cut into.</param>
 /// <param name="Unknown">Words that are [UNK].</param>
 /// <param name="Whole">Words that are one piece.</param>
-public sealed record VocabularyCoverage(long Words, long Tokens, long Unknown, long Whole)
+internal sealed record VocabularyCoverage(long Words, long Tokens, long Unknown, long Whole)
 {
     /// <summary>Pieces of a word in the mean.</summary>
     public double TokensPerWord => (double)Tokens / Math.Max(Words, 1);

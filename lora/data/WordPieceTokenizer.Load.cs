@@ -5,7 +5,7 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Data;
 
-public sealed partial class WordPieceTokenizer
+internal sealed partial class WordPieceTokenizer
 {
     internal static readonly string[] SpecialNames = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 

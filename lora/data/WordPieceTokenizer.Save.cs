@@ -5,7 +5,7 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Data;
 
-public sealed partial class WordPieceTokenizer
+internal sealed partial class WordPieceTokenizer
 {
     private static readonly JsonWriterOptions Indented =
         new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

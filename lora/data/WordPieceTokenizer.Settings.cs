@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Data;
 /// <content> What stands beside a vocabulary, as transformers writes it: tokenizer_config.json,
 /// special_tokens_map.json and added_tokens.json. Like everything in tokenizer.json, a setting
 /// there that would change an id is either followed or refused by name. </content>
-public sealed partial class WordPieceTokenizer
+internal sealed partial class WordPieceTokenizer
 {
     private const string ConfigName = "tokenizer_config.json";
 

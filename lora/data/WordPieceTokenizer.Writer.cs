@@ -1,6 +1,6 @@
 namespace LoraScratch.Lora.Data;
 
-public sealed partial class WordPieceTokenizer
+internal sealed partial class WordPieceTokenizer
 {
     // Reads text and writes ids until the room is full, or, where the end of the text is kept, round and round over the
     // oldest ids. The word in progress is `word[..length]`; a longer one than that is only counted.

@@ -16,7 +16,7 @@ namespace LoraScratch.Lora.Data;
 /// unit to its kind and to the symbol of what it becomes (<see cref="CharacterRules"/> and
 /// <see cref="PieceTrie"/> composed), and a word is a short array of symbols on the stack.
 /// </remarks>
-public sealed partial class WordPieceTokenizer
+internal sealed partial class WordPieceTokenizer
 {
     /// <summary>
     /// A word of more code points than this, counted after normalization, is unknown.

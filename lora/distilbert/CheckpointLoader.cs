@@ -16,7 +16,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// </param>
 /// <param name="Renamed">Tensors found under another name than the model's.</param>
 /// <param name="Types">How many tensors there were of each type: "F16".</param>
-public sealed record LoadReport(
+internal sealed record LoadReport(
     string Source, ModelKind Kind, IReadOnlyList<string> Ignored, IReadOnlyList<string> Drawn,
     IReadOnlyList<(string InFile, string InModel)> Renamed, IReadOnlyDictionary<string, int> Types)
 {
@@ -67,7 +67,7 @@ public sealed record LoadReport(
 }
 
 /// <summary>A kind of model on DistilBERT's encoder, as far as checkpoints differ by it.</summary>
-public sealed class ModelKind
+internal sealed class ModelKind
 {
     /// <summary>The encoder with pre_classifier and classifier.</summary>
     public static readonly ModelKind Classifier =

@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// A DistilBERT classifier with low-rank layers in a form that a folder can hold: its config names
 /// them (<see cref="DistilBertConfig.LowRank"/>).
 /// </summary>
-public static class CompressedModel
+internal static class CompressedModel
 {
     /// <summary>
     /// A model of its own with the chosen ranks; the one that was decomposed is not changed.

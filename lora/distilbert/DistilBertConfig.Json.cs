@@ -7,7 +7,7 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.DistilBert;
 
-public sealed partial record DistilBertConfig
+internal sealed partial record DistilBertConfig
 {
     /// <summary>
     /// What transformers calls the model with a classification head, and the one that guesses

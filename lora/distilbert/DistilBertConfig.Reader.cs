@@ -5,7 +5,7 @@ using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.DistilBert;
 
-public sealed partial record DistilBertConfig
+internal sealed partial record DistilBertConfig
 {
     /// <summary>Reads keys one by one and remembers which were asked for.</summary>
     private sealed class Reader(string source, JsonElement root)

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// which <see cref="Load"/> reads and <see cref="ToJson"/> writes. The defaults are those of
 /// distilbert-base-uncased. LayerNorm's ε is not among them: DistilBERT fixes it at 1e-12.
 /// </summary>
-public sealed partial record DistilBertConfig
+internal sealed partial record DistilBertConfig
 {
     /// <summary>Entries of the vocabulary (vocab_size).</summary>
     public int VocabularySize { get; init; } = 30522;

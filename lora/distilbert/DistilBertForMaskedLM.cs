@@ -12,7 +12,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// shares in its gradient: from looking words up, and from comparing with them. New models are in
 /// evaluation mode; all parameters are trainable.
 /// </summary>
-public sealed class DistilBertForMaskedLM : Module
+internal sealed class DistilBertForMaskedLM : Module
 {
     private readonly Submodule<DistilBertModel> encoder;
     private readonly Submodule<Layer> transform;

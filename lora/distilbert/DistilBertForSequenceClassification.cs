@@ -9,7 +9,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// The encoder: embeddings, then the blocks one after the other (Sanh et al. 2019, arXiv
 /// 1910.01108).
 /// </summary>
-public sealed class DistilBertModel : Module
+internal sealed class DistilBertModel : Module
 {
     private readonly Submodule<Embeddings> embeddings;
     private readonly Submodule<Transformer> transformer;
@@ -81,7 +81,7 @@ public sealed class DistilBertForSequenceClassification : Module
     /// </param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A value of the config cannot be.</exception>
-    public DistilBertForSequenceClassification(DistilBertConfig config, ulong seed = 0, IBackend? backend = null)
+    internal DistilBertForSequenceClassification(DistilBertConfig config, ulong seed = 0, IBackend? backend = null)
         : this(config, seed, backend, draw: true)
     {
     }
@@ -136,11 +136,11 @@ public sealed class DistilBertForSequenceClassification : Module
     /// <exception cref="InputException">
     /// The classes are less than two, or have the same name.
     /// </exception>
-    public DistilBertForSequenceClassification WithHead(IReadOnlyList<string> labels, ulong seed = 0) =>
+    internal DistilBertForSequenceClassification WithHead(IReadOnlyList<string> labels, ulong seed = 0) =>
         new(this, labels, seed);
 
     /// <summary>Sizes and rates.</summary>
-    public DistilBertConfig Config { get; }
+    internal DistilBertConfig Config { get; }
 
     /// <summary>The device that holds it.</summary>
     public IBackend Backend { get; }
@@ -149,7 +149,7 @@ public sealed class DistilBertForSequenceClassification : Module
     /// Where every dropout mask's seed comes from: its seed and position are all the random state
     /// that the model has.
     /// </summary>
-    public RandomStream DropoutStream { get; }
+    internal RandomStream DropoutStream { get; }
 
     /// <summary>
     /// The paths that the parameters have without adapters, in order of registration: the keys of a
@@ -158,7 +158,7 @@ public sealed class DistilBertForSequenceClassification : Module
     internal IReadOnlyList<string> CheckpointPaths { get; }
 
     /// <summary>The paths of the head's four parameters.</summary>
-    public static IReadOnlyList<string> HeadPaths => PeftHeads.DistilBert;
+    internal static IReadOnlyList<string> HeadPaths => PeftHeads.DistilBert;
 
     /// <summary>The logits of each text.</summary>
     /// <param name="tokens">The batch.</param>
@@ -169,7 +169,7 @@ public sealed class DistilBertForSequenceClassification : Module
     /// <exception cref="InvalidOperationException">
     /// Another thread trains the model or changes its adapter.
     /// </exception>
-    public Tensor Forward(PackedTokens tokens)
+    internal Tensor Forward(PackedTokens tokens)
     {
         using var use = Use.Read("A forward pass");
         using var scope = new TensorScope();

@@ -4,7 +4,7 @@ using LoraScratch.Engine.NN;
 namespace LoraScratch.Lora.DistilBert;
 
 /// <summary>The tutorials' names for the layers of DistilBERT that can get LoRA.</summary>
-public static class LoRATargets
+internal static class LoRATargets
 {
     /// <summary>The name for pre_classifier and classifier.</summary>
     public const string Head = "head";

@@ -11,7 +11,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// several with an index), vocab.txt or tokenizer.json. What is written has all that AutoTokenizer
 /// and AutoModelForSequenceClassification look for.
 /// </summary>
-public static class ModelFolder
+internal static class ModelFolder
 {
     /// <summary>
     /// Loads a classifier, or an encoder or masked language model that becomes one.

@@ -9,7 +9,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Tokenizer">Of the same files.</param>
 /// <param name="Report">What was ignored, drawn or renamed.</param>
-public sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer,
+internal sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer,
     LoadReport Report)
 {
     /// <summary>What the user should know about the files.</summary>
@@ -20,14 +20,14 @@ public sealed record LoadedModel(DistilBertForSequenceClassification Model, Word
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Tokenizer">Of the same files.</param>
 /// <param name="Report">What was ignored, drawn or renamed.</param>
-public sealed record LoadedMaskedLM(DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
+internal sealed record LoadedMaskedLM(DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
 {
     /// <summary>What the user should know about the files.</summary>
     public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
 }
 
 /// <summary>Where the files of a model are: in a folder, or in the program itself.</summary>
-public abstract class ModelSource
+internal abstract class ModelSource
 {
     private protected ModelSource()
     {

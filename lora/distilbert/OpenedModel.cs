@@ -9,7 +9,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// The files of a model, open: what they hold is known, and the weights can be loaded, as often as
 /// they are wanted, without reading anything twice. From <see cref="ModelSource.Open"/>.
 /// </summary>
-public sealed class OpenedModel : IDisposable
+internal sealed class OpenedModel : IDisposable
 {
     private readonly Checkpoint files;
     private readonly string? otherHead;

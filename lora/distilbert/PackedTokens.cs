@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// The token ids of several texts on the device, one after the other without padding: text s has
 /// the rows offsets[s] … offsets[s+1]−1. Dispose it after the backward pass, which still reads it.
 /// </summary>
-public sealed class PackedTokens : IDisposable
+internal sealed class PackedTokens : IDisposable
 {
     /// <summary>Uploads a batch.</summary>
     /// <param name="batch">At least one text; its labels are not looked at.</param>

@@ -77,7 +77,7 @@ internal sealed class LayerFactory(DistilBertConfig config, RandomStream? random
 /// Dropout(LayerNorm(word + position)): a vector for each token from what it is and where it
 /// stands.
 /// </summary>
-public sealed class Embeddings : Module
+internal sealed class Embeddings : Module
 {
     private readonly Submodule<ITokenLayer> words, positions;
     private readonly Submodule<LayerNorm> norm;
@@ -111,7 +111,7 @@ public sealed class Embeddings : Module
 
 /// <summary>Modules under the names 0, 1, 2, …</summary>
 /// <typeparam name="T">What they are.</typeparam>
-public sealed class ModuleList<T> : Module where T : Module
+internal sealed class ModuleList<T> : Module where T : Module
 {
     private readonly Submodule<T>[] submodules;
 

@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// written and has no classification head: LoRA and a head that is trained beside it make a
 /// classifier of it.
 /// </summary>
-public static class PretrainedBase
+internal static class PretrainedBase
 {
     /// <summary>What messages call it.</summary>
     public const string Description = BuiltInBase.Description;

@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// of its own text, Q·Kᵀ/√width, and takes the mean of their values weighted by the answers'
 /// softmax. The four projections are places where LoRA may stand.
 /// </summary>
-public sealed class MultiHeadSelfAttention : Module
+internal sealed class MultiHeadSelfAttention : Module
 {
     private readonly Submodule<Layer> query, key, value, output;
     private readonly int heads;
@@ -46,7 +46,7 @@ public sealed class MultiHeadSelfAttention : Module
 /// dropout(lin2(activation(lin1(x)))), each token on its own. Both layers are places where LoRA may
 /// stand.
 /// </summary>
-public sealed class FeedForward : Layer
+internal sealed class FeedForward : Layer
 {
     private readonly Submodule<Layer> first, second;
     private readonly Submodule<Dropout> dropout;
@@ -77,7 +77,7 @@ public sealed class FeedForward : Layer
 /// A block of the encoder, each half with a residual connection and LayerNorm after it:
 /// X ← LayerNorm(attention(X) + X), then X ← LayerNorm(feedForward(X) + X).
 /// </summary>
-public sealed class TransformerBlock : Module
+internal sealed class TransformerBlock : Module
 {
     private readonly Submodule<MultiHeadSelfAttention> attention;
     private readonly Submodule<LayerNorm> attentionNorm;

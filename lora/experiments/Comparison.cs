@@ -16,7 +16,7 @@ namespace LoraScratch.Lora.Experiments;
 /// The first so many seeds choose the learning rate, and the others run with the chosen one alone;
 /// null: all choose.
 /// </param>
-public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<TrainingMethod> Methods,
+internal sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<TrainingMethod> Methods,
     IReadOnlyList<float> LearningRates, int Seeds, int? RateSeeds = null)
 {
     /// <summary>Number of trainings.</summary>
@@ -97,7 +97,7 @@ public sealed record ComparisonPlan(TrainingOptions Base, IReadOnlyList<Training
 /// <param name="LearningRate">The chosen one.</param>
 /// <param name="Runs">Its runs by seed, training and test accuracies included.</param>
 /// <param name="Tried">Mean validation accuracy of every learning rate.</param>
-public sealed record ComparedMethod(TrainingMethod Method, float LearningRate, IReadOnlyList<RunRecord> Runs,
+internal sealed record ComparedMethod(TrainingMethod Method, float LearningRate, IReadOnlyList<RunRecord> Runs,
     IReadOnlyList<(float LearningRate, double Validation)> Tried)
 {
     /// <summary>Parameters that were trained.</summary>
@@ -109,7 +109,7 @@ public sealed record ComparedMethod(TrainingMethod Method, float LearningRate, I
 /// its mean validation accuracy, and only then the test examples are used, with the weights
 /// of the chosen runs. Weights of learning rates that lost are deleted as soon as that is known.
 /// </summary>
-public sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, RunExecutor executor)
+internal sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, RunExecutor executor)
 {
     /// <summary>Runs what has not been run yet.</summary>
     /// <exception cref="OperationCanceledException">

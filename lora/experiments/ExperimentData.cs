@@ -7,7 +7,7 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Lora.Experiments;
 
 /// <summary>How the texts of an experiment are parted in three.</summary>
-public enum SplitRule
+internal enum SplitRule
 {
     /// <summary>Each part has the same shares of the classes; drawn by seed.</summary>
     Stratified,
@@ -26,7 +26,7 @@ public enum SplitRule
 /// <param name="Seed">
 /// Draws a stratified split: the same for every run of an experiment, whatever its own seed.
 /// </param>
-public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double Validation = 0.1, double Test = 0.2,
+internal sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double Validation = 0.1, double Test = 0.2,
     ulong Seed = 1)
 {
     /// <summary>Refuses shares that leave a part empty.</summary>
@@ -78,7 +78,7 @@ public sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double 
 /// <param name="LeftOut">
 /// Texts left out of the first two because they stand among the test examples as well.
 /// </param>
-public sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test,
+internal sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test,
     int LeftOut = 0)
 {
     /// <summary>The parts and what they are for.</summary>

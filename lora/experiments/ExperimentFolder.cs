@@ -12,7 +12,7 @@ namespace LoraScratch.Lora.Experiments;
 /// pictures made of them. Every file is written in one step, so that a kill loses the run in
 /// progress at most back to its last checkpoint.
 /// </summary>
-public sealed class ExperimentFolder
+internal sealed class ExperimentFolder
 {
     /// <summary>Name of the file that says which experiment this is.</summary>
     public const string IdentityName = "experiment.json";

@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Experiments;
 /// <summary>One training run of an experiment.</summary>
 /// <param name="Name">Names its files: letters, digits, dots and hyphens.</param>
 /// <param name="Options">How it trains.</param>
-public sealed record ExperimentRun(string Name, TrainingOptions Options);
+internal sealed record ExperimentRun(string Name, TrainingOptions Options);
 
 /// <summary>
 /// What a run came to. Accuracies are shares of texts; those of the training and test examples are
@@ -23,7 +23,7 @@ public sealed record ExperimentRun(string Name, TrainingOptions Options);
 /// <param name="Losses">Of every step.</param>
 /// <param name="Train">Accuracy; null: not taken.</param>
 /// <param name="Test">Accuracy; null: not taken.</param>
-public sealed record RunRecord(
+internal sealed record RunRecord(
     string Name, long TrainableParameters, int Steps, int KeptStep, double Validation, double ValidationLoss,
     double Seconds, IReadOnlyList<float> Losses, double? Train = null, double? Test = null)
 {

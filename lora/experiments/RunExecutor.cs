@@ -6,7 +6,7 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Lora.Experiments;
 
 /// <summary>Shows an experiment to its user.</summary>
-public interface IExperimentProgress
+internal interface IExperimentProgress
 {
     /// <summary>Calls <paramref name="train"/> while showing it.</summary>
     TrainingResult Show(ExperimentRun run, FineTuning tuning, Func<TrainingResult> train);
@@ -29,7 +29,7 @@ public interface IExperimentProgress
 /// <param name="trainTexts">
 /// The accuracy on training examples is taken on so many of them; null: on all.
 /// </param>
-public sealed class RunExecutor(
+internal sealed class RunExecutor(
     Func<ulong, TextClassifier> load, ExperimentData data, string folder, int checkpointEvery,
     IExperimentProgress progress, CancellationToken cancellation, int? trainTexts = null)
 {
@@ -46,7 +46,7 @@ public sealed class RunExecutor(
         {
             var path = CheckpointOf(run);
             var checkpoint = new CheckpointOptions(path, checkpointEvery, Resume: File.Exists(path));
-            var result = progress.Show(run, tuning, () => tuning.Run(cancellation, checkpoint));
+            var result = progress.Show(run, tuning, () => tuning.Training.Run(cancellation, checkpoint));
             if (result.WasCancelled)
             {
                 throw new OperationCanceledException(cancellation);

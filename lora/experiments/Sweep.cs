@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Experiments;
 /// <param name="Rows">Of every point in the table, the best first.</param>
 /// <param name="Train">Accuracy of the best on the training examples.</param>
 /// <param name="Test">And on the test examples.</param>
-public sealed record SweepResult(IReadOnlyList<SweepRow> Rows, double Train, double Test);
+internal sealed record SweepResult(IReadOnlyList<SweepRow> Rows, double Train, double Test);
 
 /// <summary>
 /// Carries out a sweep: every point is trained once, its row appended to the table; the weights of
@@ -17,7 +17,7 @@ public sealed record SweepResult(IReadOnlyList<SweepRow> Rows, double Train, dou
 /// <param name="options">All but rank, alpha and targets.</param>
 /// <param name="folder">Of the experiment.</param>
 /// <param name="executor">Trains.</param>
-public sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions options, ExperimentFolder folder,
+internal sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions options, ExperimentFolder folder,
     RunExecutor executor)
 {
     /// <summary>Name of the table.</summary>

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Experiments;
 /// <param name="Rank">r</param>
 /// <param name="Alpha">alpha</param>
 /// <param name="Targets">The layers with LoRA.</param>
-public sealed record SweepPoint(int Rank, double Alpha, IReadOnlyList<string> Targets)
+internal sealed record SweepPoint(int Rank, double Alpha, IReadOnlyList<string> Targets)
 {
     /// <summary>"r8-alpha16-query+value"</summary>
     public string Name => string.Create(CultureInfo.InvariantCulture,
@@ -28,7 +28,7 @@ public sealed record SweepPoint(int Rank, double Alpha, IReadOnlyList<string> Ta
 /// 576 points. The learning rate is one for all, so that alpha, which is the factor on the update,
 /// stands in for it.
 /// </summary>
-public sealed record SweepGrid
+internal sealed record SweepGrid
 {
     /// <summary>Ranks.</summary>
     public IReadOnlyList<int> Ranks { get; init; } = [1, 2, 4, 8, 16, 32];

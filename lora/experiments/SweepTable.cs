@@ -12,7 +12,7 @@ namespace LoraScratch.Lora.Experiments;
 /// <param name="Validation">Accuracy then.</param>
 /// <param name="ValidationLoss">Mean cross-entropy then.</param>
 /// <param name="Seconds">Training, validation included.</param>
-public sealed record SweepRow(SweepPoint Point, long TrainableParameters, int KeptStep, double Validation,
+internal sealed record SweepRow(SweepPoint Point, long TrainableParameters, int KeptStep, double Validation,
     double ValidationLoss, double Seconds)
 {
     /// <summary>More texts right, or as many at a smaller loss.</summary>
@@ -24,7 +24,7 @@ public sealed record SweepRow(SweepPoint Point, long TrainableParameters, int Ke
 /// The table of a sweep as a CSV file, to which each run that ends appends its row. A row counts
 /// once its line has ended: what a kill left of a line is cut off when the file is opened again.
 /// </summary>
-public sealed class SweepTable
+internal sealed class SweepTable
 {
     private const string Header =
         "rank,alpha,targets,trainable_parameters,kept_step,validation_accuracy,validation_loss,seconds";

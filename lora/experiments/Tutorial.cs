@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Experiments;
 /// instead of mixed precision, the examples of a batch are not padded (which changes no result but
 /// the memory and time they take), and the random numbers.
 /// </summary>
-public static class Tutorial
+internal static class Tutorial
 {
     /// <summary>35,000 reviews to train on, 5,000 for validation, 10,000 to test on.</summary>
     public static SplitOptions Split { get; } = new(SplitRule.Tutorial, Validation: 0.1, Test: 0.2);
@@ -23,7 +23,7 @@ public static class Tutorial
     /// </summary>
     public static TrainingOptions Default { get; } = new()
     {
-        Lora = new LoRASettings(Rank: 8, Alpha: 16, LoRAScaling.Alpha, LoRAInitialization.Normal, Dropout: 0),
+        Lora = new LoRASettings(8, 16, LoRAScaling.Alpha) { Initialization = LoRAInitialization.Normal },
         Targets = ["query", "value"],
         TrainHead = false,
         AdaptDrawnHead = true,

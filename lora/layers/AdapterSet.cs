@@ -13,7 +13,7 @@ namespace LoraScratch.Lora;
 /// Elements that belong to it: A, B, and what is trained beside them.
 /// </param>
 /// <param name="TrainableParameters">How many of those training would change.</param>
-public sealed record AdapterState(string Name, bool IsActive, bool IsMerged, int Layers, long OwnParameters,
+internal sealed record AdapterState(string Name, bool IsActive, bool IsMerged, int Layers, long OwnParameters,
     long TrainableParameters);
 
 /// <summary>
@@ -23,7 +23,7 @@ public sealed record AdapterState(string Name, bool IsActive, bool IsMerged, int
 /// active, and only the active one's parameters are in the model, where an optimizer finds them.
 /// Adding an adapter leaves the active one as it is.
 /// </summary>
-public sealed class AdapterSet
+internal sealed class AdapterSet
 {
     /// <summary>The name for the base without any adapter.</summary>
     public const string Base = "base";

@@ -21,7 +21,7 @@ namespace LoraScratch.Lora;
 /// from N(0, 1), √(3·width) times as wide as the default here: learning rates do not carry over.
 /// </para>
 /// </summary>
-public sealed class EmbeddingWithLoRA : LayerWithLoRA, ITokenLayer
+internal sealed class EmbeddingWithLoRA : LayerWithLoRA, ITokenLayer
 {
     private readonly Submodule<Embedding> embedding;
     private readonly Submodule<LoRALayer> lora;

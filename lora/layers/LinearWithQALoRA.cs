@@ -14,7 +14,7 @@ namespace LoraScratch.Lora;
 /// is a <see cref="QuantizedLinear"/> of unchanged size.
 /// </para>
 /// </summary>
-public sealed class LinearWithQALoRA : LayerWithLoRA
+internal sealed class LinearWithQALoRA : LayerWithLoRA
 {
     private readonly Submodule<QuantizedLinear> linear;
     private readonly Submodule<QALoRALayer> lora;

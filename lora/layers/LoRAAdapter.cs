@@ -3,11 +3,6 @@ using LoraScratch.Engine.NN;
 
 namespace LoraScratch.Lora;
 
-/// <summary>One adapted layer of an adapter.</summary>
-/// <param name="Path">The layer's path in the base model; "" where the model itself is it.</param>
-/// <param name="Layer">The layer with its update.</param>
-public sealed record AdaptedLayer(string Path, LayerWithLoRA Layer);
-
 /// <summary>
 /// The LoRA layers of one task on a base model, together with the modules that are trained beside
 /// them (a classifier's head). Attaching puts a <see cref="LinearWithLoRA"/> around each target, a
@@ -29,7 +24,7 @@ public sealed class LoRAAdapter
     private LoRAAdapter(LoRAPlan plan, RandomStream random)
     {
         (Plan, baseModel, Model) = (plan, plan.Model, plan.Model);
-        Layers = [.. plan.Layers.Select(layer => new AdaptedLayer(layer.Path, WithoutFreezing(layer, random)))];
+        Layers = [.. plan.Layers.Select(layer => (layer.Path, WithoutFreezing(layer, random)))];
         submodules = [.. plan.Layers.Select(layer => layer.Submodule)];
         foreach (var parameter in plan.KeptTensors)
         {
@@ -40,10 +35,13 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>What was attached.</summary>
-    public LoRAPlan Plan { get; }
+    internal LoRAPlan Plan { get; }
 
-    /// <summary>The adapted layers, in the model's order.</summary>
-    public IReadOnlyList<AdaptedLayer> Layers { get; }
+    /// <summary>
+    /// The adapted layers with their paths in the base model, in the model's order; the path is ""
+    /// where the model itself is the layer.
+    /// </summary>
+    public IReadOnlyList<(string Path, LayerWithLoRA Layer)> Layers { get; }
 
     /// <summary>
     /// The model to call: the base model with its layers replaced; where the base model itself is a
@@ -67,13 +65,14 @@ public sealed class LoRAAdapter
     public long OwnParameters => Own().Sum(parameter => (long)parameter.Shape.Count);
 
     /// <summary>Whether any element of A and B is trained.</summary>
-    public bool IsLoRATrained => Layers.Any(layer => layer.Layer.Lora.A.IsTrainable || layer.Layer.Lora.B.IsTrainable);
+    internal bool IsLoRATrained =>
+        Layers.Any(layer => layer.Layer.Lora.A.IsTrainable || layer.Layer.Lora.B.IsTrainable);
 
     /// <summary>
     /// Whether any element of the modules that go with the adapter (a classifier's head) is
     /// trained. Known while it is detached, too.
     /// </summary>
-    public bool TrainsModules => Plan.Kept.SelectMany(kept => kept.Module.Parameters()).Any(IsTrained);
+    internal bool TrainsModules => Plan.Kept.SelectMany(kept => kept.Module.Parameters()).Any(IsTrained);
 
     /// <summary>
     /// Freezes or unfreezes everything that belongs to the adapter, attached or not; the base is
@@ -113,13 +112,36 @@ public sealed class LoRAAdapter
     /// <exception cref="InvalidOperationException">
     /// The model is being trained, or predicts.
     /// </exception>
-    public static LoRAAdapter Attach(LoRAPlan plan, RandomStream random)
+    internal static LoRAAdapter Attach(LoRAPlan plan, RandomStream random)
     {
         using var change = plan.Model.Use.Change("Attaching an adapter");
         // the model may have got an adapter since it was planned
         _ = new TargetMatcher(plan.Model);
         return new LoRAAdapter(plan, random);
     }
+
+    /// <summary>
+    /// Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.
+    /// </summary>
+    /// <param name="model">The base model.</param>
+    /// <param name="settings">Rank, alpha, …</param>
+    /// <param name="targets">
+    /// The layers to adapt: names, as the ends of their paths; none: every linear layer.
+    /// </param>
+    /// <param name="random">Draws every A and the dropout masks.</param>
+    /// <param name="keepTrainable">
+    /// Modules that are trained beside it, named likewise; null for none.
+    /// </param>
+    /// <exception cref="InputException">
+    /// A name meets no layer, a setting is out of range, or the model has LoRA already.
+    /// </exception>
+    public static LoRAAdapter Attach(Module model, LoRASettings settings, IReadOnlyList<string> targets,
+        RandomStream random, IReadOnlyList<string>? keepTrainable = null) =>
+        Attach(model, settings, Patterns(targets), random, keepTrainable?.Select(ModulePattern.Named).ToArray());
+
+    /// <summary>The layers of some names; of none, every linear layer.</summary>
+    internal static IReadOnlyList<ModulePattern> Patterns(IReadOnlyList<string> names) =>
+        names.Count > 0 ? [.. names.Select(ModulePattern.Named)] : [ModulePattern.AllLinear];
 
     /// <summary>Plans and attaches a new adapter.</summary>
     /// <param name="model">The base model.</param>
@@ -128,7 +150,7 @@ public sealed class LoRAAdapter
     /// <param name="random">Draws every A and the dropout masks.</param>
     /// <param name="keepTrainable">Modules that are trained beside it; null for none.</param>
     /// <exception cref="InputException">As <see cref="LoRAPlan.For"/>.</exception>
-    public static LoRAAdapter Attach(
+    internal static LoRAAdapter Attach(
         Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets, RandomStream random,
         IReadOnlyList<ModulePattern>? keepTrainable = null) =>
         Attach(LoRAPlan.For(model, settings, targets, keepTrainable), random);

@@ -38,7 +38,7 @@ namespace LoraScratch.Lora;
 /// <param name="A">dA [in, r]</param>
 /// <param name="B">dB [r, out]</param>
 /// <param name="X">dX [N, in], or null where it was not asked for.</param>
-public sealed record LoRAGradients(Tensor A, Tensor B, Tensor? X)
+internal sealed record LoRAGradients(Tensor A, Tensor B, Tensor? X)
 {
     /// <summary>
     /// Computes dA, dB and dX as derived above; new tensors, owned by the innermost

@@ -7,10 +7,10 @@ namespace LoraScratch.Lora;
 public static class LoRAModelExtensions
 {
     /// <summary>
-    /// Freezes the model and replaces every linear layer that a pattern meets, however deep, by a
+    /// Freezes the model and replaces every linear layer that is meant, however deep, by a
     /// <see cref="LinearWithLoRA"/>. A model that itself is a <see cref="Linear"/> cannot be
     /// replaced within its owner, for it has none: use what is returned. Never nests and never
-    /// silently does nothing; see <see cref="LoRAPlan"/>. To detach, merge or save, keep the
+    /// silently does nothing. To detach, merge or save, keep the
     /// <see cref="LoRAAdapter"/> instead.
     /// </summary>
     /// <param name="model">The model.</param>
@@ -22,15 +22,14 @@ public static class LoRAModelExtensions
     /// </param>
     /// <returns>The model to call from now on.</returns>
     /// <exception cref="InputException">
-    /// A pattern meets no linear layer, or the model has LoRA already.
+    /// A name meets no linear layer, or the model has LoRA already.
     /// </exception>
     public static Layer ReplaceLinearWithLoRA(this Layer model, int rank, double alpha, RandomStream random,
-        params IReadOnlyList<ModulePattern> targets) =>
+        params IReadOnlyList<string> targets) =>
         (Layer)((Module)model).ReplaceLinearWithLoRA(rank, alpha, random, targets);
 
-    /// <inheritdoc cref="ReplaceLinearWithLoRA(Layer, int, double, RandomStream, IReadOnlyList{ModulePattern})"/>
+    /// <inheritdoc cref="ReplaceLinearWithLoRA(Layer, int, double, RandomStream, IReadOnlyList{string})"/>
     public static Module ReplaceLinearWithLoRA(this Module model, int rank, double alpha, RandomStream random,
-        params IReadOnlyList<ModulePattern> targets) =>
-        LoRAAdapter.Attach(model, new LoRASettings(rank, alpha),
-            targets.Count > 0 ? targets : [ModulePattern.AllLinear], random).Model;
+        params IReadOnlyList<string> targets) =>
+        LoRAAdapter.Attach(model, new LoRASettings(rank, alpha), targets, random).Model;
 }

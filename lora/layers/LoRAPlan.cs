@@ -10,7 +10,7 @@ namespace LoraScratch.Lora;
 /// <param name="Path">Its path in the model; "" where the model itself is the layer.</param>
 /// <param name="Base">The layer.</param>
 /// <param name="Settings">What holds for it: rank and alpha after their patterns.</param>
-public sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLayer Base, LoRASettings Settings)
+internal sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLayer Base, LoRASettings Settings)
 {
     /// <summary>Elements of A and B.</summary>
     public long Parameters => (long)Settings.Rank * (UpdateInputs + Base.OutFeatures);
@@ -33,19 +33,19 @@ public sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLaye
 /// </summary>
 /// <param name="Path">Its path.</param>
 /// <param name="Module">The module.</param>
-public sealed record KeptModule(string Path, Module Module);
+internal sealed record KeptModule(string Path, Module Module);
 
 /// <summary>One bias of the base that is trained beside the adapter.</summary>
 /// <param name="Path">Its path, ending with ".bias".</param>
 /// <param name="Parameter">The bias.</param>
-public sealed record KeptBias(string Path, Parameter Parameter);
+internal sealed record KeptBias(string Path, Parameter Parameter);
 
 /// <summary>
 /// What attaching LoRA to a model would do: which pattern meets which layers, with which rank and
 /// factor, and how many parameters that makes. Everything that can be wrong is said here, before
 /// the model is touched; in particular a pattern that meets nothing is an error.
 /// </summary>
-public sealed class LoRAPlan
+internal sealed class LoRAPlan
 {
     private LoRAPlan(Module model, LoRASettings settings, IReadOnlyList<PlannedLayer> layers,
         IReadOnlyList<KeptModule> kept, IReadOnlyList<string> warnings)

@@ -6,7 +6,7 @@ namespace LoraScratch.Lora;
 /// How A [in, rank] is drawn. B is always zero, so that a fresh LoRA layer changes nothing (Hu et
 /// al. 2021, arXiv 2106.09685, section 4.1).
 /// </summary>
-public enum LoRAInitialization
+internal enum LoRAInitialization
 {
     /// <summary>
     /// Uniform in ±1/√in: Kaiming's rule with the layer's input as fan-in. The authors' loralib and
@@ -47,7 +47,7 @@ public enum LoRAScaling
 /// <summary>
 /// Which biases b of the base model are trained beside A and B, as in loralib and PEFT.
 /// </summary>
-public enum LoRABias
+internal enum LoRABias
 {
     /// <summary>None: the base stays as it is. The default.</summary>
     None,
@@ -65,15 +65,12 @@ public enum LoRABias
 /// alpha, finite and above 0; how it becomes the factor s says <paramref name="ScalingRule"/>.
 /// </param>
 /// <param name="ScalingRule">Rule for s.</param>
-/// <param name="Initialization">
-/// How A is drawn; beside an embedding, where A begins as zero, how B is.
-/// </param>
 /// <param name="Dropout">
 /// Probability in [0, 1) of dropping an element of the LoRA layer's input, in training only.
 /// </param>
 public sealed record LoRASettings(
     int Rank = 8, double Alpha = 16, LoRAScaling ScalingRule = LoRAScaling.AlphaOverRank,
-    LoRAInitialization Initialization = LoRAInitialization.Kaiming, float Dropout = 0)
+    float Dropout = 0)
 {
     private static readonly Dictionary<string, LoRAScaling> ScalingNames = new()
     {
@@ -105,6 +102,11 @@ public sealed record LoRASettings(
     };
 
     /// <summary>
+    /// How A is drawn; beside an embedding, where A begins as zero, how B is.
+    /// </summary>
+    internal LoRAInitialization Initialization { get; init; } = LoRAInitialization.Kaiming;
+
+    /// <summary>
     /// Ranks of some layers: a regular expression for the end of a module's path → rank. The first
     /// that matches counts. As PEFT's rank_pattern.
     /// </summary>
@@ -114,14 +116,14 @@ public sealed record LoRASettings(
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
 
     /// <summary>Which biases of the base are trained too.</summary>
-    public LoRABias Bias { get; init; }
+    internal LoRABias Bias { get; init; }
 
     /// <summary>
     /// The factor on the group sums of a quantised layer's input (QA-LoRA); without effect on float
     /// layers. As for the initial values, those of <see cref="QALoRALayer"/> have a rule of their
     /// own.
     /// </summary>
-    public QALoRAPooling Pooling { get; init; }
+    internal QALoRAPooling Pooling { get; init; }
 
     /// <summary>The factor s on (x·A)·B.</summary>
     public float Scaling => (float)Factor(ScalingRule, Alpha, Rank);
@@ -141,36 +143,36 @@ public sealed record LoRASettings(
     /// The scaling rule of a name: alpha-over-rank, alpha or alpha-over-sqrt-rank.
     /// </summary>
     /// <exception cref="InputException">There is no such name.</exception>
-    public static LoRAScaling ParseScaling(string name) => Parse(ScalingNames, "scaling", name);
+    internal static LoRAScaling ParseScaling(string name) => Parse(ScalingNames, "scaling", name);
 
     /// <summary>The initial values of a name: kaiming, kaiming-of-rank or normal.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
-    public static LoRAInitialization ParseInitialization(string name) =>
+    internal static LoRAInitialization ParseInitialization(string name) =>
         Parse(InitializationNames, "initialization", name);
 
     /// <summary>The biases of a name: none, lora_only or all.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
-    public static LoRABias ParseBias(string name) => Parse(BiasNames, "bias", name);
+    internal static LoRABias ParseBias(string name) => Parse(BiasNames, "bias", name);
 
     /// <summary>The convention of a name: repository, paper or peft.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
-    public static QALoRAPooling ParsePooling(string name) => Parse(PoolingNames, "pooling", name);
+    internal static QALoRAPooling ParsePooling(string name) => Parse(PoolingNames, "pooling", name);
 
     /// <summary>The name of a convention, as <see cref="ParsePooling"/> reads it.</summary>
-    public static string Name(QALoRAPooling pooling) => PoolingNames.Single(entry => entry.Value == pooling).Key;
+    internal static string Name(QALoRAPooling pooling) => PoolingNames.Single(entry => entry.Value == pooling).Key;
 
     /// <summary>
     /// The name of a choice of biases, as <see cref="ParseBias"/> reads it, and PEFT too.
     /// </summary>
-    public static string Name(LoRABias bias) => BiasNames.Single(entry => entry.Value == bias).Key;
+    internal static string Name(LoRABias bias) => BiasNames.Single(entry => entry.Value == bias).Key;
 
     /// <summary>The name of a scaling rule, as <see cref="ParseScaling"/> reads it.</summary>
-    public static string Name(LoRAScaling scaling) => ScalingNames.Single(entry => entry.Value == scaling).Key;
+    internal static string Name(LoRAScaling scaling) => ScalingNames.Single(entry => entry.Value == scaling).Key;
 
     /// <summary>
     /// The name of an initialization, as <see cref="ParseInitialization"/> reads it.
     /// </summary>
-    public static string Name(LoRAInitialization initialization) =>
+    internal static string Name(LoRAInitialization initialization) =>
         InitializationNames.Single(entry => entry.Value == initialization).Key;
 
     /// <summary>Throws where a value is out of range.</summary>

@@ -13,7 +13,7 @@ namespace LoraScratch.Lora;
 /// <param name="OutFeatures">out</param>
 /// <param name="A">[in, k], row-major, rounded to float32.</param>
 /// <param name="B">[k, out], row-major, rounded to float32.</param>
-public sealed record LowRankFactors(int Rank, int InFeatures, int OutFeatures, float[] A, float[] B)
+internal sealed record LowRankFactors(int Rank, int InFeatures, int OutFeatures, float[] A, float[] B)
 {
     /// <summary>The factors of the first k singular values.</summary>
     /// <param name="svd">Of W [out, in].</param>

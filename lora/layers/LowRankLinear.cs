@@ -19,7 +19,7 @@ namespace LoraScratch.Lora;
 /// (x·(Dᵀ + s·A₁B₁))·(Uᵀ + s·A₂B₂) + b.
 /// </para>
 /// </summary>
-public sealed class LowRankLinear : Layer
+internal sealed class LowRankLinear : Layer
 {
     private readonly Submodule<Layer> down, up;
 

@@ -16,7 +16,7 @@ namespace LoraScratch.Lora;
 /// layer adds nothing.
 /// </para>
 /// </summary>
-public sealed class QALoRALayer : Layer, ILoRALayer
+internal sealed class QALoRALayer : Layer, ILoRALayer
 {
     private readonly Submodule<Dropout>? dropout;
 

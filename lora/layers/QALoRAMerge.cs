@@ -13,7 +13,7 @@ namespace LoraScratch.Lora;
 /// says what it costs.
 /// </para>
 /// </summary>
-public static class QALoRAMerge
+internal static class QALoRAMerge
 {
     /// <summary>ζ′ [out, in/g] before it is rounded to float32.</summary>
     /// <param name="grids">α and ζ [out, in/g]</param>
@@ -117,4 +117,4 @@ public static class QALoRAMerge
 /// <param name="Outside">
 /// Groups whose zero lay outside of the codes and was moved to the nearest of them.
 /// </param>
-public sealed record RoundedZeros(GroupGrid[] Grids, double RelativeError, double LargestError, int Outside);
+internal sealed record RoundedZeros(GroupGrid[] Grids, double RelativeError, double LargestError, int Outside);

@@ -4,7 +4,7 @@ namespace LoraScratch.Lora;
 /// The factor κ on the group sums, P(x)[l] = κ·Σᵢ x[l·g + i] for groups of g out of in inputs.
 /// Three are in use under one name; the same A and B mean something else under each.
 /// </summary>
-public enum QALoRAPooling
+internal enum QALoRAPooling
 {
     /// <summary>
     /// κ = 1/g, the mean of a group: the authors' code (yuhuixu1993/qa-lora). The default.
@@ -21,7 +21,7 @@ public enum QALoRAPooling
 }
 
 /// <summary>The arithmetic of <see cref="QALoRAPooling"/>.</summary>
-public static class QALoRAPoolings
+internal static class QALoRAPoolings
 {
     /// <summary>κ of a convention.</summary>
     /// <param name="pooling">The convention.</param>

@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Quantization;
 /// <see cref="CalibrationHessian"/> for each. The inputs are those of the float model: every layer
 /// is calibrated in one pass, not each behind the quantised ones before it.
 /// </summary>
-public sealed class Calibration : IDisposable
+internal sealed class Calibration : IDisposable
 {
     private readonly Dictionary<string, Listener> listeners = [];
     private readonly List<Submodule> submodules = [];

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Quantization;
 /// </summary>
 /// <param name="inFeatures">in</param>
 /// <param name="backend">Where to sum; default <see cref="Device.Default"/>.</param>
-public sealed class CalibrationHessian(int inFeatures, IBackend? backend = null) : IDisposable
+internal sealed class CalibrationHessian(int inFeatures, IBackend? backend = null) : IDisposable
 {
     private readonly Tensor sum = Tensor.Zeros(new Shape(inFeatures, inFeatures), backend);
 

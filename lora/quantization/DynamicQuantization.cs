@@ -15,7 +15,7 @@ namespace LoraScratch.Lora.Quantization;
 /// of the weights, in a quarter of the bytes.
 /// </para>
 /// </summary>
-public sealed class DynamicQuantization : IDisposable
+internal sealed class DynamicQuantization : IDisposable
 {
     private readonly List<Place> places;
 

@@ -32,7 +32,7 @@ namespace LoraScratch.Lora.Quantization;
 /// all of them. The order of the additions for one weight is that of the inputs, as without blocks.
 /// </para>
 /// </summary>
-public static class Gptq
+internal static class Gptq
 {
     /// <summary>What is added to the diagonal of H, as a share of the diagonal's mean.</summary>
     public const double Damping = 0.01;

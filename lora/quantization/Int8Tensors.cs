@@ -15,7 +15,7 @@ namespace LoraScratch.Lora.Quantization;
 /// </code>
 /// The file has the codes as a reader expects them; into panels they come when they are read.
 /// </summary>
-public static class Int8Tensors
+internal static class Int8Tensors
 {
     private const string Codes = ".weight.codes", Scales = ".weight.scales";
 

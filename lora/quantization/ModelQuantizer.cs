@@ -7,10 +7,10 @@ namespace LoraScratch.Lora.Quantization;
 /// <param name="Path">Its path in the model.</param>
 /// <param name="Submodule">Its place.</param>
 /// <param name="Linear">The layer.</param>
-public sealed record QuantizableLayer(string Path, Submodule Submodule, Linear Linear);
+internal sealed record QuantizableLayer(string Path, Submodule Submodule, Linear Linear);
 
 /// <summary>How codes are chosen.</summary>
-public enum QuantizationMethod
+internal enum QuantizationMethod
 {
     /// <summary><see cref="Quantization.RoundToNearest"/></summary>
     RoundToNearest,
@@ -25,7 +25,7 @@ public enum QuantizationMethod
 /// <param name="OutputError">‖X(Ŵ − W)ᵀ‖/‖XWᵀ‖ on the calibration texts; null without them.</param>
 /// <param name="BytesBefore">Of the weight in float32.</param>
 /// <param name="BytesAfter">Of codes, scales and zeros.</param>
-public sealed record QuantizedLayer(string Path, double WeightError, double? OutputError, long BytesBefore,
+internal sealed record QuantizedLayer(string Path, double WeightError, double? OutputError, long BytesBefore,
     long BytesAfter);
 
 /// <summary>Replaces the linear layers of a model by quantised ones.</summary>
@@ -35,13 +35,43 @@ public static class ModelQuantizer
         new() { ["rtn"] = QuantizationMethod.RoundToNearest, ["gptq"] = QuantizationMethod.Gptq };
 
     /// <summary>
+    /// Replaces linear layers by ones with a weight of a few bits; biases stay as they are. LoRA on
+    /// them is QA-LoRA, whose update is merged into the zeros of the groups.
+    /// </summary>
+    /// <param name="model">A model of float layers.</param>
+    /// <param name="targets">
+    /// Names of linear layers, as the ends of their paths; none: every linear layer.
+    /// </param>
+    /// <param name="bits">2, 3, 4 or 8</param>
+    /// <param name="groupSize">
+    /// Inputs that share a scale and a zero; it divides the input of every layer.
+    /// </param>
+    /// <param name="calibrate">
+    /// Runs the model over examples, from whose inputs GPTQ (arXiv 2210.17323) learns which way to
+    /// round; null: to the nearest.
+    /// </param>
+    /// <exception cref="InputException">
+    /// A name meets no layer, the groups do not divide an input, or a weight is not finite.
+    /// </exception>
+    public static void Quantize(Module model, IReadOnlyList<string> targets, int bits = 4, int groupSize = 32,
+        Action? calibrate = null)
+    {
+        var format = new QuantizationFormat(bits, groupSize);
+        format.Check();
+        var layers = Find(model, LoRAAdapter.Patterns(targets));
+        Check(layers, format);
+        using var heard = calibrate is null ? null : Calibration.Of(layers, calibrate);
+        Quantize(layers, format, heard is null ? QuantizationMethod.RoundToNearest : QuantizationMethod.Gptq, heard);
+    }
+
+    /// <summary>
     /// The linear layers that are meant and that stand where another layer can, in the model's
     /// order. What means a low-rank layer means its two factors.
     /// </summary>
     /// <param name="model">A model of float layers.</param>
     /// <param name="targets">Which; <see cref="ModulePattern.AllLinear"/> for all.</param>
     /// <exception cref="InputException">A pattern meets none.</exception>
-    public static IReadOnlyList<QuantizableLayer> Find(Module model, IReadOnlyList<ModulePattern> targets)
+    internal static IReadOnlyList<QuantizableLayer> Find(Module model, IReadOnlyList<ModulePattern> targets)
     {
         var done = model.NamedModules<WeightLayer>().FirstOrDefault(entry => entry.Module.Weight.IsQuantized);
         if (done.Module is not null)
@@ -67,7 +97,7 @@ public static class ModelQuantizer
     /// quantised.
     /// </summary>
     /// <exception cref="InputException">The groups do not divide the input of a layer.</exception>
-    public static void Check(IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format)
+    internal static void Check(IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format)
     {
         foreach (var layer in layers)
         {
@@ -91,7 +121,7 @@ public static class ModelQuantizer
     /// The groups do not divide the input of a layer, a weight is not finite, or GPTQ has no
     /// calibration texts.
     /// </exception>
-    public static IReadOnlyList<QuantizedLayer> Quantize(
+    internal static IReadOnlyList<QuantizedLayer> Quantize(
         IReadOnlyList<QuantizableLayer> layers, QuantizationFormat format,
         QuantizationMethod method = QuantizationMethod.RoundToNearest, Calibration? calibration = null,
         Action<QuantizedLayer>? progress = null)
@@ -114,13 +144,13 @@ public static class ModelQuantizer
 
     /// <summary>The method of a name: rtn or gptq.</summary>
     /// <exception cref="InputException">There is no such name.</exception>
-    public static QuantizationMethod ParseMethod(string name) => MethodNames.TryGetValue(name, out var method)
+    internal static QuantizationMethod ParseMethod(string name) => MethodNames.TryGetValue(name, out var method)
         ? method
         : throw new InputException(
             $"There is no quantisation method '{name}'; the names are {string.Join(", ", MethodNames.Keys)}.");
 
     /// <summary>The name of a method, as <see cref="ParseMethod"/> reads it.</summary>
-    public static string Name(QuantizationMethod method) => MethodNames.Single(entry => entry.Value == method).Key;
+    internal static string Name(QuantizationMethod method) => MethodNames.Single(entry => entry.Value == method).Key;
 
     private static QuantizedLayer Quantize(QuantizableLayer layer, QuantizationFormat format, QuantizationMethod method,
         double[]? hessian)

@@ -4,7 +4,7 @@ using LoraScratch.Engine.LinearAlgebra;
 namespace LoraScratch.Lora.Quantization;
 
 /// <summary>How far a quantised weight is from the original.</summary>
-public static class QuantizationError
+internal static class QuantizationError
 {
     /// <summary>‖Ŵ − W‖/‖W‖, over all weights; 0 where W is 0.</summary>
     /// <param name="weight">W [out, in]</param>

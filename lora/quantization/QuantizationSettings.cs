@@ -3,7 +3,7 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora.Quantization;
 
 /// <summary>How a model is quantised.</summary>
-public sealed record QuantizationSettings
+internal sealed record QuantizationSettings
 {
     /// <summary>Bits and group size.</summary>
     public QuantizationFormat Format { get; init; } = new(4, 32);

@@ -16,7 +16,7 @@ namespace LoraScratch.Lora.Quantization;
 /// </code>
 /// Bits and group size are the model's and stand in its config.
 /// </summary>
-public static class QuantizedTensors
+internal static class QuantizedTensors
 {
     private const string Codes = ".weight.codes", Scales = ".weight.scales", Zeros = ".weight.zeros";
 

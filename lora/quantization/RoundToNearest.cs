@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Quantization;
 /// Round to nearest: every weight takes the code that is nearest to it, on the grid that leaves the
 /// least squared error in its group (<see cref="GroupRounding"/>).
 /// </summary>
-public static class RoundToNearest
+internal static class RoundToNearest
 {
     /// <summary>Quantises a weight.</summary>
     /// <param name="weight">W, row-major [out, in]</param>

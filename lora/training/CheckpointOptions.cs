@@ -18,7 +18,7 @@ namespace LoraScratch.Lora.Training;
 /// <param name="Resume">
 /// Goes on from the file, with the same options, model, data and device.
 /// </param>
-public sealed record CheckpointOptions(string Path, int Every = 0, bool Resume = false)
+internal sealed record CheckpointOptions(string Path, int Every = 0, bool Resume = false)
 {
     /// <summary>
     /// Refuses to begin where a run is saved that did not end, and to resume where none is; removes

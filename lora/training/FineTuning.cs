@@ -6,35 +6,62 @@ using LoraScratch.Lora.Quantization;
 namespace LoraScratch.Lora.Training;
 
 /// <summary>
-/// One fine-tuning of a classifier: <see cref="Start(TextClassifier, TextDataset, TrainingOptions,
-/// CancellationToken)"/> makes the model ready for the method (quantises it, attaches LoRA,
-/// freezes), then the run can be estimated, watched and made, and <see cref="Save"/> writes what it
-/// left. The loss is the mean cross-entropy of the examples' classes.
+/// One fine-tuning of a classifier:
+/// <see cref="Start(TextClassifier, TextDataset, TrainingOptions, CancellationToken)"/> makes the
+/// model ready for the method (quantises it, attaches LoRA, freezes), then the run can be
+/// estimated, watched and made, and <see cref="Save(string, bool)"/> writes what it left. The loss
+/// is the mean cross-entropy of the examples' classes.
 /// </summary>
-public sealed class FineTuning : TrainingRun
+public sealed class FineTuning
 {
+    private readonly ClassificationTask task;
+
     private FineTuning(ClassificationTask task, TrainingData data, IReadOnlyList<QuantizedLayer> quantized,
         TrainingOptions options)
-        : base(task, options, data.Train.Examples, data.Validation?.Examples) =>
-        (Task, Data, Quantized) = (task, data, quantized);
+    {
+        (this.task, Data, Quantized) = (task, data, quantized);
+        Training = new TrainingRun(task, options, data.Train.Examples, data.Validation?.Examples);
+    }
+
+    /// <summary>After every step.</summary>
+    public event Action<StepMetrics> StepDone
+    {
+        add => Training.StepDone += value;
+        remove => Training.StepDone -= value;
+    }
+
+    /// <summary>
+    /// After every validation; without held-out examples, where there would be one.
+    /// </summary>
+    public event Action<ValidationMetrics> Validated
+    {
+        add => Training.Validated += value;
+        remove => Training.Validated -= value;
+    }
 
     /// <summary>The model that is trained.</summary>
-    public TextClassifier Classifier => Task.Classifier;
+    public TextClassifier Classifier => task.Classifier;
 
     /// <summary>The adapter; null for methods that train none.</summary>
-    public LoRAAdapter? Adapter => Task.Adapter;
+    public LoRAAdapter? Adapter => task.Adapter;
 
     /// <summary>What it trains on, and what is held out.</summary>
-    public TrainingData Data { get; }
+    internal TrainingData Data { get; }
 
     /// <summary>
     /// What was quantised for <see cref="TrainingMethod.QALoRA"/>; none for other methods, and
     /// where the model was quantised already.
     /// </summary>
-    public IReadOnlyList<QuantizedLayer> Quantized { get; }
+    internal IReadOnlyList<QuantizedLayer> Quantized { get; }
 
-    /// <summary>Forward and backward.</summary>
-    internal ClassificationTask Task { get; }
+    /// <summary>Elements that are trained.</summary>
+    public long TrainableParameters => Training.TrainableParameters;
+
+    /// <summary>What the run left; null before it.</summary>
+    public TrainingResult? Result => Training.Result;
+
+    /// <summary>The run: how long it will take, how it goes, where it is saved.</summary>
+    internal TrainingRun Training { get; }
 
     /// <summary>
     /// Makes a model ready to be trained on a data set, which is limited, split and encoded as the
@@ -42,14 +69,15 @@ public sealed class FineTuning : TrainingRun
     /// </summary>
     /// <param name="classifier">The model, without an adapter.</param>
     /// <param name="dataset">Every example with a class of the model's.</param>
-    /// <param name="options">How.</param>
+    /// <param name="options">How; null: LoRA with the defaults.</param>
     /// <param name="cancellation">Ends the calibration of a quantisation.</param>
     /// <exception cref="InputException">
     /// The options make no sense or do not fit the model, or the data does not.
     /// </exception>
-    public static FineTuning Start(TextClassifier classifier, TextDataset dataset, TrainingOptions options,
+    public static FineTuning Start(TextClassifier classifier, TextDataset dataset, TrainingOptions? options = null,
         CancellationToken cancellation = default)
     {
+        options ??= new TrainingOptions();
         options.Check();
         return Start(classifier, TrainingData.Prepare(dataset, classifier, options), options, cancellation);
     }
@@ -65,7 +93,7 @@ public sealed class FineTuning : TrainingRun
     /// <exception cref="InputException">
     /// The options make no sense or do not fit the model, or a class is unknown.
     /// </exception>
-    public static FineTuning Start(TextClassifier classifier, IReadOnlyList<EncodedExample> train,
+    internal static FineTuning Start(TextClassifier classifier, IReadOnlyList<EncodedExample> train,
         IReadOnlyList<EncodedExample>? validation, TrainingOptions options, CancellationToken cancellation = default)
     {
         options.Check();
@@ -76,25 +104,52 @@ public sealed class FineTuning : TrainingRun
             new LabelSet(classifier.Labels), Truncated: 0, examples.Sum(example => (long)example.TokenIds.Length));
     }
 
+    /// <summary>Trains.</summary>
+    /// <param name="cancellation">
+    /// Ends the run after the step in progress; the best validated state is kept, or else the last
+    /// one.
+    /// </param>
+    /// <returns>The model is in the state that was kept.</returns>
+    /// <exception cref="InputException">The loss stops being a number.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The run has been made already; or the model predicts, or is changed or trained on another
+    /// thread.
+    /// </exception>
+    public TrainingResult Run(CancellationToken cancellation = default) => Training.Run(cancellation);
+
     /// <summary>
-    /// Writes the folder that the run leaves, whole or not at all: an adapter where one was
-    /// trained, else a model. An adapter on a model that was quantised for it is merged for good:
-    /// no folder has the model that it would need.
+    /// Writes the folder that the run leaves, whole or not at all: an adapter in PEFT's format
+    /// where one was trained, else a model; with training.json and metrics.jsonl. An adapter on a
+    /// model that was quantised for it is merged for good: no folder has the model that it would
+    /// need.
     /// </summary>
     /// <param name="folder">The folder; its parent must exist.</param>
-    /// <param name="result">What <see cref="TrainingRun.Run"/> returned.</param>
+    /// <param name="overwrite">Replaces the folder of an earlier run.</param>
+    /// <exception cref="InputException">The folder cannot be written.</exception>
+    /// <exception cref="InvalidOperationException">Nothing was trained yet.</exception>
+    public void Save(string folder, bool overwrite = false)
+    {
+        var result = Result ?? throw new InvalidOperationException(
+            "FineTuning: nothing was trained yet; call Run() first.");
+        TrainingFolder.Check(folder, overwrite);
+        Save(folder, result, Classifier.Reference, overwrite);
+    }
+
+    /// <summary>The same, with what an adapter calls its base.</summary>
+    /// <param name="folder">The folder; its parent must exist.</param>
+    /// <param name="result">What <see cref="Run"/> returned.</param>
     /// <param name="baseModel">
     /// Folder or name of the model that the run started from; null from scratch.
     /// </param>
     /// <param name="overwrite">Replaces the folder of an earlier run.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
-    public void Save(string folder, TrainingResult result, string? baseModel, bool overwrite = false)
+    internal void Save(string folder, TrainingResult result, string? baseModel, bool overwrite = false)
     {
         if (Quantized.Count > 0 && Adapter is { IsAttached: true })
         {
             Adapter.MergeAndDetach();
         }
-        TrainingFolder.Save(folder, Classifier, Adapter, Options, result, baseModel, overwrite);
+        TrainingFolder.Save(folder, Classifier, Adapter, Training.Options, result, baseModel, overwrite);
     }
 
     private static FineTuning Start(TextClassifier classifier, TrainingData data, TrainingOptions options,

@@ -10,13 +10,16 @@ namespace LoraScratch.Lora.Training;
 /// One pretraining of an encoder as a masked language model, like <see cref="FineTuning"/>:
 /// started, estimated, run and saved.
 /// </summary>
-internal sealed class Pretraining : TrainingRun
+internal sealed class Pretraining
 {
     private readonly MaskedLanguageTask task;
 
-    private Pretraining(MaskedLanguageTask task, PretrainingData data, TrainingOptions options)
-        : base(task, options, data.Train, data.Validation) =>
-        (this.task, Data) = (task, data);
+    private Pretraining(MaskedLanguageTask task, PretrainingData data, TrainingOptions options) =>
+        (this.task, Data, Training) =
+            (task, data, new TrainingRun(task, options, data.Train, data.Validation));
+
+    /// <summary>The run: how long it will take, how it goes, where it is saved.</summary>
+    public TrainingRun Training { get; }
 
     /// <summary>What it trains on, and what is held out.</summary>
     public PretrainingData Data { get; }

@@ -14,7 +14,7 @@ namespace LoraScratch.Lora.Training;
 /// <param name="Validation">Pieces of the held-out examples.</param>
 /// <param name="TrainTexts">Texts that are trained on.</param>
 /// <param name="ValidationTexts">Texts held out.</param>
-public sealed record PretrainingData(IReadOnlyList<EncodedExample> Train, IReadOnlyList<EncodedExample> Validation,
+internal sealed record PretrainingData(IReadOnlyList<EncodedExample> Train, IReadOnlyList<EncodedExample> Validation,
     int TrainTexts, int ValidationTexts)
 {
     private const int ChunkSize = 256;

@@ -6,7 +6,7 @@ namespace LoraScratch.Lora.Training;
 /// <param name="Steps">Of the whole run.</param>
 /// <param name="Tokens">Of all steps together.</param>
 /// <param name="TokensPerSecond">Forward and backward.</param>
-public sealed record RunEstimate(int Steps, double Tokens, double TokensPerSecond)
+internal sealed record RunEstimate(int Steps, double Tokens, double TokensPerSecond)
 {
     /// <summary>Of all steps; validation not included.</summary>
     public double Seconds => Tokens / TokensPerSecond;

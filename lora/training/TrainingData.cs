@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Training;
 /// </summary>
 /// <param name="Train">Trained on.</param>
 /// <param name="Validation">Laid aside; null where the options want none.</param>
-public sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validation)
+internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validation)
 {
     /// <summary>Limits, splits and encodes a data set as the options say.</summary>
     /// <param name="dataset">Every text with a class.</param>

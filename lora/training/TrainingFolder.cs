@@ -15,7 +15,7 @@ namespace LoraScratch.Lora.Training;
 /// where it has been merged, a model folder; in both training.json with the resolved options, the
 /// classes and the outcome, and metrics.jsonl with a line for every step.
 /// </summary>
-public static class TrainingFolder
+internal static class TrainingFolder
 {
     private static readonly JsonSerializerOptions OneLine =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

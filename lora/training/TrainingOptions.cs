@@ -70,7 +70,7 @@ public sealed record TrainingOptions
     /// How <see cref="TrainingSetup.Quantize"/> quantises a float model for
     /// <see cref="TrainingMethod.QALoRA"/>; null: as the defaults are.
     /// </summary>
-    public QuantizationSettings? Quantization { get; init; }
+    internal QuantizationSettings? Quantization { get; init; }
 
     /// <summary>
     /// Folder of an adapter to continue from; its rank, alpha and targets hold then instead of

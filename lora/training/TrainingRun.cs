@@ -9,12 +9,11 @@ namespace LoraScratch.Lora.Training;
 /// A run of training that is ready: it can be estimated, watched and made. Same options, data and
 /// model: same weights, bit for bit.
 /// </summary>
-public abstract class TrainingRun
+internal sealed class TrainingRun
 {
     private readonly ITrainingTask task;
     private readonly IReadOnlyList<EncodedExample> train;
     private readonly IReadOnlyList<EncodedExample>? validation;
-    private bool isMade;
 
     /// <summary>Nothing is computed yet.</summary>
     /// <param name="task">Its model has what is to be trained unfrozen.</param>
@@ -22,7 +21,7 @@ public abstract class TrainingRun
     /// <param name="train">At least one example.</param>
     /// <param name="validation">Held out; null or empty: the last state is kept.</param>
     /// <exception cref="InputException">Nothing is trainable.</exception>
-    private protected TrainingRun(ITrainingTask task, TrainingOptions options, IReadOnlyList<EncodedExample> train,
+    public TrainingRun(ITrainingTask task, TrainingOptions options, IReadOnlyList<EncodedExample> train,
         IReadOnlyList<EncodedExample>? validation)
     {
         (this.task, Options, this.train, this.validation) =
@@ -44,6 +43,12 @@ public abstract class TrainingRun
 
     /// <summary>After the run has been saved, with the number of steps that it has taken.</summary>
     public event Action<int>? CheckpointSaved;
+
+    /// <summary>What the run left; null before it.</summary>
+    public TrainingResult? Result { get; private set; }
+
+    /// <summary>What is trained.</summary>
+    public ITrainingTask Task => task;
 
     /// <summary>How it trains.</summary>
     public TrainingOptions Options { get; }
@@ -79,7 +84,7 @@ public abstract class TrainingRun
     /// </exception>
     public TrainingResult Run(CancellationToken cancellation = default, CheckpointOptions? checkpoint = null)
     {
-        if (isMade)
+        if (Result is not null)
         {
             throw new InvalidOperationException("This run has been made already; prepare another.");
         }
@@ -88,12 +93,11 @@ public abstract class TrainingRun
         task.DropoutStream.Restore(Seeds.Dropout(Options.Seed));
         return InTrainingMode(() =>
         {
-            isMade = true;
             using var loop = new TrainingLoop(task, Options, train, validation, cancellation, checkpoint);
             loop.StepDone += step => StepDone?.Invoke(step);
             loop.Validated += result => Validated?.Invoke(result);
             loop.CheckpointSaved += steps => CheckpointSaved?.Invoke(steps);
-            return loop.Run();
+            return Result = loop.Run();
         });
     }
 

@@ -60,7 +60,7 @@ public class DemoTests
         Assert.That(second[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss),
             Is.EqualTo(first[TrainingMethod.LoRA].Training.Metrics.Select(step => step.Loss)));
         Assert.That(first.LoRA.Adapter!.Layers,
-            Has.All.Matches<LoraScratch.Lora.AdaptedLayer>(layer => layer!.Layer.Lora.B.ToArray()
+            Has.All.Matches<(string Path, LoraScratch.Lora.LayerWithLoRA Layer)>(layer => layer.Layer.Lora.B.ToArray()
                 .Any(value => value != 0)), "otherwise merging could not fail");
         Assert.That(first.Merge.LargestDifference,
             Is.GreaterThan(0).And.LessThan(1e-4 * Math.Max(1, first.Merge.LargestLogit)));

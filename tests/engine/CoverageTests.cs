@@ -11,13 +11,16 @@ namespace LoraScratch.Tests.Engine;
 /// </summary>
 public class CoverageTests
 {
+    private const BindingFlags All = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static
+        | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+
     [Test]
     public void Every_op_has_a_row_in_the_table()
     {
-        var ops = typeof(Ops).GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)
-            .Select(method => method.Name).Distinct();
+        var ops = typeof(Ops).GetMethods(All).Where(method => method.IsPublic || method.IsAssembly)
+            .Where(method => method.ReturnType == typeof(Tensor)).Select(method => method.Name).Distinct();
         Assert.That(ops.Except(OpCases.All.Select(op => op.Operation)), Is.Empty,
-            "public methods of Ops without a row in OpCases");
+            "ops without a row in OpCases");
     }
 
     [Test]
@@ -48,7 +51,7 @@ public class CoverageTests
         backend.Synchronize();
         backend.Dispose();
 
-        var kernels = typeof(IBackend).GetInterfaces().Append(typeof(IBackend)).SelectMany(type => type.GetMethods())
+        var kernels = typeof(IBackend).GetInterfaces().Append(typeof(IBackend)).SelectMany(type => type.GetMethods(All))
             .Where(method => !method.IsSpecialName);
         Assert.That(kernels.Select(method => method.Name).Distinct().Except(backend.Called), Is.Empty,
             "methods of IBackend that nothing called");

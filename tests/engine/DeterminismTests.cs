@@ -3,7 +3,7 @@ using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Tests.Engine;
 
-public class DeterminismTests
+internal class DeterminismTests
 {
     private static IEnumerable<InstructionSet> Supported => InstructionSets.Supported;
 

@@ -9,7 +9,7 @@ namespace LoraScratch.Tests.Engine;
 /// and lends its buffers filled with NaN, so that a kernel or op that reads what nobody wrote
 /// spoils its result.
 /// </summary>
-public sealed class RecordingBackend : IBackend
+internal sealed class RecordingBackend : IBackend
 {
     private readonly CpuBackend inner = new(threads: 1);
     private readonly CpuBackend integers = new(threads: 1);

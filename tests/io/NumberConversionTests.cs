@@ -5,7 +5,7 @@ namespace LoraScratch.Tests.IO;
 /// <summary>
 /// Every 16-bit float against its value computed in double from sign, exponent and mantissa.
 /// </summary>
-public sealed class NumberConversionTests
+internal sealed class NumberConversionTests
 {
     private static double Value(int bits, int exponentBits, int mantissaBits)
     {

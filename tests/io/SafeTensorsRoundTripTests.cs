@@ -5,7 +5,7 @@ using static LoraScratch.Tests.IO.SafeTensorsBytes;
 namespace LoraScratch.Tests.IO;
 
 /// <summary>What is written is read again, and lies in the file as the format says.</summary>
-public sealed class SafeTensorsRoundTripTests
+internal sealed class SafeTensorsRoundTripTests
 {
     [Test]
     public void A_file_of_one_tensor_has_exactly_the_bytes_of_the_format()

@@ -3,7 +3,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Tests.Kernels;
 
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
-public class AttentionKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     // Lengths of the sequences of a packed batch; 0 and 1 among them, and one longer than a block of queries.
     private static readonly int[][] Batches = [[1], [2], [5, 1, 3], [17, 0, 16, 1, 31], [130], [7, 64]];

@@ -3,7 +3,7 @@ using LoraScratch.Kernels.Functions;
 namespace LoraScratch.Tests.Kernels;
 
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
-public class ElementwiseKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+internal class ElementwiseKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Lengths))]
     public void Elementwise_kernels_equal_double_loops(int n)

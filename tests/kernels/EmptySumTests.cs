@@ -8,7 +8,7 @@ namespace LoraScratch.Tests.Kernels;
 /// memory, gets what zeros would.
 /// </summary>
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
-public sealed class EmptySumTests(BackendCase backendCase) : KernelTests(backendCase)
+internal sealed class EmptySumTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     private static readonly (int Rows, int Columns)[] SomeShapes =
         [(1, 1), (3, 1), (7, 8), (33, 15), (70, 33), (37, 131)];

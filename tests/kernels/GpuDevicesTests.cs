@@ -2,7 +2,7 @@ using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-public class GpuDevicesTests
+internal class GpuDevicesTests
 {
     [Test]
     public void Every_kind_has_devices_or_says_why_not([Values] GpuKind kind)

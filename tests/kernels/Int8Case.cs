@@ -7,7 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// <summary>
 /// A code path of integer products: the instruction set, and whether it may use AVX-VNNI.
 /// </summary>
-public sealed record Int8Path(InstructionSet Set, bool Vnni)
+internal sealed record Int8Path(InstructionSet Set, bool Vnni)
 {
     public CpuBackend Open(int threads) => new(threads, Set) { UsesVnni = Vnni };
 

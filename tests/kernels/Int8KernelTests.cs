@@ -8,7 +8,7 @@ namespace LoraScratch.Tests.Kernels;
 /// The kernels of dynamic quantisation on every code path that this machine has: sums to the bit,
 /// codes and floats against the rule on their page.
 /// </summary>
-public class Int8KernelTests
+internal class Int8KernelTests
 {
     // Rows about 1, 2, 3 (from where they go together), 6 (a tile) and 48 (a block), outputs about 16 (a panel), inputs
     // about fours, fours of fours and the registers.

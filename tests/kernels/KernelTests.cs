@@ -22,7 +22,7 @@ public sealed record BackendCase(string Name, Func<IBackend> Create)
 /// What the kernel tests share: a backend, buffers with values, and comparison with double
 /// arithmetic.
 /// </summary>
-public abstract class KernelTests(BackendCase backendCase)
+internal abstract class KernelTests(BackendCase backendCase)
 {
     /// <summary>
     /// One, every register width and its neighbours, primes, and more than one block of work.

@@ -11,7 +11,7 @@ namespace LoraScratch.Tests.Kernels;
 [TestFixture(GpuKind.Cuda, GpuOptimization.O2)]
 [TestFixture(GpuKind.OpenCL, GpuOptimization.O1)]
 [TestFixture(GpuKind.OpenCL, GpuOptimization.O2)]
-public partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
+internal partial class KernelTextTests(GpuKind kind, GpuOptimization optimization)
 {
     private IReadOnlyList<KernelText> kernels = null!;
 

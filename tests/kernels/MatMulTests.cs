@@ -5,7 +5,7 @@ namespace LoraScratch.Tests.Kernels;
 /// <summary>
 /// Products against a triple loop in double, on every code path that this machine has.
 /// </summary>
-public class MatMulTests
+internal class MatMulTests
 {
     // Sizes about the edges of tiles (4, 6, 8, 12 rows; 8, 16, 32, 48 columns), of the skinny products (16 lines, 48
     // rows, rows of 64) and of the cuts of the inner dimension (256, 512).

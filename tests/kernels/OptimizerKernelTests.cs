@@ -3,7 +3,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Tests.Kernels;
 
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
-public class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+internal class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     private const int Steps = 5;
 

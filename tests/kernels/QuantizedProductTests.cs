@@ -7,7 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// Products with packed weights against a triple loop in double, on every code path that this
 /// machine has.
 /// </summary>
-public class QuantizedProductTests
+internal class QuantizedProductTests
 {
     private static readonly int[] Bits = [2, 3, 4, 8];
 

@@ -1,7 +1,7 @@
 namespace LoraScratch.Tests.Kernels;
 
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
-public class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+internal class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Shapes))]
     public void Bias_and_column_sums_equal_double_loops((int Rows, int Columns) shape)

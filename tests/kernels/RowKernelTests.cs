@@ -3,7 +3,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Tests.Kernels;
 
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
-public class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+internal class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Shapes))]
     public void Softmax_and_its_gradient_equal_double_loops((int Rows, int Columns) shape)

@@ -7,7 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// <summary>
 /// The same input gives the same bits for any number of threads, on every instruction set.
 /// </summary>
-public class ThreadCountTests
+internal class ThreadCountTests
 {
     public static IEnumerable<InstructionSet> Sets => InstructionSets.Supported;
 

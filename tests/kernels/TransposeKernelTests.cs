@@ -1,7 +1,7 @@
 namespace LoraScratch.Tests.Kernels;
 
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
-public class TransposeKernelTests(BackendCase backendCase) : KernelTests(backendCase)
+internal class TransposeKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     // One, the sides of the tiles that backends move as a whole (4, 32, 64) and their neighbours, and several tiles.
     [Test]

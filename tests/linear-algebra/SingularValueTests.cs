@@ -8,7 +8,7 @@ namespace LoraScratch.Tests.LinearAlgebra;
 /// Singular values against LAPACK's (tests/reference/svd.py), and the laws that any decomposition
 /// must obey, on matrices of every kind.
 /// </summary>
-public sealed class SingularValueTests
+internal sealed class SingularValueTests
 {
     private static readonly JsonElement Reference = Load();
 

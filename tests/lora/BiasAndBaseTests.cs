@@ -13,7 +13,7 @@ namespace LoraScratch.Tests.Lora;
 /// <summary>
 /// Adapters with trained biases, and the fingerprint of the base that an adapter belongs to.
 /// </summary>
-public sealed class BiasAndBaseTests
+internal sealed class BiasAndBaseTests
 {
     private static readonly string[] Targets = ["q_lin", "v_lin"];
 

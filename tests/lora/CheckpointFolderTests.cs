@@ -13,7 +13,7 @@ namespace LoraScratch.Tests.Lora;
 /// Folders as Hugging Face's library has them, in every form that DistilBERT's checkpoints come in,
 /// and the folder that we write for it.
 /// </summary>
-public sealed class CheckpointFolderTests
+internal sealed class CheckpointFolderTests
 {
     private static readonly WordPieceTokenizer Tokenizer = WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary);
 

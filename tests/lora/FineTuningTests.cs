@@ -81,7 +81,7 @@ public class FineTuningTests
             var tuning = FineTuning.Start(classifier, texts, null, options);
             if (estimated)
             {
-                var estimate = tuning.Estimate();
+                var estimate = tuning.Training.Estimate();
                 Assert.That(estimate.Steps, Is.EqualTo(2 * ((50 + batchSize - 1) / batchSize)));
                 Assert.That(estimate.Tokens, Is.EqualTo(2 * texts.Sum(text => text.TokenIds.Length)));
                 Assert.That(estimate.Seconds, Is.EqualTo(estimate.Tokens / estimate.TokensPerSecond).And.Positive);

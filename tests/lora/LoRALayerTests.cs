@@ -5,7 +5,7 @@ using LoraScratch.Lora;
 namespace LoraScratch.Tests.Lora;
 
 /// <summary>The low-rank layer alone and beside a linear layer.</summary>
-public sealed class LoRALayerTests
+internal sealed class LoRALayerTests
 {
     [TestCase(LoRAInitialization.Kaiming, 768, 8, 0.0360844)]
     [TestCase(LoRAInitialization.KaimingOfRank, 768, 8, 0.3535534)]
@@ -14,7 +14,7 @@ public sealed class LoRALayerTests
     public void Uniform_initial_values_fill_their_bound(LoRAInitialization initialization, int inFeatures, int rank,
         double bound)
     {
-        var layer = new LoRALayer(inFeatures, 32, new LoRASettings(rank, Initialization: initialization),
+        var layer = new LoRALayer(inFeatures, 32, new LoRASettings(rank) { Initialization = initialization },
             new RandomStream(1));
         var a = layer.A.Doubles();
         Assert.That(a.Max(Math.Abs), Is.LessThanOrEqualTo(bound * (1 + 1e-6)).And.GreaterThan(0.95 * bound));
@@ -26,7 +26,7 @@ public sealed class LoRALayerTests
     [Test]
     public void Normal_initial_values_have_variance_one_over_rank()
     {
-        var a = new LoRALayer(768, 768, new LoRASettings(8, Initialization: LoRAInitialization.Normal),
+        var a = new LoRALayer(768, 768, new LoRASettings(8) { Initialization = LoRAInitialization.Normal },
             new RandomStream(1)).A.Doubles();
         var deviation = Math.Sqrt(a.Average(value => value * value));
         Assert.That(deviation, Is.EqualTo(1 / Math.Sqrt(8)).Within(0.02));

@@ -9,7 +9,7 @@ using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
-public class ModelFolderTests
+internal class ModelFolderTests
 {
     private static readonly WordPieceTokenizer Tokenizer = WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary);
 

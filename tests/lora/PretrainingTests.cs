@@ -96,7 +96,7 @@ public class PretrainingTests
         var pretraining = Pretraining.Start(Model(), new TokenMasking(Tokenizer), data,
             Options with { Epochs = 8, BatchSize = 32, Accumulate = 1, LearningRate = 1e-2f });
         var before = pretraining.Evaluate(data.Validation);
-        var result = pretraining.Run();
+        var result = pretraining.Training.Run();
         Assert.That(before.Loss, Is.GreaterThan(3));
         Assert.That(result.Validations[^1].Validation!.Loss, Is.LessThan(1.5));
         Assert.That(pretraining.Evaluate(data.Validation) with { Seconds = 0 },
@@ -110,7 +110,7 @@ public class PretrainingTests
         foreach (var (size, accumulate) in ((int, int)[])[(26, 1), (5, 6)])
         {
             losses.Add(Pretraining.Start(Model(dropout: 0), new TokenMasking(Tokenizer), Data,
-                Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Run().Metrics[0].Loss);
+                Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Training.Run().Metrics[0].Loss);
         }
         Assert.That(losses[1], Is.EqualTo(losses[0]).Within(1e-5));
     }
@@ -141,11 +141,11 @@ public class PretrainingTests
         var (plain, estimated) =
             (Pretraining.Start(first, new TokenMasking(Tokenizer), Data, Options),
                 Pretraining.Start(second, new TokenMasking(Tokenizer), Data, Options));
-        var estimate = estimated.Estimate();
+        var estimate = estimated.Training.Estimate();
         Assert.That(estimate.Steps, Is.EqualTo(12));
         Assert.That(estimate.Seconds, Is.EqualTo(3 * Data.Tokens / estimate.TokensPerSecond).Within(0.1).Percent);
-        plain.Run();
-        estimated.Run();
+        plain.Training.Run();
+        estimated.Training.Run();
         Assert.That(Bits(second), Is.EqualTo(Bits(first)));
     }
 
@@ -210,14 +210,14 @@ public class PretrainingTests
         using var cancellation = new CancellationTokenSource();
         var model = Model();
         var pretraining = Pretraining.Start(model, new TokenMasking(Tokenizer, wholeWords), Data, Options);
-        pretraining.StepDone += step =>
+        pretraining.Training.StepDone += step =>
         {
             if (step.Step == stopAfter)
             {
                 cancellation.Cancel();
             }
         };
-        return (pretraining.Run(cancellation.Token, checkpoint), Bits(model));
+        return (pretraining.Training.Run(cancellation.Token, checkpoint), Bits(model));
     }
 
     private static int[] Bits(Module model) =>

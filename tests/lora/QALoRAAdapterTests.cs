@@ -10,7 +10,7 @@ namespace LoraScratch.Tests.Lora;
 /// <summary>
 /// The adapter machinery on quantised layers: planning, attaching, merging, PEFT's folder.
 /// </summary>
-public sealed class QALoRAAdapterTests
+internal sealed class QALoRAAdapterTests
 {
     private static readonly QuantizationFormat Format = new(4, 16);
 

@@ -10,7 +10,7 @@ namespace LoraScratch.Tests.Lora;
 /// QA-LoRA on a packed weight: closed forms, conventions, and the merge that stays in whole
 /// numbers. B is never zero and s is neither 0 nor 1.
 /// </summary>
-public sealed class QALoRATests
+internal sealed class QALoRATests
 {
     // rows, in, out, group size, rank, bits: a single row, odd outputs, one group, more rows than are decoded in
     // registers

@@ -14,7 +14,7 @@ namespace LoraScratch.Tests.Lora;
 /// A run that was stopped and goes on ends where it would have ended without the stop, bit for bit;
 /// and nothing else may go on with it.
 /// </summary>
-public class ResumeTests
+internal class ResumeTests
 {
     private static readonly EncodedExample[] Train = TinyDistilBert.Sentences(26, 1),
         Validation = TinyDistilBert.Sentences(12, 2);
@@ -95,7 +95,7 @@ public class ResumeTests
         var classifier = TinyDistilBert.Classifier();
         // Read once for the identity, then by three times by each validation: the second of those is stopped.
         var validation = new WatchedList(Validation, reads => { if (reads == 6) { cancellation.Cancel(); } });
-        var stopped = FineTuning.Start(classifier, Train, validation, Options).Run(cancellation.Token,
+        var stopped = FineTuning.Start(classifier, Train, validation, Options).Training.Run(cancellation.Token,
             new CheckpointOptions(folder.File("run")));
         Assert.That((stopped.Steps, stopped.WasCancelled), Is.EqualTo((14, true)));
         Assert.That(stopped.Validations.Select(look => look.Validation is null), Is.EqualTo(new[] { false, true }));
@@ -110,8 +110,8 @@ public class ResumeTests
         var classifier = TinyDistilBert.Classifier();
         var saved = new List<int>();
         var tuning = FineTuning.Start(classifier, Train, Validation, Options);
-        tuning.CheckpointSaved += saved.Add;
-        var result = tuning.Run(checkpoint: new CheckpointOptions(folder.File("run"), Every: 5));
+        tuning.Training.CheckpointSaved += saved.Add;
+        var result = tuning.Training.Run(default, new CheckpointOptions(folder.File("run"), Every: 5));
         Assert.That(saved, Is.EqualTo(new[] { 0, 5, 7, 10, 14, 15, 20, 21 }),
             "at the start, every five steps, after every epoch of seven");
         RequireSame((result, Bits(classifier)), Run(Options, true), "saved meanwhile");
@@ -150,8 +150,8 @@ public class ResumeTests
         var bytes = File.ReadAllBytes(folder.File("run"));
         var classifier = TinyDistilBert.Classifier(model);
         var tuning = FineTuning.Start(classifier, train, validation, options);
-        Assert.That(() => tuning.Run(
-            checkpoint: new CheckpointOptions(folder.File("run"), Resume: true)),
+        Assert.That(() => tuning.Training.Run(
+            default, new CheckpointOptions(folder.File("run"), Resume: true)),
             Throws.TypeOf<InputException>().With.Message.Contains(expected).And.Message
                 .Contains("option 'resume'").And.Message.Contains(folder.File("run")));
         Assert.That(File.ReadAllBytes(folder.File("run")), Is.EqualTo(bytes), "the saved run is not lost");
@@ -233,7 +233,7 @@ public class ResumeTests
                 cancellation.Cancel();
             }
         };
-        var result = tuning.Run(cancellation.Token, checkpoint);
+        var result = tuning.Training.Run(cancellation.Token, checkpoint);
         return (result, Bits(classifier));
     }
 

@@ -5,7 +5,7 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Tests.Lora;
 
 /// <summary>A model that no memory could hold is refused from its sizes alone.</summary>
-public sealed class TrainingMemoryTests
+internal sealed class TrainingMemoryTests
 {
     private static readonly DistilBertConfig[] Configs =
     [

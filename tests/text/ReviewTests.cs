@@ -6,7 +6,7 @@ namespace LoraScratch.Tests.Text;
 /// <summary>
 /// The movie reviews as they were published: read, and encoded beside the oracle.
 /// </summary>
-public class ReviewTests
+internal class ReviewTests
 {
     private static TextDataset? train, test;
 

@@ -107,7 +107,7 @@ public class ModelThreadsTests
             if (step.Step == 2)
             {
                 elsewhere = OnAnotherThread(() => Answer(classifier, Texts[0]));
-                again = OnAnotherThread(() => tuning.Estimate());
+                again = OnAnotherThread(() => tuning.Training.Estimate());
                 merge = Assert.Catch(tuning.Adapter!.Merge);
                 here = Answer(classifier, Texts[0]);            // the thread that trains may look how far it has come
             }

@@ -4,7 +4,7 @@ namespace LoraScratch.Kernels.Cpu;
 /// The CPU as a device: SIMD kernels on pooled, aligned native memory and a pool of threads. Any
 /// number of threads may use it. Kernels have ended when their call returns.
 /// </summary>
-public sealed class CpuBackend : ThreadSafeBackend
+internal sealed class CpuBackend : ThreadSafeBackend
 {
     private readonly CpuKernels kernels;
 

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>The code paths of the CPU backend, the best last.</summary>
-public enum InstructionSet
+internal enum InstructionSet
 {
     /// <summary>
     /// System.Numerics.Vector&lt;T&gt; at whatever width the machine has; single numbers where it

@@ -7,7 +7,7 @@ namespace LoraScratch.Kernels.Functions;
 /// difference from 1 would lose digits, and ±(1 − exp(−x²)·erfcx(|x|)) elsewhere. The relative
 /// error is at most 1e-6.
 /// </summary>
-public readonly struct Erf : IFormula
+internal readonly struct Erf : IFormula
 {
     private const float TwoOverRootPi = 1.12837917f;        // 2/√π
     private const float Near = 0.5f;

@@ -7,7 +7,7 @@ namespace LoraScratch.Kernels.Functions;
 /// polynomial. +∞ above 88.73, denormals below −87.34, 0 below −103.98. The relative error is at
 /// most 1e-6 where the result is a normal float.
 /// </summary>
-public readonly struct Exponential : IFormula
+internal readonly struct Exponential : IFormula
 {
     private const float Log2OfE = 1.44269504f;              // 1 / ln 2
     // the first 15 bits of ln 2: n·Ln2High is exact for |n| < 512, fused or not

@@ -7,7 +7,7 @@ namespace LoraScratch.Kernels.Functions;
 /// distribution. Φ is taken from its smaller tail, so that the result keeps its digits where 1 +
 /// erf would cancel. The absolute error is at most 1e-6.
 /// </summary>
-public readonly struct Gelu : IFormula
+internal readonly struct Gelu : IFormula
 {
     private const float RootHalf = 0.707106781f;            // 1/√2
     private const float InverseRootTwoPi = 0.398942280f;    // 1/√(2π)

@@ -4,7 +4,7 @@ namespace LoraScratch.Kernels.Functions;
 /// An elementwise function y = f(x) with its derivative, written once for every backend and
 /// register width.
 /// </summary>
-public interface IFormula
+internal interface IFormula
 {
     /// <summary>
     /// What <see cref="Derivative"/> reads: what an op must keep until the backward pass.
@@ -23,7 +23,7 @@ public interface IFormula
 
 /// <summary>The arguments that a derivative reads.</summary>
 [Flags]
-public enum Reads
+internal enum Reads
 {
     /// <summary>The input x.</summary>
     Input = 1,

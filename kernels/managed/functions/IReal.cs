@@ -8,7 +8,7 @@ namespace LoraScratch.Kernels.Functions;
 /// reads.
 /// </summary>
 /// <typeparam name="T">The number, or bundle of numbers.</typeparam>
-public interface IReal<T> where T : struct, IReal<T>
+internal interface IReal<T> where T : struct, IReal<T>
 {
     /// <summary>The constant 1.</summary>
     static abstract T One { get; }

@@ -8,7 +8,7 @@ namespace LoraScratch.Kernels.Functions;
 /// software. A mask has all bits of a place set or none.
 /// </summary>
 /// <param name="Value">The numbers.</param>
-public readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
+internal readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
 {
     /// <inheritdoc/>
     public static Lanes One => new(Vector<float>.One);

@@ -9,7 +9,7 @@ namespace LoraScratch.Kernels.Functions;
 /// a place set or none.
 /// </summary>
 /// <param name="Value">The numbers.</param>
-public readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512>
+internal readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512>
 {
     /// <inheritdoc/>
     public static Lanes512 One => new(Vector512<float>.One);

@@ -6,7 +6,7 @@ namespace LoraScratch.Kernels.Functions;
 /// mask is drawn again in the backward pass instead of being stored, and any thread or device can
 /// draw any part of it.
 /// </summary>
-public static class Philox
+internal static class Philox
 {
     /// <summary>
     /// The four 32-bit words of counter <paramref name="counter"/> in the stream of

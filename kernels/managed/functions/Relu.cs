@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Functions;
 
 /// <summary>max(0, x), with derivative 0 at 0.</summary>
-public readonly struct Relu : IFormula
+internal readonly struct Relu : IFormula
 {
     /// <inheritdoc/>
     public static Reads DerivativeReads => Reads.Output;

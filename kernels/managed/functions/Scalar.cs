@@ -7,7 +7,7 @@ namespace LoraScratch.Kernels.Functions;
 /// or 0.
 /// </summary>
 /// <param name="Value">The number.</param>
-public readonly record struct Scalar(float Value) : ILanes<Scalar>
+internal readonly record struct Scalar(float Value) : ILanes<Scalar>
 {
     /// <summary>
     /// 1.5·2²³: beside it a float32 has no bits left for a fraction, so adding it rounds to a whole

@@ -5,7 +5,7 @@ namespace LoraScratch.Kernels.Functions;
 /// <summary>
 /// The logistic function σ(x) = 1/(1 + exp(−x)). The absolute error is at most 1e-6.
 /// </summary>
-public readonly struct Sigmoid : IFormula
+internal readonly struct Sigmoid : IFormula
 {
     /// <inheritdoc/>
     public static Reads DerivativeReads => Reads.Output;

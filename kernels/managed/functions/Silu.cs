@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Functions;
 
 /// <summary>SiLU, also called swish: x·σ(x) with the logistic function σ.</summary>
-public readonly struct Silu : IFormula
+internal readonly struct Silu : IFormula
 {
     private const float Settled = 105f;     // beyond ±105 σ(x) is 0 or 1 in float32; keeps ∞·0 away
 

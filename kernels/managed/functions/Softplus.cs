@@ -6,7 +6,7 @@ namespace LoraScratch.Kernels.Functions;
 /// Softplus: log(1 + eˣ), the integral of the logistic function σ. The relative error is at most
 /// 1e-6.
 /// </summary>
-public readonly struct Softplus : IFormula
+internal readonly struct Softplus : IFormula
 {
     /// <inheritdoc/>
     public static Reads DerivativeReads => Reads.Input;

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Functions;
 
 /// <summary>x²</summary>
-public readonly struct Square : IFormula
+internal readonly struct Square : IFormula
 {
     /// <inheritdoc/>
     public static Reads DerivativeReads => Reads.Input;

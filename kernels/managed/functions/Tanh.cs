@@ -6,7 +6,7 @@ namespace LoraScratch.Kernels.Functions;
 /// tanh(x), in two pieces: an odd polynomial near 0, where a difference from 1 would lose digits,
 /// and ±(1 − 2/(1 + exp(2|x|))) elsewhere. The relative error is at most 1e-6.
 /// </summary>
-public readonly struct Tanh : IFormula
+internal readonly struct Tanh : IFormula
 {
     private const float Near = 0.55f;
 

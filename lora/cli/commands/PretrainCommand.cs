@@ -92,9 +92,9 @@ internal sealed class PretrainCommand
         var data = PretrainingData.Prepare(texts.Texts, tokenizer, masking, model.Config.MaxPositions, options);
         var pretraining = Pretraining.Start(model, masking, data, options);
         Describe(pretraining, backend);
-        TrainingProgress.SayEstimate(pretraining, checkpoint.Resume);
+        TrainingProgress.SayEstimate(pretraining.Training, checkpoint.Resume);
         cancellation.ThrowIfCancellationRequested();
-        var result = TrainingProgress.Show(pretraining, () => pretraining.Run(cancellation, checkpoint));
+        var result = TrainingProgress.Show(pretraining.Training, () => pretraining.Training.Run(cancellation, checkpoint));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
@@ -175,7 +175,7 @@ internal sealed class PretrainCommand
     private static void Describe(Pretraining pretraining, IBackend backend)
     {
         var data = pretraining.Data;
-        Console.Error.WriteLine($"{Text.Count(pretraining.TrainableParameters)} parameters; "
+        Console.Error.WriteLine($"{Text.Count(pretraining.Training.TrainableParameters)} parameters; "
             + $"{Text.Count(data.TrainTexts)} texts in {Text.Count(data.Train.Count)} pieces with "
             + $"{Text.Count(data.Tokens)} tokens to train, "
             + $"{Text.Count(data.ValidationTexts)} texts to validate; {backend.Description}");

@@ -64,10 +64,10 @@ internal sealed class TrainCommand
         cancellation.ThrowIfCancellationRequested();
         var tuning = FineTuning.Start(classifier, dataset, options, cancellation);
         Describe(tuning, parsed);
-        TrainingProgress.SayEstimate(tuning, checkpoint.Resume);
+        TrainingProgress.SayEstimate(tuning.Training, checkpoint.Resume);
         cancellation.ThrowIfCancellationRequested();
 
-        var result = TrainingProgress.Show(tuning, () => tuning.Run(cancellation, checkpoint));
+        var result = TrainingProgress.Show(tuning.Training, () => tuning.Training.Run(cancellation, checkpoint));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
@@ -105,12 +105,12 @@ internal sealed class TrainCommand
     {
         if (tuning.Quantized.Count > 0)
         {
-            QuantizationReport.Print(tuning.Quantized, tuning.Options.Quantization!.Format.ToString(), Console.Error);
+            QuantizationReport.Print(tuning.Quantized, tuning.Training.Options.Quantization!.Format.ToString(), Console.Error);
         }
         if (tuning.Adapter is { } adapter)
         {
             Console.Error.WriteLine(adapter.Plan);
-            AdviseOnTargets(parsed, tuning.Options);
+            AdviseOnTargets(parsed, tuning.Training.Options);
         }
         var (train, validation) = tuning.Data;
         Console.Error.WriteLine($"{Text.Count(tuning.TrainableParameters)} trainable of "

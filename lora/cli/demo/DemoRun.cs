@@ -46,7 +46,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
             var training = Train(tuning);
             var (train, validation, test) = progress.Show("evaluating", _ =>
                 (Accuracy(tuning, task.Train), Accuracy(tuning, task.Validation), Accuracy(tuning, task.Test)));
-            methods.Add(new MethodResult(method, tuning.Options, training, train, validation, test,
+            methods.Add(new MethodResult(method, tuning.Training.Options, training, train, validation, test,
                 StoredBytes(tuning), [.. Probes.Zip(tuning.Classifier.Predict(Probes))]));
             if (method == TrainingMethod.LoRA)
             {
@@ -72,7 +72,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
 
     private TrainingResult Train(FineTuning tuning)
     {
-        var result = progress.Show($"adapting: {MethodNames.Of(tuning.Options.Method, tuning.Options.Targets)}",
+        var result = progress.Show($"adapting: {MethodNames.Of(tuning.Training.Options.Method, tuning.Training.Options.Targets)}",
             report =>
             {
                 tuning.StepDone += step => report(new StageState(step.Step, step.Steps, step.Loss));

@@ -67,7 +67,8 @@ internal sealed class ExperimentOptions
     public void AddTo(Command command, IReadOnlyList<Option> decided)
     {
         start.AddTo(command);
-        foreach (Option option in (Option[])[output, testData, validation, test, split, trainExamples, formerTrainExamples])
+        foreach (Option option in (Option[])[output, testData, validation, test, split, trainExamples,
+            formerTrainExamples])
         {
             command.Add(option);
         }

@@ -26,7 +26,7 @@ internal sealed class ExperimentProgress(int runs) : IExperimentProgress
             : $"; about {Text.Duration(clock.Elapsed.TotalSeconds / ended * (runs - Done - ended))} left";
         Console.Error.WriteLine($"run {Done + ended + 1} of {runs}: {run.Name}, "
             + $"{Text.Count(tuning.TrainableParameters)} trainable parameters{left}");
-        var result = TrainingProgress.Show(tuning, train);
+        var result = TrainingProgress.Show(tuning.Training, train);
         ended++;
         return result;
     }

@@ -1,0 +1,51 @@
+using LoraScratch.Engine;
+
+namespace LoraScratch.Lora.Data;
+
+public sealed partial class TextDataset
+{
+    /// <summary>Texts that the program has already.</summary>
+    /// <param name="examples">Each with the name of its class.</param>
+    /// <param name="source">What to call the data in messages.</param>
+    public TextDataset(IEnumerable<(string Text, string Label)> examples, string source = "the data")
+        : this(examples.ToArray(), source)
+    {
+    }
+
+    private TextDataset((string Text, string Label)[] examples, string source)
+        : this(examples, examples.Select(example => example.Label).Distinct().Order(StringComparer.Ordinal).ToArray(),
+            source)
+    {
+    }
+
+    private TextDataset((string Text, string Label)[] examples, string[] classes, string source)
+        : this(examples.Select((example, i) => new TextExample(example.Text, Array.IndexOf(classes, example.Label),
+            $"example {i + 1}")), new LabelSet(classes), source)
+    {
+    }
+
+    /// <summary>
+    /// Reads labelled texts: .csv, .tsv and .jsonl, each also with .gz, with an example in a row
+    /// and the columns "text" and "label"; a folder, .tar, .tar.gz or .tgz is read as the training
+    /// half of the movie reviews (<c>train/{neg,pos}/*.txt</c>).
+    /// </summary>
+    /// <param name="path">The file or folder.</param>
+    /// <exception cref="InputException">
+    /// The data cannot be used; the message names file and line or entry, what was expected and
+    /// what was found.
+    /// </exception>
+    public static TextDataset Load(string path) => Load(path, DatasetSplit.Train);
+
+    /// <inheritdoc cref="Load(string)"/>
+    /// <param name="path">The file.</param>
+    /// <param name="textColumn">The column, or JSON key, of the texts.</param>
+    /// <param name="labelColumn">That of the classes.</param>
+    public static TextDataset Load(string path, string textColumn, string labelColumn) =>
+        Load(path, DatasetSplit.Train, new DatasetOptions { TextColumn = textColumn, LabelColumn = labelColumn });
+
+    /// <summary>Number of examples.</summary>
+    public int Count => examples.Length;
+
+    /// <summary>The names of the classes, by id.</summary>
+    public IReadOnlyList<string> Classes => Labels.Names;
+}
