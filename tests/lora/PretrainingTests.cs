@@ -110,7 +110,8 @@ public class PretrainingTests
         foreach (var (size, accumulate) in ((int, int)[])[(26, 1), (5, 6)])
         {
             losses.Add(Pretraining.Start(Model(dropout: 0), new TokenMasking(Tokenizer), Data,
-                Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 }).Training.Run().Metrics[0].Loss);
+                Options with { BatchSize = size, Accumulate = accumulate, MaxSteps = 1 })
+                .Training.Run().Metrics[0].Loss);
         }
         Assert.That(losses[1], Is.EqualTo(losses[0]).Within(1e-5));
     }

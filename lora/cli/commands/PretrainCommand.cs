@@ -94,7 +94,8 @@ internal sealed class PretrainCommand
         Describe(pretraining, backend);
         TrainingProgress.SayEstimate(pretraining.Training, checkpoint.Resume);
         cancellation.ThrowIfCancellationRequested();
-        var result = TrainingProgress.Show(pretraining.Training, () => pretraining.Training.Run(cancellation, checkpoint));
+        var result = TrainingProgress.Show(pretraining.Training,
+            () => pretraining.Training.Run(cancellation, checkpoint));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);

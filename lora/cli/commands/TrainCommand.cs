@@ -105,7 +105,8 @@ internal sealed class TrainCommand
     {
         if (tuning.Quantized.Count > 0)
         {
-            QuantizationReport.Print(tuning.Quantized, tuning.Training.Options.Quantization!.Format.ToString(), Console.Error);
+            QuantizationReport.Print(tuning.Quantized, tuning.Training.Options.Quantization!.Format.ToString(),
+                Console.Error);
         }
         if (tuning.Adapter is { } adapter)
         {

@@ -72,12 +72,12 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
 
     private TrainingResult Train(FineTuning tuning)
     {
-        var result = progress.Show($"adapting: {MethodNames.Of(tuning.Training.Options.Method, tuning.Training.Options.Targets)}",
-            report =>
-            {
-                tuning.StepDone += step => report(new StageState(step.Step, step.Steps, step.Loss));
-                return tuning.Run(cancellation);
-            });
+        var options = tuning.Training.Options;
+        var result = progress.Show($"adapting: {MethodNames.Of(options.Method, options.Targets)}", report =>
+        {
+            tuning.StepDone += step => report(new StageState(step.Step, step.Steps, step.Loss));
+            return tuning.Run(cancellation);
+        });
         cancellation.ThrowIfCancellationRequested();
         return result;
     }
