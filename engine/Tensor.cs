@@ -53,7 +53,8 @@ public class Tensor : IDisposable
 
     /// <summary>
     /// d(loss)/d(this), summed over all Backward calls since <see cref="ZeroGradient"/>; null when
-    /// there is none (always null on a frozen tensor).
+    /// there is none (always null on a frozen tensor). Of the result of an op it is kept where
+    /// <see cref="Keep"/> was called on it.
     /// </summary>
     public Tensor? Gradient { get; internal set; }
 
@@ -75,7 +76,17 @@ public class Tensor : IDisposable
     /// </summary>
     internal long VisitedBy { get; set; }
 
+    /// <summary>Whether value and gradient stay after Backward.</summary>
     internal bool IsKept { get; private set; }
+
+    /// <summary>Whether its owner is done with it.</summary>
+    internal bool IsDisposed => Volatile.Read(ref disposed) != 0;
+
+    /// <summary>The memory behind it: equal for tensors that share theirs.</summary>
+    internal object Memory => storage;
+
+    /// <summary>The name that it was created with; null for most.</summary>
+    internal virtual string? OwnName => null;
 
     /// <summary>"MatMul [3, 5]", for messages.</summary>
     internal virtual string Description => $"{Operation ?? "leaf"} {Shape}";
@@ -131,12 +142,23 @@ public class Tensor : IDisposable
     /// <param name="shape">Sizes.</param>
     /// <param name="backend">Device of the inputs.</param>
     /// <param name="operation">Name of the op: the calling method.</param>
-    public static Tensor Result(Shape shape, IBackend backend, [CallerMemberName] string operation = "") =>
-        TensorScope.Own(new Tensor(shape, new Storage(backend, shape.Count)) { Operation = operation });
+    /// <param name="equation">
+    /// What it computes, as a formula in the letters of the gradients' equations: "Y = X·Wᵀ".
+    /// <see cref="Explain"/> shows it; null: the op is shown by its name.
+    /// </param>
+    public static Tensor Result(Shape shape, IBackend backend, [CallerMemberName] string operation = "",
+        string? equation = null) =>
+        Begin(new Tensor(shape, new Storage(backend, shape.Count)) { Operation = operation }, equation);
 
     /// <summary>A result that shares this tensor's memory under another shape.</summary>
     internal Tensor View(Shape shape, [CallerMemberName] string operation = "") =>
-        TensorScope.Own(ShareStorage(shape, operation));
+        Begin(ShareStorage(shape, operation), "Y = X");
+
+    private static Tensor Begin(Tensor result, string? equation)
+    {
+        Tape.Current?.Begin(result, equation);
+        return TensorScope.Own(result);
+    }
 
     /// <summary>Another tensor over the same memory, owned by the caller.</summary>
     internal Tensor ShareStorage(Shape shape, string operation = "") =>
@@ -203,9 +225,13 @@ public class Tensor : IDisposable
     public Tensor GradientFor(Tensor input, string equation, Action<Tensor, GradientSum> gradient,
         params ReadOnlySpan<Tensor> needs)
     {
-        if (input.RequiresGradient)
+        if (input.RequiresGradient && !NoGradient.IsActive)
         {
             Record([input], equation, gradient, needs);
+        }
+        else
+        {
+            Tape.Current?.Add(this, null, [input], equation, gradient, needs);
         }
         return this;
     }
@@ -227,22 +253,20 @@ public class Tensor : IDisposable
     {
         foreach (var input in inputs)
         {
-            if (input.RequiresGradient)
+            if (input.RequiresGradient && !NoGradient.IsActive)
             {
                 Record(inputs, equation, gradient, needs);
-                break;
+                return this;
             }
         }
+        Tape.Current?.Add(this, null, inputs, equation, gradient, needs);
         return this;
     }
 
     private void Record(ReadOnlySpan<Tensor> inputs, string equation, Delegate gradient, ReadOnlySpan<Tensor> needs)
     {
-        if (NoGradient.IsActive)
-        {
-            return;
-        }
         var edge = new Edge(inputs, equation, gradient, needs);
+        Tape.Current?.Add(this, edge, inputs, equation, gradient, needs);
         if (Edges is null)
         {
             Edges = edge;
@@ -297,8 +321,9 @@ public class Tensor : IDisposable
     public Tensor Detach() => View(Shape);
 
     /// <summary>
-    /// Keeps the value readable after Backward and after the <see cref="TensorScope"/> ends; you
-    /// dispose it then.
+    /// Keeps the value, and the <see cref="Gradient"/> that Backward computes for it, readable after
+    /// Backward and after the <see cref="TensorScope"/> ends; you dispose it then. Call it before
+    /// Backward: it frees the gradients of all other intermediate results as it passes them.
     /// </summary>
     /// <returns>This tensor.</returns>
     public Tensor Keep()
@@ -329,21 +354,19 @@ public class Tensor : IDisposable
         if (Interlocked.Exchange(ref disposed, 1) == 0)
         {
             storage.Release();
+            if (IsKept && IsGraphFreed)
+            {
+                ZeroGradient();
+            }
         }
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Name, shape and the first values, for the debugger and for print.</summary>
-    public override string ToString()
-    {
-        if (storage.IsFreed)
-        {
-            return $"{Description} (freed)";
-        }
-        var values = ToArray();
-        var shown = string.Join(", ",
-            values.Take(8).Select(value => value.ToString("G5", System.Globalization.CultureInfo.InvariantCulture)));
-        return $"{Description} "
-            + $"[{shown}{(values.Length > 8 ? ", …" : "")}]{(RequiresGradient ? " requires gradient" : "")}";
-    }
+    /// <summary>
+    /// Name and shape, and the values as rows and columns, at most eight of each: for the debugger
+    /// and for print.
+    /// </summary>
+    public override string ToString() => storage.IsFreed
+        ? $"{Description} (freed)"
+        : $"{Description}{(RequiresGradient ? ", requires gradient" : "")}\n{TensorText.Of(ToArray(), Shape)}";
 }

@@ -13,7 +13,7 @@ public class ArchitectureTests
     private const string Gpu = "kernels/gpu", Cpu = "kernels/managed/cpu", Kernels = "kernels/managed",
         Formulas = "kernels/managed/functions";
     private const string Core = "engine", Ops = "engine/ops", Nn = "engine/nn", Optim = "engine/optim";
-    private const string Files = "engine/io", Algebra = "engine/linear-algebra";
+    private const string Files = "engine/io", Explaining = "engine/explain", Algebra = "engine/linear-algebra";
     private const string Data = "lora/data", Base = "lora/base", Layers = "lora/layers", Adapters = "lora/adapters";
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
         Models = "lora/distilbert";
@@ -38,6 +38,7 @@ public class ArchitectureTests
         (Files, [Core]),
         (Algebra, [Core]),
         (Ops, [Core, Kernels, Formulas]),
+        (Explaining, [Core, Kernels]),
         (Nn, [Core, Ops, Kernels]),
         (Optim, [Core, Nn, Kernels]),
         (Base, [Files]),

@@ -19,14 +19,17 @@ internal static class Backpropagation
         using var scope = new TensorScope();                                // what those compute ends here
         // d(root)/d(root) = 1, or what the caller says
         Seed(root, upstream);
+        var tape = Tape.Current;
         for (var i = order.Count - 1; i >= 0; i--)
         {
             var y = order[i];
             if (y.Gradient is { } dY)
             {
+                tape?.Reached(y, dY);
                 for (var edge = y.Edges; edge is not null; edge = edge.Next)
                 {
                     edge.Apply(dY);
+                    tape?.Ran(edge);
                 }
             }
             Free(y, isRoot: y == root);
@@ -90,12 +93,16 @@ internal static class Backpropagation
     }
 
     /// <summary>
-    /// Gives back the gradient and the value of an intermediate result, and what its edges held.
+    /// Gives back the gradient and the value of an intermediate result, and what its edges held;
+    /// of a result that is kept, only the latter.
     /// </summary>
     private static void Free(Tensor y, bool isRoot)
     {
         y.FreeGraph();
-        y.ZeroGradient();
+        if (!y.IsKept || y.IsDisposed)
+        {
+            y.ZeroGradient();
+        }
         if (!isRoot && !y.IsKept)
         {
             y.Dispose();

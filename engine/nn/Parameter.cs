@@ -60,5 +60,7 @@ public sealed class Parameter : Tensor, IWeight
 
     void IWeight.AppendTo(IncrementalHash hash) => hash.AppendData(MemoryMarshal.AsBytes<float>(ToArray()));
 
+    internal override string? OwnName => Name;
+
     internal override string Description => $"parameter {Name} {Shape}";
 }

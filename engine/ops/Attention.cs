@@ -6,7 +6,7 @@ public static partial class Ops
 {
     /// <summary>
     /// Multi-head attention within each sequence of a packed batch (Vaswani et al. 2017, arXiv
-    /// 1706.03762): per sequence and head, P = softmax(Q·Kᵀ/√width), Y = (D ⊙ P)·V with the dropout
+    /// 1706.03762): per sequence and head, Y = (D ⊙ P)·V, P = softmax(Q·Kᵀ/√width) with the dropout
     /// mask D. No padding exists and no token sees another sequence. The probabilities are not
     /// stored: the gradient computes them again from each row's log Σ exp (as in FlashAttention,
     /// arXiv 2205.14135).
@@ -44,12 +44,13 @@ public static partial class Ops
         k = ReferenceEquals(k, q) ? k.Reshape(k.Shape) : k;
         v = ReferenceEquals(v, q) || ReferenceEquals(v, k) ? v.Reshape(v.Shape) : v;
         var shape = new AttentionShape(heads, 1 / MathF.Sqrt(q.Shape.Columns / heads), offsets.Longest, dropout, seed);
-        var y = Tensor.Result(q.Shape, q.Backend);
+        var y = Tensor.Result(q.Shape, q.Backend,
+            equation: "Y = (D ⊙ P)·V, P = softmax(Q·Kᵀ/√width)");
         // only the gradient reads it, and holds it
         using var logSumExp = Tensor.Empty(new Shape(q.Shape.Rows, heads), q.Backend);
         y.Backend.Attention(y.Data, logSumExp.Data, q.Data, k.Data, v.Data, offsets.Data, shape);
         return y.GradientFor([q, k, v],
-            "dV += (D⊙P)ᵀ·dY; dP = D ⊙ (dY·Vᵀ); dS = P ⊙ (dP − rowsum(dY ⊙ Y)); dQ += dS·K/√width; dK += dSᵀ·Q/√width",
+            "dP = D ⊙ (dY·Vᵀ); dS = P ⊙ (dP − rowsum(dY ⊙ Y)); dQ += dS·K/√width; dK += dSᵀ·Q/√width; dV += (D⊙P)ᵀ·dY",
             (dY, gradients) => dY.Backend
                 .AddAttentionGradient(gradients[0]?.Data, gradients[1]?.Data, gradients[2]?.Data,
                 dY.Data, y.Data, logSumExp.Data, q.Data, k.Data, v.Data, offsets.Data, shape),

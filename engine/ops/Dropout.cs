@@ -14,7 +14,7 @@ public static partial class Ops
     public static Tensor Dropout(this Tensor x, float probability, ulong seed)
     {
         RequireProbability(probability);
-        var y = Tensor.Result(x.Shape, x.Backend);
+        var y = Tensor.Result(x.Shape, x.Backend, equation: "Y = M ⊙ X/(1−p)");
         y.Backend.Dropout(y.Data, x.Data, probability, seed);
         return y.GradientFor(x, "dX += M ⊙ dY/(1−p)",
             (dY, dX) => dY.Backend.AddDropoutGradient(dX.Data, dY.Data, probability, seed));

@@ -5,7 +5,7 @@ namespace LoraScratch.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// Y ≈ X·Wᵀ + b on whole numbers: a fully connected layer with a weight of signed bytes, for
+    /// Y ≈ X·Ŵᵀ + b on whole numbers: a fully connected layer with a weight of signed bytes, for
     /// prediction. The rows of X get codes of 8 bits on the way; <see cref="NN.DynamicInt8Linear"/>
     /// has the equations.
     /// <para>
@@ -34,7 +34,8 @@ public static partial class Ops
                 + "layers, or QA-LoRA on group-quantised ones, and quantise dynamically afterwards.");
         }
         var (backend, rows, matrix) = (x.Backend, x.Shape.Rows, weight.Matrix);
-        var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), backend);
+        var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), backend,
+            equation: bias is null ? "Y ≈ X·Ŵᵀ" : "Y ≈ X·Ŵᵀ + b");
         using var codes = backend.Allocate<byte>(checked(rows * matrix.RowStride));
         using var grids = backend.Allocate<RowGrid>(rows);
         using var sums = backend.Allocate<int>(y.Shape.Count);

@@ -3,7 +3,7 @@ namespace LoraScratch.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// Y[i, :] = table[indices[i], :]: an embedding look-up, or a choice of rows (the first token
+    /// Y[i, :] = Table[indices[i], :]: an embedding look-up, or a choice of rows (the first token
     /// of each sequence).
     /// </summary>
     /// <param name="table">[rows, columns]</param>
@@ -20,7 +20,8 @@ public static partial class Ops
         Device.RequireSame(nameof(Gather), "table", table.Backend, "indices", indices.Backend);
         indices.RequireBelow(nameof(Gather), table.Shape.Rows, $"rows of the table {table.Description}");
         var columns = table.Shape.Columns;
-        var y = Tensor.Result(new Shape(indices.Count, columns), table.Backend);
+        var y = Tensor.Result(new Shape(indices.Count, columns), table.Backend,
+            equation: "Y[i, :] = Table[indices[i], :]");
         y.Backend.Gather(y.Data, table.Data, indices.Data, columns);
         return y.GradientFor(table, "dTable[indices[i], :] += dY[i, :]",
             (dY, dTable) => dY.Backend.AddScatter(dTable.Data, dY.Data, indices.Data, columns));

@@ -3,7 +3,7 @@ namespace LoraScratch.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// Y = γ ⊙ X̂ + β, where X̂ = (X − mean)/√(variance + ε) with mean and biased variance of each
+    /// Y = γ ⊙ X̂ + β, X̂ = (X − mean)/√(variance + ε) with mean and biased variance of each
     /// row (Ba, Kiros and Hinton 2016, arXiv 1607.06450).
     /// </summary>
     /// <param name="x">[…, columns]</param>
@@ -17,7 +17,8 @@ public static partial class Ops
     {
         Shape.RequireRowVector(nameof(LayerNorm), x, "gamma", gamma);
         Shape.RequireRowVector(nameof(LayerNorm), x, "beta", beta);
-        var y = Tensor.Result(x.Shape, x.Backend);
+        var y = Tensor.Result(x.Shape, x.Backend,
+            equation: "Y = γ ⊙ X̂ + β, X̂ = (X − mean)/√(variance + ε)");
         // only the gradients read the statistics, and hold them
         using var mean = Tensor.Empty(new Shape(x.Shape.Rows), x.Backend);
         using var rstd = Tensor.Empty(mean.Shape, x.Backend);                   // 1/√(variance + ε)

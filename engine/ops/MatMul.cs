@@ -13,7 +13,7 @@ public static partial class Ops
     public static Tensor MatMul(this Tensor x, Tensor w, float scale = 1)
     {
         RequireProduct(nameof(MatMul), x, w);
-        var y = Tensor.Result(x.Shape.WithColumns(w.Shape.Columns), x.Backend);
+        var y = Tensor.Result(x.Shape.WithColumns(w.Shape.Columns), x.Backend, equation: "Y = scale · X·W");
         y.Backend.Product(y.Matrix, x.Matrix, w.Matrix, scale);
         return y.GradientFor(x, "dX += scale · dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T, scale),
             needs: w)
@@ -42,7 +42,7 @@ public static partial class Ops
                 + $"[{x.Shape.Rows}, {w.Shape.Columns}] product.");
         }
         Device.RequireSame(nameof(AddMatMul), "x", x.Backend, "z", z.Backend);
-        var y = Tensor.Result(z.Shape, z.Backend);
+        var y = Tensor.Result(z.Shape, z.Backend, equation: "Y = Z + scale · X·W");
         y.Backend.Copy(y.Data, z.Data);
         y.Backend.AddProduct(y.Matrix, x.Matrix, w.Matrix, scale);
         return y.GradientFor(z, "dZ += dY", (dY, dZ) => dZ.Add(dY))
@@ -65,7 +65,8 @@ public static partial class Ops
     public static Tensor Linear(this Tensor x, Tensor weight, Tensor? bias = null)
     {
         RequireLinear(nameof(Linear), x, weight.Shape, weight.Backend, bias);
-        var y = Tensor.Result(x.Shape.WithColumns(weight.Shape.Rows), x.Backend);
+        var y = Tensor.Result(x.Shape.WithColumns(weight.Shape.Rows), x.Backend,
+            equation: bias is null ? "Y = X·Wᵀ" : "Y = X·Wᵀ + b");
         y.Backend.Product(y.Matrix, x.Matrix, weight.Matrix.T);
         y.GradientFor(x, "dX += dY·W", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix), needs: weight)
          .GradientFor(weight, "dW += dYᵀ·X", (dY, dW) => dW.AddProduct(dY.Matrix.T, x.Matrix), needs: x);
@@ -86,29 +87,29 @@ public static partial class Ops
     public static Tensor AddBias(this Tensor x, Tensor bias)
     {
         Shape.RequireRowVector(nameof(AddBias), x, "bias", bias);
-        var y = Tensor.Result(x.Shape, x.Backend);
+        var y = Tensor.Result(x.Shape, x.Backend, equation: "Y = X + b");
         y.Backend.AddBias(y.Data, x.Data, bias.Data);
         return y.GradientFor(x, "dX += dY", (dY, dX) => dX.Add(dY))
                 .GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
     }
 
-    /// <summary>Y[b] = A[b]·B[b] for every matrix of a batch.</summary>
-    /// <param name="a">[batch, rows, inner]</param>
-    /// <param name="b">[batch, inner, columns]</param>
+    /// <summary>Y[n] = U[n]·V[n] for every matrix of a batch.</summary>
+    /// <param name="u">[batch, rows, inner]</param>
+    /// <param name="v">[batch, inner, columns]</param>
     /// <returns>[batch, rows, columns]</returns>
     /// <exception cref="ShapeMismatchException">The batches or inner dimensions differ.</exception>
-    public static Tensor BatchedMatMul(this Tensor a, Tensor b)
+    public static Tensor BatchedMatMul(this Tensor u, Tensor v)
     {
-        if (a.Shape.Rank != 3 || b.Shape.Rank != 3 || a.Shape[0] != b.Shape[0] || a.Shape[2] != b.Shape[1])
+        if (u.Shape.Rank != 3 || v.Shape.Rank != 3 || u.Shape[0] != v.Shape[0] || u.Shape[2] != v.Shape[1])
         {
-            throw new ShapeMismatchException($"BatchedMatMul: a {a.Shape} · b {b.Shape} needs [batch, rows, inner] · "
+            throw new ShapeMismatchException($"BatchedMatMul: u {u.Shape} · v {v.Shape} needs [batch, rows, inner] · "
                 + "[batch, inner, columns] with equal batch and inner.");
         }
-        Device.RequireSame(nameof(BatchedMatMul), "a", a.Backend, "b", b.Backend);
-        var y = Tensor.Result(new Shape(a.Shape[0], a.Shape[1], b.Shape[2]), a.Backend);
-        y.Backend.Product(Batch(y), Batch(a), Batch(b));
-        return y.GradientFor(a, "dA[b] += dY[b]·B[b]ᵀ", (dY, dA) => dA.AddProduct(Batch(dY), Batch(b).T), needs: b)
-                .GradientFor(b, "dB[b] += A[b]ᵀ·dY[b]", (dY, dB) => dB.AddProduct(Batch(a).T, Batch(dY)), needs: a);
+        Device.RequireSame(nameof(BatchedMatMul), "u", u.Backend, "v", v.Backend);
+        var y = Tensor.Result(new Shape(u.Shape[0], u.Shape[1], v.Shape[2]), u.Backend, equation: "Y[n] = U[n]·V[n]");
+        y.Backend.Product(Batch(y), Batch(u), Batch(v));
+        return y.GradientFor(u, "dU[n] += dY[n]·V[n]ᵀ", (dY, dU) => dU.AddProduct(Batch(dY), Batch(v).T), needs: v)
+                .GradientFor(v, "dV[n] += U[n]ᵀ·dY[n]", (dY, dV) => dV.AddProduct(Batch(u).T, Batch(dY)), needs: u);
     }
 
     /// <summary>Y = Xᵀ, copied.</summary>
@@ -121,7 +122,7 @@ public static partial class Ops
         {
             throw new ShapeMismatchException($"Transpose: needs a matrix, got x {x.Shape}.");
         }
-        var y = Tensor.Result(new Shape(x.Shape.Columns, x.Shape.Rows), x.Backend);
+        var y = Tensor.Result(new Shape(x.Shape.Columns, x.Shape.Rows), x.Backend, equation: "Y = Xᵀ");
         y.Backend.Transpose(y.Data, x.Data, x.Shape.Rows, x.Shape.Columns);
         return y.GradientFor(x, "dX += dYᵀ", (dY, dX) =>
         {

@@ -16,7 +16,8 @@ public static partial class Ops
     internal static Tensor QuantizedLinear(this Tensor x, GroupQuantizedWeight weight, Tensor? bias = null)
     {
         RequireLinear(nameof(QuantizedLinear), x, weight.Shape, weight.Backend, bias);
-        var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), x.Backend);
+        var y = Tensor.Result(x.Shape.WithColumns(weight.OutFeatures), x.Backend,
+            equation: bias is null ? "Y = X·Ŵᵀ" : "Y = X·Ŵᵀ + b");
         y.Backend.Product(y.Matrix, x.Matrix, weight.Matrix.T);
         y.GradientFor(x, "dX += dY·Ŵ", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix));
         if (bias is not null)
@@ -46,7 +47,8 @@ public static partial class Ops
             throw new ShapeMismatchException(
                 $"GroupSum: groups of {groupSize} do not divide the {x.Shape.Columns} columns of x {x.Shape}.");
         }
-        var y = Tensor.Result(x.Shape.WithColumns(x.Shape.Columns / groupSize), x.Backend);
+        var y = Tensor.Result(x.Shape.WithColumns(x.Shape.Columns / groupSize), x.Backend,
+            equation: "Y[n, l] = scale·Σᵢ X[n, l·g + i]");
         y.Backend.GroupSums(y.Data, scale, x.Data);
         return y.GradientFor(x, "dX[n, l·g + i] += scale · dY[n, l]",
             (dY, dX) => dY.Backend.AddGroupBroadcast(dX.Data, scale, dY.Data));

@@ -2,28 +2,28 @@ namespace LoraScratch.Engine;
 
 public static partial class Ops
 {
-    /// <summary>y = Σᵢ xᵢ</summary>
+    /// <summary>y = Σᵢ Xᵢ</summary>
     /// <param name="x">Any shape.</param>
     /// <returns>[]</returns>
     public static Tensor Sum(this Tensor x)
     {
-        var y = Tensor.Result(Shape.Scalar, x.Backend);
+        var y = Tensor.Result(Shape.Scalar, x.Backend, equation: "y = Σᵢ Xᵢ");
         y.Backend.Sum(y.Data, 1, x.Data);
         return y.GradientFor(x, "dXᵢ += dy", (dy, dX) => dy.Backend.AddBroadcast(dX.Data, 1, dy.Data));
     }
 
-    /// <summary>y = (Σᵢ xᵢ)/n</summary>
+    /// <summary>y = (Σᵢ Xᵢ)/n</summary>
     /// <param name="x">Any shape with n ≥ 1 elements.</param>
     /// <returns>[]</returns>
     public static Tensor Mean(this Tensor x)
     {
-        var y = Tensor.Result(Shape.Scalar, x.Backend);
+        var y = Tensor.Result(Shape.Scalar, x.Backend, equation: "y = (Σᵢ Xᵢ)/n");
         var share = 1f / x.Shape.Count;
         y.Backend.Sum(y.Data, share, x.Data);
         return y.GradientFor(x, "dXᵢ += dy/n", (dy, dX) => dy.Backend.AddBroadcast(dX.Data, share, dy.Data));
     }
 
-    /// <summary>y = mean((A − B)²)</summary>
+    /// <summary>y = mean((U − V)²), U the prediction, V the target</summary>
     /// <param name="prediction">Any shape.</param>
     /// <param name="target">The same shape.</param>
     /// <returns>[]</returns>

@@ -9,15 +9,16 @@ public static partial class Ops
     /// <returns>The same shape; rows sum to 1.</returns>
     public static Tensor Softmax(this Tensor x)
     {
-        var y = Tensor.Result(x.Shape, x.Backend);
+        var y = Tensor.Result(x.Shape, x.Backend,
+            equation: "Y[i, :] = exp(X[i, :] − max) / Σ exp(X[i, :] − max)");
         y.Backend.Softmax(y.Data, x.Data, x.Shape.Columns);
         return y.GradientFor(x, "dX += Y ⊙ (dY − ⟨dY, Y⟩ per row)",
             (dY, dX) => dY.Backend.AddSoftmaxGradient(dX.Data, dY.Data, y.Data, y.Shape.Columns), needs: y);
     }
 
     /// <summary>
-    /// The cross-entropy of each row with its class: log Σⱼ exp(logits[i, j]) − logits[i,
-    /// labels[i]].
+    /// The cross-entropy of each row with its class: Losses[i] = log Σⱼ exp(Logits[i, j]) −
+    /// Logits[i, labels[i]].
     /// </summary>
     /// <param name="logits">[rows, classes]</param>
     /// <param name="labels">[rows], each in [0, classes)</param>
@@ -33,7 +34,8 @@ public static partial class Ops
         }
         Device.RequireSame("CrossEntropy", "logits", logits.Backend, "labels", labels.Backend);
         labels.RequireBelow("CrossEntropy", logits.Shape.Columns, "classes of the logits");
-        var losses = Tensor.Result(new Shape(labels.Count), logits.Backend);
+        var losses = Tensor.Result(new Shape(labels.Count), logits.Backend,
+            equation: "Losses[i] = log Σⱼ exp(Logits[i, j]) − Logits[i, labels[i]]");
         losses.Backend.CrossEntropy(losses.Data, logits.Data, labels.Data);
         return losses.GradientFor(logits, "dLogits += dLosses ⊙ (softmax(Logits) − onehot(labels))",
             (dLosses, dLogits) => dLosses.Backend

@@ -9,23 +9,26 @@ namespace LoraScratch.Kernels;
 /// </summary>
 internal abstract class ThreadSafeBackend : IBackend
 {
-    private readonly IBackend kernels;
+    private readonly IBackend ownKernels;
     private readonly DeviceGate gate;
 
     private protected ThreadSafeBackend(IBackend kernels, DeviceGate gate) =>
-        (this.kernels, this.gate) = (kernels, gate);
+        (ownKernels, this.gate) = (kernels, gate);
+
+    /// <summary>The device's kernels, behind whatever takes note of this thread's calls.</summary>
+    private IBackend Kernels => KernelTrace.Current?.Around(ownKernels) ?? ownKernels;
 
     /// <inheritdoc/>
-    public string Description => kernels.Description;
+    public string Description => ownKernels.Description;
 
     /// <inheritdoc/>
-    public string Arithmetic => kernels.Arithmetic;
+    public string Arithmetic => ownKernels.Arithmetic;
 
     /// <inheritdoc/>
-    public bool UsesHostMemory => kernels.UsesHostMemory;
+    public bool UsesHostMemory => ownKernels.UsesHostMemory;
 
     /// <inheritdoc/>
-    public MemoryUse Memory => kernels.Memory;
+    public MemoryUse Memory => ownKernels.Memory;
 
     /// <inheritdoc/>
     public DeviceTurn TakeTurn() => gate.Enter();
@@ -44,7 +47,7 @@ internal abstract class ThreadSafeBackend : IBackend
                     + "thread first.");
         }
         using var turn = gate.Entered();
-        kernels.Dispose();
+        ownKernels.Dispose();
         GC.SuppressFinalize(this);
     }
 
@@ -52,42 +55,42 @@ internal abstract class ThreadSafeBackend : IBackend
     public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
     {
         using var turn = gate.Enter();
-        return kernels.Allocate<T>(length);
+        return Kernels.Allocate<T>(length);
     }
 
     /// <inheritdoc/>
     public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
     {
         using var turn = gate.Enter();
-        kernels.Upload(destination, source);
+        Kernels.Upload(destination, source);
     }
 
     /// <inheritdoc/>
     public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
     {
         using var turn = gate.Enter();
-        kernels.Download(destination, source);
+        Kernels.Download(destination, source);
     }
 
     /// <inheritdoc/>
     public void Synchronize()
     {
         using var turn = gate.Enter();
-        kernels.Synchronize();
+        ownKernels.Synchronize();
     }
 
     /// <inheritdoc/>
     public void Fill(DeviceBuffer<float> y, float value)
     {
         using var turn = gate.Enter();
-        kernels.Fill(y, value);
+        Kernels.Fill(y, value);
     }
 
     /// <inheritdoc/>
     public void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.Copy(y, x);
+        Kernels.Copy(y, x);
     }
 
     // ---------------------------------------------------------------- matrix products
@@ -96,42 +99,42 @@ internal abstract class ThreadSafeBackend : IBackend
     public void Product(Matrix y, Matrix a, Matrix b, float scale = 1)
     {
         using var turn = gate.Enter();
-        kernels.Product(y, a, b, scale);
+        Kernels.Product(y, a, b, scale);
     }
 
     /// <inheritdoc/>
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1)
     {
         using var turn = gate.Enter();
-        kernels.AddProduct(y, a, b, scale);
+        Kernels.AddProduct(y, a, b, scale);
     }
 
     /// <inheritdoc/>
     public void Product(Matrix y, Matrix a, QuantizedMatrix b)
     {
         using var turn = gate.Enter();
-        kernels.Product(y, a, b);
+        Kernels.Product(y, a, b);
     }
 
     /// <inheritdoc/>
     public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b)
     {
         using var turn = gate.Enter();
-        kernels.AddProduct(y, a, b);
+        Kernels.AddProduct(y, a, b);
     }
 
     /// <inheritdoc/>
     public void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.QuantizeRows(codes, grids, x);
+        Kernels.QuantizeRows(codes, grids, x);
     }
 
     /// <inheritdoc/>
     public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b)
     {
         using var turn = gate.Enter();
-        kernels.Product(s, a, b);
+        Kernels.Product(s, a, b);
     }
 
     /// <inheritdoc/>
@@ -140,14 +143,14 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<float>? bias)
     {
         using var turn = gate.Enter();
-        kernels.Dequantize(y, s, grids, b, bias);
+        Kernels.Dequantize(y, s, grids, b, bias);
     }
 
     /// <inheritdoc/>
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns)
     {
         using var turn = gate.Enter();
-        kernels.Transpose(y, x, rows, columns);
+        Kernels.Transpose(y, x, rows, columns);
     }
 
     // ---------------------------------------------------------------- elementwise
@@ -156,7 +159,7 @@ internal abstract class ThreadSafeBackend : IBackend
     public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula
     {
         using var turn = gate.Enter();
-        kernels.Map<TFormula>(y, x);
+        Kernels.Map<TFormula>(y, x);
     }
 
     /// <inheritdoc/>
@@ -165,7 +168,7 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<float>? y) where TFormula : struct, IFormula
     {
         using var turn = gate.Enter();
-        kernels.AddMapGradient<TFormula>(dX, dY, x, y);
+        Kernels.AddMapGradient<TFormula>(dX, dY, x, y);
     }
 
     /// <inheritdoc/>
@@ -173,56 +176,56 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta, DeviceBuffer<float> b)
     {
         using var turn = gate.Enter();
-        kernels.WeightedSum(y, alpha, a, beta, b);
+        Kernels.WeightedSum(y, alpha, a, beta, b);
     }
 
     /// <inheritdoc/>
     public void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.AddScaled(y, alpha, x);
+        Kernels.AddScaled(y, alpha, x);
     }
 
     /// <inheritdoc/>
     public void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.Scale(y, alpha, x);
+        Kernels.Scale(y, alpha, x);
     }
 
     /// <inheritdoc/>
     public void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b)
     {
         using var turn = gate.Enter();
-        kernels.Multiply(y, a, b);
+        Kernels.Multiply(y, a, b);
     }
 
     /// <inheritdoc/>
     public void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b)
     {
         using var turn = gate.Enter();
-        kernels.AddMultiply(y, a, b);
+        Kernels.AddMultiply(y, a, b);
     }
 
     /// <inheritdoc/>
     public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.AddBroadcast(y, alpha, x);
+        Kernels.AddBroadcast(y, alpha, x);
     }
 
     /// <inheritdoc/>
     public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed)
     {
         using var turn = gate.Enter();
-        kernels.Dropout(y, x, probability, seed);
+        Kernels.Dropout(y, x, probability, seed);
     }
 
     /// <inheritdoc/>
     public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
     {
         using var turn = gate.Enter();
-        kernels.AddDropoutGradient(dX, dY, probability, seed);
+        Kernels.AddDropoutGradient(dX, dY, probability, seed);
     }
 
     // ---------------------------------------------------------------- rows and columns
@@ -231,63 +234,63 @@ internal abstract class ThreadSafeBackend : IBackend
     public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
     {
         using var turn = gate.Enter();
-        kernels.AddBias(y, x, bias);
+        Kernels.AddBias(y, x, bias);
     }
 
     /// <inheritdoc/>
     public void AddColumnSums(Accumulator y, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.AddColumnSums(y, x);
+        Kernels.AddColumnSums(y, x);
     }
 
     /// <inheritdoc/>
     public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.Sum(y, alpha, x);
+        Kernels.Sum(y, alpha, x);
     }
 
     /// <inheritdoc/>
     public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.AddSumOfSquares(y, x);
+        Kernels.AddSumOfSquares(y, x);
     }
 
     /// <inheritdoc/>
     public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.GroupSums(y, alpha, x);
+        Kernels.GroupSums(y, alpha, x);
     }
 
     /// <inheritdoc/>
     public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
-        kernels.AddGroupBroadcast(y, alpha, x);
+        Kernels.AddGroupBroadcast(y, alpha, x);
     }
 
     /// <inheritdoc/>
     public void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns)
     {
         using var turn = gate.Enter();
-        kernels.Softmax(y, x, columns);
+        Kernels.Softmax(y, x, columns);
     }
 
     /// <inheritdoc/>
     public void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns)
     {
         using var turn = gate.Enter();
-        kernels.AddSoftmaxGradient(dX, dY, y, columns);
+        Kernels.AddSoftmaxGradient(dX, dY, y, columns);
     }
 
     /// <inheritdoc/>
     public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
         using var turn = gate.Enter();
-        kernels.CrossEntropy(losses, logits, labels);
+        Kernels.CrossEntropy(losses, logits, labels);
     }
 
     /// <inheritdoc/>
@@ -295,7 +298,7 @@ internal abstract class ThreadSafeBackend : IBackend
         Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
     {
         using var turn = gate.Enter();
-        kernels.AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
+        Kernels.AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
     }
 
     /// <inheritdoc/>
@@ -304,7 +307,7 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon)
     {
         using var turn = gate.Enter();
-        kernels.LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+        Kernels.LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
     }
 
     /// <inheritdoc/>
@@ -313,7 +316,7 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<float> rstd, DeviceBuffer<float> gamma)
     {
         using var turn = gate.Enter();
-        kernels.AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
+        Kernels.AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
     }
 
     /// <inheritdoc/>
@@ -322,21 +325,21 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<float> rstd)
     {
         using var turn = gate.Enter();
-        kernels.AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
+        Kernels.AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
     }
 
     /// <inheritdoc/>
     public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns)
     {
         using var turn = gate.Enter();
-        kernels.Gather(y, table, indices, columns);
+        Kernels.Gather(y, table, indices, columns);
     }
 
     /// <inheritdoc/>
     public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
     {
         using var turn = gate.Enter();
-        kernels.AddScatter(dTable, dY, indices, columns);
+        Kernels.AddScatter(dTable, dY, indices, columns);
     }
 
     // ---------------------------------------------------------------- attention
@@ -347,7 +350,7 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
     {
         using var turn = gate.Enter();
-        kernels.Attention(y, logSumExp, q, k, v, offsets, shape);
+        Kernels.Attention(y, logSumExp, q, k, v, offsets, shape);
     }
 
     /// <inheritdoc/>
@@ -357,7 +360,7 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<int> offsets, AttentionShape shape)
     {
         using var turn = gate.Enter();
-        kernels.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+        Kernels.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
     }
 
     // ---------------------------------------------------------------- optimizer updates
@@ -367,7 +370,7 @@ internal abstract class ThreadSafeBackend : IBackend
         DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step)
     {
         using var turn = gate.Enter();
-        kernels.SgdStep(w, gradient, velocity, step);
+        Kernels.SgdStep(w, gradient, velocity, step);
     }
 
     /// <inheritdoc/>
@@ -376,6 +379,6 @@ internal abstract class ThreadSafeBackend : IBackend
         AdamStep step)
     {
         using var turn = gate.Enter();
-        kernels.AdamStep(w, gradient, m, v, step);
+        Kernels.AdamStep(w, gradient, m, v, step);
     }
 }

@@ -17,10 +17,10 @@ public class ErrorMessageTests
 
     private static readonly (string Case, Action Misuse, string[] Words)[] ShapeMisuses =
     [
-        ("Add", () => Of(2, 3).Add(Of(3, 2)), ["Add:", "a [2, 3]", "b [3, 2]", "does not broadcast"]),
-        ("Add of a row", () => Of(2, 3).Add(Of(3)), ["Add:", "a [2, 3]", "b [3]", "does not broadcast"]),
-        ("Subtract", () => Of(2).Subtract(Of(3)), ["Subtract:", "a [2]", "b [3]"]),
-        ("Multiply", () => Of(2).Multiply(Of(2, 1)), ["Multiply:", "a [2]", "b [2, 1]"]),
+        ("Add", () => Of(2, 3).Add(Of(3, 2)), ["Add:", "u [2, 3]", "v [3, 2]", "does not broadcast"]),
+        ("Add of a row", () => Of(2, 3).Add(Of(3)), ["Add:", "u [2, 3]", "v [3]", "does not broadcast"]),
+        ("Subtract", () => Of(2).Subtract(Of(3)), ["Subtract:", "u [2]", "v [3]"]),
+        ("Multiply", () => Of(2).Multiply(Of(2, 1)), ["Multiply:", "u [2]", "v [2, 1]"]),
         ("MeanSquaredError", () => Of(2).MeanSquaredError(Of(3)),
             ["MeanSquaredError:", "prediction [2]", "target [3]"]),
         ("MatMul", () => Of(2, 3).MatMul(Of(4, 5)), ["MatMul:", "x [2, 3]", "w [4, 5]", "[3, out]"]),
@@ -35,9 +35,9 @@ public class ErrorMessageTests
             ["Linear:", "weight [5, 3]", "bias of shape [5]", "got [3]"]),
         ("AddBias", () => Of(2, 3).AddBias(Of(2)), ["AddBias:", "x [2, 3]", "bias of shape [3]", "got [2]"]),
         ("BatchedMatMul", () => Of(2, 3, 4).BatchedMatMul(Of(2, 5, 6)),
-            ["BatchedMatMul:", "a [2, 3, 4]", "b [2, 5, 6]", "equal batch and inner"]),
+            ["BatchedMatMul:", "u [2, 3, 4]", "v [2, 5, 6]", "equal batch and inner"]),
         ("BatchedMatMul of matrices", () => Of(3, 4).BatchedMatMul(Of(4, 6)),
-            ["BatchedMatMul:", "a [3, 4]", "b [4, 6]"]),
+            ["BatchedMatMul:", "u [3, 4]", "v [4, 6]"]),
         ("Transpose", () => Of(2, 3, 4).Transpose(), ["Transpose:", "x [2, 3, 4]", "matrix"]),
         ("Reshape", () => Of(2, 3).Reshape(new Shape(4)), ["Reshape:", "x [2, 3]", "6", "[4]"]),
         ("LayerNorm gamma", () => Of(2, 3).LayerNorm(Of(2), Of(3)),

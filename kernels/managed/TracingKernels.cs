@@ -1,0 +1,483 @@
+using LoraScratch.Kernels.Functions;
+
+namespace LoraScratch.Kernels;
+
+/// <summary>
+/// A device's kernels, each noted by a <see cref="KernelTrace"/> before it runs: what it costs, what
+/// it reads and writes, and the same in double. A kernel that only gradients call has no form in
+/// double, for numeric gradients are differences of the forward pass.
+/// </summary>
+/// <param name="kernels">The device's.</param>
+/// <param name="trace">Takes the notes.</param>
+internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBackend
+{
+    public string Description => kernels.Description;
+
+    public bool UsesHostMemory => kernels.UsesHostMemory;
+
+    public MemoryUse Memory => kernels.Memory;
+
+    public DeviceTurn TakeTurn() => kernels.TakeTurn();
+
+    public void Synchronize() => kernels.Synchronize();
+
+    public void Dispose()
+    {
+    }
+
+    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged => kernels.Allocate<T>(length);
+
+    public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
+    {
+        trace.NoteUpload(destination);
+        if (trace.MovesData)
+        {
+            kernels.Upload(destination, source);
+        }
+    }
+
+    public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
+    {
+        trace.NoteDownload(source);
+        if (trace.MovesData)
+        {
+            kernels.Download(destination, source);
+        }
+    }
+
+    public void Fill(DeviceBuffer<float> y, float value)
+    {
+        if (Note(nameof(Fill), 0, [], [y], m => Array.Fill(m[y], value)))
+        {
+            kernels.Fill(y, value);
+        }
+    }
+
+    public void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(Copy), 0, [x], [y], m => m.Set(y, m[x])))
+        {
+            kernels.Copy(y, x);
+        }
+    }
+
+    // ---------------------------------------------------------------- matrix products
+
+    public void Product(Matrix y, Matrix a, Matrix b, float scale = 1)
+    {
+        if (Note(nameof(Product), Work(y, a), [a.Buffer, b.Buffer], [y.Buffer],
+            m => Float64Kernels.Product(m, y, a, b, scale, add: false)))
+        {
+            kernels.Product(y, a, b, scale);
+        }
+    }
+
+    public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1)
+    {
+        if (Note(nameof(AddProduct), Work(y, a), [y.Buffer, a.Buffer, b.Buffer], [y.Buffer],
+            m => Float64Kernels.Product(m, y, a, b, scale, add: true)))
+        {
+            kernels.AddProduct(y, a, b, scale);
+        }
+    }
+
+    public void Product(Matrix y, Matrix a, QuantizedMatrix b)
+    {
+        var stored = trace.IsRecorded ? Decode(b) : [];
+        if (Note(nameof(Product), Work(y, a), [a.Buffer], [y.Buffer],
+            m => Float64Kernels.Product(m, y, a, b, stored, add: false)))
+        {
+            kernels.Product(y, a, b);
+        }
+    }
+
+    public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b)
+    {
+        var stored = trace.IsRecorded ? Decode(b) : [];
+        if (Note(nameof(AddProduct), Work(y, a), [y.Buffer, a.Buffer], [y.Buffer],
+            m => Float64Kernels.Product(m, y, a, b, stored, add: true)))
+        {
+            kernels.AddProduct(y, a, b);
+        }
+    }
+
+    public void QuantizeRows(DeviceBuffer<byte> codes, DeviceBuffer<RowGrid> grids, DeviceBuffer<float> x)
+    {
+        if (Note("the product of whole numbers (QuantizeRows)", 4L * x.Length, [x], [], null))
+        {
+            kernels.QuantizeRows(codes, grids, x);
+        }
+    }
+
+    public void Product(DeviceBuffer<int> s, DeviceBuffer<byte> a, Int8Matrix b)
+    {
+        if (Note("the product of whole numbers", 2L * s.Length * b.Inputs, [], [], null))
+        {
+            kernels.Product(s, a, b);
+        }
+    }
+
+    public void Dequantize(DeviceBuffer<float> y, DeviceBuffer<int> s, DeviceBuffer<RowGrid> grids, Int8Matrix b,
+        DeviceBuffer<float>? bias)
+    {
+        if (Note("the product of whole numbers (Dequantize)", 4L * y.Length, [bias], [y], null))
+        {
+            kernels.Dequantize(y, s, grids, b, bias);
+        }
+    }
+
+    public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns)
+    {
+        if (Note(nameof(Transpose), 0, [x], [y], m => Float64Kernels.Transpose(m[y], m[x], rows, columns)))
+        {
+            kernels.Transpose(y, x, rows, columns);
+        }
+    }
+
+    // ---------------------------------------------------------------- elementwise
+
+    public void Map<TFormula>(DeviceBuffer<float> y, DeviceBuffer<float> x) where TFormula : struct, IFormula
+    {
+        if (Note(nameof(Map), y.Length, [x], [y], m => Float64Kernels.Map<TFormula>(m[y], m[x])))
+        {
+            kernels.Map<TFormula>(y, x);
+        }
+    }
+
+    public void AddMapGradient<TFormula>(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float>? x,
+        DeviceBuffer<float>? y) where TFormula : struct, IFormula
+    {
+        if (Note(nameof(AddMapGradient), 2L * dX.Length + Added(dX), [dY, x, y], [dX.Buffer], null))
+        {
+            kernels.AddMapGradient<TFormula>(dX, dY, x, y);
+        }
+    }
+
+    public void WeightedSum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> a, float beta,
+        DeviceBuffer<float> b)
+    {
+        // factors of 1 and −1 are no multiplication
+        var flops = 1 + (MathF.Abs(alpha) == 1 ? 0 : 1) + (MathF.Abs(beta) == 1 ? 0 : 1);
+        if (Note(nameof(WeightedSum), (long)flops * y.Length, [a, b], [y], m =>
+        {
+            double[] left = m[a], right = m[b];
+            Float64Kernels.Write(m[y], i => alpha * left[i] + beta * right[i]);
+        }))
+        {
+            kernels.WeightedSum(y, alpha, a, beta, b);
+        }
+    }
+
+    public void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(AddScaled), (MathF.Abs(alpha) == 1 ? 1L : 2L) * y.Length, [y, x], [y], m =>
+        {
+            double[] to = m[y], from = m[x];
+            Float64Kernels.Write(to, i => to[i] + alpha * from[i]);
+        }))
+        {
+            kernels.AddScaled(y, alpha, x);
+        }
+    }
+
+    public void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(Scale), alpha == 1 ? 0 : y.Length, [x], [y], m =>
+        {
+            var from = m[x];
+            Float64Kernels.Write(m[y], i => alpha * from[i]);
+        }))
+        {
+            kernels.Scale(y, alpha, x);
+        }
+    }
+
+    public void Multiply(DeviceBuffer<float> y, DeviceBuffer<float> a, DeviceBuffer<float> b)
+    {
+        if (Note(nameof(Multiply), y.Length, [a, b], [y], m =>
+        {
+            double[] left = m[a], right = m[b];
+            Float64Kernels.Write(m[y], i => left[i] * right[i]);
+        }))
+        {
+            kernels.Multiply(y, a, b);
+        }
+    }
+
+    public void AddMultiply(Accumulator y, DeviceBuffer<float> a, DeviceBuffer<float> b)
+    {
+        if (Note(nameof(AddMultiply), y.Length + Added(y), [Read(y), a, b], [y.Buffer], m =>
+        {
+            double[] to = m[y.Buffer], left = m[a], right = m[b];
+            Float64Kernels.Write(to, i => Before(y, to, i) + left[i] * right[i]);
+        }))
+        {
+            kernels.AddMultiply(y, a, b);
+        }
+    }
+
+    public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(AddBroadcast), 1 + Added(y), [Read(y), x], [y.Buffer], m =>
+        {
+            double[] to = m[y.Buffer], from = m[x];
+            Float64Kernels.Write(to, i => Before(y, to, i) + alpha * from[0]);
+        }))
+        {
+            kernels.AddBroadcast(y, alpha, x);
+        }
+    }
+
+    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed)
+    {
+        if (Note(nameof(Dropout), y.Length, [x], [y], m =>
+        {
+            var from = m[x];
+            Float64Kernels.Write(m[y], i => from[i] * Float64Kernels.Mask(seed, (ulong)i, probability));
+        }))
+        {
+            kernels.Dropout(y, x, probability, seed);
+        }
+    }
+
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
+    {
+        if (Note(nameof(AddDropoutGradient), dX.Length + Added(dX), [dY], [dX.Buffer], null))
+        {
+            kernels.AddDropoutGradient(dX, dY, probability, seed);
+        }
+    }
+
+    // ---------------------------------------------------------------- rows and columns
+
+    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
+    {
+        if (Note(nameof(AddBias), y.Length, [x, bias], [y], m =>
+        {
+            double[] from = m[x], b = m[bias];
+            Float64Kernels.Write(m[y], i => from[i] + b[i % b.Length]);
+        }))
+        {
+            kernels.AddBias(y, x, bias);
+        }
+    }
+
+    public void AddColumnSums(Accumulator y, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(AddColumnSums), x.Length - y.Length + Added(y), [Read(y), x], [y.Buffer],
+            m => Float64Kernels.AddColumnSums(m[y.Buffer], m[x], y.IsEmpty)))
+        {
+            kernels.AddColumnSums(y, x);
+        }
+    }
+
+    public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(Sum), x.Length, [x], [y], m => m[y][0] = alpha * m[x].Sum()))
+        {
+            kernels.Sum(y, alpha, x);
+        }
+    }
+
+    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(AddSumOfSquares), 2L * x.Length, [y, x], [y], m => m[y][0] += m[x].Sum(value => value * value)))
+        {
+            kernels.AddSumOfSquares(y, x);
+        }
+    }
+
+    public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(GroupSums), x.Length, [x], [y], m => Float64Kernels.GroupSums(m[y], alpha, m[x])))
+        {
+            kernels.GroupSums(y, alpha, x);
+        }
+    }
+
+    public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
+    {
+        if (Note(nameof(AddGroupBroadcast), x.Length + Added(y), [Read(y), x], [y.Buffer], m =>
+        {
+            double[] to = m[y.Buffer], from = m[x];
+            Float64Kernels.Write(to, i => Before(y, to, i) + alpha * from[i / (to.Length / from.Length)]);
+        }))
+        {
+            kernels.AddGroupBroadcast(y, alpha, x);
+        }
+    }
+
+    public void Softmax(DeviceBuffer<float> y, DeviceBuffer<float> x, int columns)
+    {
+        if (Note(nameof(Softmax), 4L * x.Length, [x], [y], m => Float64Kernels.Softmax(m[y], m[x], columns)))
+        {
+            kernels.Softmax(y, x, columns);
+        }
+    }
+
+    public void AddSoftmaxGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> y, int columns)
+    {
+        if (Note(nameof(AddSoftmaxGradient), 4L * y.Length + Added(dX), [dY, y], [dX.Buffer], null))
+        {
+            kernels.AddSoftmaxGradient(dX, dY, y, columns);
+        }
+    }
+
+    public void CrossEntropy(DeviceBuffer<float> losses, DeviceBuffer<float> logits, DeviceBuffer<int> labels)
+    {
+        var chosen = trace.IsRecorded ? Host(labels) : [];
+        if (Note(nameof(CrossEntropy), 3L * logits.Length + 2L * losses.Length, [logits], [losses],
+            m => Float64Kernels.CrossEntropy(m[losses], m[logits], chosen)))
+        {
+            kernels.CrossEntropy(losses, logits, labels);
+        }
+    }
+
+    public void AddCrossEntropyGradient(Accumulator dLogits, DeviceBuffer<float> dLosses, DeviceBuffer<float> logits,
+        DeviceBuffer<int> labels)
+    {
+        if (Note(nameof(AddCrossEntropyGradient), 5L * logits.Length + dLosses.Length + Added(dLogits),
+            [dLosses, logits], [dLogits.Buffer], null))
+        {
+            kernels.AddCrossEntropyGradient(dLogits, dLosses, logits, labels);
+        }
+    }
+
+    public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
+        DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon)
+    {
+        if (Note(nameof(LayerNorm), 8L * x.Length, [x, gamma, beta], [y, mean, rstd],
+            m => Float64Kernels.LayerNorm(m[y], m[mean], m[rstd], m[x], m[gamma], m[beta], epsilon)))
+        {
+            kernels.LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+        }
+    }
+
+    public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x,
+        DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma)
+    {
+        if (Note(nameof(AddLayerNormGradient), 10L * x.Length + Added(dX), [dY, x, mean, rstd, gamma], [dX.Buffer],
+            null))
+        {
+            kernels.AddLayerNormGradient(dX, dY, x, mean, rstd, gamma);
+        }
+    }
+
+    public void AddLayerNormGammaGradient(Accumulator dGamma, DeviceBuffer<float> dY, DeviceBuffer<float> x,
+        DeviceBuffer<float> mean, DeviceBuffer<float> rstd)
+    {
+        if (Note(nameof(AddLayerNormGammaGradient), 4L * x.Length - dGamma.Length + Added(dGamma),
+            [dY, x, mean, rstd], [dGamma.Buffer], null))
+        {
+            kernels.AddLayerNormGammaGradient(dGamma, dY, x, mean, rstd);
+        }
+    }
+
+    public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns)
+    {
+        var chosen = trace.IsRecorded ? Host(indices) : [];
+        if (Note(nameof(Gather), 0, [table], [y], m =>
+        {
+            var from = m[table];
+            Float64Kernels.Write(m[y], i => from[chosen[i / columns] * columns + i % columns]);
+        }))
+        {
+            kernels.Gather(y, table, indices, columns);
+        }
+    }
+
+    public void AddScatter(Accumulator dTable, DeviceBuffer<float> dY, DeviceBuffer<int> indices, int columns)
+    {
+        if (Note(nameof(AddScatter), dY.Length, [dY], [dTable.Buffer], null))
+        {
+            kernels.AddScatter(dTable, dY, indices, columns);
+        }
+    }
+
+    // ---------------------------------------------------------------- attention
+
+    public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
+        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+    {
+        var bounds = Host(offsets);
+        // Q·Kᵀ and P·V, and the softmax
+        var flops = Pairs(bounds) * (4L * q.Length / bounds[^1] + 4L * shape.Heads);
+        if (Note(nameof(Attention), flops, [q, k, v], [y, logSumExp],
+            m => Float64Kernels.Attention(m[y], m[logSumExp], m[q], m[k], m[v], bounds, shape)))
+        {
+            kernels.Attention(y, logSumExp, q, k, v, offsets, shape);
+        }
+    }
+
+    public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
+        DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
+        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+    {
+        var bounds = Host(offsets);
+        // Q·Kᵀ again, dY·Vᵀ where dS is wanted, and a product for each gradient
+        var products = 1 + (dQ is null && dK is null ? 0 : 1) + (dQ is null ? 0 : 1) + (dK is null ? 0 : 1)
+            + (dV is null ? 0 : 1);
+        var flops = Pairs(bounds) * (2L * products * q.Length / bounds[^1] + 4L * shape.Heads);
+        if (Note(nameof(AddAttentionGradient), flops, [dY, y, logSumExp, q, k, v],
+            [dQ?.Buffer, dK?.Buffer, dV?.Buffer], null))
+        {
+            kernels.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+        }
+    }
+
+    // ---------------------------------------------------------------- optimizer updates
+
+    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
+        SgdStep step)
+    {
+        if (Note(nameof(SgdStep), 4L * w.Length, [w, gradient, velocity], [w, velocity], null))
+        {
+            kernels.SgdStep(w, gradient, velocity, step);
+        }
+    }
+
+    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m,
+        DeviceBuffer<float> v, AdamStep step)
+    {
+        if (Note(nameof(AdamStep), 14L * w.Length, [w, gradient, m, v], [w, m, v], null))
+        {
+            kernels.AdamStep(w, gradient, m, v, step);
+        }
+    }
+
+    // ---------------------------------------------------------------- what a call is
+
+    private bool Note(string kernel, long flops, DeviceBuffer<float>?[] reads, DeviceBuffer<float>?[] writes,
+        Action<Float64Memory>? compute) => trace.Note(kernels, flops, new KernelCall(kernel, reads, writes, compute));
+
+    private static long Work(Matrix y, Matrix a) => 2L * y.Batch * y.Rows * y.Columns * a.Columns;
+
+    /// <summary>The additions to what a sum holds already.</summary>
+    private static long Added(Accumulator sum) => sum.IsEmpty ? 0 : sum.Length;
+
+    private static DeviceBuffer<float>? Read(Accumulator sum) => sum.IsEmpty ? null : sum.Buffer;
+
+    private static double Before(Accumulator sum, double[] values, int i) => sum.IsEmpty ? 0 : values[i];
+
+    /// <summary>Pairs of tokens of the same sequence.</summary>
+    private static long Pairs(int[] offsets) =>
+        offsets.Zip(offsets.Skip(1), (start, end) => (long)(end - start) * (end - start)).Sum();
+
+    private int[] Host(DeviceBuffer<int> buffer)
+    {
+        var values = new int[buffer.Length];
+        kernels.Download(values.AsSpan(), buffer);
+        return values;
+    }
+
+    private float[] Decode(QuantizedMatrix b)
+    {
+        var packed = new byte[b.Codes.Length];
+        var grids = new GroupGrid[b.Grids.Length];
+        kernels.Download(packed.AsSpan(), b.Codes);
+        kernels.Download(grids.AsSpan(), b.Grids);
+        var codes = new byte[b.StoredRows * b.StoredColumns];
+        PackedCodes.Unpack(codes, packed, b.Bits);
+        return [.. codes.Select((code, i) => grids[i / b.GroupSize].Value(code))];
+    }
+}
