@@ -321,9 +321,9 @@ public class Tensor : IDisposable
     public Tensor Detach() => View(Shape);
 
     /// <summary>
-    /// Keeps the value, and the <see cref="Gradient"/> that Backward computes for it, readable after
-    /// Backward and after the <see cref="TensorScope"/> ends; you dispose it then. Call it before
-    /// Backward: it frees the gradients of all other intermediate results as it passes them.
+    /// Keeps the value, and the <see cref="Gradient"/> that Backward computes for it, readable
+    /// after Backward and after the <see cref="TensorScope"/> ends; you dispose it then. Call it
+    /// before Backward: it frees the gradients of all other intermediate results as it passes them.
     /// </summary>
     /// <returns>This tensor.</returns>
     public Tensor Keep()

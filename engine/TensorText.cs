@@ -34,7 +34,9 @@ internal static class TensorText
     /// <summary>Whether all of the numbers are shown.</summary>
     public static bool ShowsAll(Shape shape) => shape.Rows <= Most && shape.Columns <= Most;
 
-    /// <summary>Mean, standard deviation, the largest in absolute value and how many are zero.</summary>
+    /// <summary>
+    /// Mean, standard deviation, the largest in absolute value and how many are zero.
+    /// </summary>
     public static string Statistics(ReadOnlySpan<float> values)
     {
         double sum = 0, squares = 0, largest = 0;

@@ -39,7 +39,7 @@ public class ArchitectureTests
         (Algebra, [Core]),
         (Ops, [Core, Kernels, Formulas]),
         (Explaining, [Core, Kernels]),
-        (Nn, [Core, Ops, Kernels]),
+        (Nn, [Core, Ops, Explaining, Kernels]),
         (Optim, [Core, Nn, Kernels]),
         (Base, [Files]),
         (Data, [Core, Files, Formulas]),

@@ -103,6 +103,11 @@ internal static class Backpropagation
         {
             y.ZeroGradient();
         }
+        else if (y.Gradient is not null)
+        {
+            // its owner may change it, so it is no longer lent
+            _ = new GradientSum(y).OwnGradient();
+        }
         if (!isRoot && !y.IsKept)
         {
             y.Dispose();

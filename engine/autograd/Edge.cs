@@ -111,7 +111,7 @@ public readonly struct GradientSum(Tensor tensor)
     /// <summary>
     /// dX in memory of its own: a dY that lent its memory may have to be read yet.
     /// </summary>
-    private Tensor OwnGradient()
+    internal Tensor OwnGradient()
     {
         var gradient = tensor.Gradient!;
         if (gradient.SharesStorage)

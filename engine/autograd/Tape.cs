@@ -90,7 +90,8 @@ internal sealed class Tape : IDisposable
 
     /// <summary>
     /// The cost of gradients that were not computed, by running their functions on a device that
-    /// only counts. A gradient that computes on the host may fail there; its cost is not known then.
+    /// only counts. A gradient that computes on the host may fail there; its cost is not known
+    /// then.
     /// </summary>
     public void CountUnformed()
     {
@@ -100,8 +101,9 @@ internal sealed class Tape : IDisposable
             var unformed = gradient.Inputs.Where(input => !gradient.IsRecorded || !input.RequiresGradient).ToHashSet();
             if (unformed.Count > 0)
             {
-                gradient.UnformedFlops = Cost(gradient, _ => true)
-                    - (unformed.Count == gradient.Inputs.Length ? 0 : Cost(gradient, input => !unformed.Contains(input)));
+                var formed = unformed.Count == gradient.Inputs.Length
+                    ? 0 : Cost(gradient, input => !unformed.Contains(input));
+                gradient.UnformedFlops = Cost(gradient, _ => true) - formed;
             }
         }
     }

@@ -24,9 +24,9 @@ internal static class Captured
 
     private static IEnumerable<ExplainedConstant> Constant(string name, object? value) => value switch
     {
-        float or double or int or long or ulong => [new(name,
-            Convert.ToString(value, CultureInfo.InvariantCulture)!, Convert.ToDouble(value, CultureInfo.InvariantCulture),
-            0)],
+        float or double => [new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!,
+            Convert.ToDouble(value, CultureInfo.InvariantCulture), 0)],
+        int or long or ulong => [new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!, null, 0)],
         IWeight weight and not Tensor => [new(name, $"{weight.Form} {weight.Shape}", null, weight.Bytes)],
         Kernels.AttentionShape shape => [new("heads", $"{shape.Heads}", null, 0),
             new("probability", shape.Dropout.ToString(CultureInfo.InvariantCulture), null, 0)],

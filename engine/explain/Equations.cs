@@ -29,7 +29,9 @@ internal static partial class Equations
     /// What to write for each letter, given whether it is transposed and whether its shape may be
     /// said: once in an equation, and not before an index. Of a gradient, d comes before it.
     /// </param>
-    /// <param name="constants">Numbers that have names in the equation; a factor of 1 is left out.</param>
+    /// <param name="constants">
+    /// Numbers that have names in the equation; a factor of 1 is left out.
+    /// </param>
     public static string In(string equation, IReadOnlyDictionary<string, Func<bool, bool, string>> names,
         IReadOnlyList<ExplainedConstant> constants)
     {

@@ -15,16 +15,17 @@ namespace LoraScratch.Engine;
 public static class Explain
 {
     /// <summary>
-    /// Runs an expression forward and backward. As after <see cref="Tensor.Backward"/>, the gradients
-    /// of its leaves are added to; its intermediate results are freed, and their values and
-    /// gradients are in the explanation.
+    /// Runs an expression forward and backward. As after <see cref="Tensor.Backward"/>, the
+    /// gradients of its leaves are added to; its intermediate results are freed, and their values
+    /// and gradients are in the explanation.
     /// </summary>
     /// <param name="expression">
     /// Computes a tensor with ops. Where nothing in it requires a gradient only the forward pass is
     /// explained.
     /// </param>
     /// <param name="names">
-    /// Names of leaves. Others have their parameter's name, or the letter of the op that takes them.
+    /// Names of leaves. Others have their parameter's name, or the letter of the op that takes
+    /// them.
     /// </param>
     /// <param name="upstream">
     /// d(loss)/d(result); may be left out where the result is a single number.

@@ -36,7 +36,9 @@ public sealed class ExplainedOperation
     /// <summary>How its gradient reaches each input, in the order of the inputs.</summary>
     public IReadOnlyList<ExplainedGradient> Gradients { get; internal set; } = [];
 
-    /// <summary>The equation as the op's code has it, in the op's own letters; null where it has none.</summary>
+    /// <summary>
+    /// The equation as the op's code has it, in the op's own letters; null where it has none.
+    /// </summary>
     public string? OwnEquation => equation;
 
     /// <summary>
@@ -71,7 +73,9 @@ public sealed class ExplainedOperation
     }
 }
 
-/// <summary>How the gradient of one op's result reaches an input, or several that share work.</summary>
+/// <summary>
+/// How the gradient of one op's result reaches an input, or several that share work.
+/// </summary>
 public sealed class ExplainedGradient
 {
     internal ExplainedGradient(ExplainedOperation operation, string equation, IReadOnlyList<ExplainedTensor> targets,

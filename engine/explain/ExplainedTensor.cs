@@ -46,14 +46,14 @@ public sealed class ExplainedTensor
     public long Bytes => sizeof(float) * (long)Shape.Count;
 
     /// <summary>
-    /// Its values, row-major: a copy from the time of the pass. Those of a frozen leaf are read when
-    /// they are first asked for.
+    /// Its values, row-major: a copy from the time of the pass. Those of a large frozen leaf are
+    /// read when they are first asked for.
     /// </summary>
     public IReadOnlyList<float> Values => values ??= leaf!.ToArray();
 
     /// <summary>
-    /// d(result)/d(this), row-major; of a leaf with what it held before the pass. Null where none was
-    /// computed.
+    /// d(result)/d(this), row-major; of a leaf with what it held before the pass. Null where none
+    /// was computed.
     /// </summary>
     public IReadOnlyList<float>? Gradient { get; internal set; }
 
@@ -66,7 +66,7 @@ public sealed class ExplainedTensor
 /// </summary>
 /// <param name="Name">The name of the variable in the op's code.</param>
 /// <param name="Text">"0.25", "INT4, groups of 4 [5, 8]"</param>
-/// <param name="Number">The number; null for a weight.</param>
+/// <param name="Number">Of a factor, float or double; null for whole numbers and weights.</param>
 /// <param name="Bytes">Of a weight; 0 for a number.</param>
 public sealed record ExplainedConstant(string Name, string Text, double? Number, long Bytes);
 

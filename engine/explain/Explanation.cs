@@ -32,11 +32,20 @@ public sealed class Explanation
     /// <summary>What the expression computed.</summary>
     public ExplainedTensor Result { get; }
 
-    /// <summary>What is kept from the forward pass for the backward pass, each value once.</summary>
+    /// <summary>
+    /// What is kept from the forward pass for the backward pass, each value once.
+    /// </summary>
     public IReadOnlyList<SavedValue> Saved { get; }
 
     /// <summary>Bytes of the values that live only because they were saved.</summary>
     public long SavedBytes => Saved.Where(saved => saved.IsExtra).Sum(saved => saved.Bytes);
+
+    /// <summary>
+    /// Bytes of results that would be kept as well, if nothing were frozen: only the gradients that
+    /// were not formed read them.
+    /// </summary>
+    public long SparedBytes => Unformed.SelectMany(gradient => gradient.Needs).DistinctBy(saved => saved.Tensor)
+        .Where(saved => saved.IsExtra && !Saved.Any(kept => kept.Tensor == saved.Tensor)).Sum(saved => saved.Bytes);
 
     /// <summary>Floating-point operations of the forward pass.</summary>
     public long ForwardFlops => Operations.Sum(operation => operation.Flops);
@@ -44,7 +53,9 @@ public sealed class Explanation
     /// <summary>Floating-point operations of the backward pass.</summary>
     public long BackwardFlops => Backward.Sum(gradient => gradient.Flops);
 
-    /// <summary>Floating-point operations of the gradients that were not formed, as far as known.</summary>
+    /// <summary>
+    /// Floating-point operations of the gradients that were not formed, as far as known.
+    /// </summary>
     public long UnformedFlops => Unformed.Sum(gradient => gradient.UnformedFlops ?? 0);
 
     /// <summary>Bytes of the gradients that were not formed: each tensor's once.</summary>
@@ -57,7 +68,9 @@ public sealed class Explanation
         ?? throw new KeyNotFoundException(
             $"There is no tensor '{name}'; there are {string.Join(", ", Tensors.Select(tensor => tensor.Name))}.");
 
-    /// <summary>The whole as text: equations, costs, what is saved and what is not formed, numbers.</summary>
+    /// <summary>
+    /// The whole as text: equations, costs, what is saved and what is not formed, numbers.
+    /// </summary>
     public override string ToString()
     {
         var text = new StringBuilder();
@@ -86,7 +99,8 @@ public sealed class Explanation
         if (Unformed.Count > 0)
         {
             text.Append(CultureInfo.InvariantCulture,
-                $"\nnever formed: {UnformedFlops:N0} flops and {UnformedBytes:N0} bytes of gradients spared\n");
+                $"\nnever formed: {UnformedFlops:N0} flops and {UnformedBytes:N0} bytes of gradients spared, ")
+                .Append(CultureInfo.InvariantCulture, $"and {SparedBytes:N0} bytes that would be saved for them\n");
             AppendTable(text, [.. Unformed.Select(gradient => new[]
             {
                 $"{gradient.Operation.Number}", gradient.Operation.Name, gradient.EquationWithShapes,

@@ -3,6 +3,8 @@ namespace LoraScratch.Engine;
 /// <summary>Makes an <see cref="Explanation"/> of a <see cref="Tape"/>.</summary>
 internal sealed class ExplanationBuilder
 {
+    private const int CopiedAtOnce = 1 << 16;       // elements of a frozen leaf: a larger one is read on demand
+
     private readonly Tape tape;
     private readonly TapeEntry root;
     private readonly List<TapeEntry> entries;
@@ -111,7 +113,8 @@ internal sealed class ExplanationBuilder
     }
 
     /// <summary>
-    /// The op's name; of a local function the compiler hands over the method around it, "&lt;Main&gt;$".
+    /// The op's name; of a local function the compiler hands over the method around it,
+    /// "&lt;Main&gt;$".
     /// </summary>
     private static string OperationName(Tensor result) =>
         result.Operation is [not '<', ..] name ? name : "op";
@@ -130,7 +133,7 @@ internal sealed class ExplanationBuilder
         {
             var kind = tensor.RequiresGradient ? TensorRole.Trainable : role ?? TensorRole.Frozen;
             explained = new ExplainedTensor(NameFor(tensor, letter), tensor, kind,
-                kind == TensorRole.Frozen ? null : tensor.ToArray());
+                kind == TensorRole.Frozen && tensor.Shape.Count > CopiedAtOnce ? null : tensor.ToArray());
             tensors.Add(tensor, explained);
         }
         return explained;

@@ -59,8 +59,8 @@ public static partial class Ops
     }
 
     /// <summary>
-    /// Y = X ⊙ Φ(X), y = x/2 · (1 + erf(x/√2)), element by element: the exact GELU (Hendrycks and Gimpel
-    /// 2016, arXiv 1606.08415).
+    /// Y = X ⊙ Φ(X), y = x/2 · (1 + erf(x/√2)), element by element: the exact GELU (Hendrycks and
+    /// Gimpel 2016, arXiv 1606.08415).
     /// </summary>
     public static Tensor Gelu(this Tensor x) => Map<Gelu>(x, "Y = X ⊙ Φ(X)", "dX += dY ⊙ (Φ(X) + X ⊙ φ(X))");
 

@@ -17,7 +17,9 @@ internal sealed class Float64Program
     public string? Obstacle { get; private set; }
 
     /// <summary>Runs it.</summary>
-    /// <param name="inputs">Contents of some buffers, in place of those of the recorded run.</param>
+    /// <param name="inputs">
+    /// Contents of some buffers, in place of those of the recorded run.
+    /// </param>
     /// <param name="result">The buffer that is asked for.</param>
     /// <returns>A new array.</returns>
     public double[] Run(IEnumerable<(DeviceBuffer<float> Buffer, double[] Values)> inputs, DeviceBuffer<float> result)
@@ -58,7 +60,9 @@ internal sealed class Float64Program
         calls.Add(call);
     }
 
-    /// <summary>The host has written a buffer: its contents are a constant, if nothing wrote it yet.</summary>
+    /// <summary>
+    /// The host has written a buffer: its contents are a constant, if nothing wrote it yet.
+    /// </summary>
     public void Uploaded(object buffer)
     {
         if (buffer is DeviceBuffer<float> values && Knows(values))

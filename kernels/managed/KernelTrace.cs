@@ -2,8 +2,8 @@ namespace LoraScratch.Kernels;
 
 /// <summary>
 /// While one is open on this thread, every kernel that the thread calls on any device is noted:
-/// what it costs, and on demand how to compute it again in double arithmetic. What a gradient costs,
-/// and what its float64 reference is, thus comes from the very kernels that it calls.
+/// what it costs, and on demand how to compute it again in double arithmetic. What a gradient
+/// costs, and what its float64 reference is, thus comes from the very kernels that it calls.
 /// </summary>
 internal sealed class KernelTrace : IDisposable
 {
@@ -19,7 +19,9 @@ internal sealed class KernelTrace : IDisposable
     /// <param name="runsKernels">
     /// False: kernels only count, and what they would have written stays undefined.
     /// </param>
-    /// <param name="program">Takes the calls, to run them again in double; null: they only count.</param>
+    /// <param name="program">
+    /// Takes the calls, to run them again in double; null: they only count.
+    /// </param>
     public KernelTrace(bool runsKernels = true, Float64Program? program = null)
     {
         (this.runsKernels, this.program) = (runsKernels, program);
@@ -30,8 +32,8 @@ internal sealed class KernelTrace : IDisposable
     public static KernelTrace? Current => current;
 
     /// <summary>
-    /// Floating-point operations so far. A matrix product [M, K]·[K, N] counts 2·M·K·N, other kernels
-    /// the operations of their equation, in which a function such as exp or GELU is one.
+    /// Floating-point operations so far. A matrix product [M, K]·[K, N] counts 2·M·K·N, other
+    /// kernels the operations of their equation, in which a function such as exp or GELU is one.
     /// </summary>
     public long Flops { get; private set; }
 

@@ -3,9 +3,9 @@ using LoraScratch.Kernels.Functions;
 namespace LoraScratch.Kernels;
 
 /// <summary>
-/// A device's kernels, each noted by a <see cref="KernelTrace"/> before it runs: what it costs, what
-/// it reads and writes, and the same in double. A kernel that only gradients call has no form in
-/// double, for numeric gradients are differences of the forward pass.
+/// A device's kernels, each noted by a <see cref="KernelTrace"/> before it runs: what it costs,
+/// what it reads and writes, and the same in double. A kernel that only gradients call has no form
+/// in double, for numeric gradients are differences of the forward pass.
 /// </summary>
 /// <param name="kernels">The device's.</param>
 /// <param name="trace">Takes the notes.</param>
