@@ -19,6 +19,7 @@ public class ArchitectureTests
         Models = "lora/distilbert";
     private const string Classification = "lora/classification", Training = "lora/training",
         Experiments = "lora/experiments";
+    private const string LayerExplaining = "lora/explain";
     private const string Options = "lora/cli/options", Output = "lora/cli/output", Tables = "lora/cli/tables",
         Charts = "lora/cli/charts";
     private const string Commands = "lora/cli/commands", Demo = "lora/cli/demo";
@@ -44,6 +45,7 @@ public class ArchitectureTests
         (Base, [Files]),
         (Data, [Core, Files, Formulas]),
         (Layers, [Core, Ops, Nn, Algebra, Kernels]),
+        (LayerExplaining, [Core, Ops, Explaining, Nn, Optim, Algebra, Layers, Kernels]),
         ("lora", [Core, Ops, Nn, Optim, Layers]),
         (Adapters, [Core, Nn, Files, Algebra, Base, Data, Layers]),
         (Quantization, [Core, Ops, Nn, Files, Algebra, Layers, Kernels]),
