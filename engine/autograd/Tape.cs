@@ -162,7 +162,7 @@ internal sealed class Tape : IDisposable
         var standIns = Array.ConvertAll(gradient.Inputs, input => Tensor.Empty(input.Shape, input.Backend));
         try
         {
-            if (gradient.Function is GradientFunction single)
+            if (gradient.Function is Action<Tensor, GradientSum> single)
             {
                 single(dY, new GradientSum(standIns[0]));
             }

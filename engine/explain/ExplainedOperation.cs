@@ -28,7 +28,7 @@ public sealed class ExplainedOperation
     public IReadOnlyList<ExplainedTensor> Inputs { get; }
 
     /// <summary>The numbers and packed weights that it uses.</summary>
-    public IReadOnlyList<ExplainedConstant> Constants { get; }
+    internal IReadOnlyList<ExplainedConstant> Constants { get; }
 
     /// <summary>Floating-point operations of the forward pass, from the kernels that ran.</summary>
     public long Flops { get; }
@@ -96,7 +96,7 @@ public sealed class ExplainedGradient
     public IReadOnlyList<ExplainedTensor> Unformed { get; }
 
     /// <summary>What it reads: kept from the forward pass on, if it is computed.</summary>
-    public IReadOnlyList<SavedValue> Needs { get; }
+    internal IReadOnlyList<SavedValue> Needs { get; }
 
     /// <summary>Whether Backward computed it.</summary>
     public bool IsComputed { get; }

@@ -1,7 +1,7 @@
 namespace LoraScratch.Engine;
 
 /// <summary>What a tensor is to the expression that is explained.</summary>
-public enum TensorRole
+internal enum TensorRole
 {
     /// <summary>A leaf that nobody differentiates by.</summary>
     Frozen,
@@ -37,7 +37,7 @@ public sealed class ExplainedTensor
     public Shape Shape { get; }
 
     /// <summary>What it is to the expression.</summary>
-    public TensorRole Role { get; }
+    internal TensorRole Role { get; }
 
     /// <summary>The op that computed it; null for a leaf.</summary>
     public ExplainedOperation? Operation { get; internal set; }
@@ -68,7 +68,7 @@ public sealed class ExplainedTensor
 /// <param name="Text">"0.25", "INT4, groups of 4 [5, 8]"</param>
 /// <param name="Number">Of a factor, float or double; null for whole numbers and weights.</param>
 /// <param name="Bytes">Of a weight; 0 for a number.</param>
-public sealed record ExplainedConstant(string Name, string Text, double? Number, long Bytes);
+internal sealed record ExplainedConstant(string Name, string Text, double? Number, long Bytes);
 
 /// <summary>A value that is kept for the backward pass.</summary>
 /// <param name="Tensor">Whose value.</param>
@@ -76,4 +76,4 @@ public sealed record ExplainedConstant(string Name, string Text, double? Number,
 /// <param name="IsExtra">
 /// Whether it lives only because it was saved: a parameter and an input are there anyway.
 /// </param>
-public sealed record SavedValue(ExplainedTensor Tensor, long Bytes, bool IsExtra);
+internal sealed record SavedValue(ExplainedTensor Tensor, long Bytes, bool IsExtra);

@@ -4,7 +4,7 @@ using System.Text;
 namespace LoraScratch.Engine;
 
 /// <summary>What numeric gradients were taken from.</summary>
-public enum NumericGradient
+internal enum NumericGradient
 {
     /// <summary>Differences of the reference that was given.</summary>
     FromReference,
@@ -137,7 +137,7 @@ public sealed record GradientCheckEntry
 /// <param name="Explanation">
 /// The op taken apart, as it was checked; null where it returned a tensor that it did not compute.
 /// </param>
-public sealed record GradientCheckReport(IReadOnlyList<GradientCheckEntry> Entries, double Tolerance,
+internal sealed record GradientCheckReport(IReadOnlyList<GradientCheckEntry> Entries, double Tolerance,
     NumericGradient Method, string? Obstacle, Explanation? Explanation)
 {
     /// <summary>True when every element of every comparison is within the tolerance.</summary>

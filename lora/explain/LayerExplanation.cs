@@ -28,7 +28,7 @@ internal sealed record LayerExplanation(string Path, LayerWithLoRA Layer, Explan
     /// <param name="model">The model with its adapter.</param>
     /// <param name="adapted">The layer, on a linear one.</param>
     /// <param name="loss">Runs the model and computes its loss, a single number.</param>
-    public static LayerExplanation Of(Module model, AdaptedLayer adapted, Func<Tensor> loss)
+    public static LayerExplanation Of(Module model, (string Path, LayerWithLoRA Layer) adapted, Func<Tensor> loss)
     {
         var (x, dY, value, needsGradient) = LayerProbe.Listen(model, adapted, loss);
         return Of(adapted, x, dY, value, needsGradient);
@@ -40,7 +40,7 @@ internal sealed record LayerExplanation(string Path, LayerWithLoRA Layer, Explan
     /// <param name="dY">[N, out]</param>
     /// <param name="loss">Of the model.</param>
     /// <param name="needsGradient">Whether the model asks for dX.</param>
-    public static LayerExplanation Of(AdaptedLayer adapted, float[] x, float[] dY, double loss, bool needsGradient)
+    public static LayerExplanation Of((string Path, LayerWithLoRA Layer) adapted, float[] x, float[] dY, double loss, bool needsGradient)
     {
         var (layer, backend) = (adapted.Layer, adapted.Layer.Base.Weight.Backend);
         int inner = layer.Base.InFeatures, outer = layer.Base.OutFeatures, rows = x.Length / inner;
@@ -157,7 +157,7 @@ internal sealed class LayerProbe : Layer
     /// <param name="adapted">The layer, in a place of the model.</param>
     /// <param name="loss">Runs the model.</param>
     /// <returns>X, dY, the loss, and whether the model asks for dX.</returns>
-    public static (float[] X, float[] DY, double Loss, bool NeedsGradient) Listen(Module model, AdaptedLayer adapted,
+    public static (float[] X, float[] DY, double Loss, bool NeedsGradient) Listen(Module model, (string Path, LayerWithLoRA Layer) adapted,
         Func<Tensor> loss)
     {
         var submodule = model.NamedSubmodules().First(entry => entry.Submodule.Current == adapted.Layer).Submodule;
