@@ -96,7 +96,7 @@ public sealed class ExplainedGradient
     public IReadOnlyList<ExplainedTensor> Unformed { get; }
 
     /// <summary>What it reads: kept from the forward pass on, if it is computed.</summary>
-    internal IReadOnlyList<SavedValue> Needs { get; }
+    public IReadOnlyList<SavedValue> Needs { get; }
 
     /// <summary>Whether Backward computed it.</summary>
     public bool IsComputed { get; }

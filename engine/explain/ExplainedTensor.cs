@@ -76,4 +76,4 @@ internal sealed record ExplainedConstant(string Name, string Text, double? Numbe
 /// <param name="IsExtra">
 /// Whether it lives only because it was saved: a parameter and an input are there anyway.
 /// </param>
-internal sealed record SavedValue(ExplainedTensor Tensor, long Bytes, bool IsExtra);
+public sealed record SavedValue(ExplainedTensor Tensor, long Bytes, bool IsExtra);

@@ -35,7 +35,7 @@ public sealed class Explanation
     /// <summary>
     /// What is kept from the forward pass for the backward pass, each value once.
     /// </summary>
-    internal IReadOnlyList<SavedValue> Saved { get; }
+    public IReadOnlyList<SavedValue> Saved { get; }
 
     /// <summary>Bytes of the values that live only because they were saved.</summary>
     public long SavedBytes => Saved.Where(saved => saved.IsExtra).Sum(saved => saved.Bytes);

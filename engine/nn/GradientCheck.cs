@@ -48,7 +48,7 @@ public static class GradientCheck
     /// <param name="seed">Seed of the upstream.</param>
     /// <returns>A report; see <see cref="GradientCheckReport.Passed"/>.</returns>
     /// <exception cref="ArgumentException">No input requires a gradient.</exception>
-    internal static GradientCheckReport Run(Func<Tensor> op, IReadOnlyList<(string Name, Tensor Value)> inputs,
+    public static GradientCheckReport Run(Func<Tensor> op, IReadOnlyList<(string Name, Tensor Value)> inputs,
         Func<double[][], double[]>? reference = null, double? tolerance = null, ulong seed = 1)
     {
         if (!inputs.Any(input => input.Value.RequiresGradient))
@@ -108,7 +108,7 @@ public static class GradientCheck
     /// </param>
     /// <param name="tolerance">As for an op.</param>
     /// <param name="seed">Seed of the upstream.</param>
-    internal static GradientCheckReport Run(Layer layer, Tensor x, Func<double[][], double[]>? reference = null,
+    public static GradientCheckReport Run(Layer layer, Tensor x, Func<double[][], double[]>? reference = null,
         double? tolerance = null, ulong seed = 1) =>
         Run(() => layer.Forward(x),
             [("x", x), .. layer.NamedParameters().Where(entry => entry.Parameter.IsTrainable)

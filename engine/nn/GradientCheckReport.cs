@@ -127,19 +127,33 @@ public sealed record GradientCheckEntry
 }
 
 /// <summary>What <see cref="GradientCheck"/> found.</summary>
-/// <param name="Entries">One per comparison.</param>
-/// <param name="Tolerance">The allowed error.</param>
-/// <param name="Method">What the numeric gradients were taken from.</param>
-/// <param name="Obstacle">
-/// Why the op's kernels could not be run in double, as the end of a sentence; null where they
-/// could.
-/// </param>
-/// <param name="Explanation">
-/// The op taken apart, as it was checked; null where it returned a tensor that it did not compute.
-/// </param>
-internal sealed record GradientCheckReport(IReadOnlyList<GradientCheckEntry> Entries, double Tolerance,
-    NumericGradient Method, string? Obstacle, Explanation? Explanation)
+public sealed class GradientCheckReport
 {
+    internal GradientCheckReport(IReadOnlyList<GradientCheckEntry> entries, double tolerance, NumericGradient method,
+        string? obstacle, Explanation? explanation) =>
+        (Entries, Tolerance, Method, Obstacle, Explanation) = (entries, tolerance, method, obstacle, explanation);
+
+    /// <summary>One per comparison.</summary>
+    public IReadOnlyList<GradientCheckEntry> Entries { get; }
+
+    /// <summary>The allowed error, as a share of the largest numeric gradient.</summary>
+    public double Tolerance { get; }
+
+    /// <summary>
+    /// Why the op's kernels could not be run in double, as the end of a sentence; null where they
+    /// could.
+    /// </summary>
+    public string? Obstacle { get; }
+
+    /// <summary>
+    /// The op taken apart, as it was checked; null where it returned a tensor that it did not
+    /// compute.
+    /// </summary>
+    public Explanation? Explanation { get; }
+
+    /// <summary>What the numeric gradients were taken from.</summary>
+    internal NumericGradient Method { get; }
+
     /// <summary>True when every element of every comparison is within the tolerance.</summary>
     public bool Passed => Entries.All(entry => entry.Passed);
 

@@ -40,7 +40,8 @@ internal sealed record LayerExplanation(string Path, LayerWithLoRA Layer, Explan
     /// <param name="dY">[N, out]</param>
     /// <param name="loss">Of the model.</param>
     /// <param name="needsGradient">Whether the model asks for dX.</param>
-    public static LayerExplanation Of((string Path, LayerWithLoRA Layer) adapted, float[] x, float[] dY, double loss, bool needsGradient)
+    public static LayerExplanation Of((string Path, LayerWithLoRA Layer) adapted, float[] x, float[] dY, double loss,
+        bool needsGradient)
     {
         var (layer, backend) = (adapted.Layer, adapted.Layer.Base.Weight.Backend);
         int inner = layer.Base.InFeatures, outer = layer.Base.OutFeatures, rows = x.Length / inner;
@@ -157,8 +158,8 @@ internal sealed class LayerProbe : Layer
     /// <param name="adapted">The layer, in a place of the model.</param>
     /// <param name="loss">Runs the model.</param>
     /// <returns>X, dY, the loss, and whether the model asks for dX.</returns>
-    public static (float[] X, float[] DY, double Loss, bool NeedsGradient) Listen(Module model, (string Path, LayerWithLoRA Layer) adapted,
-        Func<Tensor> loss)
+    public static (float[] X, float[] DY, double Loss, bool NeedsGradient) Listen(Module model,
+        (string Path, LayerWithLoRA Layer) adapted, Func<Tensor> loss)
     {
         var submodule = model.NamedSubmodules().First(entry => entry.Submodule.Current == adapted.Layer).Submodule;
         var probe = new LayerProbe(adapted.Layer);
