@@ -39,17 +39,18 @@ public class OptimizerTests
         });
     }
 
-    [TestCase(false, 0)]
-    [TestCase(false, 0.1)]
-    [TestCase(true, 0)]
-    [TestCase(true, 0.1)]
-    public void Adam_and_AdamW_follow_their_rules(bool decoupled, double weightDecay)
+    [TestCase(false, 0, 1e-8)]
+    [TestCase(false, 0.1, 1e-8)]
+    [TestCase(true, 0, 1e-8)]
+    [TestCase(true, 0.1, 1e-8)]
+    [TestCase(true, 0.1, 0.1, Description = "beside gradients of size 1 an ε that is in the wrong place shows")]
+    public void Adam_and_AdamW_follow_their_rules(bool decoupled, double weightDecay, double epsilon)
     {
-        const double rate = 0.02, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+        const double rate = 0.02, beta1 = 0.9, beta2 = 0.999;
         using var weight = Weight();
         using Optimizer optimizer = decoupled
-            ? new AdamW([weight], (float)rate, weightDecay: weightDecay)
-            : new Adam([weight], (float)rate, weightDecay: weightDecay);
+            ? new AdamW([weight], (float)rate, epsilon: epsilon, weightDecay: weightDecay)
+            : new Adam([weight], (float)rate, epsilon: epsilon, weightDecay: weightDecay);
         var m = new double[Count];
         var v = new double[Count];
         Follow(weight, optimizer, (w, g, i, step) =>
