@@ -39,6 +39,25 @@ internal static partial class ChildProcess
             $"the filter '{filter}' must match tests in the child:{Environment.NewLine}{output}{errors.Result}");
     }
 
+    /// <summary>Runs the dotnet command at the root of the solution.</summary>
+    /// <param name="exitCode">What it ended with.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <returns>What it printed, errors last.</returns>
+    public static string Dotnet(out int exitCode, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(Host, arguments)
+        {
+            WorkingDirectory = SourceCode.Root,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        exitCode = process.ExitCode;
+        return output + errors.Result;
+    }
+
     /// <summary>The dotnet command that runs this process.</summary>
     public static string Host =>
         Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
