@@ -9,8 +9,8 @@ using LoraScratch.Lora;
 namespace LoraScratch.Tests;
 
 /// <summary>
-/// Every C# example of the README stands in a test below and runs there; every command line of the
-/// README is one that the program takes.
+/// Every C# example of the README stands in a test below, or in a sample (SampleTests runs those);
+/// every command line of the README is one that the program takes.
 /// </summary>
 public sealed partial class ReadmeTests
 {
@@ -51,38 +51,17 @@ public sealed partial class ReadmeTests
             Is.EqualTo(4 * (8 + 32) + 4 * (32 + 2)));
     }
 
-    // An op: its result, and one line per input that adds to that input's gradient.
-    private static Tensor MyMatMul(Tensor x, Tensor w)
-    {
-        var y = Tensor.Result(x.Shape.WithColumns(w.Shape.Columns), x.Backend);
-        y.Backend.Product(y.Matrix, x.Matrix, w.Matrix);
-        return y.GradientFor(x, "dX += dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T), needs: w)
-                .GradientFor(w, "dW += Xᵀ·dY", (dY, dW) => dW.AddProduct(x.Matrix.T, dY.Matrix), needs: x);
-    }
-
     [Test]
-    public void An_op_of_ones_own_is_checked_element_by_element()
+    public void Every_example_of_the_readme_stands_in_this_file_or_in_a_sample()
     {
-        var random = new RandomStream(seed: 2);
-        using var x = Tensor.From(random.Normal(3 * 4, 1), new Shape(3, 4), requiresGradient: true);
-        using var w = Tensor.From(random.Normal(4 * 2, 1), new Shape(4, 2), requiresGradient: true);
-
-        var report = GradientCheck.Run(() => MyMatMul(x, w), [("X", x), ("W", w)]);
-        Console.WriteLine(report);          // the worst element of dX and of dW, beside its numeric gradient
-
-        Assert.That(report.Passed, Is.True, report.ToString());
-    }
-
-    [Test]
-    public void Every_example_of_the_readme_stands_in_this_file()
-    {
-        var source = Lines(File.ReadAllText(Path.Combine(RepositoryRoot(), "tests", "ReadmeTests.cs")));
+        var sources = SourceCode.Files("lora/samples").Append(Path.Combine(RepositoryRoot(), "tests", "ReadmeTests.cs"))
+            .Select(file => Lines(File.ReadAllText(file))).ToList();
         var examples = Blocks("csharp");
         Assert.That(examples, Is.Not.Empty);
         foreach (var example in examples)
         {
-            Assert.That(source, Does.Contain(Lines(example)),
-                "an example of the README is not run by a test: copy it from here");
+            Assert.That(sources, Has.Some.Contains(Lines(example)),
+                "an example of the README is not run by a test: copy it from here or from lora/samples");
         }
     }
 
