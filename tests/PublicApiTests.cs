@@ -176,7 +176,8 @@ public sealed partial class PublicApiTests
     private static string ReadmeExamples()
     {
         var blocks = ReadmeTests.Blocks("csharp").Select((block, i) =>
-            block.StartsWith("private ", StringComparison.Ordinal) ? block : $"void Example{i}() {{ {block}\n}}");
+            block.StartsWith("private ", StringComparison.Ordinal)
+                || block.StartsWith("static ", StringComparison.Ordinal) ? block : $"void Example{i}() {{ {block}\n}}");
         return $$"""
             using LoraScratch.Engine; using LoraScratch.Engine.NN; using LoraScratch.Engine.Optim;
             using LoraScratch.Lora;

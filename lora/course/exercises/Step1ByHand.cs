@@ -1,7 +1,7 @@
 namespace LoraScratch.Course;
 
 /// <summary>Step 1, by hand: one example, arrays and loops.</summary>
-public static class Step1ByHand
+internal static class Step1ByHand
 {
     /// <summary>y = x·Wᵀ + s·(x·A)·B</summary>
     /// <param name="x">[in]</param>

@@ -4,7 +4,7 @@ using LoraScratch.Engine.Optim;
 namespace LoraScratch.Course;
 
 /// <summary>Step 2, the same on the engine: tensors, autograd, an optimizer.</summary>
-public static class Step2OnTheEngine
+internal static class Step2OnTheEngine
 {
     /// <summary>Y = X·Wᵀ + s·(X·A)·B</summary>
     /// <param name="x">X [N, in]</param>

@@ -9,7 +9,7 @@ namespace LoraScratch.Course;
 /// [out, in], A [in, r], B [r, out], dY [N, out].
 /// </para>
 /// </summary>
-public static class Step3Derivation
+internal static class Step3Derivation
 {
     /// <returns>dB [r, out]</returns>
     public static DenseMatrix GradientOfB(DenseMatrix x, DenseMatrix a, DenseMatrix dY, double s)

@@ -4,7 +4,7 @@ namespace LoraScratch.Course;
 /// Step 4, what is never formed, and what it would cost. One multiply-add is one product and the
 /// addition of it: a product [m, k]·[k, n] has m·k·n of them. float32: 4 bytes a number.
 /// </summary>
-public static class Step4Cost
+internal static class Step4Cost
 {
     /// <summary>Multiply-adds of dA = Xᵀ·(dY·Bᵀ), bracketed through the rank.</summary>
     public static long ThroughTheRank(long n, long inFeatures, long outFeatures, long rank)

@@ -25,7 +25,7 @@ public enum Start
 public sealed record FirstStep(bool OutputUnchanged, bool AMoves, bool BMoves);
 
 /// <summary>Step 5, initial values, scaling and learning rates.</summary>
-public static class Step5Start
+internal static class Step5Start
 {
     /// <summary>Look at dB = s·(X·A)ᵀ·dY and dA = s·Xᵀ·(dY·Bᵀ) and predict.</summary>
     public static FirstStep Predict(Start start)

@@ -3,7 +3,7 @@ using LoraScratch.Engine.LinearAlgebra;
 namespace LoraScratch.Course;
 
 /// <summary>Step 6, merging: the adapter disappears into W, and comes out again.</summary>
-public static class Step6Merging
+internal static class Step6Merging
 {
     /// <summary>The update ΔW for which X·(W + ΔW)ᵀ = X·Wᵀ + s·(X·A)·B.</summary>
     /// <param name="a">A [in, r]</param>

@@ -4,7 +4,7 @@ namespace LoraScratch.Course;
 /// Step 7, QA-LoRA. A weight of a few bits is ŵ = α·(q − ζ): its code q is a whole number, scale α
 /// and zero ζ belong to a group of g neighbouring inputs.
 /// </summary>
-public static class Step7FewBits
+internal static class Step7FewBits
 {
     /// <summary>P(x)[l] = κ·Σᵢ x[l·g + i], one number for each group.</summary>
     /// <param name="x">[in]</param>

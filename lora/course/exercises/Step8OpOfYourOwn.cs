@@ -4,7 +4,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Course;
 
 /// <summary>Step 8, an op of your own: the whole update in one node that keeps no H.</summary>
-public static class Step8OpOfYourOwn
+internal static class Step8OpOfYourOwn
 {
     /// <summary>
     /// Y = s·(X·A)·B. Its gradients compute H = X·A once more instead of keeping it from the

@@ -1,7 +1,7 @@
 namespace LoraScratch.Course;
 
 /// <summary>Step 1, solved.</summary>
-public static class Step1ByHand
+internal static class Step1ByHand
 {
     /// <summary>
     /// Through h: r·(in + out) multiply-adds beside W's in·out. A·B first would cost in·r·out and

@@ -4,7 +4,7 @@ using LoraScratch.Engine.Optim;
 namespace LoraScratch.Course;
 
 /// <summary>Step 2, solved.</summary>
-public static class Step2OnTheEngine
+internal static class Step2OnTheEngine
 {
     /// <summary>
     /// Through H = X·A [N, r]. A.MatMul(B) first would be right too, and would form [in, out].

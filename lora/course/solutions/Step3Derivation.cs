@@ -6,7 +6,7 @@ namespace LoraScratch.Course;
 /// Step 3, solved. Everything follows from ⟨P, Q·R⟩ = ⟨Qᵀ·P, R⟩ = ⟨P·Rᵀ, Q⟩: a factor moves to the
 /// other side transposed.
 /// </summary>
-public static class Step3Derivation
+internal static class Step3Derivation
 {
     /// <summary>δY = s·H·δB with H = X·A, and ⟨dY, s·H·δB⟩ = ⟨s·Hᵀ·dY, δB⟩.</summary>
     public static DenseMatrix GradientOfB(DenseMatrix x, DenseMatrix a, DenseMatrix dY, double s) =>

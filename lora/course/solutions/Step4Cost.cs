@@ -1,7 +1,7 @@
 namespace LoraScratch.Course;
 
 /// <summary>Step 4, solved.</summary>
-public static class Step4Cost
+internal static class Step4Cost
 {
     /// <summary>dY·Bᵀ costs N·out·r, Xᵀ·dH costs in·N·r.</summary>
     public static long ThroughTheRank(long n, long inFeatures, long outFeatures, long rank) =>

@@ -25,7 +25,7 @@ public enum Start
 public sealed record FirstStep(bool OutputUnchanged, bool AMoves, bool BMoves);
 
 /// <summary>Step 5, solved.</summary>
-public static class Step5Start
+internal static class Step5Start
 {
     /// <summary>
     /// dB has the factor A, dA the factor B: each needs the other not to be zero. With both zero

@@ -3,7 +3,7 @@ using LoraScratch.Engine.LinearAlgebra;
 namespace LoraScratch.Course;
 
 /// <summary>Step 6, solved.</summary>
-public static class Step6Merging
+internal static class Step6Merging
 {
     /// <summary>X·ΔWᵀ = s·X·(A·B) for every X, so ΔWᵀ = s·A·B.</summary>
     public static DenseMatrix Update(DenseMatrix a, DenseMatrix b, double s) => s * (a * b).Transpose();

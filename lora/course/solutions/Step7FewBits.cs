@@ -1,7 +1,7 @@
 namespace LoraScratch.Course;
 
 /// <summary>Step 7, solved.</summary>
-public static class Step7FewBits
+internal static class Step7FewBits
 {
     /// <summary>
     /// A product with a constant matrix, P(X) = κ·X·G, and so as easy to differentiate.

@@ -7,7 +7,7 @@ namespace LoraScratch.Course;
 /// Step 8, solved. Each line is the formula above it, bracketed through the rank; what a lambda
 /// reads stands in needs, for the tape to hold.
 /// </summary>
-public static class Step8OpOfYourOwn
+internal static class Step8OpOfYourOwn
 {
     /// <summary>
     /// Y = s·(X·A)·B. Its gradients compute H = X·A once more instead of keeping it from the
