@@ -36,7 +36,6 @@ internal sealed class GroupQuantizedWeight : IWeight
     }
 
     /// <summary>A weight of given codes.</summary>
-    /// <param name="format">Bits and group size.</param>
     /// <param name="outFeatures">out</param>
     /// <param name="inFeatures">in, a multiple of the group size</param>
     /// <param name="codes">[out, in], a code in each byte</param>
@@ -110,12 +109,10 @@ internal sealed class GroupQuantizedWeight : IWeight
     }
 
     /// <summary>A weight of codes that are packed already, as a file holds them.</summary>
-    /// <param name="format">Bits and group size.</param>
     /// <param name="outFeatures">out</param>
     /// <param name="inFeatures">in</param>
     /// <param name="packed">As <see cref="Packed"/> gives them.</param>
     /// <param name="grids">[out, in / g]</param>
-    /// <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">
     /// The format is not possible, the groups do not divide the input, or a scale or zero is out of
     /// range.
@@ -201,7 +198,6 @@ internal sealed class GroupQuantizedWeight : IWeight
     void IWeight.AppendTo(IncrementalHash hash) => AppendTo(hash, Grids());
 
     /// <summary>Appends the packed codes, and then grids that may be others than its own.</summary>
-    /// <param name="hash">Takes them.</param>
     /// <param name="values">[out, in / g]</param>
     internal void AppendTo(IncrementalHash hash, ReadOnlySpan<GroupGrid> values)
     {

@@ -38,6 +38,5 @@ public interface IWeight : IDisposable
     /// Appends its bytes as they are stored, numbers little-endian: the float32 values, or codes
     /// and then what gives them their values.
     /// </summary>
-    /// <param name="hash">Takes them.</param>
     internal void AppendTo(IncrementalHash hash);
 }

@@ -44,7 +44,6 @@ internal sealed class TensorToWrite
     internal long ByteLength { get; }
 
     /// <summary>Floats from memory.</summary>
-    /// <param name="name">The tensor's name.</param>
     /// <param name="shape">Its dimensions; [] for a scalar.</param>
     /// <param name="values">Row-major.</param>
     /// <param name="dtype">
@@ -89,7 +88,6 @@ internal sealed class TensorToWrite
     /// A tensor of the engine. It is fetched from its device when its turn comes, so that the host
     /// never holds more than one.
     /// </summary>
-    /// <param name="name">Its name in the file.</param>
     /// <param name="tensor">Must keep its memory until the writer is done.</param>
     /// <param name="dtype">F32, or F16, BF16, F64: rounded to the nearest value.</param>
     public static TensorToWrite Of(string name, Tensor tensor, DType dtype = DType.F32)
@@ -107,7 +105,6 @@ internal sealed class TensorToWrite
     }
 
     /// <summary>Integers from memory.</summary>
-    /// <param name="name">The tensor's name.</param>
     /// <param name="shape">Its dimensions; [] for a scalar.</param>
     /// <param name="values">Row-major.</param>
     /// <param name="dtype">I64, or BOOL, I8 … U64: a value beyond its range is refused.</param>

@@ -11,8 +11,6 @@ internal sealed class DenseMatrix
     private const long WorkOfThread = 1 << 16;
 
     /// <summary>A matrix over the given values, which are not copied.</summary>
-    /// <param name="rows">Rows.</param>
-    /// <param name="columns">Columns.</param>
     /// <param name="values">Row-major; null: zeros.</param>
     /// <exception cref="ShapeMismatchException">There are more or fewer values.</exception>
     public DenseMatrix(int rows, int columns, double[]? values = null)
@@ -48,8 +46,6 @@ internal sealed class DenseMatrix
 
     /// <summary>A matrix of float32 values.</summary>
     /// <param name="values">Row-major [rows, columns].</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="columns">Columns.</param>
     public static DenseMatrix From(ReadOnlySpan<float> values, int rows, int columns)
     {
         var doubles = new double[values.Length];

@@ -21,7 +21,6 @@ internal enum GpuOptimization
 }
 
 /// <summary>A device that a driver reports, or a kind of which there is none.</summary>
-/// <param name="Kind">The driver interface.</param>
 /// <param name="Index">
 /// Its number among the devices of its kind; null where the kind has no device.
 /// </param>

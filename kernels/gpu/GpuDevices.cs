@@ -58,7 +58,6 @@ public static class GpuDevices
     public static IBackend OpenOpenCL(int index = 0) => Open(GpuKind.OpenCL, index);
 
     /// <summary>Opens a device.</summary>
-    /// <param name="kind">The driver interface.</param>
     /// <param name="index">Its number among the devices of its kind.</param>
     /// <param name="optimization">ILGPU's part of the optimisation.</param>
     /// <exception cref="PlatformNotSupportedException">
@@ -122,7 +121,6 @@ public static class GpuDevices
     /// Compiles every kernel without a device, PTX for sm_80 or OpenCL C 2.0: what tests and a
     /// kernel's author read.
     /// </summary>
-    /// <param name="kind">The driver interface.</param>
     /// <param name="optimization">ILGPU's part of the optimisation.</param>
     internal static IReadOnlyList<KernelText> CompileKernels(GpuKind kind, GpuOptimization optimization) =>
         KernelCompiler.Compile(kind, optimization);

@@ -6,7 +6,6 @@ namespace LoraScratch.Kernels.Gpu;
 /// Where a product is written: Y, or, for a product whose depth is cut into parts, the memory that
 /// holds a matrix for each part.
 /// </summary>
-/// <param name="y">The memory.</param>
 /// <param name="fours">The same in fours.</param>
 /// <param name="offset">The first element.</param>
 /// <param name="batchStride">Elements from a matrix to the next of the batch.</param>
@@ -14,7 +13,6 @@ namespace LoraScratch.Kernels.Gpu;
 /// <param name="stride">Elements from a row to the next.</param>
 /// <param name="rows">Rows of a matrix.</param>
 /// <param name="columns">Columns of a matrix.</param>
-/// <param name="scale">A factor on the product.</param>
 /// <param name="modes">See <see cref="ProductModes"/>.</param>
 internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fours, int offset, int batchStride,
     int partStride, int stride,
@@ -89,7 +87,6 @@ internal enum ProductModes
 /// y = scale·Σ parts, or y += scale·Σ parts: the parts are added in their order, so that the same
 /// launch gives the same bits.
 /// </summary>
-/// <param name="y">Where to.</param>
 /// <param name="values">[parts, batch · rows · columns]</param>
 /// <param name="parts">How many there are.</param>
 /// <param name="partStride">Elements of a part.</param>

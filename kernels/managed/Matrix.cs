@@ -9,7 +9,6 @@ namespace LoraScratch.Kernels;
 public readonly record struct Matrix
 {
     /// <summary>A matrix over a part of a buffer.</summary>
-    /// <param name="buffer">The memory.</param>
     /// <param name="rows">Rows as the product sees them, after <see cref="T"/>.</param>
     /// <param name="columns">Columns as the product sees them, after <see cref="T"/>.</param>
     /// <param name="rowStride">

@@ -50,7 +50,6 @@ internal sealed record ExtractionOptions
 }
 
 /// <summary>A layer whose change became an update.</summary>
-/// <param name="Path">Its path.</param>
 /// <param name="OutFeatures">out</param>
 /// <param name="InFeatures">in</param>
 /// <param name="Rank">Of the update.</param>
@@ -68,7 +67,6 @@ internal sealed record ExtractedLayer(string Path, int OutFeatures, int InFeatur
 }
 
 /// <summary>A parameter that was tuned and that the adapter has no place for.</summary>
-/// <param name="Path">Its path.</param>
 /// <param name="Shape">Its sizes.</param>
 /// <param name="ChangeNorm">‖Δ‖ of all its elements.</param>
 /// <param name="BaseNorm">‖·‖ of the base's.</param>

@@ -21,7 +21,6 @@ public abstract class LayerWithLoRA : Layer
     /// Puts a new update beside a layer and freezes the latter. The one place that knows which
     /// update goes beside which kind of layer.
     /// </summary>
-    /// <param name="layer">The layer to adapt.</param>
     /// <param name="settings">Rank, alpha, …</param>
     /// <param name="random">Draws the update and the dropout masks.</param>
     /// <exception cref="InputException">A setting is out of range.</exception>

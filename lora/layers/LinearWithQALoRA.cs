@@ -23,7 +23,6 @@ internal sealed class LinearWithQALoRA : LayerWithLoRA
     /// <summary>
     /// Puts a given QA-LoRA layer beside a quantised linear layer and freezes the latter's bias.
     /// </summary>
-    /// <param name="linear">The layer to adapt.</param>
     /// <param name="lora">The update; same widths and groups.</param>
     /// <exception cref="ShapeMismatchException">Widths or groups differ.</exception>
     public LinearWithQALoRA(QuantizedLinear linear, QALoRALayer lora)
@@ -47,7 +46,6 @@ internal sealed class LinearWithQALoRA : LayerWithLoRA
     /// Puts a new QA-LoRA layer beside a quantised linear layer; the output stays what it was, for
     /// B is zero.
     /// </summary>
-    /// <param name="linear">The layer to adapt.</param>
     /// <param name="settings">Rank, alpha, pooling, …</param>
     /// <param name="random">Draws A and the dropout masks.</param>
     /// <exception cref="InputException">A setting is out of range.</exception>

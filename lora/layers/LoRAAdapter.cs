@@ -144,7 +144,6 @@ public sealed class LoRAAdapter
         names.Count > 0 ? [.. names.Select(ModulePattern.Named)] : [ModulePattern.AllLinear];
 
     /// <summary>Plans and attaches a new adapter.</summary>
-    /// <param name="model">The base model.</param>
     /// <param name="settings">Rank, alpha, …</param>
     /// <param name="targets">The linear layers to adapt.</param>
     /// <param name="random">Draws every A and the dropout masks.</param>

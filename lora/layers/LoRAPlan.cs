@@ -31,7 +31,6 @@ internal sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLa
 /// <summary>
 /// One module that stays trainable beside the adapter, such as a classifier's head.
 /// </summary>
-/// <param name="Path">Its path.</param>
 /// <param name="Module">The module.</param>
 internal sealed record KeptModule(string Path, Module Module);
 

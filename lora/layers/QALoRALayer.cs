@@ -29,7 +29,6 @@ internal sealed class QALoRALayer : Layer, ILoRALayer
     /// here.
     /// </param>
     /// <param name="random">Draws A and, in training, the dropout masks.</param>
-    /// <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">
     /// A setting is out of range, or the groups do not divide the input.
     /// </exception>

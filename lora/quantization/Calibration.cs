@@ -51,7 +51,6 @@ internal sealed class Calibration : IDisposable
     public bool IsListening => submodules.Count > 0;
 
     /// <summary>What a layer's inputs look like.</summary>
-    /// <param name="path">The layer's path.</param>
     public CalibrationHessian this[string path] => listeners[path].Hessian;
 
     /// <summary>Puts the layers back as they were; what was heard stays.</summary>

@@ -47,7 +47,6 @@ internal static class Gptq
     /// H [in, in] of the layer's inputs on calibration texts, see
     /// <see cref="CalibrationHessian.ToArray"/>
     /// </param>
-    /// <param name="format">Bits and group size.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <param name="layer">The layer's name, for messages.</param>
     /// <exception cref="InputException">

@@ -20,7 +20,6 @@ internal static class Int8Tensors
     private const string Codes = ".weight.codes", Scales = ".weight.scales";
 
     /// <summary>The two tensors of a weight.</summary>
-    /// <param name="path">The layer's path.</param>
     /// <param name="weight">Ŵ [out, in]; its values are copied now.</param>
     public static IEnumerable<TensorToWrite> Of(string path, ChannelQuantizedWeight weight) =>
     [
@@ -30,8 +29,6 @@ internal static class Int8Tensors
     ];
 
     /// <summary>Whether a tensor's name is one of the two of such a weight, and whose.</summary>
-    /// <param name="name">A tensor's name.</param>
-    /// <param name="path">The layer's path.</param>
     public static bool TryParse(string name, out string path)
     {
         var end = new[] { Codes, Scales }.FirstOrDefault(end => name.EndsWith(end, StringComparison.Ordinal));
@@ -40,11 +37,8 @@ internal static class Int8Tensors
     }
 
     /// <summary>Reads a weight.</summary>
-    /// <param name="files">The checkpoint.</param>
-    /// <param name="path">The layer's path.</param>
     /// <param name="outFeatures">out</param>
     /// <param name="inFeatures">in</param>
-    /// <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">
     /// A tensor is missing, of another shape or type, or a code or scale is out of range.
     /// </exception>

@@ -20,7 +20,6 @@ internal enum QuantizationMethod
 }
 
 /// <summary>What quantising did to one layer.</summary>
-/// <param name="Path">The layer's path.</param>
 /// <param name="WeightError">‖Ŵ − W‖/‖W‖</param>
 /// <param name="OutputError">‖X(Ŵ − W)ᵀ‖/‖XWᵀ‖ on the calibration texts; null without them.</param>
 /// <param name="BytesBefore">Of the weight in float32.</param>
@@ -110,7 +109,6 @@ public static class ModelQuantizer
     /// first is changed, so that a model is not left half quantised by a format that does not fit.
     /// </summary>
     /// <param name="layers">From <see cref="Find"/>.</param>
-    /// <param name="format">Bits and group size.</param>
     /// <param name="method">How codes are chosen.</param>
     /// <param name="calibration">
     /// What was heard over calibration texts; null where there are none. It is stopped.

@@ -21,7 +21,6 @@ internal static class QuantizedTensors
     private const string Codes = ".weight.codes", Scales = ".weight.scales", Zeros = ".weight.zeros";
 
     /// <summary>The three tensors of a weight.</summary>
-    /// <param name="path">The layer's path.</param>
     /// <param name="weight">Ŵ [out, in]; its values are copied now.</param>
     public static IEnumerable<TensorToWrite> Of(string path, GroupQuantizedWeight weight)
     {
@@ -40,8 +39,6 @@ internal static class QuantizedTensors
     /// <summary>
     /// Whether a tensor's name is one of the three of a quantised weight, and whose.
     /// </summary>
-    /// <param name="name">A tensor's name.</param>
-    /// <param name="path">The layer's path.</param>
     public static bool TryParse(string name, out string path)
     {
         var end = new[] { Codes, Scales, Zeros }.FirstOrDefault(end => name.EndsWith(end, StringComparison.Ordinal));
@@ -50,12 +47,9 @@ internal static class QuantizedTensors
     }
 
     /// <summary>Reads a weight.</summary>
-    /// <param name="files">The checkpoint.</param>
-    /// <param name="path">The layer's path.</param>
     /// <param name="format">Bits and group size, from the model's config.</param>
     /// <param name="outFeatures">out</param>
     /// <param name="inFeatures">in</param>
-    /// <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">
     /// A tensor is missing, of another shape or type, or a scale or zero is not finite.
     /// </exception>

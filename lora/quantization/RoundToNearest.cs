@@ -14,7 +14,6 @@ internal static class RoundToNearest
     /// <param name="weight">W, row-major [out, in]</param>
     /// <param name="outFeatures">out</param>
     /// <param name="inFeatures">in, a multiple of the group size</param>
-    /// <param name="format">Bits and group size.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <param name="layer">The layer's name, for messages.</param>
     /// <exception cref="InputException">

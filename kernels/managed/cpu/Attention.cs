@@ -55,7 +55,6 @@ internal sealed unsafe partial class CpuKernels
 /// <param name="offsets">[sequences + 1]</param>
 /// <param name="columns">heads · width</param>
 /// <param name="shape">Heads, scale, dropout.</param>
-/// <param name="set">The code path.</param>
 internal readonly unsafe struct AttentionHeads(
     float* q, float* k, float* v, float* logSumExp, int* offsets, int columns, AttentionShape shape, InstructionSet set)
 {

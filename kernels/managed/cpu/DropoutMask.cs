@@ -21,7 +21,6 @@ internal readonly unsafe struct DropoutMask(float probability, ulong seed, Instr
     /// factors[i] of the elements first + i, for i below <paramref name="count"/> and up to the end
     /// of its group of <see cref="Group"/>.
     /// </summary>
-    /// <param name="factors">Where to.</param>
     /// <param name="first">Index in the stream, a multiple of 4.</param>
     /// <param name="count">How many.</param>
     public void Fill(float* factors, ulong first, int count)

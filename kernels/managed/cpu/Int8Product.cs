@@ -20,10 +20,8 @@ internal static unsafe class Int8Product
     /// <summary>Computes one product.</summary>
     /// <param name="s">[rows, out]</param>
     /// <param name="x">[rows, <see cref="Int8Matrix.RowStride"/>]</param>
-    /// <param name="rows">Rows of x.</param>
     /// <param name="panels">The codes of the weight.</param>
     /// <param name="shape">Its sizes.</param>
-    /// <param name="workers">The threads.</param>
     public static void Run<TTile>(int* s, byte* x, int rows, sbyte* panels, in Int8Matrix shape, WorkerPool workers)
         where TTile : struct, IInt8Tile
     {

@@ -15,14 +15,12 @@ internal sealed unsafe partial class CpuKernels
     /// <param name="y">[M, N], not transposed</param>
     /// <param name="a">[M, K]</param>
     /// <param name="b">[K, N]</param>
-    /// <param name="scale">A factor on the product.</param>
     public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: false);
 
     /// <summary>Y += scale · A·B for each matrix of the batch.</summary>
     /// <param name="y">[M, N], not transposed</param>
     /// <param name="a">[M, K]</param>
     /// <param name="b">[K, N]</param>
-    /// <param name="scale">A factor on the product.</param>
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: true);
 
     /// <summary>
@@ -30,9 +28,7 @@ internal sealed unsafe partial class CpuKernels
     /// products. Matrices are row-major with their stored rows a stride apart; a transposed one is
     /// stored as [columns, rows]. Uses <see cref="Scratch.ForProduct"/> of the scratch memory.
     /// </summary>
-    /// <param name="set">The code path.</param>
     /// <param name="y">[m, n]</param>
-    /// <param name="yStride">Elements between rows of y.</param>
     /// <param name="a">[m, k], or [k, m] if transposed</param>
     /// <param name="aStride">Elements between stored rows.</param>
     /// <param name="aTransposed">Whether a is stored transposed.</param>
@@ -42,8 +38,6 @@ internal sealed unsafe partial class CpuKernels
     /// <param name="m">Rows of y.</param>
     /// <param name="n">Columns of y.</param>
     /// <param name="k">The inner dimension.</param>
-    /// <param name="scale">A factor on the product.</param>
-    /// <param name="accumulate">Whether to add to y.</param>
     /// <param name="scratch">Of the thread that calls.</param>
     internal static void SingleThreadProduct(InstructionSet set, float* y, int yStride, float* a, int aStride,
         bool aTransposed,

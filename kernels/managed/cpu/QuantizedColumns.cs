@@ -24,7 +24,6 @@ internal static unsafe class QuantizedColumns
     /// <param name="task">B is not looked at.</param>
     /// <param name="weight">Ŵ [K, N]</param>
     /// <param name="scratch">Of the thread that calls.</param>
-    /// <param name="workers">The threads.</param>
     public static void Run<V, R, TCodes>(in ProductTask task, in PackedWeight weight, Scratch scratch,
         WorkerPool workers)
         where V : struct where R : struct, IRegister<V> where TCodes : struct, ICodes<V>

@@ -19,8 +19,6 @@ internal unsafe interface IRightFactor
     /// <param name="panelLength">Elements from one panel to the next.</param>
     /// <param name="k">First row.</param>
     /// <param name="column">First column.</param>
-    /// <param name="depth">Rows.</param>
-    /// <param name="columns">Columns.</param>
     /// <param name="width">Columns of a panel.</param>
     void Pack(float* panels, nint panelLength, int k, int column, int depth, int columns, int width);
 }

@@ -18,12 +18,9 @@ internal unsafe interface ITile
 
     /// <summary>Y = scale · A·B, or Y += scale · A·B.</summary>
     /// <param name="y">[Rows, Columns], rows <paramref name="yStride"/> apart</param>
-    /// <param name="yStride">Elements between rows of y.</param>
     /// <param name="a">[depth, Rows]: a panel of A, packed column by column</param>
     /// <param name="b">[depth, Columns]: a panel of B</param>
     /// <param name="depth">The inner dimension.</param>
-    /// <param name="scale">A factor.</param>
-    /// <param name="accumulate">Whether to add to y.</param>
     static abstract void Multiply(float* y, nint yStride, float* a, float* b, int depth, float scale, bool accumulate);
 }
 

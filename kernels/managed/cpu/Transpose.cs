@@ -8,8 +8,6 @@ internal sealed unsafe partial class CpuKernels
     /// <summary>Y = Xᵀ</summary>
     /// <param name="y">[columns, rows]</param>
     /// <param name="x">[rows, columns]</param>
-    /// <param name="rows">Rows of x.</param>
-    /// <param name="columns">Columns of x.</param>
     public void Transpose(DeviceBuffer<float> y, DeviceBuffer<float> x, int rows, int columns)
     {
         Debug.Assert(y != x && (long)rows * columns <= Math.Min(x.Length, y.Length));

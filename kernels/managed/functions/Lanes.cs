@@ -7,7 +7,6 @@ namespace LoraScratch.Kernels.Functions;
 /// As many floats as a <see cref="Vector{T}"/> holds: 8 with AVX2, 4 with SSE or NEON and in
 /// software. A mask has all bits of a place set or none.
 /// </summary>
-/// <param name="Value">The numbers.</param>
 internal readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
 {
     /// <inheritdoc/>

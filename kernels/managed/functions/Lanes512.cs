@@ -8,7 +8,6 @@ namespace LoraScratch.Kernels.Functions;
 /// Sixteen floats, one AVX-512 register: only for processors that have them. A mask has all bits of
 /// a place set or none.
 /// </summary>
-/// <param name="Value">The numbers.</param>
 internal readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes512>
 {
     /// <inheritdoc/>
