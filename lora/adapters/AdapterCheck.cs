@@ -60,7 +60,7 @@ internal static class AdapterCheck
 
     private static void Compare(string folder, AdapterFile file, PeftConfig config, Module model, Findings findings)
     {
-        var targets = new PeftTargets(PeftFolder.ConfigPath(folder), config, model);
+        var targets = new PeftTargets(PeftFolder.ConfigPath(PeftFolder.Find(folder)), config, model, file);
         var plan = findings.Try(targets.Plan);
         foreach (var warning in targets.Warnings.Concat(plan?.Warnings ?? []))
         {

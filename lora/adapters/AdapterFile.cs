@@ -57,6 +57,9 @@ internal sealed class AdapterFile : IDisposable
     /// <summary>Trained heads and biases by their paths in the base model.</summary>
     public required IReadOnlyDictionary<string, TensorInfo> Whole { get; init; }
 
+    /// <summary>Biases beside B (lora_bias) by the paths of the layers.</summary>
+    public IReadOnlyDictionary<string, TensorInfo> BiasesOfB { get; init; } = new Dictionary<string, TensorInfo>();
+
     /// <summary>Names that nothing would be loaded from, each with the reason.</summary>
     public IReadOnlyDictionary<string, string> Useless { get; init; } = new Dictionary<string, string>();
 

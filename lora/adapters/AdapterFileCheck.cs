@@ -98,8 +98,9 @@ internal sealed class AdapterFileCheck(AdapterFile file, Findings findings)
         }
         foreach (var target in targets.Where(target => !layers.Any(target.Matches)))
         {
-            findings.Error($"{PeftAdapter.ConfigName}: target_modules has '{target}', but the file has matrices of no "
-                + "such layer; those layers would stay as drawn. Remove it, or save the adapter again.");
+            findings.Warning($"{PeftAdapter.ConfigName}: target_modules has '{target}', but the file has matrices of "
+                + "no such layer. Where the model has none either, the name is another architecture's; else the "
+                + "adapter is incomplete.");
         }
     }
 
@@ -112,8 +113,9 @@ internal sealed class AdapterFileCheck(AdapterFile file, Findings findings)
         foreach (var name in (config.ModulesToSave ?? []).Except(PeftHeads.ImpliedBy(config.TaskType))
             .Where(name => !modules.Any(path => path.EndsWith(name, StringComparison.Ordinal))))
         {
-            Error($"modules_to_save names '{name}', but the file has no tensor of it. Save the adapter again, or take "
-                + "the name out.");
+            findings.Warning($"{PeftAdapter.ConfigName}: modules_to_save names '{name}', but the file has no tensor "
+                + "of it. Where the model has none either, the name is another architecture's; else the adapter is "
+                + "incomplete.");
         }
         if (config.TaskType != PeftHeads.Classification)
         {
@@ -141,8 +143,8 @@ internal sealed class AdapterFileCheck(AdapterFile file, Findings findings)
         bool MeansNone(string key) => layers.All(layer => ModulePattern.FirstKey([key], layer) is null);
         foreach (var (what, key) in keys.Where(entry => MeansNone(entry.Key)))
         {
-            findings.Error($"{PeftAdapter.ConfigName}: {what} has '{key}', which means none of the layers in the file. "
-                + "Mend or remove it.");
+            findings.Warning($"{PeftAdapter.ConfigName}: {what} has '{key}', which means none of the layers in the "
+                + "file and has no effect.");
         }
     }
 }

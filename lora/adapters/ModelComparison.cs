@@ -32,14 +32,15 @@ internal sealed class ModelComparison
                 + "saved without its trained head: save it again with it, or set task_type and modules_to_save to "
                 + "null to keep the model's own");
         }
-        foreach (var bias in plan.KeptBiases)
+        foreach (var bias in plan.KeptBiases.Where(bias => config.Bias != LoRABias.None
+            || file.Whole.ContainsKey(bias.Path)))
         {
             Check(file.Whole.GetValueOrDefault(bias.Path), PeftAdapter.KeyOfBias(bias, plan), bias.Parameter.Shape,
                 $"bias is \"{LoRASettings.Name(config.Bias)}\", but the file lacks this one: save the adapter again, "
                 + "or set bias to \"none\" to keep the model's own");
         }
-        foreach (var tensor in file.Tensors
-            .Where(tensor => !expected.Contains(tensor.Name) && !IsKnownCopy(tensor.Name)))
+        foreach (var tensor in file.Tensors.Where(tensor => !expected.Contains(tensor.Name)
+            && !IsKnownCopy(tensor.Name) && !SavedTables.IsOfModel(file, tensor, plan.Model)))
         {
             problems.Add($"unexpected {tensor}: {WhyUnexpected(tensor.Name)}");
         }
@@ -86,6 +87,16 @@ internal sealed class ModelComparison
         var rank = layer.Settings.Rank;
         Check(pair.A, keyA, new Shape(rank, layer.UpdateInputs), hint, axisOfRank: 0);
         Check(pair.B, keyB, new Shape(layer.Base.OutFeatures, rank), hint, axisOfRank: 1);
+        if (config.HasBiasOfB && !isEmbedding)
+        {
+            Check(file.BiasesOfB.GetValueOrDefault(layer.Path), $"{PeftAdapter.Prefix}{layer.Path}.lora_B.bias",
+                new Shape(layer.Base.OutFeatures), "lora_bias is true, but the file lacks this one: save the adapter "
+                    + "again");
+            if (layer.Base.Bias is null)
+            {
+                problems.Add($"'{layer.Path}' has no bias that the one of B (lora_bias) could be added to");
+            }
+        }
     }
 
     /// <summary>Notes why a tensor cannot be taken.</summary>
@@ -140,6 +151,11 @@ internal sealed class ModelComparison
         if (file.Useless.TryGetValue(name, out var reason))
         {
             return reason;
+        }
+        if (name.EndsWith("_embeddings.base_layer.weight", StringComparison.Ordinal))
+        {
+            return "it is the table that the update was trained on, and the model has another one: name the model "
+                + "that the adapter was trained on";
         }
         return AdapterConventions.Read(name) is { } matrix
             ? $"target_modules means no layer '{matrix.Path[PeftAdapter.Prefix.Length..]}' of this model"

@@ -97,7 +97,7 @@ public static class PeftAdapter
     {
         using var file = PeftFolder.Open(folder);
         var config = file.Config!;
-        var targets = new PeftTargets(PeftFolder.ConfigPath(folder), config, model);
+        var targets = new PeftTargets(PeftFolder.ConfigPath(PeftFolder.Find(folder)), config, model, file);
         var plan = targets.Plan();
         var comparison = new ModelComparison(file, config, plan);
         comparison.RequireNoProblem();                                      // before anything is attached
@@ -109,19 +109,27 @@ public static class PeftAdapter
         CheckBase(file, config, plan, anyBase, warnings);
 
         var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
+        foreach (var (path, parameter) in SavedParameters(plan.Kept))
+        {
+            parameter.Set(file.Read(file.Whole[path]));
+        }
+        foreach (var bias in plan.KeptBiases.Where(bias => file.Whole.ContainsKey(bias.Path)))
+        {
+            bias.Parameter.Set(file.Read(file.Whole[bias.Path]));
+        }
         foreach (var (path, layer) in adapter.Layers)
         {
             var stored = file.ReadLayer(file.FindPair(path, layer.Base.IsEmbedding));
             layer.Lora.A.Set(stored.A);
             layer.Lora.B.Set(stored.B);
+            if (file.BiasesOfB.TryGetValue(path, out var ofB))
+            {
+                AddScaled(layer.Base.Bias!, file.Read(ofB), stored.Scaling);
+            }
         }
-        foreach (var (path, parameter) in SavedParameters(plan.Kept))
+        foreach (var table in plan.Kept.Select(kept => kept.Module).OfType<Embedding>())
         {
-            parameter.Set(file.Read(file.Whole[path]));
-        }
-        foreach (var bias in plan.KeptBiases)
-        {
-            bias.Parameter.Set(file.Read(file.Whole[bias.Path]));
+            table.Freeze();                                                 // PEFT saves it, but trains it nowhere
         }
         return new LoadedAdapter(adapter, config, warnings);
     }
@@ -192,6 +200,17 @@ public static class PeftAdapter
             .SelectMany(kept => kept.Module.NamedParameters()
                 .Select(entry => ($"{kept.Path}.{entry.Path}", entry.Parameter)))
             .DistinctBy(entry => entry.Item1);
+
+    /// <summary>b ← b + s·b′</summary>
+    private static void AddScaled(Parameter bias, float[] values, double scaling)
+    {
+        var sum = bias.ToArray();
+        for (var i = 0; i < sum.Length; i++)
+        {
+            sum[i] = (float)(sum[i] + scaling * values[i]);
+        }
+        bias.Set(sum);
+    }
 
     /// <summary>
     /// Refuses, or with <paramref name="anyBase"/> notes, weights that the adapter was not trained

@@ -70,6 +70,12 @@ internal sealed partial record PeftConfig
     /// <summary>bias: which biases of the base are in the adapter.</summary>
     public LoRABias Bias { get; init; }
 
+    /// <summary>
+    /// lora_bias: whether B has a bias b of its own, so that the update is s·(B·A·x + b). It is
+    /// added to the layer's bias when the adapter is loaded.
+    /// </summary>
+    public bool HasBiasOfB { get; init; }
+
     /// <summary>modules_to_save, as in the file.</summary>
     public IReadOnlyList<string>? ModulesToSave { get; init; }
 
@@ -97,7 +103,7 @@ internal sealed partial record PeftConfig
         {
             RankPattern = RankPattern,
             AlphaPattern = AlphaPattern,
-            Bias = Bias,
+            Bias = HasBiasOfB && Bias == LoRABias.None ? LoRABias.LoRAOnly : Bias,
             Pooling = PooledInputs is null ? QALoRAPooling.Repository : QALoRAPooling.Peft,
         };
 

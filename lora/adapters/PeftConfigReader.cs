@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -17,7 +18,7 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
         "peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "use_rslora", "bias", "fan_in_fan_out",
             "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
         "modules_to_save", "base_model_name_or_path", "revision", "rank_pattern", "alpha_pattern", "init_lora_weights",
-            "use_qalora",
+            "use_qalora", "lora_bias",
     ];
 
     /// <summary>
@@ -37,7 +38,6 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     {
         ["use_dora"] = (["false"], "DoRA, which scales each row of the merged weight by a learned magnitude"),
         ["use_bdlora"] = (["false"], "block-diagonal LoRA"),
-        ["lora_bias"] = (["false"], "a bias beside B"),
         ["target_parameters"] = (["null", "[]"], "adapting parameters that belong to no linear layer"),
         ["layer_replication"] = (["null", "[]"], "a base model with repeated layers"),
         ["trainable_token_indices"] = (["null", "[]", "{}"], "trained token embeddings"),
@@ -54,6 +54,9 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     /// alone do not give the model back.
     /// </summary>
     private static readonly string[] BaseChanging = ["pissa", "olora", "loftq", "corda", "lora_ga"];
+
+    // longer than any path in a model: messages quote names whole
+    private const int LongestName = 500;
 
     private readonly List<string> warnings = [];
     private readonly List<string> faults = [];
@@ -75,6 +78,7 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
             UseRsLora = Flag("use_rslora"),
             PooledInputs = Flag("use_qalora") ? WholeNumber("qalora_group_size", 16) : null,
             Bias = Bias(),
+            HasBiasOfB = Flag("lora_bias"),
             TargetNames = NamesOrText("target_modules").Names,
             TargetExpression = NamesOrText("target_modules").Text,
             ExcludedNames = NamesOrText("exclude_modules").Names,
@@ -122,11 +126,18 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
         CheckInitialization();
         foreach (var property in root.EnumerateObject()
             .Where(property => !Followed.Contains(property.Name) && !Irrelevant.Contains(property.Name)
-                && !Restricted.ContainsKey(property.Name)))
+                && !Restricted.ContainsKey(property.Name) && !IsOff(property.Value)))
         {
-            warnings.Add($"{path}: the key '{property.Name}' ({Shown(property.Name)}) is unknown and was passed over.");
+            warnings.Add($"{path}: the key {Describe.Name(property.Name)} ({Shown(property.Name)}) is unknown and was "
+                + "passed over.");
         }
     }
+
+    /// <summary>
+    /// What a newer version writes for a setting that is not used: it asks for nothing.
+    /// </summary>
+    private static bool IsOff(JsonElement value) =>
+        value.ValueKind is JsonValueKind.Null or JsonValueKind.False || Compact(value) is "[]" or "{}" or "\"\"";
 
     private void CheckRestricted()
     {
@@ -153,7 +164,7 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
                 + "Convert the adapter to plain LoRA (PEFT: save_pretrained with "
                 + "path_initial_model_for_weight_conversion)");
         }
-        else if (!Initializations.Contains(name))
+        else if (!Initializations.Contains(name, StringComparer.OrdinalIgnoreCase))
         {
             faults.Add($"init_lora_weights is {Shown("init_lora_weights")}; true, false, "
                 + $"{string.Join(", ", Initializations.Select(known => $"\"{known}\""))} are supported");
@@ -218,7 +229,7 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     {
         null => null,
         { ValueKind: JsonValueKind.Array } value when value.EnumerateArray()
-            .All(item => item.ValueKind == JsonValueKind.String && item.GetString()!.Length > 0) =>
+            .All(item => item.ValueKind == JsonValueKind.String && item.GetString()!.Length is > 0 and <= LongestName) =>
             [.. value.EnumerateArray().Select(item => item.GetString()!)],
         _ => Fault<IReadOnlyList<string>?>($"{key} is {Shown(key)}; a list of module names was expected", null),
     };
@@ -235,25 +246,24 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     private double Number(string key, JsonElement value, double absent) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number)
         ? number
-        : Fault($"{key} is {Compact(value)}; a number was expected", absent);
+        : Fault($"{key} is {JsonFile.Cut(Compact(value))}; a number was expected", absent);
 
     private int WholeNumber(string key, JsonElement value, int absent) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number >= 1
         ? number
-        : Fault($"{key} is {Compact(value)}; a whole number of at least 1 was expected", absent);
+        : Fault($"{key} is {JsonFile.Cut(Compact(value))}; a whole number of at least 1 was expected", absent);
 
     private Dictionary<string, T> Table<T>(string key, Func<string, JsonElement, T> read) => Find(key) switch
     {
         null => [],
         { ValueKind: JsonValueKind.Object } value =>
             value.EnumerateObject().ToDictionary(entry => entry.Name,
-                entry => read($"{key}[\"{entry.Name}\"]", entry.Value)),
+                entry => read($"{key}[\"{JsonFile.Cut(entry.Name)}\"]", entry.Value)),
         _ => Fault<Dictionary<string, T>>($"{key} is {Shown(key)}; an object was expected", []),
     };
 
     private string Shown(string key) =>
-        root.TryGetProperty(key, out var value) ? Compact(value) is { Length: <= 80 } text
-        ? text : $"{Compact(value)[..80]}…" : "missing";
+        root.TryGetProperty(key, out var value) ? JsonFile.Cut(Compact(value)) : "missing";
 
     private static string Compact(JsonElement value) => JsonSerializer.Serialize(value);
 

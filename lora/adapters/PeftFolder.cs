@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Adapters;
 /// </summary>
 internal static class PeftFolder
 {
-    private const string NameOfBaseBias = ".base_layer.bias";
+    private const string NameOfBase = ".base_layer.", NameOfBiasOfB = ".lora_B.bias";
 
     // With bias "all", PEFT writes every parameter whose name has "bias" in it, also those of the wrappers around
     // saved modules.
@@ -106,11 +106,12 @@ internal static class PeftFolder
         place == folder ? [] : [$"{folder}: the adapter is in its sub-folder {Path.GetFileName(place)}."];
 
     /// <summary>
-    /// Tells heads and biases from names of no use; older versions of PEFT leave base_layer out.
+    /// Tells heads, biases and tables from names of no use; older versions of PEFT leave base_layer
+    /// out.
     /// </summary>
     private static AdapterFile Sort(PeftConfig? config, SafeTensorsFile file, IReadOnlyList<string> warnings)
     {
-        Dictionary<string, TensorInfo> whole = [];
+        Dictionary<string, TensorInfo> whole = [], biasesOfB = [];
         Dictionary<string, string> useless = [];
         foreach (var tensor in file.Tensors.Values)
         {
@@ -118,10 +119,17 @@ internal static class PeftFolder
             {
                 useless[tensor.Name] = reason;
             }
+            else if (tensor.Name.EndsWith(NameOfBiasOfB, StringComparison.Ordinal))
+            {
+                if (config is { HasBiasOfB: false })
+                {
+                    useless[tensor.Name] = "it is a bias beside B, and lora_bias in the config does not ask for one";
+                }
+                biasesOfB[tensor.Name[PeftAdapter.Prefix.Length..^NameOfBiasOfB.Length]] = tensor;
+            }
             else if (AdapterConventions.Read(tensor.Name) is null && !IsCopyOfSavedModule(tensor.Name))
             {
-                var path = tensor.Name[PeftAdapter.Prefix.Length..]
-                    .Replace(NameOfBaseBias, ".bias", StringComparison.Ordinal);
+                var path = tensor.Name[PeftAdapter.Prefix.Length..].Replace(NameOfBase, ".", StringComparison.Ordinal);
                 if (!whole.TryAdd(path, tensor))
                 {
                     useless[tensor.Name] = $"it is the same parameter as '{whole[path].Name}'; save the adapter again";
@@ -133,6 +141,7 @@ internal static class PeftFolder
             Config = config,
             AlphaOf = (config ?? new PeftConfig()).AlphaOf,
             Whole = whole,
+            BiasesOfB = biasesOfB,
             Useless = useless,
             Warnings = [.. warnings, .. config?.Warnings ?? []],
         };
@@ -152,10 +161,6 @@ internal static class PeftFolder
         if (name.Contains(".lora_magnitude_vector"))
         {
             return "it belongs to DoRA, which is not supported";
-        }
-        if (name.EndsWith(".lora_B.bias", StringComparison.Ordinal))
-        {
-            return "it is a bias beside B (lora_bias), which is not supported";
         }
         if (name.Split('.') is [.., "lora_A" or "lora_B", not "weight", "weight"])
         {

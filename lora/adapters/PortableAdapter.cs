@@ -90,11 +90,17 @@ internal sealed record PortableAdapter
         var findings = new Findings();
         var file = AdapterCheck.Open(folder, findings);
         var errors = findings.Errors;
-        if (errors.Count == 0 && file!.Config!.PooledInputs is not { })
+        if (errors.Count == 0 && file!.Config is { PooledInputs: null, HasBiasOfB: false })
         {
             return file;
         }
         file?.Dispose();
+        if (errors.Count == 0 && file!.Config!.HasBiasOfB)
+        {
+            throw new InputException($"{folder}: B has a bias of its own (lora_bias), which only PEFT's format knows, so "
+                + "that the adapter can be neither converted nor truncated. Merge it into its model with 'lora "
+                + "merge'.");
+        }
         throw new InputException(errors.Count > 0
             ? $"{folder}: the adapter has {errors.Count} "
                 + $"{(errors.Count == 1 ? "fault; mend it" : "faults; mend them")} first:\n  "

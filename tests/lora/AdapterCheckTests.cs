@@ -55,15 +55,10 @@ public sealed class AdapterCheckTests
             ("half a head", folder => folder.RemoveAll("pre_classifier"),
                 "a part of the head is missing: 'base_model.model.pre_classifier.weight'",
                     "the adapter was saved without its trained head"),
-            ("a saved module that is not there", folder => folder.Config["modules_to_save"] = new JsonArray("pooler"),
-                "modules_to_save names 'pooler'", "modules_to_save names 'pooler', which the model does not have"),
             ("a layer that no target means", folder => folder.Config["target_modules"] = new JsonArray("q_lin"),
                 "does not mean it, and they would not be loaded", "target_modules means no layer"),
-            ("a target without matrices",
-                folder => folder.Config["target_modules"] = new JsonArray("q_lin", "v_lin", "k_lin"),
-                    "target_modules has 'k_lin'", "but the file has nothing for it"),
-            ("a pattern for no layer", folder => folder.Config["alpha_pattern"] = new JsonObject { ["k_lin"] = 5 },
-                "alpha_pattern has 'k_lin'", "the alpha pattern 'k_lin' meets none"),
+            ("a bias of B that nothing asks for", folder => folder.Add($"{Q0}.lora_B.bias", 12),
+                "lora_bias in the config does not ask for one", "lora_bias in the config does not ask for one"),
             ("DoRA's magnitudes", folder => folder.Add($"{Q0}.lora_magnitude_vector", 12), "it belongs to DoRA",
                 "it belongs to DoRA"),
             ("a bias under two names", folder => folder.Add("base_model.model.classifier.base_layer.bias", 2),
@@ -100,6 +95,41 @@ public sealed class AdapterCheckTests
         damage(folder);
         folder.Write();
         Assert.That(Errors(folder, withModel), Has.Some.Contains(message));
+    }
+
+    /// <summary>name, change, the warning without a model, what is said with one</summary>
+    private static IEnumerable<TestCaseData> ForeignNames()
+    {
+        (string Name, Action<AdapterFolder> Change, string Alone, FindingKind Kind, string WithModel)[] rows =
+        [
+            ("a target of this model without matrices",
+                folder => folder.Config["target_modules"] = new JsonArray("q_lin", "v_lin", "k_lin"),
+                "target_modules has 'k_lin'", FindingKind.Error, "but the file has nothing for it"),
+            ("a target of another model",
+                folder => folder.Config["target_modules"] = new JsonArray("q_lin", "v_lin", "query"),
+                "target_modules has 'query'", FindingKind.Warning, "target_modules has 'query', which means no layer"),
+            ("a pattern for no layer", folder => folder.Config["alpha_pattern"] = new JsonObject { ["k_lin"] = 5 },
+                "alpha_pattern has 'k_lin'", FindingKind.Warning, "alpha_pattern has 'k_lin', which means no layer"),
+            ("a saved module of another model", folder => folder.Config["modules_to_save"] = new JsonArray("pooler"),
+                "modules_to_save names 'pooler'", FindingKind.Warning, "which neither the model nor the file has"),
+        ];
+        return rows.Select(row => new TestCaseData(row.Change, row.Alone, row.Kind, row.WithModel)
+            .SetArgDisplayNames(row.Name));
+    }
+
+    [TestCaseSource(nameof(ForeignNames))]
+    public void A_name_without_tensors_is_a_fault_only_where_the_model_has_such_a_layer(
+        Action<AdapterFolder> change, string alone, FindingKind kind, string withModel)
+    {
+        using var folder = new AdapterFolder();
+        change(folder);
+        folder.Write();
+        Assert.That(AdapterCheck.Run(folder.Path).Where(finding => finding.Kind == FindingKind.Warning)
+            .Select(finding => finding.Message), Has.One.Contains(alone));
+        Assert.That(Errors(folder, withModel: false), Is.Empty);
+        Assert.That(AdapterCheck.Run(folder.Path, TinyDistilBert.Create()).Where(finding => finding.Kind == kind)
+            .Select(finding => finding.Message), Has.Some.Contains(withModel));
+        Assert.That(Errors(folder, withModel: true), kind == FindingKind.Error ? Is.Not.Empty : Is.Empty);
     }
 
     [Test]
@@ -221,7 +251,9 @@ public sealed class AdapterCheckTests
 
         public void Zero(string name) => tensors[name].Values.AsSpan().Clear();
 
-        public void Add(string name, int size) => tensors.Add(name, ([size], new float[size]));
+        public void Add(string name, int size) => Add(name, [size], new float[size]);
+
+        public void Add(string name, long[] shape, float[] values) => tensors.Add(name, (shape, values));
 
         /// <summary>Makes a pair of matrices [r, 0] and [0, r].</summary>
         public void Empty(string a, string b) =>

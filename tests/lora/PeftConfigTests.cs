@@ -39,12 +39,12 @@ public sealed class PeftConfigTests
     }
 
     [TestCase("use_dora", "true", "DoRA")]
-    [TestCase("lora_bias", "true", "a bias beside B")]
     [TestCase("target_parameters", "[\"experts\"]", "no linear layer")]
     [TestCase("layer_replication", "[[0, 4]]", "repeated layers")]
     [TestCase("trainable_token_indices", "[1]", "token embeddings")]
     [TestCase("init_lora_weights", "\"pissa_niter_4\"", "base weights")]
     [TestCase("init_lora_weights", "\"olora\"", "base weights")]
+    [TestCase("init_lora_weights", "\"PiSSA\"", "base weights")]
     [TestCase("init_lora_weights", "\"magic\"", "\"gaussian\"")]
     [TestCase("bias", "\"some\"", "\"lora_only\" was expected")]
     [TestCase("layers_to_transform", "[\"one\"]", "the number of a block")]
@@ -111,6 +111,29 @@ public sealed class PeftConfigTests
             Read("""{"peft_type":"LORA","target_modules":["q_lin"],"future_option":[1,2],"peft_version":"0.17.1","megatron_core":"megatron.core","loftq_config":{}}""");
         Assert.That(config.Warnings, Has.Count.EqualTo(1));
         Assert.That(config.Warnings[0], Does.Contain("'future_option' ([1,2]) is unknown"));
+    }
+
+    [TestCase("null")]
+    [TestCase("false")]
+    [TestCase("[]")]
+    [TestCase("{}")]
+    public void An_unknown_key_that_asks_for_nothing_is_not_worth_a_word(string value) =>
+        Assert.That(Read($$"""{"peft_type":"LORA","target_modules":["q_lin"],"future_option":{{value}}}""").Warnings,
+            Is.Empty);
+
+    [TestCase("Gaussian")]
+    [TestCase("EVA")]
+    [TestCase("orthogonal")]
+    public void Initial_values_are_named_in_any_case(string name) => Assert.That(() =>
+        Read($$"""{"peft_type":"LORA","target_modules":["q_lin"],"init_lora_weights":"{{name}}"}"""), Throws.Nothing);
+
+    [Test]
+    public void Long_values_are_not_quoted_whole()
+    {
+        var text = new string('x', 1_000_000);
+        Assert.That(Assert.Throws<InputException>(() => Read($$"""
+            {"peft_type":"{{text}}","target_modules":["{{text}}"],"r":"{{text}}","rank_pattern":{"{{text}}":0} }
+            """))!.Message, Has.Length.LessThan(1500));
     }
 
     [Test]

@@ -68,7 +68,6 @@ public sealed class PeftTargetsTests
     [TestCase("""["query"]""", "the target 'query' meets no layer")]
     [TestCase("""["q_lin"],"modules_to_save":["pooler"]""",
         "modules_to_save names 'pooler', which the model does not have")]
-    [TestCase("""["q_lin"],"rank_pattern":{"k_lin":4}""", "the rank pattern 'k_lin' meets none of the targeted layers")]
     public void What_means_nothing_is_refused_with_the_files_name(string targets, string message) =>
         Assert.That(() => Plan($$"""{"peft_type":"LORA","target_modules":{{targets}}}"""),
             Throws.TypeOf<InputException>().With.Message.Contains(message).And.Message.Contains("adapter_config.json"));
