@@ -229,7 +229,8 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
     {
         null => null,
         { ValueKind: JsonValueKind.Array } value when value.EnumerateArray()
-            .All(item => item.ValueKind == JsonValueKind.String && item.GetString()!.Length is > 0 and <= LongestName) =>
+            .All(item => item.ValueKind == JsonValueKind.String
+                && item.GetString()!.Length is > 0 and <= LongestName) =>
             [.. value.EnumerateArray().Select(item => item.GetString()!)],
         _ => Fault<IReadOnlyList<string>?>($"{key} is {Shown(key)}; a list of module names was expected", null),
     };

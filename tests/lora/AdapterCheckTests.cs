@@ -12,7 +12,7 @@ namespace LoraScratch.Tests.Lora;
 /// Every fault that can be put into a sound adapter folder is found and named, with its model at
 /// hand and without.
 /// </summary>
-public sealed class AdapterCheckTests
+internal sealed class AdapterCheckTests
 {
     private const string Q0 = "base_model.model.distilbert.transformer.layer.0.attention.q_lin";
     private const string V1 = "base_model.model.distilbert.transformer.layer.1.attention.v_lin";

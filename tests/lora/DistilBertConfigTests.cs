@@ -136,7 +136,8 @@ public class DistilBertConfigTests
     {
         var text = new string('x', 1_000_000);
         foreach (var json in (string[])[$$"""{"activation": "{{text}}"}""", $$"""{"dim": "{{text}}"}""",
-            $$"""{"id2label": {"{{text}}": 1, "0": 2}, "dim": 8}""", $$"""{"id2label": {"0": "a", "1": ["{{text}}"] } }""",
+            $$"""{"id2label": {"{{text}}": 1, "0": 2}, "dim": 8}""",
+                $$"""{"id2label": {"0": "a", "1": ["{{text}}"] } }""",
             $$"""{"{{text}}": 1, "{{text}}": 2}""", $$"""{"model_type": "{{text}}"}"""])
         {
             Assert.That(Assert.Throws<InputException>(() => Parse(json))!.Message, Has.Length.LessThan(500));

@@ -44,7 +44,8 @@ public sealed class LenientAdapterTests
     {
         folder.Config["target_modules"] = new JsonArray("query", "value");
         folder.Write();
-        Assert.That(() => Logits(out _), Throws.TypeOf<InputException>().With.Message.Contains("'query' meets no layer"));
+        Assert.That(() => Logits(out _),
+            Throws.TypeOf<InputException>().With.Message.Contains("'query' meets no layer"));
         Assert.That(() => LoRAPlan.For(TinyDistilBert.Create(), new LoRASettings(2, 2), ["q_lin", "query"]),
             Throws.TypeOf<InputException>().With.Message.Contains("'query' meets no layer"));
     }
