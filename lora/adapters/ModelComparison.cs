@@ -26,13 +26,13 @@ internal sealed class ModelComparison
         {
             CheckLayer(layer);
         }
-        foreach (var (path, parameter) in PeftAdapter.SavedParameters(plan.Kept))
+        foreach (var (path, parameter) in PeftAdapter.SavedParameters(plan.ModulesToSave))
         {
             Check(file.Whole.GetValueOrDefault(path), PeftAdapter.Prefix + path, parameter.Shape, "the adapter was "
                 + "saved without its trained head: save it again with it, or set task_type and modules_to_save to "
                 + "null to keep the model's own");
         }
-        foreach (var bias in plan.KeptBiases.Where(bias => config.Bias != LoRABias.None
+        foreach (var bias in plan.TrainedBiases.Where(bias => config.Bias != LoRABias.None
             || file.Whole.ContainsKey(bias.Path)))
         {
             Check(file.Whole.GetValueOrDefault(bias.Path), PeftAdapter.KeyOfBias(bias, plan), bias.Parameter.Shape,

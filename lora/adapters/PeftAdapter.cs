@@ -109,11 +109,11 @@ public static class PeftAdapter
         CheckBase(file, config, plan, anyBase, warnings);
 
         var adapter = LoRAAdapter.Attach(plan, random ?? new RandomStream(0));
-        foreach (var (path, parameter) in SavedParameters(plan.Kept))
+        foreach (var (path, parameter) in SavedParameters(plan.ModulesToSave))
         {
             parameter.Set(file.Read(file.Whole[path]));
         }
-        foreach (var bias in plan.KeptBiases.Where(bias => file.Whole.ContainsKey(bias.Path)))
+        foreach (var bias in plan.TrainedBiases.Where(bias => file.Whole.ContainsKey(bias.Path)))
         {
             bias.Parameter.Set(file.Read(file.Whole[bias.Path]));
         }
@@ -127,7 +127,7 @@ public static class PeftAdapter
                 AddScaled(layer.Base.Bias!, file.Read(ofB), stored.Scaling);
             }
         }
-        foreach (var table in plan.Kept.Select(kept => kept.Module).OfType<Embedding>())
+        foreach (var table in plan.ModulesToSave.Select(kept => kept.Module).OfType<Embedding>())
         {
             table.Freeze();                                                 // PEFT saves it, but trains it nowhere
         }
@@ -189,13 +189,14 @@ public static class PeftAdapter
     /// <summary>
     /// The key of a trained bias: PEFT moves an adapted layer's own parameters under base_layer.
     /// </summary>
-    internal static string KeyOfBias(KeptBias bias, LoRAPlan plan) =>
+    internal static string KeyOfBias(TrainedBias bias, LoRAPlan plan) =>
         Prefix + (plan.Layers.Any(layer => layer.Base.Bias == bias.Parameter)
             ? $"{bias.Path[..^".bias".Length]}.base_layer.bias"
             : bias.Path);
 
     /// <summary>The parameters of saved modules with their paths in the model, each once.</summary>
-    internal static IEnumerable<(string Path, Parameter Parameter)> SavedParameters(IEnumerable<KeptModule> modules) =>
+    internal static IEnumerable<(string Path,
+        Parameter Parameter)> SavedParameters(IEnumerable<ModuleToSave> modules) =>
         modules
             .SelectMany(kept => kept.Module.NamedParameters()
                 .Select(entry => ($"{kept.Path}.{entry.Path}", entry.Parameter)))

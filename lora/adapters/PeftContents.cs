@@ -39,7 +39,7 @@ internal sealed record PeftContents(
             Revision = revision,
         }.With([.. layers]);
         var whole = PeftAdapter.SavedParameters(saved).ToList();
-        var biases = adapter.Plan.KeptBiases.Where(bias => whole.All(entry => entry.Parameter != bias.Parameter));
+        var biases = adapter.Plan.TrainedBiases.Where(bias => whole.All(entry => entry.Parameter != bias.Parameter));
         return new PeftContents(config,
             [
                 .. adapter.Layers.SelectMany(LowRank),
@@ -61,9 +61,9 @@ internal sealed record PeftContents(
     /// module whose path ends with 'classifier' or 'score' for a trained one and fails if one of
     /// them is not in the file, so all of those are written, trained or not.
     /// </summary>
-    private static (string? TaskType, IReadOnlyList<KeptModule> Modules) Saved(LoRAAdapter adapter)
+    private static (string? TaskType, IReadOnlyList<ModuleToSave> Modules) Saved(LoRAAdapter adapter)
     {
-        var kept = adapter.Plan.Kept;
+        var kept = adapter.Plan.ModulesToSave;
         if (kept.Count == 0)
         {
             return (null, []);

@@ -29,11 +29,11 @@ internal static class PeftHeads
     /// The modules that PEFT takes for saved ones: those whose path merely ends with one of the
     /// names, so that 'classifier' means 'pre_classifier' too.
     /// </summary>
-    public static IReadOnlyList<KeptModule> EndingWith(IReadOnlyList<string> endings, Module model) =>
+    public static IReadOnlyList<ModuleToSave> EndingWith(IReadOnlyList<string> endings, Module model) =>
         [.. model.NamedModules()
             .Where(entry => entry.Path.Length > 0 && entry.Module.Parameters().Any()
                 && endings.Any(ending => entry.Path.EndsWith(ending, StringComparison.Ordinal)))
-            .Select(entry => new KeptModule(entry.Path, entry.Module))];
+            .Select(entry => new ModuleToSave(entry.Path, entry.Module))];
 
     /// <summary>
     /// The parameters of the head that an adapter of a classifier lacks; without them PEFT fails.

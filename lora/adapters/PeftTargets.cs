@@ -141,7 +141,7 @@ internal sealed class PeftTargets(string path, PeftConfig config, Module model, 
     /// The targets without what exclude_modules names, and without the modules that are saved
     /// whole: PEFT never puts LoRA into those.
     /// </summary>
-    private IReadOnlyList<ModulePattern> Targets(IReadOnlyList<KeptModule> saved)
+    private IReadOnlyList<ModulePattern> Targets(IReadOnlyList<ModuleToSave> saved)
     {
         var excluded = config.Excluded;
         foreach (var pattern in excluded.Where(pattern => !adaptable.Any(pattern.Matches)))

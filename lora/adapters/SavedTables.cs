@@ -14,13 +14,13 @@ internal static class SavedTables
     /// <param name="file">The adapter's file; null: none.</param>
     /// <param name="model">The base model, without LoRA.</param>
     /// <param name="targets">What gets an update: its table is the base's.</param>
-    public static IEnumerable<KeptModule> Changed(AdapterFile? file, Module model,
+    public static IEnumerable<ModuleToSave> Changed(AdapterFile? file, Module model,
         IReadOnlyList<ModulePattern> targets) =>
         from entry in model.NamedModules<Embedding>()
         let tensor = file?.Whole.GetValueOrDefault($"{entry.Path}.weight")
         where tensor is not null && !IsOf(file!, tensor, entry.Module)
             && !targets.Any(target => !target.MeansLinearLayers && target.Matches(entry.Path))
-        select new KeptModule(entry.Path, entry.Module);
+        select new ModuleToSave(entry.Path, entry.Module);
 
     /// <summary>Whether a tensor of the file is a table that the model has just so.</summary>
     public static bool IsOfModel(AdapterFile file, TensorInfo tensor, Module model) =>

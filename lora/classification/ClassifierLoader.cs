@@ -83,7 +83,7 @@ internal static class ClassifierLoader
         foreach (var ((name, folder), task) in adapters.Zip(tasks))
         {
             var classifier = !task.HasHead ? first : new TextClassifier(
-                first.Model.WithHead(task.Labels(labels, model.Config)!), first.Tokenizer, isHeadDrawn: true);
+                first.Model.WithHead(task.Labels(labels, model.Config)!), first.Tokenizer, isHeadUntrained: true);
             set.Add(name, () => Attach(classifier, folder, source, anyBase, notices));
             classifiers.Add(classifier);
         }
@@ -96,7 +96,7 @@ internal static class ClassifierLoader
     /// <exception cref="InputException">Its head was drawn at random.</exception>
     public static void RequireHead(TextClassifier classifier, ModelSource source)
     {
-        if (classifier.IsHeadDrawn)
+        if (classifier.IsHeadUntrained)
         {
             throw new InputException($"{source}: it has no trained classification head, so its answers would be "
                 + "random. Train an adapter with one ('lora train') and name it with option 'adapter'.");
@@ -110,7 +110,7 @@ internal static class ClassifierLoader
         var loaded = PeftAdapter.Load(folder, classifier.Model, anyBase: anyBase);
         notices.AddRange(loaded.Warnings.Select(warning =>
             warning.StartsWith(folder, StringComparison.Ordinal) ? warning : $"{folder}: {warning}"));
-        if (classifier.IsHeadDrawn && !HasWholeHead(loaded.Adapter))
+        if (classifier.IsHeadUntrained && !HasWholeHead(loaded.Adapter))
         {
             loaded.Adapter.Detach();
             throw new InputException($"{source}: it has no trained classification head, and neither has the adapter "
@@ -122,5 +122,6 @@ internal static class ClassifierLoader
 
     private static bool HasWholeHead(LoRAAdapter adapter) =>
         DistilBertForSequenceClassification.HeadPaths
-        .All(path => adapter.Plan.Kept.Any(kept => path.StartsWith($"{kept.Path}.", StringComparison.Ordinal)));
+        .All(path => adapter.Plan.ModulesToSave
+            .Any(kept => path.StartsWith($"{kept.Path}.", StringComparison.Ordinal)));
 }

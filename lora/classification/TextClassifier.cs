@@ -22,11 +22,11 @@ public sealed class TextClassifier
 
     /// <param name="model">The model, with or without an adapter attached.</param>
     /// <param name="tokenizer">The tokenizer that it was trained with.</param>
-    /// <param name="isHeadDrawn">
+    /// <param name="isHeadUntrained">
     /// Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.
     /// </param>
     internal TextClassifier(DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
-        bool isHeadDrawn = false) => (Model, Tokenizer, IsHeadDrawn) = (model, tokenizer, isHeadDrawn);
+        bool isHeadUntrained = false) => (Model, Tokenizer, IsHeadUntrained) = (model, tokenizer, isHeadUntrained);
 
     /// <summary>As it comes from its files.</summary>
     internal TextClassifier(LoadedModel loaded) : this(loaded.Model, loaded.Tokenizer, loaded.Report.Drawn.Count > 0)
@@ -94,7 +94,7 @@ public sealed class TextClassifier
     internal WordPieceTokenizer Tokenizer { get; }
 
     /// <summary>Whether the head comes from the seed and not from a checkpoint.</summary>
-    public bool IsHeadDrawn { get; }
+    public bool IsHeadUntrained { get; }
 
     /// <summary>Names of the classes.</summary>
     public IReadOnlyList<string> Labels => Model.Config.Labels;
@@ -106,7 +106,7 @@ public sealed class TextClassifier
     /// the model's positions.
     /// </param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
-    public int[] Encode(string text, int? maxLength = null) => Tokenizer.EncodeIds(text, LongestText(maxLength));
+    public int[] Encode(string text, int? maxLength = null) => Tokenizer.EncodeIds(text, MaxTokens(maxLength));
 
     /// <summary>
     /// Predicts the class of each text, in order; texts are taken as they come, a batch at a time.
@@ -125,7 +125,7 @@ public sealed class TextClassifier
     public IEnumerable<Prediction> Predict(IEnumerable<string> texts, int batchSize = 32, int? maxLength = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
-        var longest = LongestText(maxLength);
+        var longest = MaxTokens(maxLength);
         var encoded = texts.Select(text => (Ids: Tokenizer.EncodeIds(text, longest, out var isCut), isCut));
         return PredictEach(Batches(encoded, text => text.Ids.Length, batchSize));
     }
@@ -189,7 +189,7 @@ public sealed class TextClassifier
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default) =>
-        Evaluate(data.Encode(Tokenizer, LongestText(maxLength)).Examples, cancellation: cancellation);
+        Evaluate(data.Encode(Tokenizer, MaxTokens(maxLength)).Examples, cancellation: cancellation);
 
     /// <summary>
     /// Writes a model folder that <see cref="Load"/> and transformers read, whole or not at all.
@@ -244,7 +244,7 @@ public sealed class TextClassifier
     /// </summary>
     /// <param name="maxLength">As asked, or null.</param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
-    internal int LongestText(int? maxLength)
+    internal int MaxTokens(int? maxLength)
     {
         if (maxLength < 3)
         {

@@ -225,17 +225,17 @@ internal sealed class LoRAExtraction
             layer.Lora.A.Set(update.A);
             layer.Lora.B.Set(update.B);
         }
-        foreach (var (path, parameter) in PeftAdapter.SavedParameters(adapter.Plan.Kept))
+        foreach (var (path, parameter) in PeftAdapter.SavedParameters(adapter.Plan.ModulesToSave))
         {
             parameter.Set(after[path].ToArray());
         }
-        foreach (var bias in adapter.Plan.KeptBiases)
+        foreach (var bias in adapter.Plan.TrainedBiases)
         {
             bias.Parameter.Set(after[bias.Path].ToArray());
         }
     }
 
     private static IEnumerable<string> HeldPaths(LoRAAdapter adapter) =>
-        PeftAdapter.SavedParameters(adapter.Plan.Kept).Select(entry => entry.Path)
-        .Concat(adapter.Plan.KeptBiases.Select(bias => bias.Path));
+        PeftAdapter.SavedParameters(adapter.Plan.ModulesToSave).Select(entry => entry.Path)
+        .Concat(adapter.Plan.TrainedBiases.Select(bias => bias.Path));
 }

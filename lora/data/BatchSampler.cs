@@ -54,7 +54,7 @@ internal sealed class BatchSampler
                     numbers[i] = order is null ? (int)first + i : order[first + i];
                     rows[i] = examples[numbers[i]];
                 }
-                yield return PackedBatch.Of(rows.AsSpan(0, count)) with { Numbers = numbers };
+                yield return PackedBatch.Of(rows.AsSpan(0, count)) with { RowIndices = numbers };
             }
         }
     }

@@ -16,7 +16,7 @@ internal sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offset
     /// [rows] The number of each row's example in the data, from which random choices about it are
     /// drawn; empty where nobody asked.
     /// </summary>
-    public int[] Numbers { get; init; } = [];
+    public int[] RowIndices { get; init; } = [];
 
     /// <summary>Number of examples.</summary>
     public int Rows => Labels.Length;

@@ -4,9 +4,9 @@ namespace LoraScratch.Lora.Data;
 
 /// <summary>A batch with tokens to guess.</summary>
 /// <param name="Batch">With some tokens replaced.</param>
-/// <param name="Places">[masked] Where, counted through the batch.</param>
+/// <param name="Positions">[masked] Where, counted through the batch.</param>
 /// <param name="Labels">[masked] The tokens that stood there.</param>
-internal sealed record MaskedBatch(PackedBatch Batch, int[] Places, int[] Labels);
+internal sealed record MaskedBatch(PackedBatch Batch, int[] Positions, int[] Labels);
 
 /// <summary>
 /// Chooses the tokens that a model must guess (Devlin et al. 2019, section 3.1): 15 % of the tokens
@@ -75,9 +75,9 @@ internal sealed class TokenMasking
     /// <param name="epoch">Each has masks of its own.</param>
     public MaskedBatch Mask(PackedBatch batch, ulong seed, int epoch)
     {
-        if (batch.Numbers.Length != batch.Rows)
+        if (batch.RowIndices.Length != batch.Rows)
         {
-            throw new ArgumentException($"Mask: the batch has {batch.Rows} rows and {batch.Numbers.Length} numbers "
+            throw new ArgumentException($"Mask: the batch has {batch.Rows} rows and {batch.RowIndices.Length} numbers "
                 + "of rows; one each is needed.", nameof(batch));
         }
         var ids = (int[])batch.TokenIds.Clone();
@@ -85,7 +85,7 @@ internal sealed class TokenMasking
         for (var row = 0; row < batch.Rows; row++)
         {
             var random = new RandomStream(seed,
-                ((ulong)epoch << WordsOfEpoch) + ((ulong)batch.Numbers[row] << WordsOfRow));
+                ((ulong)epoch << WordsOfEpoch) + ((ulong)batch.RowIndices[row] << WordsOfRow));
             foreach (var place in Choose(batch.TokenIds.AsSpan(batch.Offsets[row]..batch.Offsets[row + 1]), random))
             {
                 var at = batch.Offsets[row] + place;

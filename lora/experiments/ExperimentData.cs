@@ -134,7 +134,7 @@ internal sealed record ExperimentData(EncodedDataset Train, EncodedDataset Valid
         TextDataset validation, TextDataset test, int leftOut)
     {
         EncodedDataset Encoded(TextDataset part) =>
-            part.Encode(classifier.Tokenizer, classifier.LongestText(options.MaxLength));
+            part.Encode(classifier.Tokenizer, classifier.MaxTokens(options.MaxLength));
         return new ExperimentData(Encoded(train), Encoded(validation), Encoded(test), leftOut);
     }
 }

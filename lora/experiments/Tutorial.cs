@@ -26,7 +26,7 @@ internal static class Tutorial
         Lora = new LoRASettings(8, 16, LoRAScaling.Alpha) { Initialization = LoRAInitialization.Normal },
         Targets = ["query", "value"],
         TrainHead = false,
-        AdaptDrawnHead = true,
+        AdaptUntrainedHead = true,
         Optimizer = OptimizerKind.Adam,
         LearningRate = LearningRate,
         WeightDecay = 0,

@@ -15,9 +15,9 @@ public sealed class LoRAAdapter
 {
     private readonly IReadOnlyList<Submodule?> submodules;
     // of the kept modules: the base's while attached, the adapter's while detached
-    private readonly Dictionary<Parameter, float[]> keptValues = [];
+    private readonly Dictionary<Parameter, float[]> savedValues = [];
     // of the kept modules, while detached: what the adapter trains of them
-    private readonly Dictionary<Parameter, bool> keptTrainable = [];
+    private readonly Dictionary<Parameter, bool> savedTrainable = [];
     private readonly Dictionary<Parameter, bool> trainable = [];            // what was trainable before attaching
     private readonly Module baseModel;
 
@@ -26,10 +26,10 @@ public sealed class LoRAAdapter
         (Plan, baseModel, Model) = (plan, plan.Model, plan.Model);
         Layers = [.. plan.Layers.Select(layer => (layer.Path, WithoutFreezing(layer, random)))];
         submodules = [.. plan.Layers.Select(layer => layer.Submodule)];
-        foreach (var parameter in plan.KeptTensors)
+        foreach (var parameter in plan.OtherTensors)
         {
-            keptValues[parameter] = parameter.ToArray();
-            keptTrainable[parameter] = true;
+            savedValues[parameter] = parameter.ToArray();
+            savedTrainable[parameter] = true;
         }
         Attach();
     }
@@ -72,7 +72,7 @@ public sealed class LoRAAdapter
     /// Whether any element of the modules that go with the adapter (a classifier's head) is
     /// trained. Known while it is detached, too.
     /// </summary>
-    internal bool TrainsModules => Plan.Kept.SelectMany(kept => kept.Module.Parameters()).Any(IsTrained);
+    internal bool TrainsModules => Plan.ModulesToSave.SelectMany(kept => kept.Module.Parameters()).Any(IsTrained);
 
     /// <summary>
     /// Freezes or unfreezes everything that belongs to the adapter, attached or not; the base is
@@ -94,9 +94,9 @@ public sealed class LoRAAdapter
         {
             (layer.Lora.A.IsTrainable, layer.Lora.B.IsTrainable) = (isTrainable, isTrainable);
         }
-        foreach (var parameter in keptValues.Keys)
+        foreach (var parameter in savedValues.Keys)
         {
-            keptTrainable[parameter] = isTrainable;
+            savedTrainable[parameter] = isTrainable;
             if (IsAttached)
             {
                 parameter.IsTrainable = isTrainable;
@@ -129,15 +129,15 @@ public sealed class LoRAAdapter
     /// The layers to adapt: names, as the ends of their paths; none: every linear layer.
     /// </param>
     /// <param name="random">Draws every A and the dropout masks.</param>
-    /// <param name="keepTrainable">
+    /// <param name="modulesToSave">
     /// Modules that are trained beside it, named likewise; null for none.
     /// </param>
     /// <exception cref="InputException">
     /// A name meets no layer, a setting is out of range, or the model has LoRA already.
     /// </exception>
     public static LoRAAdapter Attach(Module model, LoRASettings settings, IReadOnlyList<string> targets,
-        RandomStream random, IReadOnlyList<string>? keepTrainable = null) =>
-        Attach(model, settings, Patterns(targets), random, keepTrainable?.Select(ModulePattern.Named).ToArray());
+        RandomStream random, IReadOnlyList<string>? modulesToSave = null) =>
+        Attach(model, settings, Patterns(targets), random, modulesToSave?.Select(ModulePattern.Named).ToArray());
 
     /// <summary>The layers of some names; of none, every linear layer.</summary>
     internal static IReadOnlyList<ModulePattern> Patterns(IReadOnlyList<string> names) =>
@@ -147,12 +147,12 @@ public sealed class LoRAAdapter
     /// <param name="settings">Rank, alpha, …</param>
     /// <param name="targets">The linear layers to adapt.</param>
     /// <param name="random">Draws every A and the dropout masks.</param>
-    /// <param name="keepTrainable">Modules that are trained beside it; null for none.</param>
+    /// <param name="modulesToSave">Modules that are trained beside it; null for none.</param>
     /// <exception cref="InputException">As <see cref="LoRAPlan.For"/>.</exception>
     internal static LoRAAdapter Attach(
         Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets, RandomStream random,
-        IReadOnlyList<ModulePattern>? keepTrainable = null) =>
-        Attach(LoRAPlan.For(model, settings, targets, keepTrainable), random);
+        IReadOnlyList<ModulePattern>? modulesToSave = null) =>
+        Attach(LoRAPlan.For(model, settings, targets, modulesToSave), random);
 
     /// <summary>Puts the adapter, with what it has learned, onto its model again.</summary>
     /// <exception cref="InvalidOperationException">
@@ -177,7 +177,7 @@ public sealed class LoRAAdapter
         foreach (var parameter in baseModel.Parameters().Distinct())
         {
             trainable[parameter] = parameter.IsTrainable;
-            parameter.IsTrainable = keptTrainable.GetValueOrDefault(parameter);
+            parameter.IsTrainable = savedTrainable.GetValueOrDefault(parameter);
         }
         foreach (var (submodule, adapted) in submodules.Zip(Layers))
         {
@@ -284,16 +284,16 @@ public sealed class LoRAAdapter
     }
 
     private IEnumerable<Parameter> Own() =>
-        Layers.SelectMany(layer => (Parameter[])[layer.Layer.Lora.A, layer.Layer.Lora.B]).Concat(keptValues.Keys);
+        Layers.SelectMany(layer => (Parameter[])[layer.Layer.Lora.A, layer.Layer.Lora.B]).Concat(savedValues.Keys);
 
     private bool IsTrained(Parameter parameter) =>
-        !IsAttached && keptTrainable.TryGetValue(parameter, out var kept) ? kept : parameter.IsTrainable;
+        !IsAttached && savedTrainable.TryGetValue(parameter, out var kept) ? kept : parameter.IsTrainable;
 
     private void PutBack()
     {
-        foreach (var parameter in keptValues.Keys)
+        foreach (var parameter in savedValues.Keys)
         {
-            keptTrainable[parameter] = parameter.IsTrainable;
+            savedTrainable[parameter] = parameter.IsTrainable;
         }
         foreach (var (submodule, adapted) in submodules.Zip(Layers))
         {
@@ -314,10 +314,10 @@ public sealed class LoRAAdapter
     /// <summary>Exchanges the kept modules' values with those that are laid by.</summary>
     private void ExchangeKept()
     {
-        foreach (var parameter in keptValues.Keys)
+        foreach (var parameter in savedValues.Keys)
         {
-            var laidBy = keptValues[parameter];
-            keptValues[parameter] = parameter.ToArray();
+            var laidBy = savedValues[parameter];
+            savedValues[parameter] = parameter.ToArray();
             parameter.Set(laidBy);
             parameter.ZeroGradient();
         }

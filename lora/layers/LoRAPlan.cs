@@ -32,12 +32,12 @@ internal sealed record PlannedLayer(ModulePattern Pattern, string Path, WeightLa
 /// One module that stays trainable beside the adapter, such as a classifier's head.
 /// </summary>
 /// <param name="Module">The module.</param>
-internal sealed record KeptModule(string Path, Module Module);
+internal sealed record ModuleToSave(string Path, Module Module);
 
 /// <summary>One bias of the base that is trained beside the adapter.</summary>
 /// <param name="Path">Its path, ending with ".bias".</param>
 /// <param name="Parameter">The bias.</param>
-internal sealed record KeptBias(string Path, Parameter Parameter);
+internal sealed record TrainedBias(string Path, Parameter Parameter);
 
 /// <summary>
 /// What attaching LoRA to a model would do: which pattern meets which layers, with which rank and
@@ -47,12 +47,12 @@ internal sealed record KeptBias(string Path, Parameter Parameter);
 internal sealed class LoRAPlan
 {
     private LoRAPlan(Module model, LoRASettings settings, IReadOnlyList<PlannedLayer> layers,
-        IReadOnlyList<KeptModule> kept, IReadOnlyList<string> warnings)
+        IReadOnlyList<ModuleToSave> kept, IReadOnlyList<string> warnings)
     {
-        (Model, Settings, Layers, Kept, Warnings) = (model, settings, layers, kept, warnings);
-        KeptBiases = Biases(model, settings.Bias, layers, kept);
+        (Model, Settings, Layers, ModulesToSave, Warnings) = (model, settings, layers, kept, warnings);
+        TrainedBiases = Biases(model, settings.Bias, layers, kept);
         ModelParameters = model.CountWeights();
-        KeptParameters = KeptTensors.Sum(parameter => (long)parameter.Shape.Count);
+        OtherParameters = OtherTensors.Sum(parameter => (long)parameter.Shape.Count);
     }
 
     /// <summary>The model.</summary>
@@ -65,13 +65,13 @@ internal sealed class LoRAPlan
     public IReadOnlyList<PlannedLayer> Layers { get; }
 
     /// <summary>The modules that stay trainable.</summary>
-    public IReadOnlyList<KeptModule> Kept { get; }
+    public IReadOnlyList<ModuleToSave> ModulesToSave { get; }
 
     /// <summary>
     /// The biases that <see cref="LoRASettings.Bias"/> lets be trained, but for those of the
     /// modules that stay trainable anyway.
     /// </summary>
-    public IReadOnlyList<KeptBias> KeptBiases { get; }
+    public IReadOnlyList<TrainedBias> TrainedBiases { get; }
 
     /// <summary>What is allowed but odd, such as a rank beyond the layer's width.</summary>
     public IReadOnlyList<string> Warnings { get; }
@@ -80,10 +80,10 @@ internal sealed class LoRAPlan
     public long LoRAParameters => Layers.Sum(layer => layer.Parameters);
 
     /// <summary>Elements of the modules and biases that stay trainable.</summary>
-    public long KeptParameters { get; }
+    public long OtherParameters { get; }
 
     /// <summary>What will be trained.</summary>
-    public long TrainableParameters => LoRAParameters + KeptParameters;
+    public long TrainableParameters => LoRAParameters + OtherParameters;
 
     /// <summary>
     /// Elements of the model before attaching, those of quantised weights with them.
@@ -91,14 +91,15 @@ internal sealed class LoRAPlan
     public long ModelParameters { get; }
 
     /// <summary>The parameters of the kept modules and the kept biases, each once.</summary>
-    internal IEnumerable<Parameter> KeptTensors =>
-        Kept.SelectMany(kept => kept.Module.Parameters()).Concat(KeptBiases.Select(kept => kept.Parameter)).Distinct();
+    internal IEnumerable<Parameter> OtherTensors =>
+        ModulesToSave.SelectMany(kept => kept.Module.Parameters()).Concat(TrainedBiases.Select(kept => kept.Parameter))
+        .Distinct();
 
     /// <summary>Works out what would happen.</summary>
     /// <param name="model">The model; without LoRA so far.</param>
     /// <param name="settings">Rank, alpha, …</param>
     /// <param name="targets">Which linear layers get an update.</param>
-    /// <param name="keepTrainable">
+    /// <param name="modulesToSave">
     /// Modules that stay trainable; all else is frozen. A name meets its module and every "….name";
     /// null for none.
     /// </param>
@@ -107,7 +108,7 @@ internal sealed class LoRAPlan
     /// module is both adapted and kept, or a setting is out of range.
     /// </exception>
     public static LoRAPlan For(Module model, LoRASettings settings, IReadOnlyList<ModulePattern> targets,
-        IReadOnlyList<ModulePattern>? keepTrainable = null)
+        IReadOnlyList<ModulePattern>? modulesToSave = null)
     {
         settings.Check("LoRA");
         if (targets.Count == 0)
@@ -117,7 +118,7 @@ internal sealed class LoRAPlan
         }
         var places = new TargetMatcher(model);
         var layers = places.Layers(settings, targets);
-        var kept = (keepTrainable ?? []).SelectMany(places.Kept).DistinctBy(entry => entry.Path).ToList();
+        var kept = (modulesToSave ?? []).SelectMany(places.ModulesToSave).DistinctBy(entry => entry.Path).ToList();
         RequireApart(layers, kept);
         if (layers.FirstOrDefault(HasHugeMatrix) is { } huge)
         {
@@ -150,20 +151,20 @@ internal sealed class LoRAPlan
                             + $"{layer.Parameters:N0} parameters\n");
             }
         }
-        foreach (var kept in Kept)
+        foreach (var kept in ModulesToSave)
         {
             text.Append(CultureInfo.InvariantCulture,
                 $"stays trainable: {kept.Path}, "
                     + $"{kept.Module.Parameters().Sum(parameter => (long)parameter.Shape.Count):N0} parameters\n");
         }
-        if (KeptBiases.Count > 0)
+        if (TrainedBiases.Count > 0)
         {
             text.Append(CultureInfo.InvariantCulture,
-                $"stays trainable: {Counted(KeptBiases.Count, "bias", "biases")}, "
-                    + $"{KeptBiases.Sum(kept => (long)kept.Parameter.Shape.Count):N0} parameters\n");
+                $"stays trainable: {Counted(TrainedBiases.Count, "bias", "biases")}, "
+                    + $"{TrainedBiases.Sum(kept => (long)kept.Parameter.Shape.Count):N0} parameters\n");
         }
         text.Append(CultureInfo.InvariantCulture,
-            $"trainable: {TrainableParameters:N0} beside {ModelParameters - KeptParameters:N0} frozen parameters")
+            $"trainable: {TrainableParameters:N0} beside {ModelParameters - OtherParameters:N0} frozen parameters")
             .Append(CultureInfo.InvariantCulture,
                 $" ({100.0 * TrainableParameters / (ModelParameters + LoRAParameters):0.###} %), "
                     + $"{Bytes(sizeof(float) * TrainableParameters)}");
@@ -205,17 +206,17 @@ internal sealed class LoRAPlan
     private static string Counted(int count, string what, string? many = null) =>
         $"{count} {(count == 1 ? what : many ?? $"{what}s")}";
 
-    private static IReadOnlyList<KeptBias> Biases(Module model, LoRABias which, IReadOnlyList<PlannedLayer> layers,
-        IReadOnlyList<KeptModule> kept)
+    private static IReadOnlyList<TrainedBias> Biases(Module model, LoRABias which, IReadOnlyList<PlannedLayer> layers,
+        IReadOnlyList<ModuleToSave> kept)
     {
         var known = kept.SelectMany(entry => entry.Module.Parameters()).ToHashSet();
         var biases = which switch
         {
             LoRABias.LoRAOnly => layers.Where(layer => layer.Base.Bias is not null)
-                .Select(layer => new KeptBias(
+                .Select(layer => new TrainedBias(
                     layer.Path.Length == 0 ? "bias" : $"{layer.Path}.bias", layer.Base.Bias!)),
             LoRABias.All => model.NamedParameters().Where(entry => entry.Parameter.Name == "bias")
-                .Select(entry => new KeptBias(entry.Path, entry.Parameter)),
+                .Select(entry => new TrainedBias(entry.Path, entry.Parameter)),
             _ => [],
         };
         return [.. biases.Where(bias => known.Add(bias.Parameter))];
@@ -225,7 +226,7 @@ internal sealed class LoRAPlan
         ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0.#} KiB")
         : string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:0.#} MiB");
 
-    private static void RequireApart(IReadOnlyList<PlannedLayer> layers, IReadOnlyList<KeptModule> kept)
+    private static void RequireApart(IReadOnlyList<PlannedLayer> layers, IReadOnlyList<ModuleToSave> kept)
     {
         foreach (var entry in kept)
         {

@@ -74,10 +74,10 @@ internal sealed class TargetMatcher
     }
 
     /// <summary>The modules that a name to keep trainable means.</summary>
-    public IEnumerable<KeptModule> Kept(ModulePattern pattern)
+    public IEnumerable<ModuleToSave> ModulesToSave(ModulePattern pattern)
     {
         var kept = modules.Where(entry => entry.Path.Length > 0 && pattern.Matches(entry.Path))
-            .Select(entry => new KeptModule(entry.Path, entry.Module)).ToList();
+            .Select(entry => new ModuleToSave(entry.Path, entry.Module)).ToList();
         if (kept.Sum(entry => entry.Module.Parameters().Count()) == 0)
         {
             var names = modules.Where(entry => entry.Path.Length > 0 && entry.Module.Parameters().Any())

@@ -112,6 +112,6 @@ internal static class ResolvedOptions
     {
         Add(resolved, TrainingOptionList.OfRuns, options);
         resolved["train-head"] = trainsHead ?? TrainingSetup.IsHeadTrained(classifier.Model);
-        resolved["max-length"] = classifier.LongestText(options.MaxLength);
+        resolved["max-length"] = classifier.MaxTokens(options.MaxLength);
     }
 }

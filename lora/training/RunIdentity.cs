@@ -21,7 +21,7 @@ namespace LoraScratch.Lora.Training;
 /// Number and SHA-256 of the encoded examples, by what they are for ("to train on").
 /// </param>
 internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights,
-    IReadOnlyDictionary<string, TextsIdentity> Texts)
+    IReadOnlyDictionary<string, ExamplesIdentity> Texts)
 {
     /// <summary>What examples are for; checkpoints of older versions have the same keys.</summary>
     public const string Train = "to train on", Validation = "laid aside for validation";
@@ -35,7 +35,7 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
         params (string Use, IReadOnlyList<EncodedExample> Texts)[] texts) => new(
         options.ToDictionary(option => option.Key, option => ResolvedOptions.Text(option.Value)),
         backend.Arithmetic, HashWeights(model),
-            texts.ToDictionary(part => part.Use, part => TextsIdentity.Of(part.Texts)));
+            texts.ToDictionary(part => part.Use, part => ExamplesIdentity.Of(part.Texts)));
 
     /// <summary>Refuses to resume a run that was another.</summary>
     /// <param name="saved">The identity of the saved run.</param>
@@ -69,7 +69,7 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
         }
         foreach (var (use, texts) in Texts)
         {
-            texts.RequireSame(saved.Texts.GetValueOrDefault(use, TextsIdentity.Of([])), path,
+            texts.RequireSame(saved.Texts.GetValueOrDefault(use, ExamplesIdentity.Of([])), path,
                 use == Validation ? "held out for validation" : use);
         }
     }
@@ -98,10 +98,10 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
 /// <summary>Which encoded examples, in which order.</summary>
 /// <param name="Count">How many.</param>
 /// <param name="Hash">SHA-256 of their ids and labels.</param>
-internal sealed record TextsIdentity(int Count, string Hash)
+internal sealed record ExamplesIdentity(int Count, string Hash)
 {
     /// <summary>Of some texts, perhaps of none.</summary>
-    public static TextsIdentity Of(IReadOnlyList<EncodedExample> texts)
+    public static ExamplesIdentity Of(IReadOnlyList<EncodedExample> texts)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var text in texts)
@@ -111,11 +111,11 @@ internal sealed record TextsIdentity(int Count, string Hash)
             hash.AppendData(MemoryMarshal.AsBytes<int>(head));
             hash.AppendData(MemoryMarshal.AsBytes<int>(text.TokenIds));
         }
-        return new TextsIdentity(texts.Count, Convert.ToHexStringLower(hash.GetHashAndReset()));
+        return new ExamplesIdentity(texts.Count, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 
     /// <summary>Refuses other texts.</summary>
-    public void RequireSame(TextsIdentity saved, string path, string use)
+    public void RequireSame(ExamplesIdentity saved, string path, string use)
     {
         if (saved != this)
         {

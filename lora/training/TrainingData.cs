@@ -26,7 +26,7 @@ internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Valida
         Action<int>? progress = null)
     {
         RequireLabels(dataset, classifier);
-        var length = classifier.LongestText(options.MaxLength);
+        var length = classifier.MaxTokens(options.MaxLength);
         var limited = options.Limit is { } limit ? dataset.Limit(limit, options.Seed) : dataset;
         if (options.Validation == 0)
         {

@@ -93,7 +93,7 @@ public sealed record TrainingOptions
     /// Whether LoRA may adapt a head that is randomly initialised, as the tutorial's grid does. An
     /// adapter file holds A and B only, so that such a model can only be had again from its seed.
     /// </summary>
-    public bool AdaptDrawnHead { get; init; }
+    public bool AdaptUntrainedHead { get; init; }
 
     /// <summary>The rule for steps.</summary>
     public OptimizerKind Optimizer { get; init; } = OptimizerKind.AdamW;

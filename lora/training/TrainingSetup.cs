@@ -131,7 +131,7 @@ internal static class TrainingSetup
     private static LoRAPlan Plan(TextClassifier classifier, TrainingOptions options)
     {
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
-        if (headIsAdapted && classifier.IsHeadDrawn && !options.AdaptDrawnHead)
+        if (headIsAdapted && classifier.IsHeadUntrained && !options.AdaptUntrainedHead)
         {
             throw new InputException("Option 'targets' has head, but the model's checkpoint has no classification "
                 + "head: it is randomly initialised, and there is nothing to adapt in it. Leave head out, and it is "
@@ -139,7 +139,7 @@ internal static class TrainingSetup
         }
         // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has
         // it.
-        var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadDrawn) ? LoRATargets.HeadModules : null;
+        var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadUntrained) ? LoRATargets.HeadModules : null;
         return LoRAPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
     }
 
@@ -148,7 +148,7 @@ internal static class TrainingSetup
         var plan = Plan(classifier, options);
         RequireForm(plan, options.Method);
         var adapter = LoRAAdapter.Attach(plan, new RandomStream(Seeds.Adapter(options.Seed)));
-        if (plan.Kept.Count > 0)
+        if (plan.ModulesToSave.Count > 0)
         {
             SetHeadTrainable(classifier.Model, options.WantsHead);
         }
@@ -169,8 +169,9 @@ internal static class TrainingSetup
             adapter.Detach();
             throw;
         }
-        var hasHead = adapter.Plan.Kept.Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
-        if (!hasHead && (options.TrainHead == true || classifier.IsHeadDrawn))
+        var hasHead = adapter.Plan.ModulesToSave
+            .Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
+        if (!hasHead && (options.TrainHead == true || classifier.IsHeadUntrained))
         {
             var e = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head"
                 : "and neither has the model, whose head is randomly initialised";

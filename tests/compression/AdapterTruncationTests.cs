@@ -80,7 +80,7 @@ public sealed class AdapterTruncationTests
         truncation.Save(folder.File("smaller"), ranks);
         var loaded = PeftAdapter.Load(folder.File("smaller"), new Classifier(new RandomStream(1)));
         Assert.That(loaded.Adapter.Layers.Select(layer => layer.Layer.Lora.Rank), Is.EqualTo(ranks));
-        Assert.That(loaded.Adapter.Plan.Kept, Has.Count.EqualTo(2), "the head goes along");
+        Assert.That(loaded.Adapter.Plan.ModulesToSave, Has.Count.EqualTo(2), "the head goes along");
         Assert.That(loaded.Warnings, Is.Empty, "and so do the hashes of the base");
     }
 

@@ -97,8 +97,8 @@ public sealed class LoRAExtractionTests
                 WholeModules = Head,
                 Bias = LoRABias.All
             });
-        Assert.That((extraction.Lost.Count, extraction.Adapter.Plan.Kept.Count,
-            extraction.Adapter.Plan.KeptBiases.Count), Is.EqualTo((0, 2, 3)));
+        Assert.That((extraction.Lost.Count, extraction.Adapter.Plan.ModulesToSave.Count,
+            extraction.Adapter.Plan.TrainedBiases.Count), Is.EqualTo((0, 2, 3)));
         Assert.That(extraction.HeldShare, Is.GreaterThan(1 - 1e-9));
         using var scope = new TensorScope();
         Assert.That(Maths.RelativeError(start.Forward(LoRAAdapterTests.Input()).ToArray(),
@@ -122,7 +122,7 @@ public sealed class LoRAExtractionTests
         }));
         Assert.That(extraction.Unchanged, Is.EqualTo(new[] { "block.v_lin" }));
         Assert.That(extraction.Layers.Single().Path, Is.EqualTo("block.q_lin"));
-        Assert.That(extraction.Adapter.Plan.Kept, Is.Empty, "a head that did not change stays the base's");
+        Assert.That(extraction.Adapter.Plan.ModulesToSave, Is.Empty, "a head that did not change stays the base's");
         Assert.That(extraction.HeldShare, Is.EqualTo(9 / (9 + 1.44 + 0.54)).Within(1e-5));
     }
 

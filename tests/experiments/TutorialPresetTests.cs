@@ -57,13 +57,13 @@ public class TutorialPresetTests
     public void The_head_stays_as_it_was_drawn()
     {
         var classifier = new TextClassifier(TinyDistilBert.Classifier().Model,
-            WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary), isHeadDrawn: true);
+            WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary), isHeadUntrained: true);
         var adapter = TrainingSetup.Prepare(classifier,
             Tutorial.Default with { Lora = Tutorial.Default.Lora with { Rank = 2 } })!;
         Assert.That(classifier.Model.TrainableParameters(),
             Is.EquivalentTo(adapter.Layers.SelectMany(layer => new[] { layer.Layer.Lora.A, layer.Layer.Lora.B })));
         Assert.That(() => TrainingSetup.Prepare(
-            new TextClassifier(TinyDistilBert.Classifier().Model, classifier.Tokenizer, isHeadDrawn: true),
+            new TextClassifier(TinyDistilBert.Classifier().Model, classifier.Tokenizer, isHeadUntrained: true),
                 Tutorial.Default with { Targets = LoRATargets.Names }),
             Throws.Nothing, "the tutorial's grid adapts the drawn head by LoRA");
     }
@@ -135,7 +135,7 @@ public class TutorialPresetTests
     {
         var model = new DistilBertForSequenceClassification(new DistilBertConfig(), 0, null, draw: false);
         var classifier = new TextClassifier(model, WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary),
-            isHeadDrawn: true);
+            isHeadUntrained: true);
         var counts = options.Select(choice =>
         {
             var adapter = TrainingSetup.Prepare(classifier, choice);

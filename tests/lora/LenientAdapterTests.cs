@@ -84,7 +84,7 @@ public sealed class LenientAdapterTests
         folder.Add($"{Prefix}{Table}.{name}", [30, 12], Find(TinyDistilBert.Create(), $"{Table}.weight").ToArray());
         folder.Write();
         Assert.That(Logits(out var loaded), Is.EqualTo(expected));
-        Assert.That(loaded.Adapter.Plan.Kept.Select(kept => kept.Path), Has.None.EqualTo(Table));
+        Assert.That(loaded.Adapter.Plan.ModulesToSave.Select(kept => kept.Path), Has.None.EqualTo(Table));
         Assert.That(Errors(), Is.Empty);
     }
 

@@ -16,7 +16,7 @@ public sealed class LoRAAdapterTests
     {
         var model = new Classifier(new RandomStream(1));
         var adapter = LoRAAdapter.Attach(model, Settings, ["q_lin", "v_lin"], new RandomStream(2),
-            keepTrainable: ["pre_classifier", "classifier"]);
+            modulesToSave: ["pre_classifier", "classifier"]);
         Assert.That(model.NamedParameters().Where(entry => entry.Parameter.IsTrainable).Select(entry => entry.Path),
             Is.EqualTo(new[]
         {

@@ -46,7 +46,7 @@ public sealed class PeftTargetsTests
     {
         var (paths, plan, _) = Plan("""{"peft_type":"LORA","target_modules":"all-linear","task_type":"SEQ_CLS"}""");
         Assert.That(paths, Has.Length.EqualTo(12).And.None.Contains("classifier"));
-        Assert.That(plan.Kept.Select(kept => kept.Path), Is.EqualTo(new[] { "pre_classifier", "classifier" }));
+        Assert.That(plan.ModulesToSave.Select(kept => kept.Path), Is.EqualTo(new[] { "pre_classifier", "classifier" }));
     }
 
     [Test]

@@ -25,7 +25,7 @@ public class TrainingFolderTests
         Run(folder.File("out"), classifier, Options with { Method = method });
         var again = new TextClassifier(ModelFolder.Load(folder.File("out")));
         Assert.That(Logits(again), Is.EqualTo(Logits(classifier)));
-        Assert.That(again.IsHeadDrawn, Is.False);
+        Assert.That(again.IsHeadUntrained, Is.False);
     }
 
     [TestCase(true)]
@@ -46,7 +46,7 @@ public class TrainingFolderTests
     {
         using var folder = new TemporaryFolder();
         var loaded = TinyDistilBert.Classifier();
-        var classifier = new TextClassifier(loaded.Model, loaded.Tokenizer, isHeadDrawn: true);
+        var classifier = new TextClassifier(loaded.Model, loaded.Tokenizer, isHeadUntrained: true);
         var result = Run(folder.File("out"), classifier, Options with { TrainHead = false });
         Assert.That(result.TrainableParameters, Is.EqualTo(2 * 2 * 4 * (12 + 12)),
             "q and v of two blocks at rank 4, and no head");

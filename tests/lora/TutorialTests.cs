@@ -75,7 +75,7 @@ public sealed class TutorialTests
         var model = new Sequential(new Linear(16, 32, random), new Relu(), new Linear(32, 2, random));
         using var x = Tensor.From(random.Normal(3 * 16, 1), new Shape(3, 16));
 
-        var plan = LoRAPlan.For(model, new LoRASettings(Rank: 4, Alpha: 8), targets: ["0"], keepTrainable: ["2"]);
+        var plan = LoRAPlan.For(model, new LoRASettings(Rank: 4, Alpha: 8), targets: ["0"], modulesToSave: ["2"]);
         // which layers, how many parameters; a target that meets nothing is an error
         Console.WriteLine(plan);
         var adapter = LoRAAdapter.Attach(plan, random);

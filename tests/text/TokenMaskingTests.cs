@@ -16,10 +16,10 @@ public class TokenMaskingTests
     {
         var batch = Batch(Rows(2000, 40));
         var masked = new TokenMasking(Tokenizer).Mask(batch, seed: 1, epoch: 1);
-        Assert.That(masked.Places, Has.Length.EqualTo(2000 * 6), "15 % of 40 tokens in every row");
-        Assert.That(masked.Places, Is.Ordered.And.Unique);
-        Assert.That(masked.Labels, Is.EqualTo(masked.Places.Select(place => batch.TokenIds[place])));
-        var replaced = masked.Places.Select(place => masked.Batch.TokenIds[place]).ToArray();
+        Assert.That(masked.Positions, Has.Length.EqualTo(2000 * 6), "15 % of 40 tokens in every row");
+        Assert.That(masked.Positions, Is.Ordered.And.Unique);
+        Assert.That(masked.Labels, Is.EqualTo(masked.Positions.Select(place => batch.TokenIds[place])));
+        var replaced = masked.Positions.Select(place => masked.Batch.TokenIds[place]).ToArray();
         // Standard deviations of 12,000 draws: 0.37 % and 0.27 %; the bounds are about five of them. A random token is
         // the old one once in 150 draws.
         Assert.That(replaced.Count(id => id == Mask) / 12000.0, Is.EqualTo(0.8).Within(0.018));
@@ -27,7 +27,7 @@ public class TokenMaskingTests
             Is.EqualTo(0.1 + 0.1 / 150).Within(0.014));
         Assert.That(replaced.Where(id => id != Mask), Has.None.LessThan(FirstWord), "no special token comes in");
         Assert.That(masked.Labels, Has.None.LessThan(FirstWord), "and none is to be guessed");
-        var others = Enumerable.Range(0, batch.Tokens).Except(masked.Places);
+        var others = Enumerable.Range(0, batch.Tokens).Except(masked.Positions);
         Assert.That(others.All(place => masked.Batch.TokenIds[place] == batch.TokenIds[place]));
     }
 
@@ -36,7 +36,7 @@ public class TokenMaskingTests
     {
         var chosen = new int[20];
         var masking = new TokenMasking(Tokenizer);
-        foreach (var place in masking.Mask(Batch(Rows(10_000, 20)), 5, 1).Places)
+        foreach (var place in masking.Mask(Batch(Rows(10_000, 20)), 5, 1).Positions)
         {
             chosen[place % 22 - 1]++;
         }
@@ -50,8 +50,8 @@ public class TokenMaskingTests
         var rows = Rows(6, 30);
         var whole = masking.Mask(Batch(rows), 1, 3);
         var alone = masking.Mask(Batch(rows[4..5], first: 4), 1, 3);
-        Assert.That(alone.Places,
-            Is.EqualTo(whole.Places.Where(place => place / 32 == 4).Select(place => place - 4 * 32)));
+        Assert.That(alone.Positions,
+            Is.EqualTo(whole.Positions.Where(place => place / 32 == 4).Select(place => place - 4 * 32)));
         Assert.That(alone.Batch.TokenIds, Is.EqualTo(whole.Batch.TokenIds[(4 * 32)..(5 * 32)]));
         foreach (var (seed, epoch, first) in ((ulong, int, int)[])[(2, 3, 4), (1, 4, 4), (1, 3, 5)])
         {
@@ -68,17 +68,17 @@ public class TokenMaskingTests
             .SelectMany(w => Enumerable.Range(0, 1 + w % 3).Select(p => p == 0 ? FirstWord + w : 105 + w)), Sep];
         var batch = Batch([.. Enumerable.Repeat(row, 500)]);
         var masked = new TokenMasking(Tokenizer, wholeWords: true).Mask(batch, 1, 1);
-        var chosen = masked.Places.ToHashSet();
-        foreach (var place in masked.Places.Where(place => Tokenizer.Continues(batch.TokenIds[place])))
+        var chosen = masked.Positions.ToHashSet();
+        foreach (var place in masked.Positions.Where(place => Tokenizer.Continues(batch.TokenIds[place])))
         {
             Assert.That(chosen, Does.Contain(place - 1), "what comes before in the word");
         }
-        foreach (var place in masked.Places.Where(place => Tokenizer.Continues(batch.TokenIds[place + 1])))
+        foreach (var place in masked.Positions.Where(place => Tokenizer.Continues(batch.TokenIds[place + 1])))
         {
             Assert.That(chosen, Does.Contain(place + 1), "what comes after in the word");
         }
-        Assert.That(masked.Places.Length / 500.0, Is.EqualTo(0.15 * 60).Within(0.3));
-        var single = new TokenMasking(Tokenizer).Mask(batch, 1, 1).Places.ToHashSet();
+        Assert.That(masked.Positions.Length / 500.0, Is.EqualTo(0.15 * 60).Within(0.3));
+        var single = new TokenMasking(Tokenizer).Mask(batch, 1, 1).Positions.ToHashSet();
         Assert.That(single.Any(place => Tokenizer.Continues(batch.TokenIds[place]) && !single.Contains(place - 1)),
             "otherwise pieces are masked alone");
     }
@@ -106,7 +106,7 @@ public class TokenMaskingTests
     private static PackedBatch Batch(int[][] rows, int first = 0) =>
         PackedBatch.Of([.. rows.Select(ids => new EncodedExample(ids, TextExample.NoLabel))]) with
         {
-            Numbers =
+            RowIndices =
             [.. Enumerable.Range(first, rows.Length)]
         };
 }

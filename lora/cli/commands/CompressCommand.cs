@@ -95,9 +95,9 @@ internal sealed class CompressCommand
         var (whole, smaller) = (sizeof(float) * compression.Numbers([.. ranks.Select(_ => (int?)null)]),
             sizeof(float) * compression.Numbers(ranks));
         var compressed = new TextClassifier(CompressedModel.Of(classifier.Model, compression, ranks),
-            classifier.Tokenizer, classifier.IsHeadDrawn);
+            classifier.Tokenizer, classifier.IsHeadUntrained);
         ModelFolder.Save(folder, compressed.Model, compressed.Tokenizer,
-            withHead: !compressed.IsHeadDrawn, output.MayReplace(parsed));
+            withHead: !compressed.IsHeadUntrained, output.MayReplace(parsed));
         Console.WriteLine($"weights {Text.Bytes(whole)} → {Text.Bytes(smaller)} "
             + $"({Text.Percent((double)smaller / whole)}), in {folder}");
         if (before is not null)

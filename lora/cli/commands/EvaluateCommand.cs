@@ -57,7 +57,7 @@ internal static class EvaluateCommand
                     dataset = dataset.Limit(count, parsed.GetValue(seed));
                 }
                 TrainingData.RequireLabels(dataset, classifier);
-                var longest = classifier.LongestText(parsed.GetValue(maxLength));
+                var longest = classifier.MaxTokens(parsed.GetValue(maxLength));
                 var encoded = dataset.Encode(classifier.Tokenizer, longest);
                 Text.SayCut(encoded.Truncated, encoded.Examples.Count, longest);
                 var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation,

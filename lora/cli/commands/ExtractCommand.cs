@@ -69,7 +69,7 @@ internal static class ExtractCommand
             var start = ModelOptions.Load(before, backend, labels: before.HasHead ? null : tuned.Labels);
             RequireHeads(start, tuned, baseSource, tunedSource, names);
             var extraction = LoRAExtraction.Run(start.Model, tuned.Model,
-                options with { AlwaysWhole = start.IsHeadDrawn && !tuned.IsHeadDrawn },
+                options with { AlwaysWhole = start.IsHeadUntrained && !tuned.IsHeadUntrained },
                 layer =>
                 {
                     cancellation.ThrowIfCancellationRequested();
@@ -90,12 +90,12 @@ internal static class ExtractCommand
     private static void RequireHeads(TextClassifier start, TextClassifier tuned, ModelSource before, ModelSource after,
         string[] targets)
     {
-        if (tuned.IsHeadDrawn && !start.IsHeadDrawn)
+        if (tuned.IsHeadUntrained && !start.IsHeadUntrained)
         {
             throw new InputException(
                 $"{after}: has no classification head, but {before} has one. Are --base and --tuned exchanged?");
         }
-        if (start.IsHeadDrawn && targets.Contains(LoRATargets.Head))
+        if (start.IsHeadUntrained && targets.Contains(LoRATargets.Head))
         {
             throw new InputException($"--targets has {LoRATargets.Head}, but {before} has no classification head "
                 + $"from which the change could be taken. Leave {LoRATargets.Head} out, and it goes along whole.");
@@ -124,7 +124,7 @@ internal static class ExtractCommand
             Console.Error.WriteLine($"note: {extraction.Unchanged.Count} targeted layers are the same in both models "
                 + $"and get no update: {string.Join(", ", extraction.Unchanged)}.");
         }
-        var (kept, biases) = (extraction.Adapter.Plan.Kept, extraction.Adapter.Plan.KeptBiases.Count);
+        var (kept, biases) = (extraction.Adapter.Plan.ModulesToSave, extraction.Adapter.Plan.TrainedBiases.Count);
         Console.WriteLine($"{extraction.Layers.Count} "
             + $"updates{(kept.Count > 0 ? $" and {string.Join(", ", kept.Select(entry => entry.Path))} whole" : "")}"
             + $"{(biases > 0 ? $", {biases} biases" : "")}: "

@@ -50,7 +50,7 @@ internal static class PredictCommand
                 cut += prediction.IsTruncated ? 1 : 0;
             }
             Text.SayCut(cut / tasks.Count, answers / tasks.Count,
-                tasks[0].Classifier.LongestText(parsed.GetValue(maxLength)));
+                tasks[0].Classifier.MaxTokens(parsed.GetValue(maxLength)));
             return 0;
         });
         return command;

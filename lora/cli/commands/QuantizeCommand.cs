@@ -104,7 +104,7 @@ internal sealed class QuantizeCommand
         var quantized = isDynamic ? QuantizeDynamically(classifier, layers, texts, cancellation)
             : Quantize(classifier, layers, settings, texts, cancellation);
         ModelFolder.Save(folder, classifier.Model, classifier.Tokenizer,
-            withHead: !classifier.IsHeadDrawn, output.MayReplace(parsed));
+            withHead: !classifier.IsHeadUntrained, output.MayReplace(parsed));
         QuantizationReport.Print(quantized, isDynamic ? "dynamic INT8" : settings.Format.ToString(), Console.Out);
         var bytesAfter = classifier.Model.WeightBytes();
         Console.WriteLine($"whole model in memory: {Text.Bytes(bytesBefore)} → {Text.Bytes(bytesAfter)} "
@@ -152,7 +152,7 @@ internal sealed class QuantizeCommand
         var corpus = TextCorpus.Load(paths, [], measurement.Format(parsed));
         var chosen = Permutation.Random(corpus.Texts.Count, measurement.Seed(parsed), Permutation.LimitStream)
             .Take(parsed.GetValue(calibrationTexts)).Order();
-        var longest = classifier.LongestText(measurement.MaxLength(parsed));
+        var longest = classifier.MaxTokens(measurement.MaxLength(parsed));
         var cut = 0;
         int[][] texts = [.. chosen.Select(text =>
         {

@@ -18,7 +18,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
     // Each method's learning rate did best on 480 training reviews of seed 11 that were held out ('lora compare' on
     // the demo's own files), among 2e-3, 4e-3 and 6e-3 for LoRA, 3e-3, 1e-2 and 3e-2 for the last layers, 2.5e-4, 5e-4
     // and 1e-3 for everything.
-    private static readonly (TrainingMethod Method, float LearningRate)[] Ways =
+    private static readonly (TrainingMethod Method, float LearningRate)[] Methods =
         [(TrainingMethod.LoRA, 4e-3f), (TrainingMethod.LastLayers, 1e-2f), (TrainingMethod.Full, 5e-4f)];
 
     /// <summary>
@@ -39,7 +39,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
         var task = progress.Show("writing the reviews", _ => new ReviewTask(seed, sizes, Base().Tokenizer));
         var methods = new List<MethodResult>();
         FineTuning? lora = null;
-        foreach (var (method, learningRate) in Ways)
+        foreach (var (method, learningRate) in Methods)
         {
             var tuning = FineTuning.Start(Base(), task.Train.Examples, task.Validation.Examples,
                 Options(method, learningRate));

@@ -53,7 +53,7 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
             dataset = dataset.Limit(count, parsed.GetValue(seed));
         }
         TrainingData.RequireLabels(dataset, classifier);
-        var longest = classifier.LongestText(parsed.GetValue(maxLength));
+        var longest = classifier.MaxTokens(parsed.GetValue(maxLength));
         var encoded = dataset.Encode(classifier.Tokenizer, longest);
         Text.SayCut(encoded.Truncated, encoded.Examples.Count, longest);
         return () => classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation);
