@@ -93,7 +93,7 @@ internal static class ClassifierLoader
     /// <summary>Refuses a model whose head nobody has trained.</summary>
     /// <param name="classifier">The model, without an adapter.</param>
     /// <param name="source">Where it is from.</param>
-    /// <exception cref="InputException">Its head was drawn at random.</exception>
+    /// <exception cref="InputException">Its head is randomly initialised.</exception>
     public static void RequireHead(TextClassifier classifier, ModelSource source)
     {
         if (classifier.IsHeadUntrained)

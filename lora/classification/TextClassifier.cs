@@ -29,7 +29,8 @@ public sealed class TextClassifier
         bool isHeadUntrained = false) => (Model, Tokenizer, IsHeadUntrained) = (model, tokenizer, isHeadUntrained);
 
     /// <summary>As it comes from its files.</summary>
-    internal TextClassifier(LoadedModel loaded) : this(loaded.Model, loaded.Tokenizer, loaded.Report.Drawn.Count > 0)
+    internal TextClassifier(LoadedModel loaded)
+        : this(loaded.Model, loaded.Tokenizer, loaded.Report.Initialized.Count > 0)
     {
     }
 
@@ -51,7 +52,7 @@ public sealed class TextClassifier
     /// Classes of a head that the checkpoint lacks, which is randomly initialised then; null: those
     /// of config.json. A checkpoint with a head keeps its own.
     /// </param>
-    /// <param name="seed">Draws a head that the checkpoint lacks.</param>
+    /// <param name="seed">Initialises a head that the checkpoint lacks.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">
     /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped.

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Data;
 internal readonly record struct EncodedExample(int[] TokenIds, int Label, int PositionOffset = 0);
 
 /// <summary>A data set after the tokenizer.</summary>
-/// <param name="Examples">In the order of the texts.</param>
+/// <param name="Examples">In the order of the examples.</param>
 /// <param name="Labels">The classes.</param>
 /// <param name="Truncated">
 /// How many texts were longer than the maximum length, so that a part of them is missing.

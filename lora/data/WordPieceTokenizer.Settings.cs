@@ -293,7 +293,7 @@ internal sealed partial class WordPieceTokenizer
                 + "Do the two files belong together?"
             : $"{path}: added token '{content}'{place} is not supported: it would be cut into pieces. "
                 + $"Only {string.Join(", ", SpecialNames)} are, without single_word, lstrip, rstrip and normalized. "
-                + "A plain word can be a piece of the vocabulary instead, with the same id.");
+                + "A plain word can be a token of the vocabulary instead, with the same id.");
     }
 
     /// <summary>A token is written as its text or as an object with it.</summary>

@@ -6,7 +6,7 @@ namespace LoraScratch.Lora.Data;
 /// <summary>
 /// The WordPiece tokenizer of BERT and DistilBERT, with the ids of Hugging Face's Rust tokenizer
 /// for every input: clean the text, put ideographs and punctuation apart, and (uncased models)
-/// decompose, strip accents and lower; then cut every word greedily into the longest pieces of the
+/// decompose, strip accents and lower; then cut every word greedily into the longest tokens of the
 /// vocabulary. A word of more than 100 code points, or with a part that is in no piece, becomes one
 /// [UNK]. The name of a special token inside the text, such as "[SEP]", is that token, as in
 /// Hugging Face's. Instances are immutable and may be used from any thread.
@@ -81,7 +81,7 @@ internal sealed partial class WordPieceTokenizer
     /// <summary>The vocabulary: the piece of id i is its element i.</summary>
     public IReadOnlyList<string> Vocabulary => pieces;
 
-    /// <summary>The id of a piece of the vocabulary, spelled as there.</summary>
+    /// <summary>The id of a token of the vocabulary, spelled as there.</summary>
     /// <returns>The id, or −1 if the vocabulary lacks the piece.</returns>
     public int IdOf(string piece) => idOf.GetValueOrDefault(piece, -1);
 

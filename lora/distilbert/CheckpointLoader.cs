@@ -11,13 +11,13 @@ namespace LoraScratch.Lora.DistilBert;
 /// <param name="Ignored">
 /// Tensors of the file that this kind of model has no use for: the head of another kind.
 /// </param>
-/// <param name="Drawn">
-/// Parameters that the file lacks and that were drawn from the seed: the head.
+/// <param name="Initialized">
+/// Parameters that the file lacks and that are randomly initialised: the head.
 /// </param>
 /// <param name="Renamed">Tensors found under another name than the model's.</param>
 /// <param name="Types">How many tensors there were of each type: "F16".</param>
 internal sealed record LoadReport(
-    string Source, ModelKind Kind, IReadOnlyList<string> Ignored, IReadOnlyList<string> Drawn,
+    string Source, ModelKind Kind, IReadOnlyList<string> Ignored, IReadOnlyList<string> Initialized,
     IReadOnlyList<(string InFile, string InModel)> Renamed, IReadOnlyDictionary<string, int> Types)
 {
     /// <summary>
@@ -42,10 +42,11 @@ internal sealed record LoadReport(
         {
             yield return $"{Source}: ignored, a {Kind.Name} has no use for them: {Listed(Ignored)}.";
         }
-        if (Drawn.Count > 0 && !IsHeadWanted)
+        if (Initialized.Count > 0 && !IsHeadWanted)
         {
             var other = OtherHead is null ? "" : $" but one of {OtherHead}";
-            yield return $"{Source}: has no head of a {Kind.Name}{other}; drawn from the seed: {Listed(Drawn)}. "
+            yield return $"{Source}: has no head of a {Kind.Name}{other}; randomly initialised from the seed: "
+                + $"{Listed(Initialized)}. "
                 + "Train it before you trust a prediction.";
         }
         if (Renamed.Count > 0)

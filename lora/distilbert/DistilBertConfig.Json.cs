@@ -18,8 +18,8 @@ internal sealed partial record DistilBertConfig
 
     /// <summary>
     /// The model_type of a model with layers in low-rank or quantised form: no other program knows
-    /// it, so that none reads the folder and draws the weights at random that it does not find
-    /// there.
+    /// it, so that none reads the folder and initialises the weights at random that it does not
+    /// find there.
     /// </summary>
     public const string OwnModelType = "lorascratch-distilbert";
 

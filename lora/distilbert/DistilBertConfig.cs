@@ -44,7 +44,7 @@ internal sealed partial record DistilBertConfig
     /// <summary>Dropout before the classifier (seq_classif_dropout).</summary>
     public float ClassifierDropout { get; init; } = 0.2f;
 
-    /// <summary>Standard deviation of drawn weights (initializer_range).</summary>
+    /// <summary>Standard deviation of initial weights (initializer_range).</summary>
     public float InitializerRange { get; init; } = 0.02f;
 
     /// <summary>Id of the padding token; its vector starts at zero (pad_token_id).</summary>

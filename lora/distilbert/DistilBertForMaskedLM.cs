@@ -20,8 +20,8 @@ internal sealed class DistilBertForMaskedLM : Module
     private readonly Submodule<OutputBias> projector;
 
     /// <summary>
-    /// A model with fresh weights: N(0, initializer_range), positions sines and cosines of that
-    /// spread, biases 0, LayerNorm γ 1 and β 0.
+    /// A model with randomly initialised weights: N(0, initializer_range), positions sines and
+    /// cosines of that spread, biases 0, LayerNorm γ 1 and β 0.
     /// </summary>
     /// <param name="config">Sizes and rates; the classes have no meaning here.</param>
     /// <param name="seed">Names the random numbers.</param>

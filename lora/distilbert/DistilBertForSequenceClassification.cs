@@ -71,8 +71,8 @@ public sealed class DistilBertForSequenceClassification : Module
     private readonly Submodule<Dropout> dropout;
 
     /// <summary>
-    /// A model with fresh weights: N(0, initializer_range), positions sines and cosines of that
-    /// spread, biases 0, LayerNorm γ 1 and β 0, the padding token's vector 0.
+    /// A model with randomly initialised weights: N(0, initializer_range), positions sines and
+    /// cosines of that spread, biases 0, LayerNorm γ 1 and β 0, the padding token's vector 0.
     /// </summary>
     /// <param name="config">Sizes and rates.</param>
     /// <param name="seed">

@@ -10,7 +10,7 @@ internal static class LoRATargets
     public const string Head = "head";
 
     /// <summary>
-    /// The name for the table of word vectors, which is no linear layer of the encoder.
+    /// The name for the word embeddings, which is no linear layer of the encoder.
     /// </summary>
     public const string Embeddings = "embeddings";
 

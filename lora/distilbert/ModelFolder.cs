@@ -18,7 +18,7 @@ internal static class ModelFolder
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="seed">
-    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// Initialises a head that the checkpoint lacks, and names the dropout masks.
     /// </param>
     /// <param name="labels">
     /// Names of the classes, as many as the checkpoint's head has, if it has one; null: those of
@@ -38,7 +38,7 @@ internal static class ModelFolder
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="seed">
-    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// Initialises a head that the checkpoint lacks, and names the dropout masks.
     /// </param>
     /// <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">

@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// <summary>A classifier as it comes from its files.</summary>
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Tokenizer">Of the same files.</param>
-/// <param name="Report">What was ignored, drawn or renamed.</param>
+/// <param name="Report">What was ignored, initialised or renamed.</param>
 internal sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer,
     LoadReport Report)
 {
@@ -19,7 +19,7 @@ internal sealed record LoadedModel(DistilBertForSequenceClassification Model, Wo
 /// <summary>A masked language model as it comes from its files.</summary>
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Tokenizer">Of the same files.</param>
-/// <param name="Report">What was ignored, drawn or renamed.</param>
+/// <param name="Report">What was ignored, initialised or renamed.</param>
 internal sealed record LoadedMaskedLM(DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
 {
     /// <summary>What the user should know about the files.</summary>

@@ -47,7 +47,7 @@ internal sealed class OpenedModel : IDisposable
     /// Loads a classifier, or an encoder or masked language model that becomes one.
     /// </summary>
     /// <param name="seed">
-    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// Initialises a head that the checkpoint lacks, and names the dropout masks.
     /// </param>
     /// <param name="labels">Names of the classes; null: those of <see cref="Config"/>.</param>
     /// <param name="newHead">
@@ -85,7 +85,7 @@ internal sealed class OpenedModel : IDisposable
     /// becomes one.
     /// </summary>
     /// <param name="seed">
-    /// Draws a head that the checkpoint lacks, and names the dropout masks.
+    /// Initialises a head that the checkpoint lacks, and names the dropout masks.
     /// </param>
     /// <param name="backend">Where to put it.</param>
     /// <exception cref="InputException">

@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.DistilBert;
 /// <summary>
 /// Makes the parts of a model with their initial values: weights N(0, initializer_range), positions
 /// sines and cosines, biases 0, LayerNorm γ 1 and β 0. Without random numbers all weights are 0:
-/// what a checkpoint fills need not be drawn.
+/// what a checkpoint fills need not be initialised.
 /// </summary>
 internal sealed class LayerFactory(DistilBertConfig config, RandomStream? random, RandomStream dropouts,
     IBackend? backend)

@@ -18,7 +18,9 @@ internal interface IExperimentProgress
 /// <summary>
 /// Carries out the runs of an experiment, each on a model as it was at the beginning.
 /// </summary>
-/// <param name="load">Loads the model; a head that it lacks is drawn from the seed.</param>
+/// <param name="load">
+/// Loads the model; a head that it lacks is randomly initialised from the seed.
+/// </param>
 /// <param name="data">The same texts for every run.</param>
 /// <param name="folder">Where an unfinished run is saved.</param>
 /// <param name="checkpointEvery">

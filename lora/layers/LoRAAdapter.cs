@@ -105,10 +105,10 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>
-    /// Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.
+    /// Attaches a new adapter: A random, B zero, so that the model computes what it did before.
     /// </summary>
     /// <param name="plan">From <see cref="LoRAPlan.For"/>.</param>
-    /// <param name="random">Draws every A and, in training, the dropout masks.</param>
+    /// <param name="random">Initialises every A and, in training, the dropout masks.</param>
     /// <exception cref="InvalidOperationException">
     /// The model is being trained, or predicts.
     /// </exception>
@@ -121,14 +121,14 @@ public sealed class LoRAAdapter
     }
 
     /// <summary>
-    /// Attaches a new adapter: A drawn, B zero, so that the model computes what it did before.
+    /// Attaches a new adapter: A random, B zero, so that the model computes what it did before.
     /// </summary>
     /// <param name="model">The base model.</param>
     /// <param name="settings">Rank, alpha, …</param>
     /// <param name="targets">
     /// The layers to adapt: names, as the ends of their paths; none: every linear layer.
     /// </param>
-    /// <param name="random">Draws every A and the dropout masks.</param>
+    /// <param name="random">Initialises every A and the dropout masks.</param>
     /// <param name="modulesToSave">
     /// Modules that are trained beside it, named likewise; null for none.
     /// </param>
@@ -146,7 +146,7 @@ public sealed class LoRAAdapter
     /// <summary>Plans and attaches a new adapter.</summary>
     /// <param name="settings">Rank, alpha, …</param>
     /// <param name="targets">The linear layers to adapt.</param>
-    /// <param name="random">Draws every A and the dropout masks.</param>
+    /// <param name="random">Initialises every A and the dropout masks.</param>
     /// <param name="modulesToSave">Modules that are trained beside it; null for none.</param>
     /// <exception cref="InputException">As <see cref="LoRAPlan.For"/>.</exception>
     internal static LoRAAdapter Attach(

@@ -19,7 +19,7 @@ public sealed class LoRALayer : Layer, ILoRALayer
 {
     private readonly Submodule<Dropout>? dropout;
 
-    /// <summary>A layer that as yet adds nothing: A drawn, B zero.</summary>
+    /// <summary>A layer that as yet adds nothing: A random, B zero.</summary>
     /// <param name="inFeatures">in</param>
     /// <param name="outFeatures">out</param>
     /// <param name="settings">
@@ -33,7 +33,7 @@ public sealed class LoRALayer : Layer, ILoRALayer
     {
         settings.Check($"LoRALayer [{inFeatures} → {outFeatures}]");
         Settings = settings;
-        A = Add(Drawn("A", new Shape(inFeatures, settings.Rank), inFeatures, settings, random, backend));
+        A = Add(Initialized("A", new Shape(inFeatures, settings.Rank), inFeatures, settings, random, backend));
         // s·(xA)·0 = 0: training starts from the base model
         B = Add(Parameter.Filled("B", 0, new Shape(settings.Rank, outFeatures), backend));
         dropout = settings.Dropout > 0 ? Add("dropout", new Dropout(settings.Dropout, random)) : null;
@@ -56,7 +56,7 @@ public sealed class LoRALayer : Layer, ILoRALayer
 
     /// <summary>
     /// The update of an embedding table, which as yet adds nothing either: A [count, rank] zero, B
-    /// [rank, width] drawn, with the width as its fan-in; no dropout. See
+    /// [rank, width] random, with the width as its fan-in; no dropout. See
     /// <see cref="EmbeddingWithLoRA"/>.
     /// </summary>
     internal static LoRALayer ForEmbedding(int count, int width, LoRASettings settings, RandomStream random,
@@ -64,7 +64,7 @@ public sealed class LoRALayer : Layer, ILoRALayer
     {
         settings.Check($"EmbeddingWithLoRA [{count}, {width}]");
         return new LoRALayer(Parameter.Filled("A", 0, new Shape(count, settings.Rank), backend),
-            Drawn("B", new Shape(settings.Rank, width), width, settings, random, backend), settings);
+            Initialized("B", new Shape(settings.Rank, width), width, settings, random, backend), settings);
     }
 
     /// <summary>[in, rank]</summary>
@@ -114,7 +114,8 @@ public sealed class LoRALayer : Layer, ILoRALayer
 
     private Tensor Drop(Tensor x) => dropout is null ? x : dropout.Value.Forward(x);
 
-    private static Parameter Drawn(string name, Shape shape, int fanIn, LoRASettings settings, RandomStream random,
+    private static Parameter Initialized(string name, Shape shape, int fanIn, LoRASettings settings,
+        RandomStream random,
         IBackend? backend) => new(name, settings.Initialization switch
         {
             LoRAInitialization.Kaiming => random.Uniform(shape.Count, 1 / MathF.Sqrt(fanIn)),

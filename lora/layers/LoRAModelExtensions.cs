@@ -16,7 +16,7 @@ public static class LoRAModelExtensions
     /// <param name="model">The model.</param>
     /// <param name="rank">r ≥ 1</param>
     /// <param name="alpha">alpha above 0; the factor is alpha/rank.</param>
-    /// <param name="random">Draws every A.</param>
+    /// <param name="random">Initialises every A.</param>
     /// <param name="targets">
     /// Names of linear layers, as the ends of their paths; none: every linear layer.
     /// </param>

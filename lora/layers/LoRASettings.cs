@@ -3,8 +3,8 @@ using LoraScratch.Engine;
 namespace LoraScratch.Lora;
 
 /// <summary>
-/// How A [in, rank] is drawn. B is always zero, so that a fresh LoRA layer changes nothing (Hu et
-/// al. 2021, arXiv 2106.09685, section 4.1).
+/// How A [in, rank] is initialised. B is always zero, so that a fresh LoRA layer changes nothing
+/// (Hu et al. 2021, arXiv 2106.09685, section 4.1).
 /// </summary>
 internal enum LoRAInitialization
 {
@@ -102,7 +102,7 @@ public sealed record LoRASettings(
     };
 
     /// <summary>
-    /// How A is drawn; beside an embedding, where A begins as zero, how B is.
+    /// How A is initialised; beside an embedding, where A begins as zero, how B is.
     /// </summary>
     internal LoRAInitialization Initialization { get; init; } = LoRAInitialization.Kaiming;
 

@@ -12,8 +12,8 @@ namespace LoraScratch.Lora;
 /// whole group, and so it goes into the group's zero (<see cref="QALoRAMerge"/>) without leaving
 /// the whole numbers. κ: <see cref="QALoRAPooling"/>; gradients: <see cref="QALoRAGradients"/>.
 /// <para>
-/// A is drawn uniform in ±√(6/(in/g + rank)) (Xavier's rule, as the authors'), B is zero: a new
-/// layer adds nothing.
+/// A is initialised uniformly in ±√(6/(in/g + rank)) (Xavier's rule, as the authors'), B is zero: a
+/// new layer adds nothing.
 /// </para>
 /// </summary>
 internal sealed class QALoRALayer : Layer, ILoRALayer

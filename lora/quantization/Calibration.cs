@@ -53,7 +53,7 @@ internal sealed class Calibration : IDisposable
     /// <summary>What a layer's inputs look like.</summary>
     public CalibrationHessian this[string path] => listeners[path].Hessian;
 
-    /// <summary>Puts the layers back as they were; what was heard stays.</summary>
+    /// <summary>Puts the layers back as they were; what was learned stays.</summary>
     public void Stop()
     {
         foreach (var submodule in submodules)

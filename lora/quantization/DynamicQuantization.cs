@@ -152,7 +152,7 @@ internal sealed class DynamicQuantization : IDisposable
             errors = Tensor.Zeros(new Shape(1), weight.Backend);
         }
 
-        /// <summary>‖XWᵀ − X̂Ŵᵀ‖/‖XWᵀ‖; null where nothing was heard.</summary>
+        /// <summary>‖XWᵀ − X̂Ŵᵀ‖/‖XWᵀ‖; null without calibration.</summary>
         public double? RelativeError =>
             squares.Item() is var sum and > 0 ? Math.Sqrt(errors.Item() / (double)sum) : null;
 

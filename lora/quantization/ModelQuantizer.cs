@@ -59,8 +59,9 @@ public static class ModelQuantizer
         format.Check();
         var layers = Find(model, LoRAAdapter.Patterns(targets));
         Check(layers, format);
-        using var heard = calibrate is null ? null : Calibration.Of(layers, calibrate);
-        Quantize(layers, format, heard is null ? QuantizationMethod.RoundToNearest : QuantizationMethod.Gptq, heard);
+        using var calibration = calibrate is null ? null : Calibration.Of(layers, calibrate);
+        Quantize(layers, format, calibration is null ? QuantizationMethod.RoundToNearest : QuantizationMethod.Gptq,
+            calibration);
     }
 
     /// <summary>
@@ -111,7 +112,7 @@ public static class ModelQuantizer
     /// <param name="layers">From <see cref="Find"/>.</param>
     /// <param name="method">How codes are chosen.</param>
     /// <param name="calibration">
-    /// What was heard over calibration texts; null where there are none. It is stopped.
+    /// What was learned from calibration texts; null where there are none. It is stopped.
     /// </param>
     /// <param name="progress">Is told each layer when it is done; may be null.</param>
     /// <returns>What it did to each layer.</returns>

@@ -41,13 +41,13 @@ internal static class TrainingSetup
         {
             return [];
         }
-        using var heard = settings.Method == QuantizationMethod.Gptq
+        using var calibration = settings.Method == QuantizationMethod.Gptq
             ? Calibration.Of(layers, () => classifier.Run(
                 Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts)
                     .Select(text => train[text].TokenIds),
                 cancellation: cancellation))
             : null;
-        return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard);
+        return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, calibration);
     }
 
     /// <summary>
@@ -137,7 +137,7 @@ internal static class TrainingSetup
                 + "head: it is randomly initialised, and there is nothing to adapt in it. Leave head out, and it is "
                 + "trained itself.");
         }
-        // A head that was drawn from the seed is stored with the adapter even where it stays frozen: no checkpoint has
+        // A head that is randomly initialised is stored with the adapter even where it stays frozen: no checkpoint has
         // it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadUntrained) ? LoRATargets.HeadModules : null;
         return LoRAPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);

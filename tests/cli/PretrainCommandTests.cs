@@ -41,7 +41,7 @@ public class PretrainCommandTests
         Assert.That(train.Code, Is.Zero, train.Errors);
         Assert.That(train.Errors,
             Does.Contain("ignored").And.Contain("vocab_projector.bias").And.Contain("converted to F32 from").And
-                .Contain("drawn from the seed"));
+                .Contain("randomly initialised from the seed"));
     }
 
     [Test]
@@ -65,7 +65,7 @@ public class PretrainCommandTests
         Assert.That(fromClassifier.Code, Is.Zero, fromClassifier.Errors);
         Assert.That(fromClassifier.Errors,
             Does.Contain("ignored, a masked language model has no use for them: classifier.bias").And
-                .Contain("drawn from the seed: vocab_transform.weight"));
+                .Contain("randomly initialised from the seed: vocab_transform.weight"));
     }
 
     [TestCase("--size", "7", "--size is 7")]

@@ -53,7 +53,7 @@ public class CompareTests : ExperimentTests
         Assert.That(result.Errors,
             Does.Contain("8 of 8 training texts evaluated").And.Contain("21 of 21 test texts evaluated"));
         Assert.That(LoraProgram.Call([.. args, "--test", "0.3"]).Errors,
-            Does.Contain("--test-data names the test texts"));
+            Does.Contain("--test-data names the test examples"));
     }
 
     [Test]

@@ -54,7 +54,7 @@ internal sealed class CheckpointFolderTests
                 Assert.That(again.ToArray(), Is.EqualTo(ours.ToArray()).Within(tolerance), path);
             }
         }
-        Assert.That(loaded.Report.Drawn, Has.Count.EqualTo(form.Head ? 0 : 4));
+        Assert.That(loaded.Report.Initialized, Has.Count.EqualTo(form.Head ? 0 : 4));
         Assert.That(loaded.Report.Ignored,
             form.Head ? Is.Empty : Is.EquivalentTo(MaskedLanguageHead.Select(entry => entry.Name)));
         Assert.That(loaded.Report.Renamed,
@@ -62,7 +62,7 @@ internal sealed class CheckpointFolderTests
         var notices = string.Join('\n', loaded.Notices());
         Assert.That(notices, form.Head
             ? Does.Not.Contain("drawn")
-            : Does.Contain("drawn from the seed: pre_classifier.weight, pre_classifier.bias, classifier.weight, "
+            : Does.Contain("randomly initialised from the seed: pre_classifier.weight, pre_classifier.bias, classifier.weight, "
                 + "classifier.bias").And.Contain("ignored"));
         Assert.That(notices, form.Type == DType.F32
             ? Does.Not.Contain("converted") : Does.Contain($"converted to F32 from").And.Contain($"{form.Type}"));

@@ -15,7 +15,7 @@ internal static class EvaluateCommand
     {
         var model = new TaskOptions();
         var data = new DataOptions();
-        var batchSize = OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
+        var batchSize = OptionKinds.Whole("--batch-size", "Examples of a batch; the result does not depend on it.", 32);
         var maxLength = OptionKinds.MaxLength();
         var limit = OptionKinds.OptionalWhole("--limit",
             "Evaluates so many texts only, balanced over the classes. [default: all]");

@@ -123,9 +123,9 @@ internal sealed class QuantizeCommand
         IReadOnlyList<QuantizableLayer> layers, QuantizationSettings settings, IReadOnlyList<int[]>? texts,
         CancellationToken cancellation)
     {
-        using var heard = texts is null
+        using var calibration = texts is null
             ? null : Calibration.Of(layers, () => classifier.Run(texts, cancellation: cancellation));
-        return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, heard, layer =>
+        return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, calibration, layer =>
         {
             cancellation.ThrowIfCancellationRequested();
             Console.Error.WriteLine($"{layer.Path}: quantised");

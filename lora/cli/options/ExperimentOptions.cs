@@ -10,7 +10,9 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli;
 
 /// <summary>What an experiment is made of once its options are read and its files loaded.</summary>
-/// <param name="Load">Loads the model; a head that it lacks is drawn from the seed.</param>
+/// <param name="Load">
+/// Loads the model; a head that it lacks is randomly initialised from the seed.
+/// </param>
 /// <param name="First">The model of the first seed, as nothing has changed it.</param>
 /// <param name="Data">The texts.</param>
 internal sealed record ExperimentInput(Func<ulong, TextClassifier> Load, TextClassifier First, ExperimentData Data)

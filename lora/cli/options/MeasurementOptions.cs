@@ -14,7 +14,7 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
 {
     private readonly DataOptions data = new(required: false);
     private readonly Option<int> batchSize =
-        OptionKinds.Whole("--batch-size", "Texts of a batch; the result does not depend on it.", 32);
+        OptionKinds.Whole("--batch-size", "Examples of a batch; the result does not depend on it.", 32);
     private readonly Option<int?> maxLength = OptionKinds.MaxLength();
     private readonly Option<int?> limit = OptionKinds.OptionalWhole("--limit", "Measures on so many texts only, "
         + "balanced over the classes. [default: all]");

@@ -15,14 +15,15 @@ namespace LoraScratch.Cli;
 /// </summary>
 /// <param name="split">
 /// Which half of the movie reviews is read; null: both, for an experiment, which does not start
-/// from freshly drawn weights.
+/// from randomly initialised weights.
 /// </param>
 internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
 {
     private readonly ModelOption model =
         new("The model folder to start from: config.json, model.safetensors and vocab.txt.");
     private readonly Option<string> config =
-        OptionKinds.Path("--config", "FILE", "A config.json: starts from freshly drawn weights, with --method full.");
+        OptionKinds.Path("--config", "FILE",
+            "A config.json: starts from randomly initialised weights, with --method full.");
     private readonly Option<string> vocabulary =
         OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config.");
     private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", "DIR", "Goes on training "
@@ -59,7 +60,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     /// <summary>The model to start from; null from scratch.</summary>
     public ModelSource? Source(ParseResult parsed) => parsed.GetValue(config) is null ? model.Source(parsed) : null;
 
-    /// <summary>The adapter to go on from, or null.</summary>
+    /// <summary>The adapter to continue from, or null.</summary>
     public string? InitialAdapter(ParseResult parsed) => parsed.GetValue(initialAdapter);
 
     /// <summary>Whether that adapter may have been trained on other weights.</summary>
@@ -87,7 +88,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         if (hasConfig && model.IsGiven(parsed))
         {
             throw new InputException("--model and --config are both given: start from a model folder, or from a "
-                + "config with freshly drawn weights.");
+                + "config with randomly initialised weights.");
         }
         if (hasConfig != parsed.GetValue(vocabulary) is not null)
         {
@@ -96,7 +97,8 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         }
         if (hasConfig && options.Method != TrainingMethod.Full)
         {
-            throw new InputException("--config draws the weights at random, and there is nothing to adapt in them: "
+            throw new InputException(
+                "--config initialises the weights at random, and there is nothing to adapt in them: "
                 + "train them first (--method full), or leave --config out to adapt a trained model.");
         }
         if (NewHead(parsed) && (hasConfig || options.InitialAdapter is not null))
@@ -175,7 +177,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
             : model.HasHead && !NewHead(parsed) ? model.Config.Labels
             : null)?.ToArray();
 
-    /// <summary>Reads test texts that are not a share of --data.</summary>
+    /// <summary>Reads test examples that are not a share of --data.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="path">The file or folder; of the movie reviews test/ is read.</param>
     /// <param name="labels">The classes of --data.</param>

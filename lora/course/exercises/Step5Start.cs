@@ -5,16 +5,16 @@ namespace LoraScratch.Course;
 /// <summary>How A and B begin.</summary>
 public enum Start
 {
-    /// <summary>A drawn, B = 0: LoRA's choice.</summary>
+    /// <summary>A random, B = 0: LoRA's choice.</summary>
     BZero,
 
-    /// <summary>A = 0, B drawn.</summary>
+    /// <summary>A = 0, B random.</summary>
     AZero,
 
     /// <summary>Both 0.</summary>
     BothZero,
 
-    /// <summary>Both drawn, as the tutorial's pseudo-code has it.</summary>
+    /// <summary>Both random, as the tutorial's pseudo-code has it.</summary>
     BothDrawn,
 }
 
