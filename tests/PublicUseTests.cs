@@ -146,6 +146,11 @@ public sealed class PublicUseTests
         Assert.That(classifier.Predict(good).Select(prediction => prediction.Logits[0]),
             Is.EqualTo(expected.Select(prediction => prediction.Logits[0])).Within(1e-6));
 
+        var alone = classifier.Evaluate(new TextDataset([(good[0], "good")]));
+        Assert.That(alone.Confusion[1].Sum(), Is.EqualTo(1), "the id of a class is the model's");
+        Assert.That(() => classifier.Evaluate(new TextDataset([(good[0], "fair")])),
+            Throws.TypeOf<InputException>().With.Message.Contains("'fair'"));
+
         tuning.Adapter!.MergeAndDetach();
         ModelQuantizer.Quantize(tuning.Classifier.Model, ["ffn.lin1"], bits: 8, groupSize: 16,
             calibrate: () => tuning.Classifier.Predict(good).Count());

@@ -74,25 +74,8 @@ public static class PeftAdapter
     public static void SaveInto(string folder, LoRAAdapter adapter, string? baseModel = null,
         string? revision = null) => PeftContents.Of(adapter, baseModel, revision).WriteTo(folder);
 
-    /// <summary>
-    /// Attaches the adapter of a folder to a model. Strict: every tensor that is missing,
-    /// unexpected, of another shape or not finite is listed, and the model is not touched then.
-    /// </summary>
-    /// <param name="folder">
-    /// With adapter_config.json and adapter_model.safetensors; every dtype of floats is taken.
-    /// </param>
-    /// <param name="model">The base model, without LoRA.</param>
-    /// <param name="random">
-    /// Draws the dropout masks, should it be trained further; null: a stream of seed 0.
-    /// </param>
-    /// <param name="anyBase">
-    /// Takes weights that are not the ones the adapter was trained on, with a warning instead of an
-    /// error.
-    /// </param>
-    /// <exception cref="InputException">
-    /// A file is missing or malformed, the config asks for what is not supported, the adapter does
-    /// not fit the model, or it was trained on other weights.
-    /// </exception>
+    /// <inheritdoc cref="Attach"/>
+    /// <returns>The adapter, its config, and what is odd but allowed.</returns>
     internal static LoadedAdapter Load(string folder, Module model, RandomStream? random = null, bool anyBase = false)
     {
         using var file = PeftFolder.Open(folder);
@@ -134,14 +117,27 @@ public static class PeftAdapter
         return new LoadedAdapter(adapter, config, warnings);
     }
 
-    /// <summary>As <see cref="Load"/>.</summary>
-    /// <inheritdoc cref="Load"/>
-    /// <param name="folder">As in <see cref="Load"/>.</param>
-    /// <param name="model">As in <see cref="Load"/>.</param>
-    /// <param name="random">As in <see cref="Load"/>.</param>
-    /// <param name="anyBase">As in <see cref="Load"/>.</param>
+    /// <summary>
+    /// Attaches the adapter of a folder to a model. Strict: every tensor that is missing,
+    /// unexpected, of another shape or not finite is listed, and the model is not touched then.
+    /// </summary>
+    /// <param name="folder">
+    /// With adapter_config.json and adapter_model.safetensors; every dtype of floats is taken.
+    /// </param>
+    /// <param name="model">The base model, without LoRA.</param>
+    /// <param name="random">
+    /// Draws the dropout masks, should it be trained further; null: a stream of seed 0.
+    /// </param>
+    /// <param name="anyBase">
+    /// Takes weights that are not the ones the adapter was trained on, with a warning instead of an
+    /// error.
+    /// </param>
     /// <param name="warn">Is told what is odd but allowed, one sentence each; may be null.</param>
     /// <returns>The adapter, attached to the model.</returns>
+    /// <exception cref="InputException">
+    /// A file is missing or malformed, the config asks for what is not supported, the adapter does
+    /// not fit the model, or it was trained on other weights.
+    /// </exception>
     public static LoRAAdapter Attach(string folder, Module model, RandomStream? random = null, bool anyBase = false,
         Action<string>? warn = null)
     {

@@ -5,7 +5,9 @@ namespace LoraScratch.Lora.Data;
 public sealed partial class TextDataset
 {
     /// <summary>Texts that the program has already.</summary>
-    /// <param name="examples">Each with the name of its class.</param>
+    /// <param name="examples">
+    /// Each with the name of its class; the ids of the classes are in the order of the names.
+    /// </param>
     /// <param name="source">What to call the data in messages.</param>
     public TextDataset(IEnumerable<(string Text, string Label)> examples, string source = "the data")
         : this(examples.ToArray(), source)
@@ -48,4 +50,20 @@ public sealed partial class TextDataset
 
     /// <summary>The names of the classes, by id.</summary>
     public IReadOnlyList<string> Classes => Labels.Names;
+
+    /// <summary>The same texts with the ids that a model has given to the classes.</summary>
+    /// <param name="classes">The model's classes.</param>
+    /// <exception cref="InputException">A text has another class.</exception>
+    internal TextDataset WithClasses(IReadOnlyList<string> classes)
+    {
+        if (classes.SequenceEqual(Classes))
+        {
+            return this;
+        }
+        var known = new LabelSet(classes);
+        return new(examples.Select(example => example.Label == TextExample.NoLabel ? example
+            : known.TryResolve(Labels[example.Label], out var id) ? example with { Label = id }
+            : throw new InputException($"{Source}, {example.Origin}: the class is '{Labels[example.Label]}'; the "
+                + $"model's classes are: {known}.")), known, Source);
+    }
 }
