@@ -132,11 +132,12 @@ public sealed class Explanation
     private static void AppendTable(StringBuilder text, IReadOnlyList<string[]> rows)
     {
         var widths = Enumerable.Range(0, rows.Count == 0 ? 0 : rows[0].Length)
-            .Select(column => rows.Max(row => row[column].Length)).ToArray();
+            .Select(column => rows.Max(row => Width(row[column]))).ToArray();
         foreach (var row in rows)
         {
             text.Append("  ").AppendJoin("  ",
-                row.Select((cell, column) => cell.PadRight(widths[column])).Where((_, column) => widths[column] > 0));
+                row.Select((cell, column) => cell + new string(' ', widths[column] - Width(cell)))
+                    .Where((_, column) => widths[column] > 0));
             while (text[^1] == ' ')
             {
                 text.Length--;
@@ -144,6 +145,9 @@ public sealed class Explanation
             text.Append('\n');
         }
     }
+
+    /// <summary>Letters as they are seen: X̃ is two characters.</summary>
+    private static int Width(string text) => new StringInfo(text).LengthInTextElements;
 
     private static string Flops(long flops) => $"{flops.ToString("N0", CultureInfo.InvariantCulture)} flops";
 }
