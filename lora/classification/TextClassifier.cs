@@ -190,12 +190,8 @@ public sealed class TextClassifier
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default) =>
-<<<<<<< ours
-        Evaluate(data.Encode(Tokenizer, MaxTokens(maxLength)).Examples, cancellation: cancellation);
-=======
-        Evaluate(data.WithClasses(Labels).Encode(Tokenizer, LongestText(maxLength)).Examples,
+        Evaluate(data.WithClasses(Labels).Encode(Tokenizer, MaxTokens(maxLength)).Examples,
             cancellation: cancellation);
->>>>>>> theirs
 
     /// <summary>
     /// Writes a model folder that <see cref="Load"/> and transformers read, whole or not at all.

@@ -102,6 +102,7 @@ internal static class CommandLine
         SweepCommand.Create(),
         EvaluateCommand.Create(),
         PredictCommand.Create(),
+        ExplainCommand.Create(),
         MergeCommand.Create(),
         VocabularyCommand.Create(),
         PretrainCommand.Create(),

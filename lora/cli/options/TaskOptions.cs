@@ -52,6 +52,12 @@ internal sealed class TaskOptions
         command.Add(anyBase);
     }
 
+    /// <summary>Whether a model was named.</summary>
+    public bool IsGiven(ParseResult parsed) => model.IsGiven(parsed);
+
+    /// <summary>Whether an adapter was named.</summary>
+    public bool HasAdapter(ParseResult parsed) => parsed.GetValue(adapters) is { Length: > 0 };
+
     /// <summary>Loads the model once and every adapter onto it.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="backend">Where to put it.</param>

@@ -1,0 +1,141 @@
+using System.CommandLine;
+using LoraScratch.Engine;
+using LoraScratch.Kernels;
+using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Explaining;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora explain: how one batch goes through a LoRA layer, forward and backward.</summary>
+internal static class ExplainCommand
+{
+    public static Command Create()
+    {
+        var model = new TaskOptions();
+        var text = new Option<string?>("--text")
+        {
+            Description = "One text to send through the model.",
+            HelpName = "TEXT",
+        };
+        var label = new Option<string?>("--label")
+        {
+            Description = "The class of --text, for the loss. [default: the one that the model answers]",
+            HelpName = "NAME",
+        };
+        var data = new DataOptions(required: false);
+        var limit = OptionKinds.Whole("--limit", "Texts of --data at most, balanced over the classes.", 2);
+        var maxLength = OptionKinds.OptionalWhole("--max-length",
+            "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+        var layer = new Option<string?>("--layer")
+        {
+            Description = "The adapted layer to explain, by its path or the end of it. [default: the first linear one]",
+            HelpName = "PATH",
+        };
+        var device = new DeviceOptions();
+        var command = new ExampleCommand("explain",
+            "Takes a LoRA layer apart, op by op, forward and backward: equations with shapes, numbers, what is saved, "
+                + "what it costs, what is never formed; and its gradients three ways. Without an adapter: a small "
+                + "built-in example.",
+            "lora explain",
+            "lora explain --adapter my-adapter --text \"Not what I expected, but I like it.\"",
+            "lora explain --model base-int4 --adapter int4-adapter --data reviews.csv --layer layer.1.attention.v_lin");
+        model.AddTo(command);
+        data.AddTo(command);
+        foreach (Option option in (Option[])[text, label, limit, maxLength, layer])
+        {
+            command.Add(option);
+        }
+        device.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            var given = parsed.GetValue(text);
+            if (!model.HasAdapter(parsed))
+            {
+                RequireNothingElse(model.IsGiven(parsed), "--model");
+                RequireNothingElse(given is not null, "--text");
+                RequireNothingElse(data.IsGiven(parsed), "--data");
+                RequireNothingElse(parsed.GetValue(layer) is not null, "--layer");
+                using var own = device.Open(parsed);
+                ExplanationReport.Print(LoRAExample.Run());
+                return 0;
+            }
+            RequireTexts(given, data.IsGiven(parsed));
+            using var backend = device.Open(parsed);
+            var (adapters, tasks) = model.Load(parsed, backend);
+            if (tasks.Count > 1 || adapters.Active is null && adapters.Names.Count > 1)
+            {
+                throw new InputException($"explain takes one adapter, and {string.Join(", ", adapters.Names)} are "
+                    + "given. Choose one with --active.");
+            }
+            tasks[0].Activate();
+            var adapter = adapters[adapters.Active ?? throw new InputException(
+                "--active is base, the model without an adapter; explain needs the layers of one.")];
+            var chosen = LayerChoice.Find(adapter.Layers, parsed.GetValue(layer));
+            var classifier = tasks[0].Classifier;
+            EncodedExample[] examples = given is null
+                ? [.. Encode(data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels))
+                    .Limit(parsed.GetValue(limit), seed: 1))]
+                : [new(classifier.Encode(given, parsed.GetValue(maxLength)),
+                    Label(classifier, given, parsed.GetValue(label), parsed.GetValue(maxLength)))];
+            ExplanationReport.Print(Explain(classifier, adapter, chosen, examples, backend), classifier, examples);
+            return 0;
+
+            IEnumerable<EncodedExample> Encode(TextDataset dataset) =>
+                dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength))).Examples;
+        });
+        return command;
+    }
+
+    /// <summary>The chosen layer on these texts, in evaluation mode: without dropout.</summary>
+    private static LayerExplanation Explain(TextClassifier classifier, LoRAAdapter adapter, AdaptedLayer layer,
+        EncodedExample[] examples, IBackend backend)
+    {
+        adapter.SetTrainable(true);                                     // as in training
+        classifier.Model.Evaluate();
+        var batch = PackedBatch.Of(examples);
+        using var tokens = new PackedTokens(batch, backend);
+        using var labels = new Indices(batch.Labels, backend);
+        return LayerExplanation.Of(classifier.Model, layer,
+            () => classifier.Model.Forward(tokens).CrossEntropy(labels));
+    }
+
+    private static int Label(TextClassifier classifier, string text, string? label, int? maxLength)
+    {
+        if (label is null)
+        {
+            return classifier.Predict([text], maxLength: maxLength).Single().LabelId;
+        }
+        return new LabelSet(classifier.Labels).TryResolve(label, out var index) ? index
+            : throw new InputException($"--label is '{label}'; the classes of the model are "
+                + $"{string.Join(", ", classifier.Labels)}.");
+    }
+
+    private static void RequireTexts(string? text, bool hasData)
+    {
+        if (text is not null && hasData)
+        {
+            throw new InputException("Both --text and --data are given; use one.");
+        }
+        if (text is null && !hasData)
+        {
+            throw new InputException("No text is given: use --text \"…\" or --data FILE.");
+        }
+        if (text is not null && string.IsNullOrWhiteSpace(text))
+        {
+            throw new InputException("--text is empty; expected a text.");
+        }
+    }
+
+    private static void RequireNothingElse(bool isGiven, string option)
+    {
+        if (isGiven)
+        {
+            throw new InputException($"{option} is given, but no adapter, and there is no LoRA layer to explain "
+                + "without one. Name a folder that 'lora train' wrote with --adapter DIR; without options the built-in "
+                + "example is explained.");
+        }
+    }
+}
