@@ -19,7 +19,7 @@ public class ArchitectureTests
         Models = "lora/distilbert";
     private const string Classification = "lora/classification", Training = "lora/training",
         Experiments = "lora/experiments";
-    private const string LayerExplaining = "lora/explain";
+    private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";
     private const string Options = "lora/cli/options", Output = "lora/cli/output", Tables = "lora/cli/tables",
         Charts = "lora/cli/charts";
     private const string Commands = "lora/cli/commands", Demo = "lora/cli/demo";
@@ -46,6 +46,8 @@ public class ArchitectureTests
         (Data, [Core, Files, Formulas]),
         (Layers, [Core, Ops, Nn, Algebra, Kernels]),
         (LayerExplaining, [Core, Ops, Explaining, Nn, Optim, Algebra, Layers, Kernels]),
+        (Pages, [Core, Files]),
+        (LayerPages, [Core, Explaining, Algebra, LayerExplaining, Pages]),
         ("lora", [Core, Ops, Nn, Optim, Layers]),
         (Adapters, [Core, Nn, Files, Algebra, Base, Data, Layers]),
         (Quantization, [Core, Ops, Nn, Files, Algebra, Layers, Kernels]),
@@ -62,7 +64,8 @@ public class ArchitectureTests
         (Options, [Core, Files, Data, Layers, Quantization, Models, Classification, Training, Experiments,
             Output, Kernels, Cpu, Gpu]),
         (Commands, [Core, Ops, Nn, Files, Algebra, Data, Layers, Adapters, Quantization, Compression, Models,
-            Classification, Training, Experiments, LayerExplaining, Options, Output, Tables, Kernels, Cpu, Gpu]),
+            Classification, Training, Experiments, LayerExplaining, LayerPages, Options, Output, Tables, Kernels, Cpu,
+            Gpu]),
         (Demo, [Core, Nn, Files, Data, Layers, Adapters, Models, Classification, Training, Options, Output, Tables,
             Charts, Kernels]),
         ("lora/cli", [Core, Nn, Options, Output, Commands, Demo, Kernels]),

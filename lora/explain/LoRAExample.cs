@@ -78,6 +78,10 @@ internal sealed class LoRAExample
                 using var target = Tensor.From(targets[example], shape.Y);
                 var tape = LayerTape.Run(layer, input,
                     () => layer.Forward(input).MeanSquaredError(target).Scale(1f / Examples), names: ("T", target));
+                foreach (var leaf in tape.Tensors)
+                {
+                    _ = leaf.Values;                    // read now: input and target end with this round
+                }
                 tapes.Add(tape);
                 numbers.Add(LayerTape.Numbers(layer, tape));
                 input.ZeroGradient();

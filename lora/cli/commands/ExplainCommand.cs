@@ -34,12 +34,15 @@ internal static class ExplainCommand
             Description = "The adapted layer to explain, by its path or the end of it. [default: the first linear one]",
             HelpName = "PATH",
         };
+        var page = new PageOptions("Writes a page beside what is printed: one file to open in a browser, in which "
+            + "every number can be looked at, recomputed and broken.");
         var device = new DeviceOptions();
         var command = new ExampleCommand("explain",
             "Takes a LoRA layer apart, op by op, forward and backward: equations with shapes, numbers, what is saved, "
                 + "what it costs, what is never formed; and its gradients three ways. Without an adapter: a small "
                 + "built-in example.",
             "lora explain",
+            "lora explain --html explain.html",
             "lora explain --adapter my-adapter --text \"Not what I expected, but I like it.\"",
             "lora explain --model base-int4 --adapter int4-adapter --data reviews.csv --layer layer.1.attention.v_lin");
         model.AddTo(command);
@@ -48,10 +51,12 @@ internal static class ExplainCommand
         {
             command.Add(option);
         }
+        page.AddTo(command);
         device.AddTo(command);
         command.SetAction(parsed =>
         {
             var given = parsed.GetValue(text);
+            using var reserved = page.Reserve(parsed);
             if (!model.HasAdapter(parsed))
             {
                 RequireNothingElse(model.IsGiven(parsed), "--model");
@@ -59,8 +64,9 @@ internal static class ExplainCommand
                 RequireNothingElse(data.IsGiven(parsed), "--data");
                 RequireNothingElse(parsed.GetValue(layer) is not null, "--layer");
                 using var own = device.Open(parsed);
-                ExplanationReport.Print(LoRAExample.Run());
-                return 0;
+                var example = LoRAExample.Run();
+                ExplanationReport.Print(example);
+                return Write(page.Path(parsed), () => LayerPages.Of(example));
             }
             RequireTexts(given, data.IsGiven(parsed));
             using var backend = device.Open(parsed);
@@ -80,8 +86,10 @@ internal static class ExplainCommand
                     .Limit(parsed.GetValue(limit), seed: 1))]
                 : [new(classifier.Encode(given, parsed.GetValue(maxLength)),
                     Label(classifier, given, parsed.GetValue(label), parsed.GetValue(maxLength)))];
-            ExplanationReport.Print(Explain(classifier, adapter, chosen, examples, backend), classifier, examples);
-            return 0;
+            var explained = Explain(classifier, adapter, chosen, examples, backend);
+            ExplanationReport.Print(explained, classifier, examples);
+            return Write(page.Path(parsed), () => LayerPages.Of(explained,
+                Rows(classifier, examples, explained.Numbers.Count)));
 
             IEnumerable<EncodedExample> Encode(TextDataset dataset) =>
                 dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength))).Examples;
@@ -100,6 +108,30 @@ internal static class ExplainCommand
         using var labels = new Indices(batch.Labels, backend);
         return LayerExplanation.Of(classifier.Model, layer,
             () => classifier.Model.Forward(tokens).CrossEntropy(labels));
+    }
+
+    private static int Write(string? path, Func<LayerPage> page)
+    {
+        if (path is not null)
+        {
+            page().Write(path);
+            Console.WriteLine($"\nThe page is in {path}; open it in a browser.");
+        }
+        return 0;
+    }
+
+    /// <summary>
+    /// A name for each row of the layer: its token, or of a layer of the head, which sees one
+    /// vector of each text, its text.
+    /// </summary>
+    private static RowName[] Rows(TextClassifier classifier, EncodedExample[] examples, int count)
+    {
+        var tokenizer = classifier.Tokenizer;
+        (string Name, string[] Tokens)[] texts = [.. examples.Select((example, n) =>
+            ($"text {n + 1}", Array.ConvertAll(example.TokenIds, id => tokenizer.Vocabulary[id])))];
+        return count == examples.Length
+            ? [.. texts.Select(text => new RowName(text.Name, text.Name))]
+            : [.. texts.SelectMany(text => text.Tokens.Select(token => new RowName(token, text.Name)))];
     }
 
     private static int Label(TextClassifier classifier, string text, string? label, int? maxLength)
