@@ -51,19 +51,13 @@ public sealed partial class TextDataset
     /// <summary>The names of the classes, by id.</summary>
     public IReadOnlyList<string> Classes => Labels.Names;
 
-    /// <summary>The same texts with the ids that a model has given to the classes.</summary>
+    /// <summary>The same examples with the ids that a model has given to the classes.</summary>
     /// <param name="classes">The model's classes.</param>
-    /// <exception cref="InputException">A text has another class.</exception>
+    /// <exception cref="InputException">An example has another class.</exception>
     internal TextDataset WithClasses(IReadOnlyList<string> classes)
     {
-        if (classes.SequenceEqual(Classes))
-        {
-            return this;
-        }
         var known = new LabelSet(classes);
-        return new(examples.Select(example => example.Label == TextExample.NoLabel ? example
-            : known.TryResolve(Labels[example.Label], out var id) ? example with { Label = id }
-            : throw new InputException($"{Source}, {example.Origin}: the class is '{Labels[example.Label]}'; the "
-                + $"model's classes are: {known}.")), known, Source);
+        return WithClasses(known) ?? throw new InputException($"{Source}: the data has the classes {Labels}; the "
+            + $"model's are: {known}. Evaluate data with the model's classes.");
     }
 }

@@ -12,14 +12,15 @@ internal static class LayerChoice
     /// Its path, or the end of it where no other path ends so; null: the first one.
     /// </param>
     /// <exception cref="InputException">
-    /// There is none, several are meant, or it is a table of vectors.
+    /// There is none, several are meant, or it is an embedding table.
     /// </exception>
-    public static AdaptedLayer Find(IReadOnlyList<AdaptedLayer> layers, string? path)
+    public static (string Path, LayerWithLoRA Layer) Find(
+        IReadOnlyList<(string Path, LayerWithLoRA Layer)> layers, string? path)
     {
         var linear = layers.Where(layer => !layer.Layer.Base.IsEmbedding).ToList();
         if (path is null)
         {
-            return linear.FirstOrDefault() ?? throw new InputException(
+            return linear.Count > 0 ? linear[0] : throw new InputException(
                 "The adapter adapts no linear layer, and explain takes one apart. Train one with a linear layer "
                 + "among its targets, such as q_lin.");
         }
@@ -31,7 +32,7 @@ internal static class LayerChoice
         return found switch
         {
             [var only] when only.Layer.Base.IsEmbedding => throw new InputException(
-                $"Option 'layer' is '{path}', a table of vectors; explain takes linear layers apart. Those of the "
+                $"Option 'layer' is '{path}', an embedding table; explain takes linear layers apart. Those of the "
                 + $"adapter are {NearMisses.Census(linear.Select(layer => layer.Path))}."),
             [var only] => only,
             [] => throw new InputException($"Option 'layer' is '{path}'; the adapter has no such layer."
@@ -46,7 +47,7 @@ internal static class LayerChoice
     /// <summary>
     /// " Did you mean …?", with whole paths: those whose last part is the nearest.
     /// </summary>
-    private static string DidYouMean(string path, List<AdaptedLayer> layers)
+    private static string DidYouMean(string path, List<(string Path, LayerWithLoRA Layer)> layers)
     {
         var near = NearMisses.Of(path, layers.Select(layer => NearMisses.LastPart(layer.Path)), most: 1);
         var paths = layers.Select(layer => layer.Path)

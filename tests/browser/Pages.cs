@@ -19,7 +19,7 @@ internal static class Pages
         var random = new RandomStream(7);
         var layer = new LinearWithLoRA(new Linear(inFeatures, outFeatures, random), new LoRASettings(8, 12), random);
         layer.Lora.B.Set(random.Normal(8 * outFeatures, 0.1f));
-        return Of(new AdaptedLayer("encoder.layer.0.ffn", layer), random, rows, token);
+        return Of(("encoder.layer.0.ffn", layer), random, rows, token);
     }
 
     /// <summary>The same on a packed weight.</summary>
@@ -30,10 +30,10 @@ internal static class Pages
             new QuantizationFormat(4, groupSize));
         var layer = new LinearWithQALoRA(new QuantizedLinear(weight, null), new LoRASettings(8, 12), random);
         layer.Lora.B.Set(random.Normal(8 * outFeatures, 0.1f));
-        return Of(new AdaptedLayer("encoder.layer.0.q_lin", layer), random, rows, "word");
+        return Of(("encoder.layer.0.q_lin", layer), random, rows, "word");
     }
 
-    private static LayerPage Of(AdaptedLayer adapted, RandomStream random, int rows, string token)
+    private static LayerPage Of((string Path, LayerWithLoRA Layer) adapted, RandomStream random, int rows, string token)
     {
         var linear = adapted.Layer.Base;
         var explained = LayerExplanation.Of(adapted, random.Normal(rows * linear.InFeatures, 1),

@@ -54,7 +54,7 @@ public sealed class LayerExplanationTests
             new LoRASettings(2, 5) { Pooling = pooling }, random);
         layer.Lora.B.Set(random.Normal(12, 1));
         var before = weight.Grids();
-        var explained = LayerExplanation.Of(new AdaptedLayer("layer", layer), random.Normal(5 * 64, 1),
+        var explained = LayerExplanation.Of(("layer", layer), random.Normal(5 * 64, 1),
             random.Normal(5 * 6, 1), loss: 0, needsGradient: true);
         Assert.That(explained.Ways.Select(way => way.Agree), Is.All.True);
         Assert.That(explained.Tape.Operations.Select(operation => operation.Equation),
@@ -72,7 +72,7 @@ public sealed class LayerExplanationTests
         var random = new RandomStream(5);
         var layer = new LinearWithLoRA(new Linear(6, 5, random), new LoRASettings(2, 5), random);
         layer.Lora.B.Set(random.Normal(10, 1));
-        var explained = LayerExplanation.Of(new AdaptedLayer("layer", layer), random.Normal(18, 1),
+        var explained = LayerExplanation.Of(("layer", layer), random.Normal(18, 1),
             random.Normal(15, 1), loss: 0, needsGradient: true);
         var results = LayerTape.Results(explained.Tape);
         var off = results with { DA = [.. results.DA.Select(value => value * 1.001f)] };

@@ -98,7 +98,8 @@ internal static class ExplainCommand
     }
 
     /// <summary>The chosen layer on these texts, in evaluation mode: without dropout.</summary>
-    private static LayerExplanation Explain(TextClassifier classifier, LoRAAdapter adapter, AdaptedLayer layer,
+    private static LayerExplanation Explain(TextClassifier classifier, LoRAAdapter adapter,
+        (string Path, LayerWithLoRA Layer) layer,
         EncodedExample[] examples, IBackend backend)
     {
         adapter.SetTrainable(true);                                     // as in training
