@@ -167,7 +167,7 @@ function plainTable(caption, heads, rows) {
  * Lines over a common axis. series: [{ name, points: [[x, y], …], dashed }]; log axes leave out what
  * is not above zero. Each line has a mark of its own beside its colour, and the last values in words.
  */
-function lineChart({ title, xName, yName, series, logX = false, logY = false, marker = null, width = 560 }) {
+function lineChart({ title, xName, yName, series, logX = false, logY = false, marker = null, width = innerWidth < 600 ? 340 : 560 }) {
     const [height, left, right, top, bottom] = [260, 62, 14, 12, 40];
     const drawn = series.map(line => ({ ...line, points: line.points.filter(([x, y]) =>
         Number.isFinite(x) && Number.isFinite(y) && (!logX || x > 0) && (!logY || y > 0)) }));
@@ -193,7 +193,7 @@ function lineChart({ title, xName, yName, series, logX = false, logY = false, ma
         chart.append(element('line', { class: 'grid', x1: left, x2: width - right, y1: py(mark), y2: py(mark) }),
             element('text', { x: left - 8, y: Number(py(mark)) + 4, 'text-anchor': 'end' }, logY ? power(mark) : short(mark, 3)));
     }
-    for (const mark of marks(sx, logX, 6)) {
+    for (const mark of marks(sx, logX, width < 400 ? 4 : 6)) {
         chart.append(element('text', { x: px(mark), y: height - bottom + 18, 'text-anchor': 'middle' },
             logX ? power(mark) : short(mark, 3)));
     }

@@ -7,7 +7,7 @@ using LoraScratch.Lora.Quantization;
 namespace LoraScratch.Tests.Explaining;
 
 /// <summary>Layers of a model, three ways.</summary>
-public sealed class LayerExplanationTests
+internal sealed class LayerExplanationTests
 {
     [Test]
     public void A_layer_of_a_model_is_explained_as_the_model_had_it()

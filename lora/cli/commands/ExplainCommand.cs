@@ -92,7 +92,7 @@ internal static class ExplainCommand
                 Rows(classifier, examples, explained.Numbers.Count)));
 
             IEnumerable<EncodedExample> Encode(TextDataset dataset) =>
-                dataset.Encode(classifier.Tokenizer, classifier.LongestText(parsed.GetValue(maxLength))).Examples;
+                dataset.Encode(classifier.Tokenizer, classifier.MaxTokens(parsed.GetValue(maxLength))).Examples;
         });
         return command;
     }
@@ -141,7 +141,9 @@ internal static class ExplainCommand
         {
             return classifier.Predict([text], maxLength: maxLength).Single().LabelId;
         }
-        return new LabelSet(classifier.Labels).TryResolve(label, out var index) ? index
+        var classes = new LabelSet(classifier.Labels);
+        return classes.TryFind(label, out var index)
+            || !classes.HasNumericNames && LabelSet.IsIndex(label, out index) && index < classes.Count ? index
             : throw new InputException($"--label is '{label}'; the classes of the model are "
                 + $"{string.Join(", ", classifier.Labels)}.");
     }

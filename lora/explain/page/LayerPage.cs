@@ -83,7 +83,7 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <p>Here is every number of that, forward and backward: two texts of three tokens, each a micro-batch, rank {data.A.Columns}, s = alpha/r = {data.Constants["s"]}, dropout 0.25, three steps of AdamW. The vectors are random; the tokens have names so that one can speak of them.</p>
         """) : Html.Of($"""
         <p class="lede">{First.X.Rows} tokens through one adapted layer of a model, forward and backward. The model’s loss on them is {PageMatrix.Number(layer.Loss)}.</p>
-        <p>The layer was run by itself on the X and the dY that the model had there. {(layer.InputNeedsGradient ? "" : "The model does not ask for dX, since nothing before the layer is trained; it is computed here to be looked at.")} h, dA and dB are recomputed whole, y and dX in the {data.Part!.Outputs.Count} and {data.Part!.Inputs.Count} columns where gradients are largest, for W is too large to carry.</p>
+        <p>The layer was run by itself on the X and the dY that the model had there. {(layer.InputNeedsGradient ? "" : "The model does not ask for dX, since nothing before the layer is trained; it is computed here to be looked at.")} h, dA and dB are recomputed whole, y and dX each in the {data.Part!.Outputs.Count} columns where gradients are largest, for W is too large to carry.</p>
         """);
 
     private Html Contents() => Html.Of($"""
