@@ -151,9 +151,7 @@ internal sealed class Checkpoint : IDisposable
                     : OtherFile.Conversion(pickle, FileName)));
         }
         throw new InputException($"{path}: no weights: expected {FileName} or {IndexName}, found neither. "
-            + (File.Exists(System.IO.Path.Combine(path, "adapter_config.json"))
-                ? "It is an adapter folder: name it with option 'adapter', and its base with option 'model'."
-                : "Is it a model folder?"));
+            + "Is it a model folder?");
     }
 
     private static SafeTensorsFile OpenShard(string index, string shard)

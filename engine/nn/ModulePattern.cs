@@ -78,7 +78,7 @@ internal abstract record ModulePattern
         }
         catch (RegexMatchTimeoutException)
         {
-            throw new InputException($"The regular expression '{expression}' takes more than "
+            throw new InputException($"The regular expression '{Cut(expression.ToString())}' takes more than "
                 + $"{expression.MatchTimeout.TotalSeconds} s to compare with '{path}'. Write it without nested "
                 + "repetitions, or list the layers by name.");
         }
@@ -94,9 +94,12 @@ internal abstract record ModulePattern
         }
         catch (ArgumentException e)
         {
-            throw new InputException($"'{shown}' is no regular expression: {e.Message}");
+            throw new InputException($"'{Cut(shown)}' is no regular expression: {Cut(e.Message)}");
         }
     }
+
+    /// <summary>The beginning of an expression, which a file may have of any length.</summary>
+    private static string Cut(string text) => text.Length <= 200 ? text : $"{text[..200]}…";
 
     private sealed record NamePattern(string Name) : ModulePattern
     {
@@ -110,7 +113,7 @@ internal abstract record ModulePattern
     {
         public override bool Matches(string path) => Match(Expression, path).Success;
 
-        public override string ToString() => $"/{Source}/";
+        public override string ToString() => $"/{Cut(Source)}/";
     }
 
     private sealed record ExceptPattern(ModulePattern Meant, IReadOnlyList<ModulePattern> Others) : ModulePattern

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -57,7 +58,7 @@ internal static class BaseFingerprint
         _ when BuiltInBase.IsNamedBy(baseModel) =>
             $" It was trained on '{baseModel}', and {BuiltInBase.Description} is {BuiltInBase.Name} now: train it "
                 + "anew, or use it with the version that it is from.",
-        _ => $" It was trained on '{baseModel}': name that model with the option model.",
+        _ => $" It was trained on '{JsonFile.Cut(baseModel, 300)}': name that model with the option model.",
     };
 
     private static string Hash(Action<IncrementalHash> append)

@@ -97,9 +97,8 @@ internal sealed record PortableAdapter
         file?.Dispose();
         if (errors.Count == 0 && file!.Config!.HasBiasOfB)
         {
-            throw new InputException(
-                $"{folder}: B has a bias of its own (lora_bias), which only PEFT's format knows, so "
-                + "that the adapter can be neither converted nor truncated. Merge it into its model with 'lora "
+            throw new InputException($"{folder}: B has a bias of its own (lora_bias), which only PEFT's format knows, "
+                + "so that the adapter can be neither converted nor truncated. Merge it into its model with 'lora "
                 + "merge'.");
         }
         throw new InputException(errors.Count > 0

@@ -68,7 +68,7 @@ internal sealed record AdapterTask(string Folder, int? Classes, IReadOnlyList<st
     {
         try
         {
-            return File.Exists(Path.Combine(folder, "config.json"))
+            return File.Exists(Path.Combine(folder, RunFiles.ConfigName))
                 && DistilBertConfig.Load(folder) is { HasClasses: true } config && config.Classes == classes
                 && config.Labels.Where((name, id) => name != $"LABEL_{id}").Any() ? config.Labels : null;
         }

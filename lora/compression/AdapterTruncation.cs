@@ -97,10 +97,15 @@ internal sealed class AdapterTruncation
             [.. adapter.Layers.Select((layer, i) => Truncated(layer, Layers[i], ranks[i]))]
         };
         var contents = AdapterConversion.Peft(truncated);
+        var place = PeftAdapter.Find(source);
         PeftAdapter.Write(folder, temporary =>
         {
             contents.WriteTo(temporary);
-            DerivedAdapter.WriteAbout(temporary, RunFiles.ReadLabels(source), new()
+            if (Path.Combine(place, RunFiles.ConfigName) is var config && File.Exists(config))
+            {
+                File.Copy(config, Path.Combine(temporary, RunFiles.ConfigName));
+            }
+            DerivedAdapter.WriteAbout(temporary, RunFiles.ReadLabels(place), new()
             {
                 ["base_model"] = adapter.Config.BaseModel,
                 ["truncated_from"] = source,

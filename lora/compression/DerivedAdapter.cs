@@ -23,11 +23,20 @@ internal static class DerivedAdapter
     /// <param name="tunedModel">The tuned model's.</param>
     /// <param name="labels">Names of the classes.</param>
     /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
+    /// <param name="config">
+    /// The tuned model's config.json, which names the classes for transformers; null: none is
+    /// written.
+    /// </param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, LoRAExtraction extraction, string baseModel, string tunedModel,
-        IReadOnlyList<string> labels, bool overwrite = false) => PeftAdapter.Write(folder, temporary =>
+        IReadOnlyList<string> labels, bool overwrite = false, string? config = null) => PeftAdapter.Write(folder,
+            temporary =>
     {
         PeftAdapter.SaveInto(temporary, extraction.Adapter, baseModel);
+        if (config is not null)
+        {
+            AtomicFile.WriteText(Path.Combine(temporary, RunFiles.ConfigName), config);
+        }
         WriteAbout(temporary, labels, new()
         {
             ["base_model"] = baseModel,

@@ -25,7 +25,7 @@ internal sealed class LabelSet
             if (!indexOf.TryAdd(this.names[i], i))
             {
                 throw new InputException($"Classes {indexOf[this.names[i]]} and {i} have the same name "
-                    + $"'{this.names[i]}'. Give every class its own name.");
+                    + $"'{Cut(this.names[i])}'. Give every class its own name.");
             }
         }
     }
@@ -58,13 +58,15 @@ internal sealed class LabelSet
 
     /// <summary>"neg, pos", at most the first twelve names, each cut where it is long.</summary>
     internal static string Listed(IReadOnlyList<string> names) =>
-        string.Join(", ", names.Take(12).Select(name => name.Length <= 60 ? name : name[..60] + "…"))
+        string.Join(", ", names.Take(12).Select(Cut))
         + (names.Count > 12 ? $" and {names.Count - 12} more" : "");
 
     /// <summary>"0 = neg, 1 = pos", at most the first twenty classes.</summary>
     public override string ToString() =>
-        string.Join(", ", names.Take(20).Select((name, i) => $"{i} = {name}"))
+        string.Join(", ", names.Take(20).Select((name, i) => $"{i} = {Cut(name)}"))
         + (Count > 20 ? $", … ({Count} classes)" : "");
+
+    private static string Cut(string name) => name.Length <= 60 ? name : $"{name[..60]}…";
 
     internal static bool IsIndex(string label, out int index) =>
         int.TryParse(label, NumberStyles.None, CultureInfo.InvariantCulture, out index);

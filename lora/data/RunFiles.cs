@@ -13,6 +13,12 @@ internal static class RunFiles
     /// <summary>Name of the file with options, classes and outcome.</summary>
     public const string OptionsName = "training.json";
 
+    /// <summary>
+    /// Name of the file that says the classes of a model, or of the adapter beside it, to
+    /// transformers.
+    /// </summary>
+    public const string ConfigName = "config.json";
+
     /// <summary>Name of the file with every step.</summary>
     public const string MetricsName = "metrics.jsonl";
 
@@ -20,7 +26,7 @@ internal static class RunFiles
     private static readonly string[] OfResult =
     [
         "adapter_config.json", "adapter_model.safetensors",
-        "config.json", Checkpoint.FileName,
+        ConfigName, Checkpoint.FileName,
         "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         OptionsName, MetricsName,
     ];

@@ -115,6 +115,21 @@ internal static class ModelFolder
     }
 
     /// <summary>
+    /// Writes a config.json beside an adapter, whose own format has no place for the names of
+    /// classes: transformers' AutoConfig finds them there, and what it makes is the config that the
+    /// base model is to be loaded with. Nothing where transformers does not know such a base.
+    /// </summary>
+    /// <param name="folder">The adapter folder.</param>
+    /// <param name="config">Of the model with the adapter.</param>
+    internal static void SaveClasses(string folder, DistilBertConfig config)
+    {
+        if (config.IsPlain)
+        {
+            AtomicFile.WriteText(Path.Combine(folder, RunFiles.ConfigName), config.ToJson());
+        }
+    }
+
+    /// <summary>
     /// Takes the right to write the folder, and refuses one that <see cref="Save"/> could not
     /// write, before a long work begins.
     /// </summary>

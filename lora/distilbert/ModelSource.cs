@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
+using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.DistilBert;
@@ -132,10 +133,21 @@ internal abstract class ModelSource
 
         public override string Path => path;
 
-        public override DistilBertConfig ReadConfig() => Directory.Exists(path)
-            ? DistilBertConfig.Load(path)
-            : throw new InputException($"{path}: there is no such folder. A model folder with config.json, "
-                + $"{Checkpoint.FileName} and vocab.txt is expected.");
+        public override DistilBertConfig ReadConfig()
+        {
+            if (!Directory.Exists(path))
+            {
+                throw new InputException($"{path}: there is no such folder. A model folder with config.json, "
+                    + $"{Checkpoint.FileName} and vocab.txt is expected.");
+            }
+            bool Has(string name) => File.Exists(System.IO.Path.Combine(path, name));
+            if (Has(PeftAdapter.ConfigName) && !Has(Checkpoint.FileName) && !Has(Checkpoint.IndexName))
+            {
+                throw new InputException($"{path}: is an adapter ({PeftAdapter.ConfigName}) and no model. Name it with "
+                    + "option 'adapter', and the model that it was trained on with option 'model'.");
+            }
+            return DistilBertConfig.Load(path);
+        }
 
         public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.Load(path);
 

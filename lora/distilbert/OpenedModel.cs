@@ -62,22 +62,29 @@ internal sealed class OpenedModel : IDisposable
         IBackend? backend = null)
     {
         var keepsHead = HasHead && !newHead;
-        if (keepsHead && Config.ProblemOfHead() is { } problem)
-        {
-            throw new InputException($"{Source}: {problem}. To train a classifier on its encoder, give option "
-                + "'new-head'.");
-        }
-        if (keepsHead && labels is not null && labels.Count != Config.Classes)
-        {
-            throw new InputException($"{Source}: its head has {Config.Classes} classes "
-                + $"({LabelSet.Listed(Config.Labels)}), and {labels.Count} names are given "
-                + $"({LabelSet.Listed(labels)}). To train a head for other classes, give option 'new-head'.");
-        }
-        var config = keepsHead ? Config with { Labels = labels ?? Config.Labels }
+        var config = keepsHead ? Config with { Labels = ClassesOfHead(labels) }
             : Config.WithNewHead(labels ?? Config.Labels);
         var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
         var report = CheckpointLoader.Load(model, files, withoutHead: !keepsHead);
         return new LoadedModel(model, Tokenizer, report with { OtherHead = otherHead, IsHeadWanted = newHead });
+    }
+
+    /// <summary>The classes of the head that there is.</summary>
+    /// <param name="labels">Their names; null: those of <see cref="Config"/>.</param>
+    /// <exception cref="InputException">
+    /// They are not as many as it has classes, or it is for regression.
+    /// </exception>
+    internal IReadOnlyList<string> ClassesOfHead(IReadOnlyList<string>? labels)
+    {
+        if (Config.ProblemOfHead() is { } problem)
+        {
+            throw new InputException($"{Source}: {problem}. To train a classifier on its encoder, give option "
+                + "'new-head'.");
+        }
+        return labels is null || labels.Count == Config.Classes ? labels ?? Config.Labels : throw new InputException(
+            $"{Source}: its head has {Config.Classes} classes ({LabelSet.Listed(Config.Labels)}), and {labels.Count} "
+            + $"names are given ({LabelSet.Listed(labels)}). To train a head for other classes, give option "
+            + "'new-head'.");
     }
 
     /// <summary>

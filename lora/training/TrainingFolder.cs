@@ -86,6 +86,7 @@ internal static class TrainingFolder
             else
             {
                 PeftAdapter.SaveInto(temporary, adapter, baseModel);
+                ModelFolder.SaveClasses(temporary, classifier.Model.Config);
             }
         }, result, new()
         {

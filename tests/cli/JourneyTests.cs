@@ -39,7 +39,8 @@ public class JourneyTests
             Is.EqualTo(new[] { "config.json", "metrics.jsonl", "model.safetensors", "special_tokens_map.json",
                 "tokenizer.json", "tokenizer_config.json", "training.json", "vocab.txt" }));
         Assert.That(Names("tuned"),
-            Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "training.json" }));
+            Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors", "config.json", "metrics.jsonl",
+                "training.json" }));
         Assert.That(Names("merged"),
             Is.EqualTo(new[] { "config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json",
                 "tokenizer_config.json", "vocab.txt" }));

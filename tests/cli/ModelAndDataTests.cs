@@ -73,8 +73,12 @@ public class ModelAndDataTests
                 "--max-steps", "2", "--out", task["further"]);
         Assert.That(Label("--model", headless, "--adapter", task["further"]), Is.AnyOf("neg", "pos"),
             "going on keeps the adapter's names");
-        // As PEFT writes it: nothing says the names.
+        // where transformers' AutoConfig finds the names
         File.Delete(Path.Combine(task["with-head"], "training.json"));
+        Assert.That(DistilBertConfig.Load(task["with-head"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(Label("--model", headless, "--adapter", task["with-head"]), Is.AnyOf("neg", "pos"));
+        // As PEFT writes it: nothing says the names.
+        File.Delete(Path.Combine(task["with-head"], "config.json"));
         Assert.That(Label("--model", headless, "--adapter", task["with-head"]), Is.AnyOf("LABEL_0", "LABEL_1"));
         LoraProgram.Succeed("merge", "--model", headless, "--adapter", task["with-head"], "--out", task["whole"]);
         Assert.That(Label("--model", task["whole"]), Is.AnyOf("LABEL_0", "LABEL_1"));

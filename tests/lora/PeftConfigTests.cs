@@ -132,9 +132,15 @@ public sealed class PeftConfigTests
     {
         var text = new string('x', 1_000_000);
         Assert.That(Assert.Throws<InputException>(() => Read($$"""
-            {"peft_type":"{{text}}","target_modules":["{{text}}"],"r":"{{text}}","rank_pattern":{"{{text}}":0} }
+            {"peft_type":"{{text}}","target_modules":["{{text}}"],"base_model_name_or_path":"{{text}}","r":"{{text}}","rank_pattern":{"{{text}}":0} }
             """))!.Message, Has.Length.LessThan(1500));
     }
+
+    [Test]
+    public void A_long_expression_is_not_quoted_whole() =>
+        Assert.That(Assert.Throws<InputException>(() => _ =
+            Read($$"""{"peft_type":"LORA","target_modules":"({{new string('x', 1_000_000)}}"}""").Targets)!.Message,
+            Has.Length.LessThan(600));
 
     [Test]
     public void The_task_adds_the_modules_that_PEFT_saves_by_itself()

@@ -52,6 +52,19 @@ public class TokenizerSettingsTests
     [TearDown]
     public void DeleteFolder() => folder.Dispose();
 
+    [Test]
+    public void A_tokenizer_json_of_an_older_version_says_no_type_of_its_model()
+    {
+        var json = JsonNode.Parse(SmallVocabulary.Resource("small-tokenizer.json"))!;
+        Assert.That(json["model"]!.AsObject().Remove("type"));
+        const string text = "the Goodness of it";
+        Assert.That(WordPieceTokenizer.Load(folder.Write("tokenizer.json", json.ToJsonString())).EncodeIds(text),
+            Is.EqualTo(SmallVocabulary.Tokenizer.EncodeIds(text)));
+        json["model"]!["merges"] = new JsonArray("a b");
+        AssertRefused(() => WordPieceTokenizer.Load(folder.Write("merges.json", json.ToJsonString())),
+            Path.Combine(folder.Root, "merges.json"), "model.type is nothing");
+    }
+
     private static void AssertRefused(Action load, string path, string expected) =>
         Assert.That(load, Throws.TypeOf<InputException>().With.Message.StartsWith(path + ": ")
             .And.Message.Contains(expected).And.Message.Not.Contains(" --"));

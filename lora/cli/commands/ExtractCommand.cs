@@ -77,7 +77,7 @@ internal static class ExtractCommand
                         $"{layer.Path}: rank {layer.Rank}, {Text.Percent(layer.Energy)} of the energy");
                 });
             DerivedAdapter.Save(folder, extraction, baseSource.Reference, tunedSource.Reference, tuned.Labels,
-                output.MayReplace(parsed));
+                output.MayReplace(parsed), tuned.Model.Config.IsPlain ? tuned.Model.Config.ToJson() : null);
             Print(extraction, names, options.Bias);
             Console.WriteLine($"The adapter is in {folder}. Predict with it:");
             string[] words = ["lora", "predict", .. ModelOption.Words(baseSource), "--adapter", folder, "--text"];

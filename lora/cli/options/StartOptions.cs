@@ -19,6 +19,9 @@ namespace LoraScratch.Cli;
 /// </param>
 internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
 {
+    private const string HintAtNewHead =
+        "These are the classes of the head that the model has: option 'new-head' draws another one for those of the "
+        + "data.";
     private readonly ModelOption model =
         new("The model folder to start from: config.json, model.safetensors and vocab.txt.");
     private readonly Option<string> config =
@@ -49,10 +52,6 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
             command.Add(option);
         }
     }
-
-    private const string HintAtNewHead =
-        "These are the classes of the head that the model has: option 'new-head' draws another one for those of the "
-        + "data.";
 
     /// <summary>Whether the model's head, if it has one, is replaced by a new one.</summary>
     public bool NewHead(ParseResult parsed) => parsed.GetValue(newHead);
@@ -162,7 +161,8 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
                 + $"vocab_size of {parsed.GetValue(config)} is {given.VocabularySize}. Set vocab_size to at least "
                 + $"{tokenizer.VocabularySize}.");
         }
-        var texts = LoadWithClassesOf(parsed, given, half);
+        var texts = labels.Names(parsed) is { } names ? data.Load(parsed, half, new LabelSet(names))
+            : LoadWithClassesOf(parsed, given, half);
         return (new TextClassifier(
             new DistilBertForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend),
                 tokenizer), texts);
@@ -171,11 +171,10 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     /// <summary>
     /// The classes that are given before the data are read; null: those of the data.
     /// </summary>
-    private string[]? ClassesOfHead(ParseResult parsed, OpenedModel model, AdapterTask? adapter) =>
-        labels.Names(parsed)
-        ?? (adapter is { HasHead: true } ? adapter.Labels(given: null, model.Config)
-            : model.HasHead && !NewHead(parsed) ? model.Config.Labels
-            : null)?.ToArray();
+    private IReadOnlyList<string>? ClassesOfHead(ParseResult parsed, OpenedModel model, AdapterTask? adapter) =>
+        adapter is { HasHead: true } ? adapter.Labels(labels.Names(parsed), model.Config)
+        : model.HasHead && !NewHead(parsed) ? model.ClassesOfHead(labels.Names(parsed))
+        : labels.Names(parsed);
 
     /// <summary>Reads test examples that are not a share of --data.</summary>
     /// <param name="parsed">The command line.</param>
