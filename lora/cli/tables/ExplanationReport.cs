@@ -72,8 +72,8 @@ internal static class ExplanationReport
         var through = 2 * rows * rank * (inner + outer);
         var around = 2 * inner * outer * (rank + rows);
         Line($"\nbracketed through r: (X·A)·B costs {Text.Count(through)} flops; X·(A·B) would cost "
-            + $"{Text.Count(around)} and a buffer of {Text.Count(sizeof(float) * inner * outer)} bytes. So with "
-            + $"Xᵀ·(dY·Bᵀ) for dA, and (Xᵀ·dY)·Bᵀ.");
+            + $"{Text.Count(around)} and a buffer of {Text.Count(sizeof(float) * inner * outer)} bytes. The same "
+            + "for dA: Xᵀ·(dY·Bᵀ), and not (Xᵀ·dY)·Bᵀ.");
     }
 
     private static void PrintWays(IReadOnlyList<ThreeWays> ways)
