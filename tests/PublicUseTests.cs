@@ -149,7 +149,7 @@ public sealed class PublicUseTests
         var alone = classifier.Evaluate(new TextDataset([(good[0], "good")]));
         Assert.That(alone.Confusion[1].Sum(), Is.EqualTo(1), "the id of a class is the model's");
         Assert.That(() => classifier.Evaluate(new TextDataset([(good[0], "fair")])),
-            Throws.TypeOf<InputException>().With.Message.Contains("'fair'"));
+            Throws.TypeOf<InputException>().With.Message.Contains("0 = fair"));
 
         tuning.Adapter!.MergeAndDetach();
         ModelQuantizer.Quantize(tuning.Classifier.Model, ["ffn.lin1"], bits: 8, groupSize: 16,

@@ -8,14 +8,18 @@ namespace LoraScratch.Lora.Classification;
 /// <summary>A classifier as it comes from its files, ready to predict.</summary>
 /// <param name="Classifier">The classifier, with the adapter attached.</param>
 /// <param name="Adapter">The adapter; null where none was named.</param>
-/// <param name="Notices">What the files left open, one sentence each.</param>
+/// <param name="Notices">
+/// What the files left open, one sentence each, which names its file.
+/// </param>
 internal sealed record LoadedClassifier(TextClassifier Classifier, LoRAAdapter? Adapter, IReadOnlyList<string> Notices);
 
 /// <summary>Several tasks on one model, as they come from their files.</summary>
 /// <param name="Base">The model as it is without an adapter.</param>
 /// <param name="Adapters">The adapters by name, none of them active.</param>
 /// <param name="Tasks">For each adapter what is to be asked while it is active.</param>
-/// <param name="Notices">What the files left open, one sentence each.</param>
+/// <param name="Notices">
+/// What the files left open, one sentence each, which names its file.
+/// </param>
 internal sealed record LoadedTasks(TextClassifier Base, AdapterSet Adapters, IReadOnlyList<TextClassifier> Tasks,
     IReadOnlyList<string> Notices);
 
@@ -73,8 +77,9 @@ internal static class ClassifierLoader
         }
         using var model = source.Open();
         var tasks = adapters.Select(adapter => AdapterTask.Read(adapter.Folder)).ToList();
+        var isBaseUsable = model.HasHead && !model.Config.IsRegression;
         // A head that the model lacks is worth a word where somebody uses it: not where each adapter brings its own.
-        var loaded = model.Load(newHead: !model.HasHead && tasks.All(task => task.HasHead), backend: backend,
+        var loaded = model.Load(newHead: !isBaseUsable && tasks.All(task => task.HasHead), backend: backend,
             labels: tasks.FirstOrDefault(task => !task.HasHead)?.Labels(labels, model.Config));
         var notices = source.Notices(loaded.Notices()).ToList();
         var first = new TextClassifier(loaded);

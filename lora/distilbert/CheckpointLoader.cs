@@ -46,8 +46,7 @@ internal sealed record LoadReport(
         {
             var other = OtherHead is null ? "" : $" but one of {OtherHead}";
             yield return $"{Source}: has no head of a {Kind.Name}{other}; randomly initialised from the seed: "
-                + $"{Listed(Initialized)}. "
-                + "Train it before you trust a prediction.";
+                + $"{Listed(Initialized)}. Until it is trained, its predictions are random.";
         }
         if (Renamed.Count > 0)
         {

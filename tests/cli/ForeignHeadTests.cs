@@ -155,7 +155,8 @@ public sealed class ForeignHeadTests
             config => config["id2label"] = new JsonObject { ["0"] = "O", ["1"] = "PERSON" });
         Refuse(folder, "it has no trained classification head");
         Assert.That(LoraProgram.Succeed("train", "--model", folder, "--data", task.Data, "--max-steps", "1", "--out",
-            task["of-tokens"]).Errors, Does.Contain("has no head of a classifier but one of tokens; drawn"));
+            task["of-tokens"]).Errors, Does.Contain(
+                "has no head of a classifier but one of tokens; randomly initialised"));
         Assert.That(DistilBertConfig.Load(task["of-tokens"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
     }
 
@@ -189,6 +190,7 @@ public sealed class ForeignHeadTests
             ("FOLDER", () => folder));
         LoraProgram.Succeed("train", "--model", folder, "--data", task.Data, "--new-head", "--max-steps", "1", "--out",
             task["of-regression"]);
+        Assert.That(Predict(folder, "--adapter", task["of-regression"]).Logits, Has.Length.EqualTo(2));
         Refuse(Model("one", name => name, config => config["id2label"] = new JsonObject { ["0"] = "LABEL_0" }),
             "or there is one output");
     }
@@ -218,7 +220,7 @@ public sealed class ForeignHeadTests
                 .Contains("other names than in transformers' classifiers"), "said once");
         }
         Assert.That(LoraProgram.Succeed("train", "--model", task["encoder"], "--init-adapter", task["headed"], "--data",
-            task.Data, "--max-steps", "1", "--out", task["headed-again"]).Errors, Does.Not.Contain("drawn"));
+            task.Data, "--max-steps", "1", "--out", task["headed-again"]).Errors, Does.Not.Contain("initialised"));
     }
 
     private ProgramResult Predict(string model, params string[] more) =>

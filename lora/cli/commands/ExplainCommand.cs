@@ -27,8 +27,7 @@ internal static class ExplainCommand
         };
         var data = new DataOptions(required: false);
         var limit = OptionKinds.Whole("--limit", "Texts of --data at most, balanced over the classes.", 2);
-        var maxLength = OptionKinds.OptionalWhole("--max-length",
-            "Tokens of a text at most. [default: 512, or as many as the model has positions]");
+        var maxLength = OptionKinds.MaxLength();
         var layer = new Option<string?>("--layer")
         {
             Description = "The adapted layer to explain, by its path or the end of it. [default: the first linear one]",

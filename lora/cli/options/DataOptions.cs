@@ -33,7 +33,8 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="split">Which half of the movie reviews; null: both.</param>
     /// <param name="labels">The model's classes; null: those of the data.</param>
     /// <param name="hint">Says what to do about a label that is none of these.</param>
-    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null, string? hint = null) => Load(parsed, parsed.GetValue(data)!, split, labels, hint);
+    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null, string? hint = null) =>
+        Load(parsed, parsed.GetValue(data)!, split, labels, hint);
 
     /// <summary>
     /// Reads another file or folder than --data, with the same columns, and says on standard error

@@ -68,7 +68,7 @@ internal sealed class ModelOptions(bool adapterRequired = false)
         IReadOnlyList<string>? labels, bool anyBase, IBackend backend)
     {
         var loaded = ClassifierLoader.Load(source, adapter, labels, anyBase, backend);
-        Notices(source.Name, loaded.Notices);
+        Notices(loaded.Notices);
         return (loaded.Classifier, loaded.Adapter);
     }
 
@@ -94,18 +94,23 @@ internal sealed class ModelOptions(bool adapterRequired = false)
         IReadOnlyList<string>? labels = null, bool newHead = false)
     {
         var loaded = opened.Load(seed, labels, newHead, backend);
-        Notices(opened.Source.Name, opened.Source.Notices(loaded.Notices()));
+        Notices(opened.Source.Notices(loaded.Notices()));
         return new TextClassifier(loaded);
     }
 
+    /// <summary>
+    /// Notes for the user, one line each, about something that they may not name.
+    /// </summary>
+    public static void Notices(string about, IEnumerable<string> notices) =>
+        Notices(notices.Select(notice =>
+            notice.StartsWith(about, StringComparison.Ordinal) ? notice : $"{about}: {notice}"));
+
     /// <summary>Notes for the user, one line each.</summary>
-    public static void Notices(string about, IEnumerable<string> notices)
+    public static void Notices(IEnumerable<string> notices)
     {
         foreach (var notice in notices)
         {
-            Console.Error.WriteLine(
-                Terminal.Printable(notice.StartsWith(about, StringComparison.Ordinal)
-                    ? $"note: {notice}" : $"note: {about}: {notice}"));
+            Console.Error.WriteLine(Terminal.Printable($"note: {notice}"));
         }
     }
 }

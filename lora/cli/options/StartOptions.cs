@@ -19,6 +19,8 @@ namespace LoraScratch.Cli;
 /// </param>
 internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
 {
+    private const string HintAtNamedClasses =
+        "These are the classes that config.json names. Correct the label or the names there.";
     private const string HintAtNewHead =
         "These are the classes of the head that the model has: option 'new-head' draws another one for those of the "
         + "data.";
@@ -148,7 +150,8 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
             var classes = ClassesOfHead(parsed, opened, adapter);
             var dataset = classes is not null ? data.Load(parsed, half, new LabelSet(classes),
                     opened.HasHead && !isNew ? HintAtNewHead : null)
-                : NewHead(parsed) ? data.Load(parsed, half) : LoadWithClassesOf(parsed, opened.Config, half);
+                : NewHead(parsed) ? data.Load(parsed, half)
+                : LoadWithClassesOf(parsed, source.Name, opened.Config, half);
             return (ModelOptions.Load(opened, backend, options.Seed, dataset.Labels.Names, isNew), dataset);
         }
         var given = DistilBertConfig.Load(parsed.GetValue(config)!);
@@ -162,7 +165,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
                 + $"{tokenizer.VocabularySize}.");
         }
         var texts = labels.Names(parsed) is { } names ? data.Load(parsed, half, new LabelSet(names))
-            : LoadWithClassesOf(parsed, given, half);
+            : LoadWithClassesOf(parsed, parsed.GetValue(config)!, given, half);
         return (new TextClassifier(
             new DistilBertForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend),
                 tokenizer), texts);
@@ -184,10 +187,11 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         data.Load(parsed, path, DatasetSplit.Test, labels);
 
     /// <summary>
-    /// Reads the data for a head that is to be drawn. The classes of config.json hold where the
-    /// labels are some of them or their indices, those of the data elsewhere.
+    /// Reads the data for a new head. The classes of config.json hold where the labels are some of
+    /// them or their indices, those of the data where no label is any of them.
     /// </summary>
-    private TextDataset LoadWithClassesOf(ParseResult parsed, DistilBertConfig config, DatasetSplit? half)
+    private TextDataset LoadWithClassesOf(ParseResult parsed, string model, DistilBertConfig config,
+        DatasetSplit? half)
     {
         var dataset = data.Load(parsed, half);
         if (!config.HasClasses)
@@ -200,10 +204,14 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         {
             return fitting;
         }
+        if (!isNumbered && dataset.Labels.Names.Any(config.Labels.Contains))
+        {
+            return data.Load(parsed, half, named, HintAtNamedClasses);      // refuses the label that is none of them
+        }
         if (!isNumbered)
         {
-            ModelOptions.Notices(dataset.Source, [$"the classes of its new head are the labels of the data, which are "
-                + $"others than config.json names ({named})."]);
+            ModelOptions.Notices([$"{model}: names the classes {LabelSet.Listed(config.Labels)}, of which the data "
+                + $"have none: the new head is for {LabelSet.Listed(dataset.Labels.Names)}."]);
         }
         return dataset;
     }

@@ -90,7 +90,7 @@ internal sealed class TaskOptions
             return (new AdapterSet(), [new ClassifierTask(null, plain, () => { })]);
         }
         var loaded = ClassifierLoader.LoadTasks(source, named, labels, anyBase, backend);
-        ModelOptions.Notices(source.Name, loaded.Notices);
+        ModelOptions.Notices(loaded.Notices);
         if (chosen == AdapterSet.Base)
         {
             ClassifierLoader.RequireHead(loaded.Base, source);
