@@ -25,7 +25,8 @@ internal sealed class DeviceGate(Action? makeCurrent = null)
     /// Enters where no other thread has its turn; <see cref="Entered"/> makes a turn of it,
     /// <see cref="Exit"/> ends it.
     /// </summary>
-    public bool TryEnter() => gate.TryEnter();
+    /// <param name="patience">How long to wait for another thread's turn to end.</param>
+    public bool TryEnter(TimeSpan patience = default) => gate.TryEnter(patience);
 
     /// <summary>The turn of a thread that has entered.</summary>
     public DeviceTurn Entered()

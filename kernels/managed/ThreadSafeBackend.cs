@@ -40,7 +40,8 @@ internal abstract class ThreadSafeBackend : IBackend
     /// <exception cref="InvalidOperationException">Another thread computes on it.</exception>
     public void Dispose()
     {
-        if (!gate.TryEnter())
+        // the finalizer holds the gate for a moment while it gives memory back: that is no computation
+        if (!gate.TryEnter(TimeSpan.FromSeconds(1)))
         {
             throw new InvalidOperationException(
                 $"{Description}: the device cannot be disposed while another thread computes on it. Wait for that "

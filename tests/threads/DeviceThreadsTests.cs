@@ -25,6 +25,34 @@ public class DeviceThreadsTests
         yield return new TestCaseData(simulator, 8, 2).SetArgDisplayNames("the GPU's kernels, simulated", "8 callers");
     }
 
+    /// <summary>As the finalizer's, which gives memory back.</summary>
+    [Test]
+    public void A_device_is_disposed_after_a_short_turn_of_another_thread_and_not_while_one_computes()
+    {
+        var backend = new CpuBackend(1);
+        using ManualResetEventSlim begun = new(), ended = new();
+        var computing = new Thread(() => Hold(() => ended.Wait()));
+        computing.Start();
+        begun.Wait();
+        Assert.That(backend.Dispose, Throws.InvalidOperationException.With.Message.Contains("another thread"));
+        ended.Set();
+        computing.Join();
+
+        begun.Reset();
+        var brief = new Thread(() => Hold(() => Thread.Sleep(20)));
+        brief.Start();
+        begun.Wait();
+        Assert.That(backend.Dispose, Throws.Nothing);
+        brief.Join();
+
+        void Hold(Action wait)
+        {
+            using var turn = backend.TakeTurn();
+            begun.Set();
+            wait();
+        }
+    }
+
     [TestCaseSource(nameof(Devices))]
     public void Every_thread_gets_the_results_that_it_would_get_alone(BackendCase device, int threads, int rounds)
     {
