@@ -17,6 +17,13 @@ public sealed class LayerPageTests
         Assert.That(await page.IsGood(), await page.Badge.InnerTextAsync());
         Assert.That(await page.Page.Locator("#entry-sum").InnerTextAsync(), Does.Contain("dA[0, 0]"));
         Assert.That(await page.Page.Locator("#ways-table").InnerTextAsync(), Does.Contain("closed form"));
+        var proof = await page.Page.Locator("#proof-table").EvaluateAsync<string>("each => each.textContent");
+        Assert.That(proof, Does.Contain("dX, 64 largest, by differences").And.Contain("dX along three directions"));
+        Assert.That(await page.Page.Locator("#merging").CountAsync(), Is.EqualTo(isQuantized ? 1 : 0));
+        if (isQuantized)
+        {
+            Assert.That(await page.Page.Locator("#merging").InnerTextAsync(), Does.Contain("the same layer"));
+        }
         Assert.That(page.Complaints, Is.Empty);
     }
 

@@ -68,6 +68,7 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         {Picture()}
         {Entry()}
         {Ways()}
+        {(layer?.Merge is { } merge ? Merging(merge) : Html.Empty)}
         {(IsExample ? Break() : Html.Empty)}
         {(IsExample ? Play() : Html.Empty)}
         {(IsExample ? Derive() : Html.Empty)}
@@ -89,6 +90,7 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
     private Html Contents() => Html.Of($"""
         <nav aria-label="Contents"><ul>
         <li><a href="#picture">The layer</a></li><li><a href="#entry">One number</a></li><li><a href="#ways">Three ways</a></li>
+        {(layer?.Merge is null ? Html.Empty : Html.Of($"""<li><a href="#merging">Merged</a></li>"""))}
         {(IsExample ? Html.Of($"""<li><a href="#break">Break it</a></li><li><a href="#play">Play</a></li><li><a href="#derive">Derive it</a></li>""") : Html.Empty)}
         <li><a href="#cost">What it costs</a></li><li><a href="#numbers">All numbers</a></li></ul></nav>
         """);
@@ -212,6 +214,12 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <p class="without-script">This part needs a script.</p></section>
         """);
 
+    private static Html Merging(ZeroMerge merge) => Html.Of($"""
+        <section id="merging" aria-labelledby="merging-title"><h2 id="merging-title">Merged into the zeros</h2>
+        <p class="equation">ζ′ = ζ − s·κ·(AB)ᵀ/α</p>
+        <p>The update has one value for each group of a row of W, and so has the group’s zero ζ: merged, it costs nothing, and the codes stay as they are. Tried on this batch: zeros move by up to {PageMatrix.Number(merge.LargestMove)} codes, to {PageMatrix.Number(merge.LargestZero)} at most; y differs by up to {PageMatrix.Number(merge.LargestDifference)}, where float32 allows {PageMatrix.Number(merge.Tolerance)}: {(merge.Agrees ? "the same layer" : "not the same layer")}.</p></section>
+        """);
+
     private static Html Break() => Html.Of($"""
         <section id="break" aria-labelledby="break-title"><h2 id="break-title">Break it</h2>
         <p>{PageFormulas.Mutants.Count} mistakes that real training code has had. Each exchanges a line of the formulas; see which comparison notices, and which does not.</p>
@@ -290,4 +298,5 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
 /// <param name="Path">The layer's path.</param>
 /// <param name="Loss">The model's loss on the batch.</param>
 /// <param name="InputNeedsGradient">Whether the model asks for dX.</param>
-internal sealed record LayerTitle(string Path, double Loss, bool InputNeedsGradient);
+/// <param name="Merge">Of a quantised layer, the update in its zeros.</param>
+internal sealed record LayerTitle(string Path, double Loss, bool InputNeedsGradient, ZeroMerge? Merge);

@@ -105,7 +105,7 @@ internal static class LayerPages
                 }], new StepGradients(a, b), null),
             ],
             FirstNode = "A",
-        }, new LayerTitle(layer.Path, layer.Loss, layer.InputNeedsGradient));
+        }, new LayerTitle(layer.Path, layer.Loss, layer.InputNeedsGradient, layer.Merge));
     }
 
     private static PageStep Step(ExampleStep step)

@@ -1,5 +1,6 @@
 // A layer of a real model: W is too large to carry. y and dX are checked in the columns whose part of
-// W is in the page; h, dA and dB whole; finite differences at 64 entries and in three directions.
+// W is in the page; h, dA and dB whole; finite differences at 64 entries (of dA and dB together, and
+// of dX) and in three directions.
 
 /** ⟨dY, s·HB⟩: all of the loss that A and B move, W's part stands still. */
 function updatePairing(batch, A, B, algebra = Plain) {
@@ -62,34 +63,61 @@ function proveLayer() {
         return run('dX', known.set('dH', names.get('dH')), WithBounds);
     }
 
-    /** 64 entries of dA and dB, the largest of each, and three random directions of both together. */
-    function differencesOf([, , dA, dB]) {
-        const absolute = matrix => matrix.map(Math.abs);
-        const reach = matrix => matrix.map(value => Math.abs(value) + 2 ** -3);
+    /** dA, dB and dX once more, as differences of ⟨dY, Y⟩. */
+    function differencesOf([, , dA, dB, dX]) {
         const size = updatePairing({ ...batch, X: absolute(batch.X), dY: absolute(batch.dY) }, reach(A), reach(B));
-        const depth = batch.dY.data.length + batch.X.columns + A.columns + 12;
-        const h = 2 ** -3;
-        const rounding = 2 ** -53 * depth * size / h;
-        const along = (gradient, direction, which) => {
-            const moved = sign => updatePairing(batch, which === 'A' ? A.plus(direction.scaled(sign * h)) : A, which === 'B' ? B.plus(direction.scaled(sign * h)) : B);
-            return (moved(1) - moved(-1)) / (2 * h);
-        };
-        const found = [];
-        for (const [gradient, matrix, which] of [[dA, A, 'A'], [dB, B, 'B']]) {
-            const places = [...gradient.engine.data.keys()].sort((p, q) => Math.abs(gradient.engine.data[q]) - Math.abs(gradient.engine.data[p])).slice(0, 32);
-            const picks = places.map(at => Matrix.of(matrix.rows, matrix.columns, (i, j) => i * matrix.columns + j === at ? 1 : 0));
-            const random = new RandomNumbers(which === 'A' ? 11 : 12);
-            const directions = [1, 2, 3].map(() => random.matrix(matrix.rows, matrix.columns, 1 / Math.sqrt(matrix.data.length)));
-            for (const [title, chosen] of [[`d${which}, 32 largest, by differences`, picks], [`d${which} along three directions`, directions]]) {
-                const inner = (g, direction) => g.with(direction, (x, y) => x * y).sum();
-                const row = f => Matrix.of(1, chosen.length, (_, k) => f(chosen[k]));
-                const value = row(direction => inner(gradient.page.value, direction));
-                const bound = row(direction => inner(gradient.page.bound, absolute(direction)));
-                const numeric = { value: row(direction => along(gradient, direction, which)), bound: row(direction => rounding * (1 + direction.norm())) };
-                const engine = { rows: 1, columns: chosen.length, values: [...row(direction => inner(gradient.engine, direction)).data] };
-                found.push(check(`n${which}-${title.length}`, title, gradient.equation, engine, new Bounded(value, bound), numeric));
-            }
-        }
-        return found;
+        const rounding = roundingOf(size, batch.X.columns);
+        const ofA = direction => difference(by => updatePairing(batch, A.plus(direction.scaled(by)), B));
+        const ofB = direction => difference(by => updatePairing(batch, A, B.plus(direction.scaled(by))));
+        return [...alongDirections('dA', dA, 32, 11, ofA, rounding), ...alongDirections('dB', dB, 32, 12, ofB, rounding),
+            ...(dX ? differencesOfInput(dX) : [])];
     }
+
+    /** In the columns whose part of W is here: only the rows that a direction moves are computed. */
+    function differencesOfInput(dX) {
+        const X = columnsOf(batch.X, part.inputs);
+        const known = new Map([['W', Matrix.from(part.wColumns)], ['b', Matrix.scalar(0)], ['M', columnsOf(batch.M, part.inputs)],
+            ['A', inputs.G ? A : rowsOf(A, part.inputs)], ['B', B], ['G', inputs.G && rowsOf(inputs.G, part.inputs)], ...constants].filter(([, value]) => value));
+        const pairing = (moved, dY, from = known) => {
+            const names = new Map([...from, ['X', moved]]);
+            for (const name of ['Xd', 'H', 'Y']) {
+                names.set(name, run(name, names, Plain));
+            }
+            return names.get('Y').with(dY, (y, g) => y * g).sum();
+        };
+        const size = pairing(reach(X), absolute(batch.dY), new Map([...known].map(([name, value]) => [name, absolute(value)])));
+        const ofX = direction => {
+            const moving = [...Array(X.rows).keys()].filter(n => direction.data.subarray(n * X.columns, (n + 1) * X.columns).some(value => value !== 0));
+            return difference(by => pairing(rowsOf(X.plus(direction.scaled(by)), moving), rowsOf(batch.dY, moving)));
+        };
+        return alongDirections('dX', dX, 64, 13, ofX, roundingOf(size, X.columns));
+    }
+
+    function roundingOf(size, columns) {
+        return 2 ** -53 * (batch.dY.data.length + columns + A.columns + 12) * size / differenceStep;
+    }
+}
+
+/** ⟨dY, Y⟩ is linear along each number: nothing is cut off, however large h. */
+const differenceStep = 2 ** -3;
+const absolute = matrix => matrix.map(Math.abs);
+const reach = matrix => matrix.map(value => Math.abs(value) + differenceStep);
+const difference = along => (along(differenceStep) - along(-differenceStep)) / (2 * differenceStep);
+
+/** A gradient at its largest entries and along three random directions: the engine's, the page's, and by differences. */
+function alongDirections(name, gradient, entries, seed, numericOf, rounding) {
+    const { rows, columns, data: values } = gradient.engine;
+    const largest = [...values.keys()].sort((p, q) => Math.abs(values[q]) - Math.abs(values[p])).slice(0, entries);
+    const random = new RandomNumbers(seed);
+    const inner = (matrix, direction) => matrix.with(direction, (x, y) => x * y).sum();
+    return [
+        [`${name}, ${largest.length} largest, by differences`, largest.map(at => Matrix.of(rows, columns, (i, j) => i * columns + j === at ? 1 : 0))],
+        [`${name} along three directions`, [1, 2, 3].map(() => random.matrix(rows, columns, 1 / Math.sqrt(values.length)))],
+    ].map(([title, chosen], kind) => {
+        const row = f => Matrix.of(1, chosen.length, (_, k) => f(chosen[k]));
+        const engine = { rows: 1, columns: chosen.length, values: [...row(direction => inner(gradient.engine, direction)).data] };
+        const page = new Bounded(row(direction => inner(gradient.page.value, direction)), row(direction => inner(gradient.page.bound, absolute(direction))));
+        return check(`n${name}-${kind}`, title, gradient.equation, engine, page,
+            { value: row(numericOf), bound: row(direction => rounding * (1 + direction.norm())) });
+    });
 }
