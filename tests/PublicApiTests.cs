@@ -68,6 +68,20 @@ public sealed partial class PublicApiTests
         Assert.That(types, Has.Count.LessThanOrEqualTo(MaxTypes), string.Join(", ", types));
     }
 
+    /// <summary>
+    /// Where one parameter of a public member is described all are, as the compiler's CS1573 has
+    /// it; an internal member may leave out a parameter whose name says all.
+    /// </summary>
+    [Test]
+    public void All_parameters_of_a_public_member_are_described_or_none_is()
+    {
+        var halfSaid = Libraries.SelectMany(Types)
+            .SelectMany(type => type.GetMembers().Where(IsShown).OfType<IMethodSymbol>())
+            .Where(method => method.Parameters.Select(parameter => method.GetDocumentationCommentXml()!
+                .Contains($"<param name=\"{parameter.Name}\"", StringComparison.Ordinal)).Distinct().Count() > 1);
+        Assert.That(halfSaid.Select(method => method.ToDisplayString(Name)), Is.Empty);
+    }
+
     /// <summary>Every public type and member, a line each, sorted.</summary>
     private static string Describe(string library)
     {

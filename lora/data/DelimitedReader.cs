@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Data;
 /// <summary>The examples of a .csv or .tsv: a row each.</summary>
 internal static class DelimitedReader
 {
-    private const int MostNamed = 20;
+    private const int MaxNamed = 20;
 
     /// <summary>Reads the rows one by one.</summary>
     /// <param name="open">Opens the file.</param>
@@ -89,6 +89,6 @@ internal static class DelimitedReader
     }
 
     private static string Names(string[] header) =>
-        string.Join(", ", header.Take(MostNamed).Select(column => Describe.Name(column)[1..^1]))
-        + (header.Length > MostNamed ? $", … ({header.Length} columns)" : "");
+        string.Join(", ", header.Take(MaxNamed).Select(column => Describe.Name(column)[1..^1]))
+        + (header.Length > MaxNamed ? $", … ({header.Length} columns)" : "");
 }

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Data;
 /// <param name="options">The columns, and what becomes of rows without a text.</param>
 internal sealed class IncompleteRows(string name, DatasetOptions options)
 {
-    private const int MostNamed = 20;
+    private const int MaxNamed = 20;
 
     private readonly List<string> refused = [], skipped = [];
     private int refusals, skips;
@@ -72,7 +72,7 @@ internal sealed class IncompleteRows(string name, DatasetOptions options)
     private static void Add(List<string> named, ref int count, string row)
     {
         count++;
-        if (named.Count < MostNamed)
+        if (named.Count < MaxNamed)
         {
             named.Add(row);
         }

@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Data;
 /// </summary>
 internal static class JsonLinesReader
 {
-    private const int MostNamed = 20;
+    private const int MaxNamed = 20;
 
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
 
@@ -80,11 +80,11 @@ internal static class JsonLinesReader
 
     private static string Names(JsonElement row)
     {
-        var names = row.EnumerateObject().Take(MostNamed).Select(p => Describe.Name(p.Name)[1..^1]);
+        var names = row.EnumerateObject().Take(MaxNamed).Select(p => Describe.Name(p.Name)[1..^1]);
         return row.GetPropertyCount() switch
         {
             0 => "nothing",
-            <= MostNamed => string.Join(", ", names),
+            <= MaxNamed => string.Join(", ", names),
             var count => $"{string.Join(", ", names)}, … ({count} properties)",
         };
     }

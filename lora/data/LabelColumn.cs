@@ -12,8 +12,8 @@ namespace LoraScratch.Lora.Data;
 /// </summary>
 internal static class LabelColumn
 {
-    private const int MostClasses = 10_000;         // more are taken for a column of something else
-    private const int MostNamed = 5;
+    private const int MaxClasses = 10_000;         // more are taken for a column of something else
+    private const int MaxNamed = 5;
     private const int FewClasses = 20;              // so many may have one example each
 
     /// <summary>Resolves the labels of a file.</summary>
@@ -109,10 +109,10 @@ internal static class LabelColumn
                 + $"{Describe.Name(only)}; a classifier needs examples of at least two classes. Is it the label "
                 + "column?");
         }
-        if (classes.Length > MostClasses)
+        if (classes.Length > MaxClasses)
         {
             throw new InputException($"{name}: the column {Describe.Name(column)} has {classes.Length:N0} distinct "
-                + $"labels, such as {Describe.Name(classes[0])}; at most {MostClasses:N0} classes are supported. Is it "
+                + $"labels, such as {Describe.Name(classes[0])}; at most {MaxClasses:N0} classes are supported. Is it "
                 + "the label column?");
         }
         if (classes.Length > FewClasses && classes.Length > rows / 2)
@@ -125,9 +125,9 @@ internal static class LabelColumn
         if (copies.Length > 0)
         {
             notes?.Invoke($"{name}: classes that differ in letter case or white space alone are different classes: "
-                + string.Join("; ", copies.Take(MostNamed)
-                    .Select(group => string.Join(", ", group.Take(MostNamed).Select(Describe.Name))))
-                + (copies.Length > MostNamed ? $"; and {copies.Length - MostNamed:N0} more" : "") + ".");
+                + string.Join("; ", copies.Take(MaxNamed)
+                    .Select(group => string.Join(", ", group.Take(MaxNamed).Select(Describe.Name))))
+                + (copies.Length > MaxNamed ? $"; and {copies.Length - MaxNamed:N0} more" : "") + ".");
         }
         return new LabelSet(classes);
     }

@@ -13,19 +13,19 @@ namespace LoraScratch.Lora.Pages;
 internal sealed record PageMatrix(int Rows, int Columns, float[] Values)
 {
     /// <summary>Larger ones are shown by statistics and their largest entries.</summary>
-    public const int MostCells = 16;
+    public const int MaxCells = 16;
 
     /// <summary>Entries listed of a larger one.</summary>
-    public const int MostEntries = 64;
+    public const int MaxEntries = 64;
 
     private const int Shades = 8;           // on either side of zero, as in page.css
-    private const int MostSquares = 32;     // of a picture, in each direction
+    private const int MaxSquares = 32;     // of a picture, in each direction
 
     /// <summary>A tensor's values; its last dimension is the columns.</summary>
     public static PageMatrix Of(Tensor tensor) => new(tensor.Shape.Rows, tensor.Shape.Columns, tensor.ToArray());
 
     /// <summary>Whether all of it is shown as a table.</summary>
-    public bool IsSmall => Rows <= MostCells && Columns <= MostCells;
+    public bool IsSmall => Rows <= MaxCells && Columns <= MaxCells;
 
     private float Largest => Values.Length == 0 ? 0 : Values.Max(Math.Abs);
 
@@ -43,7 +43,7 @@ internal sealed record PageMatrix(int Rows, int Columns, float[] Values)
     /// </summary>
     public Html Squares(double x = 0, double y = 0, double square = 1)
     {
-        var (rows, columns) = (Math.Min(Rows, MostSquares), Math.Min(Columns, MostSquares));
+        var (rows, columns) = (Math.Min(Rows, MaxSquares), Math.Min(Columns, MaxSquares));
         var largest = Largest;
         var paths = new SortedDictionary<string, StringBuilder>(StringComparer.Ordinal);
         for (var i = 0; i < rows; i++)
@@ -62,7 +62,7 @@ internal sealed record PageMatrix(int Rows, int Columns, float[] Values)
     }
 
     /// <summary>Width and height of <see cref="Squares"/> before scaling.</summary>
-    public (int Columns, int Rows) PictureSize => (Math.Min(Columns, MostSquares), Math.Min(Rows, MostSquares));
+    public (int Columns, int Rows) PictureSize => (Math.Min(Columns, MaxSquares), Math.Min(Rows, MaxSquares));
 
     /// <summary>The picture by itself.</summary>
     public Html Picture(string label) => Html.Of($"""<svg class="heat" viewBox="0 0 {PictureSize.Columns} {PictureSize.Rows}" width="{Math.Min(320, PictureSize.Columns * 14)}" role="img" aria-label="{label}">{Squares()}</svg>""");
@@ -76,9 +76,11 @@ internal sealed record PageMatrix(int Rows, int Columns, float[] Values)
     public Html Show(string name, Func<int, string>? rowName = null) => IsSmall
         ? Table($"{name} [{Rows}, {Columns}]", rowName)
         : Html.Of($"""
-            <figure><figcaption>{name} [{Rows}, {Columns}], each square the largest of its block</figcaption>{Picture($"heat map of {name}")}</figure>
+            <figure><figcaption>{name} [{Rows}, {Columns}], each square the largest of its
+            block</figcaption>{Picture($"heat map of {name}")}</figure>
             <p class="small">{Statistics()}</p>
-            <details><summary>The {Math.Min(MostEntries, Values.Length)} largest entries of {name}</summary>{LargestEntries(name, rowName)}</details>
+            <details><summary>The {Math.Min(MaxEntries, Values.Length)} largest entries of
+            {name}</summary>{LargestEntries(name, rowName)}</details>
             """);
 
     private Html Table(string caption, Func<int, string>? rowName)
@@ -94,7 +96,7 @@ internal sealed record PageMatrix(int Rows, int Columns, float[] Values)
 
     private Html LargestEntries(string name, Func<int, string>? rowName)
     {
-        var places = Enumerable.Range(0, Values.Length).OrderByDescending(at => Math.Abs(Values[at])).Take(MostEntries);
+        var places = Enumerable.Range(0, Values.Length).OrderByDescending(at => Math.Abs(Values[at])).Take(MaxEntries);
         return PageTable.Of($"Largest entries of {name}", ["row", "column", "value"], places.Select(at => (Html[])
         [
             Html.Escape(rowName?.Invoke(at / Columns) ?? Number(at / Columns)), Html.Escape(Number(at % Columns)),

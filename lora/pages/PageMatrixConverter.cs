@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Pages;
 /// </summary>
 internal sealed class PageMatrixConverter : JsonConverter<PageMatrix>
 {
-    private const int MostNumbers = 256;
+    private const int MaxNumbers = 256;
 
     /// <inheritdoc/>
     public override PageMatrix Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
@@ -22,7 +22,7 @@ internal sealed class PageMatrixConverter : JsonConverter<PageMatrix>
         writer.WriteStartObject();
         writer.WriteNumber("rows", value.Rows);
         writer.WriteNumber("columns", value.Columns);
-        if (value.Values.Length <= MostNumbers)
+        if (value.Values.Length <= MaxNumbers)
         {
             writer.WriteStartArray("values");
             foreach (var number in value.Values)

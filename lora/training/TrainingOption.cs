@@ -9,7 +9,7 @@ namespace LoraScratch.Lora.Training;
 /// new option is a property and an entry of <see cref="TrainingOptionList"/>.
 /// </summary>
 /// <param name="Name">As everybody writes it: "batch-size".</param>
-/// <param name="Description">For --help.</param>
+/// <param name="Description">For the help of the command line.</param>
 /// <param name="Value">
 /// The value that holds, a default filled in; null where the model or the data decide.
 /// </param>

@@ -12,7 +12,7 @@ public sealed class LayerPageTests
     {
         var layer = isQuantized ? Pages.QuantizedLayer(40, 128, 128, 32) : Pages.Layer(64, 768, 768);
         var path = Browser.Write($"layer-{isQuantized}.html", layer.Build());
-        Assert.That(new FileInfo(path).Length, Is.LessThanOrEqualTo(LayerPage.MostBytes));
+        Assert.That(new FileInfo(path).Length, Is.LessThanOrEqualTo(LayerPage.MaxBytes));
         await using var page = await Browser.Open(path, width: 768);
         Assert.That(await page.IsGood(), await page.Badge.InnerTextAsync());
         Assert.That(await page.Page.Locator("#entry-sum").InnerTextAsync(), Does.Contain("dA[0, 0]"));

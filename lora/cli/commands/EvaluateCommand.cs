@@ -3,8 +3,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.Data;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
@@ -14,12 +12,7 @@ internal static class EvaluateCommand
     public static Command Create()
     {
         var model = new TaskOptions();
-        var data = new DataOptions();
-        var batchSize = OptionKinds.Whole("--batch-size", "Examples of a batch; the result does not depend on it.", 32);
-        var maxLength = OptionKinds.MaxLength();
-        var limit = OptionKinds.OptionalWhole("--limit",
-            "Evaluates so many texts only, balanced over the classes. [default: all]");
-        var seed = OptionKinds.Seed("Chooses the texts of --limit.", 1);
+        var measurement = new MeasurementOptions(required: true);
         var json = new Option<bool>("--json")
         {
             Description =
@@ -31,15 +24,12 @@ internal static class EvaluateCommand
             "lora evaluate --adapter my-adapter --data test.csv",
                 "lora evaluate --model my-model --adapter my-adapter --data test.csv --json");
         model.AddTo(command);
-        data.AddTo(command);
-        foreach (Option option in (Option[])[batchSize, maxLength, limit, seed, json])
-        {
-            command.Add(option);
-        }
+        measurement.AddTo(command);
+        command.Add(json);
         device.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            OptionKinds.RequirePositive("--batch-size", parsed.GetValue(batchSize));
+            var batchSize = measurement.BatchSize(parsed);
             using var backend = device.Open(parsed);
             foreach (var task in model.Load(parsed, backend).Tasks)
             {
@@ -51,16 +41,8 @@ internal static class EvaluateCommand
             {
                 task.Activate();
                 var classifier = task.Classifier;
-                var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
-                if (parsed.GetValue(limit) is { } count)
-                {
-                    dataset = dataset.Limit(count, parsed.GetValue(seed));
-                }
-                TrainingData.RequireLabels(dataset, classifier);
-                var longest = classifier.MaxTokens(parsed.GetValue(maxLength));
-                var encoded = dataset.Encode(classifier.Tokenizer, longest);
-                Text.SayCut(encoded.Truncated, encoded.Examples.Count, longest);
-                var result = classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation,
+                var encoded = measurement.Encode(parsed, classifier);
+                var result = classifier.Evaluate(encoded.Examples, batchSize, cancellation,
                     Progress(encoded.Examples.Count));
                 if (parsed.GetValue(json))
                 {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
@@ -6,13 +7,14 @@ using LoraScratch.Lora.Training;
 namespace LoraScratch.Cli;
 
 /// <summary>
-/// The options of a command that can measure accuracies beside its work: --data and how it is
-/// written, --batch-size, --max-length, --limit, --seed.
+/// The options of a command that measures accuracies, by itself or beside its work: --data and how
+/// it is written, --batch-size, --max-length, --limit, --seed.
 /// </summary>
 /// <param name="chosenBySeed">What --seed chooses.</param>
-internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --limit")
+/// <param name="required">Whether there must be texts.</param>
+internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --limit", bool required = false)
 {
-    private readonly DataOptions data = new(required: false);
+    private readonly DataOptions data = new(required);
     private readonly Option<int> batchSize =
         OptionKinds.Whole("--batch-size", "Examples of a batch; the result does not depend on it.", 32);
     private readonly Option<int?> maxLength = OptionKinds.MaxLength();
@@ -42,11 +44,18 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
     /// <summary>How files are written.</summary>
     public DatasetOptions Format(ParseResult parsed) => data.Format(parsed);
 
-    /// <summary>Reads the texts for a model.</summary>
-    /// <returns>What measures the model, as it then is, on them.</returns>
-    public Func<Evaluation> Prepare(ParseResult parsed, TextClassifier classifier, CancellationToken cancellation)
+    /// <summary>--batch-size</summary>
+    /// <exception cref="InputException">It is below 1.</exception>
+    public int BatchSize(ParseResult parsed)
     {
-        OptionKinds.RequirePositive("--batch-size", parsed.GetValue(batchSize));
+        var size = parsed.GetValue(batchSize);
+        OptionKinds.RequirePositive("--batch-size", size);
+        return size;
+    }
+
+    /// <summary>Reads and encodes the texts for a model, and says how many were cut.</summary>
+    public EncodedDataset Encode(ParseResult parsed, TextClassifier classifier)
+    {
         var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
         if (parsed.GetValue(limit) is { } count)
         {
@@ -56,6 +65,15 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
         var longest = classifier.MaxTokens(parsed.GetValue(maxLength));
         var encoded = dataset.Encode(classifier.Tokenizer, longest);
         Text.SayCut(encoded.Truncated, encoded.Examples.Count, longest);
-        return () => classifier.Evaluate(encoded.Examples, parsed.GetValue(batchSize), cancellation);
+        return encoded;
+    }
+
+    /// <summary>Reads the texts for a model.</summary>
+    /// <returns>What measures the model, as it then is, on them.</returns>
+    public Func<Evaluation> Prepare(ParseResult parsed, TextClassifier classifier, CancellationToken cancellation)
+    {
+        var size = BatchSize(parsed);
+        var encoded = Encode(parsed, classifier);
+        return () => classifier.Evaluate(encoded.Examples, size, cancellation);
     }
 }

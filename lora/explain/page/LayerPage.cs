@@ -16,7 +16,7 @@ namespace LoraScratch.Lora.Explaining;
 internal sealed partial class LayerPage(Explanation explanation, PageData data, LayerTitle? layer = null)
 {
     /// <summary>What a browser opens at once, and a mail takes.</summary>
-    public const int MostBytes = 3_000_000;
+    public const int MaxBytes = 3_000_000;
 
     private static readonly string[] Scripts = ["matrix.js", "expression.js", "bounds.js", "layer.js", "real-layer.js",
         "proof.js", "entry.js", "ways.js", "break.js", "play.js", "derive.js", "main.js"];
@@ -44,10 +44,10 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
     {
         var page = Build();
         var bytes = Encoding.UTF8.GetByteCount(page);
-        if (bytes > MostBytes)
+        if (bytes > MaxBytes)
         {
             throw new InputException($"{path}: the page of {layer?.Path} would take {Count(bytes)} bytes, "
-                + $"{Count(MostBytes)} at most: it carries the layer's input and dY, {Count(First.X.Rows)} rows here. "
+                + $"{Count(MaxBytes)} at most: it carries the layer's input and dY, {Count(First.X.Rows)} rows here. "
                 + "Send fewer or shorter texts (options 'limit' and 'max-length').");
         }
         HtmlPage.Write(path, page);
@@ -58,9 +58,15 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <header>
         <h1>{Title}</h1>
         {Lede()}
-        <div id="badge" class="badge" role="status"><p><strong>Not recomputed.</strong> With a script allowed, this page computes every number below once more, in float64, and compares.</p></div>
+        <div id="badge" class="badge" role="status"><p><strong>Not recomputed.</strong> With a script allowed, this page
+        computes every number below once more, in float64, and compares.</p></div>
         <details id="proof"><summary>What is compared with what</summary>
-        <p>Given, and not counted: X, W, b, A, B{(IsExample ? " at the start, the targets" : ", dY")} and the dropout masks, “from the engine”. All else is computed again by the formulas of the table. Beside every number runs a bound on what float32 can have done to it: each operation rounds by at most 2⁻²⁴ of its result, a sum of n products by n·2⁻²⁴ of the sum of their magnitudes. Finite differences are central ones of {(IsExample ? "the loss" : "⟨dY, Y⟩")} in float64, {(IsExample ? "a parabola" : "linear")} along a single number, so that only rounding is left.</p>
+        <p>Given, and not counted: X, W, b, A, B{(IsExample ? " at the start, the targets" : ", dY")} and the dropout
+        masks, “from the engine”. All else is computed again by the formulas of the table. Beside every number runs a
+        bound on what float32 can have done to it: each operation rounds by at most 2⁻²⁴ of its result, a sum of n
+        products by n·2⁻²⁴ of the sum of their magnitudes. Finite differences are central ones of
+        {(IsExample ? "the loss" : "⟨dY, Y⟩")} in float64, {(IsExample ? "a parabola" : "linear")} along a single
+        number, so that only rounding is left.</p>
         <div id="proof-table"></div></details>
         {Contents()}
         </header>
@@ -75,21 +81,30 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         {Cost()}
         {Numbers()}
         </main>
-        <footer><p>Row convention: X [N, in], A [in, r], B [r, out]; PEFT’s files hold both transposed. One file; it asks nothing of any network. What you choose stands in the address, so that a link is a session.</p></footer>
+        <footer><p>Row convention: X [N, in], A [in, r], B [r, out]; PEFT’s files hold both transposed. One file; it
+        asks nothing of any network. What you choose stands in the address, so that a link is a session.</p></footer>
         <div id="announcer" class="hidden" role="status" aria-live="polite"></div>
         """);
 
     private Html Lede() => layer is null ? Html.Of($"""
-        <p class="lede">A few tokens go through a frozen layer W and a low-rank update A·B beside it. What comes out is not what it should be, and the error goes back: to A and B, never to W.</p>
-        <p>Here is every number of that, forward and backward: two texts of three tokens, each a micro-batch, rank {data.A.Columns}, s = alpha/r = {data.Constants["s"]}, dropout 0.25, three steps of AdamW. The vectors are random; the tokens have names so that one can speak of them.</p>
+        <p class="lede">A few tokens go through a frozen layer W and a low-rank update A·B beside it. What comes out is
+        not what it should be, and the error goes back: to A and B, never to W.</p>
+        <p>Here is every number of that, forward and backward: two texts of three tokens, each a micro-batch, rank
+        {data.A.Columns}, s = alpha/r = {data.Constants["s"]}, dropout 0.25, three steps of AdamW. The vectors are
+        random; the tokens have names so that one can speak of them.</p>
         """) : Html.Of($"""
-        <p class="lede">{First.X.Rows} tokens through one adapted layer of a model, forward and backward. The model’s loss on them is {PageMatrix.Number(layer.Loss)}.</p>
-        <p>The layer was run by itself on the X and the dY that the model had there. {(layer.InputNeedsGradient ? "" : "The model does not ask for dX, since nothing before the layer is trained; it is computed here to be looked at.")} h, dA and dB are recomputed whole, y and dX each in the {data.Part!.Outputs.Count} columns where gradients are largest, for W is too large to carry.</p>
+        <p class="lede">{First.X.Rows} tokens through one adapted layer of a model, forward and backward. The model’s
+        loss on them is {PageMatrix.Number(layer.Loss)}.</p>
+        <p>The layer was run by itself on the X and the dY that the model had there.
+        {(layer.InputNeedsGradient ? "" : "The model does not ask for dX, since nothing before the layer is trained; it is computed here to be looked at.")}
+        h, dA and dB are recomputed whole, y and dX each in the {data.Part!.Outputs.Count} columns where gradients are
+        largest, for W is too large to carry.</p>
         """);
 
     private Html Contents() => Html.Of($"""
         <nav aria-label="Contents"><ul>
-        <li><a href="#picture">The layer</a></li><li><a href="#entry">One number</a></li><li><a href="#ways">Three ways</a></li>
+        <li><a href="#picture">The layer</a></li><li><a href="#entry">One number</a></li><li><a href="#ways">Three
+        ways</a></li>
         {(layer?.Merge is null ? Html.Empty : Html.Of($"""<li><a href="#merging">Merged</a></li>"""))}
         {(IsExample ? Html.Of($"""<li><a href="#break">Break it</a></li><li><a href="#play">Play</a></li><li><a href="#derive">Derive it</a></li>""") : Html.Empty)}
         <li><a href="#cost">What it costs</a></li><li><a href="#numbers">All numbers</a></li></ul></nav>
@@ -100,7 +115,9 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         var picture = new LayerPicture(explanation);
         return Html.Of($"""
             <section id="picture" aria-labelledby="picture-title"><h2 id="picture-title">The layer</h2>
-            <p>Each box is a matrix, drawn with its numbers: <span class="swatch p7">blue above zero</span>, <span class="swatch n7">orange below</span>. The solid arrows run forward, the dashed ones carry gradients back. <span class="needs-script">Choose a box to open it.</span></p>
+            <p>Each box is a matrix, drawn with its numbers: <span class="swatch p7">blue above zero</span>,
+            <span class="swatch n7">orange below</span>. The solid arrows run forward, the dashed ones carry gradients
+            back. <span class="needs-script">Choose a box to open it.</span></p>
             <figure class="graph-figure">{picture.Draw()}</figure>
             {picture.Nodes.Select(node => Panel(node, picture))}
             </section>
@@ -178,7 +195,8 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         return Html.Concat(makers.Union(gradients.Select(gradient => gradient.Operation.Name))
             .Select(name => (IsMaker: makers.Contains(name), Source: SourceLines.OfOperation(name)))
             .Where(method => method.Source is not null).Select(method => Html.Of($"""
-                <details><summary>{(method.IsMaker ? "The C# that computes it" : "The C# that reads it and sends its gradient back")}: {method.Source!.Place}</summary><pre tabindex="0" role="group" aria-label="{method.Source.Place}"><code>{string.Join('\n', method.Source.Lines)}</code></pre></details>
+                <details><summary>{(method.IsMaker ? "The C# that computes it" : "The C# that reads it and sends its gradient back")}:
+                {method.Source!.Place}</summary><pre tabindex="0" role="group" aria-label="{method.Source.Place}"><code>{string.Join('\n', method.Source.Lines)}</code></pre></details>
                 """)));
     }
 
@@ -200,15 +218,19 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
 
     private static Html Entry() => Html.Of($"""
         <section id="entry" tabindex="-1" aria-labelledby="entry-title"><h2 id="entry-title">One number</h2>
-        <p>Every entry of a gradient is a sum of products. Choose one: the products are listed largest first, and with them which token of which text pushed this weight.</p>
+        <p>Every entry of a gradient is a sum of products. Choose one: the products are listed largest first, and with
+        them which token of which text pushed this weight.</p>
         <div class="needs-script"><div id="entry-choice" class="controls"></div><div class="entry"><div id="entry-table"></div><div id="entry-factors" class="factors"></div></div><div id="entry-sum" class="card"></div></div>
-        <p class="without-script">This part needs a script. dA[i, k] is column i of X̃ times column k of dH; both are in the tables below.</p>
+        <p class="without-script">This part needs a script. dA[i, k] is column i of X̃ times column k of dH; both are in
+        the tables below.</p>
         </section>
         """);
 
     private Html Ways() => Html.Of($"""
         <section id="ways" aria-labelledby="ways-title"><h2 id="ways-title">Three ways to one gradient</h2>
-        <p>The closed form, autograd, and a finite difference (L(w + h) − L(w − h)) / 2h of the {(IsExample ? "step’s loss, or a one-sided one (L(w + h) − L(w)) / h. A large h cuts the curve off, which the central difference of a parabola does not notice; a small one drowns in rounding, in float32 long before float64" : "layer’s part ⟨dY, s·HB⟩ of the loss, which is linear along one number: nothing is cut off, only rounding is left")}. Move h and see where each is best.</p>
+        <p>The closed form, autograd, and a finite difference (L(w + h) − L(w − h)) / 2h of the
+        {(IsExample ? "step’s loss, or a one-sided one (L(w + h) − L(w)) / h. A large h cuts the curve off, which the central difference of a parabola does not notice; a small one drowns in rounding, in float32 long before float64" : "layer’s part ⟨dY, s·HB⟩ of the loss, which is linear along one number: nothing is cut off, only rounding is left")}.
+        Move h and see where each is best.</p>
         <div class="needs-script"><div class="controls"><label class="field" for="ways-h"><span id="ways-h-value">h</span><input id="ways-h" type="range" min="-12" max="-1" step="0.5" value="-5"></label></div>
         <div id="ways-chart"></div><div id="ways-table"></div></div>
         <p class="without-script">This part needs a script.</p></section>
@@ -217,12 +239,17 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
     private static Html Merging(ZeroMerge merge) => Html.Of($"""
         <section id="merging" aria-labelledby="merging-title"><h2 id="merging-title">Merged into the zeros</h2>
         <p class="equation">ζ′ = ζ − s·κ·(AB)ᵀ/α</p>
-        <p>The update has one value for each group of a row of W, and so has the group’s zero ζ: merged, it costs nothing, and the codes stay as they are. Tried on this batch: zeros move by up to {PageMatrix.Number(merge.LargestMove)} codes, to {PageMatrix.Number(merge.LargestZero)} at most; y differs by up to {PageMatrix.Number(merge.LargestDifference)}, where float32 allows {PageMatrix.Number(merge.Tolerance)}: {(merge.Agrees ? "the same layer" : "not the same layer")}.</p></section>
+        <p>The update has one value for each group of a row of W, and so has the group’s zero ζ: merged, it costs
+        nothing, and the codes stay as they are. Tried on this batch: zeros move by up to
+        {PageMatrix.Number(merge.LargestMove)} codes, to {PageMatrix.Number(merge.LargestZero)} at most; y differs by up
+        to {PageMatrix.Number(merge.LargestDifference)}, where float32 allows {PageMatrix.Number(merge.Tolerance)}:
+        {(merge.Agrees ? "the same layer" : "not the same layer")}.</p></section>
         """);
 
     private static Html Break() => Html.Of($"""
         <section id="break" aria-labelledby="break-title"><h2 id="break-title">Break it</h2>
-        <p>{PageFormulas.Mutants.Count} mistakes that real training code has had. Each exchanges a line of the formulas; see which comparison notices, and which does not.</p>
+        <p>{PageFormulas.Mutants.Count} mistakes that real training code has had. Each exchanges a line of the formulas;
+        see which comparison notices, and which does not.</p>
         <div class="needs-script"><div id="break-list" class="controls choices" role="group" aria-label="Mistakes"></div><div id="break-report" class="card"></div></div>
         <div class="without-script">{PageTable.Of("The mistakes", ["mistake", "what goes wrong", "formula"], PageFormulas.Mutants.Select(mutant => (Html[])[Html.Escape(mutant.Title), Html.Escape(mutant.Explanation), Html.Concat(mutant.Formulas.Select(formula => Html.Of($"<div><code>{formula.Key} = {formula.Value}</code></div>")))]))}</div></section>
         """);
@@ -231,25 +258,31 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <section id="play" aria-labelledby="play-title"><h2 id="play-title">Play</h2>
         <p>A frozen W [8, 8] should become W + D, and LoRA must find D. Take steps; change one thing at a time.</p>
         <div class="needs-script"><div id="play-controls" class="controls"></div>
-        <div class="controls"><button type="button" class="action main" id="play-step">Step</button><button type="button" class="action" id="play-run">100 steps</button><button type="button" class="action" id="play-reset">Back to 0</button><button type="button" class="action" id="play-seed">Other numbers</button></div>
+        <div class="controls"><button type="button" class="action main" id="play-step">Step</button><button type="button" class="action" id="play-run">100
+        steps</button><button type="button" class="action" id="play-reset">Back to
+        0</button><button type="button" class="action" id="play-seed">Other numbers</button></div>
         <p id="play-state" class="mono"></p><div id="play-charts" class="charts"></div><div id="play-questions" class="columns"></div></div>
         <p class="without-script">This part needs a script.</p></section>
         """);
 
     private static Html Derive() => Html.Of($"""
         <section id="derive" aria-labelledby="derive-title"><h2 id="derive-title">Derive it</h2>
-        <p>Eight gradients, from the linear layer to QA-LoRA’s merge. What you type is computed on fresh random matrices at once and compared with finite differences: any formula that is right is accepted.</p>
+        <p>Eight gradients, from the linear layer to QA-LoRA’s merge. What you type is computed on fresh random matrices
+        at once and compared with finite differences: any formula that is right is accepted.</p>
         <div class="needs-script"><div id="derive-puzzles" class="columns"></div></div>
         <p class="without-script">This part needs a script.</p></section>
         """);
 
     private Html Cost() => Html.Of($"""
         <section id="cost" aria-labelledby="cost-title"><h2 id="cost-title">What it costs, and what is never formed</h2>
-        <p>Counted by the kernels that ran: {Count(explanation.ForwardFlops)} operations forward, {Count(explanation.BackwardFlops)} backward; {Count(explanation.SavedBytes)} bytes live only because the backward pass will read them.</p>
+        <p>Counted by the kernels that ran: {Count(explanation.ForwardFlops)} operations forward,
+        {Count(explanation.BackwardFlops)} backward; {Count(explanation.SavedBytes)} bytes live only because the
+        backward pass will read them.</p>
         {PageTable.Of("Forward", ["op", "equation", "operations"], explanation.Operations.Select(operation => (Html[])[Html.Escape(operation.Name), Equation(operation.EquationWithShapes), Html.Escape(Count(operation.Flops))]))}
         {PageTable.Of("Backward, in the order in which it ran", ["op", "equation", "operations"], explanation.Backward.Select(gradient => (Html[])[Html.Escape(gradient.Operation.Name), Equation(gradient.EquationWithShapes), Html.Escape(Count(gradient.Flops))]))}
         {PageTable.Of("Never formed, for its tensor is frozen", ["op", "equation", "operations spared", "bytes spared"], explanation.Unformed.Select(gradient => (Html[])[Html.Escape(gradient.Operation.Name), Equation(gradient.EquationWithShapes), Html.Escape(gradient.UnformedFlops is { } flops ? Count(flops) : "not known"), Html.Escape(Count(gradient.UnformedBytes))]))}
-        <p>Nor is A·B [{data.A.Rows}, {data.B.Columns}], or Xᵀ·dY, as large as W: every product is bracketed through the rank.</p></section>
+        <p>Nor is A·B [{data.A.Rows}, {data.B.Columns}], or Xᵀ·dY, as large as W: every product is bracketed through the
+        rank.</p></section>
         """);
 
     /// <summary>What is in no panel: the other batches and steps.</summary>

@@ -185,7 +185,8 @@ internal sealed class LayerPicture
         return Html.Of($"""
             <a class="node{(node.IsFrozen ? " frozen" : "")}" href="#node-{node.Id}" data-node="{node.Id}" aria-label="{label}"><g transform="translate({at.X:0.#} {at.Y:0.#})">
             <rect class="box" width="{box.Width}" height="{box.Height}" rx="9"/>
-            <text class="name" x="{(isWide ? 10 : 8)}" y="21">{node.Name}</text> <text class="shape" x="{(isWide ? box.Width - 10 : 8)}" y="{(isWide ? 20 : 35)}"{(isWide ? Html.Of($" text-anchor=\"end\"") : Html.Empty)}>{node.Shape}</text>
+            <text class="name" x="{(isWide ? 10 : 8)}" y="21">{node.Name}</text>
+            <text class="shape" x="{(isWide ? box.Width - 10 : 8)}" y="{(isWide ? 20 : 35)}"{(isWide ? Html.Of($" text-anchor=\"end\"") : Html.Empty)}>{node.Shape}</text>
             {(node.IsFrozen && node.Tensor?.Role != TensorRole.Result ? Lock(box.Width - (isWide ? 22 : 20), isWide ? box.Height - 22 : 9) : Html.Empty)}
             {value?.Squares(x, y, square) ?? Html.Empty}{gradient?.Squares(secondX, secondY, square) ?? Html.Empty}{captions}
             </g></a>
