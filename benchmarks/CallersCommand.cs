@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Benchmarks;
 

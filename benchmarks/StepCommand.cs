@@ -7,7 +7,7 @@ using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Benchmarks;
@@ -38,7 +38,7 @@ internal static class StepCommand
         var mode = options.Text("mode", "lora");
         var method = Modes.TryGetValue(mode, out var known)
             ? known : throw new InputException($"--mode {mode}: the modes are {string.Join(", ", Modes.Keys)}.");
-        var config = new DistilBertConfig
+        var config = new EncoderConfig
         {
             Layers = options.Number("layers", 6),
             Hidden = options.Number("d", 768),
@@ -65,10 +65,10 @@ internal static class StepCommand
         return 0;
     }
 
-    private static void Measure(DistilBertConfig config, TrainingOptions training, string mode, int batch, int length,
+    private static void Measure(EncoderConfig config, TrainingOptions training, string mode, int batch, int length,
         int repetitions, bool json, IBackend backend)
     {
-        var model = new DistilBertForSequenceClassification(config, seed: 1);
+        var model = new EncoderForSequenceClassification(config, seed: 1);
         var classifier = new TextClassifier(model,
             WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"]));
         var random = new RandomBatches(config, batch, length);
@@ -143,7 +143,7 @@ internal static class StepCommand
     }
 
     /// <summary>Batches of random ids and classes, each new.</summary>
-    private sealed class RandomBatches(DistilBertConfig config, int batch, int length)
+    private sealed class RandomBatches(EncoderConfig config, int batch, int length)
     {
         private readonly RandomStream random = new(7);
 

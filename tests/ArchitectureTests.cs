@@ -16,7 +16,7 @@ public class ArchitectureTests
     private const string Files = "engine/io", Explaining = "engine/explain", Algebra = "engine/linear-algebra";
     private const string Data = "lora/data", Base = "lora/base", Layers = "lora/layers", Adapters = "lora/adapters";
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
-        Models = "lora/distilbert";
+        Models = "lora/encoders";
     private const string Classification = "lora/classification", Training = "lora/training",
         Experiments = "lora/experiments";
     private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";

@@ -2,7 +2,7 @@ using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Classification;
 
@@ -43,7 +43,7 @@ internal sealed record AdapterTask(string Folder, int? Classes, IReadOnlyList<st
     /// Null where the adapter brings no head, so that the model's own names hold.
     /// </returns>
     /// <exception cref="InputException">They are not as many as the head's classes.</exception>
-    public IReadOnlyList<string>? Labels(IReadOnlyList<string>? given, DistilBertConfig config)
+    public IReadOnlyList<string>? Labels(IReadOnlyList<string>? given, EncoderConfig config)
     {
         if (Classes is not { } count)
         {
@@ -69,7 +69,7 @@ internal sealed record AdapterTask(string Folder, int? Classes, IReadOnlyList<st
         try
         {
             return File.Exists(Path.Combine(folder, RunFiles.ConfigName))
-                && DistilBertConfig.Load(folder) is { HasClasses: true } config && config.Classes == classes
+                && EncoderConfig.Load(folder) is { HasClasses: true } config && config.Classes == classes
                 && config.Labels.Where((name, id) => name != $"LABEL_{id}").Any() ? config.Labels : null;
         }
         catch (InputException)

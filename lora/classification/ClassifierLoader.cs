@@ -1,7 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Classification;
 
@@ -126,7 +126,7 @@ internal static class ClassifierLoader
     }
 
     private static bool HasWholeHead(LoRAAdapter adapter) =>
-        DistilBertForSequenceClassification.HeadPaths
+        EncoderForSequenceClassification.HeadPaths
         .All(path => adapter.Plan.ModulesToSave
             .Any(kept => path.StartsWith($"{kept.Path}.", StringComparison.Ordinal)));
 }

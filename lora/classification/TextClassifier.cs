@@ -4,7 +4,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Classification;
 
@@ -25,7 +25,7 @@ public sealed class TextClassifier
     /// <param name="isHeadUntrained">
     /// Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.
     /// </param>
-    internal TextClassifier(DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
+    internal TextClassifier(EncoderForSequenceClassification model, WordPieceTokenizer tokenizer,
         bool isHeadUntrained = false) => (Model, Tokenizer, IsHeadUntrained) = (model, tokenizer, isHeadUntrained);
 
     /// <summary>As it comes from its files.</summary>
@@ -89,7 +89,7 @@ public sealed class TextClassifier
     internal string? Reference { get; init; }
 
     /// <summary>The model.</summary>
-    public DistilBertForSequenceClassification Model { get; }
+    public EncoderForSequenceClassification Model { get; }
 
     /// <summary>The tokenizer.</summary>
     internal WordPieceTokenizer Tokenizer { get; }

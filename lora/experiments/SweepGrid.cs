@@ -1,7 +1,7 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Experiments;

@@ -5,7 +5,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Training;
 
@@ -16,11 +16,11 @@ namespace LoraScratch.Lora.Training;
 /// <param name="model">The model.</param>
 /// <param name="masking">What it must guess.</param>
 /// <param name="options">Of the run.</param>
-internal sealed class MaskedLanguageTask(DistilBertForMaskedLM model, TokenMasking masking, TrainingOptions options)
+internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking masking, TrainingOptions options)
     : ITrainingTask
 {
     /// <summary>The model with its head.</summary>
-    public DistilBertForMaskedLM Masked => model;
+    public EncoderForMaskedLM Masked => model;
 
     public Module Model => model;
 

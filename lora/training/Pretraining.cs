@@ -2,7 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Training;
 
@@ -30,7 +30,7 @@ internal sealed class Pretraining
     /// <param name="data">Pieces of texts.</param>
     /// <param name="options">How; the method is <see cref="TrainingMethod.Full"/>.</param>
     /// <exception cref="InputException">The options make no sense.</exception>
-    public static Pretraining Start(DistilBertForMaskedLM model, TokenMasking masking, PretrainingData data,
+    public static Pretraining Start(EncoderForMaskedLM model, TokenMasking masking, PretrainingData data,
         TrainingOptions options)
     {
         options.Check();

@@ -1,6 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Training;
 
@@ -20,7 +20,7 @@ internal static class TrainingMemory
     /// <param name="options">The optimizer.</param>
     /// <param name="backend">Where the model would be.</param>
     /// <exception cref="InputException">The model is too large.</exception>
-    public static void Require(string source, DistilBertConfig config, TrainingOptions options, IBackend backend)
+    public static void Require(string source, EncoderConfig config, TrainingOptions options, IBackend backend)
     {
         if (backend.UsesHostMemory)
         {
@@ -37,7 +37,7 @@ internal static class TrainingMemory
     /// <param name="options">The optimizer.</param>
     /// <param name="available">Bytes that the program may take.</param>
     /// <exception cref="InputException">The model is too large.</exception>
-    public static void Require(string source, DistilBertConfig config, TrainingOptions options, long available)
+    public static void Require(string source, EncoderConfig config, TrainingOptions options, long available)
     {
         var values = 2 + options.Optimizer switch                  // a weight and its gradient
         {

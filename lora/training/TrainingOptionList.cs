@@ -1,4 +1,4 @@
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Training;
 

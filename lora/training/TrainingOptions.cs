@@ -1,5 +1,5 @@
 using LoraScratch.Engine;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;

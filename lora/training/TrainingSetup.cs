@@ -4,7 +4,7 @@ using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;
@@ -97,9 +97,9 @@ internal static class TrainingSetup
     }
 
     /// <summary>Whether the head's own weights are trained now.</summary>
-    public static bool IsHeadTrained(DistilBertForSequenceClassification model) =>
+    public static bool IsHeadTrained(EncoderForSequenceClassification model) =>
         model.NamedParameters().Any(entry => entry.Parameter.IsTrainable
-            && DistilBertForSequenceClassification.HeadPaths.Contains(entry.Path));
+            && EncoderForSequenceClassification.HeadPaths.Contains(entry.Path));
 
     /// <summary>The optimizer of the options over everything that is trainable.</summary>
     public static Optimizer CreateOptimizer(Module model, TrainingOptions options)
@@ -241,11 +241,11 @@ internal static class TrainingSetup
     private static string? QuantizedLayerOf(Module model) =>
         model.NamedModules<WeightLayer>().FirstOrDefault(entry => entry.Module.Weight.Format is not null).Path;
 
-    private static void SetHeadTrainable(DistilBertForSequenceClassification model, bool trainable)
+    private static void SetHeadTrainable(EncoderForSequenceClassification model, bool trainable)
     {
         foreach (var (path, parameter) in model.NamedParameters())
         {
-            if (DistilBertForSequenceClassification.HeadPaths.Contains(path))
+            if (EncoderForSequenceClassification.HeadPaths.Contains(path))
             {
                 parameter.IsTrainable = trainable;
             }

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Tests.Lora;
 
 namespace LoraScratch.Tests.Cli;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Cli;
 
@@ -39,7 +39,7 @@ public sealed class CompressTests
             $"'{Query}.down.weight' F32 [5, 16]", $"'{Query}.up.weight' F32 [16, 5]", $"'{Query}.up.bias' F32 [16]",
         }));
         var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(task["small"], "config.json"))).RootElement;
-        Assert.That(config.GetProperty("model_type").GetString(), Is.EqualTo(DistilBertConfig.OwnModelType),
+        Assert.That(config.GetProperty("model_type").GetString(), Is.EqualTo(EncoderConfig.OwnModelType),
             "no other program must take the folder for a whole model");
         Assert.That(config.GetProperty("low_rank").GetProperty(Query).GetInt32(), Is.EqualTo(5));
         Assert.That(config.GetProperty("low_rank").EnumerateObject().Count(), Is.EqualTo(12));
@@ -105,7 +105,7 @@ public sealed class CompressTests
     [TestCase("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": 0", "the rank 0, at least 1 is expected")]
     [TestCase("layer.0.attention.q_lin\": 5", "layer.0.attention.q_lin\": \"five\"", "a whole number")]
     [TestCase("\"low_rank\"", "\"low_ranks\"", "low_rank, quantized and dynamic_int8 are missing")]
-    [TestCase(DistilBertConfig.OwnModelType, "distilbert", "unexpected")]
+    [TestCase(EncoderConfig.OwnModelType, "distilbert", "unexpected")]
     public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message) =>
     task.RequireConfigRefused("small", from, to, message);
 
@@ -129,7 +129,7 @@ public sealed class CompressTests
         return file.Tensors.Values.Sum(tensor => tensor.ByteLength);
     }
 
-    private static IReadOnlyDictionary<string, int> Ranks(string folder) => DistilBertConfig.Load(folder).LowRank;
+    private static IReadOnlyDictionary<string, int> Ranks(string folder) => EncoderConfig.Load(folder).LowRank;
 
     private double Accuracy(string model) =>
         JsonDocument.Parse(LoraProgram.Succeed("evaluate", "--model", model, "--data", task.Data,

@@ -2,7 +2,7 @@ using LoraScratch.Cli.Demo;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Cli;
 
@@ -55,11 +55,11 @@ public sealed class DynamicQuantizationCommandTests
                 $"'{Query}.weight.codes' I8 [16, 16]", $"'{Query}.weight.scales' F32 [16]", $"'{Query}.bias' F32 [16]",
             }));
         }
-        var config = DistilBertConfig.Load(task["dynamic"]);
+        var config = EncoderConfig.Load(task["dynamic"]);
         Assert.That(config.DynamicInt8, Has.Count.EqualTo(12).And.Contain(Query));
         Assert.That(config.Quantized, Is.Empty);
         Assert.That(File.ReadAllText(Path.Combine(task["dynamic"], "config.json")),
-            Does.Contain(DistilBertConfig.OwnModelType), "no other program must take the folder for a float model");
+            Does.Contain(EncoderConfig.OwnModelType), "no other program must take the folder for a float model");
         var (exact, rounded) = (Logits(task.Model), Logits(task["dynamic"]));
         Assert.That(Distance(exact, rounded), Is.GreaterThan(0).And.LessThan(0.05));
         Assert.That(LoraProgram.Succeed("inspect", task["dynamic"]).Output,
@@ -84,7 +84,7 @@ public sealed class DynamicQuantizationCommandTests
     [Test]
     public void Only_the_targets_are_quantised()
     {
-        Assert.That(DistilBertConfig.Load(QuantizedMlp()).DynamicInt8, Is.EqualTo(new[]
+        Assert.That(EncoderConfig.Load(QuantizedMlp()).DynamicInt8, Is.EqualTo(new[]
         {
             "distilbert.transformer.layer.0.ffn.lin1", "distilbert.transformer.layer.0.ffn.lin2",
             "distilbert.transformer.layer.1.ffn.lin1", "distilbert.transformer.layer.1.ffn.lin2",
@@ -113,7 +113,7 @@ public sealed class DynamicQuantizationCommandTests
             "--out", task["small-dynamic"]);
         Assert.That(result.Output,
             Does.Contain($"{Query}.down ").And.Contain($"{Query}.up ").And.Contain("24 layers, dynamic INT8"));
-        var config = DistilBertConfig.Load(task["small-dynamic"]);
+        var config = EncoderConfig.Load(task["small-dynamic"]);
         Assert.That((config.LowRank[Query], config.DynamicInt8.Contains($"{Query}.down"),
             config.DynamicInt8.Contains($"{Query}.up")), Is.EqualTo((5, true, true)));
         var (small, rounded) = (Logits(task["small"]), Logits(task["small-dynamic"]));
@@ -127,7 +127,7 @@ public sealed class DynamicQuantizationCommandTests
     {
         LoraProgram.Succeed("train", "--model", task["dynamic"], "--data", task.Data, "--method", "last-layers",
             "--max-steps", "4", "--threads", "1", "--out", task["head"]);
-        Assert.That(DistilBertConfig.Load(task["head"]).DynamicInt8, Has.Count.EqualTo(12));
+        Assert.That(EncoderConfig.Load(task["head"]).DynamicInt8, Has.Count.EqualTo(12));
         Assert.That(Codes(task["head"]), Is.EqualTo(Codes(task["dynamic"])), "the codes stand still");
         Assert.That(Logits(task["head"]), Is.Not.EqualTo(Logits(task["dynamic"])));
     }
@@ -160,7 +160,7 @@ public sealed class DynamicQuantizationCommandTests
         "dynamic_int8 is a list; expected a list of layers' paths")]
     [TestCase("\"dynamic_int8\"", "\"dynamic_int4\"", "low_rank, quantized and dynamic_int8 are missing")]
     [TestCase("\"hidden_dim\": 32", "\"hidden_dim\": 48", "should be I8 [48, 16]")]
-    [TestCase(DistilBertConfig.OwnModelType, "distilbert", "unexpected")]
+    [TestCase(EncoderConfig.OwnModelType, "distilbert", "unexpected")]
     public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message) =>
     task.RequireConfigRefused("dynamic", from, to, message);
 

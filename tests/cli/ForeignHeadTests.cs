@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Cli;
 
@@ -47,7 +47,7 @@ public sealed class ForeignHeadTests
         Assert.That(Labels("evaluate", "--model", task.Model, "--adapter", task["words"], "--data", task["words.csv"],
             "--json"), Is.EqualTo(new[] { "bad", "good" }), "as many classes as the model's own head, but others");
         LoraProgram.Succeed("merge", "--model", task.Model, "--adapter", task["topics"], "--out", task["merged"]);
-        Assert.That(DistilBertConfig.Load(task["merged"]).Labels, Is.EqualTo(Four));
+        Assert.That(EncoderConfig.Load(task["merged"]).Labels, Is.EqualTo(Four));
         var alone = Predict(task["merged"]);
         var logits = Predict(task.Model, "--adapter", task["topics"]);
         Assert.That(alone.Logits, Is.EqualTo(logits.Logits).Within(1e-4));
@@ -75,7 +75,7 @@ public sealed class ForeignHeadTests
     {
         LoraProgram.Succeed("train", "--model", task.Model, "--data", task["topics.csv"], "--new-head", "--method",
             "full", "--max-steps", "1", "--out", task["whole"]);
-        Assert.That(DistilBertConfig.Load(task["whole"]).Labels, Is.EqualTo(Four));
+        Assert.That(EncoderConfig.Load(task["whole"]).Labels, Is.EqualTo(Four));
         Assert.That(Predict(task["whole"]).Logits, Has.Length.EqualTo(4));
     }
 
@@ -109,10 +109,10 @@ public sealed class ForeignHeadTests
             .Split(' ')[0]));
         Assert.That(Labels(["evaluate", .. named, "--data", task["topics.csv"], "--json"]), Is.EqualTo(Four));
         LoraProgram.Succeed(["merge", .. named, "--out", task["named"]]);
-        Assert.That(DistilBertConfig.Load(task["named"]).Labels, Is.EqualTo(Four));
+        Assert.That(EncoderConfig.Load(task["named"]).Labels, Is.EqualTo(Four));
         LoraProgram.Succeed("train", "--model", task.Model, "--init-adapter", task["foreign"], "--labels",
             "art,business,plot,story", "--data", task["topics.csv"], "--max-steps", "1", "--out", task["learned"]);
-        Assert.That(DistilBertConfig.Load(task["learned"]).Labels, Is.EqualTo(Four));
+        Assert.That(EncoderConfig.Load(task["learned"]).Labels, Is.EqualTo(Four));
         Assert.That(LoraProgram.Succeed("predict", "--model", task.Model, "--labels", "bad,good", "--text",
             "film").Output, Does.Match("^(bad|good)"));
     }
@@ -128,7 +128,7 @@ public sealed class ForeignHeadTests
         Assert.That(Four, Does.Contain(LoraProgram.Succeed("predict", "--model", task.Model, "--adapter",
             task["with-config"], "--text", "film").Output.Split(' ')[0]));
         LoraProgram.Succeed("truncate", "--adapter", task["topics"], "--rank", "2", "--out", task["small"]);
-        Assert.That(DistilBertConfig.Load(task["small"]).Labels, Is.EqualTo(Four));
+        Assert.That(EncoderConfig.Load(task["small"]).Labels, Is.EqualTo(Four));
         task.RequireRefused("predict --model ADAPTER --text film",
             "is an adapter (adapter_config.json) and no model. Name it with --adapter",
             ("ADAPTER", () => task["topics"]));
@@ -141,7 +141,7 @@ public sealed class ForeignHeadTests
         Assert.That(LoraProgram.Succeed("train", "--model", folder, "--data", task["words.csv"], "--max-steps", "1",
             "--out", task["of-words"]).Errors, Does.Contain(
             "names the classes neg, pos, of which the data have none: the new head is for bad, good."));
-        Assert.That(DistilBertConfig.Load(task["of-words"]).Labels, Is.EqualTo(new[] { "bad", "good" }));
+        Assert.That(EncoderConfig.Load(task["of-words"]).Labels, Is.EqualTo(new[] { "bad", "good" }));
         var mixed = task.Write("mixed.csv", "text,label\nthe film,neg\nthe plot,mixed\n");
         task.RequireRefused("train --model FOLDER --data MIXED --out OUT",
             "the label 'mixed' is unknown; the classes are: 0 = neg, 1 = pos. These are the classes that config.json",
@@ -157,7 +157,7 @@ public sealed class ForeignHeadTests
         Assert.That(LoraProgram.Succeed("train", "--model", folder, "--data", task.Data, "--max-steps", "1", "--out",
             task["of-tokens"]).Errors, Does.Contain(
                 "has no head of a classifier but one of tokens; randomly initialised"));
-        Assert.That(DistilBertConfig.Load(task["of-tokens"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(EncoderConfig.Load(task["of-tokens"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
     }
 
     [TestCase("qa_outputs.weight")]

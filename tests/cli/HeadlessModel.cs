@@ -1,5 +1,5 @@
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Cli;
 

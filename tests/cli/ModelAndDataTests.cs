@@ -1,5 +1,5 @@
 using System.Text.Json;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Cli;
 
@@ -40,7 +40,7 @@ public class ModelAndDataTests
         var folder = task[$"of-{negative}"];
         LoraProgram.Succeed("train", "--config", config, "--vocab", task["vocab.txt"], "--data", data, "--method",
             "full", "--max-steps", "1", "--out", folder);
-        Assert.That(DistilBertConfig.Load(folder).Labels, Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(EncoderConfig.Load(folder).Labels, Is.EqualTo(new[] { "neg", "pos" }));
         var evaluation = JsonDocument.Parse(
             LoraProgram.Succeed("evaluate", "--model", folder, "--data", data, "--json").Output).RootElement;
         Assert.That(evaluation.GetProperty("confusion").EnumerateArray()
@@ -53,12 +53,12 @@ public class ModelAndDataTests
         var config = task.Write("counted.json", TinyTask.Config(24, ", \"num_labels\": 2"));
         LoraProgram.Succeed("train", "--config", config, "--vocab", task["vocab.txt"], "--data", task.Data, "--method",
             "full", "--max-steps", "1", "--out", task["counted"]);
-        Assert.That(DistilBertConfig.Load(task["counted"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(EncoderConfig.Load(task["counted"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
         var three = task.Write("three.json", TinyTask.Config(24, ", \"num_labels\": 3"));
         var numbered = task.Write("numbered.csv", TinyTask.Reviews(40, 2, "0", "1"));
         LoraProgram.Succeed("train", "--config", three, "--vocab", task["vocab.txt"], "--data", numbered, "--method",
             "full", "--max-steps", "1", "--out", task["three"]);
-        Assert.That(DistilBertConfig.Load(task["three"]).Labels, Is.EqualTo(new[] { "0", "1", "2" }));
+        Assert.That(EncoderConfig.Load(task["three"]).Labels, Is.EqualTo(new[] { "0", "1", "2" }));
     }
 
     [Test]
@@ -75,7 +75,7 @@ public class ModelAndDataTests
             "going on keeps the adapter's names");
         // where transformers' AutoConfig finds the names
         File.Delete(Path.Combine(task["with-head"], "training.json"));
-        Assert.That(DistilBertConfig.Load(task["with-head"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(EncoderConfig.Load(task["with-head"]).Labels, Is.EqualTo(new[] { "neg", "pos" }));
         Assert.That(Label("--model", headless, "--adapter", task["with-head"]), Is.AnyOf("neg", "pos"));
         // As PEFT writes it: nothing says the names.
         File.Delete(Path.Combine(task["with-head"], "config.json"));

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Cli;
 
@@ -33,13 +33,13 @@ public sealed class QuantizeTests
             $"'{Query}.weight.codes' U8 [16, 8]", $"'{Query}.weight.scales' F32 [16, 1]",
             $"'{Query}.weight.zeros' F32 [16, 1]", $"'{Query}.bias' F32 [16]",
         }));
-        var config = DistilBertConfig.Load(task["int4"]);
+        var config = EncoderConfig.Load(task["int4"]);
         Assert.That(config.Quantized,
             Has.Count.EqualTo(12).And.All
                 .Matches<KeyValuePair<string, LoraScratch.Engine.QuantizationFormat>>(entry =>
                     entry.Value is { Bits: 4, GroupSize: 16 }));
         Assert.That(File.ReadAllText(Path.Combine(task["int4"], "config.json")),
-            Does.Contain(DistilBertConfig.OwnModelType), "no other program must take the folder for a float model");
+            Does.Contain(EncoderConfig.OwnModelType), "no other program must take the folder for a float model");
         Assert.That(LoraProgram.Succeed("inspect", task["int4"]).Output,
             Does.Contain("INT4, groups of 16").And.Contain("--method qa-lora --rank 8").And.Not
                 .Contain("--method full"));
@@ -111,7 +111,7 @@ public sealed class QuantizeTests
         var result = LoraProgram.Succeed([.. common, "--out", task[$"whole-{method}"]]);
         Assert.That(result.Errors, Does.Contain("12 layers, INT4, groups of 16").And.Contain("q_lin → "));
         Assert.That(result.Output, Does.Contain($"lora predict --model {task[$"whole-{method}"]}"));
-        Assert.That(DistilBertConfig.Load(task[$"whole-{method}"]).Quantized, Has.Count.EqualTo(12));
+        Assert.That(EncoderConfig.Load(task[$"whole-{method}"]).Quantized, Has.Count.EqualTo(12));
         var options = JsonDocument.Parse(
             File.ReadAllText(Path.Combine(task[$"whole-{method}"], "training.json"))).RootElement
                 .GetProperty("options");
@@ -263,7 +263,7 @@ public sealed class QuantizeTests
     [TestCase("layer.0.attention.q_lin\"", "layer.9.attention.q_lin\"",
         "layer.9.attention.q_lin', which is no linear layer")]
     [TestCase("\"quantized\"", "\"quantised\"", "low_rank, quantized and dynamic_int8 are missing")]
-    [TestCase(DistilBertConfig.OwnModelType, "distilbert", "unexpected")]
+    [TestCase(EncoderConfig.OwnModelType, "distilbert", "unexpected")]
     public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message) =>
     task.RequireConfigRefused("int4", from, to, message);
 

@@ -257,7 +257,7 @@ public class CompareTests : ExperimentTests
         JsonDocument.Parse(File.ReadAllText(Path.Combine(Task[folder], "runs", $"{name}.json"))).RootElement;
 
     private int ModelSize() =>
-        new LoraScratch.Lora.Classification.TextClassifier(LoraScratch.Lora.DistilBert.ModelFolder
+        new LoraScratch.Lora.Classification.TextClassifier(LoraScratch.Lora.Encoders.ModelFolder
             .Load(Task.Model)).Model.Parameters().Sum(parameter => parameter.Shape.Count);
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);

@@ -5,7 +5,7 @@ using LoraScratch.Engine;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Lora;
@@ -133,7 +133,7 @@ public class TutorialPresetTests
     /// <summary>On one model of the real size, without drawing its 66 million weights.</summary>
     private static long[] Counts(params TrainingOptions[] options)
     {
-        var model = new DistilBertForSequenceClassification(new DistilBertConfig(), 0, null, draw: false);
+        var model = new EncoderForSequenceClassification(new EncoderConfig(), 0, null, draw: false);
         var classifier = new TextClassifier(model, WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary),
             isHeadUntrained: true);
         var counts = options.Select(choice =>

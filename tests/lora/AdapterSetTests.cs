@@ -3,7 +3,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Tests.IO;
 using static LoraScratch.Tests.Lora.Models;
 
@@ -159,14 +159,14 @@ public sealed class AdapterSetTests
         model.NamedParameters().Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal))
         .Select(entry => entry.Parameter);
 
-    private static float[] Logits(DistilBertForSequenceClassification model)
+    private static float[] Logits(EncoderForSequenceClassification model)
     {
         using var scope = new TensorScope();
         using var tokens = PackedTokens.From(TinyDistilBert.Texts, model.Backend);
         return model.Forward(tokens).ToArray();
     }
 
-    private static void Train(DistilBertForSequenceClassification model)
+    private static void Train(EncoderForSequenceClassification model)
     {
         using var optimizer = new AdamW(model.TrainableParameters(), 0.02f);
         using var tokens = PackedTokens.From(TinyDistilBert.Texts, model.Backend);

@@ -4,7 +4,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
@@ -72,14 +72,14 @@ internal sealed class CheckpointFolderTests
     [Test]
     public void The_config_of_the_published_checkpoint_says_nothing_that_is_not_understood()
     {
-        var config = DistilBertConfig.Parse("config.json", """
+        var config = EncoderConfig.Parse("config.json", """
             {"activation": "gelu", "architectures": ["DistilBertForMaskedLM"], "attention_dropout": 0.1, "dim": 768, "dropout": 0.1, "hidden_dim": 3072, "initializer_range": 0.02,
              "max_position_embeddings": 512, "model_type": "distilbert", "n_heads": 12, "n_layers": 6, "pad_token_id": 0, "qa_dropout": 0.1, "seq_classif_dropout": 0.2,
              "sinusoidal_pos_embds": false, "tie_weights_": true, "transformers_version": "4.10.0.dev0", "vocab_size": 30522}
             """u8.ToArray());
         Assert.That(config.Notices, Is.Empty);
         Assert.That(config,
-            Is.EqualTo(new DistilBertConfig
+            Is.EqualTo(new EncoderConfig
             {
                 OtherKeys = config.OtherKeys,
                 Notices = config.Notices,
@@ -171,7 +171,7 @@ internal sealed class CheckpointFolderTests
     private static JsonNode Json(TemporaryFolder folder, string name) =>
         JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("model"), name)))!;
 
-    private static void Write(TemporaryFolder folder, DistilBertForSequenceClassification model, Form form)
+    private static void Write(TemporaryFolder folder, EncoderForSequenceClassification model, Form form)
     {
         var root = Directory.CreateDirectory(folder.File("model")).FullName;
         File.WriteAllText(Path.Combine(root, "config.json"),

@@ -2,7 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
@@ -22,7 +22,7 @@ public sealed class DamagedConfigTests
 
     private static IEnumerable<TestCaseData> Readers()
     {
-        var labels = new DistilBertConfig { Labels = ["neg", "pos"] };
+        var labels = new EncoderConfig { Labels = ["neg", "pos"] };
         var peft = new PeftConfig
         {
             TargetNames = ["q_lin"],
@@ -33,7 +33,7 @@ public sealed class DamagedConfigTests
             BlockLists = ["layer"],
             ExcludedNames = ["k_lin"]
         };
-        yield return Case("config.json", _ => labels.ToJson(), path => DistilBertConfig.Load(path));
+        yield return Case("config.json", _ => labels.ToJson(), path => EncoderConfig.Load(path));
         yield return Case("adapter_config.json", _ => peft.ToJson(), path =>
         {
             var config = PeftConfig.Read(path);

@@ -1,11 +1,11 @@
 using System.Text;
 using System.Text.Json;
 using LoraScratch.Engine;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Lora;
 
-public class DistilBertConfigTests
+public class EncoderConfigTests
 {
     [Test]
     public void Reads_every_field_under_its_Hugging_Face_name()
@@ -117,7 +117,7 @@ public class DistilBertConfigTests
     {
         var config = Parse(json);
         Assert.That(config.IsRegression);
-        Assert.That(() => new DistilBertForSequenceClassification(config),
+        Assert.That(() => new EncoderForSequenceClassification(config),
             Throws.TypeOf<InputException>().With.Message.Contains("regression"));
     }
 
@@ -125,9 +125,9 @@ public class DistilBertConfigTests
     public void Positions_that_are_not_learned_are_refused_where_weights_are_drawn()
     {
         var config = Parse("""{"sinusoidal_pos_embds": true}""");
-        Assert.That(() => new DistilBertForSequenceClassification(config),
+        Assert.That(() => new EncoderForSequenceClassification(config),
             Throws.TypeOf<InputException>().With.Message.Contains("sinusoidal_pos_embds is true"));
-        Assert.That(() => new DistilBertForMaskedLM(config),
+        Assert.That(() => new EncoderForMaskedLM(config),
             Throws.TypeOf<InputException>().With.Message.Contains("sinusoidal_pos_embds is true"));
     }
 
@@ -154,16 +154,16 @@ public class DistilBertConfigTests
 
     [Test]
     public void A_text_in_UTF_16_is_called_so() =>
-        Assert.That(() => DistilBertConfig.Parse("config.json", new byte[] { 0xFF, 0xFE, (byte)'{', 0 }),
+        Assert.That(() => EncoderConfig.Parse("config.json", new byte[] { 0xFF, 0xFE, (byte)'{', 0 }),
             Throws.TypeOf<InputException>().With.Message.Contains("UTF-16"));
 
     [Test]
     public void A_missing_file_is_named()
     {
-        Assert.That(() => DistilBertConfig.Load("no-such-folder/config.json"),
+        Assert.That(() => EncoderConfig.Load("no-such-folder/config.json"),
             Throws.TypeOf<InputException>().With.Message.Contains("no-such-folder"));
     }
 
-    private static DistilBertConfig Parse(string json) =>
-        DistilBertConfig.Parse("here/config.json", Encoding.UTF8.GetBytes(json));
+    private static EncoderConfig Parse(string json) =>
+        EncoderConfig.Parse("here/config.json", Encoding.UTF8.GetBytes(json));
 }

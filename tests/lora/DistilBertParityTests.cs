@@ -2,7 +2,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -114,7 +114,7 @@ public class DistilBertParityTests
         _ => new AdamW(parameters, 0.02f, weightDecay: 0.2f),
     };
 
-    private static double[] Logits(DistilBertForSequenceClassification model, int[][]? texts = null)
+    private static double[] Logits(EncoderForSequenceClassification model, int[][]? texts = null)
     {
         using var frozen = new NoGradient();
         using var scope = new TensorScope();
@@ -122,7 +122,7 @@ public class DistilBertParityTests
         return Doubles(model.Forward(tokens));
     }
 
-    private static double Loss(DistilBertForSequenceClassification model, bool backward)
+    private static double Loss(EncoderForSequenceClassification model, bool backward)
     {
         using var scope = new TensorScope();
         using var tokens = PackedTokens.From(TinyDistilBert.Texts);

@@ -5,7 +5,7 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
@@ -220,7 +220,7 @@ public sealed class EmbeddingWithLoRATests
         return layer;
     }
 
-    private static (DistilBertForSequenceClassification Model, LoRAAdapter Adapter) Adapted()
+    private static (EncoderForSequenceClassification Model, LoRAAdapter Adapter) Adapted()
     {
         var model = TinyDistilBert.Create();
         var adapter = LoRAAdapter.Attach(model, new LoRASettings(2, 6), Targets, new RandomStream(0));
@@ -233,7 +233,7 @@ public sealed class EmbeddingWithLoRATests
         return (model, adapter);
     }
 
-    private static float[] Logits(DistilBertForSequenceClassification model)
+    private static float[] Logits(EncoderForSequenceClassification model)
     {
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(

@@ -2,7 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
@@ -287,7 +287,7 @@ public class FineTuningTests
 
     private static long Trainable(TrainingOptions options)
     {
-        var model = new DistilBertForSequenceClassification(new DistilBertConfig(), 0, null, draw: false);
+        var model = new EncoderForSequenceClassification(new EncoderConfig(), 0, null, draw: false);
         var classifier = new TextClassifier(model, WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
         TrainingSetup.Prepare(classifier, options);
         var count = model.TrainableParameters().Sum(parameter => (long)parameter.Shape.Count);

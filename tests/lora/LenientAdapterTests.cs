@@ -4,7 +4,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
@@ -186,13 +186,13 @@ public sealed class LenientAdapterTests
     private float[] Logits(out LoadedAdapter loaded, string? path = null) =>
         Logits(TinyDistilBert.Create(), path ?? folder.Path, out loaded);
 
-    private static float[] Logits(DistilBertForSequenceClassification model, string path, out LoadedAdapter loaded)
+    private static float[] Logits(EncoderForSequenceClassification model, string path, out LoadedAdapter loaded)
     {
         loaded = PeftAdapter.Load(path, model, anyBase: true);
         return Logits(model);
     }
 
-    private static float[] Logits(DistilBertForSequenceClassification model)
+    private static float[] Logits(EncoderForSequenceClassification model)
     {
         using var scope = new TensorScope();
         using var tokens = PackedTokens.From(TinyDistilBert.Texts, model.Backend);

@@ -3,7 +3,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Tests.IO;
 
@@ -55,7 +55,7 @@ internal class ModelFolderTests
     {
         using var folder = new TemporaryFolder();
         var config = TinyDistilBert.Config with { Hidden = 64, Heads = 4, FeedForward = 256 };
-        var model = new DistilBertForSequenceClassification(config, seed: 1);
+        var model = new EncoderForSequenceClassification(config, seed: 1);
         ModelFolder.Save(folder.File("float"), model, Tokenizer);
         ModelQuantizer.Quantize(ModelQuantizer.Find(model, [ModulePattern.AllLinear])
             .Where(layer => !layer.Path.Contains("classifier")).ToList(), new QuantizationFormat(4, 32));
@@ -81,7 +81,7 @@ internal class ModelFolderTests
         var loaded = ModelFolder.Load(folder.File("model"), seed: 7, labels: ["down", "up"]);
         Assert.That(loaded.Report.Ignored,
             Is.EquivalentTo(new[] { "vocab_transform.weight", "vocab_layer_norm.bias", "vocab_projector.bias" }));
-        Assert.That(loaded.Report.Initialized, Is.EquivalentTo(DistilBertForSequenceClassification.HeadPaths));
+        Assert.That(loaded.Report.Initialized, Is.EquivalentTo(EncoderForSequenceClassification.HeadPaths));
         Assert.That(loaded.Report.Renamed,
             Has.Member(("embeddings.LayerNorm.gamma", "distilbert.embeddings.LayerNorm.weight")));
         Assert.That(loaded.Notices().Count(), Is.EqualTo(3), "ignored, drawn and renamed are said");
@@ -185,7 +185,7 @@ internal class ModelFolderTests
     /// Writes a model folder by hand: every tensor under another name (null: left out) and some
     /// more.
     /// </summary>
-    private static void SaveAs(TemporaryFolder folder, DistilBertForSequenceClassification model, DType type,
+    private static void SaveAs(TemporaryFolder folder, EncoderForSequenceClassification model, DType type,
         Func<string, string?> rename, params (string Name, long[] Shape)[] more)
     {
         var root = Directory.CreateDirectory(folder.File("model")).FullName;

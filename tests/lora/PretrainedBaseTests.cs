@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;
 
@@ -24,7 +24,7 @@ public class PretrainedBaseTests
         }
         const string text = "Not what I expected, but I like it.";
         Assert.That(inside.Tokenizer.EncodeIds(text), Is.EqualTo(outside.Tokenizer.EncodeIds(text)));
-        Assert.That(inside.Report.Initialized, Is.EquivalentTo(DistilBertForSequenceClassification.HeadPaths),
+        Assert.That(inside.Report.Initialized, Is.EquivalentTo(EncoderForSequenceClassification.HeadPaths),
             "it has no head of its own");
         using var opened = ModelSource.BuiltIn.Open();
         Assert.That(opened.HasHead, Is.False);

@@ -1,7 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;
 
@@ -30,7 +30,7 @@ public class PretrainingTests
     public void A_saved_model_is_gone_on_with_bit_for_bit()
     {
         using var folder = new TemporaryFolder();
-        var model = new DistilBertForMaskedLM(TinyDistilBert.Config, seed: 3);
+        var model = new EncoderForMaskedLM(TinyDistilBert.Config, seed: 3);
         ModelFolder.SaveInto(folder.Root, model, Tokenizer);
         var loaded = ModelFolder.LoadMaskedLM(folder.Root, seed: 4);
         Assert.That(loaded.Notices(), Is.Empty);
@@ -201,7 +201,7 @@ public class PretrainingTests
                 Throws.TypeOf<InputException>().With.Message.Contains("Option 'validation' 0.001"));
     }
 
-    private static DistilBertForMaskedLM Model(float dropout = 0.1f) =>
+    private static EncoderForMaskedLM Model(float dropout = 0.1f) =>
         new(TinyDistilBert.Config with { Dropout = dropout, AttentionDropout = dropout, InitializerRange = 0.2f },
             seed: 3);
 

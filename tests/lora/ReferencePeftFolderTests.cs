@@ -1,6 +1,6 @@
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
@@ -20,7 +20,7 @@ public sealed class ReferencePeftFolderTests
             Assert.Ignore("LORASCRATCH_DATA names no folder with peft/distilbert-imdb-r8-a32.");
         }
         // its encoder all zero: 66,955,010 parameters need not be drawn
-        var model = new DistilBertForSequenceClassification(new DistilBertConfig(), seed: 1, backend: null,
+        var model = new EncoderForSequenceClassification(new EncoderConfig(), seed: 1, backend: null,
             draw: false);
         var loaded = PeftAdapter.Load(reference, model);
         Assert.That(loaded.Warnings.Single(), Does.Contain("does not say which base weights it was trained on"));

@@ -4,7 +4,7 @@ using LoraScratch.Kernels;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -22,7 +22,7 @@ internal static class TinyDistilBert
     public static readonly int[] Labels = [0, 2, 1, 2];
 
     /// <summary>No dropout: what the script computes.</summary>
-    public static DistilBertConfig Config => new()
+    public static EncoderConfig Config => new()
     {
         Layers = 2,
         Hidden = 12,
@@ -39,9 +39,9 @@ internal static class TinyDistilBert
     public static string[] Vocabulary =>
         ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Enumerable.Range(0, 25).Select(i => $"w{(char)('a' + i)}")];
 
-    public static DistilBertForSequenceClassification Create()
+    public static EncoderForSequenceClassification Create()
     {
-        var model = new DistilBertForSequenceClassification(Config);
+        var model = new EncoderForSequenceClassification(Config);
         foreach (var (path, parameter) in model.NamedParameters())
         {
             parameter.Set(Value(path, parameter.Shape));
@@ -66,7 +66,7 @@ internal static class TinyDistilBert
     /// 1; and texts of it.
     /// </summary>
     public static TextClassifier Classifier(ulong seed = 3, float dropout = 0.1f, IBackend? backend = null) =>
-        new(new DistilBertForSequenceClassification(
+        new(new EncoderForSequenceClassification(
             Config with
             {
                 Labels = ["neg", "pos"],

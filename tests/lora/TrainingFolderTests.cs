@@ -4,7 +4,7 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;
 
@@ -50,7 +50,7 @@ public class TrainingFolderTests
         var result = Run(folder.File("out"), classifier, Options with { TrainHead = false });
         Assert.That(result.TrainableParameters, Is.EqualTo(2 * 2 * 4 * (12 + 12)),
             "q and v of two blocks at rank 4, and no head");
-        var otherHead = new TextClassifier(new DistilBertForSequenceClassification(loaded.Model.Config, seed: 99),
+        var otherHead = new TextClassifier(new EncoderForSequenceClassification(loaded.Model.Config, seed: 99),
             loaded.Tokenizer);
         foreach (var ((path, ours), (_, base_)) in otherHead.Model.NamedParameters()
             .Zip(TinyDistilBert.Classifier().Model.NamedParameters()))

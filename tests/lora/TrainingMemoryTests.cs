@@ -1,5 +1,5 @@
 using LoraScratch.Engine;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
@@ -7,7 +7,7 @@ namespace LoraScratch.Tests.Lora;
 /// <summary>A model that no memory could hold is refused from its sizes alone.</summary>
 internal sealed class TrainingMemoryTests
 {
-    private static readonly DistilBertConfig[] Configs =
+    private static readonly EncoderConfig[] Configs =
     [
         TinyDistilBert.Config,
         TinyDistilBert.Config with { Layers = 5, FeedForward = 7,
@@ -16,9 +16,9 @@ internal sealed class TrainingMemoryTests
     ];
 
     [TestCaseSource(nameof(Configs))]
-    public void The_parameters_of_an_encoder_are_counted_without_making_it(DistilBertConfig config)
+    public void The_parameters_of_an_encoder_are_counted_without_making_it(EncoderConfig config)
     {
-        var made = new DistilBertForSequenceClassification(config).NamedParameters()
+        var made = new EncoderForSequenceClassification(config).NamedParameters()
             .Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal))
             .Sum(entry => entry.Parameter.Shape.Count);
         Assert.That(ModelSize.EncoderParameters(config), Is.EqualTo(made));
@@ -42,7 +42,7 @@ internal sealed class TrainingMemoryTests
     [Test]
     public void Sizes_whose_product_no_integer_holds_are_refused_too()
     {
-        var vast = new DistilBertConfig { Layers = int.MaxValue, FeedForward = 2_000_000 };
+        var vast = new EncoderConfig { Layers = int.MaxValue, FeedForward = 2_000_000 };
         Assert.That(() => TrainingMemory.Require("vast.json", vast, new TrainingOptions(), long.MaxValue),
             Throws.InstanceOf<InputException>());
     }

@@ -5,7 +5,7 @@ using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Cli;
 

@@ -3,7 +3,7 @@ using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Cli;
 

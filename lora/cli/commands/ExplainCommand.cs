@@ -4,7 +4,7 @@ using LoraScratch.Kernels;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Explaining;
 
 namespace LoraScratch.Cli;

@@ -4,7 +4,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;

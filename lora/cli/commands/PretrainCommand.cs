@@ -4,7 +4,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -124,7 +124,7 @@ internal sealed class PretrainCommand
         return 0;
     }
 
-    private (DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer) Start(ParseResult parsed,
+    private (EncoderForMaskedLM Model, WordPieceTokenizer Tokenizer) Start(ParseResult parsed,
         TrainingOptions options, IBackend backend)
     {
         var (configPath, vocabularyPath) = (parsed.GetValue(config), parsed.GetValue(vocabulary));
@@ -145,7 +145,7 @@ internal sealed class PretrainCommand
             RequireLength(options, loaded.Model.Config, source.Name);
             return (loaded.Model, loaded.Tokenizer);
         }
-        var sizes = DistilBertConfig.Load(configPath!);
+        var sizes = EncoderConfig.Load(configPath!);
         ModelOptions.Notices(configPath!, sizes.Notices);
         TrainingMemory.Require(configPath!, sizes, options, backend);
         var tokenizer = WordPieceTokenizer.Load(vocabularyPath!);
@@ -155,13 +155,13 @@ internal sealed class PretrainCommand
                 + $"{configPath} is {sizes.VocabularySize}. Set vocab_size to {tokenizer.VocabularySize}.");
         }
         RequireLength(options, sizes, configPath!);
-        return (new DistilBertForMaskedLM(sizes, options.Seed, backend), tokenizer);
+        return (new EncoderForMaskedLM(sizes, options.Seed, backend), tokenizer);
     }
 
     /// <summary>The model to continue from; null from randomly initialised weights.</summary>
     private ModelSource? Source(ParseResult parsed) => parsed.GetValue(config) is null ? model.Source(parsed) : null;
 
-    private static void RequireLength(TrainingOptions options, DistilBertConfig sizes, string source)
+    private static void RequireLength(TrainingOptions options, EncoderConfig sizes, string source)
     {
         if (options.MaxLength > sizes.MaxPositions)
         {

@@ -4,7 +4,7 @@ using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Cli;

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Cli;
 

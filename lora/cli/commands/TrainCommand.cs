@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;

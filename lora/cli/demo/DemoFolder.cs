@@ -2,7 +2,7 @@ using System.Text.Json;
 using LoraScratch.Cli.Charts;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli.Demo;

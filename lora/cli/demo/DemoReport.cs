@@ -2,7 +2,7 @@ using System.Globalization;
 using LoraScratch.Cli.Charts;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
 

@@ -3,7 +3,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli.Demo;

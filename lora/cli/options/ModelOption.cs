@@ -1,5 +1,5 @@
 using System.CommandLine;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Cli;
 

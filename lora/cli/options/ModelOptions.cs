@@ -3,7 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Cli;
 

@@ -164,7 +164,7 @@ internal static class OptionKinds
     /// <param name="description">What becomes of them.</param>
     /// <param name="defaults">Where nothing is given.</param>
     public static Option<WordList> Targets(string description, params string[] defaults) =>
-        Words("--targets", description, defaults, [.. Lora.DistilBert.LoRATargets.Names]);
+        Words("--targets", description, defaults, [.. Lora.Encoders.LoRATargets.Names]);
 
     /// <summary>Some of some words, separated by commas.</summary>
     public static Option<WordList> Words(string name, string description, string[] defaults, params string[] words) =>

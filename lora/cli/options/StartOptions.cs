@@ -3,7 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.DistilBert;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
@@ -154,7 +154,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
                 : LoadWithClassesOf(parsed, source.Name, opened.Config, half);
             return (ModelOptions.Load(opened, backend, options.Seed, dataset.Labels.Names, isNew), dataset);
         }
-        var given = DistilBertConfig.Load(parsed.GetValue(config)!);
+        var given = EncoderConfig.Load(parsed.GetValue(config)!);
         ModelOptions.Notices(parsed.GetValue(config)!, given.Notices);
         TrainingMemory.Require(parsed.GetValue(config)!, given, options, backend);
         var tokenizer = WordPieceTokenizer.Load(parsed.GetValue(vocabulary)!);
@@ -167,7 +167,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         var texts = labels.Names(parsed) is { } names ? data.Load(parsed, half, new LabelSet(names))
             : LoadWithClassesOf(parsed, parsed.GetValue(config)!, given, half);
         return (new TextClassifier(
-            new DistilBertForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend),
+            new EncoderForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend),
                 tokenizer), texts);
     }
 
@@ -190,7 +190,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     /// Reads the data for a new head. The classes of config.json hold where the labels are some of
     /// them or their indices, those of the data where no label is any of them.
     /// </summary>
-    private TextDataset LoadWithClassesOf(ParseResult parsed, string model, DistilBertConfig config,
+    private TextDataset LoadWithClassesOf(ParseResult parsed, string model, EncoderConfig config,
         DatasetSplit? half)
     {
         var dataset = data.Load(parsed, half);

@@ -1,10 +1,10 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
-/// Makes the layers that a config has in low-rank form (<see cref="DistilBertConfig.LowRank"/>) of
+/// Makes the layers that a config has in low-rank form (<see cref="EncoderConfig.LowRank"/>) of
 /// the whole ones.
 /// </summary>
 internal static class LowRankLayers
@@ -19,7 +19,7 @@ internal static class LowRankLayers
     /// <exception cref="InputException">
     /// A name is none of a linear layer, or a rank is larger than the layer.
     /// </exception>
-    public static void Apply(Module model, DistilBertConfig config, RandomStream? random)
+    public static void Apply(Module model, EncoderConfig config, RandomStream? random)
     {
         var left = config.LowRank.ToDictionary();
         foreach (var (path, submodule, linear) in model.ReplaceableLinears())
@@ -48,7 +48,7 @@ internal static class LowRankLayers
     }
 
     /// <summary>How many numbers less the model has for them.</summary>
-    public static double Saved(DistilBertConfig config) => config.LowRank.Sum(entry =>
+    public static double Saved(EncoderConfig config) => config.LowRank.Sum(entry =>
     {
         double hidden = config.Hidden,
             other = NearMisses.LastPart(entry.Key) is "lin1" or "lin2" ? config.FeedForward : hidden;

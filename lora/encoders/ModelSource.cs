@@ -4,13 +4,13 @@ using LoraScratch.Kernels;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>A classifier as it comes from its files.</summary>
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Tokenizer">Of the same files.</param>
 /// <param name="Report">What was ignored, initialised or renamed.</param>
-internal sealed record LoadedModel(DistilBertForSequenceClassification Model, WordPieceTokenizer Tokenizer,
+internal sealed record LoadedModel(EncoderForSequenceClassification Model, WordPieceTokenizer Tokenizer,
     LoadReport Report)
 {
     /// <summary>What the user should know about the files.</summary>
@@ -21,7 +21,7 @@ internal sealed record LoadedModel(DistilBertForSequenceClassification Model, Wo
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Tokenizer">Of the same files.</param>
 /// <param name="Report">What was ignored, initialised or renamed.</param>
-internal sealed record LoadedMaskedLM(DistilBertForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
+internal sealed record LoadedMaskedLM(EncoderForMaskedLM Model, WordPieceTokenizer Tokenizer, LoadReport Report)
 {
     /// <summary>What the user should know about the files.</summary>
     public IEnumerable<string> Notices() => [.. Model.Config.Notices, .. Report.Notices()];
@@ -60,7 +60,7 @@ internal abstract class ModelSource
 
     /// <summary>Sizes, rates and classes.</summary>
     /// <exception cref="InputException">The file is missing or wrong.</exception>
-    public abstract DistilBertConfig ReadConfig();
+    public abstract EncoderConfig ReadConfig();
 
     /// <summary>The tokenizer that the model was trained with.</summary>
     /// <exception cref="InputException">The file is missing or wrong.</exception>
@@ -133,7 +133,7 @@ internal abstract class ModelSource
 
         public override string Path => path;
 
-        public override DistilBertConfig ReadConfig()
+        public override EncoderConfig ReadConfig()
         {
             if (!Directory.Exists(path))
             {
@@ -146,7 +146,7 @@ internal abstract class ModelSource
                 throw new InputException($"{path}: is an adapter ({PeftAdapter.ConfigName}) and no model. Name it with "
                     + "option 'adapter', and the model that it was trained on with option 'model'.");
             }
-            return DistilBertConfig.Load(path);
+            return EncoderConfig.Load(path);
         }
 
         public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.Load(path);
@@ -162,8 +162,8 @@ internal abstract class ModelSource
 
         public override string Reference => BuiltInBase.Name;
 
-        public override DistilBertConfig ReadConfig() =>
-            DistilBertConfig.Parse($"{Name}, config.json", BuiltInBase.Read("config.json"));
+        public override EncoderConfig ReadConfig() =>
+            EncoderConfig.Parse($"{Name}, config.json", BuiltInBase.Read("config.json"));
 
         public override WordPieceTokenizer ReadTokenizer() =>
             WordPieceTokenizer.ParseVocabulary($"{Name}, vocab.txt", BuiltInBase.Read("vocab.txt"));

@@ -4,7 +4,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// A folder as Hugging Face's transformers writes and reads it: config.json, model.safetensors (or
@@ -59,7 +59,7 @@ internal static class ModelFolder
     /// <exception cref="InputException">
     /// An adapter is attached, the vocabulary does not fit, or the folder cannot be written.
     /// </exception>
-    public static void Save(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
+    public static void Save(string folder, EncoderForSequenceClassification model, WordPieceTokenizer tokenizer,
         bool withHead = true, bool overwrite = false) => AtomicFolder.Write(folder,
             temporary => SaveInto(temporary, model, tokenizer, withHead), RunFiles.IsOfResult, overwrite);
 
@@ -71,12 +71,12 @@ internal static class ModelFolder
     /// <param name="tokenizer">As in <see cref="Save"/>.</param>
     /// <param name="withHead">As in <see cref="Save"/>.</param>
     /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
-    public static void SaveInto(string folder, DistilBertForSequenceClassification model, WordPieceTokenizer tokenizer,
+    public static void SaveInto(string folder, EncoderForSequenceClassification model, WordPieceTokenizer tokenizer,
         bool withHead = true)
     {
         RequirePlain(model);
-        SaveInto(folder, model.Config, DistilBertConfig.ClassifierArchitecture, model, tokenizer, DType.F32,
-            withHead ? [] : DistilBertForSequenceClassification.HeadPaths);
+        SaveInto(folder, model.Config, EncoderConfig.ClassifierArchitecture, model, tokenizer, DType.F32,
+            withHead ? [] : EncoderForSequenceClassification.HeadPaths);
     }
 
     /// <summary>
@@ -92,11 +92,11 @@ internal static class ModelFolder
     /// The vocabulary does not fit, a weight is beyond the range of the type, or the folder cannot
     /// be written.
     /// </exception>
-    public static void SaveInto(string folder, DistilBertForMaskedLM model, WordPieceTokenizer tokenizer,
+    public static void SaveInto(string folder, EncoderForMaskedLM model, WordPieceTokenizer tokenizer,
         DType dtype = DType.F32) =>
-        SaveInto(folder, model.Config, DistilBertConfig.MaskedLanguageArchitecture, model, tokenizer, dtype);
+        SaveInto(folder, model.Config, EncoderConfig.MaskedLanguageArchitecture, model, tokenizer, dtype);
 
-    private static void SaveInto(string folder, DistilBertConfig config, string architecture, Module model,
+    private static void SaveInto(string folder, EncoderConfig config, string architecture, Module model,
         WordPieceTokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)
     {
         RequireFit(folder, config, tokenizer);
@@ -121,7 +121,7 @@ internal static class ModelFolder
     /// </summary>
     /// <param name="folder">The adapter folder.</param>
     /// <param name="config">Of the model with the adapter.</param>
-    internal static void SaveClasses(string folder, DistilBertConfig config)
+    internal static void SaveClasses(string folder, EncoderConfig config)
     {
         if (config.IsPlain)
         {
@@ -142,7 +142,7 @@ internal static class ModelFolder
     public static OutputLock Reserve(string folder, bool overwrite = false) =>
         AtomicFolder.Reserve(folder, RunFiles.IsOfResult, overwrite);
 
-    private static void RequirePlain(DistilBertForSequenceClassification model)
+    private static void RequirePlain(EncoderForSequenceClassification model)
     {
         if (model.NamedParameters().Select(entry => entry.Path)
             .FirstOrDefault(path => !model.CheckpointPaths.Contains(path)) is { } foreign)
@@ -152,7 +152,7 @@ internal static class ModelFolder
         }
     }
 
-    internal static void RequireFit(string source, DistilBertConfig config, WordPieceTokenizer tokenizer)
+    internal static void RequireFit(string source, EncoderConfig config, WordPieceTokenizer tokenizer)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
         {
@@ -173,7 +173,7 @@ internal static class ModelFolder
 
         """;
 
-    private static string TokenizerConfig(DistilBertConfig config, WordPieceTokenizer tokenizer) => $$"""
+    private static string TokenizerConfig(EncoderConfig config, WordPieceTokenizer tokenizer) => $$"""
         {
           "cls_token": "[CLS]",
           "do_lower_case": {{(tokenizer.Uncased ? "true" : "false")}},

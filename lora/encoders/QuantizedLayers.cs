@@ -3,18 +3,18 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Quantization;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// The quantised layers of a model as its files have them. Those of groups are named by
-/// <see cref="DistilBertConfig.Quantized"/> in config.json, and <see cref="QuantizedTensors"/>
+/// <see cref="EncoderConfig.Quantized"/> in config.json, and <see cref="QuantizedTensors"/>
 /// holds their weights; those that compute on whole numbers, by
-/// <see cref="DistilBertConfig.DynamicInt8"/> and <see cref="Int8Tensors"/>.
+/// <see cref="EncoderConfig.DynamicInt8"/> and <see cref="Int8Tensors"/>.
 /// </summary>
 internal static class QuantizedLayers
 {
     /// <summary>A config that names the quantised layers which a model has now.</summary>
-    public static DistilBertConfig Named(DistilBertConfig config, Module model) => config with
+    public static EncoderConfig Named(EncoderConfig config, Module model) => config with
     {
         Quantized = model.NamedModules<QuantizedLinear>()
             .ToDictionary(entry => entry.Path, entry => entry.Module.Weight.Format),
@@ -30,7 +30,7 @@ internal static class QuantizedLayers
     /// <summary>
     /// Whether a tensor of a checkpoint belongs to the weight of a quantised layer.
     /// </summary>
-    public static bool Hold(DistilBertConfig config, string tensor) =>
+    public static bool Hold(EncoderConfig config, string tensor) =>
         QuantizedTensors.TryParse(tensor, out var path) && config.Quantized.ContainsKey(path)
         || Int8Tensors.TryParse(tensor, out path) && config.DynamicInt8.Contains(path);
 
@@ -41,7 +41,7 @@ internal static class QuantizedLayers
     /// <exception cref="InputException">
     /// A name is none of a linear layer, or its tensors are missing or wrong.
     /// </exception>
-    public static void Read(Module model, DistilBertConfig config, Checkpoint files)
+    public static void Read(Module model, EncoderConfig config, Checkpoint files)
     {
         var (groups, bytes) = (config.Quantized.ToDictionary(), config.DynamicInt8.ToHashSet());
         foreach (var (path, submodule, linear) in model.ReplaceableLinears())
@@ -77,7 +77,7 @@ internal static class QuantizedLayers
     /// How many weights a tensor of a checkpoint stands for: more than it has elements where they
     /// are packed codes.
     /// </summary>
-    public static double Numbers(DistilBertConfig config, TensorInfo tensor) =>
+    public static double Numbers(EncoderConfig config, TensorInfo tensor) =>
         QuantizedTensors.TryParse(tensor.Name, out var path) && config.Quantized.TryGetValue(path, out var format)
         ? tensor.ElementCount * 8.0 / format.Bits : tensor.ElementCount;
 

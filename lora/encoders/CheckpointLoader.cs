@@ -3,7 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>What loading a checkpoint did besides copying tensors of the same name.</summary>
 /// <param name="Source">The file, or the index of several.</param>
@@ -71,7 +71,7 @@ internal sealed class ModelKind
 {
     /// <summary>The encoder with pre_classifier and classifier.</summary>
     public static readonly ModelKind Classifier =
-        new("classifier", DistilBertForSequenceClassification.HeadPaths,
+        new("classifier", EncoderForSequenceClassification.HeadPaths,
             ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."]);
 
     /// <summary>
@@ -79,7 +79,7 @@ internal sealed class ModelKind
     /// table of the word embeddings: a file that has it twice has it once too often.
     /// </summary>
     public static readonly ModelKind MaskedLanguageModel =
-        new("masked language model", DistilBertForMaskedLM.HeadPaths,
+        new("masked language model", EncoderForMaskedLM.HeadPaths,
             ["pre_classifier.", "classifier.", "vocab_projector.weight"]);
 
     private ModelKind(string name, IReadOnlyList<string> headPaths, IReadOnlyList<string> useless) =>
@@ -114,7 +114,7 @@ internal static class CheckpointLoader
     /// <exception cref="InputException">
     /// The config asks for more than twice the parameters that there are.
     /// </exception>
-    public static void RequireSize(DistilBertConfig config, Checkpoint files)
+    public static void RequireSize(EncoderConfig config, Checkpoint files)
     {
         const int slack = 1_000_000;
         var asked = ModelSize.EncoderParameters(config);
@@ -137,15 +137,15 @@ internal static class CheckpointLoader
     /// <exception cref="InputException">
     /// Tensors are missing, unexpected, of another shape or no floats; all of them are listed.
     /// </exception>
-    public static LoadReport Load(DistilBertForSequenceClassification model, Checkpoint files, bool withoutHead)
+    public static LoadReport Load(EncoderForSequenceClassification model, Checkpoint files, bool withoutHead)
     {
         QuantizedLayers.Read(model, model.Config, files);
         return Load(model, ModelKind.Classifier, files, name => QuantizedLayers.Hold(model.Config, name)
             || withoutHead && HeadModules.Any(head => name.StartsWith(head, StringComparison.Ordinal)));
     }
 
-    /// <inheritdoc cref="Load(DistilBertForSequenceClassification, Checkpoint, bool)"/>
-    public static LoadReport Load(DistilBertForMaskedLM model, Checkpoint files) =>
+    /// <inheritdoc cref="Load(EncoderForSequenceClassification, Checkpoint, bool)"/>
+    public static LoadReport Load(EncoderForMaskedLM model, Checkpoint files) =>
         Load(model, ModelKind.MaskedLanguageModel, files, _ => false);
 
     /// <param name="model">Takes the values.</param>

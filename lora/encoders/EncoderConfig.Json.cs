@@ -5,9 +5,9 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
-internal sealed partial record DistilBertConfig
+internal sealed partial record EncoderConfig
 {
     /// <summary>
     /// What transformers calls the model with a classification head, and the one that guesses
@@ -37,7 +37,7 @@ internal sealed partial record DistilBertConfig
     /// No such file, not JSON, another model type, or a value that cannot be; the message names
     /// file and key.
     /// </exception>
-    public static DistilBertConfig Load(string path)
+    public static EncoderConfig Load(string path)
     {
         var file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
         return JsonFile.Read(file, root => Parse(file, root), "The config.json of a DistilBERT model is expected.");
@@ -47,10 +47,10 @@ internal sealed partial record DistilBertConfig
     /// <param name="source">What messages call it.</param>
     /// <param name="utf8">The JSON.</param>
     /// <exception cref="InputException">As for <see cref="Load"/>.</exception>
-    public static DistilBertConfig Parse(string source, ReadOnlyMemory<byte> utf8) =>
+    public static EncoderConfig Parse(string source, ReadOnlyMemory<byte> utf8) =>
         JsonFile.Parse(source, utf8, root => Parse(source, root));
 
-    private static DistilBertConfig Parse(string source, JsonElement root)
+    private static EncoderConfig Parse(string source, JsonElement root)
     {
         var config = new Reader(source, root).Read();
         return config.Problem() is { } problem ? throw new InputException($"{source}: {problem}.") : config;

@@ -1,11 +1,11 @@
 using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Lora.Compression;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// A DistilBERT classifier with low-rank layers in a form that a folder can hold: its config names
-/// them (<see cref="DistilBertConfig.LowRank"/>).
+/// them (<see cref="EncoderConfig.LowRank"/>).
 /// </summary>
 internal static class CompressedModel
 {
@@ -15,7 +15,7 @@ internal static class CompressedModel
     /// <param name="model">The model, without adapters.</param>
     /// <param name="compression">Of this model.</param>
     /// <param name="ranks">One for each of its layers; null where it stays as it is.</param>
-    public static DistilBertForSequenceClassification Of(DistilBertForSequenceClassification model,
+    public static EncoderForSequenceClassification Of(EncoderForSequenceClassification model,
         ModelCompression compression, IReadOnlyList<int?> ranks)
     {
         var values = model.NamedParameters()
@@ -32,7 +32,7 @@ internal static class CompressedModel
                 values[$"{layer.Path}.up.bias"] = values[$"{layer.Path}.bias"];
             }
         }
-        var compressed = new DistilBertForSequenceClassification(model.Config with { LowRank = lowRank }, seed: 0,
+        var compressed = new EncoderForSequenceClassification(model.Config with { LowRank = lowRank }, seed: 0,
             model.Backend, draw: false);
         foreach (var (path, parameter) in compressed.NamedParameters())
         {

@@ -3,14 +3,14 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// The sizes and rates of a DistilBERT classifier: the contents of a Hugging Face config.json,
 /// which <see cref="Load"/> reads and <see cref="ToJson"/> writes. The defaults are those of
 /// distilbert-base-uncased. LayerNorm's ε is not among them: DistilBERT fixes it at 1e-12.
 /// </summary>
-internal sealed partial record DistilBertConfig
+internal sealed partial record EncoderConfig
 {
     /// <summary>Entries of the vocabulary (vocab_size).</summary>
     public int VocabularySize { get; init; } = 30522;
@@ -129,7 +129,7 @@ internal sealed partial record DistilBertConfig
         : null;
 
     /// <summary>The config with a head of the given classes, as new models have it.</summary>
-    internal DistilBertConfig WithNewHead(IReadOnlyList<string> labels)
+    internal EncoderConfig WithNewHead(IReadOnlyList<string> labels)
     {
         bool OfHead(string path) => path.StartsWith("pre_classifier", StringComparison.Ordinal)
             || path.StartsWith("classifier", StringComparison.Ordinal);

@@ -3,18 +3,18 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Adapters;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// The encoder: embeddings, then the blocks one after the other (Sanh et al. 2019, arXiv
 /// 1910.01108).
 /// </summary>
-internal sealed class DistilBertModel : Module
+internal sealed class EncoderModel : Module
 {
     private readonly Submodule<Embeddings> embeddings;
     private readonly Submodule<Transformer> transformer;
 
-    internal DistilBertModel(LayerFactory parts)
+    internal EncoderModel(LayerFactory parts)
     {
         embeddings = Add("embeddings", new Embeddings(parts));
         transformer = Add("transformer", new Transformer(parts));
@@ -64,9 +64,9 @@ internal sealed class DistilBertModel : Module
 /// of a Hugging Face checkpoint: distilbert.transformer.layer.0.attention.q_lin.weight. New models
 /// are in evaluation mode; all parameters are trainable.
 /// </summary>
-public sealed class DistilBertForSequenceClassification : Module
+public sealed class EncoderForSequenceClassification : Module
 {
-    private readonly Submodule<DistilBertModel> encoder;
+    private readonly Submodule<EncoderModel> encoder;
     private readonly Submodule<Layer> preClassifier, classifier;
     private readonly Submodule<Dropout> dropout;
 
@@ -81,12 +81,12 @@ public sealed class DistilBertForSequenceClassification : Module
     /// </param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A value of the config cannot be.</exception>
-    internal DistilBertForSequenceClassification(DistilBertConfig config, ulong seed = 0, IBackend? backend = null)
+    internal EncoderForSequenceClassification(EncoderConfig config, ulong seed = 0, IBackend? backend = null)
         : this(config, seed, backend, draw: true)
     {
     }
 
-    internal DistilBertForSequenceClassification(DistilBertConfig config, ulong seed, IBackend? backend, bool draw)
+    internal EncoderForSequenceClassification(EncoderConfig config, ulong seed, IBackend? backend, bool draw)
     {
         if (((draw ? config.ProblemOfDrawing() : config.Problem()) ?? config.ProblemOfHead()) is { } problem)
         {
@@ -100,7 +100,7 @@ public sealed class DistilBertForSequenceClassification : Module
         DropoutStream = new RandomStream(root.NextSeed());
         var random = draw ? new RandomStream(root.NextSeed()) : null;
         var encoderParts = new LayerFactory(config, random, DropoutStream, Backend);
-        encoder = Add("distilbert", new DistilBertModel(encoderParts));
+        encoder = Add("distilbert", new EncoderModel(encoderParts));
         var headParts = new LayerFactory(config, new RandomStream(headSeed), DropoutStream, Backend);
         preClassifier = Add<Layer>("pre_classifier", headParts.Linear(config.Hidden, config.Hidden));
         classifier = Add<Layer>("classifier", headParts.Linear(config.Hidden, config.Classes));
@@ -109,7 +109,7 @@ public sealed class DistilBertForSequenceClassification : Module
         CheckpointPaths = [.. NamedParameters().Select(entry => entry.Path)];
     }
 
-    private DistilBertForSequenceClassification(DistilBertForSequenceClassification other, IReadOnlyList<string> labels,
+    private EncoderForSequenceClassification(EncoderForSequenceClassification other, IReadOnlyList<string> labels,
         ulong seed) : base(other)
     {
         Config = other.Config.WithNewHead(labels);
@@ -136,11 +136,11 @@ public sealed class DistilBertForSequenceClassification : Module
     /// <exception cref="InputException">
     /// The classes are less than two, or have the same name.
     /// </exception>
-    internal DistilBertForSequenceClassification WithHead(IReadOnlyList<string> labels, ulong seed = 0) =>
+    internal EncoderForSequenceClassification WithHead(IReadOnlyList<string> labels, ulong seed = 0) =>
         new(this, labels, seed);
 
     /// <summary>Sizes and rates.</summary>
-    internal DistilBertConfig Config { get; }
+    internal EncoderConfig Config { get; }
 
     /// <summary>The device that holds it.</summary>
     public IBackend Backend { get; }

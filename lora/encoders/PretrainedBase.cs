@@ -1,6 +1,6 @@
 using LoraScratch.Kernels;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// The built-in base model: an uncased encoder of the DistilBERT architecture with a vocabulary

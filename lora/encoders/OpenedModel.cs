@@ -3,7 +3,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// The files of a model, open: what they hold is known, and the weights can be loaded, as often as
@@ -18,21 +18,21 @@ internal sealed class OpenedModel : IDisposable
     /// <param name="config">Sizes, rates and classes.</param>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="files">The weights; they go with this object.</param>
-    internal OpenedModel(ModelSource source, DistilBertConfig config, WordPieceTokenizer tokenizer, Checkpoint files)
+    internal OpenedModel(ModelSource source, EncoderConfig config, WordPieceTokenizer tokenizer, Checkpoint files)
     {
         (Source, Tokenizer, this.files) = (source, tokenizer, files);
         otherHead = HeadOfOtherTask(config, files);
-        HasHead = otherHead is null && DistilBertForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
+        HasHead = otherHead is null && EncoderForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
         // the classes of tokens are none of texts
         Config = otherHead is null ? config
-            : config with { Labels = new DistilBertConfig().Labels, HasClasses = false, IsRegression = false };
+            : config with { Labels = new EncoderConfig().Labels, HasClasses = false, IsRegression = false };
     }
 
     /// <summary>Where the files are.</summary>
     public ModelSource Source { get; }
 
     /// <summary>Sizes, rates, and the classes of a classifier.</summary>
-    public DistilBertConfig Config { get; }
+    public EncoderConfig Config { get; }
 
     /// <summary>The tokenizer that the model was trained with.</summary>
     public WordPieceTokenizer Tokenizer { get; }
@@ -64,7 +64,7 @@ internal sealed class OpenedModel : IDisposable
         var keepsHead = HasHead && !newHead;
         var config = keepsHead ? Config with { Labels = ClassesOfHead(labels) }
             : Config.WithNewHead(labels ?? Config.Labels);
-        var model = new DistilBertForSequenceClassification(config, seed, backend, draw: false);
+        var model = new EncoderForSequenceClassification(config, seed, backend, draw: false);
         var report = CheckpointLoader.Load(model, files, withoutHead: !keepsHead);
         return new LoadedModel(model, Tokenizer, report with { OtherHead = otherHead, IsHeadWanted = newHead });
     }
@@ -106,7 +106,7 @@ internal sealed class OpenedModel : IDisposable
             throw new InputException($"{Source}: {Config.Quantized.Count + Config.DynamicInt8.Count} of its layers "
                 + "are quantised, and pretraining changes every weight. Name the model that it was made of.");
         }
-        var model = new DistilBertForMaskedLM(Config, seed, backend, draw: false);
+        var model = new EncoderForMaskedLM(Config, seed, backend, draw: false);
         return new LoadedMaskedLM(model, Tokenizer, CheckpointLoader.Load(model, files));
     }
 
@@ -117,7 +117,7 @@ internal sealed class OpenedModel : IDisposable
     /// What other task the head is for, which has tensors of a classifier's names: null where it is
     /// a classifier's, or none. A classifier of tokens has no pre_classifier.
     /// </summary>
-    private static string? HeadOfOtherTask(DistilBertConfig config, Checkpoint files)
+    private static string? HeadOfOtherTask(EncoderConfig config, Checkpoint files)
     {
         bool Has(string module) =>
             files.Tensors.Keys.Any(name => name.StartsWith(module, StringComparison.Ordinal));

@@ -1,7 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// Multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762): every token asks every token

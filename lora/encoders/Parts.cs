@@ -3,19 +3,19 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// Makes the parts of a model with their initial values: weights N(0, initializer_range), positions
 /// sines and cosines, biases 0, LayerNorm γ 1 and β 0. Without random numbers all weights are 0:
 /// what a checkpoint fills need not be initialised.
 /// </summary>
-internal sealed class LayerFactory(DistilBertConfig config, RandomStream? random, RandomStream dropouts,
+internal sealed class LayerFactory(EncoderConfig config, RandomStream? random, RandomStream dropouts,
     IBackend? backend)
 {
     private const float LayerNormEpsilon = 1e-12f;
 
-    public DistilBertConfig Config => config;
+    public EncoderConfig Config => config;
 
     /// <summary>The stream that every dropout mask's seed comes from.</summary>
     public RandomStream Dropouts => dropouts;

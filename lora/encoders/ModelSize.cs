@@ -1,4 +1,4 @@
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>What a config asks for, told before a model of its sizes is made.</summary>
 internal static class ModelSize
@@ -7,7 +7,7 @@ internal static class ModelSize
     /// The parameters of the encoder, in double: sizes from a file may multiply to more than any
     /// integer holds.
     /// </summary>
-    public static double EncoderParameters(DistilBertConfig config)
+    public static double EncoderParameters(EncoderConfig config)
     {
         double hidden = config.Hidden, inner = config.FeedForward;
         var projections = 4 * (hidden * hidden + hidden);

@@ -2,7 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// DistilBERT that guesses masked tokens, the task that its encoder is pretrained on (Devlin et al.
@@ -12,9 +12,9 @@ namespace LoraScratch.Lora.DistilBert;
 /// shares in its gradient: from looking words up, and from comparing with them. New models are in
 /// evaluation mode; all parameters are trainable.
 /// </summary>
-internal sealed class DistilBertForMaskedLM : Module
+internal sealed class EncoderForMaskedLM : Module
 {
-    private readonly Submodule<DistilBertModel> encoder;
+    private readonly Submodule<EncoderModel> encoder;
     private readonly Submodule<Layer> transform;
     private readonly Submodule<LayerNorm> norm;
     private readonly Submodule<OutputBias> projector;
@@ -27,12 +27,12 @@ internal sealed class DistilBertForMaskedLM : Module
     /// <param name="seed">Names the random numbers.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <exception cref="InputException">A value of the config cannot be.</exception>
-    public DistilBertForMaskedLM(DistilBertConfig config, ulong seed = 0, IBackend? backend = null)
+    public EncoderForMaskedLM(EncoderConfig config, ulong seed = 0, IBackend? backend = null)
         : this(config, seed, backend, draw: true)
     {
     }
 
-    internal DistilBertForMaskedLM(DistilBertConfig config, ulong seed, IBackend? backend, bool draw)
+    internal EncoderForMaskedLM(EncoderConfig config, ulong seed, IBackend? backend, bool draw)
     {
         if ((draw ? config.ProblemOfDrawing() : config.Problem()) is { } problem)
         {
@@ -43,7 +43,7 @@ internal sealed class DistilBertForMaskedLM : Module
         DropoutStream = new RandomStream(root.NextSeed());
         var random = new RandomStream(root.NextSeed());
         encoder = Add("distilbert",
-            new DistilBertModel(new LayerFactory(config, draw ? random : null, DropoutStream, Backend)));
+            new EncoderModel(new LayerFactory(config, draw ? random : null, DropoutStream, Backend)));
         var parts = new LayerFactory(config, random, DropoutStream, Backend);
         transform = Add<Layer>("vocab_transform", parts.Linear(config.Hidden, config.Hidden));
         norm = Add("vocab_layer_norm", parts.LayerNorm());
@@ -57,7 +57,7 @@ internal sealed class DistilBertForMaskedLM : Module
             "vocab_projector.bias"];
 
     /// <summary>Sizes and rates.</summary>
-    public DistilBertConfig Config { get; }
+    public EncoderConfig Config { get; }
 
     /// <summary>The device that holds it.</summary>
     public IBackend Backend { get; }

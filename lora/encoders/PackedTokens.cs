@@ -2,7 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
 /// The token ids of several texts on the device, one after the other without padding: text s has

@@ -3,9 +3,9 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
-internal sealed partial record DistilBertConfig
+internal sealed partial record EncoderConfig
 {
     /// <summary>Reads keys one by one and remembers which were asked for.</summary>
     private sealed class Reader(string source, JsonElement root)
@@ -13,7 +13,7 @@ internal sealed partial record DistilBertConfig
         private readonly HashSet<string> asked = [];
         private readonly List<string> notices = [];
 
-        public DistilBertConfig Read()
+        public EncoderConfig Read()
         {
             if (root.ValueKind != JsonValueKind.Object)
             {
@@ -27,7 +27,7 @@ internal sealed partial record DistilBertConfig
                 throw Wrong("model_type", type, "\"distilbert\"; other architectures are not supported");
             }
             RequireKnownProblem();
-            var standard = new DistilBertConfig();
+            var standard = new EncoderConfig();
             var config = standard with
             {
                 VocabularySize = Integer("vocab_size", standard.VocabularySize),
@@ -133,7 +133,7 @@ internal sealed partial record DistilBertConfig
         {
             if (HasOneOutput())
             {
-                return new DistilBertConfig().Labels;
+                return new EncoderConfig().Labels;
             }
             var names = Find("id2label") is { } id2Label ? FromId2Label(id2Label) : null;
             if (Find("label2id") is { } label2Id)
@@ -162,7 +162,7 @@ internal sealed partial record DistilBertConfig
                 }
                 names ??= [.. Enumerable.Range(0, count).Select(Numbered)];
             }
-            return names is null ? new DistilBertConfig().Labels : Distinct(names);
+            return names is null ? new EncoderConfig().Labels : Distinct(names);
         }
 
         /// <summary>

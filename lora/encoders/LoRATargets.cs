@@ -1,7 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 
-namespace LoraScratch.Lora.DistilBert;
+namespace LoraScratch.Lora.Encoders;
 
 /// <summary>The tutorials' names for the layers of DistilBERT that can get LoRA.</summary>
 internal static class LoRATargets
