@@ -75,7 +75,8 @@ internal static class CallersCommand
     private static string Text(TextClassifier classifier, int words, int seed)
     {
         var random = new Random(seed);
-        var vocabulary = classifier.Tokenizer.Vocabulary
+        var vocabulary = Enumerable.Range(0, classifier.Tokenizer.VocabularySize)
+            .Select(classifier.Tokenizer.TokenOf)
             .Where(piece => piece.Length > 2 && piece.All(char.IsAsciiLetterLower)).ToArray();
         return string.Join(' ', Enumerable.Range(0, words).Select(_ => vocabulary[random.Next(vocabulary.Length)]));
     }

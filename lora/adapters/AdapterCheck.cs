@@ -24,7 +24,7 @@ internal static class AdapterCheck
     /// are not compared.
     /// </param>
     /// <returns>Errors first, then warnings, then notes.</returns>
-    public static IReadOnlyList<Finding> Run(string folder, Module? model = null, WordPieceTokenizer? tokenizer = null)
+    public static IReadOnlyList<Finding> Run(string folder, Module? model = null, Tokenizer? tokenizer = null)
     {
         var findings = new Findings();
         using var file = Open(folder, findings, model);

@@ -25,7 +25,7 @@ public sealed class TextClassifier
     /// <param name="isHeadUntrained">
     /// Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.
     /// </param>
-    internal TextClassifier(EncoderForSequenceClassification model, WordPieceTokenizer tokenizer,
+    internal TextClassifier(EncoderForSequenceClassification model, Tokenizer tokenizer,
         bool isHeadUntrained = false) => (Model, Tokenizer, IsHeadUntrained) = (model, tokenizer, isHeadUntrained);
 
     /// <summary>As it comes from its files.</summary>
@@ -92,7 +92,7 @@ public sealed class TextClassifier
     public EncoderForSequenceClassification Model { get; }
 
     /// <summary>The tokenizer.</summary>
-    internal WordPieceTokenizer Tokenizer { get; }
+    internal Tokenizer Tokenizer { get; }
 
     /// <summary>Whether the head comes from the seed and not from a checkpoint.</summary>
     public bool IsHeadUntrained { get; }
@@ -107,7 +107,8 @@ public sealed class TextClassifier
     /// the model's positions.
     /// </param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
-    public int[] Encode(string text, int? maxLength = null) => Tokenizer.EncodeIds(text, MaxTokens(maxLength));
+    public int[] Encode(string text, int? maxLength = null) =>
+        Tokenizer.EncodeIds(text, second: null, MaxTokens(maxLength)).Ids;
 
     /// <summary>
     /// Predicts the class of each text, in order; texts are taken as they come, a batch at a time.
@@ -127,18 +128,18 @@ public sealed class TextClassifier
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         var longest = MaxTokens(maxLength);
-        var encoded = texts.Select(text => (Ids: Tokenizer.EncodeIds(text, longest, out var isCut), isCut));
+        var encoded = texts.Select(text => Tokenizer.EncodeIds(text, second: null, longest));
         return PredictEach(Batches(encoded, text => text.Ids.Length, batchSize));
     }
 
-    private IEnumerable<Prediction> PredictEach(IEnumerable<List<(int[] Ids, bool IsCut)>> batches)
+    private IEnumerable<Prediction> PredictEach(IEnumerable<List<EncodedText>> batches)
     {
         using var use = Model.Use.Read("Prediction");
         foreach (var batch in batches)
         {
             foreach (var (logits, text) in Logits([.. batch.Select(text => text.Ids)]).Zip(batch))
             {
-                yield return ToPrediction(logits, text.IsCut);
+                yield return ToPrediction(logits, text.IsTruncated);
             }
         }
     }

@@ -7,7 +7,20 @@ namespace LoraScratch.Lora.Data;
 /// Of a piece of a longer text: how many of the text's tokens come before it. [CLS] keeps position
 /// 0, the others have the positions of their places in the text.
 /// </param>
-internal readonly record struct EncodedExample(int[] TokenIds, int Label, int PositionOffset = 0);
+internal readonly record struct EncodedExample(int[] TokenIds, int Label, int PositionOffset = 0)
+{
+    private readonly int? secondSegment;
+
+    /// <summary>
+    /// Where the tokens of type 1 begin, those of a pair's second text; the number of tokens where
+    /// there are none.
+    /// </summary>
+    public int SecondSegment
+    {
+        get => secondSegment ?? TokenIds.Length;
+        init => secondSegment = value;
+    }
+}
 
 /// <summary>A data set after the tokenizer.</summary>
 /// <param name="Examples">In the order of the examples.</param>
@@ -33,7 +46,7 @@ public sealed partial class TextDataset
     /// numbers; may be null.
     /// </param>
     /// <param name="threads">At most so many threads; 0 for one per core.</param>
-    internal EncodedDataset Encode(WordPieceTokenizer tokenizer, int maxLength = 512, Action<int>? progress = null,
+    internal EncodedDataset Encode(Tokenizer tokenizer, int maxLength = 512, Action<int>? progress = null,
         int threads = 0)
     {
         var encoded = new EncodedExample[examples.Length];
@@ -47,10 +60,10 @@ public sealed partial class TextDataset
             int cut = 0, length = 0;
             for (var i = chunk * ChunkSize; i < end; i++)
             {
-                var ids = tokenizer.EncodeIds(examples[i].Text, maxLength, out var wasCut);
-                encoded[i] = new EncodedExample(ids, examples[i].Label);
-                cut += wasCut ? 1 : 0;
-                length += ids.Length;
+                var text = tokenizer.EncodeIds(examples[i].Text, second: null, maxLength);
+                encoded[i] = new EncodedExample(text.Ids, examples[i].Label) { SecondSegment = text.SecondSegment };
+                cut += text.IsTruncated ? 1 : 0;
+                length += text.Ids.Length;
             }
             lock (gate)
             {

@@ -12,6 +12,9 @@ namespace LoraScratch.Lora.Data;
 /// </param>
 internal sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offsets, int[] Labels)
 {
+    /// <summary>[tokens] 1 for the tokens of a pair's second text, 0 for the others.</summary>
+    public int[] TokenTypes { get; init; } = new int[TokenIds.Length];
+
     /// <summary>
     /// [rows] The number of each row's example in the data, from which random choices about it are
     /// drawn; empty where nobody asked.
@@ -41,6 +44,7 @@ internal sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offset
             {
                 batch.Positions[i] = i == offsets[row] ? 0 : i - offsets[row] + examples[row].PositionOffset;
             }
+            batch.TokenTypes.AsSpan((offsets[row] + examples[row].SecondSegment)..offsets[row + 1]).Fill(1);
             batch.Labels[row] = examples[row].Label;
         }
         return batch;

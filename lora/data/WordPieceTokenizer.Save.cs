@@ -10,6 +10,43 @@ internal sealed partial class WordPieceTokenizer
     private static readonly JsonWriterOptions Indented =
         new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <inheritdoc/>
+    public override void SaveInto(string folder, int maxLength)
+    {
+        AtomicFile.WriteText(Path.Combine(folder, ConfigName), Config(maxLength));
+        AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);
+        SaveJson(Path.Combine(folder, "tokenizer.json"));
+        SaveVocabulary(Path.Combine(folder, "vocab.txt"));
+    }
+
+    private const string SpecialTokens = """
+        {
+          "cls_token": "[CLS]",
+          "mask_token": "[MASK]",
+          "pad_token": "[PAD]",
+          "sep_token": "[SEP]",
+          "unk_token": "[UNK]"
+        }
+
+        """;
+
+    private string Config(int maxLength) => $$"""
+        {
+          "cls_token": "[CLS]",
+          "do_lower_case": {{(Uncased ? "true" : "false")}},
+          "mask_token": "[MASK]",
+          "model_max_length": {{maxLength}},
+          "pad_token": "[PAD]",
+          "sep_token": "[SEP]",
+          "strip_accents": null,
+          "tokenize_chinese_chars": true,
+          "tokenizer_class": "DistilBertTokenizer",
+          "truncation_side": "{{(KeepsEnd ? "left" : "right")}}",
+          "unk_token": "[UNK]"
+        }
+
+        """;
+
     /// <summary>
     /// Writes the vocabulary as a vocab.txt that <see cref="Load"/> and transformers read.
     /// </summary>

@@ -25,15 +25,8 @@ internal sealed partial class WordPieceTokenizer
         "ConvBertTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "PreTrainedTokenizer", "TokenizersBackend",
     ];
 
-    /// <summary>
-    /// Refuses the tokenizer files of a folder, such as an adapter's, that would give other ids
-    /// than this tokenizer. A folder without any is in order.
-    /// </summary>
-    /// <param name="folder">The folder.</param>
-    /// <exception cref="InputException">
-    /// The message names the file and what differs in it.
-    /// </exception>
-    public void RequireAgreement(string folder)
+    /// <inheritdoc/>
+    public override void RequireAgreement(string folder)
     {
         const string Remedy = "Name the model that the adapter was trained on, or remove the tokenizer's files "
             + "from its folder if they belong to another one.";

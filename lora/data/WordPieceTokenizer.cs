@@ -16,14 +16,13 @@ namespace LoraScratch.Lora.Data;
 /// unit to its kind and to the symbol of what it becomes (<see cref="CharacterRules"/> and
 /// <see cref="PieceTrie"/> composed), and a word is a short array of symbols on the stack.
 /// </remarks>
-internal sealed partial class WordPieceTokenizer
+internal sealed partial class WordPieceTokenizer : Tokenizer
 {
     /// <summary>
     /// A word of more code points than this, counted after normalization, is unknown.
     /// </summary>
     public const int MaxWordLength = 100;
 
-    private const int DefaultMaxLength = 512;
     private const int KindShift = 28, SymbolMask = (1 << KindShift) - 1;
 
     private readonly string[] pieces;
@@ -56,20 +55,8 @@ internal sealed partial class WordPieceTokenizer
 
     /// <summary>Whether accents are stripped and letters lowered.</summary>
     public bool Uncased { get; }
-    /// <summary>
-    /// Whether of a text that is too long the end is kept, and not the beginning: the
-    /// truncation_side "left" of the tokenizer's files.
-    /// </summary>
-    public bool KeepsEnd { get; private set; }
-    /// <summary>
-    /// The tokens of a text at most where the caller does not say it: the model_max_length of the
-    /// tokenizer's files, or 512.
-    /// </summary>
-    public int MaxLength => GivenMaxLength ?? DefaultMaxLength;
-    /// <summary>What the tokenizer's files say about it; null where they say nothing.</summary>
-    internal int? GivenMaxLength { get; private set; }
-    /// <summary>Entries of the vocabulary.</summary>
-    public int VocabularySize => pieces.Length;
+    /// <inheritdoc/>
+    public override int VocabularySize => pieces.Length;
     /// <summary>Id of [PAD].</summary>
     public int PadId { get; }
     /// <summary>Id of [UNK].</summary>
@@ -81,36 +68,36 @@ internal sealed partial class WordPieceTokenizer
     /// <summary>The vocabulary: the piece of id i is its element i.</summary>
     public IReadOnlyList<string> Vocabulary => pieces;
 
-    /// <summary>The id of a token of the vocabulary, spelled as there.</summary>
-    /// <returns>The id, or −1 if the vocabulary lacks the piece.</returns>
-    public int IdOf(string piece) => idOf.GetValueOrDefault(piece, -1);
+    /// <inheritdoc/>
+    public override int MaskId => IdOf("[MASK]");
+
+    /// <inheritdoc/>
+    public override string TokenOf(int id) => pieces[id];
+
+    /// <inheritdoc/>
+    public override int IdOf(string token) => idOf.GetValueOrDefault(token, -1);
 
     /// <summary>Whether a piece continues a word, spelled "##…".</summary>
     /// <param name="id">An id of this vocabulary.</param>
-    public bool Continues(int id) => pieces[id].Length > 2 && pieces[id].StartsWith("##", StringComparison.Ordinal);
+    public override bool Continues(int id) =>
+        pieces[id].Length > 2 && pieces[id].StartsWith("##", StringComparison.Ordinal);
 
     /// <summary>Whether an id is [PAD], [UNK], [CLS], [SEP] or [MASK].</summary>
     /// <param name="id">An id of this vocabulary.</param>
-    public bool IsSpecial(int id) => specials.Contains(pieces[id]);
+    public override bool IsSpecial(int id) => specials.Contains(pieces[id]);
 
-    /// <summary>Encodes a text: [CLS], its pieces, [SEP].</summary>
-    /// <param name="text">Any string; unpaired surrogates are dropped.</param>
-    /// <param name="maxLength">
-    /// At most so many ids, [CLS] and [SEP] included; of a longer text the end is left out, or with
-    /// <see cref="KeepsEnd"/> the beginning.
-    /// </param>
-    /// <exception cref="ArgumentOutOfRangeException">maxLength is less than 2.</exception>
-    public TokenizedText Encode(string text, int maxLength = 512)
+    /// <inheritdoc/>
+    public override EncodedText EncodeIds(string text, string? second, int maxLength)
     {
         var ids = EncodeIds(text, maxLength, out var truncated);
-        return new TokenizedText(ids, [.. ids.Select(id => pieces[id])], truncated);
+        return new EncodedText(ids, ids.Length, truncated);
     }
 
-    /// <summary>As <see cref="Encode"/>, the ids alone.</summary>
+    /// <summary>[CLS], the pieces of a text, [SEP].</summary>
     public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength = 512) => EncodeIds(text, maxLength, out _);
 
     /// <summary>
-    /// As <see cref="Encode"/>, the ids alone and whether a part of the text was left out.
+    /// The same, and whether a part of the text was left out.
     /// </summary>
     public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength, out bool truncated)
     {
@@ -138,7 +125,7 @@ internal sealed partial class WordPieceTokenizer
     /// <param name="ids">Ids of this vocabulary.</param>
     /// <param name="skipSpecial">Leave out [CLS], [SEP], [PAD], [UNK] and [MASK].</param>
     /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
-    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
+    public override string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
     {
         var text = new StringBuilder();
         var first = true;

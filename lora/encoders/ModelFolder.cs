@@ -59,7 +59,7 @@ internal static class ModelFolder
     /// <exception cref="InputException">
     /// An adapter is attached, the vocabulary does not fit, or the folder cannot be written.
     /// </exception>
-    public static void Save(string folder, EncoderForSequenceClassification model, WordPieceTokenizer tokenizer,
+    public static void Save(string folder, EncoderForSequenceClassification model, Tokenizer tokenizer,
         bool withHead = true, bool overwrite = false) => AtomicFolder.Write(folder,
             temporary => SaveInto(temporary, model, tokenizer, withHead), RunFiles.IsOfResult, overwrite);
 
@@ -71,7 +71,7 @@ internal static class ModelFolder
     /// <param name="tokenizer">As in <see cref="Save"/>.</param>
     /// <param name="withHead">As in <see cref="Save"/>.</param>
     /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
-    public static void SaveInto(string folder, EncoderForSequenceClassification model, WordPieceTokenizer tokenizer,
+    public static void SaveInto(string folder, EncoderForSequenceClassification model, Tokenizer tokenizer,
         bool withHead = true)
     {
         RequirePlain(model);
@@ -92,21 +92,18 @@ internal static class ModelFolder
     /// The vocabulary does not fit, a weight is beyond the range of the type, or the folder cannot
     /// be written.
     /// </exception>
-    public static void SaveInto(string folder, EncoderForMaskedLM model, WordPieceTokenizer tokenizer,
+    public static void SaveInto(string folder, EncoderForMaskedLM model, Tokenizer tokenizer,
         DType dtype = DType.F32) =>
         SaveInto(folder, model.Config, EncoderConfig.MaskedLanguageArchitecture, model, tokenizer, dtype);
 
     private static void SaveInto(string folder, EncoderConfig config, string architecture, Module model,
-        WordPieceTokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)
+        Tokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)
     {
         RequireFit(folder, config, tokenizer);
         // as it is now: it may have been quantised since it was loaded
         config = QuantizedLayers.Named(config, model);
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJson(architecture, dtype));
-        AtomicFile.WriteText(Path.Combine(folder, "tokenizer_config.json"), TokenizerConfig(config, tokenizer));
-        AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);
-        tokenizer.SaveJson(Path.Combine(folder, "tokenizer.json"));
-        tokenizer.SaveVocabulary(Path.Combine(folder, "vocab.txt"));
+        tokenizer.SaveInto(folder, Math.Min(tokenizer.MaxLength, config.MaxPositions));
         var tensors = model.NamedParameters().Where(entry => leftOut?.Contains(entry.Path) != true)
             .Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype))
             .Concat(QuantizedLayers.Tensors(model));
@@ -152,7 +149,7 @@ internal static class ModelFolder
         }
     }
 
-    internal static void RequireFit(string source, EncoderConfig config, WordPieceTokenizer tokenizer)
+    internal static void RequireFit(string source, EncoderConfig config, Tokenizer tokenizer)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
         {
@@ -161,32 +158,4 @@ internal static class ModelFolder
                 + "models.");
         }
     }
-
-    private const string SpecialTokens = """
-        {
-          "cls_token": "[CLS]",
-          "mask_token": "[MASK]",
-          "pad_token": "[PAD]",
-          "sep_token": "[SEP]",
-          "unk_token": "[UNK]"
-        }
-
-        """;
-
-    private static string TokenizerConfig(EncoderConfig config, WordPieceTokenizer tokenizer) => $$"""
-        {
-          "cls_token": "[CLS]",
-          "do_lower_case": {{(tokenizer.Uncased ? "true" : "false")}},
-          "mask_token": "[MASK]",
-          "model_max_length": {{Math.Min(tokenizer.MaxLength, config.MaxPositions)}},
-          "pad_token": "[PAD]",
-          "sep_token": "[SEP]",
-          "strip_accents": null,
-          "tokenize_chinese_chars": true,
-          "tokenizer_class": "DistilBertTokenizer",
-          "truncation_side": "{{(tokenizer.KeepsEnd ? "left" : "right")}}",
-          "unk_token": "[UNK]"
-        }
-
-        """;
 }

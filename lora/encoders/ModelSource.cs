@@ -10,7 +10,7 @@ namespace LoraScratch.Lora.Encoders;
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Tokenizer">Of the same files.</param>
 /// <param name="Report">What was ignored, initialised or renamed.</param>
-internal sealed record LoadedModel(EncoderForSequenceClassification Model, WordPieceTokenizer Tokenizer,
+internal sealed record LoadedModel(EncoderForSequenceClassification Model, Tokenizer Tokenizer,
     LoadReport Report)
 {
     /// <summary>What the user should know about the files.</summary>
@@ -64,7 +64,7 @@ internal abstract class ModelSource
 
     /// <summary>The tokenizer that the model was trained with.</summary>
     /// <exception cref="InputException">The file is missing or wrong.</exception>
-    public abstract WordPieceTokenizer ReadTokenizer();
+    public abstract Tokenizer ReadTokenizer();
 
     /// <summary>Opens the weights.</summary>
     /// <exception cref="InputException">A file is missing or malformed.</exception>
@@ -149,7 +149,7 @@ internal abstract class ModelSource
             return EncoderConfig.Load(path);
         }
 
-        public override WordPieceTokenizer ReadTokenizer() => WordPieceTokenizer.Load(path);
+        public override Tokenizer ReadTokenizer() => WordPieceTokenizer.Load(path);
 
         public override Checkpoint OpenWeights() => Checkpoint.Open(path);
 
@@ -165,7 +165,7 @@ internal abstract class ModelSource
         public override EncoderConfig ReadConfig() =>
             EncoderConfig.Parse($"{Name}, config.json", BuiltInBase.Read("config.json"));
 
-        public override WordPieceTokenizer ReadTokenizer() =>
+        public override Tokenizer ReadTokenizer() =>
             WordPieceTokenizer.ParseVocabulary($"{Name}, vocab.txt", BuiltInBase.Read("vocab.txt"));
 
         public override Checkpoint OpenWeights() =>

@@ -18,7 +18,7 @@ internal sealed class OpenedModel : IDisposable
     /// <param name="config">Sizes, rates and classes.</param>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="files">The weights; they go with this object.</param>
-    internal OpenedModel(ModelSource source, EncoderConfig config, WordPieceTokenizer tokenizer, Checkpoint files)
+    internal OpenedModel(ModelSource source, EncoderConfig config, Tokenizer tokenizer, Checkpoint files)
     {
         (Source, Tokenizer, this.files) = (source, tokenizer, files);
         otherHead = HeadOfOtherTask(config, files);
@@ -35,7 +35,7 @@ internal sealed class OpenedModel : IDisposable
     public EncoderConfig Config { get; }
 
     /// <summary>The tokenizer that the model was trained with.</summary>
-    public WordPieceTokenizer Tokenizer { get; }
+    public Tokenizer Tokenizer { get; }
 
     /// <summary>
     /// Whether there is a head that classifies texts, whose classes are then those of
@@ -106,8 +106,13 @@ internal sealed class OpenedModel : IDisposable
             throw new InputException($"{Source}: {Config.Quantized.Count + Config.DynamicInt8.Count} of its layers "
                 + "are quantised, and pretraining changes every weight. Name the model that it was made of.");
         }
+        if (Tokenizer is not WordPieceTokenizer pieces)
+        {
+            throw new InputException($"{Source}: its tokenizer is no WordPiece one, and pretraining knows the words "
+                + "and masks of no other. Fine-tune it with 'lora train'.");
+        }
         var model = new EncoderForMaskedLM(Config, seed, backend, draw: false);
-        return new LoadedMaskedLM(model, Tokenizer, CheckpointLoader.Load(model, files));
+        return new LoadedMaskedLM(model, pieces, CheckpointLoader.Load(model, files));
     }
 
     /// <summary>Closes the files.</summary>

@@ -18,6 +18,7 @@ internal sealed class PackedTokens : IDisposable
         Offsets = new SequenceOffsets(batch.Offsets, backend);
         TokenIds = new Indices(batch.TokenIds, backend);
         Positions = new Indices(batch.Positions, backend);
+        TokenTypes = new Indices(batch.TokenTypes, backend);
         FirstTokens = new Indices(batch.Offsets.AsSpan(0, batch.Rows), backend);
     }
 
@@ -32,6 +33,9 @@ internal sealed class PackedTokens : IDisposable
 
     /// <summary>[tokens]: place of each token in its text, from 0.</summary>
     public Indices Positions { get; }
+
+    /// <summary>[tokens]: 1 for the tokens of a pair's second text, 0 for the others.</summary>
+    public Indices TokenTypes { get; }
 
     /// <summary>[texts + 1]</summary>
     public SequenceOffsets Offsets { get; }
@@ -50,6 +54,7 @@ internal sealed class PackedTokens : IDisposable
     {
         TokenIds.Dispose();
         Positions.Dispose();
+        TokenTypes.Dispose();
         Offsets.Dispose();
         FirstTokens.Dispose();
     }

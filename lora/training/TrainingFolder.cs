@@ -109,7 +109,7 @@ internal static class TrainingFolder
     /// </param>
     /// <param name="overwrite">Replaces the folder of an earlier run.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
-    public static void SavePretrained(string folder, EncoderForMaskedLM model, WordPieceTokenizer tokenizer,
+    public static void SavePretrained(string folder, EncoderForMaskedLM model, Tokenizer tokenizer,
         DType dtype, IReadOnlyDictionary<string, object?> options, object data, TrainingResult result,
         string? baseModel, bool overwrite) =>
         Write(folder, temporary => ModelFolder.SaveInto(temporary, model, tokenizer, dtype), result, new()

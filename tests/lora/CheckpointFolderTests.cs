@@ -66,7 +66,7 @@ internal sealed class CheckpointFolderTests
                 + "classifier.weight, classifier.bias").And.Contain("ignored"));
         Assert.That(notices, form.Type == DType.F32
             ? Does.Not.Contain("converted") : Does.Contain($"converted to F32 from").And.Contain($"{form.Type}"));
-        Assert.That(loaded.Tokenizer.Vocabulary, Is.EqualTo(Tokenizer.Vocabulary));
+        Assert.That(((WordPieceTokenizer)loaded.Tokenizer).Vocabulary, Is.EqualTo(Tokenizer.Vocabulary));
     }
 
     [Test]

@@ -25,7 +25,7 @@ internal class ModelFolderTests
             Assert.That(again.ToArray(), Is.EqualTo(ours.ToArray()), path);
         }
         Assert.That(loaded.Notices(), Is.Empty);
-        Assert.That(loaded.Tokenizer.Vocabulary, Is.EqualTo(Tokenizer.Vocabulary));
+        Assert.That(((WordPieceTokenizer)loaded.Tokenizer).Vocabulary, Is.EqualTo(Tokenizer.Vocabulary));
         Assert.That(loaded.Model.Config.Labels, Is.EqualTo(model.Config.Labels));
     }
 

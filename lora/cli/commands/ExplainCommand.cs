@@ -128,7 +128,7 @@ internal static class ExplainCommand
     {
         var tokenizer = classifier.Tokenizer;
         (string Name, string[] Tokens)[] texts = [.. examples.Select((example, n) =>
-            ($"text {n + 1}", Array.ConvertAll(example.TokenIds, id => tokenizer.Vocabulary[id])))];
+            ($"text {n + 1}", Array.ConvertAll(example.TokenIds, tokenizer.TokenOf)))];
         return count == examples.Length
             ? [.. texts.Select(text => new RowName(text.Name, text.Name))]
             : [.. texts.SelectMany(text => text.Tokens.Select(token => new RowName(token, text.Name)))];

@@ -156,9 +156,9 @@ internal sealed class QuantizeCommand
         var cut = 0;
         int[][] texts = [.. chosen.Select(text =>
         {
-            var ids = classifier.Tokenizer.EncodeIds(corpus.Texts[text], longest, out var isCut);
-            cut += isCut ? 1 : 0;
-            return ids;
+            var encoded = classifier.Tokenizer.EncodeIds(corpus.Texts[text], second: null, longest);
+            cut += encoded.IsTruncated ? 1 : 0;
+            return encoded.Ids;
         })];
         Console.Error.WriteLine($"calibration: {Text.Count(texts.Length)} of {Text.Count(corpus.Texts.Count)} texts, "
             + $"{Text.Count(texts.Sum(text => (long)text.Length))} tokens{Text.Cut(cut)}");

@@ -31,7 +31,7 @@ internal sealed class ReviewTask
     public static readonly string[] Labels = ["negative", "positive"];
 
     /// <summary>Generates everything that a seed names.</summary>
-    public ReviewTask(ulong seed, DemoSizes sizes, WordPieceTokenizer tokenizer)
+    public ReviewTask(ulong seed, DemoSizes sizes, Tokenizer tokenizer)
     {
         var generator = new ReviewGenerator(ReviewDomains.Thrillers, new ReviewStyle(), seed);
         Train = Split(sizes.Train);
@@ -41,8 +41,8 @@ internal sealed class ReviewTask
         ReviewSplit Split(int count)
         {
             var reviews = generator.Next(count);
-            return new ReviewSplit(reviews,
-                [.. reviews.Select(review => new EncodedExample(tokenizer.EncodeIds(review.Text), review.Label))]);
+            return new ReviewSplit(reviews, [.. reviews.Select(review => new EncodedExample(
+                tokenizer.EncodeIds(review.Text, second: null, tokenizer.MaxLength).Ids, review.Label))]);
         }
     }
 
