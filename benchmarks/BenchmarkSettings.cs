@@ -24,9 +24,7 @@ internal sealed class BenchmarkSettings : ManualConfig
         // In this process: 200 cases start at once instead of each building and starting a program of its own.
         AddJob(Job.Default
             .WithToolchain(InProcessEmitToolchain.Instance)
-            // BenchmarkDotNet 0.14 does not know .NET 10 and would take less than 8 KB allocated for none, as on .NET
-            // Core 2.0
-            .WithRuntime(CoreRuntime.Core90)
+            .WithRuntime(CoreRuntime.Core10_0)
             .WithWarmupCount(2)
             .WithIterationCount(7)
             .WithIterationTime(TimeInterval.FromMilliseconds(30))
@@ -39,7 +37,7 @@ internal sealed class BenchmarkSettings : ManualConfig
         AddColumn(new TextRateColumn());
         HideColumns(BaselineAllocationRatioColumn.RatioMean.ColumnName, "Gen0", "Gen1", "Gen2");
         AddFilter(new SimpleFilter(IsSensible));
-        AddLogger(ConsoleLogger.Default);
+        AddLogger(new ShortLogger());
         AddExporter(MarkdownExporter.GitHub, CsvExporter.Default);
         WithOrderer(new BySize());
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
+using LoraScratch.Benchmarks.Report;
 
 namespace LoraScratch.Benchmarks;
 
@@ -17,8 +18,7 @@ internal sealed class ProductsAttribute : Attribute
 }
 
 /// <summary>
-/// A column of <see cref="LoRACost"/>: operations, times and their ratios to W·x of the same size.
-/// Times are medians.
+/// A column of <see cref="LoRACost"/>: operations, times, and ratios to W·x of the same size.
 /// </summary>
 /// <param name="name">Head of the column.</param>
 /// <param name="legend">What it says.</param>
@@ -34,16 +34,18 @@ internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row
     [
         new CostColumn("GFLOP/s", "10⁹ floating-point operations in a second",
             row => Format(row.Operations / row.Nanoseconds, "F1")),
-        new CostColumn("Time/W·x", "Time over that of W·x at the same size",
-            row => Format(row.Nanoseconds / row.WeightNanoseconds, "F3")),
+        new CostColumn("Time/W·x", "Time over that of W·x at the same size: the median of rounds in which all methods "
+            + "of a size take turns, so that what else the machine does falls on both",
+            row => row.IsBaseline ? "1" : Format(row.Ratio?.Median, "F3")),
+        new CostColumn("Spread", "The middle half of these rounds",
+            row => row.Ratio is { } ratio ? FormattableString.Invariant($"{ratio.Low:F3}–{ratio.High:F3}") : "-"),
         new CostColumn("Flop/W·x", "Operations over those of W·x",
             row => Format(row.Operations / row.WeightOperations, "F3")),
         new CostColumn("Step share",
             "The adapter's share of the products of a transformer whose query and value are adapted (2 d² of a "
                 + "block's 12 d² weights). Above 5 % a kernel is at fault",
             row => row.IsBaseline ? "-"
-                : Format(AdaptedWeights * row.AdapterNanoseconds
-                    / (WeightsOfBlock * row.WeightNanoseconds + AdaptedWeights * row.AdapterNanoseconds), "P1")),
+                : Format(AdaptedWeights * row.AdapterRatio / (WeightsOfBlock + AdaptedWeights * row.AdapterRatio), "P1")),
     ];
 
     public string Id => $"{nameof(CostColumn)}.{name}";
@@ -65,10 +67,8 @@ internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row
 
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style)
     {
-        var weight = summary.GetBaseline(summary.GetLogicalGroupKey(benchmarkCase)!);
         return ProductsOf(benchmarkCase) is { } products && Median(summary, benchmarkCase) is { } time
-            ? text(new Row(benchmarkCase, products, time, weight is null ? null : Median(summary, weight)))
-            : "NA";
+            ? text(new Row(benchmarkCase, products, time)) : "NA";
     }
 
     private static double? Median(Summary summary, BenchmarkCase benchmark) =>
@@ -81,26 +81,27 @@ internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row
         value?.ToString(format, CultureInfo.InvariantCulture) ?? "NA";
 
     /// <summary>One line of the table.</summary>
-    internal sealed class Row(BenchmarkCase benchmark, ProductsAttribute products, double nanoseconds,
-        double? weightNanoseconds)
+    internal sealed class Row(BenchmarkCase benchmark, ProductsAttribute products, double nanoseconds)
     {
-        private readonly double tokens = (int)benchmark.Parameters[nameof(LoRACost.Tokens)];
-        private readonly double width = (int)benchmark.Parameters[nameof(LoRACost.Width)];
-        private readonly double rank = (int)benchmark.Parameters[nameof(LoRACost.Rank)];
+        private readonly int tokens = (int)benchmark.Parameters[nameof(LoRACost.Tokens)];
+        private readonly int width = (int)benchmark.Parameters[nameof(LoRACost.Width)];
+        private readonly int rank = (int)benchmark.Parameters[nameof(LoRACost.Rank)];
 
         public bool IsBaseline => benchmark.Descriptor.Baseline;
 
         public double Nanoseconds => nanoseconds;
 
-        public double? WeightNanoseconds => weightNanoseconds;
+        /// <summary>To W·x, measured in turn.</summary>
+        public Spread? Ratio => LoRACost.RatioOf(benchmark.Descriptor.Type.Name, benchmark.Descriptor.WorkloadMethod.Name,
+            (string)benchmark.Parameters[nameof(LoRACost.Device)], width, tokens, rank);
 
-        /// <summary>What is spent beside W·x.</summary>
-        public double? AdapterNanoseconds => IsLowRankAlone ? nanoseconds : nanoseconds - weightNanoseconds;
+        /// <summary>What is spent beside W·x, over W·x.</summary>
+        public double? AdapterRatio => IsLowRankAlone ? Ratio?.Median : Ratio?.Median - 1;
 
-        public double WeightOperations => products.OfWeight * 2 * tokens * width * width;
+        public double WeightOperations => products.OfWeight * 2.0 * tokens * width * width;
 
         public double Operations =>
-            (IsLowRankAlone ? 0 : WeightOperations) + products.OfRank * 2 * tokens * width * rank;
+            (IsLowRankAlone ? 0 : WeightOperations) + products.OfRank * 2.0 * tokens * width * rank;
 
         private bool IsLowRankAlone => benchmark.Descriptor.WorkloadMethod.Name == nameof(LoRAForward.LowRank);
     }

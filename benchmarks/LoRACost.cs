@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using LoraScratch.Benchmarks.Report;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
@@ -9,12 +10,18 @@ namespace LoraScratch.Benchmarks;
 /// <summary>
 /// What does a low-rank adapter cost beside the layer that it adapts? The first three methods are
 /// the bare products, in the letters of <see cref="LoRAGradients"/>; the last is the layer that a
-/// user calls, with autograd and its memory. W·x has no rank: it is measured once per size, as rank
-/// 0 (see <see cref="BenchmarkSettings"/>).
+/// user calls, with autograd and its memory. W·x has no rank: its time is taken once per size, as rank
+/// 0 (see <see cref="BenchmarkSettings"/>), and the ratios to it are taken in turn, for every rank.
 /// </summary>
 public abstract class LoRACost
 {
     private const float Scaling = 2;     // alpha/rank = 16/8
+
+    private const int Rounds = 11;
+    private const double WindowSeconds = 0.005;
+
+    private static readonly Dictionary<(string Class, string Method, string Device, int Width, int Tokens, int Rank),
+        Spread> Ratios = [];
 
     private readonly List<Tensor> tensors = [];
     private IBackend? backend;
@@ -41,6 +48,18 @@ public abstract class LoRACost
 
     /// <summary>The devices to measure.</summary>
     public static IEnumerable<string> Devices => Backends.Names;
+
+    /// <summary>
+    /// What a method of a class takes beside W·x, measured in turn with it; null where it was not.
+    /// </summary>
+    internal static Spread? RatioOf(string name, string method, string device, int width, int tokens, int rank) =>
+        Ratios.TryGetValue((name, method, device, width, tokens, rank), out var ratio) ? ratio : null;
+
+    /// <summary>The class, of which BenchmarkDotNet makes others that derive from it.</summary>
+    private protected abstract string Name { get; }
+
+    /// <summary>The methods, W·x first.</summary>
+    private protected abstract IReadOnlyList<Way> Ways { get; }
 
     /// <summary>The device, open.</summary>
     private protected IBackend Backend => backend!;
@@ -91,6 +110,7 @@ public abstract class LoRACost
         (Z, U) = (Zeros(Tokens, rank), Zeros(Tokens, rank));
         (Y, DX) = (Zeros(Tokens, Width), Zeros(Tokens, Width));
         (DA, DB) = (Zeros(Width, rank), Zeros(rank, Width));
+        MeasureRatios();
     }
 
     /// <summary>Ends the device's threads and gives its memory back.</summary>
@@ -118,6 +138,23 @@ public abstract class LoRACost
 
     private protected static float ScalingFactor => Scaling;
 
+    /// <summary>
+    /// All methods of a size in turn, once: BenchmarkDotNet measures one after the other, and a
+    /// machine that others use too is another one by then.
+    /// </summary>
+    private void MeasureRatios()
+    {
+        if (Rank == 0 || RatioOf(Name, Ways[0].Name, Device, Width, Tokens, Rank) is not null)
+        {
+            return;
+        }
+        var times = InTurn.Measure(Backend, Rounds, WindowSeconds, Ways);
+        for (var i = 0; i < Ways.Count; i++)
+        {
+            Ratios[(Name, Ways[i].Name, Device, Width, Tokens, Rank)] = times.Ratio(i, to: 0);
+        }
+    }
+
     private Matrix Zeros(int rows, int columns)
     {
         var tensor = Tensor.Zeros(new Shape(rows, columns), Backend);
@@ -132,6 +169,14 @@ public abstract class LoRACost
 [Products(OfWeight = 1, OfRank = 2)]
 public class LoRAForward : LoRACost
 {
+    private protected override string Name => nameof(LoRAForward);
+
+    private protected override IReadOnlyList<Way> Ways =>
+    [
+        new(nameof(Weight), Weight), new(nameof(LowRank), LowRank), new(nameof(Both), Both),
+        new(nameof(FullLayer), FullLayer),
+    ];
+
     [Benchmark(Baseline = true, Description = "W·x")]
     public void Weight()
     {
@@ -170,6 +215,14 @@ public class LoRAForward : LoRACost
 [Products(OfWeight = 2, OfRank = 6)]
 public class LoRATraining : LoRACost
 {
+    private protected override string Name => nameof(LoRATraining);
+
+    private protected override IReadOnlyList<Way> Ways =>
+    [
+        new(nameof(Weight), Weight), new(nameof(LowRank), LowRank), new(nameof(Both), Both),
+        new(nameof(FullLayer), FullLayer),
+    ];
+
     [Benchmark(Baseline = true, Description = "W·x")]
     public void Weight()
     {

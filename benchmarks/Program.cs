@@ -1,9 +1,13 @@
 using BenchmarkDotNet.Running;
 using LoraScratch.Benchmarks;
+using LoraScratch.Benchmarks.Report;
 using LoraScratch.Engine;
 
 const string usage = """
     Benchmarks. Usage: dotnet run -c Release --project benchmarks -- COMMAND
+      report [--html benchmarks-report.html] [--threads N]
+                                       what LoRA costs on this processor: questions, figures, limits, as tables and as a page with
+                                       pictures; some minutes
       --filter PATTERN [--device cpu|cuda|opencl] [--threads N]
                                        tables by BenchmarkDotNet, whose other options work too: LoRAForward and LoRATraining (what a low-rank
                                        adapter costs beside its layer), TokenizerSpeed. '*' runs all; '*LoRAForward*Width: 768*' those of one width;
@@ -21,8 +25,15 @@ const string usage = """
 
 try
 {
+    if (args is [not ['-', ..], ..] && args.Contains("--help"))
+    {
+        Console.WriteLine(usage);
+        return 0;
+    }
     switch (args.FirstOrDefault())
     {
+        case "report":
+            return ReportCommand.Run(args[1..]);
         case "matmul":
             return MatMulCommand.Run(args[1..]);
         case "quantized":

@@ -39,7 +39,7 @@ internal static class QuantizedCommand
 
     private static void Measure(IBackend backend, QuantizationFormat format, int width, int[] rowCounts, bool json)
     {
-        var weights = new Weights(backend, format, width);
+        using var weights = new RotatedWeights(backend, format, width, LeastBytes);
         if (!json)
         {
             Console.WriteLine($"{backend.Description}; W [{width}, {width}], {format}: "
@@ -108,65 +108,6 @@ internal static class QuantizedCommand
     {
         var sorted = values.Order().ToArray();
         return sorted[sorted.Length / 2];
-    }
-
-    /// <summary>Weights in rotation.</summary>
-    private sealed class Weights
-    {
-        private readonly IBackend backend;
-        private readonly List<Matrix> floats = [];
-        private readonly List<QuantizedMatrix> packed = [];
-        private readonly List<ChannelQuantizedWeight> bytes = [];
-        private readonly DeviceBuffer<float> sum;
-        private int nextFloat, nextPacked, nextBytes, nextRead;
-
-        public Weights(IBackend backend, QuantizationFormat format, int width)
-        {
-            this.backend = backend;
-            sum = backend.Allocate<float>(1);
-            var random = new Random(1);
-            var count = width * width;
-            var values = new float[count];
-            for (var i = 0; i < count; i++)
-            {
-                values[i] = random.NextSingle() - 0.5f;
-            }
-            var codes = new byte[PackedCodes.Bytes(count, format.Bits)];
-            random.NextBytes(codes);
-            var grids = new GroupGrid[count / format.GroupSize];
-            Array.Fill(grids, new GroupGrid(1f / format.LargestCode, 0.5f * format.LargestCode));
-            for (var floatBytes = 0L; floatBytes < LeastBytes; floatBytes += 4L * count)
-            {
-                var buffer = backend.Allocate<float>(count);
-                backend.Upload<float>(buffer, values);
-                floats.Add(new Matrix(buffer, width, width));
-            }
-            for (var packedBytes = 0L; packedBytes < LeastBytes;
-                packedBytes += (long)(format.BitsPerWeight * count / 8))
-            {
-                var (codeBuffer, gridBuffer) =
-                    (backend.Allocate<byte>(codes.Length), backend.Allocate<GroupGrid>(grids.Length));
-                backend.Upload<byte>(codeBuffer, codes);
-                backend.Upload<GroupGrid>(gridBuffer, grids);
-                packed.Add(new QuantizedMatrix(codeBuffer, gridBuffer, width, width, format.Bits, format.GroupSize));
-            }
-            var channels = ChannelQuantizedWeight.Quantize(values, width, width, backend);
-            var (signed, scales) = (channels.Codes(), channels.Scales());
-            for (bytes.Add(channels); bytes.Count * channels.Bytes < LeastBytes;)
-            {
-                bytes.Add(new ChannelQuantizedWeight(width, width, signed, scales, backend));
-            }
-        }
-
-        public double FloatBytes => 4.0 * floats[0].Rows * floats[0].Columns;
-
-        public Matrix NextFloat() => floats[nextFloat++ % floats.Count];
-
-        public QuantizedMatrix NextPacked() => packed[nextPacked++ % packed.Count];
-
-        public Int8Matrix NextBytes() => bytes[nextBytes++ % bytes.Count].Matrix;
-
-        public void Read() => backend.Sum(sum, 1, floats[nextRead++ % floats.Count].Buffer);
     }
 
     private sealed record Result(string Product, int Rows, int Width, QuantizationFormat Format, double FloatSeconds,
