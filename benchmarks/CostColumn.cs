@@ -45,7 +45,8 @@ internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row
             "The adapter's share of the products of a transformer whose query and value are adapted (2 d² of a "
                 + "block's 12 d² weights). Above 5 % a kernel is at fault",
             row => row.IsBaseline ? "-"
-                : Format(AdaptedWeights * row.AdapterRatio / (WeightsOfBlock + AdaptedWeights * row.AdapterRatio), "P1")),
+                : Format(AdaptedWeights * row.AdapterRatio
+                    / (WeightsOfBlock + AdaptedWeights * row.AdapterRatio), "P1")),
     ];
 
     public string Id => $"{nameof(CostColumn)}.{name}";
@@ -92,8 +93,9 @@ internal sealed class CostColumn(string name, string legend, Func<CostColumn.Row
         public double Nanoseconds => nanoseconds;
 
         /// <summary>To W·x, measured in turn.</summary>
-        public Spread? Ratio => LoRACost.RatioOf(benchmark.Descriptor.Type.Name, benchmark.Descriptor.WorkloadMethod.Name,
-            (string)benchmark.Parameters[nameof(LoRACost.Device)], width, tokens, rank);
+        public Spread? Ratio => LoRACost.RatioOf(benchmark.Descriptor.Type.Name,
+            benchmark.Descriptor.WorkloadMethod.Name, (string)benchmark.Parameters[nameof(LoRACost.Device)], width,
+            tokens, rank);
 
         /// <summary>What is spent beside W·x, over W·x.</summary>
         public double? AdapterRatio => IsLowRankAlone ? Ratio?.Median : Ratio?.Median - 1;

@@ -10,8 +10,9 @@ namespace LoraScratch.Benchmarks;
 /// <summary>
 /// What does a low-rank adapter cost beside the layer that it adapts? The first three methods are
 /// the bare products, in the letters of <see cref="LoRAGradients"/>; the last is the layer that a
-/// user calls, with autograd and its memory. W·x has no rank: its time is taken once per size, as rank
-/// 0 (see <see cref="BenchmarkSettings"/>), and the ratios to it are taken in turn, for every rank.
+/// user calls, with autograd and its memory. W·x has no rank: its time is taken once per size, as
+/// rank 0 (see <see cref="BenchmarkSettings"/>), and the ratios to it are taken in turn, for every
+/// rank.
 /// </summary>
 public abstract class LoRACost
 {

@@ -147,7 +147,7 @@ public sealed class PublicUseTests
             Is.EqualTo(expected.Select(prediction => prediction.Logits[0])).Within(1e-6));
 
         var alone = classifier.Evaluate(new TextDataset([(good[0], "good")]));
-        Assert.That(alone.Confusion[1].Sum(), Is.EqualTo(1), "the id of a class is the model's");
+        Assert.That(alone.Confusion![1].Sum(), Is.EqualTo(1), "the id of a class is the model's");
         Assert.That(() => classifier.Evaluate(new TextDataset([(good[0], "fair")])),
             Throws.TypeOf<InputException>().With.Message.Contains("0 = fair"));
 

@@ -32,9 +32,9 @@ internal static class GrowthQuestion
             rows.Add(Row("threads", perThread, -1, 0));
         }
         return new Question("How does it grow?",
-            $"Around a step of {Usual.Layers} blocks, d = {Usual.Hidden}, {Usual.Batch} texts of {Usual.Length} tokens, "
-                + $"r = {Usual.Rank}, one thing is changed at a time. An exponent p says that the time goes like the "
-                + "thing to the power of p: 1 is in proportion, 0 is no influence.",
+            $"Around a step of {Usual.Layers} blocks, d = {Usual.Hidden}, {Usual.Batch} texts of {Usual.Length} "
+                + $"tokens, r = {Usual.Rank}, one thing is changed at a time. An exponent p says that the time goes "
+                + "like the thing to the power of p: 1 is in proportion, 0 is no influence.",
             [new ReportTable($"Growth of a LoRA step, medians of {Repetitions}",
                 [
                     ("of", "what is changed"),
@@ -63,7 +63,8 @@ internal static class GrowthQuestion
         $"{Figures.Time(points[0].Seconds)} … {Figures.Time(points[^1].Seconds)}",
         Figures.Number(Statistics.Exponent([.. points.Select(point => ((double)point.Value, point.Seconds))])),
         Figures.Number(counted),
-        $"{Figures.Number(points[0].WorkBytes / (1 << 20), 0)} … {Figures.Number(points[^1].WorkBytes / (1 << 20), 0)} MiB",
+        $"{Figures.Number(points[0].WorkBytes / (1 << 20), 0)} … "
+            + $"{Figures.Number(points[^1].WorkBytes / (1 << 20), 0)} MiB",
         Figures.Number(Statistics.Exponent([.. points.Select(point => ((double)point.Value, point.WorkBytes))])),
         Figures.Number(countedMemory, 0),
     ];

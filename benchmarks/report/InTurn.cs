@@ -22,7 +22,9 @@ internal sealed class InTurn
     /// <summary>Measures.</summary>
     /// <param name="backend">Is waited for at the end of every window.</param>
     /// <param name="rounds">Windows of each way.</param>
-    /// <param name="windowSeconds">A window repeats its work for so long, and at least once.</param>
+    /// <param name="windowSeconds">
+    /// A window repeats its work for so long, and at least once.
+    /// </param>
     /// <param name="ways">What is compared.</param>
     public static InTurn Measure(IBackend backend, int rounds, double windowSeconds, IReadOnlyList<Way> ways)
     {

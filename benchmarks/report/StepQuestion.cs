@@ -17,8 +17,8 @@ internal static class StepQuestion
             Figures.Percent(flops / machine.FlopsPerSecond / seconds), Figures.Number(size.Tokens / seconds, 0),
         ];
         return new Question("What does a step cost beside the limit?",
-            $"A LoRA step of DistilBERT's size on {size.Batch} texts of {size.Length} tokens takes {Figures.Time(step)}; "
-                + $"its operations at the processor's peak would take "
+            $"A LoRA step of DistilBERT's size on {size.Batch} texts of {size.Length} tokens takes "
+                + $"{Figures.Time(step)}; its operations at the processor's peak would take "
                 + $"{Figures.Time(size.StepFlops / machine.FlopsPerSecond)}. The device held at most "
                 + $"{bench.PeakBytes >> 20} MiB, {bench.WeightBytes >> 20} MiB of them weights.",
             [new ReportTable($"6 blocks, d = 768, r = {size.Rank} on query and value, head frozen, medians of "

@@ -16,7 +16,10 @@ namespace LoraScratch.Lora.Classification;
 /// Their names: from training.json, or from a config.json beside the adapter, where Python's
 /// AutoConfig finds them too; null where neither says them.
 /// </param>
-internal sealed record AdapterTask(string Folder, int? Classes, IReadOnlyList<string>? Names)
+/// <param name="IsMultiLabel">Whether any number of the classes may hold for a text.</param>
+/// <param name="ReadsPairs">Whether it was trained on pairs of texts.</param>
+internal sealed record AdapterTask(string Folder, int? Classes, IReadOnlyList<string>? Names, bool IsMultiLabel,
+    bool ReadsPairs)
 {
     /// <summary>Whether the adapter brings a head along.</summary>
     public bool HasHead => Classes is not null;
@@ -30,8 +33,10 @@ internal sealed record AdapterTask(string Folder, int? Classes, IReadOnlyList<st
     {
         var place = PeftAdapter.Find(folder);
         var classes = PeftAdapter.ReadClassCount(place);
+        var (run, config) = (RunFiles.ReadTask(place), ConfigIn(place, classes));
         return classes != 1
-            ? new AdapterTask(place, classes, RunFiles.ReadLabels(place) ?? NamesOfConfig(place, classes))
+            ? new AdapterTask(place, classes, run?.Labels ?? NamesOf(config),
+                run?.IsMultiLabel ?? config is { IsMultiLabel: true }, run is { ReadsPairs: true })
             : throw new InputException($"{place}: the head of the adapter has one output: it is for regression and "
                 + "gives a number, no class, which is not supported.");
     }
@@ -61,20 +66,24 @@ internal sealed record AdapterTask(string Folder, int? Classes, IReadOnlyList<st
     }
 
     /// <summary>
-    /// The names in a config.json beside the adapter, where they are names, and as many as there
-    /// are classes; the file may as well be about something else.
+    /// A config.json beside the adapter with as many classes as it has; the file may as well be
+    /// about something else.
     /// </summary>
-    private static IReadOnlyList<string>? NamesOfConfig(string folder, int? classes)
+    private static EncoderConfig? ConfigIn(string folder, int? classes)
     {
         try
         {
             return File.Exists(Path.Combine(folder, RunFiles.ConfigName))
                 && EncoderConfig.Load(folder) is { HasClasses: true } config && config.Classes == classes
-                && config.Labels.Where((name, id) => name != $"LABEL_{id}").Any() ? config.Labels : null;
+                ? config : null;
         }
         catch (InputException)
         {
             return null;
         }
     }
+
+    /// <summary>The names of the classes where they are names.</summary>
+    private static IReadOnlyList<string>? NamesOf(EncoderConfig? config) =>
+        config is not null && config.Labels.Where((name, id) => name != $"LABEL_{id}").Any() ? config.Labels : null;
 }

@@ -47,9 +47,10 @@ internal static class ClassifierLoader
         using var model = source.Open();
         var task = adapter is null ? null : AdapterTask.Read(adapter);
         var loaded = model.Load(labels: task is null ? labels : task.Labels(labels, model.Config),
-            newHead: task is { HasHead: true }, backend: backend);
+            newHead: task is { HasHead: true }, backend: backend, isMultiLabel: task?.IsMultiLabel);
         var notices = source.Notices(loaded.Notices()).ToList();
         var classifier = new TextClassifier(loaded);
+        classifier.Model.ReadsPairs |= task is { ReadsPairs: true };
         if (adapter is null)
         {
             RequireHead(classifier, source);
@@ -88,7 +89,9 @@ internal static class ClassifierLoader
         foreach (var ((name, folder), task) in adapters.Zip(tasks))
         {
             var classifier = !task.HasHead ? first : new TextClassifier(
-                first.Model.WithHead(task.Labels(labels, model.Config)!), first.Tokenizer, isHeadUntrained: true);
+                first.Model.WithHead(task.Labels(labels, model.Config)!, task.IsMultiLabel), first.Tokenizer,
+                isHeadUntrained: true);
+            classifier.Model.ReadsPairs |= task.ReadsPairs;
             set.Add(name, () => Attach(classifier, folder, source, anyBase, notices));
             classifiers.Add(classifier);
         }

@@ -20,20 +20,46 @@ public sealed record Score(int Count, int Correct, double Loss, long Tokens, dou
 }
 
 /// <summary>How a model does on labelled texts.</summary>
-/// <param name="Confusion">[true class][predicted class]: numbers of texts.</param>
-/// <param name="Loss">Mean cross-entropy.</param>
+/// <param name="Classes">By class.</param>
+/// <param name="Count">Number of texts.</param>
+/// <param name="Correct">
+/// Texts whose class was predicted; of several classes, texts of which all were predicted, and no
+/// other (exact match).
+/// </param>
+/// <param name="Loss">
+/// Mean cross-entropy; of several classes, the mean binary cross-entropy over texts and classes.
+/// </param>
 /// <param name="Tokens">Of all texts.</param>
 /// <param name="Seconds">Taken by the model.</param>
-public sealed record Evaluation(IReadOnlyList<IReadOnlyList<int>> Confusion, double Loss, long Tokens, double Seconds)
+public sealed record Evaluation(IReadOnlyList<ClassScore> Classes, int Count, int Correct, double Loss, long Tokens,
+    double Seconds)
 {
-    /// <summary>Number of texts.</summary>
-    public int Count => Confusion.Sum(row => row.Sum());
+    /// <summary>
+    /// [true class][predicted class]: numbers of texts. Null where any number of classes may hold
+    /// for a text.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<int>>? Confusion { get; init; }
 
-    /// <summary>Texts whose class was predicted.</summary>
-    public int Correct => Confusion.Select((row, i) => row[i]).Sum();
-
-    /// <summary>Share of texts whose class was predicted.</summary>
+    /// <summary><see cref="Correct"/> as a share.</summary>
     public double Accuracy => (double)Correct / Count;
+
+    /// <summary>
+    /// Precision, recall and F1 of all decisions together; where each text has one class, all three
+    /// are the accuracy.
+    /// </summary>
+    public ClassScore Micro => new(Classes.Sum(one => one.Support), Classes.Sum(one => one.Predicted),
+        Classes.Sum(one => one.Correct));
+
+    /// <summary>
+    /// The mean of the classes' F1, small classes counting as much as large ones.
+    /// </summary>
+    public double MacroF1 => Classes.Average(one => one.F1);
+
+    /// <summary>
+    /// Share of the decisions, one for each text and class, that are wrong (Hamming loss).
+    /// </summary>
+    public double HammingLoss =>
+        Classes.Sum(one => (double)(one.Support + one.Predicted - 2 * one.Correct)) / Count / Classes.Count;
 
     /// <summary>Tokens per second.</summary>
     public double TokensPerSecond => Tokens / Math.Max(Seconds, 1e-9);
@@ -42,11 +68,46 @@ public sealed record Evaluation(IReadOnlyList<IReadOnlyList<int>> Confusion, dou
     public Score Score => new(Count, Correct, Loss, Tokens, Seconds);
 }
 
+/// <summary>How a model does on one class.</summary>
+/// <param name="Support">Texts that have it.</param>
+/// <param name="Predicted">Texts for which it was predicted.</param>
+/// <param name="Correct">Texts for which it was, and rightly.</param>
+public sealed record ClassScore(int Support, int Predicted, int Correct)
+{
+    /// <summary>Share of the predictions that are right; 0 without any.</summary>
+    public double Precision => Predicted == 0 ? 0 : (double)Correct / Predicted;
+
+    /// <summary>Share of the texts that were found; 0 without any.</summary>
+    public double Recall => Support == 0 ? 0 : (double)Correct / Support;
+
+    /// <summary>
+    /// The harmonic mean of precision and recall, 2·correct / (support + predicted); 0 without any.
+    /// </summary>
+    public double F1 => Support + Predicted == 0 ? 0 : 2.0 * Correct / (Support + Predicted);
+}
+
 /// <summary>What the model says about a text.</summary>
 /// <param name="LabelId">The class of the largest logit.</param>
 /// <param name="Label">Its name.</param>
 /// <param name="Logits">One per class.</param>
-/// <param name="Probabilities">Their softmax.</param>
+/// <param name="Probabilities">
+/// Their softmax; where any number of classes may hold, σ of each.
+/// </param>
 /// <param name="IsTruncated">Whether the text was longer than the room for it.</param>
 public sealed record Prediction(int LabelId, string Label, IReadOnlyList<float> Logits,
-    IReadOnlyList<double> Probabilities, bool IsTruncated = false);
+    IReadOnlyList<double> Probabilities, bool IsTruncated = false)
+{
+    /// <summary>Names of the classes.</summary>
+    internal IReadOnlyList<string> ClassNames { get; init; } = [];
+
+    /// <summary>Whether any number of classes may hold.</summary>
+    public bool IsMultiLabel { get; init; }
+
+    /// <summary>
+    /// The names of the classes that hold: the one of the largest logit or, where any number may,
+    /// those of at least a probability, perhaps none.
+    /// </summary>
+    /// <param name="threshold">That probability.</param>
+    public IReadOnlyList<string> Labels(double threshold = 0.5) => !IsMultiLabel ? [Label]
+        : [.. ClassNames.Where((_, label) => Probabilities[label] >= threshold)];
+}

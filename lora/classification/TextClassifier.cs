@@ -100,6 +100,15 @@ public sealed class TextClassifier
     /// <summary>Names of the classes.</summary>
     public IReadOnlyList<string> Labels => Model.Config.Labels;
 
+    /// <summary>
+    /// Whether any number of classes may hold for a text (multi-label), each with a probability of
+    /// its own; else exactly one does.
+    /// </summary>
+    public bool IsMultiLabel => Model.Config.IsMultiLabel;
+
+    /// <summary>Whether it was trained on pairs of texts.</summary>
+    public bool ReadsPairs => Model.ReadsPairs;
+
     /// <summary>The token ids of a text.</summary>
     /// <param name="text">Any string.</param>
     /// <param name="maxLength">
@@ -120,15 +129,31 @@ public sealed class TextClassifier
     /// The predictions, as they are asked for. The model can be neither trained nor changed before
     /// their enumeration ends.
     /// </returns>
-    /// <exception cref="InputException">The model has fewer positions.</exception>
+    /// <exception cref="InputException">
+    /// The model has fewer positions, or was trained on pairs.
+    /// </exception>
     /// <exception cref="InvalidOperationException">
     /// Another thread trains the model or changes its adapter; thrown by the enumeration.
     /// </exception>
     public IEnumerable<Prediction> Predict(IEnumerable<string> texts, int batchSize = 32, int? maxLength = null)
     {
+        RequirePairs(hasPairs: false, "these texts");
+        return Predict(texts.Select(text => (text, (string?)null)), batchSize, maxLength);
+    }
+
+    /// <summary>As for texts, for pairs of them: a question and an answer, say.</summary>
+    /// <param name="pairs">Any number; a pair without a second text is a text alone.</param>
+    /// <param name="batchSize">Pairs at a time.</param>
+    /// <param name="maxLength">
+    /// At most so many ids of both texts; the longer one is cut first.
+    /// </param>
+    /// <inheritdoc cref="Predict(IEnumerable{string}, int, int?)"/>
+    public IEnumerable<Prediction> Predict(IEnumerable<(string Text, string? TextPair)> pairs, int batchSize = 32,
+        int? maxLength = null)
+    {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         var longest = MaxTokens(maxLength);
-        var encoded = texts.Select(text => Tokenizer.EncodeIds(text, second: null, longest));
+        var encoded = pairs.Select(pair => Tokenizer.EncodeIds(pair.Text, pair.TextPair, longest));
         return PredictEach(Batches(encoded, text => text.Ids.Length, batchSize));
     }
 
@@ -137,7 +162,7 @@ public sealed class TextClassifier
         using var use = Model.Use.Read("Prediction");
         foreach (var batch in batches)
         {
-            foreach (var (logits, text) in Logits([.. batch.Select(text => text.Ids)]).Zip(batch))
+            foreach (var (logits, text) in Logits([.. batch.Select(text => text.Unlabelled())]).Zip(batch))
             {
                 yield return ToPrediction(logits, text.IsTruncated);
             }
@@ -163,23 +188,20 @@ public sealed class TextClassifier
     {
         RequireLabels(texts);
         using var use = Model.Use.Read("Evaluation");
-        var confusion = Labels.Select(_ => new int[Labels.Count]).ToArray();
-        var loss = 0.0;
+        var counts = new EvaluationCounts(Labels.Count, IsMultiLabel);
         var done = 0;
         var clock = Stopwatch.StartNew();
         foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
         {
             cancellation.ThrowIfCancellationRequested();
-            var logits = Logits([.. batch.Select(text => text.TokenIds)]);
+            var logits = Logits(batch);
             for (var i = 0; i < batch.Count; i++)
             {
-                confusion[batch[i].Label][Largest(logits[i])]++;
-                loss -= LogSoftmax(logits[i])[batch[i].Label];
+                counts.Add(batch[i], logits[i]);
             }
             progress?.Invoke(done += batch.Count);
         }
-        return new Evaluation(confusion, loss / texts.Count, texts.Sum(text => (long)text.TokenIds.Length),
-            clock.Elapsed.TotalSeconds);
+        return counts.Result(texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
     }
 
     /// <summary>Compares the model's classes with the given ones.</summary>
@@ -190,9 +212,12 @@ public sealed class TextClassifier
     /// There is no text, or a class that the model does not have.
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default) =>
-        Evaluate(data.WithClasses(Labels).Encode(Tokenizer, MaxTokens(maxLength)).Examples,
+    public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default)
+    {
+        RequirePairs(data.HasPairs, data.Source);
+        return Evaluate(data.WithClasses(Labels).Encode(Tokenizer, MaxTokens(maxLength)).Examples,
             cancellation: cancellation);
+    }
 
     /// <summary>
     /// Writes a model folder that <see cref="Load"/> and transformers read, whole or not at all.
@@ -210,17 +235,17 @@ public sealed class TextClassifier
     /// Runs the model, in evaluation mode, over encoded examples: for those that listen to its
     /// layers (<see cref="Quantization.Calibration"/>).
     /// </summary>
-    /// <param name="texts">Token ids of each.</param>
+    /// <param name="texts">Their labels are not looked at.</param>
     /// <param name="batchSize">Texts at a time.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InvalidOperationException">
     /// Another thread trains the model or changes its adapter.
     /// </exception>
-    internal void Run(IEnumerable<int[]> texts, int batchSize = 32, CancellationToken cancellation = default)
+    internal void Run(IEnumerable<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default)
     {
         using var use = Model.Use.Read("Evaluation");
-        foreach (var batch in Batches(texts, ids => ids.Length, batchSize))
+        foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
         {
             cancellation.ThrowIfCancellationRequested();
             _ = Logits(batch);
@@ -233,12 +258,57 @@ public sealed class TextClassifier
         {
             throw new InputException("There is no text in the data.");
         }
-        var wrong = texts.Select(text => text.Label).FirstOrDefault(label => label < 0 || label >= Labels.Count);
+        if (texts[0].Classes is not null != IsMultiLabel)
+        {
+            throw new InputException(IsMultiLabel
+                ? "The model answers with any number of classes (multi-label), and the data has one for every text. "
+                    + "Give data with sets of labels, or a model for one class."
+                : "The data has any number of classes for a text (multi-label), and the model answers with one. Give "
+                    + "a model that was trained for several.");
+        }
+        var wrong = texts.SelectMany(text => text.Classes ?? [text.Label])
+            .FirstOrDefault(label => label < 0 || label >= Labels.Count);
         if (wrong != 0)
         {
             throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: "
                 + $"{string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
         }
+    }
+
+    /// <summary>Refuses single texts for a model that reads pairs.</summary>
+    /// <exception cref="InputException">The message says what to give.</exception>
+    internal void RequirePairs(bool hasPairs, string source)
+    {
+        if (ReadsPairs && !hasPairs)
+        {
+            throw new InputException($"{source}: the model was trained on pairs of texts, and these have one each: its "
+                + "answers would say nothing. Name the column of the second text with option 'text-pair-column'.");
+        }
+    }
+
+    /// <summary>
+    /// The loss of a batch: the mean cross-entropy of its examples' classes or, where any number of
+    /// classes may hold, the mean binary cross-entropy over examples and classes.
+    /// </summary>
+    /// <param name="tokens">The batch on the device.</param>
+    /// <param name="batch">Its labels.</param>
+    /// <returns>[]</returns>
+    internal Tensor Loss(PackedTokens tokens, PackedBatch batch)
+    {
+        using var scope = new TensorScope();
+        if (!IsMultiLabel)
+        {
+            return scope.Return(Model.Forward(tokens).CrossEntropy(tokens.Labels));
+        }
+        var holds = new bool[batch.Rows * Labels.Count];
+        for (var row = 0; row < batch.Rows; row++)
+        {
+            foreach (var label in batch.Classes[row])
+            {
+                holds[row * Labels.Count + label] = true;
+            }
+        }
+        return scope.Return(Model.Forward(tokens).BinaryCrossEntropy(holds));
     }
 
     /// <summary>
@@ -266,19 +336,19 @@ public sealed class TextClassifier
     /// One of them is not finite: nothing could be said about the text, and no measure of it be
     /// stored.
     /// </exception>
-    private float[][] Logits(IReadOnlyList<int[]> texts) => callers.Run(() => Compute(texts));
+    private float[][] Logits(IReadOnlyList<EncodedExample> texts) => callers.Run(() => Compute(texts));
 
     /// <summary>
     /// In one turn on the device: other models on it have theirs between two batches and not
     /// between two kernels.
     /// </summary>
-    private float[][] Compute(IReadOnlyList<int[]> texts)
+    private float[][] Compute(IReadOnlyList<EncodedExample> texts)
     {
         using var turn = Model.Backend.TakeTurn();
         using var scope = new TensorScope();
         using var frozen = new NoGradient();
         using var evaluation = new EvaluationMode();
-        using var tokens = PackedTokens.From(texts, Model.Backend);
+        using var tokens = new PackedTokens(PackedBatch.Of([.. texts]), Model.Backend);
         var logits = Model.Forward(tokens).ToArray();
         if (Array.FindIndex(logits, logit => !float.IsFinite(logit)) is >= 0 and var wrong)
         {
@@ -292,18 +362,14 @@ public sealed class TextClassifier
 
     private Prediction ToPrediction(float[] logits, bool isTruncated)
     {
-        var label = Largest(logits);
-        return new Prediction(label, Labels[label], logits, [.. LogSoftmax(logits).Select(Math.Exp)], isTruncated);
-    }
-
-    private static int Largest(float[] logits) => Array.IndexOf(logits, logits.Max());
-
-    private static double[] LogSoftmax(float[] logits)
-    {
-        // exp(x − max): the largest exponent is 0, it cannot overflow
-        double largest = logits.Max();
-        var logSum = largest + Math.Log(logits.Sum(logit => Math.Exp(logit - largest)));
-        return [.. logits.Select(logit => logit - logSum)];
+        var label = Logit.Largest(logits);
+        double[] probabilities = IsMultiLabel ? [.. logits.Select(logit => Logit.Sigmoid(logit))]
+            : [.. Logit.LogSoftmax(logits).Select(Math.Exp)];
+        return new Prediction(label, Labels[label], logits, probabilities, isTruncated)
+        {
+            ClassNames = Labels,
+            IsMultiLabel = IsMultiLabel,
+        };
     }
 
     private static IEnumerable<List<T>> Batches<T>(IEnumerable<T> texts, Func<T, int> length, int batchSize)

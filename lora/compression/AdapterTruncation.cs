@@ -105,7 +105,7 @@ internal sealed class AdapterTruncation
             {
                 File.Copy(config, Path.Combine(temporary, RunFiles.ConfigName));
             }
-            DerivedAdapter.WriteAbout(temporary, RunFiles.ReadLabels(place), new()
+            DerivedAdapter.WriteAbout(temporary, RunFiles.ReadTask(place), new()
             {
                 ["base_model"] = adapter.Config.BaseModel,
                 ["truncated_from"] = source,

@@ -21,7 +21,7 @@ internal static class DerivedAdapter
     /// <param name="extraction">The adapter, attached to its base.</param>
     /// <param name="baseModel">The base's folder or name.</param>
     /// <param name="tunedModel">The tuned model's.</param>
-    /// <param name="labels">Names of the classes.</param>
+    /// <param name="task">What it is for.</param>
     /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
     /// <param name="config">
     /// The tuned model's config.json, which names the classes for transformers; null: none is
@@ -29,7 +29,7 @@ internal static class DerivedAdapter
     /// </param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, LoRAExtraction extraction, string baseModel, string tunedModel,
-        IReadOnlyList<string> labels, bool overwrite = false, string? config = null) => PeftAdapter.Write(folder,
+        RunTask task, bool overwrite = false, string? config = null) => PeftAdapter.Write(folder,
             temporary =>
     {
         PeftAdapter.SaveInto(temporary, extraction.Adapter, baseModel);
@@ -37,7 +37,7 @@ internal static class DerivedAdapter
         {
             AtomicFile.WriteText(Path.Combine(temporary, RunFiles.ConfigName), config);
         }
-        WriteAbout(temporary, labels, new()
+        WriteAbout(temporary, task, new()
         {
             ["base_model"] = baseModel,
             ["extracted_from"] = tunedModel,
@@ -55,15 +55,11 @@ internal static class DerivedAdapter
     }, overwrite);
 
     /// <summary>
-    /// Writes training.json, where the commands that load an adapter look for the names of its
-    /// classes.
+    /// Writes training.json, where the commands that load an adapter look for its task.
     /// </summary>
-    internal static void WriteAbout(string folder, IReadOnlyList<string>? labels, Dictionary<string, object?> about)
+    internal static void WriteAbout(string folder, RunTask? task, Dictionary<string, object?> about)
     {
-        if (labels is not null)
-        {
-            about["labels"] = labels;
-        }
+        task?.AddTo(about);
         AtomicFile.WriteText(Path.Combine(folder, RunFiles.OptionsName),
             JsonSerializer.Serialize(about, Indented) + "\n");
     }

@@ -48,10 +48,34 @@ internal sealed record DatasetOptions
     public string? TextColumn { get; init; }
 
     /// <summary>
+    /// Name of the column (or JSON property) with the second text of a pair, or its number; null:
+    /// there are no pairs.
+    /// </summary>
+    public string? TextPairColumn { get; init; }
+
+    /// <summary>
     /// Name of the column (or JSON property) with the label, or its number. If null: label, or the
     /// second.
     /// </summary>
     public string? LabelColumn { get; init; }
+
+    /// <summary>
+    /// Whether any number of classes may hold for an example (multi-label): a label cell has their
+    /// names with <see cref="LabelSeparator"/> between them, of JSON lines it may be an array, and
+    /// an empty one says that none holds.
+    /// </summary>
+    public bool IsMultiLabel { get; init; }
+
+    /// <summary>
+    /// What stands between the names in a label cell; null: <see cref="LabelSets.Separator"/>.
+    /// </summary>
+    public char? LabelSeparator { get; init; }
+
+    /// <summary>
+    /// A column for each class, with 0 or 1, in place of the label column: any number of classes
+    /// may hold. Null: there is one label column.
+    /// </summary>
+    public IReadOnlyList<string>? LabelColumns { get; init; }
 
     /// <summary>
     /// What stands between the fields of a .csv or .tsv, an ASCII character. If null: a comma or a

@@ -35,7 +35,10 @@ internal static class DelimitedReader
         var columns = records.Count;
         var header = options.HasHeader ? records.Fields() : null;
         var text = Column(name, header, columns, options.TextName, "text");
-        var label = withLabels ? Column(name, header, columns, options.LabelName, "label") : -1;
+        var pair = options.TextPairColumn is { } second ? Column(name, header, columns, second, "text-pair") : -1;
+        int[] flags = withLabels && options.LabelColumns is { } classes
+            ? [.. classes.Select(one => Column(name, header, columns, one, "label"))] : [];
+        var label = withLabels && flags.Length == 0 ? Column(name, header, columns, options.LabelName, "label") : -1;
         for (var isRow = header is null || records.TryRead(); isRow; isRow = records.TryRead())
         {
             RequireQuotes(name, records);
@@ -48,7 +51,14 @@ internal static class DelimitedReader
                         : "Quotes are read as characters here; option 'quoting' standard reads a separator between "
                             + "them as a part of the field."));
             }
-            yield return new RawExample(records[text], label < 0 ? null : records[label], $"line {records.FirstLine}");
+            yield return new RawExample(records[text], label < 0 ? null : records[label], $"line {records.FirstLine}")
+            {
+                TextPair = pair < 0 ? null : records[pair],
+                Labels = !withLabels ? null
+                    : flags.Length > 0 ? LabelSets.OfFlags(name, $"line {records.FirstLine}", options,
+                        i => records[flags[i]])
+                    : options.IsMultiLabel ? LabelSets.OfCell(records[label], options) : null,
+            };
         }
     }
 

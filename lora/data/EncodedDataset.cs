@@ -11,6 +11,9 @@ internal readonly record struct EncodedExample(int[] TokenIds, int Label, int Po
 {
     private readonly int? secondSegment;
 
+    /// <summary>As <see cref="TextExample.Classes"/>.</summary>
+    public int[]? Classes { get; init; }
+
     /// <summary>
     /// Where the tokens of type 1 begin, those of a pair's second text; the number of tokens where
     /// there are none.
@@ -30,7 +33,11 @@ internal readonly record struct EncodedExample(int[] TokenIds, int Label, int Po
 /// </param>
 /// <param name="Tokens">The sum of the lengths.</param>
 internal sealed record EncodedDataset(IReadOnlyList<EncodedExample> Examples, LabelSet Labels, int Truncated,
-    long Tokens);
+    long Tokens)
+{
+    /// <summary>Whether they are pairs of texts.</summary>
+    public bool HasPairs { get; init; }
+}
 
 public sealed partial class TextDataset
 {
@@ -60,8 +67,12 @@ public sealed partial class TextDataset
             int cut = 0, length = 0;
             for (var i = chunk * ChunkSize; i < end; i++)
             {
-                var text = tokenizer.EncodeIds(examples[i].Text, second: null, maxLength);
-                encoded[i] = new EncodedExample(text.Ids, examples[i].Label) { SecondSegment = text.SecondSegment };
+                var text = tokenizer.EncodeIds(examples[i].Text, examples[i].TextPair, maxLength);
+                encoded[i] = new EncodedExample(text.Ids, examples[i].Label)
+                {
+                    SecondSegment = text.SecondSegment,
+                    Classes = examples[i].Classes,
+                };
                 cut += text.IsTruncated ? 1 : 0;
                 length += text.Ids.Length;
             }
@@ -73,6 +84,6 @@ public sealed partial class TextDataset
                 progress?.Invoke(done);
             }
         });
-        return new EncodedDataset(encoded, Labels, truncated, tokens);
+        return new EncodedDataset(encoded, Labels, truncated, tokens) { HasPairs = HasPairs };
     }
 }

@@ -27,9 +27,13 @@ internal sealed class IncompleteRows(string name, DatasetOptions options)
         {
             if (RawExample.Fault(row.Text) is { } text)
             {
-                AddText(row, text);
+                AddText(row, options.TextName, text);
             }
-            else if (needsLabels && RawExample.Fault(row.Label) is { } label)
+            else if (options.TextPairColumn is { } column && RawExample.Fault(row.TextPair) is { } second)
+            {
+                AddText(row, column, second);
+            }
+            else if (needsLabels && row.Labels is null && RawExample.Fault(row.Label) is { } label)
             {
                 Add(refused, ref refusals, $"{row.Origin}: '{options.LabelName}' is {label}");
             }
@@ -48,7 +52,7 @@ internal sealed class IncompleteRows(string name, DatasetOptions options)
         }
     }
 
-    private void AddText(RawExample row, string fault)
+    private void AddText(RawExample row, string column, string fault)
     {
         if (options.EmptyTexts == EmptyTexts.Skip)
         {
@@ -56,7 +60,7 @@ internal sealed class IncompleteRows(string name, DatasetOptions options)
         }
         else
         {
-            Add(refused, ref refusals, $"{row.Origin}: '{options.TextName}' is {fault}");
+            Add(refused, ref refusals, $"{row.Origin}: '{column}' is {fault}");
         }
     }
 

@@ -42,14 +42,24 @@ internal static class JsonLinesReader
                 throw new InputException($"{name}, {origin}: a JSON object with '{options.TextName}' is expected, "
                     + $"and this is {Kind(row)}.");
             }
-            var text = Property(row, options.TextName, name, origin);
-            if (text.ValueKind is not (JsonValueKind.String or JsonValueKind.Null))
+            var text = Text(row, options.TextName, name, origin);
+            if (withLabels && options.LabelColumns is { } classes)
             {
-                throw new InputException(
-                    $"{name}, {origin}: '{options.TextName}' should be a string, and is {Kind(text)}.");
+                return new RawExample(text, null, origin)
+                {
+                    TextPair = options.TextPairColumn is { } pair ? Text(row, pair, name, origin) : null,
+                    Labels = LabelSets.OfFlags(name, origin, options,
+                        i => Property(row, classes[i], name, origin).ToString()),
+                };
             }
-            return new RawExample(text.GetString(), withLabels
-                ? Label(Property(row, options.LabelName, name, origin), name, origin, options) : null, origin);
+            var written = withLabels ? Property(row, options.LabelName, name, origin) : default;
+            var label = withLabels && written.ValueKind != JsonValueKind.Array
+                ? Label(written, name, origin, options) : null;
+            return new RawExample(text, label, origin)
+            {
+                Labels = withLabels ? Labels(written, label, name, origin, options) : null,
+                TextPair = options.TextPairColumn is { } second ? Text(row, second, name, origin) : null,
+            };
         }
         catch (JsonException e)
         {
@@ -61,6 +71,30 @@ internal static class JsonLinesReader
             throw new InputException($"{name}, {origin}: a string holds half of a surrogate pair (such as \\uD83D "
                 + "alone), which is no text.");
         }
+    }
+
+    private static string? Text(JsonElement row, string property, string name, string origin) =>
+        Property(row, property, name, origin) is { ValueKind: JsonValueKind.String or JsonValueKind.Null } text
+            ? text.GetString()
+            : throw new InputException($"{name}, {origin}: '{property}' should be a string, and is "
+                + $"{Kind(row.GetProperty(property))}.");
+
+    /// <summary>The classes that hold, where any number may.</summary>
+    private static IReadOnlyList<string>? Labels(JsonElement value, string? label, string name, string origin,
+        DatasetOptions options)
+    {
+        if (value.ValueKind != JsonValueKind.Array)
+        {
+            return options.IsMultiLabel && label is not null ? LabelSets.OfCell(label, options) : null;
+        }
+        if (!options.IsMultiLabel)
+        {
+            throw new InputException($"{name}, {origin}: '{options.LabelName}' is an array: several classes of one "
+                + "text. Give option 'multi-label', or the name of one class.");
+        }
+        return [.. value.EnumerateArray().Select(entry => Label(entry, name, origin, options)
+            ?? throw new InputException($"{name}, {origin}: '{options.LabelName}' has null in it; names of classes "
+                + "are expected.")).Distinct()];
     }
 
     private static string? Label(JsonElement value, string name, string origin, DatasetOptions options) =>

@@ -16,6 +16,11 @@ internal sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offset
     public int[] TokenTypes { get; init; } = new int[TokenIds.Length];
 
     /// <summary>
+    /// [rows] The indices of each row's classes, where any number may hold; else empty.
+    /// </summary>
+    public IReadOnlyList<int[]> Classes { get; init; } = [];
+
+    /// <summary>
     /// [rows] The number of each row's example in the data, from which random choices about it are
     /// drawn; empty where nobody asked.
     /// </summary>
@@ -36,7 +41,11 @@ internal sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offset
         {
             offsets[row + 1] = checked(offsets[row] + examples[row].TokenIds.Length);
         }
-        var batch = new PackedBatch(new int[offsets[^1]], new int[offsets[^1]], offsets, new int[examples.Length]);
+        var batch = new PackedBatch(new int[offsets[^1]], new int[offsets[^1]], offsets, new int[examples.Length])
+        {
+            Classes = examples.Length > 0 && examples[0].Classes is not null
+                ? [.. examples.ToArray().Select(example => example.Classes!)] : [],
+        };
         for (var row = 0; row < examples.Length; row++)
         {
             examples[row].TokenIds.CopyTo(batch.TokenIds, offsets[row]);

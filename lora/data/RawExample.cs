@@ -11,6 +11,16 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Origin">Where it stands.</param>
 internal readonly record struct RawExample(string? Text, string? Label, string Origin)
 {
+    /// <summary>
+    /// The second text of a pair; null where a JSON object has null, or where there are no pairs.
+    /// </summary>
+    public string? TextPair { get; init; }
+
+    /// <summary>
+    /// The names of the classes that hold, where any number of them may; else null.
+    /// </summary>
+    public IReadOnlyList<string>? Labels { get; init; }
+
     /// <summary>Decodes bytes of a row, or says which line is not UTF-8.</summary>
     public static string Decode(ReadOnlySpan<byte> bytes, string name, string origin)
     {

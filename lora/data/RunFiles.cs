@@ -38,25 +38,46 @@ internal static class RunFiles
     public static bool IsOfResult(string name) => OfResult.Contains(name);
 
     /// <summary>
-    /// The names of the classes that an adapter was trained for, which PEFT's format has no place
-    /// for.
+    /// The task that an adapter was trained for, which PEFT's format has no place for.
     /// </summary>
     /// <param name="folder">An adapter folder.</param>
-    /// <returns>The names, or null where no training.json says them.</returns>
+    /// <returns>The task, or null where there is no training.json.</returns>
     /// <exception cref="InputException">training.json is no such file.</exception>
-    public static IReadOnlyList<string>? ReadLabels(string folder)
+    public static RunTask? ReadTask(string folder)
     {
         var path = Path.Combine(folder, OptionsName);
         if (!File.Exists(path))
         {
             return null;
         }
-        return JsonFile.Read(path, IReadOnlyList<string>? (root) =>
+        return JsonFile.Read(path, RunTask? (root) =>
             root.ValueKind == JsonValueKind.Object && root.TryGetProperty("labels", out var labels)
             && labels.ValueKind == JsonValueKind.Array
             && labels.EnumerateArray().All(label => label.ValueKind == JsonValueKind.String)
-            ? [.. labels.EnumerateArray().Select(label => label.GetString()!)]
+            ? new RunTask([.. labels.EnumerateArray().Select(label => label.GetString()!)],
+                Holds(root, RunTask.MultiLabelKey), Holds(root, RunTask.PairsKey))
             : throw new InputException($"{path}: a list of names under \"labels\" is expected. Delete the file if "
                 + "another program wrote it."));
+    }
+
+    private static bool Holds(JsonElement root, string key) =>
+        root.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.True;
+}
+
+/// <summary>What a run trained for.</summary>
+/// <param name="Labels">Names of the classes.</param>
+/// <param name="IsMultiLabel">Whether any number of them may hold for a text.</param>
+/// <param name="ReadsPairs">Whether its examples were pairs of texts.</param>
+internal sealed record RunTask(IReadOnlyList<string> Labels, bool IsMultiLabel = false, bool ReadsPairs = false)
+{
+    /// <summary>Keys of training.json.</summary>
+    public const string LabelsKey = "labels", MultiLabelKey = "multi_label", PairsKey = "text_pair";
+
+    /// <summary>Writes it among other things.</summary>
+    public void AddTo(Dictionary<string, object?> about)
+    {
+        about[LabelsKey] = Labels;
+        about[MultiLabelKey] = IsMultiLabel;
+        about[PairsKey] = ReadsPairs;
     }
 }

@@ -23,6 +23,16 @@ public sealed partial class TextDataset
         DatasetOptions? options = null)
     {
         options ??= new DatasetOptions();
+        if ((options.IsMultiLabel || options.LabelColumns is not null) && IsMovieReviews(path))
+        {
+            throw new InputException($"{path}: a movie review has one class, and option 'multi-label' is for texts of "
+                + "which any number may hold. Leave the option out, or give a .csv, .tsv or .jsonl file.");
+        }
+        if (options.TextPairColumn is not null && IsMovieReviews(path))
+        {
+            throw new InputException($"{path}: option 'text-pair-column' names a column, and a folder or an archive of "
+                + "movie reviews has none. Leave the option out, or give a .csv, .tsv or .jsonl file.");
+        }
         if (Directory.Exists(path))
         {
             return ResolveReviews(path, MovieReviews.ReadFolder(path, split, options), options);
@@ -97,10 +107,14 @@ public sealed partial class TextDataset
     private static IEnumerable<TextExample> TextsOf(string name, IEnumerable<RawExample> rows,
         DatasetOptions options) =>
         (options.EmptyTexts == EmptyTexts.Keep ? rows : Complete(name, rows, options, needsLabels: false))
-        .Select(row => new TextExample(
-            row.Text ?? throw new InputException($"{name}, {row.Origin}: '{options.TextName}' is null. A text is "
-                + "expected, which may be empty (\"\")."),
-            TextExample.NoLabel, row.Origin));
+        .Select(row => new TextExample(NotNull(name, row, options.TextName, row.Text), TextExample.NoLabel, row.Origin)
+        {
+            TextPair = options.TextPairColumn is { } second ? NotNull(name, row, second, row.TextPair) : null,
+        });
+
+    private static string NotNull(string name, RawExample row, string column, string? text) => text
+        ?? throw new InputException($"{name}, {row.Origin}: '{column}' is null. A text is expected, which may be "
+            + "empty (\"\").");
 
     private static IEnumerable<RawExample> Complete(string name, IEnumerable<RawExample> rows, DatasetOptions options,
         bool needsLabels) => new IncompleteRows(name, options).Without(rows, needsLabels);
@@ -192,8 +206,19 @@ public sealed partial class TextDataset
         {
             throw new InputException($"{path}: there is no example in it.");
         }
+        if (options.IsMultiLabel || options.LabelColumns is not null)
+        {
+            var (known, sets) = LabelSets.Resolve(path, options, rows);
+            return new TextDataset(rows.Select((row, i) => new TextExample(row.Text!, TextExample.NoLabel, row.Origin)
+            {
+                TextPair = row.TextPair,
+                Classes = sets[i],
+            }), known, path);
+        }
         var (classes, labels) = LabelColumn.Resolve(path, options, rows);
-        return new TextDataset(rows.Select((row, i) => new TextExample(row.Text!, labels[i], row.Origin)), classes,
-            path);
+        return new TextDataset(rows.Select((row, i) => new TextExample(row.Text!, labels[i], row.Origin)
+        {
+            TextPair = row.TextPair,
+        }), classes, path);
     }
 }

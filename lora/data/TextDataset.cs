@@ -21,7 +21,8 @@ public sealed partial class TextDataset
         (this.examples, Labels, Source) = ([.. examples], labels, source);
         foreach (var example in this.examples)
         {
-            if (example.Label < TextExample.NoLabel || example.Label >= labels.Count)
+            if (example.Label < TextExample.NoLabel || example.Label >= labels.Count
+                || example.Classes is { } classes && classes.Any(label => label < 0 || label >= labels.Count))
             {
                 throw new ArgumentException($"{source}, {example.Origin}: label {example.Label} is out of range; the "
                     + $"classes are: {labels}.", nameof(examples));
@@ -34,6 +35,12 @@ public sealed partial class TextDataset
 
     /// <summary>The classes.</summary>
     internal LabelSet Labels { get; }
+
+    /// <summary>Whether the examples are pairs of texts.</summary>
+    public bool HasPairs => examples.Any(example => example.TextPair is not null);
+
+    /// <summary>Whether any number of classes may hold for an example.</summary>
+    public bool IsMultiLabel => examples.Any(example => example.Classes is not null);
 
     /// <summary>Where the data comes from.</summary>
     public string Source { get; }
@@ -48,6 +55,10 @@ public sealed partial class TextDataset
             if (example.Label != TextExample.NoLabel)
             {
                 counts[example.Label]++;
+            }
+            foreach (var label in example.Classes ?? [])
+            {
+                counts[label]++;
             }
         }
         return counts;
@@ -151,21 +162,28 @@ public sealed partial class TextDataset
                 ? index : -1)];
         }
         return indices.Contains(-1) ? null
-            : new TextDataset(examples.Select(example => example.Label == TextExample.NoLabel ? example
-                : example with { Label = indices[example.Label] }), classes, Source);
+            : new TextDataset(examples.Select(example => example with
+            {
+                Label = example.Label == TextExample.NoLabel ? example.Label : indices[example.Label],
+                Classes = example.Classes?.Select(label => indices[label]).Order().ToArray(),
+            }), classes, Source);
     }
 
     /// <summary>Some rows, by their numbers, in that order.</summary>
     internal TextDataset Select(int[] rows) => new(rows.Select(i => examples[i]), Labels, Source);
 
     // The row numbers of every class that has any, each in random order; rows without a label come last, as a class of
-    // their own.
+    // their own. Where several classes may hold, the rarest of a row's counts: it has the fewest rows to give.
     private List<List<int>> RandomClasses(ulong seed, uint stream)
     {
+        var counts = CountPerLabel();
+        int ClassOf(TextExample example) =>
+            example.Classes is { Length: > 0 } several ? several.MinBy(label => counts[label])
+            : example.Label == TextExample.NoLabel ? Labels.Count : example.Label;
         var classes = Enumerable.Range(0, Labels.Count + 1).Select(_ => new List<int>()).ToList();
         foreach (var i in Permutation.Random(examples.Length, seed, stream))
         {
-            classes[examples[i].Label == TextExample.NoLabel ? Labels.Count : examples[i].Label].Add(i);
+            classes[ClassOf(examples[i])].Add(i);
         }
         classes.RemoveAll(rows => rows.Count == 0);
         return classes;

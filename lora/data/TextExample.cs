@@ -8,6 +8,14 @@ namespace LoraScratch.Lora.Data;
 /// </param>
 internal readonly record struct TextExample(string Text, int Label, string Origin)
 {
+    /// <summary>The second text, where the model reads pairs; else null.</summary>
+    public string? TextPair { get; init; }
+
+    /// <summary>
+    /// The indices of the classes that hold, rising, where any number of them may; else null.
+    /// </summary>
+    public int[]? Classes { get; init; }
+
     /// <summary>The label of an example whose class is not known.</summary>
     public const int NoLabel = -1;
 }

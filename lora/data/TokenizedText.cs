@@ -8,4 +8,10 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Truncated">
 /// Whether the text was longer than the room for it, so that a part of it is missing.
 /// </param>
-internal sealed record TokenizedText(int[] Ids, string[] Pieces, bool Truncated);
+internal sealed record TokenizedText(int[] Ids, string[] Pieces, bool Truncated)
+{
+    /// <summary>
+    /// Where the tokens of a pair's second text begin; see <see cref="EncodedText"/>.
+    /// </summary>
+    public int SecondSegment { get; init; } = Ids.Length;
+}

@@ -9,7 +9,11 @@ namespace LoraScratch.Lora.Data;
 /// none.
 /// </param>
 /// <param name="IsTruncated">Whether a part of the texts was left out.</param>
-internal readonly record struct EncodedText(int[] Ids, int SecondSegment, bool IsTruncated);
+internal readonly record struct EncodedText(int[] Ids, int SecondSegment, bool IsTruncated)
+{
+    /// <summary>As an example whose class is not known.</summary>
+    public EncodedExample Unlabelled() => new(Ids, TextExample.NoLabel) { SecondSegment = SecondSegment };
+}
 
 /// <summary>
 /// Cuts texts into the tokens of a vocabulary, and puts around them what the model expects.
@@ -90,15 +94,45 @@ internal abstract class Tokenizer
     /// </exception>
     public abstract EncodedText EncodeIds(string text, string? second, int maxLength);
 
-    /// <summary>Encodes a text, with the spelling of every token.</summary>
+    /// <summary>Encodes a text, or a pair of texts, with the spelling of every token.</summary>
     /// <param name="text">Any string.</param>
     /// <param name="maxLength">At most so many ids.</param>
+    /// <param name="second">The second text of a pair; null: a text alone.</param>
     /// <exception cref="ArgumentOutOfRangeException">
-    /// maxLength is less than what frames a text.
+    /// maxLength is less than what frames the texts.
     /// </exception>
-    public TokenizedText Encode(string text, int maxLength = DefaultMaxLength)
+    public TokenizedText Encode(string text, int maxLength = DefaultMaxLength, string? second = null)
     {
-        var encoded = EncodeIds(text, second: null, maxLength);
-        return new TokenizedText(encoded.Ids, [.. encoded.Ids.Select(TokenOf)], encoded.IsTruncated);
+        var encoded = EncodeIds(text, second, maxLength);
+        return new TokenizedText(encoded.Ids, [.. encoded.Ids.Select(TokenOf)], encoded.IsTruncated)
+        {
+            SecondSegment = encoded.SecondSegment,
+        };
     }
+
+    /// <summary>
+    /// How many tokens of each text of a pair are kept, as Hugging Face's tokenizers cut them
+    /// (longest_first): a text that is shorter than half the room is kept whole, and the other one
+    /// has what is left; of two longer ones each has half, the longer one the odd token.
+    /// </summary>
+    /// <param name="first">Tokens of the first text.</param>
+    /// <param name="second">Tokens of the second one.</param>
+    /// <param name="room">For both together.</param>
+    private protected static (int First, int Second) LongestFirst(int first, int second, int room)
+    {
+        if ((long)first + second <= room)
+        {
+            return (first, second);
+        }
+        var (shorter, longer) = (Math.Min(first, second), Math.Max(first, second));
+        (shorter, longer) = (long)shorter + Math.Max(shorter, room - shorter) <= room
+            ? (shorter, room - shorter) : (room / 2, room - room / 2);
+        return first > second ? (longer, shorter) : (shorter, longer);
+    }
+
+    /// <summary>
+    /// So many tokens of a text: the first, or with <see cref="KeepsEnd"/> the last ones.
+    /// </summary>
+    private protected ReadOnlySpan<int> Kept(ReadOnlySpan<int> tokens, int count) =>
+        KeepsEnd ? tokens[^count..] : tokens[..count];
 }

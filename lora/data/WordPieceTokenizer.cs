@@ -89,12 +89,24 @@ internal sealed partial class WordPieceTokenizer : Tokenizer
     /// <inheritdoc/>
     public override EncodedText EncodeIds(string text, string? second, int maxLength)
     {
-        var ids = EncodeIds(text, maxLength, out var truncated);
-        return new EncodedText(ids, ids.Length, truncated);
+        if (second is null)
+        {
+            var ids = EncodeIds(text, maxLength, out var truncated);
+            return new EncodedText(ids, ids.Length, truncated);
+        }
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 3);
+        // Each by itself is cut to the whole length first, as in Hugging Face's: that tells which is the longer one.
+        var most = Math.Min(maxLength, int.MaxValue - 2) + 2;
+        var first = EncodeIds(text, most, out var isFirstCut)[1..^1];
+        var other = EncodeIds(second, most, out var isCut)[1..^1];
+        var (ofFirst, ofSecond) = LongestFirst(first.Length, other.Length, maxLength - 3);
+        return new EncodedText(
+            [ClassificationId, .. Kept(first, ofFirst), SeparatorId, .. Kept(other, ofSecond), SeparatorId],
+            ofFirst + 2, isFirstCut || isCut || ofFirst + ofSecond < first.Length + other.Length);
     }
 
     /// <summary>[CLS], the pieces of a text, [SEP].</summary>
-    public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength = 512) => EncodeIds(text, maxLength, out _);
+    public int[] EncodeIds(ReadOnlySpan<char> text, int maxLength = int.MaxValue) => EncodeIds(text, maxLength, out _);
 
     /// <summary>
     /// The same, and whether a part of the text was left out.

@@ -23,6 +23,9 @@ internal sealed partial record EncoderConfig
     /// </summary>
     public const string OwnModelType = "lorascratch-distilbert";
 
+    private const string SingleLabel = "single_label_classification", MultiLabel = "multi_label_classification",
+        PairsKey = "text_pair";
+
     private static readonly JsonWriterOptions Indented =
         new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -120,7 +123,11 @@ internal sealed partial record EncoderConfig
         }
         if (architecture == ClassifierArchitecture)
         {
-            entries["problem_type"] = json => json.WriteStringValue("single_label_classification");
+            entries["problem_type"] = json => json.WriteStringValue(IsMultiLabel ? MultiLabel : SingleLabel);
+            if (ReadsPairs)
+            {
+                entries[PairsKey] = json => json.WriteBooleanValue(true);
+            }
             entries["id2label"] = json =>
                 WriteObject(json, id => json.WriteString(id.ToString(CultureInfo.InvariantCulture), Labels[id]));
             entries["label2id"] = json => WriteObject(json, id => json.WriteNumber(Labels[id], id));

@@ -49,6 +49,8 @@ internal sealed partial record EncoderConfig
                 HasClasses = new[] { "id2label", "label2id", "num_labels" }.Any(key => Find(key) is not null)
                     && !HasOneOutput(),
                 IsRegression = HasOneOutput() || Find("problem_type") is { } problem && IsRegression(problem),
+                IsMultiLabel = Find("problem_type") is { } kind && IsProblem(kind, MultiLabel),
+                ReadsPairs = Flag(PairsKey),
                 HasSinusoidalPositions = Flag("sinusoidal_pos_embds"),
                 IsMultipleChoice = Find("architectures") is { ValueKind: JsonValueKind.Array } architectures
                     && architectures.EnumerateArray().Any(name => name.ValueKind == JsonValueKind.String
@@ -106,16 +108,17 @@ internal sealed partial record EncoderConfig
 
         private void RequireKnownProblem()
         {
-            if (Find("problem_type") is { } problem && !IsRegression(problem)
-                && !(problem.ValueKind == JsonValueKind.String
-                    && problem.GetString() == "single_label_classification"))
+            if (Find("problem_type") is { } problem && !IsRegression(problem) && !IsProblem(problem, SingleLabel)
+                && !IsProblem(problem, MultiLabel))
             {
-                throw Wrong("problem_type", problem, "null or \"single_label_classification\"");
+                throw Wrong("problem_type", problem, $"null, \"{SingleLabel}\" or \"{MultiLabel}\"");
             }
         }
 
-        private static bool IsRegression(JsonElement problem) =>
-            problem.ValueKind == JsonValueKind.String && problem.GetString() == "regression";
+        private static bool IsRegression(JsonElement problem) => IsProblem(problem, "regression");
+
+        private static bool IsProblem(JsonElement problem, string name) =>
+            problem.ValueKind == JsonValueKind.String && problem.GetString() == name;
 
         /// <summary>
         /// Whether there is one output, which transformers takes for the number of a regression.

@@ -66,6 +66,18 @@ internal sealed partial record EncoderConfig
     public bool IsRegression { get; init; }
 
     /// <summary>
+    /// Whether any number of classes may hold for a text, each with a probability of its own
+    /// (problem_type "multi_label_classification"): σ of its logit.
+    /// </summary>
+    public bool IsMultiLabel { get; init; }
+
+    /// <summary>
+    /// Whether it was trained on pairs of texts (text_pair, a key of this library's own that other
+    /// programs pass over).
+    /// </summary>
+    public bool ReadsPairs { get; init; }
+
+    /// <summary>
     /// Whether the table of positions began as sines and cosines of size 1 that training leaves
     /// alone (sinusoidal_pos_embds). A checkpoint has the table, so that this says nothing about
     /// one; where weights are drawn it is refused.
@@ -129,7 +141,9 @@ internal sealed partial record EncoderConfig
         : null;
 
     /// <summary>The config with a head of the given classes, as new models have it.</summary>
-    internal EncoderConfig WithNewHead(IReadOnlyList<string> labels)
+    /// <param name="labels">Names of the classes.</param>
+    /// <param name="isMultiLabel">See <see cref="IsMultiLabel"/>.</param>
+    internal EncoderConfig WithNewHead(IReadOnlyList<string> labels, bool isMultiLabel)
     {
         bool OfHead(string path) => path.StartsWith("pre_classifier", StringComparison.Ordinal)
             || path.StartsWith("classifier", StringComparison.Ordinal);
@@ -137,6 +151,7 @@ internal sealed partial record EncoderConfig
         {
             Labels = labels,
             IsRegression = false,
+            IsMultiLabel = isMultiLabel,
             LowRank = LowRank.Where(entry => !OfHead(entry.Key)).ToDictionary(),
             Quantized = Quantized.Where(entry => !OfHead(entry.Key)).ToDictionary(),
             DynamicInt8 = [.. DynamicInt8.Where(path => !OfHead(path))],

@@ -110,9 +110,9 @@ public sealed class EncoderForSequenceClassification : Module
     }
 
     private EncoderForSequenceClassification(EncoderForSequenceClassification other, IReadOnlyList<string> labels,
-        ulong seed) : base(other)
+        bool isMultiLabel, ulong seed) : base(other)
     {
-        Config = other.Config.WithNewHead(labels);
+        Config = other.Config.WithNewHead(labels, isMultiLabel);
         if (Config.Problem() is { } problem)
         {
             throw new InputException($"DistilBERT config: {problem}.");
@@ -132,15 +132,23 @@ public sealed class EncoderForSequenceClassification : Module
     /// the encoder of both, so let them take turns, as <see cref="AdapterSet"/> does.
     /// </summary>
     /// <param name="labels">The classes of the task; at least two.</param>
+    /// <param name="isMultiLabel">Whether any number of them may hold for a text.</param>
     /// <param name="seed">Draws the head.</param>
     /// <exception cref="InputException">
     /// The classes are less than two, or have the same name.
     /// </exception>
-    internal EncoderForSequenceClassification WithHead(IReadOnlyList<string> labels, ulong seed = 0) =>
-        new(this, labels, seed);
+    internal EncoderForSequenceClassification WithHead(IReadOnlyList<string> labels, bool isMultiLabel = false,
+        ulong seed = 0) => new(this, labels, isMultiLabel, seed);
 
     /// <summary>Sizes and rates.</summary>
-    internal EncoderConfig Config { get; }
+    internal EncoderConfig Config { get; private set; }
+
+    /// <summary>Whether it was trained on pairs of texts; its files will say so.</summary>
+    internal bool ReadsPairs
+    {
+        get => Config.ReadsPairs;
+        set => Config = Config with { ReadsPairs = value };
+    }
 
     /// <summary>The device that holds it.</summary>
     public IBackend Backend { get; }

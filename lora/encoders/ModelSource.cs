@@ -97,12 +97,13 @@ internal abstract class ModelSource
     /// <param name="labels">As there.</param>
     /// <param name="newHead">As there.</param>
     /// <param name="backend">Where to put it.</param>
+    /// <param name="isMultiLabel">As there.</param>
     /// <exception cref="InputException">As from <see cref="Open"/> and there.</exception>
     public LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, bool newHead = false,
-        IBackend? backend = null)
+        IBackend? backend = null, bool? isMultiLabel = null)
     {
         using var opened = Open();
-        return opened.Load(seed, labels, newHead, backend);
+        return opened.Load(seed, labels, newHead, backend, isMultiLabel);
     }
 
     /// <summary>Opens the files and loads a masked language model.</summary>

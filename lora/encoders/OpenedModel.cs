@@ -25,7 +25,8 @@ internal sealed class OpenedModel : IDisposable
         HasHead = otherHead is null && EncoderForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
         // the classes of tokens are none of texts
         Config = otherHead is null ? config
-            : config with { Labels = new EncoderConfig().Labels, HasClasses = false, IsRegression = false };
+            : config with { Labels = new EncoderConfig().Labels, HasClasses = false, IsRegression = false,
+                IsMultiLabel = false };
     }
 
     /// <summary>Where the files are.</summary>
@@ -54,16 +55,20 @@ internal sealed class OpenedModel : IDisposable
     /// Draws a head for these classes, whether the checkpoint has one or not.
     /// </param>
     /// <param name="backend">Where to put it.</param>
+    /// <param name="isMultiLabel">
+    /// Whether any number of the classes of a new head may hold for a text; null: as
+    /// <see cref="Config"/> says.
+    /// </param>
     /// <exception cref="InputException">
     /// Tensors are missing, unexpected or mis-shaped, which the message lists; or the head that
     /// there is has other classes than <paramref name="labels"/> names, or is for regression.
     /// </exception>
     public LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, bool newHead = false,
-        IBackend? backend = null)
+        IBackend? backend = null, bool? isMultiLabel = null)
     {
         var keepsHead = HasHead && !newHead;
         var config = keepsHead ? Config with { Labels = ClassesOfHead(labels) }
-            : Config.WithNewHead(labels ?? Config.Labels);
+            : Config.WithNewHead(labels ?? Config.Labels, isMultiLabel ?? Config.IsMultiLabel);
         var model = new EncoderForSequenceClassification(config, seed, backend, draw: false);
         var report = CheckpointLoader.Load(model, files, withoutHead: !keepsHead);
         return new LoadedModel(model, Tokenizer, report with { OtherHead = otherHead, IsHeadWanted = newHead });

@@ -10,11 +10,16 @@ namespace LoraScratch.Lora.Encoders;
 /// </summary>
 internal sealed class PackedTokens : IDisposable
 {
+    private readonly PackedBatch batch;
+    private readonly IBackend? backend;
+    private Indices? labels;
+
     /// <summary>Uploads a batch.</summary>
-    /// <param name="batch">At least one text; its labels are not looked at.</param>
+    /// <param name="batch">At least one text.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     public PackedTokens(PackedBatch batch, IBackend? backend = null)
     {
+        (this.batch, this.backend) = (batch, backend);
         Offsets = new SequenceOffsets(batch.Offsets, backend);
         TokenIds = new Indices(batch.TokenIds, backend);
         Positions = new Indices(batch.Positions, backend);
@@ -43,6 +48,9 @@ internal sealed class PackedTokens : IDisposable
     /// <summary>[texts]: the row of each text's first token, [CLS].</summary>
     public Indices FirstTokens { get; }
 
+    /// <summary>[texts]: the class of each, uploaded when it is first asked for.</summary>
+    public Indices Labels => labels ??= new Indices(batch.Labels, backend);
+
     /// <summary>Number of texts.</summary>
     public int Texts => Offsets.Sequences;
 
@@ -52,6 +60,7 @@ internal sealed class PackedTokens : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        labels?.Dispose();
         TokenIds.Dispose();
         Positions.Dispose();
         TokenTypes.Dispose();

@@ -120,12 +120,15 @@ internal sealed record ExperimentData(EncodedDataset Train, EncodedDataset Valid
     {
         TrainingData.RequireLabels(dataset, classifier);
         TrainingData.RequireLabels(test, classifier);
-        var tested = test.Examples.Select(example => TextCorpus.Fingerprint(example.Text)).ToHashSet();
-        var rest = dataset.Where(example => !tested.Contains(TextCorpus.Fingerprint(example.Text)));
+        var tested = test.Examples.Select(Fingerprint).ToHashSet();
+        var rest = dataset.Where(example => !tested.Contains(Fingerprint(example)));
         var (train, validation) = Limited(rest, split, options).Split(split.Validation, split.Seed);
         return Encode(classifier, options, train, validation, test,
             leftOut: dataset.Examples.Count - rest.Examples.Count);
     }
+
+    private static (UInt128, UInt128?) Fingerprint(TextExample example) => (TextCorpus.Fingerprint(example.Text),
+        example.TextPair is { } second ? TextCorpus.Fingerprint(second) : null);
 
     private static TextDataset Limited(TextDataset dataset, SplitOptions split, TrainingOptions options) =>
         options.Limit is { } limit ? dataset.Limit(limit, split.Seed) : dataset;

@@ -7,7 +7,7 @@ using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Training;
 
-/// <summary>Classification of texts: the mean cross-entropy of the examples.</summary>
+/// <summary>Classification of texts: see <see cref="TextClassifier.Loss"/>.</summary>
 /// <param name="classifier">The model; what is unfrozen is trained.</param>
 /// <param name="adapter">Attached to it; null without.</param>
 /// <param name="options">Of the run.</param>
@@ -47,8 +47,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(batch, Backend);
-        using var labels = new Indices(batch.Labels, Backend);
-        var loss = classifier.Model.Forward(tokens).CrossEntropy(labels).Scale(weight);
+        var loss = classifier.Loss(tokens, batch).Scale(weight);
         loss.Backward();
         return loss.Item();
     }

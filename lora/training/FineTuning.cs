@@ -20,6 +20,7 @@ public sealed class FineTuning
         TrainingOptions options)
     {
         (this.task, Data, Quantized) = (task, data, quantized);
+        task.Classifier.Model.ReadsPairs |= data.Train.HasPairs;
         Training = new TrainingRun(task, options, data.Train.Examples, data.Validation?.Examples);
     }
 
@@ -101,7 +102,10 @@ public sealed class FineTuning
             options, cancellation);
 
         EncodedDataset Encoded(IReadOnlyList<EncodedExample> examples) => new(examples,
-            new LabelSet(classifier.Labels), Truncated: 0, examples.Sum(example => (long)example.TokenIds.Length));
+            new LabelSet(classifier.Labels), Truncated: 0, examples.Sum(example => (long)example.TokenIds.Length))
+        {
+            HasPairs = examples.Any(example => example.SecondSegment < example.TokenIds.Length),
+        };
     }
 
     /// <summary>Trains.</summary>

@@ -108,6 +108,14 @@ internal sealed record ExamplesIdentity(int Count, string Hash)
         {
             // the length first: no two lists of texts have the same bytes
             int[] head = [text.TokenIds.Length, text.Label, text.PositionOffset];
+            if (text.SecondSegment != text.TokenIds.Length)
+            {
+                head = [.. head, text.SecondSegment];           // runs that were saved without pairs keep their hash
+            }
+            if (text.Classes is { } classes)
+            {
+                head = [.. head, classes.Length, .. classes];
+            }
             hash.AppendData(MemoryMarshal.AsBytes<int>(head));
             hash.AppendData(MemoryMarshal.AsBytes<int>(text.TokenIds));
         }

@@ -46,6 +46,15 @@ internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Valida
         {
             throw new InputException($"{dataset.Source}: there is no text in it.");
         }
+        classifier.RequirePairs(dataset.HasPairs, dataset.Source);
+        if (dataset.IsMultiLabel != classifier.IsMultiLabel)
+        {
+            throw new InputException(classifier.IsMultiLabel
+                ? $"{dataset.Source}: every example has one class, and the model's head is for any number of them "
+                    + "(multi-label). Give option 'multi-label', or 'new-head' to train a head for one class."
+                : $"{dataset.Source}: any number of classes may hold for an example (multi-label), and the model's "
+                    + "head is for one. Give option 'new-head' to train another head.");
+        }
         if (dataset.Labels.Count != classifier.Labels.Count)
         {
             throw new InputException($"{dataset.Source}: the data has {dataset.Labels.Count} classes "
@@ -53,7 +62,8 @@ internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Valida
                 + $"({string.Join(", ", classifier.Labels)}). Train on data with the model's classes, or start from "
                 + "a model without a head.");
         }
-        var unlabelled = dataset.Examples.FirstOrDefault(example => example.Label == TextExample.NoLabel);
+        var unlabelled = dataset.Examples.FirstOrDefault(example => example.Label == TextExample.NoLabel
+            && example.Classes is null);
         if (unlabelled.Text is not null)
         {
             throw new InputException(

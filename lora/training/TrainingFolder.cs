@@ -77,6 +77,12 @@ internal static class TrainingFolder
     public static void Save(string folder, TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options,
         TrainingResult result, string? baseModel, bool overwrite = false)
     {
+        var about = new Dictionary<string, object?>
+        {
+            ["base_model"] = baseModel,
+            ["options"] = ResolvedOptions.Of(classifier, options, adapter),
+        };
+        new RunTask(classifier.Labels, classifier.IsMultiLabel, classifier.Model.ReadsPairs).AddTo(about);
         Write(folder, temporary =>
         {
             if (adapter is not { IsAttached: true })
@@ -88,12 +94,7 @@ internal static class TrainingFolder
                 PeftAdapter.SaveInto(temporary, adapter, baseModel);
                 ModelFolder.SaveClasses(temporary, classifier.Model.Config);
             }
-        }, result, new()
-        {
-            ["base_model"] = baseModel,
-            ["labels"] = classifier.Labels,
-            ["options"] = ResolvedOptions.Of(classifier, options, adapter),
-        }, overwrite);
+        }, result, about, overwrite);
     }
 
     /// <summary>Writes the folder of a pretrained model whole or not at all.</summary>

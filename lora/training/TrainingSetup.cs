@@ -44,7 +44,7 @@ internal static class TrainingSetup
         using var calibration = settings.Method == QuantizationMethod.Gptq
             ? Calibration.Of(layers, () => classifier.Run(
                 Permutation.Random(train.Count, options.Seed, Permutation.LimitStream).Take(CalibrationTexts)
-                    .Select(text => train[text].TokenIds),
+                    .Select(text => train[text]),
                 cancellation: cancellation))
             : null;
         return ModelQuantizer.Quantize(layers, settings.Format, settings.Method, calibration);

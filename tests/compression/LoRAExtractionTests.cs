@@ -77,12 +77,12 @@ public sealed class LoRAExtractionTests
             "or the patterns of ranks and alphas are not tested");
         using var scope = new TensorScope();
         var logits = start.Forward(LoRAAdapterTests.Input()).Bits();
-        DerivedAdapter.Save(folder.File("adapter"), extraction, "base", "tuned", ["neg", "pos"]);
+        DerivedAdapter.Save(folder.File("adapter"), extraction, "base", "tuned", new RunTask(["neg", "pos"]));
 
         var fresh = new Classifier(new RandomStream(1));
         PeftAdapter.Load(folder.File("adapter"), fresh);
         Assert.That(fresh.Forward(LoRAAdapterTests.Input()).Bits(), Is.EqualTo(logits));
-        Assert.That(RunFiles.ReadLabels(folder.File("adapter")), Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(RunFiles.ReadTask(folder.File("adapter"))!.Labels, Is.EqualTo(new[] { "neg", "pos" }));
     }
 
     [Test]

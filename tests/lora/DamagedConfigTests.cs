@@ -54,7 +54,7 @@ public sealed class DamagedConfigTests
             _ => """{"metadata": {"total_size": 4}, "weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}""",
                 path => Checkpoint.Open(path).Dispose());
         yield return Case("training.json", _ => """{"labels": ["neg", "pos"], "options": {"rank": 8}}""",
-            path => RunFiles.ReadLabels(Path.GetDirectoryName(path)!));
+            path => RunFiles.ReadTask(Path.GetDirectoryName(path)!));
 
         static TestCaseData Case(string name, Func<TemporaryFolder, string> sound, Action<string> read) =>
             new TestCaseData(name, sound, read).SetArgDisplayNames(name);

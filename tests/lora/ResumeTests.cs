@@ -93,8 +93,8 @@ internal class ResumeTests
         var whole = Run(Options, true);
         using var cancellation = new CancellationTokenSource();
         var classifier = TinyDistilBert.Classifier();
-        // Read once for the identity, then by three times by each validation: the second of those is stopped.
-        var validation = new WatchedList(Validation, reads => { if (reads == 6) { cancellation.Cancel(); } });
+        // Read three times before the run begins, then three times by each validation: the second of those is stopped.
+        var validation = new WatchedList(Validation, reads => { if (reads == 8) { cancellation.Cancel(); } });
         var stopped = FineTuning.Start(classifier, Train, validation, Options).Training.Run(cancellation.Token,
             new CheckpointOptions(folder.File("run")));
         Assert.That((stopped.Steps, stopped.WasCancelled), Is.EqualTo((14, true)));

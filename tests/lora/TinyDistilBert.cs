@@ -42,11 +42,17 @@ internal static class TinyDistilBert
     public static EncoderForSequenceClassification Create()
     {
         var model = new EncoderForSequenceClassification(Config);
+        Fill(model);
+        return model;
+    }
+
+    /// <summary>Gives every parameter the script's values.</summary>
+    public static void Fill(EncoderForSequenceClassification model)
+    {
         foreach (var (path, parameter) in model.NamedParameters())
         {
             parameter.Set(Value(path, parameter.Shape));
         }
-        return model;
     }
 
     /// <summary>LoRA on q_lin and v_lin with the script's A and B.</summary>

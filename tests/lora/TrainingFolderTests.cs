@@ -92,7 +92,7 @@ public class TrainingFolderTests
             options.GetProperty("max-length").GetInt32(), options.GetProperty("train-head").GetBoolean()),
             Is.EqualTo(("lora", 0.01f, 16, true)));
         Assert.That(json.RootElement.GetProperty("steps").GetInt32(), Is.EqualTo(8));
-        Assert.That(RunFiles.ReadLabels(folder.File("out")), Is.EqualTo(new[] { "neg", "pos" }));
+        Assert.That(RunFiles.ReadTask(folder.File("out"))!.Labels, Is.EqualTo(new[] { "neg", "pos" }));
         var lines = File.ReadAllLines(Path.Combine(folder.File("out"), "metrics.jsonl"));
         Assert.That(lines, Has.Length.EqualTo(8));
         Assert.That(JsonDocument.Parse(lines[^1]).RootElement.GetProperty("step").GetInt32(), Is.EqualTo(8));

@@ -49,7 +49,7 @@ public class JsonLinesTests
     [TestCase("{\"text\": \"a\", \"label\": 0.5}", "'0.5' is a number that is not whole")]
     [TestCase("{\"text\": \"a\", \"label\": true}", "the label 'true' is unknown; the classes are: 0 = neg")]
     [TestCase("{\"text\": \"a\", \"label\": [0]}",
-        "'label' should be the name or the index of a class, and is an array")]
+        "'label' is an array: several classes of one text. Give option 'multi-label'")]
     [TestCase("{\"text\": \"\", \"label\": 0}", "'text' is empty")]
     [TestCase("{\"text\": \"a\", \"text\": \"b\", \"label\": 0}", "not valid JSON")]
     [TestCase("{\"text\": \"a\", \"label\": 0", "not valid JSON")]

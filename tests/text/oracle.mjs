@@ -5,6 +5,7 @@
 //   node ../tests/text/oracle.mjs code-points tokenizer.json                              about 1 min: hash of the ids of "a" + c + "b" for every c
 //   node ../tests/text/oracle.mjs strings small.json tokenizer.json strings.jsonl          the lines of strings.jsonl again, with the ids and the decoded
 //                                                                                         text by the small and by the large tokenizer
+//   node ../tests/text/oracle.mjs pairs small.json > ../tests/text/pairs.jsonl             pairs of texts, cut at each end to several lengths
 //   node ../tests/text/oracle.mjs reviews tokenizer.json aclImdb                          hash of the ids of the first 1,000 test reviews, and the speed
 //
 // The package reports ids for whole strings and also runs its normalizer and its splitter alone, so each table is measured by itself: one call per
@@ -153,6 +154,19 @@ async function encodeStrings(small, large, lines) {
     }
 }
 
+async function encodePairs(tokenizer) {
+    const words = n => Array.from({ length: n }, (_, i) => ["good", "bad", "film", "not", "the"][(i * 7 + n) % 5]).join(" ");
+    for (const direction of ["right", "left"])
+        for (const [first, second] of [[0, 0], [0, 3], [3, 0], [1, 1], [2, 9], [9, 2], [5, 5], [6, 5], [5, 6], [12, 11], [9, 6]])
+            for (const maxLength of [3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 64]) {
+                const [text, pair] = [words(first), words(second)];
+                tokenizer.setTruncation(maxLength, { strategy: tokenizers.TruncationStrategy.LongestFirst, direction });
+                const encoding = await tokenizer.encode(text, pair);
+                const whole = first + second + 3;
+                console.log(JSON.stringify({ text, pair, maxLength, left: direction === "left", ids: encoding.getIds(), types: encoding.getTypeIds(), cut: whole > maxLength }));
+            }
+}
+
 async function encodeReviews(tokenizer, root) {
     const reviews = ["neg", "pos"].flatMap(label => readdirSync(`${root}/test/${label}`).sort().slice(0, 500).map(f => readFileSync(`${root}/test/${label}/${f}`, "utf8")));
     const hash = hasher();
@@ -174,5 +188,6 @@ const load = (i = 0) => tokenizers.Tokenizer.fromFile(args[i]);
 if (command === "tables") tables();
 else if (command === "code-points") await encodePoints(load());
 else if (command === "strings") await encodeStrings(load(), load(1), readFileSync(args[2], "utf8").trim().split("\n"));
+else if (command === "pairs") await encodePairs(load());
 else if (command === "reviews") await encodeReviews(load(), args[1]);
-else console.error("commands: tables, code-points, strings, reviews");
+else console.error("commands: tables, code-points, strings, pairs, reviews");

@@ -73,9 +73,22 @@ internal static class EvaluateCommand
         entries["seconds"] = result.Seconds;
         entries["tokens_per_second"] = result.TokensPerSecond;
         entries["labels"] = labels;
-        entries["confusion"] = result.Confusion;
+        entries["classes"] = labels.Zip(result.Classes).ToDictionary(entry => entry.First, entry => Json(entry.Second));
+        entries["micro"] = Json(result.Micro);
+        entries["macro_f1"] = result.MacroF1;
+        if (result.Confusion is { } confusion)
+        {
+            entries["confusion"] = confusion;
+        }
+        else
+        {
+            entries["hamming_loss"] = result.HammingLoss;
+        }
         return JsonSerializer.Serialize(entries, JsonOutput.Options);
     }
+
+    private static object Json(ClassScore score) =>
+        new { precision = score.Precision, recall = score.Recall, f1 = score.F1, support = score.Support };
 
     /// <summary>Says every few seconds on standard error how far the work is.</summary>
     private static Action<int> Progress(int texts)
@@ -102,13 +115,33 @@ internal static class EvaluateCommand
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"loss     {result.Loss:F4}"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"speed    {result.TokensPerSecond:N0} tokens/s, {Text.Duration(result.Seconds)}"));
+        if (result.Confusion is not { } confusion)
+        {
+            PrintClasses(result, labels);
+            return;
+        }
         var width = Math.Max(10, labels.Max(label => label.Length) + 2);
         Console.WriteLine($"\n{"true \\ predicted".PadRight(Math.Max(width, 18))}"
             + $"{string.Concat(labels.Select(label => label.PadLeft(width)))}");
         for (var i = 0; i < labels.Count; i++)
         {
             Console.WriteLine($"{labels[i].PadRight(Math.Max(width, 18))}"
-                + $"{string.Concat(result.Confusion[i].Select(count => Text.Count(count).PadLeft(width)))}");
+                + $"{string.Concat(confusion[i].Select(count => Text.Count(count).PadLeft(width)))}");
         }
+    }
+
+    /// <summary>How each class does where any number of them may hold.</summary>
+    private static void PrintClasses(Evaluation result, IReadOnlyList<string> labels)
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"Hamming loss {result.HammingLoss:F4}; accuracy counts texts of which every class is right"));
+        var width = Math.Max(10, labels.Max(label => label.Length) + 2);
+        Console.WriteLine($"\n{"class".PadRight(width)}{"precision",11}{"recall",11}{"F1",11}{"support",11}");
+        foreach (var (name, score) in labels.Zip(result.Classes).Append(("all (micro)", result.Micro)))
+        {
+            Console.WriteLine($"{name.PadRight(width)}{Text.Percent(score.Precision),11}{Text.Percent(score.Recall),11}"
+                + $"{Text.Percent(score.F1),11}{Text.Count(score.Support),11}");
+        }
+        Console.WriteLine($"{"mean (macro)".PadRight(width)}{"",22}{Text.Percent(result.MacroF1),11}");
     }
 }

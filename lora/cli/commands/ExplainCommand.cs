@@ -81,17 +81,23 @@ internal static class ExplainCommand
             var chosen = LayerChoice.Find(adapter.Layers, parsed.GetValue(layer));
             var classifier = tasks[0].Classifier;
             EncodedExample[] examples = given is null
-                ? [.. Encode(data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels))
+                ? [.. Encode(data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels),
+                        isMultiLabel: classifier.IsMultiLabel)
                     .Limit(parsed.GetValue(limit), seed: 1))]
-                : [new(classifier.Encode(given, parsed.GetValue(maxLength)),
-                    Label(classifier, given, parsed.GetValue(label), parsed.GetValue(maxLength)))];
+                : [Example(classifier, given, parsed.GetValue(label), parsed.GetValue(maxLength))];
             var explained = Explain(classifier, adapter, chosen, examples, backend);
             ExplanationReport.Print(explained, classifier, examples);
             return Write(page.Path(parsed), () => LayerPages.Of(explained,
                 Rows(classifier, examples, explained.Numbers.Count)));
 
-            IEnumerable<EncodedExample> Encode(TextDataset dataset) =>
-                dataset.Encode(classifier.Tokenizer, classifier.MaxTokens(parsed.GetValue(maxLength))).Examples;
+            IEnumerable<EncodedExample> Encode(TextDataset dataset)
+            {
+                classifier.RequirePairs(dataset.HasPairs, dataset.Source);
+                var longest = classifier.MaxTokens(parsed.GetValue(maxLength));
+                var encoded = dataset.Encode(classifier.Tokenizer, longest);
+                Text.SayCut(encoded.Truncated, encoded.Examples.Count, longest);
+                return encoded.Examples;
+            }
         });
         return command;
     }
@@ -105,9 +111,7 @@ internal static class ExplainCommand
         classifier.Model.Evaluate();
         var batch = PackedBatch.Of(examples);
         using var tokens = new PackedTokens(batch, backend);
-        using var labels = new Indices(batch.Labels, backend);
-        return LayerExplanation.Of(classifier.Model, layer,
-            () => classifier.Model.Forward(tokens).CrossEntropy(labels));
+        return LayerExplanation.Of(classifier.Model, layer, () => classifier.Loss(tokens, batch));
     }
 
     private static int Write(string? path, Func<LayerPage> page)
@@ -134,12 +138,29 @@ internal static class ExplainCommand
             : [.. texts.SelectMany(text => text.Tokens.Select(token => new RowName(token, text.Name)))];
     }
 
-    private static int Label(TextClassifier classifier, string text, string? label, int? maxLength)
+    /// <summary>
+    /// The text that is given, with the class that is, or else with what the model predicts.
+    /// </summary>
+    private static EncodedExample Example(TextClassifier classifier, string text, string? label, int? maxLength)
     {
-        if (label is null)
+        classifier.RequirePairs(hasPairs: false, "--text");
+        var longest = classifier.MaxTokens(maxLength);
+        var encoded = classifier.Tokenizer.EncodeIds(text, second: null, longest);
+        Text.SayCut(encoded.IsTruncated ? 1 : 0, 1, longest);
+        var predicted = label is null ? classifier.Predict([text], maxLength: maxLength).Single() : null;
+        if (!classifier.IsMultiLabel)
         {
-            return classifier.Predict([text], maxLength: maxLength).Single().LabelId;
+            return new EncodedExample(encoded.Ids, predicted?.LabelId ?? Label(classifier, label!));
         }
+        return encoded.Unlabelled() with
+        {
+            Classes = predicted is null ? [Label(classifier, label!)]
+                : [.. predicted.Labels().Select(name => Label(classifier, name)).Order()],
+        };
+    }
+
+    private static int Label(TextClassifier classifier, string label)
+    {
         var classes = new LabelSet(classifier.Labels);
         return classes.TryFind(label, out var index)
             || !classes.HasNumericNames && LabelSet.IsIndex(label, out index) && index < classes.Count ? index

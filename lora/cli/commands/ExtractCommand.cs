@@ -6,6 +6,7 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
@@ -76,7 +77,8 @@ internal static class ExtractCommand
                     Console.Error.WriteLine(
                         $"{layer.Path}: rank {layer.Rank}, {Text.Percent(layer.Energy)} of the energy");
                 });
-            DerivedAdapter.Save(folder, extraction, baseSource.Reference, tunedSource.Reference, tuned.Labels,
+            DerivedAdapter.Save(folder, extraction, baseSource.Reference, tunedSource.Reference,
+                new RunTask(tuned.Labels, tuned.IsMultiLabel, tuned.ReadsPairs),
                 output.MayReplace(parsed), tuned.Model.Config.IsPlain ? tuned.Model.Config.ToJson() : null);
             Print(extraction, names, options.Bias);
             Console.WriteLine($"The adapter is in {folder}. Predict with it:");

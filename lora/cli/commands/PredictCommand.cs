@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 
 namespace LoraScratch.Cli;
@@ -15,11 +16,14 @@ internal static class PredictCommand
         var model = new TaskOptions();
         var input = new TextInputOptions();
         var maxLength = OptionKinds.MaxLength();
+        var threshold = OptionKinds.Number("--threshold", "Where any number of classes may hold: those of at least "
+            + "this probability do.", 0.5);
         var json = new Option<bool>("--json")
         {
             Description =
-            "One JSON object per line on standard output: label, label_id, logits, probabilities, truncated; and "
-                + "adapter, where there are several."
+            "One JSON object per line on standard output: label, label_id, logits, probabilities, truncated; labels "
+                + "in the place of the first two where any number of classes may hold; and adapter, where there are "
+                + "several."
         };
         var device = new DeviceOptions();
         var command = new ExampleCommand("predict", "Says which class each text has.",
@@ -31,6 +35,7 @@ internal static class PredictCommand
         model.AddTo(command);
         input.AddTo(command);
         command.Add(maxLength);
+        command.Add(threshold);
         command.Add(json);
         device.AddTo(command);
         command.SetAction(parsed =>
@@ -39,13 +44,21 @@ internal static class PredictCommand
             using var backend = device.Open(parsed);
             var (_, tasks) = model.Load(parsed, backend);
             var (answers, cut) = (0, 0);
-            foreach (var (task, prediction) in Predict(tasks, texts.Select(example => example.Text),
+            foreach (var task in tasks)
+            {
+                task.Classifier.RequirePairs(input.HasPairs(parsed), "these texts");
+            }
+            var least = parsed.GetValue(threshold);
+            if (least is not (>= 0 and <= 1))
+            {
+                throw new InputException(string.Create(CultureInfo.InvariantCulture,
+                    $"--threshold is {least}; a probability from 0 to 1 is expected."));
+            }
+            foreach (var (task, prediction) in Predict(tasks, texts.Select(example => (example.Text, example.TextPair)),
                 parsed.GetValue(maxLength)))
             {
-                Console.WriteLine(parsed.GetValue(json) ? Json(task, prediction)
-                    : string.Create(CultureInfo.InvariantCulture,
-                        $"{(task is null ? "" : $"{task}: ")}{prediction.Label}  "
-                            + $"{Text.Percent(prediction.Probabilities[prediction.LabelId])}"));
+                Console.WriteLine(parsed.GetValue(json) ? Json(task, prediction, least)
+                    : $"{(task is null ? "" : $"{task}: ")}{Answer(prediction, least)}");
                 answers++;
                 cut += prediction.IsTruncated ? 1 : 0;
             }
@@ -60,7 +73,7 @@ internal static class PredictCommand
     /// Every task's answer on every text, text by text; the adapters take turns a batch at a time.
     /// </summary>
     private static IEnumerable<(string? Task, Prediction Prediction)> Predict(IReadOnlyList<ClassifierTask> tasks,
-        IEnumerable<string> texts, int? maxLength)
+        IEnumerable<(string Text, string? TextPair)> texts, int? maxLength)
     {
         if (tasks is [var only])
         {
@@ -79,15 +92,34 @@ internal static class PredictCommand
         });
     }
 
-    private static string Json(string? task, Prediction prediction)
+    /// <summary>The class and its probability, or every class that holds.</summary>
+    private static string Answer(Prediction prediction, double threshold)
+    {
+        if (!prediction.IsMultiLabel)
+        {
+            return $"{prediction.Label}  {Text.Percent(prediction.Probabilities[prediction.LabelId])}";
+        }
+        string[] holding = [.. prediction.ClassNames.Select((name, label) => (name, prediction.Probabilities[label]))
+            .Where(entry => entry.Item2 >= threshold).Select(entry => $"{entry.name}  {Text.Percent(entry.Item2)}")];
+        return holding.Length == 0 ? "(none)" : string.Join(", ", holding);
+    }
+
+    private static string Json(string? task, Prediction prediction, double threshold)
     {
         var entries = new OrderedDictionary<string, object>();
         if (task is not null)
         {
             entries["adapter"] = task;
         }
-        entries["label"] = prediction.Label;
-        entries["label_id"] = prediction.LabelId;
+        if (prediction.IsMultiLabel)
+        {
+            entries["labels"] = prediction.Labels(threshold);
+        }
+        else
+        {
+            entries["label"] = prediction.Label;
+            entries["label_id"] = prediction.LabelId;
+        }
         entries["logits"] = prediction.Logits;
         entries["probabilities"] = prediction.Probabilities;
         entries["truncated"] = prediction.IsTruncated;

@@ -120,7 +120,7 @@ internal sealed class QuantizeCommand
     }
 
     private static IReadOnlyList<QuantizedLayer> Quantize(TextClassifier classifier,
-        IReadOnlyList<QuantizableLayer> layers, QuantizationSettings settings, IReadOnlyList<int[]>? texts,
+        IReadOnlyList<QuantizableLayer> layers, QuantizationSettings settings, IReadOnlyList<EncodedExample>? texts,
         CancellationToken cancellation)
     {
         using var calibration = texts is null
@@ -133,7 +133,7 @@ internal sealed class QuantizeCommand
     }
 
     private static IReadOnlyList<QuantizedLayer> QuantizeDynamically(TextClassifier classifier,
-        IReadOnlyList<QuantizableLayer> layers, IReadOnlyList<int[]>? texts, CancellationToken cancellation)
+        IReadOnlyList<QuantizableLayer> layers, IReadOnlyList<EncodedExample>? texts, CancellationToken cancellation)
     {
         using var quantization = DynamicQuantization.Of(layers);
         if (texts is not null)
@@ -147,21 +147,23 @@ internal sealed class QuantizeCommand
         return quantization.Apply();
     }
 
-    private IReadOnlyList<int[]> CalibrationTexts(ParseResult parsed, string[] paths, TextClassifier classifier)
+    private IReadOnlyList<EncodedExample> CalibrationTexts(ParseResult parsed, string[] paths,
+        TextClassifier classifier)
     {
-        var corpus = TextCorpus.Load(paths, [], measurement.Format(parsed));
-        var chosen = Permutation.Random(corpus.Texts.Count, measurement.Seed(parsed), Permutation.LimitStream)
+        var format = measurement.Format(parsed);
+        classifier.RequirePairs(format.TextPairColumn is not null, paths[0]);
+        (string Text, string? TextPair)[] all = format.TextPairColumn is null
+            ? [.. TextCorpus.Load(paths, [], format).Texts.Select(text => (text, (string?)null))]
+            : [.. paths.SelectMany(path => TextDataset.ReadTexts(path, format))
+                .Select(example => (example.Text, example.TextPair)).Distinct()];
+        var chosen = Permutation.Random(all.Length, measurement.Seed(parsed), Permutation.LimitStream)
             .Take(parsed.GetValue(calibrationTexts)).Order();
         var longest = classifier.MaxTokens(measurement.MaxLength(parsed));
-        var cut = 0;
-        int[][] texts = [.. chosen.Select(text =>
-        {
-            var encoded = classifier.Tokenizer.EncodeIds(corpus.Texts[text], second: null, longest);
-            cut += encoded.IsTruncated ? 1 : 0;
-            return encoded.Ids;
-        })];
-        Console.Error.WriteLine($"calibration: {Text.Count(texts.Length)} of {Text.Count(corpus.Texts.Count)} texts, "
-            + $"{Text.Count(texts.Sum(text => (long)text.Length))} tokens{Text.Cut(cut)}");
-        return texts;
+        EncodedText[] texts = [.. chosen.Select(text =>
+            classifier.Tokenizer.EncodeIds(all[text].Text, all[text].TextPair, longest))];
+        Console.Error.WriteLine($"calibration: {Text.Count(texts.Length)} of {Text.Count(all.Length)} texts, "
+            + $"{Text.Count(texts.Sum(text => (long)text.Ids.Length))} tokens"
+            + $"{Text.Cut(texts.Count(text => text.IsTruncated))}");
+        return [.. texts.Select(text => text.Unlabelled())];
     }
 }

@@ -19,7 +19,8 @@ internal static class TokenizeCommand
         var json = new Option<bool>("--json")
         {
             Description =
-            "One JSON object per line on standard output: ids, pieces and truncated."
+            "One JSON object per line on standard output: ids, pieces, truncated and types, 1 for the tokens of a "
+                + "second text."
         };
         var command = new ExampleCommand("tokenize", "Splits texts into the pieces of a WordPiece vocabulary.",
             "lora tokenize --text \"not cheap but good\"",
@@ -38,11 +39,16 @@ internal static class TokenizeCommand
             var (texts, cut) = (0, 0);
             foreach (var example in input.Read(parsed))
             {
-                var tokens = tokenizer.Encode(example.Text, longest);
+                var tokens = tokenizer.Encode(example.Text, longest, example.TextPair);
                 Console.WriteLine(parsed.GetValue(json)
                     ? JsonSerializer.Serialize(
-                        new { ids = tokens.Ids, pieces = tokens.Pieces, truncated = tokens.Truncated },
-                        JsonOutput.Options)
+                        new
+                        {
+                            ids = tokens.Ids,
+                            pieces = tokens.Pieces,
+                            truncated = tokens.Truncated,
+                            types = Types(tokens),
+                        }, JsonOutput.Options)
                     : $"{string.Join(' ', tokens.Pieces)}\n{string.Join(' ', tokens.Ids)}"
                         + $"{(tokens.Truncated ? $"\n(cut at {tokens.Ids.Length} tokens)" : "")}");
                 texts++;
@@ -53,4 +59,7 @@ internal static class TokenizeCommand
         });
         return command;
     }
+
+    private static IEnumerable<int> Types(TokenizedText tokens) =>
+        tokens.Ids.Select((_, i) => i < tokens.SecondSegment ? 0 : 1);
 }

@@ -5,13 +5,15 @@ namespace LoraScratch.Cli;
 
 /// <summary>
 /// The options that say how a file of texts is written, the same for every command that reads one:
-/// --text-column, --label-column, --separator, --quoting, --no-header, --empty.
+/// --text-column, --text-pair-column, --label-column, --label-columns, --label-separator,
+/// --separator, --quoting, --no-header, --empty.
 /// </summary>
 /// <param name="withLabels">Whether the command reads labels.</param>
+/// <param name="withPairs">Whether it reads pairs of texts.</param>
 /// <param name="answersEmpty">
 /// Whether it has an answer to a text without words; else --empty says what becomes of such rows.
 /// </param>
-internal sealed class DataFormatOptions(bool withLabels = false, bool answersEmpty = false)
+internal sealed class DataFormatOptions(bool withLabels = false, bool withPairs = false, bool answersEmpty = false)
 {
     private readonly Option<string> textColumn = new("--text-column")
     {
@@ -25,6 +27,17 @@ internal sealed class DataFormatOptions(bool withLabels = false, bool answersEmp
             + "[default: label; with --no-header 2]",
         HelpName = "NAME",
     };
+
+    private readonly Option<string> textPairColumn = new("--text-pair-column")
+    {
+        Description = "Column or property with the second text, for a model of pairs: a question and an answer, say.",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<string[]?> labelColumns = OptionKinds.OptionalNames("--label-columns", "Columns with 0 "
+        + "or 1, one for each class, in place of --label-column: any number of classes may hold (multi-label).");
+
+    private readonly Option<char?> labelSeparator = OptionKinds.LabelSeparator();
 
     private readonly Option<char?> separator = OptionKinds.Separator();
 
@@ -44,9 +57,15 @@ internal sealed class DataFormatOptions(bool withLabels = false, bool answersEmp
     public void AddTo(Command command)
     {
         command.Add(textColumn);
+        if (withPairs)
+        {
+            command.Add(textPairColumn);
+        }
         if (withLabels)
         {
             command.Add(labelColumn);
+            command.Add(labelColumns);
+            command.Add(labelSeparator);
         }
         command.Add(separator);
         command.Add(quoting);
@@ -61,7 +80,10 @@ internal sealed class DataFormatOptions(bool withLabels = false, bool answersEmp
     public DatasetOptions Parse(ParseResult parsed) => new()
     {
         TextColumn = parsed.GetValue(textColumn),
+        TextPairColumn = withPairs ? parsed.GetValue(textPairColumn) : null,
         LabelColumn = withLabels ? parsed.GetValue(labelColumn) : null,
+        LabelColumns = withLabels && parsed.GetValue(labelColumns) is { Length: > 0 } columns ? columns : null,
+        LabelSeparator = withLabels ? parsed.GetValue(labelSeparator) : null,
         Separator = parsed.GetValue(separator),
         Quoting = parsed.GetValue(quoting) switch
         {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Cli;
@@ -11,7 +12,7 @@ internal sealed class DataOptions(bool required = true)
         "The aclImdb folder or its .tar.gz (train/ to train, test/ to evaluate, both for an experiment), or a .csv, "
             + ".tsv or .jsonl file (also .gz) with a text and a label in each row.", required);
 
-    private readonly DataFormatOptions format = new(withLabels: true);
+    private readonly DataFormatOptions format = new(withLabels: true, withPairs: true);
 
     /// <summary>Whether texts are named.</summary>
     public bool IsGiven(ParseResult parsed) => parsed.GetValue(data) is not null;
@@ -33,8 +34,9 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="split">Which half of the movie reviews; null: both.</param>
     /// <param name="labels">The model's classes; null: those of the data.</param>
     /// <param name="hint">Says what to do about a label that is none of these.</param>
-    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null, string? hint = null) =>
-        Load(parsed, parsed.GetValue(data)!, split, labels, hint);
+    /// <param name="isMultiLabel">Whether any number of classes may hold for a text.</param>
+    public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null, string? hint = null,
+        bool isMultiLabel = false) => Load(parsed, parsed.GetValue(data)!, split, labels, hint, isMultiLabel);
 
     /// <summary>
     /// Reads another file or folder than --data, with the same columns, and says on standard error
@@ -45,10 +47,21 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="split">Which half of the movie reviews; null: both.</param>
     /// <param name="labels">The model's classes; null: those of the data.</param>
     /// <param name="hint">Says what to do about a label that is none of these.</param>
+    /// <param name="isMultiLabel">Whether any number of classes may hold for a text.</param>
     public TextDataset Load(ParseResult parsed, string path, DatasetSplit? split, LabelSet? labels,
-        string? hint = null)
+        string? hint = null, bool isMultiLabel = false)
     {
-        var options = Format(parsed) with { Labels = labels, UnknownLabelHint = hint };
+        var options = Format(parsed) with
+        {
+            Labels = labels,
+            UnknownLabelHint = hint,
+            IsMultiLabel = isMultiLabel,
+        };
+        if (options.LabelColumns is not null && !isMultiLabel)
+        {
+            throw new InputException("--label-columns is for texts of which any number of classes may hold "
+                + "(multi-label), and the model's head is for one. Name one column with --label-column.");
+        }
         var dataset = split is { } half ? TextDataset.Load(path, half, options) : TextDataset.LoadAll(path, options);
         Console.Error.WriteLine($"{dataset.Source}: {dataset.Describe()}");
         return dataset;

@@ -144,7 +144,8 @@ internal sealed class ExperimentOptions
             + $"{Text.Cut(data.Test.Truncated)}; {backend.Description}");
         var source = start.Source(parsed)!;
         return (backend, new ExperimentInput(seed =>
-            new TextClassifier(source.Load(seed, dataset.Labels.Names, start.NewHead(parsed), backend)), first, data));
+            new TextClassifier(source.Load(seed, dataset.Labels.Names, start.NewHead(parsed), backend,
+                dataset.IsMultiLabel)), first, data));
     }
 
     /// <summary>

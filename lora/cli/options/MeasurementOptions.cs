@@ -56,7 +56,8 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
     /// <summary>Reads and encodes the texts for a model, and says how many were cut.</summary>
     public EncodedDataset Encode(ParseResult parsed, TextClassifier classifier)
     {
-        var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels));
+        var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels),
+            isMultiLabel: classifier.IsMultiLabel);
         if (parsed.GetValue(limit) is { } count)
         {
             dataset = dataset.Limit(count, parsed.GetValue(seed));

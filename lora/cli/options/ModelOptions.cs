@@ -90,10 +90,11 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     /// <param name="seed">As for <see cref="OpenedModel.Load"/>.</param>
     /// <param name="labels">As there.</param>
     /// <param name="newHead">As there.</param>
+    /// <param name="isMultiLabel">As there.</param>
     public static TextClassifier Load(OpenedModel opened, IBackend backend, ulong seed = 0,
-        IReadOnlyList<string>? labels = null, bool newHead = false)
+        IReadOnlyList<string>? labels = null, bool newHead = false, bool? isMultiLabel = null)
     {
-        var loaded = opened.Load(seed, labels, newHead, backend);
+        var loaded = opened.Load(seed, labels, newHead, backend, isMultiLabel);
         Notices(opened.Source.Notices(loaded.Notices()));
         return new TextClassifier(loaded);
     }

@@ -196,15 +196,23 @@ internal static class OptionKinds
         OptionalWhole("--max-length", Lora.Training.TrainingOptionList.MaxLength.Description);
 
     /// <summary>--separator: a character, or a word for one that a shell does not like.</summary>
-    public static Option<char?> Separator()
+    public static Option<char?> Separator() => Character("--separator", "What stands between the fields of a .csv or "
+        + ".tsv: a character, or comma, tab, semicolon or pipe. [default: as the name of the file says, or else its "
+        + "header line]");
+
+    /// <summary>--label-separator, between the names of classes in a cell.</summary>
+    public static Option<char?> LabelSeparator() => Character("--label-separator", "What stands between the classes "
+        + "in a label cell where any number may hold: a character, or comma, tab, semicolon or pipe. "
+        + $"[default: {Lora.Data.LabelSets.Separator}]");
+
+    private static Option<char?> Character(string name, string description)
     {
         (string Word, char Character)[] words = [("comma", ','), ("tab", '\t'), ("semicolon", ';'), ("pipe", '|')];
-        var option = new Option<char?>("--separator")
+        var option = new Option<char?>(name)
         {
-            Description = "What stands between the fields of a .csv or .tsv: a character, or comma, tab, semicolon or "
-                + "pipe. [default: as the name of the file says, or else its header line]",
+            Description = description,
             HelpName = "CHAR",
-            CustomParser = result => Parse<char?>(result, "--separator",
+            CustomParser = result => Parse<char?>(result, name,
                 "expected one ASCII character that is no quote and no line break, or comma, tab, semicolon or pipe",
                 text => Array.Find(words, entry => entry.Word == text) is { Word: not null } named ? named.Character
                     : text is [var only] && char.IsAscii(only) && only is not ('"' or '\r' or '\n' or '\0')

@@ -39,6 +39,11 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         Description = "Draws a new classification head for the classes of the data, though the model has a trained "
             + "one for others."
     };
+    private readonly Option<bool> multiLabel = new("--multi-label")
+    {
+        Description = "Any number of classes may hold for a text: a label cell has their names, separated by "
+            + "--label-separator, or of JSON lines an array; an empty one says that none holds."
+    };
     private readonly LabelsOption labels = new();
     private readonly DataOptions data = new();
 
@@ -48,6 +53,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         data.AddTo(command);
         model.AddTo(command);
         command.Add(newHead);
+        command.Add(multiLabel);
         labels.AddTo(command);
         foreach (Option option in split is null ? [] : (Option[])[config, vocabulary, initialAdapter, anyBase])
         {
@@ -148,11 +154,14 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
             var adapter = options.InitialAdapter is { } folder ? AdapterTask.Read(folder) : null;
             var isNew = NewHead(parsed) || adapter is { HasHead: true };
             var classes = ClassesOfHead(parsed, opened, adapter);
-            var dataset = classes is not null ? data.Load(parsed, half, new LabelSet(classes),
+            RequireSameTask(parsed, source.Name, adapter is { HasHead: true } ? adapter.IsMultiLabel
+                : opened.HasHead && !isNew ? opened.Config.IsMultiLabel : null);
+            var dataset = classes is not null ? Data(parsed, half, new LabelSet(classes),
                     opened.HasHead && !isNew ? HintAtNewHead : null)
-                : NewHead(parsed) ? data.Load(parsed, half)
+                : NewHead(parsed) ? Data(parsed, half)
                 : LoadWithClassesOf(parsed, source.Name, opened.Config, half);
-            return (ModelOptions.Load(opened, backend, options.Seed, dataset.Labels.Names, isNew), dataset);
+            return (ModelOptions.Load(opened, backend, options.Seed, dataset.Labels.Names, isNew, dataset.IsMultiLabel),
+                dataset);
         }
         var given = EncoderConfig.Load(parsed.GetValue(config)!);
         ModelOptions.Notices(parsed.GetValue(config)!, given.Notices);
@@ -164,11 +173,36 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
                 + $"vocab_size of {parsed.GetValue(config)} is {given.VocabularySize}. Set vocab_size to at least "
                 + $"{tokenizer.VocabularySize}.");
         }
-        var texts = labels.Names(parsed) is { } names ? data.Load(parsed, half, new LabelSet(names))
+        var texts = labels.Names(parsed) is { } names ? Data(parsed, half, new LabelSet(names))
             : LoadWithClassesOf(parsed, parsed.GetValue(config)!, given, half);
         return (new TextClassifier(
-            new EncoderForSequenceClassification(given with { Labels = texts.Labels.Names }, options.Seed, backend),
-                tokenizer), texts);
+            new EncoderForSequenceClassification(given with
+            {
+                Labels = texts.Labels.Names,
+                IsMultiLabel = texts.IsMultiLabel,
+            }, options.Seed, backend), tokenizer), texts);
+    }
+
+    private bool IsMultiLabel(ParseResult parsed) =>
+        parsed.GetValue(multiLabel) || data.Format(parsed).LabelColumns is not null;
+
+    private TextDataset Data(ParseResult parsed, DatasetSplit? half, LabelSet? labels = null, string? hint = null) =>
+        data.Load(parsed, half, labels, hint, IsMultiLabel(parsed));
+
+    /// <summary>Refuses data of another kind than the head that is there.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="model">What messages call the model.</param>
+    /// <param name="isMultiLabel">Of the head; null: a new one is drawn.</param>
+    private void RequireSameTask(ParseResult parsed, string model, bool? isMultiLabel)
+    {
+        if (isMultiLabel is { } head && head != IsMultiLabel(parsed))
+        {
+            throw new InputException(head
+                ? $"{model}: its head is for any number of classes (multi-label). Give --multi-label and data with "
+                    + "sets of labels, or --new-head to train another head."
+                : $"{model}: its head is for one class of several, and --multi-label (or --label-columns) is given. "
+                    + "Leave that out, or give --new-head to train another head.");
+        }
     }
 
     /// <summary>
@@ -184,7 +218,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     /// <param name="path">The file or folder; of the movie reviews test/ is read.</param>
     /// <param name="labels">The classes of --data.</param>
     public TextDataset LoadTest(ParseResult parsed, string path, LabelSet labels) =>
-        data.Load(parsed, path, DatasetSplit.Test, labels);
+        data.Load(parsed, path, DatasetSplit.Test, labels, isMultiLabel: IsMultiLabel(parsed));
 
     /// <summary>
     /// Reads the data for a new head. The classes of config.json hold where the labels are some of
@@ -193,7 +227,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     private TextDataset LoadWithClassesOf(ParseResult parsed, string model, EncoderConfig config,
         DatasetSplit? half)
     {
-        var dataset = data.Load(parsed, half);
+        var dataset = Data(parsed, half);
         if (!config.HasClasses)
         {
             return dataset;
@@ -206,7 +240,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         }
         if (!isNumbered && dataset.Labels.Names.Any(config.Labels.Contains))
         {
-            return data.Load(parsed, half, named, HintAtNamedClasses);      // refuses the label that is none of them
+            return Data(parsed, half, named, HintAtNamedClasses);      // refuses the label that is none of them
         }
         if (!isNumbered)
         {

@@ -34,6 +34,10 @@ internal static class ExplanationReport
         PrintMutants(example);
     }
 
+    private static string Labels(TextClassifier classifier, EncodedExample example) => example.Classes is { } classes
+        ? classes.Length == 0 ? "no class" : string.Join(" and ", classes.Select(label => classifier.Labels[label]))
+        : classifier.Labels[example.Label];
+
     /// <summary>A layer of a model.</summary>
     public static void Print(LayerExplanation layer, TextClassifier classifier, IReadOnlyList<EncodedExample> examples)
     {
@@ -43,7 +47,7 @@ internal static class ExplanationReport
             + $"on a weight {layer.Layer.Base.Weight.Shape} of {layer.Layer.Base.Weight.Form}.");
         Line($"{examples.Count} text{(examples.Count == 1 ? "" : "s")} of "
             + $"{string.Join(", ", examples.Select(example => $"{example.TokenIds.Length} tokens "
-                + $"({Terminal.Printable(classifier.Labels[example.Label])})"))}; loss {Number(layer.Loss)}. Dropout "
+                + $"({Terminal.Printable(Labels(classifier, example))})"))}; loss {Number(layer.Loss)}. Dropout "
             + "is off, as in evaluation.");
         Line(layer.InputNeedsGradient
             ? "What comes before the layer is trained as well, and so dX is asked for."
