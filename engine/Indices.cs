@@ -58,7 +58,7 @@ public class Indices : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public virtual void Dispose()
     {
         Data.Dispose();
         GC.SuppressFinalize(this);
@@ -111,5 +111,65 @@ public sealed class SequenceOffsets : Indices
             }
         }
         return offsets;
+    }
+}
+
+/// <summary>
+/// Some rows of a packed batch, such as the first of each sequence: those that a computation is
+/// asked for.
+/// </summary>
+internal sealed class SequenceRows : Indices
+{
+    /// <summary>Uploads the rows.</summary>
+    /// <param name="rows">At least one, strictly rising, below the number of tokens.</param>
+    /// <param name="sequences">The batch; a sequence may have none of the rows.</param>
+    /// <param name="backend">Where to put them.</param>
+    /// <exception cref="ArgumentException">
+    /// There are none, they do not rise, or one is outside the batch.
+    /// </exception>
+    public SequenceRows(ReadOnlySpan<int> rows, SequenceOffsets sequences, IBackend? backend = null)
+        : base(Checked(rows, sequences.Tokens), backend)
+    {
+        var offsets = new int[sequences.Count];
+        for (int s = 1, row = 0; s < offsets.Length; s++)
+        {
+            while (row < rows.Length && rows[row] < sequences.Values[s])
+            {
+                row++;
+            }
+            offsets[s] = row;
+            Longest = Math.Max(Longest, row - offsets[s - 1]);
+        }
+        Offsets = new Indices(offsets, backend);
+    }
+
+    /// <summary>[sequences + 1]: how many of the rows lie before each sequence.</summary>
+    public Indices Offsets { get; }
+
+    /// <summary>The largest number of them in one sequence.</summary>
+    public int Longest { get; }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        Offsets.Dispose();
+        base.Dispose();
+    }
+
+    private static ReadOnlySpan<int> Checked(ReadOnlySpan<int> rows, int tokens)
+    {
+        if (rows.Length == 0)
+        {
+            throw new ArgumentException("No row of the packed batch is chosen; at least one is needed.", nameof(rows));
+        }
+        for (var i = 0; i < rows.Length; i++)
+        {
+            if (rows[i] <= (i == 0 ? -1 : rows[i - 1]) || rows[i] >= tokens)
+            {
+                throw new ArgumentException($"Row {i} of those chosen of the packed batch is {rows[i]}; they rise and "
+                    + $"lie in [0, {tokens}).", nameof(rows));
+            }
+        }
+        return rows;
     }
 }

@@ -108,11 +108,12 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
     public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x) =>
         Noting(nameof(AddBroadcast)).AddBroadcast(y, alpha, x);
 
-    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed) =>
-        Noting(nameof(Dropout)).Dropout(y, x, probability, seed);
+    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed, MaskRows? rows) =>
+        Noting(nameof(Dropout)).Dropout(y, x, probability, seed, rows);
 
-    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed) =>
-        Noting(nameof(AddDropoutGradient)).AddDropoutGradient(dX, dY, probability, seed);
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed,
+        MaskRows? rows) =>
+        Noting(nameof(AddDropoutGradient)).AddDropoutGradient(dX, dY, probability, seed, rows);
 
     public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias) =>
         Noting(nameof(AddBias)).AddBias(y, x, bias);
@@ -163,14 +164,16 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
         Noting(nameof(AddScatter)).AddScatter(dTable, dY, indices, columns);
 
     public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
-        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
-        Noting(nameof(Attention)).Attention(y, logSumExp, q, k, v, offsets, shape);
+        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionQueries? queries,
+        AttentionShape shape) =>
+        Noting(nameof(Attention)).Attention(y, logSumExp, q, k, v, offsets, queries, shape);
 
     public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
         DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
-        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
+        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionQueries? queries,
+        AttentionShape shape) =>
         Noting(nameof(AddAttentionGradient))
-        .AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+        .AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, queries, shape);
 
     public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
         SgdStep step) => Noting(nameof(SgdStep)).SgdStep(w, gradient, velocity, step);

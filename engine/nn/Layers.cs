@@ -116,7 +116,7 @@ public sealed class Dropout(float probability, RandomStream random) : Layer
 
     /// <inheritdoc/>
     public override Tensor Forward(Tensor x) =>
-        IsTraining && Probability > 0 ? x.Dropout(Probability, Random.NextSeed()) : x;
+        IsTraining && Probability > 0 ? x.Dropout(Probability, Random.NextSeed(), ChosenRows.Current) : x;
 
     /// <inheritdoc/>
     protected override string Details => FormattableString.Invariant($"p={Probability}");

@@ -8,30 +8,32 @@ internal sealed partial class GpuKernels
     /// <inheritdoc/>
     public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
         DeviceBuffer<float> k, DeviceBuffer<float> v,
-        DeviceBuffer<int> offsets, AttentionShape shape)
+        DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape)
     {
-        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length
+        Debug.Assert(y.Length == q.Length && v.Length == k.Length && (queries != null || k.Length == q.Length)
             && logSumExp.Length % shape.Heads == 0);
-        ForEachAttentionTile(q.Length, logSumExp.Length, offsets, shape,
+        ForEachAttentionTile(q.Length, logSumExp.Length, offsets, queries, shape, ownsQueries: true,
             tiles => new AttentionKernel(View(y), View(logSumExp), View(q), View(k), View(v), tiles, shape.Scale));
     }
 
     /// <summary>
     /// Runs a kernel once for every block of rows and strip of columns of every sequence and head.
     /// </summary>
-    private void ForEachAttentionTile<TKernel>(int elements, int rows, DeviceBuffer<int> offsets, AttentionShape shape,
-        Func<AttentionTiles, TKernel> kernel)
+    private void ForEachAttentionTile<TKernel>(int elements, int rows, DeviceBuffer<int> offsets,
+        AttentionQueries? queries, AttentionShape shape, bool ownsQueries, Func<AttentionTiles, TKernel> kernel)
         where TKernel : struct, IGroupKernel
     {
         if (rows == 0)
         {
             return;
         }
-        var width = elements / rows;                                            // rows: [tokens, heads]
-        int blocks = Pieces(shape.LongestSequence, AttentionTiles.Own), strips = Pieces(width, AttentionTiles.Strip);
-        var tiles = new AttentionTiles(
-            View(offsets), blocks, strips, shape.Heads, width, new DropoutMask(shape.Dropout, shape.Seed),
-                shape.Dropout > 0 ? 1 : 0);
+        var width = elements / rows;                                            // rows: [queries, heads]
+        ArrayView<int> keys = View(offsets), asking = queries is { } some ? View(some.Offsets) : keys;
+        var longest = ownsQueries ? queries?.Longest ?? shape.LongestSequence : shape.LongestSequence;
+        int blocks = Pieces(longest, AttentionTiles.Own), strips = Pieces(width, AttentionTiles.Strip);
+        var tiles = new AttentionTiles(ownsQueries ? asking : keys, ownsQueries ? keys : asking,
+            queries is { } few ? View(few.Tokens) : keys, queries is null ? 0 : 1, blocks, strips, shape.Heads, width,
+            new DropoutMask(shape.Dropout, shape.Seed), shape.Dropout > 0 ? 1 : 0);
         ForEachGroup((offsets.Length - 1) * shape.Heads * strips * blocks,
             Math.Min(groupThreads, AttentionTiles.Threads), kernel(tiles));
         static int Pieces(int count, int piece) => (count + piece - 1) / piece;
@@ -74,9 +76,9 @@ internal sealed partial class GpuKernels
                 largest[i] = float.NegativeInfinity;
                 total[i] = 0;
             }
-            for (var others = 0; others < place.Length; others += AttentionTiles.Others)
+            for (var others = 0; others < place.OtherLength; others += AttentionTiles.Others)
             {
-                var keys = AttentionTiles.Smaller(place.Length - others, AttentionTiles.Others);
+                var keys = AttentionTiles.Smaller(place.OtherLength - others, AttentionTiles.Others);
                 tiles.Score(scores, panel, q, k, place, others);
                 for (var i = Group.IdxX; i < queries; i += Group.DimX)
                 {
@@ -120,14 +122,14 @@ internal sealed partial class GpuKernels
         /// Replaces up to four scores of a query by D·exp(score − m); the result is their sum
         /// without D.
         /// </summary>
-        private float Exponentials(ArrayView<float> scores, int start, int count, float top, int token, int head,
+        private float Exponentials(ArrayView<float> scores, int start, int count, float top, int query, int head,
             int key)
         {
             if (count <= 0)
             {
                 return 0;
             }
-            var factors = tiles.Factors(token, head, key);
+            var factors = tiles.Factors(query, head, key);
             var sum = Weigh(scores, start, top, factors.X);
             sum += count > 1 ? Weigh(scores, start + 1, top, factors.Y) : 0;
             sum += count > 2 ? Weigh(scores, start + 2, top, factors.Z) : 0;

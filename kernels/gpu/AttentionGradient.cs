@@ -9,11 +9,11 @@ internal sealed partial class GpuKernels
     public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
         DeviceBuffer<float> y,
         DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
-        DeviceBuffer<int> offsets, AttentionShape shape)
+        DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape)
     {
-        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length
-            && logSumExp.Length % shape.Heads == 0);
-        // [tokens, heads]
+        Debug.Assert(y.Length == q.Length && v.Length == k.Length && dY.Length == q.Length
+            && (queries != null || k.Length == q.Length) && logSumExp.Length % shape.Heads == 0);
+        // [queries, heads]
         using var corrections = Allocate<float>(dQ != null || dK != null ? logSumExp.Length : 0);
         if (corrections.Length > 0)
         {
@@ -39,7 +39,7 @@ internal sealed partial class GpuKernels
         void Run<TGradient>(Accumulator destination, float factor, DeviceBuffer<float> own, DeviceBuffer<float> other,
             DeviceBuffer<float> dOwn,
             DeviceBuffer<float> dOther, DeviceBuffer<float> source) where TGradient : struct, IAttentionGradient =>
-            ForEachAttentionTile(q.Length, logSumExp.Length, offsets, shape,
+            ForEachAttentionTile(q.Length, logSumExp.Length, offsets, queries, shape, TGradient.OwnsQueries != 0,
                 tiles => new AttentionGradientKernel<TGradient>(
                 View(destination.Buffer), Keep(destination), factor, View(own), View(other), View(dOwn), View(dOther),
                     View(source), View(logSumExp), View(corrections), tiles, shape.Scale));
@@ -76,7 +76,7 @@ internal sealed partial class GpuKernels
     }
 
     /// <summary>
-    /// corrections[token, head] = ⟨dY, Y⟩ = Σⱼ Pⱼ·dPⱼ: the softmax's own gradient.
+    /// corrections[query, head] = ⟨dY, Y⟩ = Σⱼ Pⱼ·dPⱼ: the softmax's own gradient.
     /// </summary>
     internal readonly struct CorrectionKernel(ArrayView<float> corrections, ArrayView<float> dY, ArrayView<float> y,
         int width) : IElementKernel
@@ -95,8 +95,8 @@ internal sealed partial class GpuKernels
     /// <summary>
     /// destination += factor·T·source for one of the three gradients, where T is dS = P ⊙ (D ⊙
     /// dY·Vᵀ − corrections) or D ⊙ P, or its transpose where the group owns keys. P =
-    /// exp(scale·Q·Kᵀ − logSumExp) is computed again in each: keeping it would take [tokens, heads,
-    /// length] floats.
+    /// exp(scale·Q·Kᵀ − logSumExp) is computed again in each: keeping it would take
+    /// [queries, heads, length] floats.
     /// </summary>
     internal readonly struct AttentionGradientKernel<TGradient>(ArrayView<float> destination, int keep, float factor,
         ArrayView<float> own, ArrayView<float> other,
@@ -121,7 +121,8 @@ internal sealed partial class GpuKernels
             {
                 sums[i] = 0;
             }
-            for (var others = 0; others < place.Length; others += AttentionTiles.Others)
+            Group.Barrier();                                    // keys that no query asks have no tile to wait in
+            for (var others = 0; others < place.OtherLength; others += AttentionTiles.Others)
             {
                 tiles.Score(scores, panel, own, other, place, others);
                 if (TGradient.ThroughScores != 0)
@@ -151,16 +152,16 @@ internal sealed partial class GpuKernels
         private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, AttentionPlace place, int rows,
             int others)
         {
-            var otherRows = AttentionTiles.Smaller(place.Length - others, AttentionTiles.Others);
+            var otherRows = AttentionTiles.Smaller(place.OtherLength - others, AttentionTiles.Others);
             int queries, keys, firstQuery, firstKey, quads, queryStride, keyStride;
             if (TGradient.OwnsQueries != 0)
             {
-                (queries, firstQuery, queryStride) = (rows, place.Own, AttentionTiles.Stride);
+                (queries, firstQuery, queryStride) = (rows, place.First + place.Own, AttentionTiles.Stride);
                 (keys, firstKey, keyStride, quads) = (otherRows, others, 1, AttentionTiles.Others / 4);
             }
             else
             {
-                (queries, firstQuery, queryStride) = (otherRows, others, 1);
+                (queries, firstQuery, queryStride) = (otherRows, place.OtherFirst + others, 1);
                 (keys, firstKey, keyStride, quads) = (rows, place.Own, AttentionTiles.Stride, AttentionTiles.Own / 4);
             }
             for (var at = Group.IdxX; at < queries * quads; at += Group.DimX)
@@ -168,9 +169,9 @@ internal sealed partial class GpuKernels
                 int i = at / quads, key = at % quads * 4;
                 if (key < keys)
                 {
-                    var token = place.First + firstQuery + i;
-                    var row = token * tiles.Heads + place.Head;                 // [token, head]
-                    var factors = tiles.Factors(token, place.Head, firstKey + key);
+                    var query = firstQuery + i;
+                    var row = query * tiles.Heads + place.Head;                 // [query, head]
+                    var factors = tiles.Factors(query, place.Head, firstKey + key);
                     var correction = TGradient.ThroughScores != 0 ? corrections[row] : 0;
                     var start = i * queryStride + key * keyStride;
                     Weigh(scores, dScores, start, logSumExp[row], correction, factors.X);

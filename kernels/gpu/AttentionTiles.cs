@@ -9,15 +9,18 @@ namespace LoraScratch.Kernels.Gpu;
 /// scores in shared memory is all that ever exists of the [length, length] matrix. Nobody else
 /// writes a group's results, and the tiles come in a fixed order: the same bits in every run.
 /// </summary>
-/// <param name="offsets">[sequences + 1]</param>
+/// <param name="ownOffsets">[sequences + 1], of the own rows</param>
+/// <param name="otherOffsets">[sequences + 1], of the other rows</param>
+/// <param name="tokens">[queries]: the token of each, where not every token asks</param>
+/// <param name="someAsk">0 where every token asks: <paramref name="tokens"/> is not read</param>
 /// <param name="blocks">Blocks of own rows in the longest sequence.</param>
 /// <param name="strips">Strips in the width of a head.</param>
 /// <param name="heads">Number of heads.</param>
 /// <param name="width">Columns of a head.</param>
 /// <param name="mask">The dropout of the probabilities.</param>
 /// <param name="dropsOut">0 where that is none.</param>
-internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int strips, int heads, int width,
-    DropoutMask mask, int dropsOut)
+internal readonly struct AttentionTiles(ArrayView<int> ownOffsets, ArrayView<int> otherOffsets, ArrayView<int> tokens,
+    int someAsk, int blocks, int strips, int heads, int width, DropoutMask mask, int dropsOut)
 {
     public const int Own = 32, Others = 64, Strip = 64;
 
@@ -52,16 +55,23 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
         var strip = group / blocks % strips;
         var head = group / blocks / strips % heads;
         var sequence = group / blocks / strips / heads;
-        return new(offsets[sequence], offsets[sequence + 1] - offsets[sequence], head, block * Own, strip * Strip);
+        int first = ownOffsets[sequence], otherFirst = otherOffsets[sequence];
+        return new(first, ownOffsets[sequence + 1] - first, otherFirst, otherOffsets[sequence + 1] - otherFirst, head,
+            block * Own, strip * Strip);
     }
 
     /// <summary>
-    /// The dropout factors of four keys from the given position (a multiple of 4) on, for the query
-    /// in a row of the batch.
+    /// The dropout factors of four keys from the given position (a multiple of 4) on, for a query.
     /// </summary>
-    public Float4 Factors(int token, int head, int key) =>
-        dropsOut == 0 ? new Float4(1, 1, 1, 1)
-        : mask.At(((((ulong)token * (ulong)heads + (ulong)head) << 16) + (ulong)key) >> 2);
+    public Float4 Factors(int query, int head, int key)
+    {
+        if (dropsOut == 0)
+        {
+            return new Float4(1, 1, 1, 1);
+        }
+        var token = (ulong)(someAsk == 0 ? query : tokens[query]);
+        return mask.At((((token * (ulong)heads + (ulong)head) << 16) + (ulong)key) >> 2);
+    }
 
     /// <summary>
     /// scores[i, j] = ⟨x[own row i, head], z[other row j, head]⟩; every thread of the group sees
@@ -71,12 +81,12 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
         AttentionPlace place, int others)
     {
         var otherPanel = panel.SubView(Own * DepthStride);
-        int ownRows = Smaller(place.Length - place.Own, Own), otherRows = Smaller(place.Length - others, Others);
+        int ownRows = Smaller(place.Length - place.Own, Own), otherRows = Smaller(place.OtherLength - others, Others);
         for (var column = 0; column < width; column += Depth)
         {
             var depth = Smaller(width - column, Depth);
             Read<Depth32>(panel, x, place.First + place.Own, ownRows, place.Head * width + column, depth);
-            Read<Depth32>(otherPanel, z, place.First + others, otherRows, place.Head * width + column, depth);
+            Read<Depth32>(otherPanel, z, place.OtherFirst + others, otherRows, place.Head * width + column, depth);
             Group.Barrier();
             AddProduct(scores, column == 0 ? 0 : 1, ownRows, panel, DepthStride, otherRows, otherPanel, DepthStride, 1,
                 depth);
@@ -91,15 +101,17 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
     public void AddWeighted(ArrayView<float> sums, ArrayView<float> tile, ArrayView<float> panel, ArrayView<float> z,
         AttentionPlace place, int others)
     {
-        int ownRows = Smaller(place.Length - place.Own, Own), otherRows = Smaller(place.Length - others, Others),
+        int ownRows = Smaller(place.Length - place.Own, Own), otherRows = Smaller(place.OtherLength - others, Others),
             columns = StripColumns(place);
-        Read<Strip64>(panel, z, place.First + others, otherRows, place.Head * width + place.Strip, columns);
+        Read<Strip64>(panel, z, place.OtherFirst + others, otherRows, place.Head * width + place.Strip, columns);
         Group.Barrier();
         AddProduct(sums, 1, ownRows, tile, Stride, columns, panel, 1, Stride, otherRows);
         Group.Barrier();
     }
 
-    /// <summary>Where in a matrix of [tokens, heads·width] the group's first result lies.</summary>
+    /// <summary>
+    /// Where in a matrix of [own rows, heads·width] the group's first result lies.
+    /// </summary>
     public int At(AttentionPlace place) => (place.First + place.Own) * RowLength + place.Head * width + place.Strip;
 
     /// <summary>heads·width</summary>
@@ -189,12 +201,16 @@ internal readonly struct AttentionTiles(ArrayView<int> offsets, int blocks, int 
 }
 
 /// <summary>What a group of an attention kernel works on.</summary>
-/// <param name="first">The sequence's first row in the batch.</param>
-/// <param name="length">Its number of rows.</param>
+/// <param name="first">The sequence's first row among those of the own kind.</param>
+/// <param name="length">Its number of those.</param>
+/// <param name="otherFirst">Its first row among those of the other kind.</param>
+/// <param name="otherLength">Its number of those.</param>
 /// <param name="head">The head.</param>
 /// <param name="own">The first own row, counted in the sequence.</param>
 /// <param name="strip">The first own column, counted in the head.</param>
-internal readonly struct AttentionPlace(int first, int length, int head, int own, int strip)
+internal readonly struct AttentionPlace(int first, int length, int otherFirst, int otherLength, int head, int own,
+    int strip)
 {
-    public readonly int First = first, Length = length, Head = head, Own = own, Strip = strip;
+    public readonly int First = first, Length = length, OtherFirst = otherFirst, OtherLength = otherLength,
+        Head = head, Own = own, Strip = strip;
 }

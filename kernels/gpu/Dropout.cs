@@ -6,19 +6,31 @@ namespace LoraScratch.Kernels.Gpu;
 internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
-    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed)
+    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed, MaskRows? rows)
     {
         Debug.Assert(y.Length == x.Length && probability is >= 0 and < 1);
-        ForEach((y.Length + 3) / 4,
-            new DropoutKernel(View(y), View(x), 0, new DropoutMask(probability, seed), y.Length));
+        Drop(y, x, 0, new DropoutMask(probability, seed), rows);
     }
 
     /// <inheritdoc/>
-    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed,
+        MaskRows? rows)
     {
         Debug.Assert(dX.Length == dY.Length && probability is >= 0 and < 1);
-        ForEach((dX.Length + 3) / 4,
-            new DropoutKernel(View(dX.Buffer), View(dY), Keep(dX), new DropoutMask(probability, seed), dX.Length));
+        Drop(dX.Buffer, dY, Keep(dX), new DropoutMask(probability, seed), rows);
+    }
+
+    private void Drop(DeviceBuffer<float> y, DeviceBuffer<float> x, int keep, DropoutMask mask, MaskRows? rows)
+    {
+        if (rows is { } some)
+        {
+            ForEach(y.Length,
+                new DropoutOfRowsKernel(View(y), View(x), keep, mask, View(some.Rows), some.Columns));
+        }
+        else
+        {
+            ForEach((y.Length + 3) / 4, new DropoutKernel(View(y), View(x), keep, mask, y.Length));
+        }
     }
 
     /// <summary>
@@ -49,5 +61,22 @@ internal sealed partial class GpuKernels
         }
 
         private void Store(int i, float factor) => y[i] = (keep == 0 ? 0 : y[i]) + factor * x[i];
+    }
+
+    /// <summary>
+    /// The same for some rows of a larger matrix, each with its own row's draws there. A thread
+    /// takes one element: a row's length need not be a multiple of a draw's four.
+    /// </summary>
+    internal readonly struct DropoutOfRowsKernel(ArrayView<float> y, ArrayView<float> x, int keep, DropoutMask mask,
+        ArrayView<int> rows, int columns) : IElementKernel
+    {
+        public void At(int i)
+        {
+            var draw = (ulong)rows[i / columns] * (ulong)columns + (ulong)(i % columns);
+            var factors = mask.At(draw >> 2);
+            var word = (int)(draw & 3);
+            var factor = word == 0 ? factors.X : word == 1 ? factors.Y : word == 2 ? factors.Z : factors.W;
+            y[i] = (keep == 0 ? 0 : y[i]) + factor * x[i];
+        }
     }
 }

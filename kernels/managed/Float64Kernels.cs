@@ -139,17 +139,26 @@ internal static class Float64Kernels
     }
 
     /// <summary>O = D ⊙ softmax(scale·Q·Kᵀ)·V per sequence and head.</summary>
+    /// <param name="y">[queries, columns]</param>
+    /// <param name="logSumExp">[queries, heads]</param>
+    /// <param name="q">[queries, columns]</param>
+    /// <param name="k">[tokens, columns]</param>
+    /// <param name="v">[tokens, columns]</param>
+    /// <param name="offsets">[sequences + 1], of the tokens</param>
+    /// <param name="queryOffsets">[sequences + 1], of the queries</param>
+    /// <param name="tokens">[queries]: the token of each</param>
+    /// <param name="shape">Heads, scale, dropout.</param>
     public static void Attention(double[] y, double[] logSumExp, double[] q, double[] k, double[] v, int[] offsets,
-        AttentionShape shape)
+        int[] queryOffsets, int[] tokens, AttentionShape shape)
     {
-        var columns = q.Length / offsets[^1];
+        var columns = k.Length / offsets[^1];
         var width = columns / shape.Heads;
         Array.Clear(y);
         for (var s = 0; s + 1 < offsets.Length; s++)
         {
             for (var head = 0; head < shape.Heads; head++)
             {
-                for (var i = offsets[s]; i < offsets[s + 1]; i++)
+                for (var i = queryOffsets[s]; i < queryOffsets[s + 1]; i++)
                 {
                     var scores = new double[offsets[s + 1] - offsets[s]];
                     for (var j = 0; j < scores.Length; j++)
@@ -163,7 +172,7 @@ internal static class Float64Kernels
                     logSumExp[i * shape.Heads + head] = logSum;
                     for (var j = 0; j < scores.Length; j++)
                     {
-                        var index = ((ulong)i * (ulong)shape.Heads + (ulong)head) * 65536 + (ulong)j;
+                        var index = ((ulong)tokens[i] * (ulong)shape.Heads + (ulong)head) * 65536 + (ulong)j;
                         var p = Math.Exp(scores[j] - logSum)
                             * (shape.Dropout > 0 ? Mask(shape.Seed, index, shape.Dropout) : 1);
                         for (var c = head * width; c < (head + 1) * width; c++)

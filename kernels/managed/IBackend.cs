@@ -188,13 +188,22 @@ public interface IBackend : IDisposable
     /// (probability 1−p), else 0. The draw is Philox4x32-10(key = seed, counter = i/4), word i mod
     /// 4; see <see cref="Philox"/>. In place allowed.
     /// </summary>
-    internal void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed);
+    /// <param name="y">Any length.</param>
+    /// <param name="x">The same length.</param>
+    /// <param name="probability">p in [0, 1)</param>
+    /// <param name="seed">Names the stream.</param>
+    /// <param name="rows">
+    /// Where x has only some rows of a larger matrix: which, so that each has the draws that it has
+    /// there. Null: element i has the i-th draw.
+    /// </param>
+    internal void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed, MaskRows? rows);
 
     /// <summary>
-    /// dXᵢ += dYᵢ/(1−p) where <see cref="Dropout"/> with the same seed kept element i: the mask is
-    /// drawn again, not stored.
+    /// dXᵢ += dYᵢ/(1−p) where <see cref="Dropout"/> with the same seed and rows kept element i: the
+    /// mask is drawn again, not stored.
     /// </summary>
-    internal void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed);
+    internal void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed,
+        MaskRows? rows);
 
     // ---------------------------------------------------------------- rows and columns
 
@@ -327,18 +336,20 @@ public interface IBackend : IDisposable
     /// <see cref="AttentionShape"/>). No score of two tokens of different sequences is ever
     /// computed.
     /// </summary>
-    /// <param name="y">[tokens, heads·width], written</param>
+    /// <param name="y">[queries, heads·width], written</param>
     /// <param name="logSumExp">
-    /// [tokens, heads], written: log Σⱼ exp(scale·qᵢ·kⱼ), from which the backward pass recomputes
+    /// [queries, heads], written: log Σⱼ exp(scale·qᵢ·kⱼ), from which the backward pass recomputes
     /// the probabilities.
     /// </param>
-    /// <param name="q">[tokens, heads·width]</param>
+    /// <param name="q">[queries, heads·width]</param>
     /// <param name="k">[tokens, heads·width]</param>
     /// <param name="v">[tokens, heads·width]</param>
     /// <param name="offsets">[sequences + 1], rising from 0 to tokens</param>
+    /// <param name="queries">Which tokens ask, at least one; null: all of them do.</param>
     /// <param name="shape">Heads, scale, longest sequence, dropout.</param>
     internal void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
-        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape);
+        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionQueries? queries,
+        AttentionShape shape);
 
     /// <summary>
     /// The gradients of <see cref="Attention"/>, per sequence and head, with P = exp(scale·Q·Kᵀ −
@@ -346,21 +357,22 @@ public interface IBackend : IDisposable
     /// rowsum(dY ⊙ Y)); dQ += scale·dS·K; dK += scale·dSᵀ·Q. A destination that is null is not
     /// computed.
     /// </summary>
-    /// <param name="dQ">[tokens, heads·width] or null</param>
-    /// <param name="dK">likewise</param>
+    /// <param name="dQ">[queries, heads·width] or null</param>
+    /// <param name="dK">[tokens, heads·width] or null</param>
     /// <param name="dV">likewise</param>
-    /// <param name="dY">[tokens, heads·width]</param>
+    /// <param name="dY">[queries, heads·width]</param>
     /// <param name="y">The forward result.</param>
     /// <param name="logSumExp">Of the forward pass.</param>
     /// <param name="q">As in the forward pass.</param>
     /// <param name="k">As in the forward pass.</param>
     /// <param name="v">As in the forward pass.</param>
     /// <param name="offsets">[sequences + 1]</param>
+    /// <param name="queries">As in the forward pass.</param>
     /// <param name="shape">As in the forward pass.</param>
     internal void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
         DeviceBuffer<float> y, DeviceBuffer<float> logSumExp,
         DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets,
-        AttentionShape shape);
+        AttentionQueries? queries, AttentionShape shape);
 
     // ---------------------------------------------------------------- optimizer updates
 
@@ -395,6 +407,27 @@ public interface IBackend : IDisposable
 /// <param name="InUse">Lent to buffers now.</param>
 /// <param name="PeakInUse">The most that was ever lent at once.</param>
 internal readonly record struct MemoryUse(long Reserved, long InUse, long PeakInUse);
+
+/// <summary>
+/// Some rows of a matrix, for a dropout whose input has only those: row i has the mask that row
+/// Rows[i] has where all are there.
+/// </summary>
+/// <param name="Rows">[rows of the input]</param>
+/// <param name="Columns">Length of a row.</param>
+internal readonly record struct MaskRows(DeviceBuffer<int> Rows, int Columns);
+
+/// <summary>
+/// The queries of an attention where not every token asks; every token of their sequence answers.
+/// </summary>
+/// <param name="Offsets">
+/// [sequences + 1], from 0 to the number of queries, never falling: sequence s has the queries
+/// Offsets[s] … Offsets[s+1]−1, perhaps none.
+/// </param>
+/// <param name="Tokens">
+/// [queries]: the row of each in the packed batch, from which its dropout is drawn.
+/// </param>
+/// <param name="Longest">The largest number of queries of one sequence.</param>
+internal readonly record struct AttentionQueries(DeviceBuffer<int> Offsets, DeviceBuffer<int> Tokens, int Longest);
 
 /// <summary>The settings of one attention call.</summary>
 /// <param name="Heads">Number of heads; the width of a head is columns / heads.</param>

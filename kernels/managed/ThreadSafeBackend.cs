@@ -216,17 +216,18 @@ internal abstract class ThreadSafeBackend : IBackend
     }
 
     /// <inheritdoc/>
-    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed)
+    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed, MaskRows? rows)
     {
         using var turn = gate.Enter();
-        Kernels.Dropout(y, x, probability, seed);
+        Kernels.Dropout(y, x, probability, seed, rows);
     }
 
     /// <inheritdoc/>
-    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed,
+        MaskRows? rows)
     {
         using var turn = gate.Enter();
-        Kernels.AddDropoutGradient(dX, dY, probability, seed);
+        Kernels.AddDropoutGradient(dX, dY, probability, seed, rows);
     }
 
     // ---------------------------------------------------------------- rows and columns
@@ -348,20 +349,20 @@ internal abstract class ThreadSafeBackend : IBackend
     /// <inheritdoc/>
     public void Attention(
         DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
-        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape)
     {
         using var turn = gate.Enter();
-        Kernels.Attention(y, logSumExp, q, k, v, offsets, shape);
+        Kernels.Attention(y, logSumExp, q, k, v, offsets, queries, shape);
     }
 
     /// <inheritdoc/>
     public void AddAttentionGradient(
         Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY, DeviceBuffer<float> y,
         DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
-        DeviceBuffer<int> offsets, AttentionShape shape)
+        DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape)
     {
         using var turn = gate.Enter();
-        Kernels.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+        Kernels.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, queries, shape);
     }
 
     // ---------------------------------------------------------------- optimizer updates

@@ -228,23 +228,28 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
         }
     }
 
-    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed)
+    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed, MaskRows? rows)
     {
+        var chosen = rows is { } some ? Host(some.Rows) : null;
         if (Note(nameof(Dropout), y.Length, [x], [y], m =>
         {
             var from = m[x];
-            Float64Kernels.Write(m[y], i => from[i] * Float64Kernels.Mask(seed, (ulong)i, probability));
+            Float64Kernels.Write(m[y], i => from[i] * Float64Kernels.Mask(seed, Draw(i), probability));
         }))
         {
-            kernels.Dropout(y, x, probability, seed);
+            kernels.Dropout(y, x, probability, seed, rows);
         }
+
+        ulong Draw(int i) => chosen is null ? (ulong)i
+            : (ulong)chosen[i / rows!.Value.Columns] * (ulong)rows.Value.Columns + (ulong)(i % rows.Value.Columns);
     }
 
-    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed)
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed,
+        MaskRows? rows)
     {
         if (Note(nameof(AddDropoutGradient), dX.Length + Added(dX), [dY], [dX.Buffer], null))
         {
-            kernels.AddDropoutGradient(dX, dY, probability, seed);
+            kernels.AddDropoutGradient(dX, dY, probability, seed, rows);
         }
     }
 
@@ -397,31 +402,34 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
     // ---------------------------------------------------------------- attention
 
     public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
-        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionQueries? queries,
+        AttentionShape shape)
     {
         var bounds = Host(offsets);
+        var (asking, tokens) = Asking(queries, bounds);
         // Q·Kᵀ and P·V, and the softmax
-        var flops = Pairs(bounds) * (4L * q.Length / bounds[^1] + 4L * shape.Heads);
+        var flops = Pairs(asking, bounds) * (4L * k.Length / bounds[^1] + 4L * shape.Heads);
         if (Note(nameof(Attention), flops, [q, k, v], [y, logSumExp],
-            m => Float64Kernels.Attention(m[y], m[logSumExp], m[q], m[k], m[v], bounds, shape)))
+            m => Float64Kernels.Attention(m[y], m[logSumExp], m[q], m[k], m[v], bounds, asking, tokens, shape)))
         {
-            kernels.Attention(y, logSumExp, q, k, v, offsets, shape);
+            kernels.Attention(y, logSumExp, q, k, v, offsets, queries, shape);
         }
     }
 
     public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
         DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
-        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape)
+        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape)
     {
         var bounds = Host(offsets);
         // Q·Kᵀ again, dY·Vᵀ where dS is wanted, and a product for each gradient
         var products = 1 + (dQ is null && dK is null ? 0 : 1) + (dQ is null ? 0 : 1) + (dK is null ? 0 : 1)
             + (dV is null ? 0 : 1);
-        var flops = Pairs(bounds) * (2L * products * q.Length / bounds[^1] + 4L * shape.Heads);
+        var flops = Pairs(Asking(queries, bounds).Offsets, bounds)
+            * (2L * products * k.Length / bounds[^1] + 4L * shape.Heads);
         if (Note(nameof(AddAttentionGradient), flops, [dY, y, logSumExp, q, k, v],
             [dQ?.Buffer, dK?.Buffer, dV?.Buffer], null))
         {
-            kernels.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+            kernels.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, queries, shape);
         }
     }
 
@@ -459,9 +467,14 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
 
     private static double Before(Accumulator sum, double[] values, int i) => sum.IsEmpty ? 0 : values[i];
 
-    /// <summary>Pairs of tokens of the same sequence.</summary>
-    private static long Pairs(int[] offsets) =>
-        offsets.Zip(offsets.Skip(1), (start, end) => (long)(end - start) * (end - start)).Sum();
+    /// <summary>Pairs of a query and a token of the same sequence.</summary>
+    private static long Pairs(int[] queries, int[] tokens) =>
+        Enumerable.Range(1, tokens.Length - 1)
+            .Sum(s => (long)(queries[s] - queries[s - 1]) * (tokens[s] - tokens[s - 1]));
+
+    /// <summary>Where each sequence's queries begin, and the token of each.</summary>
+    private (int[] Offsets, int[] Tokens) Asking(AttentionQueries? queries, int[] bounds) => queries is { } some
+        ? (Host(some.Offsets), Host(some.Tokens)) : (bounds, [.. Enumerable.Range(0, bounds[^1])]);
 
     private int[] Host(DeviceBuffer<int> buffer)
     {

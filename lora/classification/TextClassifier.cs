@@ -233,7 +233,9 @@ public sealed class TextClassifier
 
     /// <summary>
     /// Runs the model, in evaluation mode, over encoded examples: for those that listen to its
-    /// layers (<see cref="Quantization.Calibration"/>).
+    /// layers (<see cref="Quantization.Calibration"/>). The last block computes every token, though
+    /// [CLS] alone is read: as many vectors as there are texts would be too few to know a layer's
+    /// inputs by, which have hundreds of elements.
     /// </summary>
     /// <param name="texts">Their labels are not looked at.</param>
     /// <param name="batchSize">Texts at a time.</param>
@@ -245,10 +247,18 @@ public sealed class TextClassifier
     internal void Run(IEnumerable<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default)
     {
         using var use = Model.Use.Read("Evaluation");
-        foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
+        Model.ComputesEveryToken = true;
+        try
         {
-            cancellation.ThrowIfCancellationRequested();
-            _ = Logits(batch);
+            foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                _ = Logits(batch);
+            }
+        }
+        finally
+        {
+            Model.ComputesEveryToken = false;
         }
     }
 

@@ -65,23 +65,29 @@ internal sealed class EncoderForMaskedLM : Module
     /// <summary>Where every dropout mask's seed comes from.</summary>
     public RandomStream DropoutStream { get; }
 
+    /// <summary>See <see cref="EncoderModel.ComputesEveryToken"/>; off.</summary>
+    public bool ComputesEveryToken
+    {
+        get => encoder.Value.ComputesEveryToken;
+        set => encoder.Value.ComputesEveryToken = value;
+    }
+
     /// <summary>
-    /// The logits of some tokens: the rows are chosen first, so that the wide product with the
-    /// vocabulary costs as many rows as there are masked tokens.
+    /// The logits of some tokens: the rows are chosen in the last block, so that the most of it and
+    /// the wide product with the vocabulary cost as many rows as there are masked tokens.
     /// </summary>
     /// <param name="tokens">The batch, masked.</param>
-    /// <param name="places">[masked]: the rows to guess, counted through the batch.</param>
+    /// <param name="places">[masked]: the rows to guess, of this batch.</param>
     /// <returns>[masked, vocabulary]</returns>
     /// <exception cref="ArgumentOutOfRangeException">
-    /// A token id is outside the vocabulary, a place outside the batch, or a text longer than the
-    /// model's positions.
+    /// A token id is outside the vocabulary, or a text is longer than the model's positions.
     /// </exception>
     /// <exception cref="InvalidOperationException">Another thread trains the model.</exception>
-    public Tensor Forward(PackedTokens tokens, Indices places)
+    public Tensor Forward(PackedTokens tokens, SequenceRows places)
     {
         using var use = Use.Read("A forward pass");
         using var scope = new TensorScope();
-        var masked = encoder.Value.Forward(tokens).Gather(places);                              // [masked, hidden]
+        var masked = encoder.Value.Forward(tokens, places);                                     // [masked, hidden]
         var inner = transform.Value.Forward(masked);
         inner = Config.Activation == "relu" ? inner.Relu() : inner.Gelu();
         return scope.Return(norm.Value.Forward(inner).Linear(encoder.Value.WordTable, projector.Value.Bias));

@@ -23,13 +23,23 @@ internal sealed class EncoderModel : Module
     /// <summary>See <see cref="Embeddings.WordTable"/>.</summary>
     internal Parameter WordTable => embeddings.Value.WordTable;
 
-    /// <summary>A vector for every token.</summary>
+    /// <summary>
+    /// Whether the last block computes every token, though only some are asked for: the same
+    /// results, for those that listen to its layers or measure their cost.
+    /// </summary>
+    internal bool ComputesEveryToken { get; set; }
+
+    /// <summary>The vectors of some tokens.</summary>
     /// <param name="tokens">The batch.</param>
-    /// <returns>[tokens, hidden]</returns>
-    public Tensor Forward(PackedTokens tokens)
+    /// <param name="rows">Which, of this batch.</param>
+    /// <returns>[rows, hidden]</returns>
+    public Tensor Forward(PackedTokens tokens, SequenceRows rows)
     {
         using var scope = new TensorScope();
-        return scope.Return(transformer.Value.Forward(embeddings.Value.Forward(tokens), tokens.Offsets));
+        var x = embeddings.Value.Forward(tokens);
+        return scope.Return(ComputesEveryToken
+            ? transformer.Value.Forward(x, tokens.Offsets, null).Gather(rows)
+            : transformer.Value.Forward(x, tokens.Offsets, rows));
     }
 
     /// <summary>The blocks, under the name that checkpoints have for them.</summary>
@@ -45,13 +55,15 @@ internal sealed class EncoderModel : Module
         /// <summary>Runs every block.</summary>
         /// <param name="x">[tokens, hidden]</param>
         /// <param name="offsets">Where each text begins.</param>
-        /// <returns>[tokens, hidden]</returns>
-        public Tensor Forward(Tensor x, SequenceOffsets offsets)
+        /// <param name="rows">Those that the last block is asked for; null: all.</param>
+        /// <returns>[rows, hidden]</returns>
+        public Tensor Forward(Tensor x, SequenceOffsets offsets, SequenceRows? rows)
         {
+            var last = blocks.Value.Items.Last();
             foreach (var block in blocks.Value.Items)
             {
                 using var scope = new TensorScope();
-                x = scope.Return(block.Forward(x, offsets));
+                x = scope.Return(block.Forward(x, offsets, block == last ? rows : null));
             }
             return x;
         }
@@ -165,6 +177,13 @@ public sealed class EncoderForSequenceClassification : Module
     /// </summary>
     internal IReadOnlyList<string> CheckpointPaths { get; }
 
+    /// <summary>See <see cref="EncoderModel.ComputesEveryToken"/>; off.</summary>
+    internal bool ComputesEveryToken
+    {
+        get => encoder.Value.ComputesEveryToken;
+        set => encoder.Value.ComputesEveryToken = value;
+    }
+
     /// <summary>The paths of the head's four parameters.</summary>
     internal static IReadOnlyList<string> HeadPaths => PeftHeads.DistilBert;
 
@@ -182,7 +201,7 @@ public sealed class EncoderForSequenceClassification : Module
         using var use = Use.Read("A forward pass");
         using var scope = new TensorScope();
         // [texts, hidden]: the rows of [CLS]
-        var first = encoder.Value.Forward(tokens).Gather(tokens.FirstTokens);
+        var first = encoder.Value.Forward(tokens, tokens.FirstTokens);
         var features = preClassifier.Value.Forward(first).Relu();
         return scope.Return(classifier.Value.Forward(dropout.Value.Forward(features)));
     }

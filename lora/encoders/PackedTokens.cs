@@ -24,7 +24,7 @@ internal sealed class PackedTokens : IDisposable
         TokenIds = new Indices(batch.TokenIds, backend);
         Positions = new Indices(batch.Positions, backend);
         TokenTypes = new Indices(batch.TokenTypes, backend);
-        FirstTokens = new Indices(batch.Offsets.AsSpan(0, batch.Rows), backend);
+        FirstTokens = new SequenceRows(batch.Offsets.AsSpan(0, batch.Rows), Offsets, backend);
     }
 
     /// <summary>Uploads texts.</summary>
@@ -46,7 +46,7 @@ internal sealed class PackedTokens : IDisposable
     public SequenceOffsets Offsets { get; }
 
     /// <summary>[texts]: the row of each text's first token, [CLS].</summary>
-    public Indices FirstTokens { get; }
+    public SequenceRows FirstTokens { get; }
 
     /// <summary>[texts]: the class of each, uploaded when it is first asked for.</summary>
     public Indices Labels => labels ??= new Indices(batch.Labels, backend);

@@ -26,16 +26,24 @@ internal sealed class MultiHeadSelfAttention : Module
     }
 
     /// <summary>Attention within each text.</summary>
+    /// <param name="asking">The rows of x that ask: [rows, hidden]; x itself where all do</param>
     /// <param name="x">[tokens, hidden]</param>
     /// <param name="offsets">Where each text begins.</param>
-    /// <returns>[tokens, hidden]</returns>
-    public Tensor Forward(Tensor x, SequenceOffsets offsets)
+    /// <param name="rows">Which rows ask; null: all.</param>
+    /// <returns>The shape of <paramref name="asking"/>.</returns>
+    public Tensor Forward(Tensor asking, Tensor x, SequenceOffsets offsets, SequenceRows? rows)
     {
         using var scope = new TensorScope();
         var drop = IsTraining && dropout > 0;
-        var mixed = Ops.Attention(query.Value.Forward(x), key.Value.Forward(x), value.Value.Forward(x), offsets, heads,
-            drop ? dropout : 0, drop ? dropouts.NextSeed() : 0);
-        return scope.Return(output.Value.Forward(mixed));
+        var mixed = Ops.Attention(OfRows(query.Value, asking), key.Value.Forward(x), value.Value.Forward(x), offsets,
+            rows, heads, drop ? dropout : 0, drop ? dropouts.NextSeed() : 0);
+        return scope.Return(OfRows(output.Value, mixed));
+
+        Tensor OfRows(Layer layer, Tensor input)
+        {
+            using var chosen = new ChosenRows(rows);
+            return layer.Forward(input);
+        }
     }
 
     /// <inheritdoc/>
@@ -95,19 +103,26 @@ internal sealed class TransformerBlock : Module
     /// <summary>The block's output.</summary>
     /// <param name="x">[tokens, hidden]</param>
     /// <param name="offsets">Where each text begins.</param>
-    /// <returns>[tokens, hidden]</returns>
-    public Tensor Forward(Tensor x, SequenceOffsets offsets)
+    /// <param name="rows">
+    /// The rows that are asked for: keys and values are computed for every token, all else for
+    /// these. Null: all rows.
+    /// </param>
+    /// <returns>[rows, hidden]</returns>
+    public Tensor Forward(Tensor x, SequenceOffsets offsets, SequenceRows? rows = null)
     {
         using var scope = new TensorScope();
-        x = AddAttention(x, offsets);
+        x = AddAttention(x, offsets, rows);
+        using var chosen = new ChosenRows(rows);
         return scope.Return(outputNorm.Value.Forward(feedForward.Value.Forward(x).Add(x)));
     }
 
     // A scope of its own: the attention's values are gone, or held by the graph, before the wider feed-forward layers
     // need room.
-    private Tensor AddAttention(Tensor x, SequenceOffsets offsets)
+    private Tensor AddAttention(Tensor x, SequenceOffsets offsets, SequenceRows? rows)
     {
         using var scope = new TensorScope();
-        return scope.Return(attentionNorm.Value.Forward(attention.Value.Forward(x, offsets).Add(x)));
+        var asking = rows is null ? x : x.Gather(rows);
+        return scope.Return(attentionNorm.Value.Forward(
+            attention.Value.Forward(asking, x, offsets, rows).Add(asking)));
     }
 }

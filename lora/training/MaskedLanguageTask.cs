@@ -72,7 +72,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(masked.Batch, Backend);
-        using var places = new Indices(masked.Positions, Backend);
+        using var places = new SequenceRows(masked.Positions, tokens.Offsets, Backend);
         using var labels = new Indices(masked.Labels, Backend);
         var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(weight);
         loss.Backward();
@@ -86,7 +86,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         using var scope = new TensorScope();
         using var frozen = new NoGradient();
         using var tokens = new PackedTokens(masked.Batch, Backend);
-        using var places = new Indices(masked.Positions, Backend);
+        using var places = new SequenceRows(masked.Positions, tokens.Offsets, Backend);
         using var labels = new Indices(masked.Labels, Backend);
         var logits = model.Forward(tokens, places);
         var losses = logits.CrossEntropyPerRow(labels).ToArray();

@@ -41,6 +41,20 @@ public sealed class ExplainCommandTests
     }
 
     [Test]
+    public void A_layer_of_the_last_block_has_the_rows_of_CLS_that_the_model_computes()
+    {
+        var file = task["last.html"];
+        var query = LoraProgram.Succeed("explain", "--model", task.Model, "--adapter", task.Adapter, "--data",
+            task.Data, "--layer", "layer.1.attention.q_lin", "--limit", "4", "--html", file);
+        Assert.That(query.Output, Does.Contain("computes this layer for that: its row of [CLS]")
+            .And.Contain("X [4, 16]").And.Not.Contain("DISAGREE"));
+        Assert.That(File.ReadAllText(file), Does.Contain("[CLS]").And.Contain("text 4").And.Not.Contain("[SEP]"));
+        var value = LoraProgram.Succeed("explain", "--model", task.Model, "--adapter", task.Adapter, "--data",
+            task.Data, "--layer", "layer.1.attention.v_lin", "--limit", "4");
+        Assert.That(value.Output, Does.Not.Contain("its row of [CLS]"), "every token has a value");
+    }
+
+    [Test]
     public void A_quantised_layer_shows_its_pooled_input_its_packed_weight_and_its_merge()
     {
         LoraProgram.Succeed("quantize", "--model", task.Model, "--method", "rtn", "--bits", "4", "--group-size", "16",

@@ -59,7 +59,10 @@ public class ErrorMessageTests
             ["Attention:", "q [2, 4]", "3 heads"]),
         ("Attention offsets", () =>
             Ops.Attention(Of(3, 4), Of(3, 4), Of(3, 4), new SequenceOffsets([0, 2], Backend), 2),
-            ["Attention:", "q [3, 4]", "3 tokens", "end at 2"]),
+            ["Attention:", "k [3, 4]", "3 tokens", "end at 2"]),
+        ("Attention rows", () => SomeAsk(Of(3, 4), [0, 2]), ["Attention:", "q [3, 4]", "2 chosen tokens"]),
+        ("Dropout rows", () => Of(3, 4).Dropout(0.1f, 1, new Indices([0, 2], Backend)),
+            ["Dropout:", "x [3, 4]", "2 rows"]),
         ("From", () => Tensor.From([1, 2], new Shape(3), Backend), ["Tensor.From:", "[3]", "got 2"]),
         ("Set", () => Of(3).Set([1, 2]), ["Tensor.Set:", "leaf [3]", "got 2"]),
         ("Parameter", () => _ = new Parameter("weight", [1, 2], new Shape(3), Backend),
@@ -106,6 +109,23 @@ public class ErrorMessageTests
         using var backend = new CpuBackend(threads: 1);
         Assert.That(() => new SequenceOffsets(offsets, backend), Throws.ArgumentException.With.Message.Contains(words));
         Assert.That(backend.Memory.InUse, Is.Zero);
+    }
+
+    [TestCase(new int[0], "at least one is needed")]
+    [TestCase(new[] { 2, 2 }, "Row 1 of those chosen of the packed batch is 2; they rise")]
+    [TestCase(new[] { 0, 5 }, "is 5; they rise and lie in [0, 5)")]
+    [TestCase(new[] { -1, 2 }, "Row 0 of those chosen of the packed batch is -1")]
+    public void Chosen_rows_that_do_not_rise_within_the_batch_are_refused(int[] rows, string words)
+    {
+        using var offsets = new SequenceOffsets([0, 3, 5], Backend);
+        Assert.That(() => new SequenceRows(rows, offsets, Backend),
+            Throws.ArgumentException.With.Message.Contains(words));
+    }
+
+    private static Tensor SomeAsk(Tensor x, int[] rows)
+    {
+        var offsets = new SequenceOffsets([0, 2, 3], Backend);
+        return Ops.Attention(x, x, x, offsets, new SequenceRows(rows, offsets, Backend), 2, 0, 0);
     }
 
     [Test]

@@ -87,6 +87,36 @@ public static partial class OpCases
                 x => Reference.Attention(x[0], x[1], x[2], offsets, heads, mask.Value),
                     $"{heads} heads, lengths {lengths}, dropout 0.4");
         }
+        foreach (var (offsets, rows, heads, width) in new[]
+        {
+            (new[] { 0, 3, 4, 8 }, new[] { 0, 3, 4 }, 2, 3), ([0, 2, 19, 20], [3, 4, 9, 18, 19], 1, 16),
+            ([0, 5, 11], [4, 5, 7], 2, 17),
+        })
+        {
+            Shape asking = S(rows.Length, heads * width), all = S(offsets[^1], heads * width);
+            foreach (var dropout in new[] { 0, 0.4f })
+            {
+                var mask = new Lazy<double[]>(() => Reference.AttentionMask(offsets, heads, dropout, 5));
+                yield return new("Attention", [asking, all, all],
+                    x =>
+                    {
+                        var sequences = new SequenceOffsets(offsets, x[0].Backend);
+                        return Ops.Attention(x[0], x[1], x[2], sequences,
+                            new SequenceRows(rows, sequences, x[0].Backend), heads, dropout, seed: 5);
+                    },
+                    x =>
+                    {
+                        // every token asks, those that are not chosen with zeros
+                        var q = new double[all.Count];
+                        for (var i = 0; i < x[0].Length; i++)
+                        {
+                            q[rows[i / asking.Columns] * asking.Columns + i % asking.Columns] = x[0][i];
+                        }
+                        return Reference.Gather(Reference.Attention(q, x[1], x[2], offsets, heads, mask.Value),
+                            asking.Columns, rows);
+                    }, $"{heads} heads, tokens {string.Join(" ", rows)} ask, dropout {dropout}");
+            }
+        }
         int[] two = [0, 3, 5];
         yield return new("Attention", [S(5, 4)],
             x => Ops.Attention(x[0], x[0], x[0], new SequenceOffsets(two, x[0].Backend), 2),

@@ -70,6 +70,14 @@ public static partial class OpCases
         yield return new("Dropout", [S(3, 33)], x => x[0].Dropout(0.9f, seed: ulong.MaxValue),
             x => Masked(x[0], Reference.DropoutMask(99, 0.9f, ulong.MaxValue)), "p = 0.9");
         yield return new("Dropout", [S(3, 5)], x => x[0].Dropout(0, seed: 3), x => x[0], "p = 0");
+        foreach (var columns in new[] { 5, 16 })
+        {
+            int[] rows = [0, 3, 4, 8];
+            yield return new("Dropout", [S(4, columns)],
+                x => x[0].Dropout(0.3f, seed: 77, new Indices(rows, x[0].Backend)),
+                x => Masked(x[0], Reference.Gather(Reference.DropoutMask(9 * columns, 0.3f, 77), columns, rows)),
+                "the masks of rows 0 3 4 8");
+        }
         yield return new("MeanSquaredError", [S(3, 5), S(3, 5)], x => x[0].MeanSquaredError(x[1]),
             x => [Reference.Zip(x[0], x[1], (a, b) => (a - b) * (a - b)).Average()]);
     }

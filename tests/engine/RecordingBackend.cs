@@ -136,11 +136,12 @@ internal sealed class RecordingBackend : IBackend
     public void AddBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(AddBroadcast), [y.Buffer]).AddBroadcast(y, alpha, x);
 
-    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed) =>
-        Kernel(nameof(Dropout), [y]).Dropout(y, x, probability, seed);
+    public void Dropout(DeviceBuffer<float> y, DeviceBuffer<float> x, float probability, ulong seed, MaskRows? rows) =>
+        Kernel(nameof(Dropout), [y]).Dropout(y, x, probability, seed, rows);
 
-    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed) =>
-        Kernel(nameof(AddDropoutGradient), [dX.Buffer]).AddDropoutGradient(dX, dY, probability, seed);
+    public void AddDropoutGradient(Accumulator dX, DeviceBuffer<float> dY, float probability, ulong seed,
+        MaskRows? rows) =>
+        Kernel(nameof(AddDropoutGradient), [dX.Buffer]).AddDropoutGradient(dX, dY, probability, seed, rows);
 
     public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias) =>
         Kernel(nameof(AddBias), [y]).AddBias(y, x, bias);
@@ -193,14 +194,16 @@ internal sealed class RecordingBackend : IBackend
         Kernel(nameof(AddScatter), [dTable.Buffer]).AddScatter(dTable, dY, indices, columns);
 
     public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
-        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
-        Kernel(nameof(Attention), [y, logSumExp]).Attention(y, logSumExp, q, k, v, offsets, shape);
+        DeviceBuffer<float> k, DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionQueries? queries,
+        AttentionShape shape) =>
+        Kernel(nameof(Attention), [y, logSumExp]).Attention(y, logSumExp, q, k, v, offsets, queries, shape);
 
     public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
         DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k,
-        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionShape shape) =>
+        DeviceBuffer<float> v, DeviceBuffer<int> offsets, AttentionQueries? queries,
+        AttentionShape shape) =>
         Kernel(nameof(AddAttentionGradient), [dQ?.Buffer, dK?.Buffer, dV?.Buffer])
-        .AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, shape);
+        .AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, queries, shape);
 
     public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
         SgdStep step) =>

@@ -11,17 +11,75 @@ internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backe
     [Test]
     public void Attention_and_its_gradients_equal_double_loops(
         [ValueSource(nameof(Batches))] int[] lengths, [Values(1, 3)] int heads, [Values(1, 5, 16)] int width,
-            [Values(0f, 0.25f)] float dropout)
+            [Values(0f, 0.25f)] float dropout) =>
+        AssertEqualsDoubleLoops(new Problem(lengths, heads, width, dropout));
+
+    /// <summary>
+    /// One of each sequence, as for [CLS]; several of one, none of another; more than a block of
+    /// them.
+    /// </summary>
+    private static IEnumerable<TestCaseData> SomeQueries()
     {
-        var problem = new Problem(lengths, heads, width, dropout);
+        foreach (var dropout in new[] { 0f, 0.25f })
+        {
+            yield return new TestCaseData(new[] { 5, 1, 3 }, new[] { 0, 5, 6 }, 3, 5, dropout);
+            yield return new TestCaseData(new[] { 17, 4, 16, 31 }, new[] { 2, 3, 16, 21, 67 }, 2, 16, dropout);
+            yield return new TestCaseData(new[] { 7, 261, 64 },
+                Enumerable.Range(7, 261).Where(i => i % 2 == 0).Append(300).ToArray(), 2, 33, dropout);
+            yield return new TestCaseData(new[] { 4, 6 }, Enumerable.Range(0, 10).ToArray(), 1, 4, dropout);
+        }
+    }
+
+    [TestCaseSource(nameof(SomeQueries))]
+    public void Attention_of_some_queries_and_its_gradients_equal_double_loops(int[] lengths, int[] asking, int heads,
+        int width, float dropout) =>
+        AssertEqualsDoubleLoops(new Problem(lengths, heads, width, dropout, asking));
+
+    [TestCaseSource(nameof(SomeQueries))]
+    public void A_query_among_few_has_the_numbers_and_the_mask_that_it_has_among_all(int[] lengths, int[] asking,
+        int heads, int width, float dropout)
+    {
+        var few = new Problem(lengths, heads, width, dropout, asking);
+        var all = new Problem(lengths, heads, width, dropout);
+        all.K.CopyTo(few.K, 0);
+        all.V.CopyTo(few.V, 0);
+        for (var i = 0; i < asking.Length; i++)
+        {
+            all.Q.AsSpan(asking[i] * all.Columns, all.Columns).CopyTo(few.Q.AsSpan(i * all.Columns));
+        }
+        var whole = Read(Forward(all).Y);
+        AssertClose(Forward(few).Y, Each(few.Q.Length,
+            i => whole[asking[i / few.Columns] * few.Columns + i % few.Columns]), 2e-6, "y");
+    }
+
+    /// <summary>
+    /// The memory of a gradient's first share is undefined: what no query reaches is written too.
+    /// </summary>
+    [Test]
+    public void Keys_that_nobody_asks_have_the_gradient_zero()
+    {
+        var problem = new Problem([3, 2, 4], 2, 4, 0, asking: [1, 7]);
+        var (y, logSumExp) = Forward(problem);
+        float[] rubbish = Numbers(problem.K.Length, 9);
+        DeviceBuffer<float> dK = Lend(rubbish), dV = Lend(rubbish);
+        Backend.AddAttentionGradient(null, new Accumulator(dK, IsEmpty: true), new Accumulator(dV, IsEmpty: true),
+            Lend(problem.DY), y, logSumExp, Lend(problem.Q), Lend(problem.K), Lend(problem.V), Lend(problem.Offsets),
+            Asking(problem), problem.Shape);
+        AssertClose(dK, problem.Expected.DK, 1e-5, "dK");
+        AssertClose(dV, problem.Expected.DV, 1e-5, "dV");
+        Assert.That(Read(dK)[(3 * 8)..(5 * 8)].Concat(Read(dV)[(3 * 8)..(5 * 8)]), Is.All.Zero);
+    }
+
+    private void AssertEqualsDoubleLoops(Problem problem)
+    {
         var (y, logSumExp) = Forward(problem);
         AssertClose(y, problem.Expected.Y, 2e-6, "y");
         AssertClose(logSumExp, problem.Expected.LogSumExp, 1e-6, "logSumExp");
 
-        float[] start = Numbers(problem.Q.Length, 9);
-        DeviceBuffer<float> dQ = Lend(start), dK = Lend(start), dV = Lend(start);
+        float[] start = Numbers(problem.K.Length, 9);
+        DeviceBuffer<float> dQ = Lend(start[..problem.Q.Length]), dK = Lend(start), dV = Lend(start);
         Backward(problem, dQ, dK, dV, y, logSumExp);
-        AssertClose(dQ, Each(start.Length, i => start[i] + problem.Expected.DQ[i]), 1e-5, "dQ");
+        AssertClose(dQ, Each(problem.Q.Length, i => start[i] + problem.Expected.DQ[i]), 1e-5, "dQ");
         AssertClose(dK, Each(start.Length, i => start[i] + problem.Expected.DK[i]), 1e-5, "dK");
         AssertClose(dV, Each(start.Length, i => start[i] + problem.Expected.DV[i]), 1e-5, "dV");
     }
@@ -44,8 +102,8 @@ internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backe
         DeviceBuffer<float> none = Lend<float>();
         DeviceBuffer<int> offsets = Lend(0, 0);
         var shape = new AttentionShape(Heads: 2, Scale: 1, LongestSequence: 0);
-        Backend.Attention(none, none, none, none, none, offsets, shape);
-        Backend.AddAttentionGradient(none, none, none, none, none, none, none, none, none, offsets, shape);
+        Backend.Attention(none, none, none, none, none, offsets, null, shape);
+        Backend.AddAttentionGradient(none, none, none, none, none, none, none, none, none, offsets, null, shape);
     }
 
     [Test]
@@ -95,15 +153,19 @@ internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backe
 
     private (DeviceBuffer<float> Y, DeviceBuffer<float> LogSumExp) Forward(Problem p)
     {
-        DeviceBuffer<float> y = Lend(new float[p.Q.Length]), logSumExp = Lend(new float[p.Tokens * p.Shape.Heads]);
-        Backend.Attention(y, logSumExp, Lend(p.Q), Lend(p.K), Lend(p.V), Lend(p.Offsets), p.Shape);
+        DeviceBuffer<float> y = Lend(new float[p.Q.Length]), logSumExp = Lend(new float[p.Queries * p.Shape.Heads]);
+        Backend.Attention(y, logSumExp, Lend(p.Q), Lend(p.K), Lend(p.V), Lend(p.Offsets), Asking(p), p.Shape);
         return (y, logSumExp);
     }
 
     private void Backward(Problem p, DeviceBuffer<float>? dQ, DeviceBuffer<float>? dK, DeviceBuffer<float>? dV,
         DeviceBuffer<float> y, DeviceBuffer<float> logSumExp) =>
         Backend.AddAttentionGradient(Sum(dQ), Sum(dK), Sum(dV), Lend(p.DY), y, logSumExp, Lend(p.Q), Lend(p.K),
-            Lend(p.V), Lend(p.Offsets), p.Shape);
+            Lend(p.V), Lend(p.Offsets), Asking(p), p.Shape);
+
+    private AttentionQueries? Asking(Problem p) => p.Asking is null ? null
+        : new AttentionQueries(Lend(p.QueryOffsets), Lend(p.Asking),
+            p.QueryOffsets.Zip(p.QueryOffsets.Skip(1), (start, end) => end - start).Max());
 
     private static Accumulator? Sum(DeviceBuffer<float>? buffer) =>
         buffer is null ? default(Accumulator?) : new Accumulator(buffer);
@@ -112,12 +174,19 @@ internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backe
     {
         private AttentionReference? expected;
 
-        public Problem(int[] lengths, int heads, int width, float dropout)
+        /// <param name="lengths">Of the sequences.</param>
+        /// <param name="heads">Number of heads.</param>
+        /// <param name="width">Of a head.</param>
+        /// <param name="dropout">Of the probabilities.</param>
+        /// <param name="asking">The tokens that ask; null: all.</param>
+        public Problem(int[] lengths, int heads, int width, float dropout, int[]? asking = null)
         {
             Offsets = [0, .. lengths.Select((_, i) => lengths.Take(i + 1).Sum())];
             Columns = heads * width;
-            var n = Tokens * Columns;
-            (Q, K, V, DY) = (Numbers(n, 1, 2), Numbers(n, 2, 2), Numbers(n, 3), Numbers(n, 4));
+            Asking = asking;
+            QueryOffsets = asking is null ? Offsets : [.. Offsets.Select(end => asking.Count(token => token < end))];
+            int n = Tokens * Columns, queries = Queries * Columns;
+            (Q, K, V, DY) = (Numbers(queries, 1, 2), Numbers(n, 2, 2), Numbers(n, 3), Numbers(queries, 4));
             Shape = new AttentionShape(heads, (float)(1 / Math.Sqrt(width)), lengths.Max(), dropout, Seed: 77);
         }
 
@@ -125,7 +194,13 @@ internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backe
 
         public int Columns { get; }
 
+        public int[]? Asking { get; }
+
+        public int[] QueryOffsets { get; }
+
         public int Tokens => Offsets[^1];
+
+        public int Queries => QueryOffsets[^1];
 
         public float[] Q { get; }
 
@@ -137,6 +212,7 @@ internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backe
 
         public AttentionShape Shape { get; }
 
-        public AttentionReference Expected => expected ??= new AttentionReference(Q, K, V, DY, Offsets, Columns, Shape);
+        public AttentionReference Expected => expected ??= new AttentionReference(Q, K, V, DY, Offsets, Columns, Shape,
+            QueryOffsets, Asking ?? [.. Enumerable.Range(0, Tokens)]);
     }
 }

@@ -5,32 +5,32 @@ namespace LoraScratch.Tests.Kernels;
 
 /// <summary>
 /// Attention within each sequence of a packed batch, forward and backward, as plain double loops
-/// over tokens.
+/// over queries and tokens.
 /// </summary>
 internal sealed class AttentionReference
 {
     public AttentionReference(float[] q, float[] k, float[] v, float[] dY, int[] offsets, int columns,
-        AttentionShape shape)
+        AttentionShape shape, int[] queryOffsets, int[] asking)
     {
-        var tokens = offsets[^1];
+        int tokens = offsets[^1], queries = asking.Length;
         var width = columns / shape.Heads;
-        (Y, LogSumExp) = (new double[tokens * columns], new double[tokens * shape.Heads]);
-        (DQ, DK, DV) = (new double[tokens * columns], new double[tokens * columns], new double[tokens * columns]);
+        (Y, LogSumExp) = (new double[queries * columns], new double[queries * shape.Heads]);
+        (DQ, DK, DV) = (new double[queries * columns], new double[tokens * columns], new double[tokens * columns]);
         for (var sequence = 0; sequence + 1 < offsets.Length; sequence++)
         {
             int first = offsets[sequence], length = offsets[sequence + 1] - first;
             for (var head = 0; head < shape.Heads; head++)
             {
-                for (var token = first; token < first + length; token++)
+                for (var query = queryOffsets[sequence]; query < queryOffsets[sequence + 1]; query++)
                 {
-                    var at = token * columns + head * width;                // [token, head, 0]
+                    var at = query * columns + head * width;                // [query, head, 0]
                     int Key(int j) => (first + j) * columns + head * width; // [first + j, head, 0]
                     var scores = Enumerable.Range(0, length).Select(j => shape.Scale * Dot(q, at, k, Key(j), width))
                         .ToArray();
                     var logSumExp = Math.Log(scores.Sum(Math.Exp));
-                    LogSumExp[token * shape.Heads + head] = logSumExp;
+                    LogSumExp[query * shape.Heads + head] = logSumExp;
                     var p = scores.Select(score => Math.Exp(score - logSumExp)).ToArray();
-                    var d = Enumerable.Range(0, length).Select(j => Factor(shape, token, head, j)).ToArray();
+                    var d = Enumerable.Range(0, length).Select(j => Factor(shape, asking[query], head, j)).ToArray();
                     for (var j = 0; j < length; j++)
                     {
                         for (var c = 0; c < width; c++)

@@ -1,3 +1,4 @@
+using LoraScratch.Kernels;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Kernels;
@@ -15,11 +16,31 @@ internal class DropoutKernelTests(BackendCase backendCase) : KernelTests(backend
         double Expected(int i) =>
             Philox.Word(Seed, (ulong)i) < Philox.Threshold(Probability) ? 0 : x[i] / (1 - (double)Probability);
         var y = Lend(new float[n]);
-        Backend.Dropout(y, Lend(x), Probability, Seed);
+        Backend.Dropout(y, Lend(x), Probability, Seed, null);
         AssertClose(y, Each(n, Expected), 3e-7, "Dropout");
         var dX = Lend(start);
-        Backend.AddDropoutGradient(dX, Lend(x), Probability, Seed);
+        Backend.AddDropoutGradient(dX, Lend(x), Probability, Seed, null);
         AssertClose(dX, Each(n, i => start[i] + Expected(i)), 3e-7, "AddDropoutGradient");
+    }
+
+    /// <summary>Rows whose first draw is the second or third of its four among them.</summary>
+    [Test]
+    public void Some_rows_of_a_matrix_have_the_masks_that_they_have_in_it([Values(1, 3, 7, 16, 1031)] int columns)
+    {
+        int[] rows = [0, 2, 3, 5, 9];
+        float[] all = Enumerable.Repeat(1f, 10 * columns).ToArray(), some = Numbers(rows.Length * columns, 2);
+        var mask = Lend(all);
+        Backend.Dropout(mask, mask, 0.3f, Seed, null);
+        all = Read(mask);
+        var masks = new MaskRows(Lend(rows), columns);
+        double Expected(int i) => some[i] * (double)all[rows[i / columns] * columns + i % columns];
+        var y = Lend(new float[some.Length]);
+        Backend.Dropout(y, Lend(some), 0.3f, Seed, masks);
+        AssertClose(y, Each(some.Length, Expected), 3e-7, "Dropout");
+        float[] start = Numbers(some.Length, 3);
+        var dX = Lend(start);
+        Backend.AddDropoutGradient(dX, Lend(some), 0.3f, Seed, masks);
+        AssertClose(dX, Each(some.Length, i => start[i] + Expected(i)), 3e-7, "AddDropoutGradient");
     }
 
     [Test]
@@ -27,7 +48,7 @@ internal class DropoutKernelTests(BackendCase backendCase) : KernelTests(backend
     {
         const int Count = 1_000_000;
         var y = Lend(new float[Count]);
-        Backend.Dropout(y, Lend(Enumerable.Repeat(1f, Count).ToArray()), 0.1f, Seed);
+        Backend.Dropout(y, Lend(Enumerable.Repeat(1f, Count).ToArray()), 0.1f, Seed, null);
         var values = Read(y);
         Assert.That(values.Count(value => value == 0) / (double)Count, Is.EqualTo(0.1).Within(0.0015),
             "five standard deviations");
@@ -39,7 +60,7 @@ internal class DropoutKernelTests(BackendCase backendCase) : KernelTests(backend
     {
         var x = Numbers(1000, 1);
         var y = Lend(x);
-        Backend.Dropout(y, y, 0, Seed);
+        Backend.Dropout(y, y, 0, Seed, null);
         Assert.That(Read(y), Is.EqualTo(x));
     }
 }

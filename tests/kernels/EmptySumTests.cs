@@ -27,7 +27,7 @@ internal sealed class EmptySumTests(BackendCase backendCase) : KernelTests(backe
         AssertWritten(count, sum => Backend.AddMapGradient<Tanh>(sum, dY, null, y), "AddMapGradient of the output");
         AssertWritten(count, sum => Backend.AddMultiply(sum, x, dY), "AddMultiply");
         AssertWritten(count, sum => Backend.AddBroadcast(sum, 3, one), "AddBroadcast");
-        AssertWritten(count, sum => Backend.AddDropoutGradient(sum, dY, 0.3f, seed: 5), "AddDropoutGradient");
+        AssertWritten(count, sum => Backend.AddDropoutGradient(sum, dY, 0.3f, 5, rows: null), "AddDropoutGradient");
         AssertWritten(columns, sum => Backend.AddColumnSums(sum, x), "AddColumnSums");
         AssertWritten(count, sum => Backend.AddGroupBroadcast(sum, 0.5f, perRow), "AddGroupBroadcast");
         AssertWritten(count, sum => Backend.AddSoftmaxGradient(sum, dY, y, columns), "AddSoftmaxGradient");
@@ -64,7 +64,7 @@ internal sealed class EmptySumTests(BackendCase backendCase) : KernelTests(backe
             dY = Lend(Numbers(count, 4));
         DeviceBuffer<float> y = Lend(new float[count]), logSumExp = Lend(new float[offsets[^1] * Heads]);
         var starts = Lend(offsets);
-        Backend.Attention(y, logSumExp, q, k, v, starts, shape);
+        Backend.Attention(y, logSumExp, q, k, v, starts, null, shape);
         Assert.That(Gradients(emptyQ, emptyK, emptyV), Is.EqualTo(Gradients(false, false, false)));
 
         float[][] Gradients(params bool[] empty)
@@ -72,7 +72,7 @@ internal sealed class EmptySumTests(BackendCase backendCase) : KernelTests(backe
             Accumulator[] sums =
                 [.. empty.Select(isEmpty =>
                     new Accumulator(Lend(Enumerable.Repeat(isEmpty ? float.NaN : 0, count).ToArray()), isEmpty))];
-            Backend.AddAttentionGradient(sums[0], sums[1], sums[2], dY, y, logSumExp, q, k, v, starts, shape);
+            Backend.AddAttentionGradient(sums[0], sums[1], sums[2], dY, y, logSumExp, q, k, v, starts, null, shape);
             return [.. sums.Select(sum => Read(sum.Buffer))];
         }
     }

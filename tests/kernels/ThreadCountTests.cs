@@ -78,7 +78,7 @@ internal class ThreadCountTests
         var table = Numbers(17 * Columns, 10);
         backend.AddScatter(table, dY, indices, Columns);
         Record("AddScatter", table);
-        backend.Dropout(y, x, 0.1f, 5);
+        backend.Dropout(y, x, 0.1f, 5, null);
         Record("Dropout", y);
         backend.CrossEntropy(rstd, x, Lend(Enumerable.Range(0, Rows).Select(i => i % Columns).ToArray()));
         Record("CrossEntropy", rstd);
@@ -89,9 +89,9 @@ internal class ThreadCountTests
         DeviceBuffer<float> logSumExp = Numbers(Rows * Heads, 11), dQ = Numbers(Count, 12), dK = Numbers(Count, 13),
             dV = Numbers(Count, 14);
         DeviceBuffer<float> k = Numbers(Count, 15), v = Numbers(Count, 16);
-        backend.Attention(y, logSumExp, x, k, v, offsets, shape);
+        backend.Attention(y, logSumExp, x, k, v, offsets, null, shape);
         Record("Attention", y);
-        backend.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, x, k, v, offsets, shape);
+        backend.AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, x, k, v, offsets, null, shape);
         Record("dQ", dQ);
         Record("dK", dK);
         Record("dV", dV);

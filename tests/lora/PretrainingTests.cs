@@ -45,7 +45,7 @@ public class PretrainingTests
     {
         var model = Model(dropout: 0);
         using var tokens = PackedTokens.From(TinyDistilBert.Texts);
-        using var places = new Indices([1, 3, 6, 9, 16]);
+        using var places = new SequenceRows([1, 3, 6, 9, 16], tokens.Offsets);
         // The upstream reaches the table from both sides: rows 7, 11 … are looked up, and every row is compared with.
         var checkedOnes = model.NamedParameters()
             .Where(entry => entry.Path.Contains("word_embeddings")
@@ -67,7 +67,7 @@ public class PretrainingTests
         var table = model.NamedParameters()
             .First(entry => entry.Path.EndsWith("word_embeddings.weight", StringComparison.Ordinal)).Parameter;
         using var tokens = PackedTokens.From([[2, 7, 29, 11, 3]]);
-        using var places = new Indices([2]);
+        using var places = new SequenceRows([2], tokens.Offsets);
         using var labels = new Indices([9]);
         model.Forward(tokens, places).CrossEntropy(labels).Backward();
         var gradient = table.Gradient!.ToArray().Chunk(12).Select(row => row.Sum(Math.Abs)).ToArray();

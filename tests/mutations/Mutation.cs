@@ -84,8 +84,8 @@ internal sealed record Mutation(string Name, string Mistake, string File, string
             Layer),
         new("mask-of-another-step", "the backward pass draws another dropout mask than the forward pass",
             "engine/ops/Dropout.cs",
-            "AddDropoutGradient(dX.Data, dY.Data, probability, seed)",
-            "AddDropoutGradient(dX.Data, dY.Data, probability, seed + 1)",
+            "AddDropoutGradient(dX.Data, dY.Data, probability, seed, masks)",
+            "AddDropoutGradient(dX.Data, dY.Data, probability, seed + 1, masks)",
             "On average over many steps the gradient is nearly right, so training works, only worse. Only a comparison "
             + "of one step with its own mask sees it.",
             "Engine.OpTests:Dropout", "Lora.LoRALayerTests"),

@@ -8,15 +8,15 @@ internal sealed unsafe partial class CpuKernels
     /// <inheritdoc/>
     public void Attention(DeviceBuffer<float> y, DeviceBuffer<float> logSumExp, DeviceBuffer<float> q,
         DeviceBuffer<float> k, DeviceBuffer<float> v,
-        DeviceBuffer<int> offsets, AttentionShape shape)
+        DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape)
     {
-        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length
+        Debug.Assert(y.Length == q.Length && v.Length == k.Length && (queries != null || k.Length == q.Length)
             && logSumExp.Length % shape.Heads == 0);
         if (logSumExp.Length == 0)
         {
             return;
         }
-        var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
+        var heads = AttentionHeads(q, k, v, logSumExp, offsets, queries, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionJob(heads, Pointer(y)));
     }
 
@@ -24,23 +24,24 @@ internal sealed unsafe partial class CpuKernels
     public void AddAttentionGradient(Accumulator? dQ, Accumulator? dK, Accumulator? dV, DeviceBuffer<float> dY,
         DeviceBuffer<float> y,
         DeviceBuffer<float> logSumExp, DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
-        DeviceBuffer<int> offsets, AttentionShape shape)
+        DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape)
     {
-        Debug.Assert(y.Length == q.Length && k.Length == q.Length && v.Length == q.Length && dY.Length == q.Length
-            && logSumExp.Length % shape.Heads == 0);
+        Debug.Assert(y.Length == q.Length && v.Length == k.Length && dY.Length == q.Length
+            && (queries != null || k.Length == q.Length) && logSumExp.Length % shape.Heads == 0);
         if (logSumExp.Length == 0 || (dQ == null && dK == null && dV == null))
         {
             return;
         }
-        var heads = AttentionHeads(q, k, v, logSumExp, offsets, shape);
+        var heads = AttentionHeads(q, k, v, logSumExp, offsets, queries, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionGradientJob(heads,
             new(dQ), new(dK), new(dV), Pointer(dY), Pointer(y)));
     }
 
     private AttentionHeads AttentionHeads(DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
         DeviceBuffer<float> logSumExp,
-        DeviceBuffer<int> offsets, AttentionShape shape) =>
+        DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape) =>
         new(Pointer(q), Pointer(k), Pointer(v), Pointer(logSumExp), Pointer(offsets),
+            Pointer(queries?.Offsets ?? offsets), queries is { } some ? Pointer(some.Tokens) : null,
             q.Length / (logSumExp.Length / shape.Heads), shape, InstructionSet);
 }
 
@@ -48,15 +49,18 @@ internal sealed unsafe partial class CpuKernels
 /// What the forward and the backward pass of attention share: where a (sequence, head) lies, and
 /// its scores.
 /// </summary>
-/// <param name="q">[tokens, columns]</param>
+/// <param name="q">[queries, columns]</param>
 /// <param name="k">[tokens, columns]</param>
 /// <param name="v">[tokens, columns]</param>
-/// <param name="logSumExp">[tokens, heads]</param>
+/// <param name="logSumExp">[queries, heads]</param>
 /// <param name="offsets">[sequences + 1]</param>
+/// <param name="queryOffsets">[sequences + 1]; the same where every token asks</param>
+/// <param name="tokens">[queries]: the token of each; null where every token asks</param>
 /// <param name="columns">heads · width</param>
 /// <param name="shape">Heads, scale, dropout.</param>
 internal readonly unsafe struct AttentionHeads(
-    float* q, float* k, float* v, float* logSumExp, int* offsets, int columns, AttentionShape shape, InstructionSet set)
+    float* q, float* k, float* v, float* logSumExp, int* offsets, int* queryOffsets, int* tokens, int columns,
+    AttentionShape shape, InstructionSet set)
 {
     private const int MaxQueries = 128;
     private const int MaxScores = 128 * 1024;           // in one matrix: two of them are 1 MiB of scratch memory
@@ -73,11 +77,15 @@ internal readonly unsafe struct AttentionHeads(
 
     public bool DropsOut => shape.Dropout > 0;
 
-    /// <summary>The first token, the number of tokens and the head of a block of work.</summary>
-    public (int First, int Length, int Head) Block(int block)
+    /// <summary>
+    /// A block of work: its sequence's first token and number of tokens, its first query and the
+    /// query after its last one, and its head.
+    /// </summary>
+    public (int First, int Length, int FirstQuery, int EndQuery, int Head) Block(int block)
     {
         var (sequence, head) = Math.DivRem(block, shape.Heads);
-        return (offsets[sequence], offsets[sequence + 1] - offsets[sequence], head);
+        return (offsets[sequence], offsets[sequence + 1] - offsets[sequence], queryOffsets[sequence],
+            queryOffsets[sequence + 1], head);
     }
 
     /// <summary>
@@ -91,25 +99,28 @@ internal readonly unsafe struct AttentionHeads(
     /// </summary>
     public static int Queries(int length) => Math.Clamp(MaxScores / Stride(length), 1, Math.Min(MaxQueries, length));
 
-    /// <summary>Where (token, head) begins in a matrix of [tokens, columns].</summary>
-    public int At(int token, int head) => token * columns + head * Width;
+    /// <summary>Where (row, head) begins in a matrix of [rows, columns].</summary>
+    public int At(int row, int head) => row * columns + head * Width;
 
-    public float* Q(int token, int head) => q + At(token, head);
+    public float* Q(int query, int head) => q + At(query, head);
 
     public float* K(int token, int head) => k + At(token, head);
 
     public float* V(int token, int head) => v + At(token, head);
 
-    public ref float LogSumExp(int token, int head) => ref logSumExp[token * shape.Heads + head];
+    public ref float LogSumExp(int query, int head) => ref logSumExp[query * shape.Heads + head];
 
     /// <summary>scores = scale · Q·Kᵀ for some queries of a sequence and all its keys.</summary>
-    public void Scores(float* scores, int token, int queries, int first, int length, int head, Scratch scratch) =>
-        Product(scores, Stride(length), Q(token, head), columns, false, K(first, head), columns, true, queries, length,
+    public void Scores(float* scores, int query, int queries, int first, int length, int head, Scratch scratch) =>
+        Product(scores, Stride(length), Q(query, head), columns, false, K(first, head), columns, true, queries, length,
             Width, shape.Scale, false, scratch);
 
     /// <summary>The dropout factors of the probabilities of one query.</summary>
-    public void DropoutFactors(float* factors, int token, int length, int head) =>
-        mask.Fill(factors, ((ulong)token * (ulong)shape.Heads + (ulong)head) << 16, length);
+    public void DropoutFactors(float* factors, int query, int length, int head)
+    {
+        var token = (ulong)(tokens == null ? query : tokens[query]);
+        mask.Fill(factors, (token * (ulong)shape.Heads + (ulong)head) << 16, length);
+    }
 
     public void Product(float* y, int yStride, float* a, int aStride, bool aTransposed, float* b, int bStride,
         bool bTransposed, int m, int n, int inner,
@@ -135,34 +146,34 @@ internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y) : I
 
     private void Run<T>(int block, Scratch scratch) where T : struct, ILanes<T>
     {
-        var (first, length, head) = heads.Block(block);
-        if (length == 0)
+        var (first, length, firstQuery, endQuery, head) = heads.Block(block);
+        if (firstQuery == endQuery)
         {
             return;
         }
         var stride = AttentionHeads.Stride(length);
-        var step = AttentionHeads.Queries(length);
+        var step = Math.Min(AttentionHeads.Queries(length), endQuery - firstQuery);
         var scores = scratch.ForKernel((step + 1L) * stride);
         var factors = scores + (long)step * stride;
-        for (var token = first; token < first + length; token += step)
+        for (var query = firstQuery; query < endQuery; query += step)
         {
-            var queries = Math.Min(step, first + length - token);
-            heads.Scores(scores, token, queries, first, length, head, scratch);
+            var queries = Math.Min(step, endQuery - query);
+            heads.Scores(scores, query, queries, first, length, head, scratch);
             for (var i = 0; i < queries; i++)
             {
-                var row = scores + (long)i * stride;                            // query token + i against every key
+                var row = scores + (long)i * stride;                            // query + i against every key
                 var largest = Row.Largest<T>(row, length);
                 var sum = Row.Exponentials<T>(row, row, length, largest);
-                heads.LogSumExp(token + i, head) = largest + MathF.Log(sum);
+                heads.LogSumExp(query + i, head) = largest + MathF.Log(sum);
                 Row.Scale<T>(row, length, 1 / sum);
                 if (!heads.DropsOut)
                 {
                     continue;
                 }
-                heads.DropoutFactors(factors, token + i, length, head);
+                heads.DropoutFactors(factors, query + i, length, head);
                 Row.Multiply<T>(row, factors, length);
             }
-            heads.Product(y + heads.At(token, head), heads.Columns, scores, stride, false, heads.V(first, head),
+            heads.Product(y + heads.At(query, head), heads.Columns, scores, stride, false, heads.V(first, head),
                 heads.Columns, false,
                 queries, heads.Width, length, 1, false, scratch);
         }

@@ -18,7 +18,7 @@ internal readonly unsafe struct AttentionGradient(Accumulator? sum)
 
 /// <summary>
 /// dQ, dK and dV of one sequence and head. The probabilities are computed again from the scores and
-/// the log-sum-exp of the forward pass: keeping them would take [tokens, heads, length] floats.
+/// the log-sum-exp of the forward pass: keeping them would take [queries, heads, length] floats.
 /// </summary>
 internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, AttentionGradient dQ, AttentionGradient dK,
     AttentionGradient dV, float* dY, float* y) : IJob
@@ -37,23 +37,25 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
 
     private void Run<T>(int block, Scratch scratch) where T : struct, ILanes<T>
     {
-        var (first, length, head) = heads.Block(block);
-        if (length == 0)
+        var (first, length, firstQuery, endQuery, head) = heads.Block(block);
+        if (firstQuery == endQuery)
         {
+            ClearEmpty(dK, first, length, head);
+            ClearEmpty(dV, first, length, head);
             return;
         }
         int stride = AttentionHeads.Stride(length), columns = heads.Columns, width = heads.Width;
-        var step = AttentionHeads.Queries(length);
+        var step = Math.Min(AttentionHeads.Queries(length), endQuery - firstQuery);
         var needsScoreGradients = dQ.IsNeeded || dK.IsNeeded;
         var dropped = scratch.ForKernel((2L * step + 1) * stride);              // scale·Q·Kᵀ, then D ⊙ P
         var dScores = dropped + (long)step * stride;                            // dY·Vᵀ, then dS
         var factors = dScores + (long)step * stride;
         new Span<float>(factors, stride).Fill(1);
-        for (var token = first; token < first + length; token += step)
+        for (var query = firstQuery; query < endQuery; query += step)
         {
-            var queries = Math.Min(step, first + length - token);
-            int atQueries = heads.At(token, head), atKeys = heads.At(first, head);
-            heads.Scores(dropped, token, queries, first, length, head, scratch);
+            var queries = Math.Min(step, endQuery - query);
+            int atQueries = heads.At(query, head), atKeys = heads.At(first, head);
+            heads.Scores(dropped, query, queries, first, length, head, scratch);
             if (needsScoreGradients)
             {
                 heads.Product(dScores, stride, dY + atQueries, columns, false, heads.V(first, head), columns, true,
@@ -63,13 +65,13 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
             {
                 if (heads.DropsOut)
                 {
-                    heads.DropoutFactors(factors, token + i, length, head);
+                    heads.DropoutFactors(factors, query + i, length, head);
                 }
                 float* scores = dropped + (long)i * stride, dScore = dScores + (long)i * stride;
-                var logSumExp = heads.LogSumExp(token + i, head);
+                var logSumExp = heads.LogSumExp(query + i, head);
                 if (needsScoreGradients)
                 {
-                    var at = heads.At(token + i, head);
+                    var at = heads.At(query + i, head);
                     ScoreGradients<T>(dScore, scores, factors, length, logSumExp, Row.Dot<T>(dY + at, y + at, width));
                 }
                 else
@@ -78,7 +80,7 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
                 }
             }
             // keys and values have shares of every query
-            var laterQueries = token > first;
+            var laterQueries = query > firstQuery;
             if (dV.IsNeeded)                                                    // dV += (D ⊙ P)ᵀ·dY
             {
                 heads.Product(dV.First + atKeys, columns, dropped, stride, true, dY + atQueries, columns, false,
@@ -92,9 +94,24 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
             }
             if (dK.IsNeeded)                                                    // dK += scale·dSᵀ·Q
             {
-                heads.Product(dK.First + atKeys, columns, dScores, stride, true, heads.Q(token, head), columns, false,
+                heads.Product(dK.First + atKeys, columns, dScores, stride, true, heads.Q(query, head), columns, false,
                     length, width, queries, heads.Scale, dK.Accumulate || laterQueries, scratch);
             }
+        }
+    }
+
+    /// <summary>
+    /// Keys that nobody asks have no gradient; where it is not added to, that has to be written.
+    /// </summary>
+    private void ClearEmpty(AttentionGradient dX, int first, int length, int head)
+    {
+        if (!dX.IsNeeded || dX.Accumulate)
+        {
+            return;
+        }
+        for (var row = first; row < first + length; row++)
+        {
+            new Span<float>(dX.First + heads.At(row, head), heads.Width).Clear();
         }
     }
 

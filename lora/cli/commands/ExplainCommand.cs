@@ -88,7 +88,7 @@ internal static class ExplainCommand
             var explained = Explain(classifier, adapter, chosen, examples, backend);
             ExplanationReport.Print(explained, classifier, examples);
             return Write(page.Path(parsed), () => LayerPages.Of(explained,
-                Rows(classifier, examples, explained.Numbers.Count)));
+                Rows(classifier, examples, explained)));
 
             IEnumerable<EncodedExample> Encode(TextDataset dataset)
             {
@@ -125,18 +125,22 @@ internal static class ExplainCommand
     }
 
     /// <summary>
-    /// A name for each row of the layer: its token, or of a layer of the head, which sees one
-    /// vector of each text, its text.
+    /// A name for each row of the layer: its token; [CLS] where the layer, in the last block, is
+    /// computed for that alone; or of a layer of the head, which sees one vector of each text, its
+    /// text.
     /// </summary>
-    private static RowName[] Rows(TextClassifier classifier, EncodedExample[] examples, int count)
+    private static RowName[] Rows(TextClassifier classifier, EncodedExample[] examples, LayerExplanation layer)
     {
         var tokenizer = classifier.Tokenizer;
         (string Name, string[] Tokens)[] texts = [.. examples.Select((example, n) =>
             ($"text {n + 1}", Array.ConvertAll(example.TokenIds, tokenizer.TokenOf)))];
-        return count == examples.Length
-            ? [.. texts.Select(text => new RowName(text.Name, text.Name))]
+        return layer.Numbers.Count == examples.Length
+            ? [.. texts.Select(text => new RowName(IsOfHead(layer) ? text.Name : text.Tokens[0], text.Name))]
             : [.. texts.SelectMany(text => text.Tokens.Select(token => new RowName(token, text.Name)))];
     }
+
+    private static bool IsOfHead(LayerExplanation layer) =>
+        EncoderForSequenceClassification.HeadPaths.Contains($"{layer.Path}.weight");
 
     /// <summary>
     /// The text that is given, with the class that is, or else with what the model predicts.

@@ -49,6 +49,10 @@ internal static class ExplanationReport
             + $"{string.Join(", ", examples.Select(example => $"{example.TokenIds.Length} tokens "
                 + $"({Terminal.Printable(Labels(classifier, example))})"))}; loss {Number(layer.Loss)}. Dropout "
             + "is off, as in evaluation.");
+        if (layer.Numbers.Count < examples.Sum(example => example.TokenIds.Length))
+        {
+            Line("The model reads one vector of each text here, and computes this layer for that: its row of [CLS].");
+        }
         Line(layer.InputNeedsGradient
             ? "What comes before the layer is trained as well, and so dX is asked for."
             : "Nothing before the layer is trained: training never forms its dX, which is shown here all the same.");
