@@ -57,7 +57,13 @@ internal abstract record ModulePattern
     /// <exception cref="InputException">One of them is no regular expression.</exception>
     public ModulePattern InBlocks(IReadOnlyList<int> blocks, IReadOnlyList<string> lists) =>
         new BlockPattern(this, blocks,
-            [.. (lists.Count > 0 ? lists : ["[^.]*"]).Select(list => Compile($@"^.*\.{list}\.([0-9]+)\.", list))]);
+            [.. (lists.Count > 0 ? lists : ["[^.]*"]).Select(BlockIn)]);
+
+    /// <summary>
+    /// The number of a path's block, as <see cref="InBlocks"/> counts in any list; null where it
+    /// lies in none.
+    /// </summary>
+    internal static int? BlockOf(string path) => BlockOf(path, [BlockIn("[^.]*")]);
 
     /// <summary>As <see cref="Named"/>.</summary>
     public static implicit operator ModulePattern(string name) => Named(name);
@@ -69,6 +75,13 @@ internal abstract record ModulePattern
     /// <returns>The first key that matches, or null.</returns>
     internal static string? FirstKey(IEnumerable<string> keys, string path) =>
         keys.FirstOrDefault(key => Match(Compile($@"^(?:.*\.)?(?:{key})$", key), path).Success);
+
+    private static Regex BlockIn(string list) => Compile($@"^.*\.{list}\.([0-9]+)\.", list);
+
+    private static int? BlockOf(string path, IReadOnlyList<Regex> lists) =>
+        lists.Select(list => Match(list, path)).FirstOrDefault(match => match.Success) is { } found
+            && int.TryParse(found.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var block)
+            ? block : null;
 
     private static Match Match(Regex expression, string path)
     {
@@ -131,15 +144,11 @@ internal abstract record ModulePattern
         internal override bool MeansLinearLayers => Meant.MeansLinearLayers;
 
         public override bool Matches(string path) =>
-            Meant.Matches(path) && (Meant is NamePattern named && named.Name == path || Blocks.Contains(BlockOf(path)));
+            Meant.Matches(path) && (Meant is NamePattern named && named.Name == path
+                || BlockOf(path, Lists) is { } block && Blocks.Contains(block));
 
         public override string ToString() =>
             $"{Meant} in {(Blocks.Count == 1 ? "block" : "blocks")} {string.Join(", ", Blocks)}";
-
-        private int BlockOf(string path) =>
-            Lists.Select(list => Match(list, path)).FirstOrDefault(match => match.Success) is { } found
-            && int.TryParse(found.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var block)
-            ? block : -1;
     }
 
     private sealed record AllPattern : ModulePattern

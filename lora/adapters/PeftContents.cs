@@ -25,13 +25,15 @@ internal sealed record PeftContents(
                 + "names layers by their paths. Put it into a Sequential.");
         }
         var (tasks, saved) = Saved(adapter);
+        var (targets, blocks) = Targets(adapter);
         var layers = adapter.Layers.Select(layer => (layer.Path, layer.Layer.Lora.Rank, PeftAlpha(layer.Layer.Lora)));
         var config = new PeftConfig
         {
             UseRsLora = adapter.Plan.Settings.ScalingRule == LoRAScaling.AlphaOverSqrtRank,
             Dropout = adapter.Plan.Settings.Dropout,
             PooledInputs = PooledInputs(adapter),
-            TargetNames = Targets(adapter),
+            TargetNames = targets,
+            Blocks = blocks,
             TaskType = tasks,
             ModulesToSave = saved.Count > 0 ? [.. saved.Select(kept => kept.Path)] : null,
             Bias = adapter.Plan.Settings.Bias,
@@ -103,16 +105,24 @@ internal sealed record PeftContents(
     }
 
     /// <summary>
-    /// The last part of a path where it means adapted layers only, else the whole path.
+    /// The last part of a path where it means adapted layers only, or with layers_to_transform
+    /// does; else the whole path.
     /// </summary>
-    private static IReadOnlyList<string> Targets(LoRAAdapter adapter)
+    private static (IReadOnlyList<string> Names, IReadOnlyList<int> Blocks) Targets(LoRAAdapter adapter)
     {
         var adapted = adapter.Layers.Select(layer => layer.Path).ToHashSet();
         var others = adapter.Model.NamedModules().Select(entry => entry.Path)
             .Where(path => path.Length > 0
                 && !adapted.Any(own => path == own || path.StartsWith($"{own}.", StringComparison.Ordinal)))
             .ToList();
-        return [.. adapted.Select(ShortestTarget).Distinct()];
+        string[] whole = [.. adapted.Select(ShortestTarget).Distinct()];
+        int[] blocks = [.. adapted.Select(ModulePattern.BlockOf).OfType<int>().Distinct().Order()];
+        // a layer outside the blocks is named by its whole path, which layers_to_transform does not restrict
+        string[] within = [.. adapted.Select(path => ModulePattern.BlockOf(path) is null ? path
+            : NearMisses.LastPart(path)).Distinct()];
+        return whole.Any(name => ModulePattern.BlockOf(name) is not null) && !others.Any(path =>
+            within.Any(name => ModulePattern.Named(name).InBlocks(blocks, []).Matches(path)))
+            ? (within, blocks) : (whole, []);
 
         string ShortestTarget(string path)
         {

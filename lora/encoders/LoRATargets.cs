@@ -36,14 +36,20 @@ internal static class LoRATargets
         [.. Table[^1].Modules.Select(ModulePattern.Named)];
 
     /// <summary>The modules that names stand for.</summary>
+    /// <param name="names">Some of <see cref="Names"/>.</param>
+    /// <param name="blocks">
+    /// Numbers of the encoder's layers that are meant; null or none: all of them. The head and the
+    /// word embeddings lie in none, and are meant in any case.
+    /// </param>
     /// <exception cref="InputException">
     /// A name is unknown or comes twice, or there is none.
     /// </exception>
-    public static IReadOnlyList<ModulePattern> Patterns(IReadOnlyList<string> names)
+    public static IReadOnlyList<ModulePattern> Patterns(IReadOnlyList<string> names, IReadOnlyList<int>? blocks = null)
     {
         Check(names);
-        return [.. Table.Where(entry => names.Contains(entry.Name)).SelectMany(entry => entry.Modules)
-            .Select(ModulePattern.Named)];
+        return [.. Table.Where(entry => names.Contains(entry.Name)).SelectMany(entry => entry.Modules
+            .Select(ModulePattern.Named).Select(module => blocks is { Count: > 0 } && OfEncoder.Contains(entry.Name)
+                ? module.InBlocks(blocks, ["layer"]) : module))];
     }
 
     internal static void Check(IReadOnlyList<string> names)

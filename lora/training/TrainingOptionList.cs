@@ -74,6 +74,20 @@ internal static class TrainingOptionList
         Methods = LowRank,
     };
 
+    /// <summary>The encoder's layers in which the targets are adapted.</summary>
+    public static TrainingOption Layers { get; } = new NamesOption("layers",
+        "The encoder's layers in which the targets get LoRA: their numbers from 0, separated by commas (4,5), or "
+            + "last:2 for the last two; PEFT's layers_to_transform. What lies below the first of them costs no "
+            + "backward pass. [default: all]",
+        options => options.Layers.Count == 0 ? null : string.Join(',', options.Layers),
+        (options, names) => options with { Layers = names })
+    {
+        IsOptional = true,
+        Methods = LowRank,
+        Holds = options => BlockNumbers.AreWritten(options.Layers),
+        Expected = "numbers of layers from 0, each once, such as 4,5, or the last ones, such as last:2",
+    };
+
     /// <summary>The factor on the sums of groups.</summary>
     public static TrainingOption Pooling { get; } = ChoiceOption.Of("pooling",
         "With qa-lora, the factor on the sums of groups: 1/g as the authors' code, 1 as the paper, groups/g as PEFT.",
@@ -108,6 +122,7 @@ internal static class TrainingOptionList
             (options, bias) => options with { Lora = options.Lora with { Bias = bias } })
             with { Methods = LowRank },
         Targets,
+        Layers,
         Pooling,
     ];
 

@@ -67,6 +67,12 @@ public sealed record TrainingOptions
     public IReadOnlyList<string> Targets { get; init; } = ["query", "value"];
 
     /// <summary>
+    /// The encoder's layers in which the targets are adapted: their numbers from 0, or one entry
+    /// "last:2" for the last two. Empty: all of them.
+    /// </summary>
+    public IReadOnlyList<string> Layers { get; init; } = [];
+
+    /// <summary>
     /// How <see cref="TrainingSetup.Quantize"/> quantises a float model for
     /// <see cref="TrainingMethod.QALoRA"/>; null: as the defaults are.
     /// </summary>

@@ -140,7 +140,8 @@ internal static class TrainingSetup
         // A head that is randomly initialised is stored with the adapter even where it stays frozen: no checkpoint has
         // it.
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadUntrained) ? LoRATargets.HeadModules : null;
-        return LoRAPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets), keep);
+        var blocks = BlockNumbers.Of(options.Layers, classifier.Model.Config.Layers);
+        return LoRAPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets, blocks), keep);
     }
 
     private static LoRAAdapter AttachLoRA(TextClassifier classifier, TrainingOptions options)

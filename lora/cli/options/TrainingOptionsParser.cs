@@ -158,6 +158,9 @@ internal sealed class TrainingOptionsParser
                         : OptionKinds.Choice(name, description, [.. choice.Words]), choice.With);
                 case SeedOption seed:
                     return Of(OptionKinds.Seed(description, (ulong)value!), seed.With);
+                case NamesOption names when value is null:
+                    return Of(new Option<string?>(name) { Description = description, HelpName = "N,N" },
+                        (options, text) => names.With(options, [.. text!.Split(',', StringSplitOptions.TrimEntries)]));
                 case NamesOption names:
                     return Of(new Option<string>(name)
                     {
