@@ -64,6 +64,13 @@ public static partial class Ops
     /// </summary>
     public static Tensor Gelu(this Tensor x) => Map<Gelu>(x, "Y = X ⊙ Φ(X)", "dX += dY ⊙ (Φ(X) + X ⊙ φ(X))");
 
+    /// <summary>
+    /// Y = X ⊙ σ(2U), U = √(2/π)·(X + 0.044715·X³), element by element: GELU's approximation with
+    /// tanh, y = x/2 · (1 + tanh u) (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+    /// </summary>
+    public static Tensor GeluTanh(this Tensor x) =>
+        Map<GeluTanh>(x, "Y = X ⊙ σ(2U)", "dX += dY ⊙ (σ(2U) + 2X ⊙ σ(2U) ⊙ (1 − σ(2U)) ⊙ U′)");
+
     /// <summary>Y = max(X, 0), element by element; its derivative at 0 is 0.</summary>
     public static Tensor Relu(this Tensor x) => Map<Relu>(x, "Y = max(X, 0)", "dX += dY ⊙ [Y > 0]");
 

@@ -41,6 +41,8 @@ public static partial class OpCases
                 x => Reference.Zip(x[0], x[1], (a, b) => a * b));
             yield return new("Scale", [shape], x => x[0].Scale(-1.5f), x => Reference.Map(x[0], a => -1.5 * a));
             yield return new("Gelu", [shape], x => x[0].Gelu(), x => Reference.Map(x[0], Reference.Gelu));
+            yield return new("GeluTanh", [shape], x => x[0].GeluTanh(),
+                x => Reference.Map(x[0], Reference.GeluTanh));
             yield return new("Relu", [shape], x => x[0].Relu(), x => Reference.Map(x[0], a => Math.Max(a, 0)),
                 change: AwayFromZero);
             yield return new("Tanh", [shape], x => x[0].Tanh(), x => Reference.Map(x[0], Math.Tanh));
@@ -61,6 +63,8 @@ public static partial class OpCases
             "a tensor by itself");
         yield return new("Gelu", [S(4, 9)], x => x[0].Gelu(), x => Reference.Map(x[0], Reference.Gelu), "values to ±15",
             (value, _) => 5 * value);
+        yield return new("GeluTanh", [S(4, 9)], x => x[0].GeluTanh(), x => Reference.Map(x[0], Reference.GeluTanh),
+            "values to ±15", (value, _) => 5 * value);
         yield return new("Tanh", [S(4, 9)], x => x[0].Tanh(), x => Reference.Map(x[0], Math.Tanh), "values to ±15",
             (value, _) => 5 * value);
         yield return new("Sigmoid", [S(4, 9)], x => x[0].Sigmoid(), x => Reference.Map(x[0], Reference.Sigmoid),

@@ -11,6 +11,9 @@ internal static class Reference
 
     public static double[] Zip(double[] a, double[] b, Func<double, double, double> f) => [.. a.Zip(b, f)];
 
+    public static double GeluTanh(double x) =>
+        x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+
     public static double Gelu(double x) => x / 2 * (1 + ReferenceMath.Erf(x / Math.Sqrt(2)));
 
     public static double Softplus(double x) => Math.Max(x, 0) + Math.Log(1 + Math.Exp(-Math.Abs(x)));

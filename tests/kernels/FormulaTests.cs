@@ -57,6 +57,9 @@ public class FormulaTests
     public void Gelu_is_within_1e_6_everywhere() => CheckAbsolute<Gelu>(GeluReference, 1e-6);
 
     [Test]
+    public void GeluTanh_is_within_1e_6_everywhere() => CheckAbsolute<GeluTanh>(GeluTanhReference, 1e-6);
+
+    [Test]
     public void Silu_is_within_1e_6_of_its_size_everywhere() =>
         CheckAbsolute<Silu>(x => double.IsNegativeInfinity(x) ? 0 : x / (1 + Math.Exp(-x)), 1e-6,
             relativeAboveOne: true);
@@ -99,6 +102,7 @@ public class FormulaTests
             x => Math.Exp(-Math.Abs(x)) / Math.Pow(1 + Math.Exp(-Math.Abs(x)), 2));
         CheckDerivative<Gelu>(GeluReference, x => double.IsInfinity(x) ? (x > 0 ? 1 : 0)
             : 0.5 * ReferenceMath.Erfc(-x / Math.Sqrt(2)) + x * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI));
+        CheckDerivative<GeluTanh>(GeluTanhReference, GeluTanhDerivative);
         CheckDerivative<Silu>(x => x, x => SiluDerivative(x));
         CheckDerivative<Softplus>(SoftplusReference, x => 1 / (1 + Math.Exp(-x)));
         CheckDerivative<Relu>(x => Math.Max(x, 0), x => x > 0 ? 1 : 0);
@@ -122,6 +126,20 @@ public class FormulaTests
     private static double GeluReference(double x) =>
         double.IsNegativeInfinity(x) ? 0 : double.IsPositiveInfinity(x)
         ? x : 0.5 * x * ReferenceMath.Erfc(-x / Math.Sqrt(2));
+
+    // x/2·(1 + tanh u) = x/(1 + exp(−2u)), which does not cancel
+    private static double GeluTanhReference(double x) => double.IsInfinity(x) ? Math.Max(x, 0)
+        : x / (1 + Math.Exp(-2 * Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+
+    private static double GeluTanhDerivative(double x)
+    {
+        if (Math.Abs(x) > 100)
+        {
+            return x > 0 ? 1 : 0;
+        }
+        var (root, tanh) = (Math.Sqrt(2 / Math.PI), Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+        return (1 + tanh) / 2 + x / 2 * (1 - tanh * tanh) * root * (1 + 3 * 0.044715 * x * x);
+    }
 
     // log(1 + e) of an e below the last digit of 1 is e
     private static double SoftplusReference(double x)
