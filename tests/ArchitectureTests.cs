@@ -16,7 +16,7 @@ public class ArchitectureTests
     private const string Files = "engine/io", Explaining = "engine/explain", Algebra = "engine/linear-algebra";
     private const string Data = "lora/data", Base = "lora/base", Layers = "lora/layers", Adapters = "lora/adapters";
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
-        Models = "lora/encoders";
+        Models = "lora/encoders", Families = "lora/families";
     private const string Classification = "lora/classification", Training = "lora/training",
         Experiments = "lora/experiments";
     private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";
@@ -44,15 +44,17 @@ public class ArchitectureTests
         (Optim, [Core, Nn, Kernels]),
         (Base, [Files]),
         (Data, [Core, Files, Formulas]),
+        (Families, [Nn]),
         (Layers, [Core, Ops, Nn, Algebra, Kernels]),
         (LayerExplaining, [Core, Ops, Explaining, Nn, Optim, Algebra, Layers, Kernels]),
         (Pages, [Core, Files]),
         (LayerPages, [Core, Explaining, Algebra, LayerExplaining, Pages]),
         ("lora", [Core, Ops, Nn, Optim, Layers]),
-        (Adapters, [Core, Nn, Files, Algebra, Base, Data, Layers]),
+        (Adapters, [Core, Nn, Files, Algebra, Base, Data, Families, Layers]),
         (Quantization, [Core, Ops, Nn, Files, Algebra, Layers, Kernels]),
         (Compression, [Core, Nn, Files, Algebra, Data, Layers, Adapters]),
-        (Models, [Core, Ops, Nn, Files, Algebra, Base, Data, Layers, Adapters, Quantization, Compression, Kernels]),
+        (Models, [Core, Ops, Nn, Files, Algebra, Base, Data, Families, Layers, Adapters, Quantization, Compression,
+            Kernels]),
         (Classification, [Core, Ops, Nn, Data, Layers, Adapters, Models, Kernels]),
         (Training, [Core, Ops, Nn, Optim, Files, Data, Layers, Adapters, Quantization, Models, Classification,
             Kernels]),

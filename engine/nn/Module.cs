@@ -65,6 +65,33 @@ public abstract class Module
         return new Submodule<T>(place);
     }
 
+    /// <summary>
+    /// Registers a module below this one under a path; modules on the way that are not there yet
+    /// are made, so that a checkpoint's names can be followed without a class for each.
+    /// </summary>
+    /// <typeparam name="T">As for <see cref="Add{T}"/>.</typeparam>
+    /// <param name="path">Names joined by dots.</param>
+    /// <param name="module">The module.</param>
+    /// <exception cref="ArgumentException">It is no module, or the path is taken.</exception>
+    internal Submodule<T> AddAt<T>(string path, T module) where T : class
+    {
+        var dot = path.LastIndexOf('.');
+        return (dot < 0 ? this : Group(path[..dot])).Add(path[(dot + 1)..], module);
+    }
+
+    /// <summary>The module of a path below this one, made where it is not there yet.</summary>
+    /// <param name="path">Names joined by dots.</param>
+    internal Module Group(string path)
+    {
+        var group = this;
+        foreach (var name in path.Split('.'))
+        {
+            group = group.children.Find(child => child.Name == name)?.Current
+                ?? group.Add<Module>(name, new ModuleGroup()).Value;
+        }
+        return group;
+    }
+
     /// <summary>Makes this module and all below it a part of a model.</summary>
     internal void Join(ModelUse use)
     {

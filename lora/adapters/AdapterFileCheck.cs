@@ -121,7 +121,7 @@ internal sealed class AdapterFileCheck(AdapterFile file, Findings findings)
         {
             return;
         }
-        if (!PeftHeads.ImpliedBy(PeftHeads.Classification).Any(modules.Contains))
+        if (!modules.Any(PeftHeads.IsOfClassifier))
         {
             Error("the head is missing: with task_type SEQ_CLS, PEFT looks for the trained classifier "
                 + "(classifier.weight, classifier.bias) and fails without it; its answers would be random. Save the "
@@ -131,8 +131,8 @@ internal sealed class AdapterFileCheck(AdapterFile file, Findings findings)
         }
         foreach (var path in PeftHeads.MissingOf(layers, file.Whole.Keys))
         {
-            Error($"a part of the head is missing: '{PeftAdapter.Prefix}{path}'. PEFT takes pre_classifier for a "
-                + "trained module too, for it ends with classifier.");
+            Error($"a part of the head is missing: '{PeftAdapter.Prefix}{path}'. PEFT takes every module for a trained "
+                + "one whose path ends with classifier, pre_classifier too, and wants it whole.");
         }
     }
 

@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Families;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -169,12 +170,14 @@ public static class PeftAdapter
     /// The number of outputs of the classification head that an adapter brings along.
     /// </summary>
     /// <param name="folder">The adapter folder.</param>
-    /// <returns>The rows of its classifier.weight; null where it has no head.</returns>
+    /// <returns>The rows of its output layer; null where it has no head.</returns>
     /// <exception cref="InputException">The tensors are missing or malformed.</exception>
     internal static int? ReadClassCount(string folder)
     {
         using var file = PeftFolder.OpenWeights(PeftFolder.Find(folder));
-        var shape = file.Tensors.GetValueOrDefault(Prefix + "classifier.weight")?.Shape;
+        var shape = EncoderFamilies.All.Select(family => family.Head.Output).Distinct()
+            .Select(output => file.Tensors.GetValueOrDefault($"{Prefix}{output}.weight")?.Shape)
+            .FirstOrDefault(shape => shape is not null);
         return shape is [var classes and >= 1 and <= int.MaxValue, _] ? (int)classes : null;
     }
 

@@ -106,7 +106,7 @@ internal sealed record PeftContents(
 
     /// <summary>
     /// The last part of a path where it means adapted layers only, or with layers_to_transform
-    /// does; else the whole path.
+    /// does; else its last two, such as intermediate.dense, or the whole path.
     /// </summary>
     private static (IReadOnlyList<string> Names, IReadOnlyList<int> Blocks) Targets(LoRAAdapter adapter)
     {
@@ -126,8 +126,9 @@ internal sealed record PeftContents(
 
         string ShortestTarget(string path)
         {
-            var name = NearMisses.LastPart(path);
-            return others.Any(ModulePattern.Named(name).Matches) ? path : name;
+            var parts = path.Split('.');
+            string[] names = [parts[^1], string.Join('.', parts.TakeLast(2))];
+            return names.FirstOrDefault(name => !others.Any(ModulePattern.Named(name).Matches)) ?? path;
         }
     }
 

@@ -1,4 +1,5 @@
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Families;
 
 namespace LoraScratch.Lora.Adapters;
 
@@ -10,12 +11,6 @@ internal static class PeftHeads
     /// <summary>task_type of a classifier of texts.</summary>
     public const string Classification = "SEQ_CLS";
 
-    /// <summary>
-    /// The parameters of DistilBERT's head, all of which belong to an adapter of that task.
-    /// </summary>
-    public static IReadOnlyList<string> DistilBert { get; } =
-        ["pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"];
-
     /// <summary>The names that a task adds to modules_to_save.</summary>
     /// <param name="taskType">task_type; null for none.</param>
     public static IReadOnlyList<string> ImpliedBy(string? taskType) => taskType switch
@@ -24,6 +19,13 @@ internal static class PeftHeads
         "QUESTION_ANS" => ["qa_outputs"],
         _ => [],
     };
+
+    /// <summary>
+    /// Whether a module is one that PEFT takes for a classifier's head, or stands within one: the
+    /// classifier.dense of a RoBERTa.
+    /// </summary>
+    public static bool IsOfClassifier(string module) => ImpliedBy(Classification)
+        .Any(head => module == head || module.StartsWith($"{head}.", StringComparison.Ordinal));
 
     /// <summary>
     /// The modules that PEFT takes for saved ones: those whose path merely ends with one of the
@@ -41,7 +43,7 @@ internal static class PeftHeads
     /// <param name="layers">Paths of the adapted layers, which tell whose head it is.</param>
     /// <param name="whole">Paths of the parameters that the adapter holds whole.</param>
     public static IReadOnlyList<string> MissingOf(IEnumerable<string> layers, IEnumerable<string> whole) =>
-        layers.Any(path => path.StartsWith("distilbert.", StringComparison.Ordinal))
-            ? [.. DistilBert.Except(whole)]
+        layers.Select(EncoderFamilies.OfPath).FirstOrDefault(family => family is not null) is { } family
+            ? [.. family.Head.OwnParameters.Except(whole)]
             : [];
 }

@@ -91,13 +91,15 @@ internal static class StateDict
             [.. whole.Where(path => path.EndsWith(ending, StringComparison.Ordinal)).Select(ModuleOf)];
         var modules = ModulesWith(".weight");
         var biases = ModulesWith(".bias").Except(modules).ToList();
-        var isClassifier = modules.Any(PeftHeads.ImpliedBy(PeftHeads.Classification).Contains);
+        var isClassifier = modules.Any(PeftHeads.IsOfClassifier);
         return new PeftConfig
         {
             TargetNames = [.. layers],
             Dropout = dropout,
             Bias = biases.Count == 0 ? LoRABias.None : biases.All(layers.Contains) ? LoRABias.LoRAOnly : LoRABias.All,
-            ModulesToSave = modules.Count > 0 ? modules : null,
+            // PEFT saves a head as the module that it knows, classifier, and not as the layers in it
+            ModulesToSave = modules.Count == 0 ? null
+                : [.. modules.Select(path => PeftHeads.IsOfClassifier(path) ? FirstPart(path) : path).Distinct()],
             TaskType = isClassifier ? PeftHeads.Classification : null,
         };
     }

@@ -118,7 +118,7 @@ internal static class ClassifierLoader
         var loaded = PeftAdapter.Load(folder, classifier.Model, anyBase: anyBase);
         notices.AddRange(loaded.Warnings.Select(warning =>
             warning.StartsWith(folder, StringComparison.Ordinal) ? warning : $"{folder}: {warning}"));
-        if (classifier.IsHeadUntrained && !HasWholeHead(loaded.Adapter))
+        if (classifier.IsHeadUntrained && !HasWholeHead(classifier.Model, loaded.Adapter))
         {
             loaded.Adapter.Detach();
             throw new InputException($"{source}: it has no trained classification head, and neither has the adapter "
@@ -128,8 +128,7 @@ internal static class ClassifierLoader
         return loaded.Adapter;
     }
 
-    private static bool HasWholeHead(LoRAAdapter adapter) =>
-        EncoderForSequenceClassification.HeadPaths
-        .All(path => adapter.Plan.ModulesToSave
+    private static bool HasWholeHead(EncoderForSequenceClassification model, LoRAAdapter adapter) =>
+        model.HeadPaths.All(path => adapter.Plan.ModulesToSave
             .Any(kept => path.StartsWith($"{kept.Path}.", StringComparison.Ordinal)));
 }

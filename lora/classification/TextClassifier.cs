@@ -46,7 +46,7 @@ public sealed class TextClassifier
     /// <summary>Loads a model folder.</summary>
     /// <param name="folder">
     /// With config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json,
-    /// as Hugging Face's DistilBERT has them.
+    /// as Hugging Face's encoders have them: DistilBERT, BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA.
     /// </param>
     /// <param name="labels">
     /// Classes of a head that the checkpoint lacks, which is randomly initialised then; null: those
@@ -337,7 +337,7 @@ public sealed class TextClassifier
         var positions = Model.Config.MaxPositions;
         return maxLength > positions
             ? throw new InputException($"Option 'max-length' is {maxLength}; the model has {positions} positions "
-                + "(max_position_embeddings). Give at most that.")
+                + $"({Model.Config.PositionsInWords}). Give at most that.")
             : maxLength ?? Math.Min(Tokenizer.MaxLength, positions);
     }
 

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Families;
 
 namespace LoraScratch.Lora.Encoders;
 
@@ -66,45 +67,61 @@ internal sealed record LoadReport(
         + (names.Count > most ? $" and {names.Count - most} more" : "");
 }
 
-/// <summary>A kind of model on DistilBERT's encoder, as far as checkpoints differ by it.</summary>
+/// <summary>A kind of model on an encoder, as far as checkpoints differ by it.</summary>
 internal sealed class ModelKind
 {
-    /// <summary>The encoder with pre_classifier and classifier.</summary>
-    public static readonly ModelKind Classifier =
-        new("classifier", EncoderForSequenceClassification.HeadPaths,
-            ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."]);
+    private ModelKind(EncoderFamily family, string name) => (Family, Name) = (family, name);
 
-    /// <summary>
-    /// The encoder with vocab_transform, vocab_layer_norm and vocab_projector, whose weight is the
-    /// table of the word embeddings: a file that has it twice has it once too often.
-    /// </summary>
-    public static readonly ModelKind MaskedLanguageModel =
-        new("masked language model", EncoderForMaskedLM.HeadPaths,
-            ["pre_classifier.", "classifier.", "vocab_projector.weight"]);
-
-    private ModelKind(string name, IReadOnlyList<string> headPaths, IReadOnlyList<string> useless) =>
-        (Name, HeadPaths, Useless) = (name, headPaths, useless);
+    /// <summary>The architecture of its encoder.</summary>
+    public EncoderFamily Family { get; }
 
     /// <summary>What messages call it.</summary>
     public string Name { get; }
 
-    /// <summary>The paths of the head's parameters, which an encoder's file may lack.</summary>
-    internal IReadOnlyList<string> HeadPaths { get; }
+    /// <summary>
+    /// The paths of the head's parameters, in parts: an encoder's file may lack the first part, and
+    /// if so the next one.
+    /// </summary>
+    public required IReadOnlyList<IReadOnlyList<string>> HeadParts { get; init; }
 
-    /// <summary>How the names of tensors begin that only the other kind has.</summary>
-    internal IReadOnlyList<string> Useless { get; }
+    /// <summary>How the names of tensors begin that only other kinds have.</summary>
+    public required IReadOnlyList<string> Useless { get; init; }
+
+    /// <summary>The encoder with a head that classifies texts.</summary>
+    public static ModelKind Classifier(EncoderFamily family) => new(family, "classifier")
+    {
+        HeadParts = family.Head.Parts,
+        Useless = family.OtherHeads,
+    };
+
+    /// <summary>
+    /// The encoder with a head that guesses tokens, whose output weight is the table of the word
+    /// embeddings: a file that has it twice has it once too often.
+    /// </summary>
+    public static ModelKind MaskedLanguageModel(EncoderFamily family)
+    {
+        var head = family.MaskedHead!;
+        return new(family, "masked language model")
+        {
+            HeadParts = [head.Parameters],
+            Useless =
+            [
+                .. family.Head.Modules.Append(family.Head.Dense).Select(module => $"{module}."), .. head.Repeated,
+                .. family.OtherHeads.Where(other =>
+                    !head.Parameters.Any(path => path.StartsWith(other, StringComparison.Ordinal))),
+            ],
+        };
+    }
 }
 
 /// <summary>Copies a checkpoint's tensors into a model; every name must be accounted for.</summary>
 internal static class CheckpointLoader
 {
-    private const string Encoder = "distilbert.";
-    // an integer buffer of some versions; beside it and other heads nothing is passed over
-    private const string PositionIds = "embeddings.position_ids";
-    private static readonly string[] HeadModules = ["pre_classifier.", "classifier."];
+    // integer buffers of some versions; beside them and other heads nothing is passed over
+    private static readonly string[] Buffers = ["embeddings.position_ids", "embeddings.token_type_ids"];
     // an adapter's, which would change the result
     private static readonly string[] NotOfHeads = ["lora_", ".base_layer.", ".modules_to_save.", "base_model."];
-    // all tensors of a DistilBERT; a stranger's file may have thousands
+    // all tensors of a small encoder; a stranger's file may have thousands
     private const int MaxListed = 200;
 
     /// <summary>
@@ -122,9 +139,8 @@ internal static class CheckpointLoader
         if (asked > 2 * found + slack)
         {
             throw new InputException($"{files.Path}: holds {found:N0} numbers in {files.Tensors.Count} tensors, but "
-                + $"the sizes in config.json (vocab_size {config.VocabularySize}, dim {config.Hidden}, hidden_dim "
-                + $"{config.FeedForward}, "
-                + $"n_layers {config.Layers}) ask for {asked:N0}. Nothing was loaded; do config.json and weights "
+                + $"the sizes in config.json ({config.SizesInWords}) "
+                + $"ask for {asked:N0}. Nothing was loaded; do config.json and weights "
                 + "belong together?");
         }
     }
@@ -140,13 +156,16 @@ internal static class CheckpointLoader
     public static LoadReport Load(EncoderForSequenceClassification model, Checkpoint files, bool withoutHead)
     {
         QuantizedLayers.Read(model, model.Config, files);
-        return Load(model, ModelKind.Classifier, files, name => QuantizedLayers.Hold(model.Config, name)
-            || withoutHead && HeadModules.Any(head => name.StartsWith(head, StringComparison.Ordinal)));
+        var family = model.Config.Family;
+        var report = Load(model, ModelKind.Classifier(family), files, name => QuantizedLayers.Hold(model.Config, name)
+            || withoutHead && family.Head.Modules.Any(head => name.StartsWith($"{head}.", StringComparison.Ordinal)));
+        model.IsPoolerUntrained = family.Head.HasPooler && report.Initialized.Count > family.Head.OwnParameters.Count;
+        return report;
     }
 
     /// <inheritdoc cref="Load(EncoderForSequenceClassification, Checkpoint, bool)"/>
     public static LoadReport Load(EncoderForMaskedLM model, Checkpoint files) =>
-        Load(model, ModelKind.MaskedLanguageModel, files, _ => false);
+        Load(model, ModelKind.MaskedLanguageModel(model.Config.Family), files, _ => false);
 
     /// <param name="model">Takes the values.</param>
     /// <param name="kind">What it is.</param>
@@ -168,17 +187,18 @@ internal static class CheckpointLoader
             {
                 continue;
             }
-            var path = ModelPath(name);
+            var path = ModelPath(kind.Family, name);
             if (!parameters.ContainsKey(path))
             {
-                (IsUseless(name, kind) ? ignored : IsBesideEncoder(path) ? foreign : unexpected).Add(name);
+                (IsUseless(path, kind) ? ignored : IsBesideEncoder(path, kind) ? foreign : unexpected).Add(name);
             }
             else if (!found.TryAdd(path, name))
             {
                 clashing.Add($"'{found[path]}' and '{name}' are both {path}");
             }
         }
-        var drawn = kind.HeadPaths.Any(found.ContainsKey) ? [] : kind.HeadPaths;
+        List<string> drawn =
+            [.. kind.HeadParts.TakeWhile(part => !part.Any(found.ContainsKey)).SelectMany(part => part)];
         var missing = model.NamedParameters().Select(entry => entry.Path)
             .Where(path => !found.ContainsKey(path) && !drawn.Contains(path)).ToList();
         // The head of a task that nobody knows here is as useless as a known one, but only beside a whole encoder: else
@@ -196,7 +216,7 @@ internal static class CheckpointLoader
     /// The model's path for a name in a file: older files spell LayerNorm's γ and β out, and an
     /// encoder saved alone has no prefix.
     /// </summary>
-    private static string ModelPath(string name)
+    internal static string ModelPath(EncoderFamily family, string name)
     {
         if (name.EndsWith(".gamma", StringComparison.Ordinal))
         {
@@ -206,16 +226,16 @@ internal static class CheckpointLoader
         {
             name = name[..^".beta".Length] + ".bias";
         }
-        return name.StartsWith("embeddings.", StringComparison.Ordinal)
-            || name.StartsWith("transformer.", StringComparison.Ordinal) ? Encoder + name : name;
+        string[] bare = ["embeddings.", $"{family.Blocks}.", $"{EncoderFamily.EmbeddingProjection}.", "pooler."];
+        return bare.Any(part => name.StartsWith(part, StringComparison.Ordinal)) ? $"{family.Trunk}.{name}" : name;
     }
 
-    private static bool IsBesideEncoder(string path) => !path.StartsWith(Encoder, StringComparison.Ordinal)
-        && !NotOfHeads.Any(path.Contains);
+    private static bool IsBesideEncoder(string path, ModelKind kind) =>
+        !path.StartsWith($"{kind.Family.Trunk}.", StringComparison.Ordinal) && !NotOfHeads.Any(path.Contains);
 
-    private static bool IsUseless(string name, ModelKind kind) =>
-        kind.Useless.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal))
-        || name is PositionIds or Encoder + PositionIds;
+    private static bool IsUseless(string path, ModelKind kind) =>
+        kind.Useless.Any(prefix => path.StartsWith(prefix, StringComparison.Ordinal))
+        || Buffers.Any(buffer => path == $"{kind.Family.Trunk}.{buffer}");
 
     private static void Require(ModelKind kind, Checkpoint files, Dictionary<string, Parameter> parameters,
         Dictionary<string, string> found,
@@ -242,8 +262,8 @@ internal static class CheckpointLoader
                 $"{problem.Entries.Count} {problem.What}: {LoadReport.Listed(problem.Entries, MaxListed)}").ToArray();
         if (said.Length > 0)
         {
-            throw new InputException($"{files.Path}: the tensors are not those of a DistilBERT {kind.Name} with "
-                + $"these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights "
+            throw new InputException($"{files.Path}: the tensors are not those of a {kind.Family.Name} {kind.Name} "
+                + $"with these sizes:\n  {string.Join("\n  ", said)}\nNothing was loaded; do config.json and weights "
                 + "belong together?");
         }
     }

@@ -4,7 +4,7 @@ using LoraScratch.Lora.Compression;
 namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
-/// A DistilBERT classifier with low-rank layers in a form that a folder can hold: its config names
+/// A classifier with low-rank layers in a form that a folder can hold: its config names
 /// them (<see cref="EncoderConfig.LowRank"/>).
 /// </summary>
 internal static class CompressedModel
@@ -33,7 +33,10 @@ internal static class CompressedModel
             }
         }
         var compressed = new EncoderForSequenceClassification(model.Config with { LowRank = lowRank }, seed: 0,
-            model.Backend, draw: false);
+            model.Backend, draw: false)
+        {
+            IsPoolerUntrained = model.IsPoolerUntrained,
+        };
         foreach (var (path, parameter) in compressed.NamedParameters())
         {
             parameter.Set(values[path]());

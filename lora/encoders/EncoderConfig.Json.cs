@@ -4,24 +4,14 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Families;
 
 namespace LoraScratch.Lora.Encoders;
 
 internal sealed partial record EncoderConfig
 {
-    /// <summary>
-    /// What transformers calls the model with a classification head, and the one that guesses
-    /// masked tokens.
-    /// </summary>
-    public const string ClassifierArchitecture = "DistilBertForSequenceClassification",
-        MaskedLanguageArchitecture = "DistilBertForMaskedLM";
-
-    /// <summary>
-    /// The model_type of a model with layers in low-rank or quantised form: no other program knows
-    /// it, so that none reads the folder and initialises the weights at random that it does not
-    /// find there.
-    /// </summary>
-    public const string OwnModelType = "lorascratch-distilbert";
+    // model_type of a model with layers in low-rank or quantised form
+    private const string OwnPrefix = "lorascratch-";
 
     private const string SingleLabel = "single_label_classification", MultiLabel = "multi_label_classification",
         PairsKey = "text_pair";
@@ -31,8 +21,18 @@ internal sealed partial record EncoderConfig
 
     // Keys that say nothing about the arithmetic of a classifier: written back, not worth a notice.
     private static readonly string[] KnownButUnused =
-        ["_name_or_path", "architectures", "finetuning_task", "model_type", "output_past", "qa_dropout", "tie_weights_",
-            "torch_dtype", "dtype", "transformers_version"];
+    [
+        "_name_or_path", "architectures", "bos_token_id", "dtype", "eos_token_id", "finetuning_task",
+        "gradient_checkpointing", "is_decoder", "add_cross_attention", "model_type", "output_past",
+        "position_embedding_type", "tie_weights_", "torch_dtype", "transformers_version", "use_cache",
+    ];
+
+    /// <summary>
+    /// The model_type of a model with layers in low-rank or quantised form: no other program knows
+    /// it, so that none reads the folder and initialises the weights at random that it does not
+    /// find there.
+    /// </summary>
+    public string OwnModelType => OwnPrefix + Family.ModelType;
 
     /// <summary>Reads a config.json.</summary>
     /// <param name="path">The file, or a folder that holds one.</param>
@@ -43,7 +43,8 @@ internal sealed partial record EncoderConfig
     public static EncoderConfig Load(string path)
     {
         var file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
-        return JsonFile.Read(file, root => Parse(file, root), "The config.json of a DistilBERT model is expected.");
+        return JsonFile.Read(file, root => Parse(file, root), "The config.json of an encoder "
+            + $"({EncoderFamilies.Names}) is expected.");
     }
 
     /// <summary>Reads the text of a config.json.</summary>
@@ -61,18 +62,20 @@ internal sealed partial record EncoderConfig
 
     /// <summary>The config.json that transformers reads, keys sorted.</summary>
     /// <param name="architecture">
-    /// The class that reads the tensors beside it; a masked language model has no classes, and its
-    /// file names none.
+    /// The class that reads the tensors beside it; null: the family's classifier. A masked language
+    /// model has no classes, and its file names none.
     /// </param>
     /// <param name="dtype">The type of these tensors.</param>
-    public string ToJson(string architecture = ClassifierArchitecture, DType dtype = DType.F32)
+    public string ToJson(string? architecture = null, DType dtype = DType.F32)
     {
+        architecture ??= Family.ClassifierArchitecture;
+        var keys = Family.Keys;
         var entries = new SortedDictionary<string, Action<Utf8JsonWriter>>(StringComparer.Ordinal);
         foreach (var (key, value) in OtherKeys)
         {
             entries[key] = value.WriteTo;
         }
-        entries["model_type"] = json => json.WriteStringValue(IsPlain ? "distilbert" : OwnModelType);
+        entries["model_type"] = json => json.WriteStringValue(IsPlain ? Family.ModelType : OwnModelType);
         entries["architectures"] = json =>
         {
             json.WriteStartArray();
@@ -81,18 +84,32 @@ internal sealed partial record EncoderConfig
         };
         entries["torch_dtype"] = json =>
             json.WriteStringValue(dtype switch { DType.F16 => "float16", DType.BF16 => "bfloat16", _ => "float32" });
-        entries["tie_weights_"] = json => json.WriteBooleanValue(true);
-        entries["sinusoidal_pos_embds"] = json => json.WriteBooleanValue(false);
+        foreach (var (key, value) in Family.FixedKeys)
+        {
+            entries[key] = json => json.WriteBooleanValue(value);
+        }
         entries["vocab_size"] = json => json.WriteNumberValue(VocabularySize);
-        entries["max_position_embeddings"] = json => json.WriteNumberValue(MaxPositions);
-        entries["dim"] = json => json.WriteNumberValue(Hidden);
-        entries["hidden_dim"] = json => json.WriteNumberValue(FeedForward);
-        entries["n_layers"] = json => json.WriteNumberValue(Layers);
-        entries["n_heads"] = json => json.WriteNumberValue(Heads);
-        entries["activation"] = json => json.WriteStringValue(Activation);
-        entries["dropout"] = json => json.WriteNumberValue(Dropout);
-        entries["attention_dropout"] = json => json.WriteNumberValue(AttentionDropout);
-        entries["seq_classif_dropout"] = json => json.WriteNumberValue(ClassifierDropout);
+        entries["max_position_embeddings"] = json => json.WriteNumberValue(PositionRows);
+        entries[keys.Hidden] = json => json.WriteNumberValue(Hidden);
+        entries[keys.FeedForward] = json => json.WriteNumberValue(FeedForward);
+        entries[keys.Layers] = json => json.WriteNumberValue(Layers);
+        entries[keys.Heads] = json => json.WriteNumberValue(Heads);
+        entries[keys.Activation] = json => json.WriteStringValue(Activation);
+        entries[keys.Dropout] = json => json.WriteNumberValue(Dropout);
+        entries[keys.AttentionDropout] = json => json.WriteNumberValue(AttentionDropout);
+        entries[keys.ClassifierDropout] = json => json.WriteNumberValue(ClassifierDropout);
+        if (keys.Epsilon is { } epsilon)
+        {
+            entries[epsilon] = json => json.WriteNumberValue(Epsilon);
+        }
+        if (keys.TokenTypes is { } types)
+        {
+            entries[types] = json => json.WriteNumberValue(TokenTypes);
+        }
+        if (keys.EmbeddingWidth is { } width)
+        {
+            entries[width] = json => json.WriteNumberValue(EmbeddingWidth);
+        }
         entries["initializer_range"] = json => json.WriteNumberValue(InitializerRange);
         entries["pad_token_id"] = json => json.WriteNumberValue(PadTokenId);
         if (LowRank.Count > 0)
@@ -121,7 +138,7 @@ internal sealed partial record EncoderConfig
                 json.WriteEndArray();
             };
         }
-        if (architecture == ClassifierArchitecture)
+        if (architecture == Family.ClassifierArchitecture)
         {
             entries["problem_type"] = json => json.WriteStringValue(IsMultiLabel ? MultiLabel : SingleLabel);
             if (ReadsPairs)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Families;
 
 namespace LoraScratch.Lora.Encoders;
 
@@ -19,29 +20,31 @@ internal sealed partial record EncoderConfig
             {
                 throw new InputException($"{source}: a JSON object is expected, found {JsonFile.Shown(root)}.");
             }
-            var isOwn = Find("model_type") is { ValueKind: JsonValueKind.String } name
-                && name.GetString() == OwnModelType;
-            if (!isOwn && Find("model_type") is { } type
-                && (type.ValueKind != JsonValueKind.String || type.GetString() != "distilbert"))
-            {
-                throw Wrong("model_type", type, "\"distilbert\"; other architectures are not supported");
-            }
+            var (family, isOwn) = ReadFamily();
             RequireKnownProblem();
+            RequireEncoder();
             var standard = new EncoderConfig();
+            var (keys, defaults) = (family.Keys, family.Defaults);
+            var dropout = Number(keys.Dropout, standard.Dropout);
+            var hidden = Integer(keys.Hidden, defaults.Hidden);
             var config = standard with
             {
-                VocabularySize = Integer("vocab_size", standard.VocabularySize),
-                MaxPositions = Integer("max_position_embeddings", standard.MaxPositions),
-                Hidden = Integer("dim", standard.Hidden),
-                FeedForward = Integer("hidden_dim", standard.FeedForward),
-                Layers = Integer("n_layers", standard.Layers),
-                Heads = Integer("n_heads", standard.Heads),
-                Activation = Text("activation", standard.Activation),
-                Dropout = Number("dropout", standard.Dropout),
-                AttentionDropout = Number("attention_dropout", standard.AttentionDropout),
-                ClassifierDropout = Number("seq_classif_dropout", standard.ClassifierDropout),
+                Family = family,
+                VocabularySize = Integer("vocab_size", defaults.VocabularySize),
+                Hidden = hidden,
+                OwnEmbeddingWidth = keys.EmbeddingWidth is { } width
+                    && Integer(width, defaults.EmbeddingWidth ?? hidden) is var own && own != hidden ? own : null,
+                FeedForward = Integer(keys.FeedForward, defaults.FeedForward),
+                Layers = Integer(keys.Layers, defaults.Layers),
+                Heads = Integer(keys.Heads, defaults.Heads),
+                Activation = Text(keys.Activation, standard.Activation),
+                Dropout = dropout,
+                AttentionDropout = Number(keys.AttentionDropout, standard.AttentionDropout),
+                ClassifierDropout = Number(keys.ClassifierDropout, defaults.ClassifierDropout ?? dropout),
+                Epsilon = keys.Epsilon is { } epsilon ? Number(epsilon, standard.Epsilon) : standard.Epsilon,
+                TokenTypes = keys.TokenTypes is { } types ? Integer(types, defaults.TokenTypes) : 0,
                 InitializerRange = Number("initializer_range", standard.InitializerRange),
-                PadTokenId = Integer("pad_token_id", standard.PadTokenId),
+                PadTokenId = Integer("pad_token_id", defaults.PadTokenId),
                 LowRank = isOwn ? ReadLayers("low_rank", Rank) : standard.LowRank,
                 Quantized = isOwn ? ReadLayers("quantized", Format) : standard.Quantized,
                 DynamicInt8 = isOwn ? Paths("dynamic_int8") : standard.DynamicInt8,
@@ -51,19 +54,21 @@ internal sealed partial record EncoderConfig
                 IsRegression = HasOneOutput() || Find("problem_type") is { } problem && IsRegression(problem),
                 IsMultiLabel = Find("problem_type") is { } kind && IsProblem(kind, MultiLabel),
                 ReadsPairs = Flag(PairsKey),
-                HasSinusoidalPositions = Flag("sinusoidal_pos_embds"),
-                IsMultipleChoice = Find("architectures") is { ValueKind: JsonValueKind.Array } architectures
-                    && architectures.EnumerateArray().Any(name => name.ValueKind == JsonValueKind.String
-                        && name.GetString() == "DistilBertForMultipleChoice"),
+                HasSinusoidalPositions = keys.SinusoidalPositions is { } sinusoidal && Flag(sinusoidal),
+                IsMultipleChoice = Architectures().Contains(family.Architecture + "ForMultipleChoice"),
+                IsTokenClassifier = Architectures().Contains(family.Architecture + "ForTokenClassification"),
             };
+            var positions = Integer("max_position_embeddings", standard.MaxPositions);
+            config = config with { MaxPositions = (int)Math.Max((long)positions - config.FirstPosition, int.MinValue) };
             if (isOwn && config.IsPlain)
             {
                 throw new InputException($"{source}: low_rank, quantized and dynamic_int8 are missing or empty; a "
-                    + $"model of type {OwnModelType} names its low-rank or quantised layers there.");
+                    + $"model of type {config.OwnModelType} names its low-rank or quantised layers there.");
             }
             var others = root.EnumerateObject().Where(entry => !asked.Contains(entry.Name))
                 .ToDictionary(entry => entry.Name, entry => entry.Value.Clone());
-            var unknown = others.Keys.Except(KnownButUnused).Order(StringComparer.Ordinal).ToArray();
+            var unknown = others.Keys.Except([.. KnownButUnused, .. family.UnusedKeys]).Order(StringComparer.Ordinal)
+                .ToArray();
             if (unknown.Length > 0)
             {
                 notices.Add($"{source}: these keys are kept but have no effect here: "
@@ -71,6 +76,45 @@ internal sealed partial record EncoderConfig
             }
             return config with { OtherKeys = others, Notices = notices };
         }
+
+        /// <summary>The architecture, and whether the file is one of this program's own.</summary>
+        private (EncoderFamily Family, bool IsOwn) ReadFamily()
+        {
+            if (Find("model_type") is not { } type)
+            {
+                // files that are older than the key tell by their class
+                return (Architectures().Select(EncoderFamilies.OfArchitecture).OfType<EncoderFamily>().FirstOrDefault()
+                    ?? DistilBert.Family, false);
+            }
+            var name = type.ValueKind == JsonValueKind.String ? type.GetString()! : null;
+            var isOwn = name?.StartsWith(OwnPrefix, StringComparison.Ordinal) == true;
+            return name is not null && EncoderFamilies.Of(isOwn ? name[OwnPrefix.Length..] : name) is { } family
+                ? (family, isOwn) : throw Wrong("model_type", type, EncoderFamilies.Expected(name));
+        }
+
+        /// <summary>Refuses what would compute something else than an encoder.</summary>
+        private void RequireEncoder()
+        {
+            // looked at without being asked for: what they say is written back as it is
+            if (root.TryGetProperty("position_embedding_type", out var positions)
+                && positions.ValueKind != JsonValueKind.Null
+                && !(positions.ValueKind == JsonValueKind.String && positions.GetString() == "absolute"))
+            {
+                throw Wrong("position_embedding_type", positions, "\"absolute\"; others are not supported");
+            }
+            foreach (var key in (string[])["is_decoder", "add_cross_attention"])
+            {
+                if (root.TryGetProperty(key, out var flag) && flag.ValueKind is not (JsonValueKind.Null
+                    or JsonValueKind.False))
+                {
+                    throw Wrong(key, flag, "false: a model that looks at earlier tokens alone is no encoder");
+                }
+            }
+        }
+
+        private string[] Architectures() => Find("architectures") is { ValueKind: JsonValueKind.Array } names
+            ? [.. names.EnumerateArray().Where(name => name.ValueKind == JsonValueKind.String)
+                .Select(name => name.GetString()!)] : [];
 
         /// <summary>Layers by their paths, each with the form that it has.</summary>
         private Dictionary<string, T> ReadLayers<T>(string key, Func<string, JsonElement, T> readForm) =>

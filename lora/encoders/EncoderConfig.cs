@@ -2,47 +2,70 @@ using System.Collections.ObjectModel;
 using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Families;
 
 namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
-/// The sizes and rates of a DistilBERT classifier: the contents of a Hugging Face config.json,
-/// which <see cref="Load"/> reads and <see cref="ToJson"/> writes. The defaults are those of
-/// distilbert-base-uncased. LayerNorm's ε is not among them: DistilBERT fixes it at 1e-12.
+/// The sizes and rates of a classifier: the contents of a Hugging Face config.json, which
+/// <see cref="Load"/> reads and <see cref="ToJson"/> writes. What the file calls them is the
+/// family's (<see cref="ConfigKeys"/>). The defaults are those of distilbert-base-uncased.
 /// </summary>
 internal sealed partial record EncoderConfig
 {
+    /// <summary>The architecture (model_type).</summary>
+    public EncoderFamily Family { get; init; } = DistilBert.Family;
+
     /// <summary>Entries of the vocabulary (vocab_size).</summary>
     public int VocabularySize { get; init; } = 30522;
 
-    /// <summary>Tokens of the longest text (max_position_embeddings).</summary>
+    /// <summary>
+    /// Tokens of the longest text: max_position_embeddings less <see cref="FirstPosition"/>.
+    /// </summary>
     public int MaxPositions { get; init; } = 512;
 
-    /// <summary>Width of a token's vector (dim).</summary>
+    /// <summary>Width of a token's vector.</summary>
     public int Hidden { get; init; } = 768;
 
-    /// <summary>Width of the feed-forward layers' inner vector (hidden_dim).</summary>
+    /// <summary>
+    /// Width of the embeddings where they are projected to <see cref="Hidden"/>; null where they
+    /// have that width.
+    /// </summary>
+    public int? OwnEmbeddingWidth { get; init; }
+
+    /// <summary>Width of the feed-forward layers' inner vector.</summary>
     public int FeedForward { get; init; } = 3072;
 
-    /// <summary>Blocks of the encoder (n_layers).</summary>
+    /// <summary>Blocks of the encoder.</summary>
     public int Layers { get; init; } = 6;
 
-    /// <summary>Heads of an attention layer; they divide <see cref="Hidden"/> (n_heads).</summary>
+    /// <summary>Heads of an attention layer; they divide <see cref="Hidden"/>.</summary>
     public int Heads { get; init; } = 12;
 
     /// <summary>
-    /// Function between the feed-forward layers: "gelu" (the exact one) or "relu" (activation).
+    /// Function between the feed-forward layers, one of <see cref="Activations.Names"/>.
     /// </summary>
     public string Activation { get; init; } = "gelu";
 
-    /// <summary>Dropout on the embeddings and after each feed-forward layer (dropout).</summary>
+    /// <summary>
+    /// Dropout on the embeddings, after the feed-forward layers and, in most families, after the
+    /// attention's output layer.
+    /// </summary>
     public float Dropout { get; init; } = 0.1f;
 
-    /// <summary>Dropout on the attention probabilities (attention_dropout).</summary>
+    /// <summary>Dropout on the attention probabilities.</summary>
     public float AttentionDropout { get; init; } = 0.1f;
 
-    /// <summary>Dropout before the classifier (seq_classif_dropout).</summary>
+    /// <summary>Dropout in the classification head.</summary>
     public float ClassifierDropout { get; init; } = 0.2f;
+
+    /// <summary>LayerNorm's ε.</summary>
+    public float Epsilon { get; init; } = 1e-12f;
+
+    /// <summary>
+    /// Token types, rows of a table that is added to the embeddings; 0: there is none.
+    /// </summary>
+    public int TokenTypes { get; init; }
 
     /// <summary>Standard deviation of initial weights (initializer_range).</summary>
     public float InitializerRange { get; init; } = 0.02f;
@@ -85,7 +108,7 @@ internal sealed partial record EncoderConfig
     public bool HasSinusoidalPositions { get; init; }
 
     /// <summary>
-    /// Linear layers in low-rank form: path → rank (low_rank, in files of model_type
+    /// Linear layers in low-rank form: path → rank (low_rank, in files of
     /// <see cref="OwnModelType"/>). Empty in a model as it was trained.
     /// </summary>
     public IReadOnlyDictionary<string, int> LowRank { get; init; } = ReadOnlyDictionary<string, int>.Empty;
@@ -125,6 +148,34 @@ internal sealed partial record EncoderConfig
     /// </summary>
     internal bool IsMultipleChoice { get; init; }
 
+    /// <summary>Whether the head tells classes of tokens apart (architectures).</summary>
+    internal bool IsTokenClassifier { get; init; }
+
+    /// <summary>Width of the embeddings.</summary>
+    public int EmbeddingWidth => OwnEmbeddingWidth ?? Hidden;
+
+    /// <summary>
+    /// The position of a text's first token: 0, or the padding token's id + 1, where lower ones
+    /// have rows of the table but no token.
+    /// </summary>
+    public int FirstPosition =>
+        Family.CountsPositionsFromPadding ? (int)Math.Min(PadTokenId + 1L, int.MaxValue / 2) : 0;
+
+    /// <summary>Rows of the table of positions (max_position_embeddings).</summary>
+    public int PositionRows => (int)Math.Clamp((long)MaxPositions + FirstPosition, int.MinValue, int.MaxValue);
+
+    /// <summary>
+    /// What the model has for positions, to be told beside a length that is too large.
+    /// </summary>
+    internal string PositionsInWords => FirstPosition == 0 ? "max_position_embeddings"
+        : $"max_position_embeddings {PositionRows}, and a text's first token is at {FirstPosition}";
+
+    /// <summary>
+    /// The sizes that decide how large the model is, under the file's names for them.
+    /// </summary>
+    internal string SizesInWords => $"vocab_size {VocabularySize}, {Family.Keys.Hidden} {Hidden}, "
+        + $"{Family.Keys.FeedForward} {FeedForward}, {Family.Keys.Layers} {Layers}";
+
     /// <summary>Number of classes.</summary>
     public int Classes => Labels.Count;
 
@@ -133,6 +184,13 @@ internal sealed partial record EncoderConfig
     /// </summary>
     internal string? ProblemOfDrawing() => Problem() ?? (HasSinusoidalPositions
         ? "sinusoidal_pos_embds is true, and the positions of a new model are learned: set it to false" : null);
+
+    /// <summary>Why no masked language model can have this config.</summary>
+    internal string? ProblemOfMasking() => Family.MaskedHead is null
+        ? $"model_type is {Family.ModelType}, which cannot be pretrained: {Family.WhyNotMasked}. Pretraining takes "
+            + string.Join(" and ", EncoderFamilies.All.Where(family => family.MaskedHead is not null)
+                .Select(family => family.ModelType))
+        : null;
 
     /// <summary>What keeps its head from telling classes apart.</summary>
     internal string? ProblemOfHead() => IsRegression
@@ -145,8 +203,8 @@ internal sealed partial record EncoderConfig
     /// <param name="isMultiLabel">See <see cref="IsMultiLabel"/>.</param>
     internal EncoderConfig WithNewHead(IReadOnlyList<string> labels, bool isMultiLabel)
     {
-        bool OfHead(string path) => path.StartsWith("pre_classifier", StringComparison.Ordinal)
-            || path.StartsWith("classifier", StringComparison.Ordinal);
+        bool OfHead(string path) =>
+            Family.Head.Modules.Any(module => $"{path}.".StartsWith($"{module}.", StringComparison.Ordinal));
         return this with
         {
             Labels = labels,
@@ -158,19 +216,18 @@ internal sealed partial record EncoderConfig
         };
     }
 
-    /// <summary>The functions that <see cref="Activation"/> may name.</summary>
-    internal static readonly string[] Activations = ["gelu", "relu"];
-
     /// <summary>
     /// Says which value cannot be, under the name that the file has for it; null when all is well.
     /// </summary>
     internal string? Problem()
     {
+        var keys = Family.Keys;
         (string Key, int Value)[] sizes =
         [
-            ("vocab_size", VocabularySize), ("max_position_embeddings", MaxPositions), ("dim", Hidden),
-                ("hidden_dim", FeedForward),
-            ("n_layers", Layers), ("n_heads", Heads),
+            ("vocab_size", VocabularySize), ("max_position_embeddings", PositionRows), (keys.Hidden, Hidden),
+            (keys.FeedForward, FeedForward), (keys.Layers, Layers), (keys.Heads, Heads),
+            (keys.EmbeddingWidth ?? keys.Hidden, EmbeddingWidth),
+            (keys.TokenTypes ?? "", keys.TokenTypes is null ? 1 : TokenTypes),
         ];
         foreach (var (key, value) in sizes)
         {
@@ -180,7 +237,10 @@ internal sealed partial record EncoderConfig
             }
         }
         (string Key, float Value)[] rates =
-            [("dropout", Dropout), ("attention_dropout", AttentionDropout), ("seq_classif_dropout", ClassifierDropout)];
+        [
+            (keys.Dropout, Dropout), (keys.AttentionDropout, AttentionDropout),
+            (keys.ClassifierDropout, ClassifierDropout),
+        ];
         foreach (var (key, value) in rates)
         {
             if (!(value >= 0 && value < 1))
@@ -190,17 +250,24 @@ internal sealed partial record EncoderConfig
         }
         if (Hidden % Heads != 0)
         {
-            return $"n_heads is {Heads} and does not divide dim, {Hidden}: every head needs the same width";
+            return $"{keys.Heads} is {Heads} and does not divide {keys.Hidden}, {Hidden}: every head needs the same "
+                + "width";
         }
-        if ((long)Hidden * new[] { VocabularySize, MaxPositions, FeedForward, Hidden, Classes }.Max() > int.MaxValue)
+        int[] rows = [VocabularySize, PositionRows, TokenTypes, FeedForward, Hidden, Classes];
+        if ((long)Math.Max(Hidden, EmbeddingWidth) * rows.Max() > int.MaxValue)
         {
-            return $"dim {Hidden} with vocab_size {VocabularySize}, hidden_dim {FeedForward}, "
-                + $"max_position_embeddings {MaxPositions} and {Classes} classes makes a matrix of more than "
+            return $"{keys.Hidden} {Hidden} with vocab_size {VocabularySize}, {keys.FeedForward} {FeedForward}, "
+                + $"max_position_embeddings {PositionRows} and {Classes} classes makes a matrix of more than "
                 + $"{int.MaxValue} elements";
         }
         if (MaxPositions < 2)
         {
-            return "max_position_embeddings is 1: [CLS] and [SEP] need 2 positions";
+            return $"max_position_embeddings is {PositionRows}: [CLS] and [SEP] need 2 positions"
+                + (FirstPosition == 0 ? "" : $", the first of them at {FirstPosition}");
+        }
+        if (!(Epsilon >= 0 && float.IsFinite(Epsilon)))
+        {
+            return FormattableString.Invariant($"{keys.Epsilon} is {Epsilon}, a number of at least 0 is expected");
         }
         if (!(InitializerRange >= 0 && float.IsFinite(InitializerRange)))
         {
@@ -227,10 +294,11 @@ internal sealed partial record EncoderConfig
             return $"dynamic_int8 names '{twice}', which "
                 + $"{(Quantized.ContainsKey(twice) ? "quantized names too" : "it names before")}: a layer has one form";
         }
-        if (!Activations.Contains(Activation))
+        if (!Activations.Names.Contains(Activation))
         {
-            return $"activation is {Describe.Name(Activation)}, supported are "
-                + $"{string.Join(" and ", Activations.Select(name => $"'{name}'"))}";
+            return $"{keys.Activation} is {Describe.Name(Activation)}, supported are "
+                + $"{string.Join(", ", Activations.Names.SkipLast(1).Select(name => $"'{name}'"))} and "
+                + $"'{Activations.Names[^1]}'";
         }
         if (Labels.Count < 2)
         {

@@ -5,19 +5,19 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
-/// DistilBERT that guesses masked tokens, the task that its encoder is pretrained on (Devlin et al.
-/// 2019, arXiv 1810.04805): the encoder's vector of a masked token goes through vocab_transform,
-/// the activation and vocab_layer_norm, and its products with the vectors of all words are the
-/// logits. The output weight is the table of the word embeddings itself, so that table has two
-/// shares in its gradient: from looking words up, and from comparing with them. New models are in
-/// evaluation mode; all parameters are trainable.
+/// An encoder that guesses masked tokens, the task that it is pretrained on (Devlin et al. 2019,
+/// arXiv 1810.04805): its vector of a masked token goes through a linear layer, the activation and
+/// LayerNorm, and its products with the vectors of all words are the logits. The output weight is
+/// the table of the word embeddings itself, so that table has two shares in its gradient: from
+/// looking words up, and from comparing with them. New models are in evaluation mode; all
+/// parameters are trainable.
 /// </summary>
 internal sealed class EncoderForMaskedLM : Module
 {
     private readonly Submodule<EncoderModel> encoder;
     private readonly Submodule<Layer> transform;
     private readonly Submodule<LayerNorm> norm;
-    private readonly Submodule<OutputBias> projector;
+    private readonly Parameter outputBias;
 
     /// <summary>
     /// A model with randomly initialised weights: N(0, initializer_range), positions sines and
@@ -26,7 +26,9 @@ internal sealed class EncoderForMaskedLM : Module
     /// <param name="config">Sizes and rates; the classes have no meaning here.</param>
     /// <param name="seed">Names the random numbers.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
-    /// <exception cref="InputException">A value of the config cannot be.</exception>
+    /// <exception cref="InputException">
+    /// A value of the config cannot be, or its family is not pretrained so.
+    /// </exception>
     public EncoderForMaskedLM(EncoderConfig config, ulong seed = 0, IBackend? backend = null)
         : this(config, seed, backend, draw: true)
     {
@@ -34,27 +36,23 @@ internal sealed class EncoderForMaskedLM : Module
 
     internal EncoderForMaskedLM(EncoderConfig config, ulong seed, IBackend? backend, bool draw)
     {
-        if ((draw ? config.ProblemOfDrawing() : config.Problem()) is { } problem)
+        if (((draw ? config.ProblemOfDrawing() : config.Problem()) ?? config.ProblemOfMasking()) is { } problem)
         {
-            throw new InputException($"DistilBERT config: {problem}.");
+            throw new InputException($"{config.Family.Name} config: {problem}.");
         }
         (Config, Backend) = (config, backend ?? Device.Default);
+        var (family, paths) = (config.Family, config.Family.MaskedHead!);
         var root = new RandomStream(seed);
         DropoutStream = new RandomStream(root.NextSeed());
         var random = new RandomStream(root.NextSeed());
-        encoder = Add("distilbert",
+        encoder = Add(family.Trunk,
             new EncoderModel(new LayerFactory(config, draw ? random : null, DropoutStream, Backend)));
         var parts = new LayerFactory(config, random, DropoutStream, Backend);
-        transform = Add<Layer>("vocab_transform", parts.Linear(config.Hidden, config.Hidden));
-        norm = Add("vocab_layer_norm", parts.LayerNorm());
-        projector = Add("vocab_projector", new OutputBias(parts));
+        transform = AddAt<Layer>(paths.Transform, parts.Linear(config.Hidden, config.Hidden));
+        norm = AddAt(paths.Norm, parts.LayerNorm(config.Hidden));
+        outputBias = ((ModuleGroup)Group(paths.Output)).Hold(parts.Bias(config.VocabularySize));
         LowRankLayers.Apply(this, config, draw ? random : null);
     }
-
-    /// <summary>The paths of the head's parameters; the output weight is the encoder's.</summary>
-    public static IReadOnlyList<string> HeadPaths { get; } =
-        ["vocab_transform.weight", "vocab_transform.bias", "vocab_layer_norm.weight", "vocab_layer_norm.bias",
-            "vocab_projector.bias"];
 
     /// <summary>Sizes and rates.</summary>
     public EncoderConfig Config { get; }
@@ -88,22 +86,10 @@ internal sealed class EncoderForMaskedLM : Module
         using var use = Use.Read("A forward pass");
         using var scope = new TensorScope();
         var masked = encoder.Value.Forward(tokens, places);                                     // [masked, hidden]
-        var inner = transform.Value.Forward(masked);
-        inner = Config.Activation == "relu" ? inner.Relu() : inner.Gelu();
-        return scope.Return(norm.Value.Forward(inner).Linear(encoder.Value.WordTable, projector.Value.Bias));
+        var inner = Activations.Apply(Config.Activation, transform.Value.Forward(masked));
+        return scope.Return(norm.Value.Forward(inner).Linear(encoder.Value.WordTable, outputBias));
     }
 
     /// <inheritdoc/>
     protected override string Details => $"{Config.Layers} layers, {Config.VocabularySize} tokens";
-
-    /// <summary>
-    /// vocab_projector without its weight, which is the table of the word embeddings.
-    /// </summary>
-    private sealed class OutputBias : Module
-    {
-        public OutputBias(LayerFactory parts) => Bias = Add(parts.Bias(parts.Config.VocabularySize));
-
-        /// <summary>[vocabulary]</summary>
-        public Parameter Bias { get; }
-    }
 }

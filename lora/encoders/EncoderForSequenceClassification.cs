@@ -1,23 +1,28 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
-using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Families;
 
 namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
-/// The encoder: embeddings, then the blocks one after the other (Sanh et al. 2019, arXiv
-/// 1910.01108).
+/// The encoder: embeddings, then the blocks one after the other. The paths of its modules are the
+/// family's (<see cref="EncoderFamily"/>).
 /// </summary>
 internal sealed class EncoderModel : Module
 {
     private readonly Submodule<Embeddings> embeddings;
-    private readonly Submodule<Transformer> transformer;
+    private readonly Submodule<Layer>? project;
+    private readonly Submodule<ModuleList<TransformerBlock>> blocks;
 
     internal EncoderModel(LayerFactory parts)
     {
+        var config = parts.Config;
         embeddings = Add("embeddings", new Embeddings(parts));
-        transformer = Add("transformer", new Transformer(parts));
+        project = config.EmbeddingWidth == config.Hidden ? null
+            : Add<Layer>(EncoderFamily.EmbeddingProjection, parts.Linear(config.EmbeddingWidth, config.Hidden));
+        blocks = AddAt(config.Family.Blocks, new ModuleList<TransformerBlock>(Enumerable.Range(0, config.Layers)
+            .Select(_ => new TransformerBlock(parts))));
     }
 
     /// <summary>See <see cref="Embeddings.WordTable"/>.</summary>
@@ -31,55 +36,34 @@ internal sealed class EncoderModel : Module
 
     /// <summary>The vectors of some tokens.</summary>
     /// <param name="tokens">The batch.</param>
-    /// <param name="rows">Which, of this batch.</param>
+    /// <param name="rows">Which, of this batch; null: all.</param>
     /// <returns>[rows, hidden]</returns>
-    public Tensor Forward(PackedTokens tokens, SequenceRows rows)
+    public Tensor Forward(PackedTokens tokens, SequenceRows? rows = null)
     {
         using var scope = new TensorScope();
         var x = embeddings.Value.Forward(tokens);
-        return scope.Return(ComputesEveryToken
-            ? transformer.Value.Forward(x, tokens.Offsets, null).Gather(rows)
-            : transformer.Value.Forward(x, tokens.Offsets, rows));
-    }
-
-    /// <summary>The blocks, under the name that checkpoints have for them.</summary>
-    public sealed class Transformer : Module
-    {
-        private readonly Submodule<ModuleList<TransformerBlock>> blocks;
-
-        internal Transformer(LayerFactory parts) =>
-            blocks =
-                Add("layer", new ModuleList<TransformerBlock>(Enumerable.Range(0, parts.Config.Layers)
-                    .Select(_ => new TransformerBlock(parts))));
-
-        /// <summary>Runs every block.</summary>
-        /// <param name="x">[tokens, hidden]</param>
-        /// <param name="offsets">Where each text begins.</param>
-        /// <param name="rows">Those that the last block is asked for; null: all.</param>
-        /// <returns>[rows, hidden]</returns>
-        public Tensor Forward(Tensor x, SequenceOffsets offsets, SequenceRows? rows)
+        x = project is null ? x : project.Value.Forward(x);
+        var last = blocks.Value.Items.Last();
+        foreach (var block in blocks.Value.Items)
         {
-            var last = blocks.Value.Items.Last();
-            foreach (var block in blocks.Value.Items)
-            {
-                using var scope = new TensorScope();
-                x = scope.Return(block.Forward(x, offsets, block == last ? rows : null));
-            }
-            return x;
+            using var inner = new TensorScope();
+            x = inner.Return(block.Forward(x, tokens.Offsets, block == last && !ComputesEveryToken ? rows : null));
         }
+        return scope.Return(ComputesEveryToken && rows is not null ? x.Gather(rows) : x);
     }
 }
 
 /// <summary>
-/// DistilBERT as a text classifier: the encoder's vector of each text's first token, [CLS], goes
-/// through pre_classifier, ReLU, dropout and classifier. The paths of its parameters are the keys
-/// of a Hugging Face checkpoint: distilbert.transformer.layer.0.attention.q_lin.weight. New models
-/// are in evaluation mode; all parameters are trainable.
+/// An encoder as a text classifier: its vector of each text's first token, [CLS], goes through two
+/// layers, DistilBERT's pre_classifier and classifier, BERT's pooler and classifier, RoBERTa's
+/// classifier.dense and classifier.out_proj. The paths of its parameters are the keys of a Hugging
+/// Face checkpoint: bert.encoder.layer.0.attention.self.query.weight. New models are in evaluation
+/// mode; all parameters are trainable.
 /// </summary>
 public sealed class EncoderForSequenceClassification : Module
 {
     private readonly Submodule<EncoderModel> encoder;
-    private readonly Submodule<Layer> preClassifier, classifier;
+    private readonly Submodule<Layer> dense, output;
     private readonly Submodule<Dropout> dropout;
 
     /// <summary>
@@ -102,7 +86,7 @@ public sealed class EncoderForSequenceClassification : Module
     {
         if (((draw ? config.ProblemOfDrawing() : config.Problem()) ?? config.ProblemOfHead()) is { } problem)
         {
-            throw new InputException($"DistilBERT config: {problem}.");
+            throw new InputException($"{config.Family.Name} config: {problem}.");
         }
         Config = config;
         Backend = backend ?? Device.Default;
@@ -112,10 +96,10 @@ public sealed class EncoderForSequenceClassification : Module
         DropoutStream = new RandomStream(root.NextSeed());
         var random = draw ? new RandomStream(root.NextSeed()) : null;
         var encoderParts = new LayerFactory(config, random, DropoutStream, Backend);
-        encoder = Add("distilbert", new EncoderModel(encoderParts));
+        encoder = Add(config.Family.Trunk, new EncoderModel(encoderParts));
         var headParts = new LayerFactory(config, new RandomStream(headSeed), DropoutStream, Backend);
-        preClassifier = Add<Layer>("pre_classifier", headParts.Linear(config.Hidden, config.Hidden));
-        classifier = Add<Layer>("classifier", headParts.Linear(config.Hidden, config.Classes));
+        dense = AddAt<Layer>(config.Family.Head.Dense, headParts.Linear(config.Hidden, config.Hidden));
+        output = AddAt<Layer>(config.Family.Head.Output, headParts.Linear(config.Hidden, config.Classes));
         dropout = Add("dropout", headParts.Dropout(config.ClassifierDropout));
         LowRankLayers.Apply(this, config, random);
         CheckpointPaths = [.. NamedParameters().Select(entry => entry.Path)];
@@ -127,14 +111,18 @@ public sealed class EncoderForSequenceClassification : Module
         Config = other.Config.WithNewHead(labels, isMultiLabel);
         if (Config.Problem() is { } problem)
         {
-            throw new InputException($"DistilBERT config: {problem}.");
+            throw new InputException($"{Config.Family.Name} config: {problem}.");
         }
         (Backend, DropoutStream, CheckpointPaths) = (other.Backend, other.DropoutStream, other.CheckpointPaths);
-        encoder = Add("distilbert", other.encoder.Value);
+        IsPoolerUntrained = other.IsPoolerUntrained;
+        var head = Config.Family.Head;
+        encoder = Add(Config.Family.Trunk, other.encoder.Value);
         var headParts = new LayerFactory(Config, new RandomStream(new RandomStream(seed).NextSeed()), DropoutStream,
             Backend);
-        preClassifier = Add<Layer>("pre_classifier", headParts.Linear(Config.Hidden, Config.Hidden));
-        classifier = Add<Layer>("classifier", headParts.Linear(Config.Hidden, Config.Classes));
+        var first = headParts.Linear(Config.Hidden, Config.Hidden);
+        // the pooler is the encoder's, and so there already
+        dense = head.HasPooler ? other.dense : AddAt<Layer>(head.Dense, first);
+        output = AddAt<Layer>(head.Output, headParts.Linear(Config.Hidden, Config.Classes));
         dropout = Add("dropout", headParts.Dropout(Config.ClassifierDropout));
     }
 
@@ -184,8 +172,33 @@ public sealed class EncoderForSequenceClassification : Module
         set => encoder.Value.ComputesEveryToken = value;
     }
 
-    /// <summary>The paths of the head's four parameters.</summary>
-    internal static IReadOnlyList<string> HeadPaths => PeftHeads.DistilBert;
+    /// <summary>The encoder without the head.</summary>
+    internal EncoderModel Encoder => encoder.Value;
+
+    /// <summary>
+    /// Whether the pooler was randomly initialised, because the checkpoint has none: it is trained
+    /// and saved with the head then.
+    /// </summary>
+    internal bool IsPoolerUntrained { get; set; }
+
+    /// <summary>
+    /// The modules of the head, which an adapter is saved with where it is trained: those that no
+    /// pretrained encoder brings along.
+    /// </summary>
+    internal IReadOnlyList<ModulePattern> HeadModules =>
+        [.. Config.Family.Head.Modules.Concat(IsPoolerUntrained ? [Config.Family.Head.Dense] : [])
+            .Select(ModulePattern.Named)];
+
+    /// <summary>The paths of the parameters of <see cref="HeadModules"/>.</summary>
+    internal IReadOnlyList<string> HeadPaths =>
+        IsPoolerUntrained ? Config.Family.Head.AllParameters : Config.Family.Head.OwnParameters;
+
+    /// <summary>The modules of the last two layers, whichever of them a checkpoint has.</summary>
+    internal IReadOnlyList<ModulePattern> LastLayerModules =>
+        LoRATargets.Patterns(Config.Family, [LoRATargets.Head]);
+
+    /// <summary>The paths of the parameters of the last two layers.</summary>
+    internal IReadOnlyList<string> LastLayerPaths => Config.Family.Head.AllParameters;
 
     /// <summary>The logits of each text.</summary>
     /// <param name="tokens">The batch.</param>
@@ -202,8 +215,9 @@ public sealed class EncoderForSequenceClassification : Module
         using var scope = new TensorScope();
         // [texts, hidden]: the rows of [CLS]
         var first = encoder.Value.Forward(tokens, tokens.FirstTokens);
-        var features = preClassifier.Value.Forward(first).Relu();
-        return scope.Return(classifier.Value.Forward(dropout.Value.Forward(features)));
+        first = Config.Family.Head.DropsInput ? dropout.Value.Forward(first) : first;
+        var features = Activations.Apply(Config.Family.Head.Activation, dense.Value.Forward(first));
+        return scope.Return(output.Value.Forward(dropout.Value.Forward(features)));
     }
 
     /// <inheritdoc/>

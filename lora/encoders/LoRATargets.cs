@@ -1,12 +1,16 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Families;
 
 namespace LoraScratch.Lora.Encoders;
 
-/// <summary>The tutorials' names for the layers of DistilBERT that can get LoRA.</summary>
+/// <summary>
+/// The tutorials' names for the layers of an encoder that can get LoRA; which modules they mean is
+/// the family's (<see cref="EncoderFamily.Targets"/>).
+/// </summary>
 internal static class LoRATargets
 {
-    /// <summary>The name for pre_classifier and classifier.</summary>
+    /// <summary>The name for both layers of the classification head.</summary>
     public const string Head = "head";
 
     /// <summary>
@@ -14,28 +18,18 @@ internal static class LoRATargets
     /// </summary>
     public const string Embeddings = "embeddings";
 
-    private static readonly (string Name, string[] Modules)[] Table =
-    [
-        ("query", ["q_lin"]),
-        ("key", ["k_lin"]),
-        ("value", ["v_lin"]),
-        ("projection", ["out_lin"]),
-        ("mlp", ["ffn.lin1", "ffn.lin2"]),
-        (Embeddings, ["word_embeddings"]),
-        (Head, ["pre_classifier", "classifier"]),
-    ];
+    /// <summary>The name for the feed-forward layers.</summary>
+    public const string FeedForward = "mlp";
 
     /// <summary>Every name.</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. Table.Select(entry => entry.Name)];
+    public static IReadOnlyList<string> Names { get; } =
+        ["query", "key", "value", "projection", FeedForward, Embeddings, Head];
 
     /// <summary>The names of the encoder's linear layers.</summary>
     public static IReadOnlyList<string> OfEncoder { get; } = [.. Names.Except([Embeddings, Head])];
 
-    /// <summary>The modules of the head.</summary>
-    public static IReadOnlyList<ModulePattern> HeadModules { get; } =
-        [.. Table[^1].Modules.Select(ModulePattern.Named)];
-
-    /// <summary>The modules that names stand for.</summary>
+    /// <summary>The modules of an architecture that names stand for.</summary>
+    /// <param name="family">The architecture.</param>
     /// <param name="names">Some of <see cref="Names"/>.</param>
     /// <param name="blocks">
     /// Numbers of the encoder's layers that are meant; null or none: all of them. The head and the
@@ -44,11 +38,12 @@ internal static class LoRATargets
     /// <exception cref="InputException">
     /// A name is unknown or comes twice, or there is none.
     /// </exception>
-    public static IReadOnlyList<ModulePattern> Patterns(IReadOnlyList<string> names, IReadOnlyList<int>? blocks = null)
+    public static IReadOnlyList<ModulePattern> Patterns(EncoderFamily family, IReadOnlyList<string> names,
+        IReadOnlyList<int>? blocks = null)
     {
         Check(names);
-        return [.. Table.Where(entry => names.Contains(entry.Name)).SelectMany(entry => entry.Modules
-            .Select(ModulePattern.Named).Select(module => blocks is { Count: > 0 } && OfEncoder.Contains(entry.Name)
+        return [.. Names.Where(names.Contains).SelectMany(name => family.Modules(name)
+            .Select(module => blocks is { Count: > 0 } && OfEncoder.Contains(name)
                 ? module.InBlocks(blocks, ["layer"]) : module))];
     }
 

@@ -29,8 +29,9 @@ internal static class LowRankLayers
                 var (inFeatures, outFeatures) = (linear.InFeatures, linear.OutFeatures);
                 if (rank > Math.Min(inFeatures, outFeatures))
                 {
-                    throw new InputException($"DistilBERT config: low_rank gives {path} the rank {rank}, the layer "
-                        + $"is [{outFeatures}, {inFeatures}]. Write the folder again with 'lora compress'.");
+                    throw new InputException($"{config.Family.Name} config: low_rank gives {path} the "
+                        + $"rank {rank}, the layer is [{outFeatures}, {inFeatures}]. Write the folder again with "
+                        + "'lora compress'.");
                 }
                 // k products of two such numbers add up to a variance of initializer_range²
                 var deviation = MathF.Sqrt(config.InitializerRange / MathF.Sqrt(rank));
@@ -43,15 +44,16 @@ internal static class LowRankLayers
         if (left.Keys.FirstOrDefault() is { } unknown)
         {
             throw new InputException(
-                $"DistilBERT config: low_rank names '{unknown}', which is no linear layer of this model.");
+                $"{config.Family.Name} config: low_rank names '{unknown}', which is no linear layer of this model.");
         }
     }
 
     /// <summary>How many numbers less the model has for them.</summary>
     public static double Saved(EncoderConfig config) => config.LowRank.Sum(entry =>
     {
-        double hidden = config.Hidden,
-            other = NearMisses.LastPart(entry.Key) is "lin1" or "lin2" ? config.FeedForward : hidden;
+        double hidden = config.Hidden;
+        var isWide = config.Family.Modules(LoRATargets.FeedForward).Any(module => module.Matches(entry.Key));
+        double other = isWide ? config.FeedForward : hidden;
         return hidden * other - entry.Value * (hidden + other);
     });
 }

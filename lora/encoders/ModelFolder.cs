@@ -75,14 +75,14 @@ internal static class ModelFolder
         bool withHead = true)
     {
         RequirePlain(model);
-        SaveInto(folder, model.Config, EncoderConfig.ClassifierArchitecture, model, tokenizer, DType.F32,
-            withHead ? [] : EncoderForSequenceClassification.HeadPaths);
+        SaveInto(folder, model.Config, model.Config.Family.ClassifierArchitecture, model, tokenizer, DType.F32,
+            withHead ? [] : model.HeadPaths);
     }
 
     /// <summary>
     /// Writes the files of a pretrained model into a folder that exists. The file has the head's
-    /// tensors under Hugging Face's names but not vocab_projector.weight: that is the table of the
-    /// word embeddings, which is there already, and transformers ties the two again.
+    /// tensors under Hugging Face's names but not the output weight: that is the table of the word
+    /// embeddings, which is there already, and transformers ties the two again.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="model">The model.</param>
@@ -94,7 +94,7 @@ internal static class ModelFolder
     /// </exception>
     public static void SaveInto(string folder, EncoderForMaskedLM model, Tokenizer tokenizer,
         DType dtype = DType.F32) =>
-        SaveInto(folder, model.Config, EncoderConfig.MaskedLanguageArchitecture, model, tokenizer, dtype);
+        SaveInto(folder, model.Config, model.Config.Family.MaskedLanguageArchitecture, model, tokenizer, dtype);
 
     private static void SaveInto(string folder, EncoderConfig config, string architecture, Module model,
         Tokenizer tokenizer, DType dtype, IReadOnlyList<string>? leftOut = null)

@@ -9,12 +9,13 @@ internal static class ModelSize
     /// </summary>
     public static double EncoderParameters(EncoderConfig config)
     {
-        double hidden = config.Hidden, inner = config.FeedForward;
+        double hidden = config.Hidden, inner = config.FeedForward, width = config.EmbeddingWidth;
         var projections = 4 * (hidden * hidden + hidden);
         var feedForward = 2 * hidden * inner + inner + hidden;
         // γ and β of two LayerNorms
         var block = projections + feedForward + 4 * hidden;
-        var embeddings = ((double)config.VocabularySize + config.MaxPositions + 2) * hidden;        // γ and β of one
+        var rows = (double)config.VocabularySize + config.PositionRows + config.TokenTypes + 2;     // γ and β of one
+        var embeddings = rows * width + (width == hidden ? 0 : width * hidden + hidden);
         return embeddings + config.Layers * block - LowRankLayers.Saved(config);
     }
 }

@@ -22,7 +22,7 @@ internal sealed class OpenedModel : IDisposable
     {
         (Source, Tokenizer, this.files) = (source, tokenizer, files);
         otherHead = HeadOfOtherTask(config, files);
-        HasHead = otherHead is null && EncoderForSequenceClassification.HeadPaths.Any(files.Tensors.ContainsKey);
+        HasHead = otherHead is null && config.Family.Head.OwnParameters.Any(files.Tensors.ContainsKey);
         // the classes of tokens are none of texts
         Config = otherHead is null ? config
             : config with { Labels = new EncoderConfig().Labels, HasClasses = false, IsRegression = false,
@@ -125,15 +125,17 @@ internal sealed class OpenedModel : IDisposable
 
     /// <summary>
     /// What other task the head is for, which has tensors of a classifier's names: null where it is
-    /// a classifier's, or none. A classifier of tokens has no pre_classifier.
+    /// a classifier's, or none. A classifier of tokens has an output layer alone, or says what it
+    /// is.
     /// </summary>
     private static string? HeadOfOtherTask(EncoderConfig config, Checkpoint files)
     {
-        bool Has(string module) =>
-            files.Tensors.Keys.Any(name => name.StartsWith(module, StringComparison.Ordinal));
+        var head = config.Family.Head;
+        bool Has(string module) => files.Tensors.Keys.Any(name =>
+            CheckpointLoader.ModelPath(config.Family, name).StartsWith(module, StringComparison.Ordinal));
         return !Has("classifier.") ? null
-            : !Has("pre_classifier.") ? "tokens"
             : config.IsMultipleChoice ? "multiple choice"
+            : config.IsTokenClassifier || !Has($"{head.Dense}.") ? "tokens"
             : null;
     }
 }

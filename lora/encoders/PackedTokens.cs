@@ -13,6 +13,8 @@ internal sealed class PackedTokens : IDisposable
     private readonly PackedBatch batch;
     private readonly IBackend? backend;
     private Indices? labels;
+    // what only some models read is uploaded when one asks for it: first position or number of types → indices
+    private readonly Dictionary<int, Indices> positions = [], types = [];
 
     /// <summary>Uploads a batch.</summary>
     /// <param name="batch">At least one text.</param>
@@ -22,8 +24,6 @@ internal sealed class PackedTokens : IDisposable
         (this.batch, this.backend) = (batch, backend);
         Offsets = new SequenceOffsets(batch.Offsets, backend);
         TokenIds = new Indices(batch.TokenIds, backend);
-        Positions = new Indices(batch.Positions, backend);
-        TokenTypes = new Indices(batch.TokenTypes, backend);
         FirstTokens = new SequenceRows(batch.Offsets.AsSpan(0, batch.Rows), Offsets, backend);
     }
 
@@ -35,12 +35,6 @@ internal sealed class PackedTokens : IDisposable
 
     /// <summary>[tokens]</summary>
     public Indices TokenIds { get; }
-
-    /// <summary>[tokens]: place of each token in its text, from 0.</summary>
-    public Indices Positions { get; }
-
-    /// <summary>[tokens]: 1 for the tokens of a pair's second text, 0 for the others.</summary>
-    public Indices TokenTypes { get; }
 
     /// <summary>[texts + 1]</summary>
     public SequenceOffsets Offsets { get; }
@@ -57,14 +51,38 @@ internal sealed class PackedTokens : IDisposable
     /// <summary>Number of tokens of all texts together.</summary>
     public int Tokens => Offsets.Tokens;
 
+    /// <summary>[tokens]: place of each token in its text.</summary>
+    /// <param name="first">What the place of a text's first token counts as.</param>
+    public Indices Positions(int first) =>
+        Uploaded(positions, first, () => first == 0 ? batch.Positions : [.. batch.Positions.Select(at => at + first)]);
+
+    /// <summary>
+    /// [tokens]: 1 for the tokens of a pair's second text, 0 for the others. A model that knows one
+    /// type has 0 for all of them.
+    /// </summary>
+    /// <param name="known">How many types the model knows, at least one.</param>
+    public Indices TokenTypes(int known) =>
+        Uploaded(types, known, () => known > 1 ? batch.TokenTypes : new int[batch.Tokens]);
+
     /// <inheritdoc/>
     public void Dispose()
     {
         labels?.Dispose();
         TokenIds.Dispose();
-        Positions.Dispose();
-        TokenTypes.Dispose();
         Offsets.Dispose();
         FirstTokens.Dispose();
+        foreach (var indices in positions.Values.Concat(types.Values))
+        {
+            indices.Dispose();
+        }
+    }
+
+    private Indices Uploaded(Dictionary<int, Indices> known, int key, Func<int[]> make)
+    {
+        if (!known.TryGetValue(key, out var indices))
+        {
+            known[key] = indices = new Indices(make(), backend);
+        }
+        return indices;
     }
 }

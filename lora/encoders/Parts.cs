@@ -13,8 +13,6 @@ namespace LoraScratch.Lora.Encoders;
 internal sealed class LayerFactory(EncoderConfig config, RandomStream? random, RandomStream dropouts,
     IBackend? backend)
 {
-    private const float LayerNormEpsilon = 1e-12f;
-
     public EncoderConfig Config => config;
 
     /// <summary>The stream that every dropout mask's seed comes from.</summary>
@@ -25,7 +23,7 @@ internal sealed class LayerFactory(EncoderConfig config, RandomStream? random, R
 
     /// <param name="count">Vectors.</param>
     /// <param name="zeroRow">A vector that starts at 0; null for none.</param>
-    public Embedding Embedding(int count, int? zeroRow = null) => new(Weight(count, config.Hidden, zeroRow));
+    public Embedding Embedding(int count, int? zeroRow = null) => new(Weight(count, config.EmbeddingWidth, zeroRow));
 
     /// <summary>
     /// The vectors of positions before training: sines and cosines of wavelengths from 2π to
@@ -35,25 +33,26 @@ internal sealed class LayerFactory(EncoderConfig config, RandomStream? random, R
     /// </summary>
     public Embedding Positions()
     {
+        var (rows, width) = (config.PositionRows, config.EmbeddingWidth);
         if (random is null)
         {
-            return Embedding(config.MaxPositions);
+            return Embedding(rows);
         }
-        var values = new float[config.MaxPositions * config.Hidden];
+        var values = new float[rows * width];
         var amplitude = Math.Sqrt(2) * config.InitializerRange;
         for (var i = 0; i < values.Length; i++)
         {
-            var (position, column) = Math.DivRem(i, config.Hidden);
-            var angle = position * Math.Pow(10_000, -(double)(column - column % 2) / config.Hidden);
+            var (position, column) = Math.DivRem(i, width);
+            var angle = position * Math.Pow(10_000, -(double)(column - column % 2) / width);
             values[i] = (float)(amplitude * (column % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle)));
         }
-        return new(new Parameter("weight", values, new Shape(config.MaxPositions, config.Hidden), backend));
+        return new(new Parameter("weight", values, new Shape(rows, width), backend));
     }
 
     /// <summary>A bias without a weight: 0.</summary>
     public Parameter Bias(int count) => Parameter.Filled("bias", 0, new Shape(count), backend);
 
-    public LayerNorm LayerNorm() => new(config.Hidden, LayerNormEpsilon, backend);
+    public LayerNorm LayerNorm(int width) => new(width, config.Epsilon, backend);
 
     public Dropout Dropout(float probability) => new(probability, dropouts);
 
@@ -74,37 +73,48 @@ internal sealed class LayerFactory(EncoderConfig config, RandomStream? random, R
 }
 
 /// <summary>
-/// Dropout(LayerNorm(word + position)): a vector for each token from what it is and where it
-/// stands.
+/// Dropout(LayerNorm(word + type + position)): a vector for each token from what it is, whose text
+/// it is of, and where it stands. Families without token types leave the second one out.
 /// </summary>
 internal sealed class Embeddings : Module
 {
     private readonly Submodule<ITokenLayer> words, positions;
+    private readonly Submodule<ITokenLayer>? types;
     private readonly Submodule<LayerNorm> norm;
     private readonly Submodule<Dropout> dropout;
+    private readonly int firstPosition, knownTypes;
 
     internal Embeddings(LayerFactory parts)
     {
-        words = Add<ITokenLayer>("word_embeddings",
-            parts.Embedding(parts.Config.VocabularySize, zeroRow: parts.Config.PadTokenId));
+        var config = parts.Config;
+        (firstPosition, knownTypes) = (config.FirstPosition, config.TokenTypes);
+        words = Add<ITokenLayer>("word_embeddings", parts.Embedding(config.VocabularySize, zeroRow: config.PadTokenId));
         positions = Add<ITokenLayer>("position_embeddings", parts.Positions());
-        norm = Add("LayerNorm", parts.LayerNorm());
-        dropout = Add("dropout", parts.Dropout(parts.Config.Dropout));
+        types = knownTypes > 0 ? Add<ITokenLayer>("token_type_embeddings", parts.Embedding(knownTypes)) : null;
+        norm = Add("LayerNorm", parts.LayerNorm(config.EmbeddingWidth));
+        dropout = Add("dropout", parts.Dropout(config.Dropout));
     }
 
     /// <summary>
-    /// The vector of every token [vocabulary, hidden], which a masked language model reads as its
+    /// The vector of every token [vocabulary, width], which a masked language model reads as its
     /// output weight as well.
     /// </summary>
     internal Parameter WordTable => ((Embedding)words.Value).Weight;
 
-    /// <summary>E = dropout(LayerNorm(words[ids] + positions[place in the text]))</summary>
+    /// <summary>
+    /// E = dropout(LayerNorm(words[ids] + types[types] + positions[place in the text]))
+    /// </summary>
     /// <param name="tokens">The batch.</param>
-    /// <returns>[tokens, hidden]</returns>
+    /// <returns>[tokens, width]</returns>
     public Tensor Forward(PackedTokens tokens)
     {
         using var scope = new TensorScope();
-        var sum = words.Value.Forward(tokens.TokenIds).Add(positions.Value.Forward(tokens.Positions));
+        var sum = words.Value.Forward(tokens.TokenIds);
+        if (types is not null)
+        {
+            sum = sum.Add(types.Value.Forward(tokens.TokenTypes(knownTypes)));
+        }
+        sum = sum.Add(positions.Value.Forward(tokens.Positions(firstPosition)));
         return scope.Return(dropout.Value.Forward(norm.Value.Forward(sum)));
     }
 }

@@ -48,9 +48,8 @@ internal static class TrainingMemory
         var bytes = parameters * values * sizeof(float);
         if (bytes > available)
         {
-            throw new InputException($"{source}: vocab_size {config.VocabularySize}, max_position_embeddings "
-                + $"{config.MaxPositions}, dim {config.Hidden}, hidden_dim {config.FeedForward} and n_layers "
-                + $"{config.Layers} "
+            throw new InputException($"{source}: {config.SizesInWords} and max_position_embeddings "
+                + $"{config.PositionRows} "
                 + $"ask for {parameters:N0} parameters. Weights, gradients and what "
                 + $"{options.Optimizer.ToString().ToLowerInvariant()} keeps take {bytes / Gibibyte:N1} GiB, and this "
                 + $"machine has {available / Gibibyte:N1} GiB. Choose smaller sizes.");

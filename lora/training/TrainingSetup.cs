@@ -88,7 +88,7 @@ internal static class TrainingSetup
                 return null;
             case TrainingMethod.LastLayers:
                 model.Freeze();
-                SetHeadTrainable(model, true);
+                SetTrainable(model, model.LastLayerPaths, true);
                 return null;
             default:
                 return options.InitialAdapter is { } folder
@@ -99,7 +99,7 @@ internal static class TrainingSetup
     /// <summary>Whether the head's own weights are trained now.</summary>
     public static bool IsHeadTrained(EncoderForSequenceClassification model) =>
         model.NamedParameters().Any(entry => entry.Parameter.IsTrainable
-            && EncoderForSequenceClassification.HeadPaths.Contains(entry.Path));
+            && model.HeadPaths.Contains(entry.Path));
 
     /// <summary>The optimizer of the options over everything that is trainable.</summary>
     public static Optimizer CreateOptimizer(Module model, TrainingOptions options)
@@ -123,7 +123,8 @@ internal static class TrainingSetup
         {
             return [];
         }
-        var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(LoRATargets.OfEncoder));
+        var layers = ModelQuantizer.Find(classifier.Model, 
+            LoRATargets.Patterns(classifier.Model.Config.Family, LoRATargets.OfEncoder));
         ModelQuantizer.Check(layers, (options.Quantization ?? new()).Format);
         return layers;
     }
@@ -139,9 +140,11 @@ internal static class TrainingSetup
         }
         // A head that is randomly initialised is stored with the adapter even where it stays frozen: no checkpoint has
         // it.
-        var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadUntrained) ? LoRATargets.HeadModules : null;
-        var blocks = BlockNumbers.Of(options.Layers, classifier.Model.Config.Layers);
-        return LoRAPlan.For(classifier.Model, options.Lora, LoRATargets.Patterns(options.Targets, blocks), keep);
+        var model = classifier.Model;
+        var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadUntrained) ? model.HeadModules : null;
+        var blocks = BlockNumbers.Of(options.Layers, model.Config.Layers);
+        return LoRAPlan.For(model, options.Lora, LoRATargets.Patterns(model.Config.Family, options.Targets, blocks),
+            keep);
     }
 
     private static LoRAAdapter AttachLoRA(TextClassifier classifier, TrainingOptions options)
@@ -151,7 +154,7 @@ internal static class TrainingSetup
         var adapter = LoRAAdapter.Attach(plan, new RandomStream(Seeds.Adapter(options.Seed)));
         if (plan.ModulesToSave.Count > 0)
         {
-            SetHeadTrainable(classifier.Model, options.WantsHead);
+            SetTrainable(classifier.Model, classifier.Model.HeadPaths, options.WantsHead);
         }
         return adapter;
     }
@@ -171,7 +174,7 @@ internal static class TrainingSetup
             throw;
         }
         var hasHead = adapter.Plan.ModulesToSave
-            .Any(kept => LoRATargets.HeadModules.Any(head => head.Matches(kept.Path)));
+            .Any(kept => classifier.Model.HeadModules.Any(head => head.Matches(kept.Path)));
         if (!hasHead && (options.TrainHead == true || classifier.IsHeadUntrained))
         {
             var e = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head"
@@ -182,7 +185,7 @@ internal static class TrainingSetup
         }
         if (hasHead)
         {
-            SetHeadTrainable(classifier.Model, options.TrainHead ?? true);
+            SetTrainable(classifier.Model, classifier.Model.HeadPaths, options.TrainHead ?? true);
         }
         return adapter;
     }
@@ -242,11 +245,11 @@ internal static class TrainingSetup
     private static string? QuantizedLayerOf(Module model) =>
         model.NamedModules<WeightLayer>().FirstOrDefault(entry => entry.Module.Weight.Format is not null).Path;
 
-    private static void SetHeadTrainable(EncoderForSequenceClassification model, bool trainable)
+    private static void SetTrainable(Module model, IReadOnlyList<string> paths, bool trainable)
     {
         foreach (var (path, parameter) in model.NamedParameters())
         {
-            if (EncoderForSequenceClassification.HeadPaths.Contains(path))
+            if (paths.Contains(path))
             {
                 parameter.IsTrainable = trainable;
             }

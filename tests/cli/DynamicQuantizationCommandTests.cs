@@ -59,7 +59,7 @@ public sealed class DynamicQuantizationCommandTests
         Assert.That(config.DynamicInt8, Has.Count.EqualTo(12).And.Contain(Query));
         Assert.That(config.Quantized, Is.Empty);
         Assert.That(File.ReadAllText(Path.Combine(task["dynamic"], "config.json")),
-            Does.Contain(EncoderConfig.OwnModelType), "no other program must take the folder for a float model");
+            Does.Contain("lorascratch-distilbert"), "no other program must take the folder for a float model");
         var (exact, rounded) = (Logits(task.Model), Logits(task["dynamic"]));
         Assert.That(Distance(exact, rounded), Is.GreaterThan(0).And.LessThan(0.05));
         Assert.That(LoraProgram.Succeed("inspect", task["dynamic"]).Output,
@@ -160,7 +160,7 @@ public sealed class DynamicQuantizationCommandTests
         "dynamic_int8 is a list; expected a list of layers' paths")]
     [TestCase("\"dynamic_int8\"", "\"dynamic_int4\"", "low_rank, quantized and dynamic_int8 are missing")]
     [TestCase("\"hidden_dim\": 32", "\"hidden_dim\": 48", "should be I8 [48, 16]")]
-    [TestCase(EncoderConfig.OwnModelType, "distilbert", "unexpected")]
+    [TestCase("lorascratch-distilbert", "distilbert", "unexpected")]
     public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message) =>
     task.RequireConfigRefused("dynamic", from, to, message);
 

@@ -39,7 +39,7 @@ public sealed class QuantizeTests
                 .Matches<KeyValuePair<string, LoraScratch.Engine.QuantizationFormat>>(entry =>
                     entry.Value is { Bits: 4, GroupSize: 16 }));
         Assert.That(File.ReadAllText(Path.Combine(task["int4"], "config.json")),
-            Does.Contain(EncoderConfig.OwnModelType), "no other program must take the folder for a float model");
+            Does.Contain("lorascratch-distilbert"), "no other program must take the folder for a float model");
         Assert.That(LoraProgram.Succeed("inspect", task["int4"]).Output,
             Does.Contain("INT4, groups of 16").And.Contain("--method qa-lora --rank 8").And.Not
                 .Contain("--method full"));
@@ -263,7 +263,7 @@ public sealed class QuantizeTests
     [TestCase("layer.0.attention.q_lin\"", "layer.9.attention.q_lin\"",
         "layer.9.attention.q_lin', which is no linear layer")]
     [TestCase("\"quantized\"", "\"quantised\"", "low_rank, quantized and dynamic_int8 are missing")]
-    [TestCase(EncoderConfig.OwnModelType, "distilbert", "unexpected")]
+    [TestCase("lorascratch-distilbert", "distilbert", "unexpected")]
     public void A_config_that_does_not_belong_to_the_weights_is_told(string from, string to, string message) =>
     task.RequireConfigRefused("int4", from, to, message);
 

@@ -81,7 +81,7 @@ internal class ModelFolderTests
         var loaded = ModelFolder.Load(folder.File("model"), seed: 7, labels: ["down", "up"]);
         Assert.That(loaded.Report.Ignored,
             Is.EquivalentTo(new[] { "vocab_transform.weight", "vocab_layer_norm.bias", "vocab_projector.bias" }));
-        Assert.That(loaded.Report.Initialized, Is.EquivalentTo(EncoderForSequenceClassification.HeadPaths));
+        Assert.That(loaded.Report.Initialized, Is.EquivalentTo(loaded.Model.HeadPaths));
         Assert.That(loaded.Report.Renamed,
             Has.Member(("embeddings.LayerNorm.gamma", "distilbert.embeddings.LayerNorm.weight")));
         Assert.That(loaded.Notices().Count(), Is.EqualTo(3), "ignored, drawn and renamed are said");

@@ -24,7 +24,7 @@ public class PretrainedBaseTests
         }
         const string text = "Not what I expected, but I like it.";
         Assert.That(inside.Tokenizer.Encode(text).Ids, Is.EqualTo(outside.Tokenizer.Encode(text).Ids));
-        Assert.That(inside.Report.Initialized, Is.EquivalentTo(EncoderForSequenceClassification.HeadPaths),
+        Assert.That(inside.Report.Initialized, Is.EquivalentTo(inside.Model.HeadPaths),
             "it has no head of its own");
         using var opened = ModelSource.BuiltIn.Open();
         Assert.That(opened.HasHead, Is.False);

@@ -46,8 +46,8 @@ internal static class TinyDistilBert
         return model;
     }
 
-    /// <summary>Gives every parameter the script's values.</summary>
-    public static void Fill(EncoderForSequenceClassification model)
+    /// <summary>Gives every parameter the values that the scripts make of its path.</summary>
+    public static void Fill(Module model)
     {
         foreach (var (path, parameter) in model.NamedParameters())
         {
@@ -56,9 +56,12 @@ internal static class TinyDistilBert
     }
 
     /// <summary>LoRA on q_lin and v_lin with the script's A and B.</summary>
-    public static LoRAAdapter Adapt(Module model)
+    public static LoRAAdapter Adapt(Module model) => Adapt(model, ["q_lin", "v_lin"]);
+
+    /// <summary>LoRA with the scripts' A and B.</summary>
+    public static LoRAAdapter Adapt(Module model, IReadOnlyList<string> targets)
     {
-        var adapter = LoRAAdapter.Attach(model, new LoRASettings(Rank, Alpha), ["q_lin", "v_lin"], new RandomStream(0));
+        var adapter = LoRAAdapter.Attach(model, new LoRASettings(Rank, Alpha), targets, new RandomStream(0));
         foreach (var (path, layer) in adapter.Layers)
         {
             layer.Lora.A.Set(Noise($"{path}.A", layer.Lora.A.Shape.Count, 0.5));
@@ -99,7 +102,7 @@ internal static class TinyDistilBert
     {
         _ when path.Contains("orm.weight") => [.. Noise(path, shape.Count, 0.3).Select(x => 1 + x)],
         _ when path.EndsWith("word_embeddings.weight", StringComparison.Ordinal) => Noise(path, shape.Count, 1),
-        _ when path.EndsWith("position_embeddings.weight", StringComparison.Ordinal) => Noise(path, shape.Count, 0.5),
+        _ when path.EndsWith("_embeddings.weight", StringComparison.Ordinal) => Noise(path, shape.Count, 0.5),
         _ when path.EndsWith(".bias", StringComparison.Ordinal) => Noise(path, shape.Count, 0.2),
         _ => Noise(path, shape.Count, 0.6),
     };

@@ -77,8 +77,8 @@ internal sealed class CompressCommand
             ClassifierLoader.RequireHead(classifier, source);
         }
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
-        var compression = ModelCompression.Of(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words),
-            layer =>
+        var compression = ModelCompression.Of(classifier.Model, 
+            LoRATargets.Patterns(classifier.Model.Config.Family, parsed.GetValue(targets)!.Words), layer =>
         {
             cancellation.ThrowIfCancellationRequested();
             Console.Error.WriteLine($"{layer.Path}: [{layer.OutFeatures}, {layer.InFeatures}] decomposed");

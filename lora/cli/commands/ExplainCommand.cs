@@ -135,12 +135,12 @@ internal static class ExplainCommand
         (string Name, string[] Tokens)[] texts = [.. examples.Select((example, n) =>
             ($"text {n + 1}", Array.ConvertAll(example.TokenIds, tokenizer.TokenOf)))];
         return layer.Numbers.Count == examples.Length
-            ? [.. texts.Select(text => new RowName(IsOfHead(layer) ? text.Name : text.Tokens[0], text.Name))]
+            ? [.. texts.Select(text => new RowName(IsOfHead(classifier, layer) ? text.Name : text.Tokens[0], text.Name))]
             : [.. texts.SelectMany(text => text.Tokens.Select(token => new RowName(token, text.Name)))];
     }
 
-    private static bool IsOfHead(LayerExplanation layer) =>
-        EncoderForSequenceClassification.HeadPaths.Contains($"{layer.Path}.weight");
+    private static bool IsOfHead(TextClassifier classifier, LayerExplanation layer) =>
+        classifier.Model.LastLayerPaths.Contains($"{layer.Path}.weight");
 
     /// <summary>
     /// The text that is given, with the class that is, or else with what the model predicts.

@@ -46,12 +46,22 @@ internal static class ExtractCommand
             var baseSource = parsed.GetValue(baseModel) is { } given ? ModelSource.Folder(given) : ModelSource.BuiltIn;
             var (tunedSource, folder) = (ModelSource.Folder(parsed.GetValue(after)!), output.Path(parsed)!);
             var names = parsed.GetValue(targets)!.Words;
+            LoRATargets.Check(names);
+            RankRules.Check(parsed.GetValue(rank), parsed.GetValue(energy));
+            using var reserved = output.Reserve(parsed, PeftAdapter.Reserve,
+                ("--base", baseSource.Path), ("--tuned", tunedSource.Path));
+            using var backend = new CpuBackend();
+            var tuned = ModelOptions.LoadModel(tunedSource, backend);
+            using var before = baseSource.Open();
+            var start = ModelOptions.Load(before, backend, labels: before.HasHead ? null : tuned.Labels);
+            RequireHeads(start, tuned, baseSource, tunedSource, names);
             var options = new ExtractionOptions
             {
                 Rank = parsed.GetValue(rank),
                 Energy = parsed.GetValue(energy),
-                Targets = LoRATargets.Patterns(names),
-                WholeModules = LoRATargets.HeadModules,
+                Targets = LoRATargets.Patterns(start.Model.Config.Family, names),
+                WholeModules = start.Model.LastLayerModules,
+                AlwaysWhole = start.IsHeadUntrained && !tuned.IsHeadUntrained,
                 Bias = parsed.GetValue(bias) switch
                 {
                     "all" => LoRABias.All,
@@ -61,16 +71,7 @@ internal static class ExtractCommand
                 },
                 Seed = parsed.GetValue(seed),
             };
-            options.Check();
-            using var reserved = output.Reserve(parsed, PeftAdapter.Reserve,
-                ("--base", baseSource.Path), ("--tuned", tunedSource.Path));
-            using var backend = new CpuBackend();
-            var tuned = ModelOptions.LoadModel(tunedSource, backend);
-            using var before = baseSource.Open();
-            var start = ModelOptions.Load(before, backend, labels: before.HasHead ? null : tuned.Labels);
-            RequireHeads(start, tuned, baseSource, tunedSource, names);
-            var extraction = LoRAExtraction.Run(start.Model, tuned.Model,
-                options with { AlwaysWhole = start.IsHeadUntrained && !tuned.IsHeadUntrained },
+            var extraction = LoRAExtraction.Run(start.Model, tuned.Model, options,
                 layer =>
                 {
                     cancellation.ThrowIfCancellationRequested();
@@ -80,7 +81,7 @@ internal static class ExtractCommand
             DerivedAdapter.Save(folder, extraction, baseSource.Reference, tunedSource.Reference,
                 new RunTask(tuned.Labels, tuned.IsMultiLabel, tuned.ReadsPairs),
                 output.MayReplace(parsed), tuned.Model.Config.IsPlain ? tuned.Model.Config.ToJson() : null);
-            Print(extraction, names, options.Bias);
+            Print(extraction, start.Model.Config, names, options.Bias);
             Console.WriteLine($"The adapter is in {folder}. Predict with it:");
             string[] words = ["lora", "predict", .. ModelOption.Words(baseSource), "--adapter", folder, "--text"];
             Console.WriteLine($"  {ShellWords.Join(words)} \"…\"");
@@ -104,7 +105,7 @@ internal static class ExtractCommand
         }
     }
 
-    private static void Print(LoRAExtraction extraction, string[] targets, LoRABias bias)
+    private static void Print(LoRAExtraction extraction, EncoderConfig config, string[] targets, LoRABias bias)
     {
         var width = Math.Max(5, extraction.Layers.Max(layer => layer.Path.Length));
         Console.WriteLine($"{"layer".PadRight(width)}  {"W",-12} {"rank",5} {"|W|",9} {"|ΔW|",9} {"error",9} "
@@ -132,13 +133,13 @@ internal static class ExtractCommand
             + $"{(biases > 0 ? $", {biases} biases" : "")}: "
             + $"{Text.Count(extraction.Adapter.OwnParameters)} parameters. The adapter has "
             + $"{Text.Percent(extraction.HeldShare)} of the squared change of all parameters.");
-        Warn(extraction, targets, bias);
+        Warn(extraction, config, targets, bias);
     }
 
     /// <summary>
     /// What was tuned and is not in the adapter: without it, the model is not the tuned one.
     /// </summary>
-    private static void Warn(LoRAExtraction extraction, string[] targets, LoRABias bias)
+    private static void Warn(LoRAExtraction extraction, EncoderConfig config, string[] targets, LoRABias bias)
     {
         var lost = extraction.Lost;
         if (lost.Count == 0)
@@ -161,7 +162,7 @@ internal static class ExtractCommand
         }
         var others = LoRATargets.Names.Except(targets)
             .Where(name => name != LoRATargets.Head
-                && lost.Any(entry => LoRATargets.Patterns([name])
+                && lost.Any(entry => LoRATargets.Patterns(config.Family, [name])
                     .Any(pattern => entry.Path.EndsWith(".weight", StringComparison.Ordinal)
                         && pattern.Matches(entry.Path[..^".weight".Length])))).ToList();
         if (others.Count > 0)

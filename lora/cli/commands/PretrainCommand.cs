@@ -55,8 +55,8 @@ internal sealed class PretrainCommand
     {
         var pretrain = new PretrainCommand();
         var command = new ExampleCommand("pretrain",
-            "Trains an encoder of the DistilBERT architecture to guess masked tokens (masked language model); 'lora "
-                + "train --model' goes on from it.",
+            "Trains an encoder, a DistilBERT or a BERT, to guess masked tokens (masked language model); 'lora train "
+                + "--model' goes on from it.",
             "lora pretrain --data reviews.jsonl.gz aclImdb --exclude aclImdb --config config.json --vocab vocab.txt "
                 + "--out base",
             "lora pretrain --data reviews.jsonl.gz --config config.json --vocab vocab.txt --out base --whole-words "
@@ -165,8 +165,8 @@ internal sealed class PretrainCommand
     {
         if (options.MaxLength > sizes.MaxPositions)
         {
-            throw new InputException($"--max-length is {options.MaxLength}; max_position_embeddings of {source} is "
-                + $"{sizes.MaxPositions}. Give at most that.");
+            throw new InputException($"--max-length is {options.MaxLength}; {source} has {sizes.MaxPositions} "
+                + $"positions ({sizes.PositionsInWords}). Give at most that.");
         }
     }
 

@@ -91,7 +91,8 @@ internal sealed class QuantizeCommand
         {
             ClassifierLoader.RequireHead(classifier, source);
         }
-        var layers = ModelQuantizer.Find(classifier.Model, LoRATargets.Patterns(parsed.GetValue(targets)!.Words));
+        var layers = ModelQuantizer.Find(classifier.Model, 
+            LoRATargets.Patterns(classifier.Model.Config.Family, parsed.GetValue(targets)!.Words));
         if (!isDynamic)
         {
             ModelQuantizer.Check(layers, settings.Format);
