@@ -81,7 +81,7 @@ public class JourneyTests
         Assert.That(result.GetProperty("tokens_per_second").GetDouble(), Is.Positive);
         Assert.That(result.EnumerateObject().Select(property => property.Name),
             Is.EqualTo(new[] { "accuracy", "loss", "texts", "truncated", "tokens", "seconds", "tokens_per_second",
-                "labels", "confusion" }));
+                "labels", "classes", "micro", "macro_f1", "confusion" }));
         Assert.That(Run("evaluate", "--model", "base", "--data", "train.csv").Output,
             Does.Contain("accuracy").And.Contain("true \\ predicted"));
     }
@@ -152,7 +152,7 @@ public class JourneyTests
         Assert.That(full.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()),
             Is.EqualTo(new[] { 2, 13, 14, 22, 1, 6, 23, 3 }));
         Assert.That(full.GetProperty("truncated").GetBoolean(), Is.False);
-        Assert.That(full.EnumerateObject().Count(), Is.EqualTo(3));
+        Assert.That(full.EnumerateObject().Count(), Is.EqualTo(4));
         var cut = Run(["tokenize", "--vocab", "base", "--input", "-", "--json", "--max-length", "4"],
             "{\"text\": \"the films\", \"label\": 1}\n\n{\"text\": \"a\"}\n");
         Assert.That(cut.Lines.Select(line => string.Join(' ', Strings(Json(line), "pieces"))),

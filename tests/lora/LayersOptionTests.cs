@@ -79,7 +79,8 @@ public class LayersOptionTests
         {
             "q_lin", "v_lin", "distilbert.embeddings.word_embeddings",
         }));
-        Assert.That(config.ToJson(), Does.Contain("\"layers_pattern\": null").And.Contain("\"layers_to_transform\": ["));
+        Assert.That(config.ToJson(),
+            Does.Contain("\"layers_pattern\": null").And.Contain("\"layers_to_transform\": ["));
         var loaded = PeftAdapter.Load(folder.File("adapter"), TinyDistilBert.Classifier().Model).Adapter;
         Assert.That(loaded.Layers.Select(layer => layer.Path), Is.EqualTo(adapter.Layers.Select(layer => layer.Path)));
     }

@@ -135,7 +135,8 @@ internal static class ExplainCommand
         (string Name, string[] Tokens)[] texts = [.. examples.Select((example, n) =>
             ($"text {n + 1}", Array.ConvertAll(example.TokenIds, tokenizer.TokenOf)))];
         return layer.Numbers.Count == examples.Length
-            ? [.. texts.Select(text => new RowName(IsOfHead(classifier, layer) ? text.Name : text.Tokens[0], text.Name))]
+            ? [.. texts.Select(text =>
+                new RowName(IsOfHead(classifier, layer) ? text.Name : text.Tokens[0], text.Name))]
             : [.. texts.SelectMany(text => text.Tokens.Select(token => new RowName(token, text.Name)))];
     }
 
