@@ -211,11 +211,21 @@ internal sealed class LoRAExtraction
         var settings = new PeftConfig { Bias = options.Bias }
             .With([.. layers.Select(layer => (layer.Path, layer.Rank, (double)layer.Rank))]).Settings;
         var targeted = targets.Select(target => target.Path).ToHashSet();
-        var whole = options.WholeModules.Where(pattern => !targeted.Any(pattern.Matches)).ToList();
+        var whole = options.WholeModules.Where(pattern => !targeted.Any(path => Holds(pattern, path))).ToList();
         var hasChanged = changes.Any(entry => entry.Value.Change > 0
-            && whole.Any(pattern => pattern.Matches(entry.Key[..Math.Max(0, entry.Key.LastIndexOf('.'))])));
+            && whole.Any(pattern => Holds(pattern, entry.Key)));
         return LoRAAdapter.Attach(baseModel, settings, [.. paths.Select(ModulePattern.Named)],
             new RandomStream(options.Seed), whole.Count > 0 && (hasChanged || options.AlwaysWhole) ? whole : null);
+    }
+
+    /// <summary>Whether a module is meant, or one that it stands in.</summary>
+    private static bool Holds(ModulePattern pattern, string path)
+    {
+        while (path.Length > 0 && !pattern.Matches(path))
+        {
+            path = path[..Math.Max(0, path.LastIndexOf('.'))];
+        }
+        return path.Length > 0;
     }
 
     private static void Fill(LoRAAdapter adapter, List<LowRankFactors> factors, Dictionary<string, Parameter> after)

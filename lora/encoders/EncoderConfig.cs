@@ -260,6 +260,11 @@ internal sealed partial record EncoderConfig
                 + $"max_position_embeddings {PositionRows} and {Classes} classes makes a matrix of more than "
                 + $"{int.MaxValue} elements";
         }
+        if (PadTokenId < 0 || PadTokenId >= VocabularySize)
+        {
+            return $"pad_token_id is {PadTokenId}, ids of vocab_size {VocabularySize} go from 0 to "
+                + $"{VocabularySize - 1}";
+        }
         if (MaxPositions < 2)
         {
             return $"max_position_embeddings is {PositionRows}: [CLS] and [SEP] need 2 positions"
@@ -273,11 +278,6 @@ internal sealed partial record EncoderConfig
         {
             return FormattableString.Invariant(
                 $"initializer_range is {InitializerRange}, a standard deviation of at least 0 is expected");
-        }
-        if (PadTokenId < 0 || PadTokenId >= VocabularySize)
-        {
-            return $"pad_token_id is {PadTokenId}, ids of vocab_size {VocabularySize} go from 0 to "
-                + $"{VocabularySize - 1}";
         }
         if (LowRank.FirstOrDefault(entry => entry.Value < 1) is { Key: { } path, Value: var rank })
         {

@@ -185,17 +185,14 @@ public sealed class EncoderForSequenceClassification : Module
     /// The modules of the head, which an adapter is saved with where it is trained: those that no
     /// pretrained encoder brings along.
     /// </summary>
-    internal IReadOnlyList<ModulePattern> HeadModules =>
-        [.. Config.Family.Head.Modules.Concat(IsPoolerUntrained ? [Config.Family.Head.Dense] : [])
-            .Select(ModulePattern.Named)];
+    internal IReadOnlyList<ModulePattern> HeadModules => Modules(withPooler: IsPoolerUntrained);
 
     /// <summary>The paths of the parameters of <see cref="HeadModules"/>.</summary>
     internal IReadOnlyList<string> HeadPaths =>
         IsPoolerUntrained ? Config.Family.Head.AllParameters : Config.Family.Head.OwnParameters;
 
     /// <summary>The modules of the last two layers, whichever of them a checkpoint has.</summary>
-    internal IReadOnlyList<ModulePattern> LastLayerModules =>
-        LoRATargets.Patterns(Config.Family, [LoRATargets.Head]);
+    internal IReadOnlyList<ModulePattern> LastLayerModules => Modules(withPooler: Config.Family.Head.HasPooler);
 
     /// <summary>The paths of the parameters of the last two layers.</summary>
     internal IReadOnlyList<string> LastLayerPaths => Config.Family.Head.AllParameters;
@@ -222,4 +219,8 @@ public sealed class EncoderForSequenceClassification : Module
 
     /// <inheritdoc/>
     protected override string Details => $"{Config.Layers} layers, {Config.Classes} classes";
+
+    private IReadOnlyList<ModulePattern> Modules(bool withPooler) =>
+        [.. Config.Family.Head.Modules.Concat(withPooler ? [Config.Family.Head.Dense] : [])
+            .Select(ModulePattern.Named)];
 }

@@ -133,7 +133,7 @@ internal sealed class OpenedModel : IDisposable
         var head = config.Family.Head;
         bool Has(string module) => files.Tensors.Keys.Any(name =>
             CheckpointLoader.ModelPath(config.Family, name).StartsWith(module, StringComparison.Ordinal));
-        return !Has("classifier.") ? null
+        return !Has($"{head.Modules[^1]}.") ? null
             : config.IsMultipleChoice ? "multiple choice"
             : config.IsTokenClassifier || !Has($"{head.Dense}.") ? "tokens"
             : null;

@@ -19,11 +19,12 @@ internal sealed class TinyTask : IDisposable
     private readonly Lazy<string> model;
     private readonly Lazy<string> adapter;
 
-    public TinyTask()
+    /// <param name="family">model_type</param>
+    public TinyTask(string family = "distilbert")
     {
         string[] pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Praise, .. Blame, .. Others, "##s", "."];
         folder.Write("vocab.txt", string.Join('\n', pieces));
-        folder.Write("config.json", Config(pieces.Length));
+        folder.Write("config.json", family == "distilbert" ? Config(pieces.Length) : Config(family, pieces.Length));
         folder.Write("train.csv", Reviews(80, seed: 1));
         model = new(() => Train("model", "--config", this["config.json"], "--vocab", this["vocab.txt"], "--method",
             "full", "--lr", "3e-3"));
@@ -48,6 +49,14 @@ internal sealed class TinyTask : IDisposable
     public static string Config(int vocabularySize, string more = "") => $$"""
         {"model_type": "distilbert", "vocab_size": {{vocabularySize}}, "max_position_embeddings": 24, "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2,
          "initializer_range": 0.1{{more}}}
+        """;
+
+    /// <summary>
+    /// The same sizes in one of BERT's family, under the names that it has for them.
+    /// </summary>
+    private static string Config(string family, int vocabularySize) => $$"""
+        {"model_type": "{{family}}", "vocab_size": {{vocabularySize}}, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+         "max_position_embeddings": {{(family.Contains("bert") && family != "bert" ? 26 : 24)}}, "initializer_range": 0.1, "type_vocab_size": 2, "layer_norm_eps": 1e-5{{(family == "electra" ? ", \"embedding_size\": 8" : "")}}}
         """;
 
     /// <summary>

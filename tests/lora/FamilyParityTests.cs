@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;

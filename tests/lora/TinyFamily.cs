@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
