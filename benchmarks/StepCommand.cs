@@ -18,7 +18,9 @@ namespace LoraScratch.Benchmarks;
 /// and the peak memory of the process. Every repetition has fresh random ids, dropout is off and
 /// nothing is cached from one step to the next. Twice: "same work" computes every token of the last
 /// block, as other programs do, and is what to compare with theirs; "as used" computes there what
-/// [CLS] needs, as training does.
+/// [CLS] needs, as training does. Where layers are frozen below all that is trained (--lora-layers,
+/// last-layers), a third time: "kept" begins with their output, as training does after computing it
+/// once.
 /// </summary>
 internal static class StepCommand
 {
@@ -55,6 +57,7 @@ internal static class StepCommand
             Method = method,
             Lora = new LoRASettings(options.Number("rank", 8), Alpha: 16),
             Targets = options.Text("targets", "query,value").Split(','),
+            Layers = options.Text("lora-layers", "") is { Length: > 0 } layers ? layers.Split(',') : [],
             TrainHead = method == TrainingMethod.LoRA ? false : null,           // the tutorial's frozen head
             Optimizer = OptimizerKind.Sgd,
             LearningRate = 1e-3f,
@@ -80,6 +83,7 @@ internal static class StepCommand
         // of the same work: the peak of a process never falls
         var peak = PeakMiB();
         var used = Cost(everyToken: false);
+        double? kept = tuning.Frozen.CanBeKept ? CostOfKept() : null;
         var trainable = tuning.TrainableParameters;
         Console.WriteLine(json
             ? JsonSerializer.Serialize(new Dictionary<string, object>
@@ -93,6 +97,7 @@ internal static class StepCommand
                 ["step_s"] = Math.Round(same.Step, 4),
                 ["used_forward_s"] = Math.Round(used.Forward, 4),
                 ["used_step_s"] = Math.Round(used.Step, 4),
+                ["kept_step_s"] = Math.Round(kept ?? 0, 4),
                 ["peak_mib"] = peak,
                 ["device"] = backend.Description,
                 ["device_mib"] = backend.Memory.PeakInUse >> 20,
@@ -103,7 +108,23 @@ internal static class StepCommand
                 {backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable, peak {peak} MiB
                   same work   forward {same.Forward:F4} s, step {same.Step:F4} s   every token of the last block
                   as used     forward {used.Forward:F4} s, step {used.Step:F4} s   the last block for [CLS]
-                """));
+                """) + (kept is null ? "" : string.Create(CultureInfo.InvariantCulture, $"""
+
+                  kept        {"",17} step {kept:F4} s   from the output of the {tuning.Frozen.Count} frozen layers
+                """)));
+
+        double CostOfKept()
+        {
+            EncodedExample[] examples = [.. Enumerable.Range(0, repetitions + 1).SelectMany(_ => random.Next())];
+            var batches = new BatchSampler(examples, batch, shuffle: false);
+            using var outputs = tuning.Training.Task.Keep(examples, null, null, CancellationToken.None);
+            using var each = batches.Epoch(0).GetEnumerator();
+            return Median(repetitions, () =>
+            {
+                each.MoveNext();
+                Step(each.Current);
+            });
+        }
 
         (double Forward, double Step) Cost(bool everyToken)
         {
@@ -111,7 +132,7 @@ internal static class StepCommand
             model.Evaluate();
             var forward = Median(repetitions, Forward);
             model.Train();
-            return (forward, Median(repetitions, Step));
+            return (forward, Median(repetitions, () => Step(PackedBatch.Of(random.Next()))));
         }
 
         void Forward()
@@ -123,10 +144,10 @@ internal static class StepCommand
             backend.Synchronize();
         }
 
-        void Step()
+        void Step(PackedBatch examples)
         {
             optimizer.ZeroGradient();
-            tuning.Training.Task.AddGradients([PackedBatch.Of(random.Next())], epoch: 1);
+            tuning.Training.Task.AddGradients([examples], epoch: 1);
             optimizer.Step();
             backend.Synchronize();
         }

@@ -176,6 +176,9 @@ public sealed class TextClassifier
     /// <param name="progress">
     /// Called after every batch with the number of texts done; may be null.
     /// </param>
+    /// <param name="frozen">
+    /// What the frozen layers give for these texts, where it is kept; null: they are computed.
+    /// </param>
     /// <exception cref="InputException">
     /// There is no text, or a class that the model does not have.
     /// </exception>
@@ -184,7 +187,7 @@ public sealed class TextClassifier
     /// Another thread trains the model or changes its adapter.
     /// </exception>
     internal Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
-        CancellationToken cancellation = default, Action<int>? progress = null)
+        CancellationToken cancellation = default, Action<int>? progress = null, FrozenOutputs? frozen = null)
     {
         RequireLabels(texts);
         using var use = Model.Use.Read("Evaluation");
@@ -194,12 +197,14 @@ public sealed class TextClassifier
         foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
         {
             cancellation.ThrowIfCancellationRequested();
-            var logits = Logits(batch);
+            int[] numbers = [.. Enumerable.Range(done, batch.Count)];
+            var logits = Logits(batch, frozen is null ? null : tokens => frozen.Logits(tokens, numbers));
             for (var i = 0; i < batch.Count; i++)
             {
                 counts.Add(batch[i], logits[i]);
             }
-            progress?.Invoke(done += batch.Count);
+            done += batch.Count;
+            progress?.Invoke(done);
         }
         return counts.Result(texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
     }
@@ -300,15 +305,16 @@ public sealed class TextClassifier
     /// The loss of a batch: the mean cross-entropy of its examples' classes or, where any number of
     /// classes may hold, the mean binary cross-entropy over examples and classes.
     /// </summary>
+    /// <param name="logits">[texts, classes]</param>
     /// <param name="tokens">The batch on the device.</param>
     /// <param name="batch">Its labels.</param>
     /// <returns>[]</returns>
-    internal Tensor Loss(PackedTokens tokens, PackedBatch batch)
+    internal Tensor Loss(Tensor logits, PackedTokens tokens, PackedBatch batch)
     {
         using var scope = new TensorScope();
         if (!IsMultiLabel)
         {
-            return scope.Return(Model.Forward(tokens).CrossEntropy(tokens.Labels));
+            return scope.Return(logits.CrossEntropy(tokens.Labels));
         }
         var holds = new bool[batch.Rows * Labels.Count];
         for (var row = 0; row < batch.Rows; row++)
@@ -318,7 +324,7 @@ public sealed class TextClassifier
                 holds[row * Labels.Count + label] = true;
             }
         }
-        return scope.Return(Model.Forward(tokens).BinaryCrossEntropy(holds));
+        return scope.Return(logits.BinaryCrossEntropy(holds));
     }
 
     /// <summary>
@@ -346,20 +352,21 @@ public sealed class TextClassifier
     /// One of them is not finite: nothing could be said about the text, and no measure of it be
     /// stored.
     /// </exception>
-    private float[][] Logits(IReadOnlyList<EncodedExample> texts) => callers.Run(() => Compute(texts));
+    private float[][] Logits(IReadOnlyList<EncodedExample> texts, Func<PackedTokens, Tensor>? forward = null) =>
+        callers.Run(() => Compute(texts, forward ?? Model.Forward));
 
     /// <summary>
     /// In one turn on the device: other models on it have theirs between two batches and not
     /// between two kernels.
     /// </summary>
-    private float[][] Compute(IReadOnlyList<EncodedExample> texts)
+    private float[][] Compute(IReadOnlyList<EncodedExample> texts, Func<PackedTokens, Tensor> forward)
     {
         using var turn = Model.Backend.TakeTurn();
         using var scope = new TensorScope();
         using var frozen = new NoGradient();
         using var evaluation = new EvaluationMode();
         using var tokens = new PackedTokens(PackedBatch.Of([.. texts]), Model.Backend);
-        var logits = Model.Forward(tokens).ToArray();
+        var logits = forward(tokens).ToArray();
         if (Array.FindIndex(logits, logit => !float.IsFinite(logit)) is >= 0 and var wrong)
         {
             throw new InputException(string.Create(CultureInfo.InvariantCulture,

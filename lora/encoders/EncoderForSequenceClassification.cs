@@ -41,15 +41,66 @@ internal sealed class EncoderModel : Module
     public Tensor Forward(PackedTokens tokens, SequenceRows? rows = null)
     {
         using var scope = new TensorScope();
+        return scope.Return(Run(Embed(tokens), tokens, rows, 0, blocks.Value.Count));
+    }
+
+    /// <summary>The same from the output of the first blocks on.</summary>
+    /// <param name="x">[tokens, hidden], or [rows, hidden] where those are all blocks</param>
+    /// <param name="tokens">The batch.</param>
+    /// <param name="rows">Which, of this batch.</param>
+    /// <param name="first">How many blocks that were.</param>
+    /// <returns>[rows, hidden]</returns>
+    public Tensor Forward(Tensor x, PackedTokens tokens, SequenceRows rows, int first)
+    {
+        using var scope = new TensorScope();
+        return first == blocks.Value.Count ? x
+            : scope.Return(Run(x, tokens, rows, first, blocks.Value.Count));
+    }
+
+    /// <summary>The output of the first blocks.</summary>
+    /// <param name="tokens">The batch.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="rows">Where those are all blocks, which rows of the last one.</param>
+    /// <returns>[tokens, hidden], or [rows, hidden] where those are all blocks</returns>
+    public Tensor ForwardOfFirst(PackedTokens tokens, int count, SequenceRows rows)
+    {
+        using var scope = new TensorScope();
+        return scope.Return(Run(Embed(tokens), tokens, rows, 0, count));
+    }
+
+    /// <summary>
+    /// How many blocks lie below everything that is trained; 0 where something in the embeddings
+    /// is.
+    /// </summary>
+    internal int FrozenBlocks =>
+        embeddings.Value.TrainableParameters().Any() || project?.Value.TrainableParameters().Any() == true ? 0
+            : blocks.Value.Items.TakeWhile(block => !block.TrainableParameters().Any()).Count();
+
+    private Tensor Embed(PackedTokens tokens)
+    {
+        using var scope = new TensorScope();
         var x = embeddings.Value.Forward(tokens);
-        x = project is null ? x : project.Value.Forward(x);
-        var last = blocks.Value.Items.Last();
-        foreach (var block in blocks.Value.Items)
+        return scope.Return(project is null ? x : project.Value.Forward(x));
+    }
+
+    /// <summary>Runs some blocks.</summary>
+    /// <param name="x">[tokens, hidden]</param>
+    /// <param name="tokens">The batch.</param>
+    /// <param name="rows">Those that the last block of all is asked for; null: all.</param>
+    /// <param name="first">The first to run.</param>
+    /// <param name="end">The one after the last to run.</param>
+    /// <returns>[rows, hidden]; [tokens, hidden] of another block</returns>
+    private Tensor Run(Tensor x, PackedTokens tokens, SequenceRows? rows, int first, int end)
+    {
+        using var scope = new TensorScope();
+        var isLast = end == blocks.Value.Count;
+        foreach (var (block, i) in blocks.Value.Items.Take(first..end).Select((block, i) => (block, first + i)))
         {
             using var inner = new TensorScope();
-            x = inner.Return(block.Forward(x, tokens.Offsets, block == last && !ComputesEveryToken ? rows : null));
+            x = inner.Return(block.Forward(x, tokens.Offsets,
+                isLast && i == end - 1 && !ComputesEveryToken ? rows : null));
         }
-        return scope.Return(ComputesEveryToken && rows is not null ? x.Gather(rows) : x);
+        return scope.Return(isLast && ComputesEveryToken && rows is not null ? x.Gather(rows) : x);
     }
 }
 
@@ -210,8 +261,41 @@ public sealed class EncoderForSequenceClassification : Module
     {
         using var use = Use.Read("A forward pass");
         using var scope = new TensorScope();
-        // [texts, hidden]: the rows of [CLS]
-        var first = encoder.Value.Forward(tokens, tokens.FirstTokens);
+        return scope.Return(Head(encoder.Value.Forward(tokens, tokens.FirstTokens)));
+    }
+
+    /// <summary>How many of the encoder's layers lie below everything that is trained.</summary>
+    internal int FrozenBlocks => encoder.Value.FrozenBlocks;
+
+    /// <summary>
+    /// The output of the encoder's first layers: of every token, or of all layers that of [CLS].
+    /// </summary>
+    /// <param name="tokens">The batch.</param>
+    /// <param name="blocks">How many layers.</param>
+    /// <returns>[tokens, hidden], or [texts, hidden] of all layers</returns>
+    internal Tensor ForwardFrozen(PackedTokens tokens, int blocks)
+    {
+        using var use = Use.Read("A forward pass");
+        return encoder.Value.ForwardOfFirst(tokens, blocks, tokens.FirstTokens);
+    }
+
+    /// <summary>The logits of each text, from the output of the first layers on.</summary>
+    /// <param name="tokens">The batch.</param>
+    /// <param name="frozen">As from <see cref="ForwardFrozen"/>.</param>
+    /// <param name="blocks">How many layers those were.</param>
+    /// <returns>[texts, classes]</returns>
+    internal Tensor Forward(PackedTokens tokens, Tensor frozen, int blocks)
+    {
+        using var use = Use.Read("A forward pass");
+        using var scope = new TensorScope();
+        return scope.Return(Head(encoder.Value.Forward(frozen, tokens, tokens.FirstTokens, blocks)));
+    }
+
+    /// <param name="first">[texts, hidden]: the rows of [CLS]</param>
+    /// <returns>[texts, classes]</returns>
+    private Tensor Head(Tensor first)
+    {
+        using var scope = new TensorScope();
         first = Config.Family.Head.DropsInput ? dropout.Value.Forward(first) : first;
         var features = Activations.Apply(Config.Family.Head.Activation, dense.Value.Forward(first));
         return scope.Return(output.Value.Forward(dropout.Value.Forward(features)));

@@ -14,6 +14,11 @@ namespace LoraScratch.Lora.Training;
 internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options)
     : ITrainingTask
 {
+    private KeptOutputs? kept;                                      // null: nothing is kept now
+
+    /// <summary>The layers below everything that is trained.</summary>
+    public FrozenLayers Frozen { get; } = FrozenLayers.Of(classifier.Model, options);
+
     /// <summary>The model with its tokenizer.</summary>
     public TextClassifier Classifier => classifier;
 
@@ -35,7 +40,35 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
     }
 
     public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation) =>
-        classifier.Evaluate(examples, cancellation: cancellation).Score;
+        classifier.Evaluate(examples, cancellation: cancellation,
+            frozen: kept is { IsDisposed: false, Validation: { } held } && ReferenceEquals(held.Examples, examples)
+                ? held : null).Score;
+
+    public IDisposable? Keep(IReadOnlyList<EncodedExample> train, IReadOnlyList<int>? some,
+        IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, Action<int>? progress = null)
+    {
+        if (!Frozen.CanBeKept)
+        {
+            return null;
+        }
+        var store = new RowStore(Frozen.MemoryLimit, RowStore.DefaultFile);
+        try
+        {
+            var outputs = new FrozenOutputs(classifier.Model, Frozen.Count, train, store);
+            var held = validation is null ? null
+                : new FrozenOutputs(classifier.Model, Frozen.Count, validation, store, firstNumber: train.Count);
+            var numbers = some ?? [.. Enumerable.Range(0, train.Count)];
+            outputs.Keep(numbers, cancellation, progress);
+            held?.Keep(Enumerable.Range(0, validation!.Count), cancellation,
+                done => progress?.Invoke(numbers.Count + done));
+            return kept = new KeptOutputs(outputs, held, store);
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
+    }
 
     public IReadOnlyDictionary<string, object?> IdentifyingOptions() =>
         ResolvedOptions.ForComparison(classifier, options);
@@ -47,8 +80,23 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(batch, Backend);
-        var loss = classifier.Loss(tokens, batch).Scale(weight);
+        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch).Scale(weight);
         loss.Backward();
         return loss.Item();
+    }
+
+    /// <summary>
+    /// Kept or not, the frozen layers give the same where no dropout runs in them.
+    /// </summary>
+    private Tensor Logits(PackedBatch batch, PackedTokens tokens)
+    {
+        if (Frozen.Count == 0 || Frozen.RunsDropout)
+        {
+            return classifier.Model.Forward(tokens);
+        }
+        return kept is { IsDisposed: false } && batch.RowIndices.Length == batch.Rows
+            ? kept.Train.Logits(tokens, batch.RowIndices)
+            : classifier.Model.Forward(tokens, FrozenOutputs.Compute(classifier.Model, Frozen.Count, tokens),
+                Frozen.Count);
     }
 }

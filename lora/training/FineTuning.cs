@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;
@@ -54,6 +55,17 @@ public sealed class FineTuning
     /// where the model was quantised already.
     /// </summary>
     internal IReadOnlyList<QuantizedLayer> Quantized { get; }
+
+    /// <summary>The layers below everything that is trained.</summary>
+    internal FrozenLayers Frozen => task.Frozen;
+
+    /// <summary>
+    /// Bytes of the frozen layers' output for every example; 0 where the run meets each once, or
+    /// none are frozen.
+    /// </summary>
+    internal long FrozenBytes => Frozen.Count == 0 || !FrozenLayers.Repeats(Data.Train.Examples, Training.Options) ? 0
+        : FrozenOutputs.Bytes(Classifier.Model.Config, Frozen.Count,
+            [.. Data.Train.Examples, .. Data.Validation?.Examples ?? []]);
 
     /// <summary>Elements that are trained.</summary>
     public long TrainableParameters => Training.TrainableParameters;

@@ -39,6 +39,24 @@ internal interface ITrainingTask
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation);
 
+    /// <summary>
+    /// Computes what never changes in a run, once for each example:
+    /// <see cref="AddGradients(IReadOnlyList{PackedBatch}, int)"/> and <see cref="Evaluate"/> read
+    /// it until it is disposed, and give the same results.
+    /// </summary>
+    /// <param name="train">What the numbers of a batch's rows count.</param>
+    /// <param name="some">Those of them that it is computed for; null: all.</param>
+    /// <param name="validation">Held out; may be null.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="progress">
+    /// Called after every batch with the number of examples done; may be null.
+    /// </param>
+    /// <returns>Null where there is nothing of the kind.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    IDisposable? Keep(IReadOnlyList<EncodedExample> train, IReadOnlyList<int>? some,
+        IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, Action<int>? progress = null) =>
+        null;
+
     /// <summary>Every option that decides the result, by its name.</summary>
     IReadOnlyDictionary<string, object?> IdentifyingOptions();
 

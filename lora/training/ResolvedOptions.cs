@@ -110,7 +110,7 @@ internal static class ResolvedOptions
     private static void AddOfRun(Dictionary<string, object?> resolved, TextClassifier classifier, bool? trainsHead,
         TrainingOptions options)
     {
-        Add(resolved, TrainingOptionList.OfRuns, options);
+        Add(resolved, TrainingOptionList.OfRuns.Where(option => option.Methods.Contains(options.Method)), options);
         resolved["train-head"] = trainsHead ?? TrainingSetup.IsHeadTrained(classifier.Model);
         resolved["max-length"] = classifier.MaxTokens(options.MaxLength);
     }

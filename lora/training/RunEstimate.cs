@@ -8,8 +8,14 @@ namespace LoraScratch.Lora.Training;
 /// <param name="TokensPerSecond">Forward and backward.</param>
 internal sealed record RunEstimate(int Steps, double Tokens, double TokensPerSecond)
 {
-    /// <summary>Of all steps; validation not included.</summary>
-    public double Seconds => Tokens / TokensPerSecond;
+    /// <summary>
+    /// Before the first step: computing what frozen layers give for every example. The steps begin
+    /// with that, and <see cref="TokensPerSecond"/> are theirs.
+    /// </summary>
+    public double KeepingSeconds { get; init; }
+
+    /// <summary>Of all steps, and what comes before them; validation not included.</summary>
+    public double Seconds => KeepingSeconds + Tokens / TokensPerSecond;
 }
 
 /// <summary>
@@ -41,10 +47,14 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
         {
             // The first batch of a size fills the memory pool, and on a GPU compiles kernels: it takes time, but says
             // nothing about the batches to come.
-            var (_, first) = Measure(size);
-            var (tokens, second) = Measure(size);
-            spent += size == 1 ? second : first + second;
-            estimate = estimate with { TokensPerSecond = tokens / second };
+            var first = Measure(size);
+            var second = Measure(size);
+            spent += second.Keeping + second.Seconds + (size == 1 ? 0 : first.Keeping + first.Seconds);
+            estimate = estimate with
+            {
+                TokensPerSecond = second.Tokens / second.Seconds,
+                KeepingSeconds = tokensOfEpoch / second.Tokens * second.Keeping,
+            };
         }
         foreach (var (stream, seed, position) in states)
         {
@@ -54,16 +64,21 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
     }
 
     /// <summary>
-    /// Forward and backward of the first batch that there would be with another batch size.
+    /// Forward and backward of the first batch that there would be with another batch size; before
+    /// it, where the run does so too, what its frozen layers give.
     /// </summary>
-    private (int Tokens, double Seconds) Measure(int size)
+    private (int Tokens, double Keeping, double Seconds) Measure(int size)
     {
         var batch = new BatchSampler(examples, size, options.Seed, options.Shuffle).Epoch(0).First();
         var start = time.GetTimestamp();
+        using var kept = FrozenLayers.Repeats(examples, options)
+            ? task.Keep(examples, batch.RowIndices, null, CancellationToken.None) : null;
+        var keeping = kept is null ? 0 : time.GetElapsedTime(start).TotalSeconds;
+        start = time.GetTimestamp();
         task.AddGradients([batch], epoch: 1);
         var seconds = Math.Max(time.GetElapsedTime(start).TotalSeconds, 1e-9);
         task.Model.ZeroGradient();
-        return (batch.Tokens, seconds);
+        return (batch.Tokens, keeping, seconds);
     }
 
     /// <summary>

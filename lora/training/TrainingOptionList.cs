@@ -88,6 +88,16 @@ internal static class TrainingOptionList
         Expected = "numbers of layers from 0, each once, such as 4,5, or the last ones, such as last:2",
     };
 
+    /// <summary>Whether dropout runs below the first layer that is trained.</summary>
+    public static TrainingOption FrozenDropout { get; } = ChoiceOption.Flag("frozen-dropout",
+        "Whether dropout runs, in training, in the layers below the first that is trained. false: their output is "
+            + "computed once for each example and kept, and later epochs cost what is trained alone.",
+        options => options.FrozenDropout, (options, holds) => options with { FrozenDropout = holds }) with
+    {
+        Methods = [TrainingMethod.LoRA, TrainingMethod.QALoRA, TrainingMethod.LastLayers],
+        IsFixedInPretraining = true,
+    };
+
     /// <summary>The factor on the sums of groups.</summary>
     public static TrainingOption Pooling { get; } = ChoiceOption.Of("pooling",
         "With qa-lora, the factor on the sums of groups: 1/g as the authors' code, 1 as the paper, groups/g as PEFT.",
@@ -133,6 +143,7 @@ internal static class TrainingOptionList
             + "true, unless the targets have head]", options => options.TrainHead,
             (options, holds) => options with { TrainHead = holds }) with
         { IsOptional = true, IsFixedInPretraining = true },
+        FrozenDropout,
         ChoiceOption.Of("optimizer", "The rule for steps.", (OptimizerKind kind) => TrainingOptions.NameOf(kind),
             options => options.Optimizer, (options, rule) => options with { Optimizer = rule })
             with { IsFixedInPretraining = true },

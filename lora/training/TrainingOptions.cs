@@ -96,6 +96,19 @@ public sealed record TrainingOptions
     public bool? TrainHead { get; init; }
 
     /// <summary>
+    /// Whether dropout runs in the layers below the first that is trained, as in the others. False:
+    /// they compute as in evaluation, and a run of several epochs computes their output once and
+    /// keeps it. A model without dropout is trained the same either way.
+    /// </summary>
+    public bool FrozenDropout { get; init; } = true;
+
+    /// <summary>
+    /// Bytes of memory for the output of the frozen layers; what is more lies in a temporary file.
+    /// 0: nothing is kept; null: a quarter of the memory. The result does not depend on it.
+    /// </summary>
+    public long? CacheMemory { get; init; }
+
+    /// <summary>
     /// Whether LoRA may adapt a head that is randomly initialised, as the tutorial's grid does. An
     /// adapter file holds A and B only, so that such a model can only be had again from its seed.
     /// </summary>

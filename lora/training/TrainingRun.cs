@@ -44,6 +44,12 @@ internal sealed class TrainingRun
     /// <summary>After the run has been saved, with the number of steps that it has taken.</summary>
     public event Action<int>? CheckpointSaved;
 
+    /// <summary>
+    /// While the frozen layers' output is computed, before the first step: the examples done, and
+    /// how many there are.
+    /// </summary>
+    public event Action<int, int>? Kept;
+
     /// <summary>What the run left; null before it.</summary>
     public TrainingResult? Result { get; private set; }
 
@@ -97,8 +103,29 @@ internal sealed class TrainingRun
             loop.StepDone += step => StepDone?.Invoke(step);
             loop.Validated += result => Validated?.Invoke(result);
             loop.CheckpointSaved += steps => CheckpointSaved?.Invoke(steps);
+            using var kept = Keep(cancellation);
             return Result = loop.Run();
         });
+    }
+
+    /// <summary>
+    /// Null also where it is cancelled meanwhile: the run ends before its next step then.
+    /// </summary>
+    private IDisposable? Keep(CancellationToken cancellation)
+    {
+        if (!FrozenLayers.Repeats(train, Options))
+        {
+            return null;
+        }
+        try
+        {
+            var count = train.Count + (validation?.Count ?? 0);
+            return task.Keep(train, null, validation, cancellation, done => Kept?.Invoke(done, count));
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 
     private T InTrainingMode<T>(Func<T> work)

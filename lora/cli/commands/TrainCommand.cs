@@ -119,6 +119,37 @@ internal sealed class TrainCommand
             + $"examples ({Text.Count(train.Tokens)} tokens{Text.Cut(train.Truncated)}) to train, "
             + $"{Text.Count(validation?.Examples.Count ?? 0)} to validate{Text.Cut(validation?.Truncated ?? 0)}; "
             + tuning.Classifier.Model.Backend.Description);
+        DescribeFrozen(tuning);
+    }
+
+    /// <summary>What becomes of the layers below everything that is trained.</summary>
+    private static void DescribeFrozen(FineTuning tuning)
+    {
+        var (frozen, bytes) = (tuning.Frozen, tuning.FrozenBytes);
+        var (layers, it, its) = frozen.Count == 1 ? ("layer 0 is frozen", "it", "its")
+            : ($"layers 0 to {frozen.Count - 1} are frozen", "them", "their");
+        if (frozen.Count == 0)
+        {
+            if (!tuning.Training.Options.FrozenDropout)
+            {
+                Console.Error.WriteLine("--frozen-dropout false has no effect here: no layer lies below everything "
+                    + "that is trained. Adapt the last layers only, as with --layers last:2.");
+            }
+        }
+        else if (frozen.RunsDropout)
+        {
+            if (bytes > 0)
+            {
+                Console.Error.WriteLine($"{layers}, and dropout runs in {it} anew in every epoch; with "
+                    + $"--frozen-dropout false {its} output would be computed once and kept, {Text.Bytes(bytes)}");
+            }
+        }
+        else if (bytes > 0 && frozen.CanBeKept)
+        {
+            Console.Error.WriteLine($"{layers}: {its} output is computed once and kept, {Text.Bytes(bytes)}"
+                + (bytes > frozen.MemoryLimit
+                    ? $", {Text.Bytes(bytes - frozen.MemoryLimit)} of it in a temporary file" : ""));
+        }
     }
 
     private void Report(TrainingResult result, string folder, ParseResult parsed, bool isAdapter)

@@ -13,6 +13,9 @@ internal sealed class TrainingOptionsParser
 {
     private readonly IReadOnlyList<ParsedOption> all;
     private readonly QuantizationOptions quantization = new("--quantization");
+    private readonly Option<long?> cacheMemory = OptionKinds.OptionalBytes("--cache-memory",
+        "Memory for the output of frozen layers, where that is kept; what is more lies in a temporary file. 0: "
+            + "nothing is kept. [default: a quarter of the memory]");
     private readonly TrainingOptions defaults;
 
     /// <summary>The options of fine-tuning.</summary>
@@ -71,7 +74,8 @@ internal sealed class TrainingOptionsParser
     /// <param name="preset">Gives what was not typed; null: the options' own defaults.</param>
     public TrainingOptions Parse(ParseResult parsed, TrainingOptions? preset = null) =>
         all.Where(option => IsGiven(parsed, option.Option))
-            .Aggregate(preset ?? defaults, (options, option) => option.Read(parsed, options));
+            .Aggregate((preset ?? defaults) with { CacheMemory = parsed.GetValue(cacheMemory) },
+                (options, option) => option.Read(parsed, options));
 
     /// <summary>Whether the targets were chosen and not left at their default.</summary>
     public bool HasTargets(ParseResult parsed) => FirstGiven(parsed, OptionsOf(TrainingOptionList.Targets)) is not null;
@@ -117,9 +121,13 @@ internal sealed class TrainingOptionsParser
         }
     }
 
-    /// <summary>In the order of --help; how a model is quantised stands behind pooling.</summary>
+    /// <summary>
+    /// In the order of --help; how a model is quantised stands behind pooling, and where frozen
+    /// layers' output lies behind frozen-dropout.
+    /// </summary>
     private IEnumerable<Option> All() => all.SelectMany(option => option.Of.Name == TrainingOptionList.Pooling.Name
-        ? (IEnumerable<Option>)[option.Option, .. quantization.All] : [option.Option]);
+        ? (IEnumerable<Option>)[option.Option, .. quantization.All]
+        : option.Of.Name == TrainingOptionList.FrozenDropout.Name ? [option.Option, cacheMemory] : [option.Option]);
 
     private IReadOnlyList<Option> OptionsOf(params IReadOnlyList<TrainingOption> list) =>
         [.. all.Where(option => list.Any(other => other.Name == option.Of.Name)).Select(option => option.Option)];

@@ -33,7 +33,9 @@ internal static class TrainingProgress
         var estimate = run.Estimate();
         Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps "
             + $"with {Text.Count((long)estimate.Tokens)} tokens, at the {Text.Count((long)estimate.TokensPerSecond)} "
-            + "tokens/s measured on a batch");
+            + "tokens/s measured on a batch" + (estimate.KeepingSeconds > 0
+                ? $", {Text.Duration(estimate.KeepingSeconds)} of it for the frozen layers before the first step"
+                : ""));
     }
 
     private static TrainingResult ShowBar(TrainingRun run, Func<TrainingResult> train) =>
@@ -43,6 +45,11 @@ internal static class TrainingProgress
             .Start(context =>
             {
                 var bar = context.AddTask("training", maxValue: 1);
+                run.Kept += (done, count) =>
+                {
+                    (bar.MaxValue, bar.Value) = (count, done);
+                    bar.Description = $"frozen layers: {Text.Count(done)} of {Text.Count(count)} examples";
+                };
                 run.StepDone += step =>
                 {
                     bar.MaxValue = step.Steps;
@@ -58,6 +65,15 @@ internal static class TrainingProgress
     {
         // null before the first line: a run that goes on says at once that it does
         var sinceLine = (Stopwatch?)null;
+        var sinceKept = Stopwatch.StartNew();
+        run.Kept += (done, count) =>
+        {
+            if (sinceKept.Elapsed.TotalSeconds >= SecondsBetweenLines)
+            {
+                Console.Error.WriteLine($"frozen layers: {Text.Count(done)} of {Text.Count(count)} examples");
+                sinceKept.Restart();
+            }
+        };
         run.StepDone += step =>
         {
             if (sinceLine is null || step.Step == step.Steps || sinceLine.Elapsed.TotalSeconds >= SecondsBetweenLines)
