@@ -111,7 +111,8 @@ internal static class ExplainCommand
         classifier.Model.Evaluate();
         var batch = PackedBatch.Of(examples);
         using var tokens = new PackedTokens(batch, backend);
-        return LayerExplanation.Of(classifier.Model, layer, () => classifier.Loss(classifier.Model.Forward(tokens), tokens, batch));
+        return LayerExplanation.Of(classifier.Model, layer,
+            () => classifier.Loss(classifier.Model.Forward(tokens), tokens, batch));
     }
 
     private static int Write(string? path, Func<LayerPage> page)
