@@ -41,16 +41,31 @@ internal sealed class FrozenOutputs
     public static long Bytes(EncoderConfig config, int blocks, IReadOnlyList<EncodedExample> examples) =>
         examples.Sum(example => (long)RowsOf(config, blocks, example) * config.Hidden * sizeof(float));
 
-    /// <summary>The output of a batch, computed.</summary>
+    /// <summary>
+    /// The output of a batch, computed without dropout. What a text gets does not depend on the
+    /// batch: products of few rows sum in another order than those of more, and so a batch of few
+    /// rows is computed several times over.
+    /// </summary>
     /// <param name="model">Its first layers are frozen.</param>
     /// <param name="blocks">How many.</param>
-    /// <param name="tokens">The batch.</param>
+    /// <param name="batch">The batch.</param>
     /// <returns>[tokens, hidden], or [texts, hidden] of all layers.</returns>
-    public static Tensor Compute(EncoderForSequenceClassification model, int blocks, PackedTokens tokens)
+    public static Tensor Compute(EncoderForSequenceClassification model, int blocks, PackedBatch batch)
     {
+        using var scope = new TensorScope();
         using var frozen = new NoGradient();
         using var evaluation = new EvaluationMode();
-        return model.ForwardFrozen(tokens, blocks);
+        var most = blocks == model.Config.Layers ? EncoderModel.FewRows : int.MaxValue;
+        var rows = batch.Offsets.Zip(batch.Offsets.Skip(1), (start, end) => Math.Min(end - start, most)).Sum();
+        var times = (EncoderModel.ManyRows + rows - 1) / rows;
+        using var tokens = new PackedTokens(batch.Repeated(times), model.Backend);
+        var output = model.ForwardFrozen(tokens, blocks);
+        if (times == 1)
+        {
+            return scope.Return(output);
+        }
+        using var first = new Indices([.. Enumerable.Range(0, output.Shape.Rows / times)], model.Backend);
+        return scope.Return(output.Gather(first));
     }
 
     /// <summary>
@@ -133,9 +148,7 @@ internal sealed class FrozenOutputs
     private float[] Compute(IReadOnlyList<int> numbers)
     {
         using var scope = new TensorScope();
-        using var tokens = new PackedTokens(PackedBatch.Of([.. numbers.Select(number => examples[number])]),
-            model.Backend);
-        return Compute(model, blocks, tokens).ToArray();
+        return Compute(model, blocks, PackedBatch.Of([.. numbers.Select(number => examples[number])])).ToArray();
     }
 
     private static int RowsOf(EncoderConfig config, int blocks, EncodedExample example) =>

@@ -40,9 +40,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
     }
 
     public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation) =>
-        classifier.Evaluate(examples, cancellation: cancellation,
-            frozen: kept is { IsDisposed: false, Validation: { } held } && ReferenceEquals(held.Examples, examples)
-                ? held : null).Score;
+        classifier.Evaluate(examples, cancellation: cancellation, frozen: OutputsOf(examples)).Score;
 
     public IDisposable? Keep(IReadOnlyList<EncodedExample> train, IReadOnlyList<int>? some,
         IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, Action<int>? progress = null)
@@ -85,6 +83,17 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         return loss.Item();
     }
 
+    /// <summary>Kept or not; null where the frozen layers are computed with the others.</summary>
+    private FrozenOutputs? OutputsOf(IReadOnlyList<EncodedExample> held)
+    {
+        if (Frozen.Count == 0 || Frozen.RunsDropout)
+        {
+            return null;
+        }
+        return kept is { IsDisposed: false, Validation: { } outputs } && ReferenceEquals(outputs.Examples, held)
+            ? outputs : new FrozenOutputs(classifier.Model, Frozen.Count, held, new RowStore(0, 0));
+    }
+
     /// <summary>
     /// Kept or not, the frozen layers give the same where no dropout runs in them.
     /// </summary>
@@ -96,7 +105,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         }
         return kept is { IsDisposed: false } && batch.RowIndices.Length == batch.Rows
             ? kept.Train.Logits(tokens, batch.RowIndices)
-            : classifier.Model.Forward(tokens, FrozenOutputs.Compute(classifier.Model, Frozen.Count, tokens),
+            : classifier.Model.Forward(tokens, FrozenOutputs.Compute(classifier.Model, Frozen.Count, batch),
                 Frozen.Count);
     }
 }

@@ -15,8 +15,10 @@ namespace LoraScratch.Tests.Lora;
 /// </summary>
 public class FrozenLayersTests
 {
-    private static readonly EncodedExample[] Train = TinyDistilBert.Sentences(24, seed: 5),
-        Held = TinyDistilBert.Sentences(9, seed: 6);
+    // some of them long: attention's products of few queries sum over so many keys in another order too
+    private static readonly EncodedExample[] Train =
+        [.. TinyDistilBert.Sentences(21, seed: 5), .. TinyDistilBert.Sentences(3, seed: 7).Select(Long)],
+        Held = [.. TinyDistilBert.Sentences(8, seed: 6), .. TinyDistilBert.Sentences(1, seed: 8).Select(Long)];
 
     private static IEnumerable<TestCaseData> Runs()
     {
@@ -39,9 +41,23 @@ public class FrozenLayersTests
             Accumulate = 2,
         }, 0.2f);
 
+        yield return Case("LoRA, a text a batch", Last() with { FrozenDropout = false, BatchSize = 1 }, 0.2f);
+        yield return Case("the head alone, a text a batch", new()
+        {
+            Method = TrainingMethod.LastLayers,
+            FrozenDropout = false,
+            LearningRate = 0.05f,
+            BatchSize = 1,
+        }, 0.2f);
+
         static TrainingOptions Last() => new() { Layers = ["last:1"], Lora = new(2, 4), LearningRate = 0.02f };
         static TestCaseData Case(string name, TrainingOptions options, float dropout) =>
-            new TestCaseData(options with { BatchSize = 6, Epochs = 3, ValidateEvery = 3 }, dropout)
+            new TestCaseData(options with
+            {
+                BatchSize = Math.Min(options.BatchSize, 6),
+                Epochs = 3,
+                ValidateEvery = 3,
+            }, dropout)
                 .SetArgDisplayNames(name);
     }
 
@@ -49,7 +65,7 @@ public class FrozenLayersTests
     public void A_run_that_keeps_their_output_has_the_bits_of_one_that_does_not(TrainingOptions options, float dropout)
     {
         var without = Run(options with { CacheMemory = 0 }, dropout);
-        foreach (var memory in new long?[] { null, 1, 4000 })               // memory, file, and some of both
+        foreach (var memory in new long?[] { null, 1, 200_000 })             // memory, file, and some of both
         {
             var kept = Run(options with { CacheMemory = memory }, dropout);
             Assert.That(kept.Result.Metrics.Select(step => step.Loss),
@@ -60,7 +76,7 @@ public class FrozenLayersTests
             Assert.That(kept.Tokens, Is.LessThan(without.Tokens), "tokens that the first layer sees");
         }
         Assert.That(without.Result.Metrics.Select(step => step.Loss).Distinct().Count(),
-            Is.EqualTo(without.Result.Steps), "the steps move the loss");
+            Is.AtLeast(6), "the steps move the loss");
     }
 
     [Test]
@@ -69,7 +85,7 @@ public class FrozenLayersTests
         var options = new TrainingOptions { Layers = ["1"], FrozenDropout = false, BatchSize = 6, Epochs = 4 };
         Assert.That(Run(options, 0.2f).Tokens, Is.EqualTo(Train.Concat(Held).Sum(text => text.TokenIds.Length)));
         Assert.That(Run(options with { CacheMemory = 0 }, 0.2f).Tokens,
-            Is.EqualTo(4 * Train.Concat(Held).Sum(text => text.TokenIds.Length)));
+            Is.AtLeast(4 * Train.Concat(Held).Sum(text => text.TokenIds.Length)));
     }
 
     /// <summary>
@@ -121,10 +137,10 @@ public class FrozenLayersTests
     {
         var options = new TrainingOptions { Method = TrainingMethod.LastLayers, FrozenDropout = false };
         var (_, tuning) = Start(options, 0.1f);
-        Assert.That(tuning.FrozenBytes, Is.EqualTo((24 + 9) * 12 * sizeof(float)));
+        Assert.That(tuning.FrozenBytes, Is.EqualTo((24 + 9) * 128 * sizeof(float)));
         var whole = Start(options with { Method = TrainingMethod.LoRA, Layers = ["1"] }, 0.1f).Tuning;
         Assert.That(whole.FrozenBytes,
-            Is.EqualTo(Train.Concat(Held).Sum(text => (long)text.TokenIds.Length) * 12 * sizeof(float)));
+            Is.EqualTo(Train.Concat(Held).Sum(text => (long)text.TokenIds.Length) * 128 * sizeof(float)));
     }
 
     [Test]
@@ -231,6 +247,11 @@ public class FrozenLayersTests
         }
     }
 
+    private static EncodedExample Long(EncodedExample text) => text with
+    {
+        TokenIds = [.. Enumerable.Range(0, 150).Select(i => text.TokenIds[i % text.TokenIds.Length])],
+    };
+
     private static (TrainingResult Result, float[][] Weights, int Tokens) Run(TrainingOptions options, float dropout)
     {
         var (model, tuning) = Start(options, dropout);
@@ -250,12 +271,12 @@ public class FrozenLayersTests
     private static (EncoderForSequenceClassification Model, FineTuning Tuning) Start(TrainingOptions options,
         float dropout)
     {
-        var isQuantized = options.Method == TrainingMethod.QALoRA;          // groups of 16 divide its widths
         var config = TinyDistilBert.Config with
         {
-            Hidden = isQuantized ? 16 : 12,
+            MaxPositions = 160,
+            Hidden = 128,                       // from here on, products of few rows sum in an order of their own
             Heads = 2,
-            FeedForward = 32,
+            FeedForward = 128,
             Labels = ["neg", "pos"],
             Dropout = dropout,
             AttentionDropout = dropout,
@@ -264,7 +285,7 @@ public class FrozenLayersTests
         };
         var classifier = new TextClassifier(new EncoderForSequenceClassification(config, seed: 3),
             WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
-        if (isQuantized)
+        if (options.Method == TrainingMethod.QALoRA)
         {
             options = options with { Quantization = new() { Format = new(4, 16) } };
         }
