@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Kernels.Functions;
 
