@@ -106,7 +106,7 @@ internal sealed class PeftConfigReader(string path, JsonElement root)
         if (Find("target_modules") is null || config is { TargetExpression: null or "", TargetNames.Count: 0 })
         {
             faults.Add(
-                "target_modules is missing or empty; it must name the adapted layers, such as [\"q_lin\", \"v_lin\"]");
+                "target_modules is missing or empty; it must name the adapted layers, such as [\"query\", \"value\"]");
         }
         if (config.TargetExpression is not null && (config.Blocks.Count > 0 || config.BlockLists.Count > 0))
         {

@@ -84,7 +84,7 @@ internal static class CommandLine
     private static RootCommand Root()
     {
         var root = new RootCommand("LoRA fine-tuning from scratch: train, evaluate, merge and inspect low-rank "
-            + "adapters of a DistilBERT text classifier. With no command: the demo.");
+            + "adapters of text classifiers (DistilBERT, BERT, RoBERTa, ELECTRA). With no command: the demo.");
         foreach (var command in Commands())
         {
             root.Add(command);

@@ -173,8 +173,8 @@ internal sealed partial record EncoderConfig
     /// <summary>
     /// The sizes that decide how large the model is, under the file's names for them.
     /// </summary>
-    internal string SizesInWords => $"vocab_size {VocabularySize}, {Family.Keys.Hidden} {Hidden}, "
-        + $"{Family.Keys.FeedForward} {FeedForward}, {Family.Keys.Layers} {Layers}";
+    internal string SizesInWords => $"vocab_size {VocabularySize}, max_position_embeddings {PositionRows}, "
+        + $"{Family.Keys.Hidden} {Hidden}, {Family.Keys.FeedForward} {FeedForward} and {Family.Keys.Layers} {Layers}";
 
     /// <summary>Number of classes.</summary>
     public int Classes => Labels.Count;

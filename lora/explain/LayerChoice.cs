@@ -22,7 +22,7 @@ internal static class LayerChoice
         {
             return linear.Count > 0 ? linear[0] : throw new InputException(
                 "The adapter adapts no linear layer, and explain takes one apart. Train one with a linear layer "
-                + "among its targets, such as q_lin.");
+                + "among its targets, such as query or q_lin.");
         }
         var found = layers.Where(layer => layer.Path == path).ToList();
         if (found.Count == 0)

@@ -48,8 +48,7 @@ internal static class TrainingMemory
         var bytes = parameters * values * sizeof(float);
         if (bytes > available)
         {
-            throw new InputException($"{source}: {config.SizesInWords} and max_position_embeddings "
-                + $"{config.PositionRows} "
+            throw new InputException($"{source}: {config.SizesInWords} "
                 + $"ask for {parameters:N0} parameters. Weights, gradients and what "
                 + $"{options.Optimizer.ToString().ToLowerInvariant()} keeps take {bytes / Gibibyte:N1} GiB, and this "
                 + $"machine has {available / Gibibyte:N1} GiB. Choose smaller sizes.");

@@ -13,7 +13,8 @@ internal static class TrainingOptionList
     /// <summary>What is trained.</summary>
     public static TrainingOption Method { get; } = ChoiceOption.Of("method",
         "What is trained: low-rank updates of the targets, the same on quantised weights (a float model is quantised "
-            + "first, and the result is the merged model), pre_classifier and classifier alone, or every parameter.",
+            + "first, and the result is the merged model), the last two layers alone (DistilBERT's pre_classifier and "
+            + "classifier, BERT's pooler and classifier, the two of other heads), or every parameter.",
         TrainingOptions.NameOf, options => options.Method, (options, method) => options with { Method = method });
 
     /// <summary>The largest learning rate.</summary>
@@ -139,7 +140,7 @@ internal static class TrainingOptionList
     /// <summary>How a run goes, whatever it trains.</summary>
     public static IReadOnlyList<TrainingOption> OfRuns { get; } =
     [
-        ChoiceOption.Flag("train-head", "Whether pre_classifier and classifier are trained beside LoRA. [default: "
+        ChoiceOption.Flag("train-head", "Whether the classification head is trained beside LoRA. [default: "
             + "true, unless the targets have head]", options => options.TrainHead,
             (options, holds) => options with { TrainHead = holds }) with
         { IsOptional = true, IsFixedInPretraining = true },

@@ -18,7 +18,10 @@ public enum TrainingMethod
     /// </summary>
     QALoRA,
 
-    /// <summary>pre_classifier and classifier alone.</summary>
+    /// <summary>
+    /// The last two layers alone: DistilBERT's pre_classifier and classifier, BERT's pooler and
+    /// classifier, both layers of other heads.
+    /// </summary>
     LastLayers,
 
     /// <summary>Every parameter.</summary>
@@ -90,8 +93,9 @@ public sealed record TrainingOptions
     public bool AnyBase { get; init; }
 
     /// <summary>
-    /// Whether pre_classifier and classifier are trained beside LoRA; null: yes, unless the targets
-    /// adapt them or the initial adapter has no head.
+    /// Whether the classification head is trained beside LoRA (BERT's pooler belongs to the encoder
+    /// and stays frozen, unless the checkpoint has none); null: yes, unless the targets adapt it or
+    /// the initial adapter has no head.
     /// </summary>
     public bool? TrainHead { get; init; }
 

@@ -246,6 +246,13 @@ public sealed class FamilyCommandTests(string family)
             + "classifier.bias, bert.pooler.dense.weight, bert.pooler.dense.bias"));
         Assert.That(LoraProgram.Succeed("predict", "--model", folder.File("base"), "--adapter", folder.File("adapter"),
             "--text", "film").Output, Does.Match("neg|pos"));
+        using (var file = SafeTensorsFile.Open(Path.Combine(folder.File("adapter"), "adapter_model.safetensors")))
+        {
+            Assert.That(file.Tensors, Does.ContainKey("base_model.model.bert.pooler.dense.weight"));
+        }
+        Assert.That(LoraProgram.Refuse("predict", "--model", folder.File("base"), "--adapter", Adapter, "--any-base",
+            "--text", "film").Errors, Does.Contain("no trained classification head, and neither has the adapter"),
+            "it was trained on a pooler that the base does not have");
     }
 
     private void Train(string name, params string[] options) => LoraProgram.Succeed(

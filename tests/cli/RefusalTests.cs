@@ -98,7 +98,7 @@ public class RefusalTests
             ("train --config ROOT/vast.json --vocab VOCAB --data DATA --out OUT --method full",
                 "makes a matrix of more than"),
             ("train --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --method full",
-                "deep.json: vocab_size 24, dim 16, hidden_dim 32, n_layers 100000000 and max_position_embeddings 24 "
+                "deep.json: vocab_size 24, max_position_embeddings 24, dim 16, hidden_dim 32 and n_layers 100000000 "
                     + "ask for 222,400,000,800 parameters. Weights, gradients and what adamw keeps take 3,314.0 GiB, "
                     + "and this machine has"),
             ("train --config ROOT/deep.json --vocab VOCAB --data DATA --out OUT --method full --optimizer sgd",

@@ -175,6 +175,15 @@ internal sealed class FamilyFolderTests(string name)
     }
 
     [Test]
+    public void The_parameters_of_its_encoder_are_counted_without_making_it()
+    {
+        var made = family.Create().NamedParameters()
+            .Where(entry => !family.Config.Family.Head.AllParameters.Contains(entry.Path))
+            .Sum(entry => entry.Parameter.Shape.Count);
+        Assert.That(ModelSize.EncoderParameters(family.Config), Is.EqualTo(made));
+    }
+
+    [Test]
     public void Training_draws_a_mask_for_every_dropout_of_transformers()
     {
         var model = family.Classifier(dropout: 0.1f).Model;
