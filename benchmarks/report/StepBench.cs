@@ -7,6 +7,7 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Benchmarks.Report;

@@ -1,5 +1,5 @@
 using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Adapters;
 

@@ -5,6 +5,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Classification;
 
@@ -162,7 +163,7 @@ public sealed class TextClassifier
         using var use = Model.Use.Read("Prediction");
         foreach (var batch in batches)
         {
-            foreach (var (logits, text) in Logits([.. batch.Select(text => text.Unlabelled())]).Zip(batch))
+            foreach (var (logits, text) in Logits([.. batch.Select(text => new EncodedExample(text))]).Zip(batch))
             {
                 yield return ToPrediction(logits, text.IsTruncated);
             }

@@ -1,3 +1,5 @@
+using LoraScratch.Lora.Tokenizers;
+
 namespace LoraScratch.Lora.Data;
 
 /// <summary>An example as the model reads it.</summary>
@@ -10,6 +12,10 @@ namespace LoraScratch.Lora.Data;
 internal readonly record struct EncodedExample(int[] TokenIds, int Label, int PositionOffset = 0)
 {
     private readonly int? secondSegment;
+
+    /// <summary>A text whose class is not known.</summary>
+    public EncodedExample(EncodedText text) : this(text.Ids, TextExample.NoLabel) =>
+        SecondSegment = text.SecondSegment;
 
     /// <summary>As <see cref="TextExample.Classes"/>.</summary>
     public int[]? Classes { get; init; }

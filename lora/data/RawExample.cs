@@ -1,5 +1,6 @@
 using System.Text;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Data;
 

@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Data;
 

@@ -1,3 +1,5 @@
+using LoraScratch.Lora.Tokenizers;
+
 
 namespace LoraScratch.Lora.Data;
 

@@ -3,6 +3,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Encoders;
 

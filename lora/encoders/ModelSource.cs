@@ -2,7 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Encoders;
 

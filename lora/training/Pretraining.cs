@@ -3,6 +3,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Training;
 

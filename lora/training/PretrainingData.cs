@@ -1,6 +1,7 @@
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Training;
 

@@ -7,6 +7,7 @@ using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Training;
 

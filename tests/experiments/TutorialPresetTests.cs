@@ -7,6 +7,7 @@ using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Experiments;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Lora;
 

@@ -3,7 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;

@@ -3,8 +3,8 @@ using System.Text.Json.Nodes;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;

@@ -3,6 +3,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;

@@ -5,6 +5,7 @@ using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Families;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;

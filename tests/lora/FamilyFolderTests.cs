@@ -5,6 +5,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;
 

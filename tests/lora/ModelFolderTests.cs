@@ -2,9 +2,9 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;

@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;
 

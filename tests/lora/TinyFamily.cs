@@ -5,6 +5,7 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Tests.Lora;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Tests.Text;
 

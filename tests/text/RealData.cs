@@ -1,4 +1,4 @@
-using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Tests.Text;
 

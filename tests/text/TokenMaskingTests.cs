@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Tests.Text;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using LoraScratch.Engine;
-using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Tests.Text;
 

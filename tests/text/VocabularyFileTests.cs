@@ -1,6 +1,6 @@
 using System.Text;
 using LoraScratch.Engine;
-using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Tests.Text;
 

@@ -1,7 +1,7 @@
 // The oracle of the WordPiece tests: Hugging Face's Rust tokenizer, through its npm package. It is needed only to make the committed numbers again.
 //
 //   mkdir oracle && cd oracle && npm install tokenizers@0.23.2
-//   node ../tests/text/oracle.mjs tables > ../lora/data/wordpiece-unicode.txt              about 20 s
+//   node ../tests/text/oracle.mjs tables > ../lora/tokenizers/wordpiece-unicode.txt              about 20 s
 //   node ../tests/text/oracle.mjs code-points tokenizer.json                              about 1 min: hash of the ids of "a" + c + "b" for every c
 //   node ../tests/text/oracle.mjs strings small.json tokenizer.json strings.jsonl          the lines of strings.jsonl again, with the ids and the decoded
 //                                                                                         text by the small and by the large tokenizer

@@ -158,7 +158,7 @@ internal static class ExplainCommand
         {
             return new EncodedExample(encoded.Ids, predicted?.LabelId ?? Label(classifier, label!));
         }
-        return encoded.Unlabelled() with
+        return new EncodedExample(encoded) with
         {
             Classes = predicted is null ? [Label(classifier, label!)]
                 : [.. predicted.Labels().Select(name => Label(classifier, name)).Order()],

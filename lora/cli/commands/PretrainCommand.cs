@@ -5,6 +5,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;

@@ -6,6 +6,7 @@ using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Cli;
 
@@ -165,6 +166,6 @@ internal sealed class QuantizeCommand
         Console.Error.WriteLine($"calibration: {Text.Count(texts.Length)} of {Text.Count(all.Length)} texts, "
             + $"{Text.Count(texts.Sum(text => (long)text.Ids.Length))} tokens"
             + $"{Text.Cut(texts.Count(text => text.IsTruncated))}");
-        return [.. texts.Select(text => text.Unlabelled())];
+        return [.. texts.Select(text => new EncodedExample(text))];
     }
 }

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
 using LoraScratch.Engine;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Cli;
 

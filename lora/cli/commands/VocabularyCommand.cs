@@ -4,6 +4,7 @@ using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Cli;
 

@@ -1,4 +1,5 @@
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Cli.Demo;
 

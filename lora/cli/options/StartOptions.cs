@@ -5,6 +5,7 @@ using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
+using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;

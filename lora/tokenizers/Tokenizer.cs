@@ -1,6 +1,6 @@
 using LoraScratch.Engine;
 
-namespace LoraScratch.Lora.Data;
+namespace LoraScratch.Lora.Tokenizers;
 
 /// <summary>A text, or a pair of texts, as the model reads it.</summary>
 /// <param name="Ids">The token ids, those that frame the texts included.</param>
@@ -9,11 +9,7 @@ namespace LoraScratch.Lora.Data;
 /// none.
 /// </param>
 /// <param name="IsTruncated">Whether a part of the texts was left out.</param>
-internal readonly record struct EncodedText(int[] Ids, int SecondSegment, bool IsTruncated)
-{
-    /// <summary>As an example whose class is not known.</summary>
-    public EncodedExample Unlabelled() => new(Ids, TextExample.NoLabel) { SecondSegment = SecondSegment };
-}
+internal readonly record struct EncodedText(int[] Ids, int SecondSegment, bool IsTruncated);
 
 /// <summary>
 /// Cuts texts into the tokens of a vocabulary, and puts around them what the model expects.

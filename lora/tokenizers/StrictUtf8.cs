@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace LoraScratch.Lora.Data;
+namespace LoraScratch.Lora.Tokenizers;
 
 /// <summary>UTF-8 that refuses invalid bytes instead of replacing them.</summary>
 internal static class StrictUtf8

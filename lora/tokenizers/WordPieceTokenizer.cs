@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 
-namespace LoraScratch.Lora.Data;
+namespace LoraScratch.Lora.Tokenizers;
 
 /// <summary>
 /// The WordPiece tokenizer of BERT and DistilBERT, with the ids of Hugging Face's Rust tokenizer

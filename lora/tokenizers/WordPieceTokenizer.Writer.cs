@@ -1,4 +1,4 @@
-namespace LoraScratch.Lora.Data;
+namespace LoraScratch.Lora.Tokenizers;
 
 internal sealed partial class WordPieceTokenizer
 {

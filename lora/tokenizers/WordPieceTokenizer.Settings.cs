@@ -2,7 +2,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 
-namespace LoraScratch.Lora.Data;
+namespace LoraScratch.Lora.Tokenizers;
 
 /// <content> What stands beside a vocabulary, as transformers writes it: tokenizer_config.json,
 /// special_tokens_map.json and added_tokens.json. Like everything in tokenizer.json, a setting

@@ -3,7 +3,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 
-namespace LoraScratch.Lora.Data;
+namespace LoraScratch.Lora.Tokenizers;
 
 internal sealed partial class WordPieceTokenizer
 {

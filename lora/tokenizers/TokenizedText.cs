@@ -1,4 +1,4 @@
-namespace LoraScratch.Lora.Data;
+namespace LoraScratch.Lora.Tokenizers;
 
 /// <summary>A text as the model reads it.</summary>
 /// <param name="Ids">The token ids: [CLS], the pieces of the text, [SEP].</param>

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace LoraScratch.Lora.Data;
+namespace LoraScratch.Lora.Tokenizers;
 
 /// <summary>What the tokenizer does with a code point.</summary>
 internal enum CharacterKind
