@@ -70,8 +70,8 @@ public class ArchitectureTests
         (Commands, [Core, Nn, Files, Algebra, Texts, Data, Layers, Adapters, Quantization, Compression, Models,
             Classification, Training, Experiments, LayerExplaining, LayerPages, Options, Output, Tables, Kernels, Cpu,
             Gpu]),
-        (Demo, [Core, Nn, Files, Texts, Data, Layers, Adapters, Models, Classification, Training, Options, Output, Tables,
-            Charts, Kernels]),
+        (Demo, [Core, Nn, Files, Texts, Data, Layers, Adapters, Models, Classification, Training, Options, Output,
+            Tables, Charts, Kernels]),
         ("lora/cli", [Core, Nn, Options, Output, Commands, Demo, Kernels]),
     ];
 
