@@ -104,7 +104,8 @@ internal static class ModelFolder
         // as it is now: it may have been quantised since it was loaded
         config = QuantizedLayers.Named(config, model);
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJson(architecture, dtype));
-        tokenizer.SaveInto(folder, Math.Min(tokenizer.MaxLength, config.MaxPositions));
+        tokenizer.SaveInto(folder, Math.Min(tokenizer.MaxLength, config.MaxPositions),
+            config.Family.Architecture + "Tokenizer");
         var tensors = model.NamedParameters().Where(entry => leftOut?.Contains(entry.Path) != true)
             .Select(entry => TensorToWrite.Of(entry.Path, entry.Parameter, dtype))
             .Concat(QuantizedLayers.Tensors(model));

@@ -150,7 +150,7 @@ internal abstract class ModelSource
             return EncoderConfig.Load(path);
         }
 
-        public override Tokenizer ReadTokenizer() => WordPieceTokenizer.Load(path);
+        public override Tokenizer ReadTokenizer() => Tokenizer.Load(path);
 
         public override Checkpoint OpenWeights() => Checkpoint.Open(path);
 

@@ -12,22 +12,27 @@ namespace LoraScratch.Lora.Tokenizers;
 /// </summary>
 internal sealed class PieceTrie
 {
+    /// <summary>The node of a word's beginning.</summary>
+    public const int Root = BeginRoot;
+
     private const int BeginRoot = 0, ContinueRoot = 1;
 
     private readonly Node[] nodes;
     private readonly Dictionary<int, int> symbols = [];                 // code point → symbol
 
     /// <param name="pieces">Piece i of the vocabulary has id i.</param>
-    /// <param name="continuationPrefix">What marks a piece that continues a word, "##".</param>
-    public PieceTrie(IReadOnlyList<string> pieces, string continuationPrefix)
+    /// <param name="continuationPrefix">
+    /// What marks a piece that continues a word, "##"; null: every piece may begin anywhere.
+    /// </param>
+    public PieceTrie(IReadOnlyList<string> pieces, string? continuationPrefix)
     {
         var keys = new List<(int[] Symbols, int Id)>(pieces.Count);     // the root is the first symbol of a key
         for (var id = 0; id < pieces.Count; id++)
         {
-            var continues = pieces[id].Length > continuationPrefix.Length
+            var continues = continuationPrefix is not null && pieces[id].Length > continuationPrefix.Length
                 && pieces[id].StartsWith(continuationPrefix, StringComparison.Ordinal);
             var key = new List<int> { continues ? ContinueRoot : BeginRoot };
-            foreach (var rune in pieces[id][(continues ? continuationPrefix.Length : 0)..].EnumerateRunes())
+            foreach (var rune in pieces[id][(continues ? continuationPrefix!.Length : 0)..].EnumerateRunes())
             {
                 ref var symbol = ref CollectionsMarshal.GetValueRefOrAddDefault(symbols, rune.Value, out var known);
                 if (!known)
@@ -47,6 +52,24 @@ internal sealed class PieceTrie
 
     /// <summary>The code points that have a symbol.</summary>
     public IEnumerable<int> CodePoints => symbols.Keys;
+
+    /// <summary>Goes on by one code point.</summary>
+    /// <param name="node"><see cref="Root"/>, or what the step before left here.</param>
+    /// <param name="symbol">Of the code point.</param>
+    /// <param name="id">The piece that ends here, −1 if none does.</param>
+    /// <returns>False where no piece goes on so; the node is then the old one.</returns>
+    public bool Step(ref int node, int symbol, out int id)
+    {
+        var child = nodes[node].Base + symbol;
+        if (symbol == 0 || nodes[child].Parent != node)
+        {
+            id = -1;
+            return false;
+        }
+        node = child;
+        id = nodes[child].Id;
+        return true;
+    }
 
     /// <summary>
     /// Cuts a word greedily: the longest piece that begins it, then again and again the longest

@@ -15,7 +15,7 @@ internal readonly record struct EncodedText(int[] Ids, int SecondSegment, bool I
 /// Cuts texts into the tokens of a vocabulary, and puts around them what the model expects.
 /// Instances are immutable and may be used from any thread.
 /// </summary>
-internal abstract class Tokenizer
+internal abstract partial class Tokenizer
 {
     private const int DefaultMaxLength = 512;
 
@@ -33,6 +33,9 @@ internal abstract class Tokenizer
 
     /// <summary>What the tokenizer's files say about it; null where they say nothing.</summary>
     internal int? GivenMaxLength { get; private protected set; }
+
+    /// <summary>transformers' class for it, as its files say; null where they say none.</summary>
+    internal string? ClassName { get; private protected set; }
 
     /// <summary>Entries of the vocabulary.</summary>
     public abstract int VocabularySize { get; }
@@ -75,8 +78,12 @@ internal abstract class Tokenizer
     /// <summary>Writes the files that Hugging Face's AutoTokenizer makes it of again.</summary>
     /// <param name="folder">A folder that exists.</param>
     /// <param name="maxLength">The tokens of a text at most.</param>
+    /// <param name="className">
+    /// transformers' class for such a model's tokenizer, where the files that it was read from say
+    /// none; null: not known.
+    /// </param>
     /// <exception cref="InputException">They cannot be written.</exception>
-    public abstract void SaveInto(string folder, int maxLength);
+    public abstract void SaveInto(string folder, int maxLength, string? className = null);
 
     /// <summary>Encodes a text, or a pair of texts.</summary>
     /// <param name="text">Any string.</param>
@@ -106,25 +113,79 @@ internal abstract class Tokenizer
         };
     }
 
+    /// <summary>What to do about a tokenizer that gives other tokens than the model's.</summary>
+    private protected const string Remedy = "Name the model that the adapter was trained on, or remove the tokenizer's "
+        + "files from its folder if they belong to another one.";
+
+    /// <summary>Refuses another side or length of truncation than this tokenizer's.</summary>
+    /// <param name="its">As an adapter's files say; nulls for what they do not say.</param>
+    /// <param name="source">The files.</param>
+    private protected void RequireSameTruncation((bool? KeepsEnd, int? MaxLength) its, string source)
+    {
+        if ((its.KeepsEnd ?? KeepsEnd) != KeepsEnd)
+        {
+            throw new InputException($"{source}: of a text that is too long its tokenizer keeps the "
+                + $"{End(!KeepsEnd)}, the model's the {End(KeepsEnd)} (truncation_side). {Remedy}");
+        }
+        // a model whose files say no length keeps as many tokens as it has positions
+        if (GivenMaxLength is { } length && its.MaxLength is { } itsLength && length != itsLength)
+        {
+            throw new InputException($"{source}: its tokenizer keeps {itsLength} tokens of a text, the model's "
+                + $"{length} (model_max_length). {Remedy}");
+        }
+
+        static string End(bool keepsEnd) => keepsEnd ? "end" : "beginning";
+    }
+
     /// <summary>
     /// How many tokens of each text of a pair are kept, as Hugging Face's tokenizers cut them
     /// (longest_first): a text that is shorter than half the room is kept whole, and the other one
-    /// has what is left; of two longer ones each has half, the longer one the odd token.
+    /// has what is left; of two longer ones each has half, the longer one the odd token. Which is
+    /// the longer one tell the words that a whole pair of that length has room for.
     /// </summary>
-    /// <param name="first">Tokens of the first text.</param>
-    /// <param name="second">Tokens of the second one.</param>
+    /// <param name="first">The first text's tokens.</param>
+    /// <param name="second">The second text's.</param>
     /// <param name="room">For both together.</param>
-    private protected static (int First, int Second) LongestFirst(int first, int second, int room)
+    /// <param name="maxLength">The room and what frames the texts.</param>
+    private protected (int First, int Second) LongestFirst(ReadOnlySpan<int> first, ReadOnlySpan<int> second, int room,
+        int maxLength)
     {
-        if ((long)first + second <= room)
+        if ((long)first.Length + second.Length <= room)
         {
-            return (first, second);
+            return (first.Length, second.Length);
         }
-        var (shorter, longer) = (Math.Min(first, second), Math.Max(first, second));
-        (shorter, longer) = (long)shorter + Math.Max(shorter, room - shorter) <= room
-            ? (shorter, room - shorter) : (room / 2, room - room / 2);
-        return first > second ? (longer, shorter) : (shorter, longer);
+        var (ofFirst, ofSecond) = (WholeWords(first, maxLength), WholeWords(second, maxLength));
+        var (shorter, longer) = (Math.Min(ofFirst, ofSecond), Math.Max(ofFirst, ofSecond));
+        (shorter, longer) = (long)shorter + longer <= room ? (shorter, longer)
+            : (long)shorter + Math.Max(shorter, room - shorter) <= room ? (shorter, room - shorter)
+            : (room / 2, room - room / 2);
+        return ofFirst > ofSecond ? (longer, shorter) : (shorter, longer);
     }
+
+    /// <summary>
+    /// The tokens of as many words as it takes to have at least so many tokens; those that were
+    /// found in the text by their names do not count.
+    /// </summary>
+    private int WholeWords(ReadOnlySpan<int> tokens, int count)
+    {
+        var counted = 0;
+        for (var taken = 0; taken < tokens.Length; taken++)
+        {
+            // from either end on, a word ends before the token that does not continue it
+            if (counted >= count && (taken == 0 || !Continues(KeepsEnd ? tokens[^taken] : tokens[taken])))
+            {
+                return taken;
+            }
+            counted += IsAdded(KeepsEnd ? tokens[^(taken + 1)] : tokens[taken]) ? 0 : 1;
+        }
+        return tokens.Length;
+    }
+
+    /// <summary>
+    /// Whether a token is found in a text by its name, before anything else is done.
+    /// </summary>
+    /// <param name="id">An id of this vocabulary.</param>
+    private protected abstract bool IsAdded(int id);
 
     /// <summary>
     /// So many tokens of a text: the first, or with <see cref="KeepsEnd"/> the last ones.

@@ -46,6 +46,9 @@ internal sealed partial class WordPieceTokenizer
             tokenizer.RequireFollowed(folder, isCaseGiven: uncased is not null, hasOwnRules: isJson);
             var (keepsEnd, maxLength) = TruncationIn(folder, isJson ? path : null);
             (tokenizer.KeepsEnd, tokenizer.GivenMaxLength) = (keepsEnd ?? false, maxLength);
+            tokenizer.ClassName = TokenizerFiles.Read(folder, TokenizerFiles.ConfigName)
+                .Select(root => root["tokenizer_class"]).Where(name => !name.IsNothing).Select(name => name.Text())
+                .FirstOrDefault();
             return tokenizer;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -11,9 +11,10 @@ internal sealed partial class WordPieceTokenizer
         new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <inheritdoc/>
-    public override void SaveInto(string folder, int maxLength)
+    public override void SaveInto(string folder, int maxLength, string? className = null)
     {
-        AtomicFile.WriteText(Path.Combine(folder, ConfigName), Config(maxLength));
+        AtomicFile.WriteText(Path.Combine(folder, ConfigName),
+            Config(maxLength, ClassName ?? className ?? "BertTokenizer"));
         AtomicFile.WriteText(Path.Combine(folder, "special_tokens_map.json"), SpecialTokens);
         SaveJson(Path.Combine(folder, "tokenizer.json"));
         SaveVocabulary(Path.Combine(folder, "vocab.txt"));
@@ -30,7 +31,7 @@ internal sealed partial class WordPieceTokenizer
 
         """;
 
-    private string Config(int maxLength) => $$"""
+    private string Config(int maxLength, string className) => $$"""
         {
           "cls_token": "[CLS]",
           "do_lower_case": {{(Uncased ? "true" : "false")}},
@@ -40,7 +41,7 @@ internal sealed partial class WordPieceTokenizer
           "sep_token": "[SEP]",
           "strip_accents": null,
           "tokenize_chinese_chars": true,
-          "tokenizer_class": "DistilBertTokenizer",
+          "tokenizer_class": "{{className}}",
           "truncation_side": "{{(KeepsEnd ? "left" : "right")}}",
           "unk_token": "[UNK]"
         }

@@ -28,16 +28,14 @@ internal sealed partial class WordPieceTokenizer
     /// <inheritdoc/>
     public override void RequireAgreement(string folder)
     {
-        const string Remedy = "Name the model that the adapter was trained on, or remove the tokenizer's files "
-            + "from its folder if they belong to another one.";
         if (VocabularyIn(folder) is not { } path)
         {
             RequireFollowed(folder, isCaseGiven: false, hasOwnRules: false);
-            RequireTruncation(TruncationIn(folder, null), Path.Combine(folder, ConfigName));
+            RequireSameTruncation(TruncationIn(folder, null), Path.Combine(folder, ConfigName));
             return;
         }
         var other = Load(path);
-        RequireTruncation((other.KeepsEnd, other.GivenMaxLength), path);
+        RequireSameTruncation((other.KeepsEnd, other.GivenMaxLength), path);
         if (other.Uncased != Uncased)
         {
             throw new InputException($"{path}: its tokenizer is {Case(other.Uncased)}, the model's {Case(Uncased)}: "
@@ -53,22 +51,6 @@ internal sealed partial class WordPieceTokenizer
             }
         }
 
-        void RequireTruncation((bool? KeepsEnd, int? MaxLength) its, string source)
-        {
-            if ((its.KeepsEnd ?? KeepsEnd) != KeepsEnd)
-            {
-                throw new InputException($"{source}: of a text that is too long its tokenizer keeps the "
-                    + $"{End(!KeepsEnd)}, the model's the {End(KeepsEnd)} (truncation_side). {Remedy}");
-            }
-            // a model whose files say no length keeps as many tokens as it has positions
-            if (GivenMaxLength is { } length && its.MaxLength is { } itsLength && length != itsLength)
-            {
-                throw new InputException($"{source}: its tokenizer keeps {itsLength} tokens of a text, the model's "
-                    + $"{length} (model_max_length). {Remedy}");
-            }
-        }
-
-        static string End(bool keepsEnd) => keepsEnd ? "end" : "beginning";
     }
 
     private static string Case(bool uncased) => uncased ? "uncased" : "cased";

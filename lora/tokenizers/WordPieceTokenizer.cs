@@ -87,6 +87,9 @@ internal sealed partial class WordPieceTokenizer : Tokenizer
     public override bool IsSpecial(int id) => specials.Contains(pieces[id]);
 
     /// <inheritdoc/>
+    private protected override bool IsAdded(int id) => id != UnknownId && IsSpecial(id);
+
+    /// <inheritdoc/>
     public override EncodedText EncodeIds(string text, string? second, int maxLength)
     {
         if (second is null)
@@ -95,14 +98,11 @@ internal sealed partial class WordPieceTokenizer : Tokenizer
             return new EncodedText(ids, ids.Length, truncated);
         }
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 3);
-        // Each by itself is cut to the whole length first, as in Hugging Face's: that tells which is the longer one.
-        var most = Math.Min(maxLength, int.MaxValue - 2) + 2;
-        var first = EncodeIds(text, most, out var isFirstCut)[1..^1];
-        var other = EncodeIds(second, most, out var isCut)[1..^1];
-        var (ofFirst, ofSecond) = LongestFirst(first.Length, other.Length, maxLength - 3);
+        var (first, other) = (EncodeIds(text)[1..^1], EncodeIds(second)[1..^1]);
+        var (ofFirst, ofSecond) = LongestFirst(first, other, maxLength - 3, maxLength);
         return new EncodedText(
             [ClassificationId, .. Kept(first, ofFirst), SeparatorId, .. Kept(other, ofSecond), SeparatorId],
-            ofFirst + 2, isFirstCut || isCut || ofFirst + ofSecond < first.Length + other.Length);
+            ofFirst + 2, ofFirst + ofSecond < first.Length + other.Length);
     }
 
     /// <summary>[CLS], the pieces of a text, [SEP].</summary>

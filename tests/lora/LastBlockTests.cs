@@ -2,7 +2,6 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;

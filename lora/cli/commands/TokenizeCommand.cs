@@ -22,7 +22,8 @@ internal static class TokenizeCommand
             "One JSON object per line on standard output: ids, pieces, truncated and types, 1 for the tokens of a "
                 + "second text."
         };
-        var command = new ExampleCommand("tokenize", "Splits texts into the pieces of a WordPiece vocabulary.",
+        var command = new ExampleCommand("tokenize",
+            "Splits texts into the tokens of a vocabulary, as the model sees them.",
             "lora tokenize --text \"not cheap but good\"",
                 "lora tokenize --vocab lora-demo/model/vocab.txt --text \"not cheap but good\"",
                     "lora tokenize --vocab vocab.txt --input texts.jsonl --json") { vocabulary, maxLength, json };
@@ -34,7 +35,7 @@ internal static class TokenizeCommand
                 throw new InputException($"--max-length is {tooFew}; expected at least 3: [CLS], one token, [SEP].");
             }
             var tokenizer = parsed.GetValue(vocabulary) is { } file
-                ? WordPieceTokenizer.Load(file) : ModelSource.BuiltIn.ReadTokenizer();
+                ? Tokenizer.Load(file) : ModelSource.BuiltIn.ReadTokenizer();
             var longest = parsed.GetValue(maxLength) ?? tokenizer.MaxLength;
             var (texts, cut) = (0, 0);
             foreach (var example in input.Read(parsed))

@@ -31,7 +31,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         OptionKinds.Path("--config", "FILE",
             "A config.json: starts from randomly initialised weights, with --method full.");
     private readonly Option<string> vocabulary =
-        OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with --config.");
+        OptionKinds.Path("--vocab", "FILE", "The vocab.txt or tokenizer.json that goes with --config.");
     private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", "DIR", "Goes on training "
         + "this adapter; its rank, alpha and layers are kept.");
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
@@ -167,7 +167,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         var given = EncoderConfig.Load(parsed.GetValue(config)!);
         ModelOptions.Notices(parsed.GetValue(config)!, given.Notices);
         TrainingMemory.Require(parsed.GetValue(config)!, given, options, backend);
-        var tokenizer = WordPieceTokenizer.Load(parsed.GetValue(vocabulary)!);
+        var tokenizer = Tokenizer.Load(parsed.GetValue(vocabulary)!);
         if (tokenizer.VocabularySize > given.VocabularySize)
         {
             throw new InputException($"{parsed.GetValue(vocabulary)}: {tokenizer.VocabularySize} pieces, but the "
