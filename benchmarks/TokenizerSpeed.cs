@@ -4,23 +4,28 @@ using BenchmarkDotNet.Attributes;
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
+using FastBertTokenizer;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// How fast is WordPiece? Generated words over a generated vocabulary of BERT's size.
+/// How fast is WordPiece? Generated words over a generated vocabulary of BERT's size, beside the
+/// package FastBertTokenizer, and by the general tokenizer that reads any tokenizer.json.
 /// </summary>
 public class TokenizerSpeed
 {
     /// <summary>Of text in UTF-8, in every call.</summary>
     internal const int Bytes = 1_000_000;
 
+    private const int MaxLength = 2048;                                 // more than a text has
     private const int VocabularySize = 30_000, ReviewLength = 1300;     // about that of a movie review
 
     private readonly List<string> texts = [];
     private WordPieceTokenizer? tokenizer;
+    private PipelineTokenizer? pipeline;
+    private BertTokenizer? other;
 
     /// <summary>True: letters are lowered and accents stripped.</summary>
     [Params(true, false)]
@@ -42,6 +47,12 @@ public class TokenizerSpeed
             pieces.Add((random.NextBelow(4) == 0 ? "##" : "") + Syllables(random, 1 + random.NextBelow(3)));
         }
         tokenizer = WordPieceTokenizer.FromVocabulary(pieces, Uncased);
+        var path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.json");
+        tokenizer.SaveJson(path);
+        pipeline = PipelineTokenizer.Parse(path, File.ReadAllBytes(path));
+        File.Delete(path);
+        other = new BertTokenizer();
+        other.LoadVocabulary(new StringReader(string.Join('\n', pieces)), convertInputToLowercase: Uncased);
         var words = pieces.Where(piece => char.IsLetter(piece[0])).ToArray();
         var text = new StringBuilder();
         for (var left = Bytes; left > 0;)
@@ -59,13 +70,35 @@ public class TokenizerSpeed
         }
     }
 
-    [Benchmark]
+    [Benchmark(Description = "FastBertTokenizer")]
+    public int Others()
+    {
+        var count = 0;
+        foreach (var text in texts)
+        {
+            count += other!.Encode(text, MaxLength).InputIds.Length;
+        }
+        return count;
+    }
+
+    [Benchmark(Description = "PipelineTokenizer")]
+    public int General()
+    {
+        var count = 0;
+        foreach (var text in texts)
+        {
+            count += pipeline!.EncodeIds(text, second: null, MaxLength).Ids.Length;
+        }
+        return count;
+    }
+
+    [Benchmark(Description = "WordPieceTokenizer")]
     public int EncodeIds()
     {
         var count = 0;
         foreach (var text in texts)
         {
-            count += tokenizer!.EncodeIds(text, int.MaxValue).Length;
+            count += tokenizer!.EncodeIds(text, MaxLength).Length;
         }
         return count;
     }
