@@ -123,8 +123,8 @@ public sealed class BadInputTests
             f => { f.Delete(f.Model, "tokenizer.json"); f.Append(f.Model, "vocab.txt", [0xFF, 0xFE, (byte)'\n']); },
                 Predict, "vocab.txt, line 25", "UTF-8"),
         new("a tokenizer.json of another kind",
-            f => f.Json(f.Model, "tokenizer.json", t => t["model"]!["type"] = "BPE"), Predict, "tokenizer.json",
-                "model.type is BPE"),
+            f => f.Json(f.Model, "tokenizer.json", t => t["model"]!["type"] = "WordLevel"), Predict, "tokenizer.json",
+                "model.type is WordLevel"),
         new("a tokenizer.json with half a surrogate pair",
             f => f.Text(f.Model, "tokenizer.json", """{"model": {"type": "\udc00"}}"""), Predict, "tokenizer.json",
                 "surrogate"),
@@ -138,7 +138,7 @@ public sealed class BadInputTests
             },
             "tokenize --vocab MODEL --text goodness", "added_tokens.json", "added token 'goodness' with id 24"),
         new("no vocabulary", f => { f.Delete(f.Model, "tokenizer.json"); f.Delete(f.Model, "vocab.txt"); }, Predict,
-            "no tokenizer.json and no vocab.txt"),
+            "no tokenizer.json, vocab.txt"),
     ];
 
     private static IEnumerable<Row> AdapterFiles() =>

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Tests.IO;
 using LoraScratch.Tests.Text;
 
 namespace LoraScratch.Tests.Cli;
