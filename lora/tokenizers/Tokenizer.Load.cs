@@ -54,32 +54,14 @@ internal abstract partial class Tokenizer
     }
 
     /// <summary>
-    /// A WordPiece tokenizer as most are has a class of its own, which is faster; what that does
-    /// not follow the general one may.
+    /// A WordPiece tokenizer as most are has a class of its own, which is faster.
     /// </summary>
     private static Tokenizer LoadJson(string folder, string file)
     {
-        if (IsWordPiece(file))
-        {
-            try
-            {
-                return WordPieceTokenizer.Load(file);
-            }
-            catch (InputException)
-            {
-                // what is wrong for both the general one says
-            }
-        }
         var tokenizer = PipelineTokenizer.Parse(file, File.ReadAllBytes(file));
         tokenizer.Follow(folder, file);
-        return tokenizer;
+        return tokenizer.IsPlainWordPiece ? WordPieceTokenizer.Load(file) : tokenizer;
     }
-
-    private static bool IsWordPiece(string file) => JsonFile.Read(file, root =>
-        root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("model", out var model)
-        || model.ValueKind != JsonValueKind.Object || !(model.TryGetProperty("type", out var type)
-            ? type.ValueKind == JsonValueKind.String && type.GetString() is "BPE" or "Unigram"
-            : model.TryGetProperty("merges", out _) || model.TryGetProperty("unk_id", out _)));
 
     /// <summary>
     /// vocab.json and merges.txt, and what RoBERTa's tokenizer does with them: the tokenizer.json

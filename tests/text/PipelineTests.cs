@@ -144,6 +144,33 @@ internal class PipelineTests
     }
 
     [Test]
+    public void WordPiece_as_most_have_it_is_read_by_the_faster_class()
+    {
+        Assert.That(Load("small-tokenizer"), Is.InstanceOf<WordPieceTokenizer>());
+        Assert.That(Load("cased-wordpiece"), Is.InstanceOf<PipelineTokenizer>());
+        using var folder = new TemporaryFolder();
+        SmallVocabulary.Tokenizer.SaveInto(folder.Root, 64);
+        Assert.That(Tokenizer.Load(folder.Root), Is.InstanceOf<WordPieceTokenizer>(), "what was written here");
+    }
+
+    [Test]
+    public void So_is_the_published_tokenizer_of_BERT() => Assert.That(
+        Tokenizer.Load(RealData.Path("bert-base-uncased/tokenizer.json")), Is.InstanceOf<WordPieceTokenizer>());
+
+    [Test]
+    public void Both_classes_give_the_same_ids_of_what_both_read()
+    {
+        var json = System.Text.Encoding.UTF8.GetBytes(SmallVocabulary.Resource("small-tokenizer.json"));
+        var general = PipelineTokenizer.Parse("tokenizer.json", json);
+        foreach (var row in Expected)
+        {
+            var text = row.GetProperty("text").GetString()!;
+            Assert.That(general.EncodeIds(text, text, 30).Ids,
+                Is.EqualTo(SmallVocabulary.Tokenizer.EncodeIds(text, text, 30).Ids), text);
+        }
+    }
+
+    [Test]
     public void A_SentencePiece_model_alone_is_refused_with_the_way_to_convert_it()
     {
         using var folder = new TemporaryFolder();
