@@ -26,8 +26,13 @@ internal sealed class OpenedModel : IDisposable
         HasHead = otherHead is null && config.Family.Head.OwnParameters.Any(files.Tensors.ContainsKey);
         // the classes of tokens are none of texts
         Config = otherHead is null ? config
-            : config with { Labels = new EncoderConfig().Labels, HasClasses = false, IsRegression = false,
-                IsMultiLabel = false };
+            : config with
+            {
+                Labels = new EncoderConfig().Labels,
+                HasClasses = false,
+                IsRegression = false,
+                IsMultiLabel = false
+            };
     }
 
     /// <summary>Where the files are.</summary>

@@ -9,7 +9,8 @@ internal sealed partial class PipelineTokenizer
 {
     private static readonly JsonSerializerOptions Indented = new()
     {
-        WriteIndented = true, NewLine = "\n",
+        WriteIndented = true,
+        NewLine = "\n",
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 

@@ -123,7 +123,7 @@ internal static class TrainingSetup
         {
             return [];
         }
-        var layers = ModelQuantizer.Find(classifier.Model, 
+        var layers = ModelQuantizer.Find(classifier.Model,
             LoRATargets.Patterns(classifier.Model.Config.Family, LoRATargets.OfEncoder));
         ModelQuantizer.Check(layers, (options.Quantization ?? new()).Format);
         return layers;

@@ -142,7 +142,8 @@ public sealed class TaskTests
                         task["tag-model"]);
                 }
                 return task["tag-model"];
-            }));
+            }
+    ));
 
     [Test]
     public void Texts_that_were_cut_are_counted_in_every_command()

@@ -77,7 +77,7 @@ internal sealed class CompressCommand
             ClassifierLoader.RequireHead(classifier, source);
         }
         var measure = measurement.IsGiven(parsed) ? measurement.Prepare(parsed, classifier, cancellation) : null;
-        var compression = ModelCompression.Of(classifier.Model, 
+        var compression = ModelCompression.Of(classifier.Model,
             LoRATargets.Patterns(classifier.Model.Config.Family, parsed.GetValue(targets)!.Words), layer =>
         {
             cancellation.ThrowIfCancellationRequested();

@@ -92,7 +92,7 @@ internal sealed class QuantizeCommand
         {
             ClassifierLoader.RequireHead(classifier, source);
         }
-        var layers = ModelQuantizer.Find(classifier.Model, 
+        var layers = ModelQuantizer.Find(classifier.Model,
             LoRATargets.Patterns(classifier.Model.Config.Family, parsed.GetValue(targets)!.Words));
         if (!isDynamic)
         {

@@ -53,14 +53,14 @@ internal sealed class TextInputOptions
 
     private IEnumerable<TextExample> ReadGiven(ParseResult parsed) =>
         (parsed.GetValue(text), parsed.GetValue(input)) switch
-    {
-        ({ } given, null) => 
-        [new TextExample(given, TextExample.NoLabel, "--text") { TextPair = parsed.GetValue(textPair) }],
-        (null, "-") => TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input", format.Parse(parsed)),
-        (null, { } path) => TextDataset.ReadTexts(path, format.Parse(parsed)),
-        (null, null) =>
-            throw new InputException("No text is given: use --text \"…\", --input FILE, or --input - to read JSON "
-                + "lines from standard input."),
-        _ => throw new InputException("Both --text and --input are given; use one."),
-    };
+        {
+            ({ } given, null) =>
+            [new TextExample(given, TextExample.NoLabel, "--text") { TextPair = parsed.GetValue(textPair) }],
+            (null, "-") => TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input", format.Parse(parsed)),
+            (null, { } path) => TextDataset.ReadTexts(path, format.Parse(parsed)),
+            (null, null) =>
+                throw new InputException("No text is given: use --text \"…\", --input FILE, or --input - to read JSON "
+                    + "lines from standard input."),
+            _ => throw new InputException("Both --text and --input are given; use one."),
+        };
 }
