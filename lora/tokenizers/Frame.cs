@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LoraScratch.Engine;
 
 namespace LoraScratch.Lora.Tokenizers;
@@ -59,7 +60,7 @@ internal sealed record Frame(SingleFrame Single, PairFrame Pair)
                 return null;
             case "Sequence":
                 setting.RequireOnly("type", "processors");
-                var frames = setting["processors"].Items().Select(ReadPart).OfType<Frame>().ToArray();
+                var frames = setting["processors"].RequiredItems().Select(ReadPart).OfType<Frame>().ToArray();
                 return frames.Length < 2 ? frames.FirstOrDefault() : throw setting["processors"].Unsupported(
                     "a list with one that puts tokens around a text");
             case "BertProcessing":
@@ -68,6 +69,8 @@ internal sealed record Frame(SingleFrame Single, PairFrame Pair)
                 return new Frame(new([cls], [sep]), new([cls], [sep], [sep], FirstOfTypeOne: 1));
             case "RobertaProcessing":
                 setting.RequireOnly("type", "sep", "cls", "trim_offsets", "add_prefix_space");
+                // without the two Hugging Face's reads it as BertProcessing, which has one token between a pair
+                (_, _) = (setting["trim_offsets"].Flag(), setting["add_prefix_space"].Flag());
                 (cls, sep) = (IdOf(setting["cls"]), IdOf(setting["sep"]));
                 return new Frame(new([cls], [sep]), new([cls], [sep, sep], [sep], FirstOfTypeOne: null));
             case "TemplateProcessing":
@@ -82,12 +85,13 @@ internal sealed record Frame(SingleFrame Single, PairFrame Pair)
 
     /// <summary>["[CLS]", 101]</summary>
     private static int IdOf(Setting setting) =>
-        setting.Items().ToArray() is [_, var id] ? id.Number() : throw setting.Wrong("a token and its id");
+        setting.Items().ToArray() is [{ Value.ValueKind: JsonValueKind.String }, var id]
+            ? id.Number() : throw setting.Wrong("a token and its id");
 
     private static int[] ReadSpecial(Setting setting)
     {
         setting.RequireOnly("id", "ids", "tokens");
-        return [.. setting["ids"].Items().Select(id => id.Number())];
+        return [.. setting["ids"].RequiredItems().Select(id => id.Number())];
     }
 
     private static SingleFrame ReadSingle(Setting setting, Dictionary<string, int[]> tokens)

@@ -25,7 +25,7 @@ internal abstract record Normalizer
         {
             case "Sequence":
                 setting.RequireOnly("type", "normalizers");
-                return new NormalizerSequence([.. setting["normalizers"].Items().Select(Read)]);
+                return new NormalizerSequence([.. setting["normalizers"].RequiredItems().Select(Read)]);
             case "BertNormalizer":
                 setting.RequireOnly("type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase");
                 var lower = setting["lowercase"].Flag();

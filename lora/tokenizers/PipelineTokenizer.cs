@@ -52,16 +52,13 @@ internal sealed partial class PipelineTokenizer : Tokenizer
         : !tokens[id].StartsWith(IsByteLevel ? 'Ġ' : '▁'));
 
     /// <inheritdoc/>
-    private protected override bool IsAdded(int id) => id != model.UnknownId && addedIds.Contains(id);
-
-    /// <inheritdoc/>
     public override EncodedText EncodeIds(string text, string? second, int maxLength)
     {
         if (second is null)
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, frame.Single.Length);
             var room = maxLength - frame.Single.Length;
-            var ids = Cut(text, room);
+            var ids = Cut(text, maxLength);
             int[] all = [.. frame.Single.Before, .. Kept(ids, room), .. frame.Single.After];
             return new EncodedText(all, all.Length, ids.Count > room);
         }
@@ -72,8 +69,7 @@ internal sealed partial class PipelineTokenizer : Tokenizer
                 + $"around a pair of texts: give at least {pair.Length + 2}.");
         }
         var (first, other) = (Cut(text, maxLength), Cut(second, maxLength));
-        var (firstRoom, otherRoom) = LongestFirst(CollectionsMarshal.AsSpan(first), CollectionsMarshal.AsSpan(other),
-            maxLength - pair.Length, maxLength);
+        var (firstRoom, otherRoom) = LongestFirst(first.Count, other.Count, maxLength - pair.Length);
         int[] both =
         [
             .. pair.Before, .. Kept(first, firstRoom), .. pair.Between, .. Kept(other, otherRoom), .. pair.After,
@@ -90,13 +86,15 @@ internal sealed partial class PipelineTokenizer : Tokenizer
     }
 
     /// <summary>
-    /// The ids of a text alone, of which only the first `room` + 1 need be right.
+    /// The ids of a text alone: of the words from its beginning, or with KeepsEnd from its end,
+    /// that it takes to have at least so many ids, or of all of them.
     /// </summary>
-    private List<int> Cut(string text, int room)
+    private List<int> Cut(string text, int enough)
     {
         text = WithoutHalfPairs(text);
         var ids = new List<int>();
         var words = new List<ReadOnlyMemory<char>>();
+        var starts = KeepsEnd ? new List<int>() : null;                 // of words, in ids
         List<(int Id, int Start, int End)> verbatim = [], normalized = [];
         added.CutVerbatim(text, verbatim);
         foreach (var (id, start, end) in verbatim)
@@ -128,15 +126,17 @@ internal sealed partial class PipelineTokenizer : Tokenizer
                 }
                 foreach (var word in words)
                 {
-                    if (ids.Count > room && !KeepsEnd)
+                    starts?.Add(ids.Count);
+                    model.AddIds(word.Span, ids);
+                    if (ids.Count >= enough && !KeepsEnd)
                     {
                         return ids;
                     }
-                    model.AddIds(word.Span, ids);
                 }
             }
         }
-        return ids;
+        var first = starts?.FindLastIndex(start => ids.Count - start >= enough) ?? -1;
+        return first < 0 ? ids : ids[starts![first]..];
     }
 
     /// <summary>

@@ -30,7 +30,7 @@ internal abstract record PreTokenizer
         {
             case "Sequence":
                 setting.RequireOnly("type", "pretokenizers");
-                return new PreTokenizerSequence([.. setting["pretokenizers"].Items().Select(ReadInSequence)]);
+                return new PreTokenizerSequence([.. setting["pretokenizers"].RequiredItems().Select(ReadInSequence)]);
             case "BertPreTokenizer":
                 setting.RequireOnly("type");
                 return new PreTokenizerSequence([new CharacterSplit("WhitespaceSplit", Delimiter.Removed),

@@ -36,6 +36,9 @@ internal readonly record struct Setting(string File, string Name, JsonElement? V
         }
     }
 
+    /// <summary>The elements of a list that must be there.</summary>
+    public IEnumerable<Setting> RequiredItems() => IsNothing ? throw Wrong("a list") : Items();
+
     /// <summary>The values of an object; none where it is not there.</summary>
     public IEnumerable<(string Key, Setting Value)> Entries()
     {

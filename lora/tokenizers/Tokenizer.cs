@@ -140,52 +140,24 @@ internal abstract partial class Tokenizer
     /// <summary>
     /// How many tokens of each text of a pair are kept, as Hugging Face's tokenizers cut them
     /// (longest_first): a text that is shorter than half the room is kept whole, and the other one
-    /// has what is left; of two longer ones each has half, the longer one the odd token. Which is
-    /// the longer one tell the words that a whole pair of that length has room for.
+    /// has what is left; of two longer ones each has half, the longer one the odd token. No more of
+    /// a text is counted than the words that it takes to have as many tokens as the whole pair may
+    /// have, for that many are cut before the two are compared.
     /// </summary>
-    /// <param name="first">The first text's tokens.</param>
+    /// <param name="first">The first text's tokens, so counted.</param>
     /// <param name="second">The second text's.</param>
     /// <param name="room">For both together.</param>
-    /// <param name="maxLength">The room and what frames the texts.</param>
-    private protected (int First, int Second) LongestFirst(ReadOnlySpan<int> first, ReadOnlySpan<int> second, int room,
-        int maxLength)
+    private protected static (int First, int Second) LongestFirst(int first, int second, int room)
     {
-        if ((long)first.Length + second.Length <= room)
+        if ((long)first + second <= room)
         {
-            return (first.Length, second.Length);
+            return (first, second);
         }
-        var (ofFirst, ofSecond) = (WholeWords(first, maxLength), WholeWords(second, maxLength));
-        var (shorter, longer) = (Math.Min(ofFirst, ofSecond), Math.Max(ofFirst, ofSecond));
-        (shorter, longer) = (long)shorter + longer <= room ? (shorter, longer)
-            : (long)shorter + Math.Max(shorter, room - shorter) <= room ? (shorter, room - shorter)
+        var (shorter, longer) = (Math.Min(first, second), Math.Max(first, second));
+        (shorter, longer) = (long)shorter + Math.Max(shorter, room - shorter) <= room ? (shorter, room - shorter)
             : (room / 2, room - room / 2);
-        return ofFirst > ofSecond ? (longer, shorter) : (shorter, longer);
+        return first > second ? (longer, shorter) : (shorter, longer);
     }
-
-    /// <summary>
-    /// The tokens of as many words as it takes to have at least so many tokens; those that were
-    /// found in the text by their names do not count.
-    /// </summary>
-    private int WholeWords(ReadOnlySpan<int> tokens, int count)
-    {
-        var counted = 0;
-        for (var taken = 0; taken < tokens.Length; taken++)
-        {
-            // from either end on, a word ends before the token that does not continue it
-            if (counted >= count && (taken == 0 || !Continues(KeepsEnd ? tokens[^taken] : tokens[taken])))
-            {
-                return taken;
-            }
-            counted += IsAdded(KeepsEnd ? tokens[^(taken + 1)] : tokens[taken]) ? 0 : 1;
-        }
-        return tokens.Length;
-    }
-
-    /// <summary>
-    /// Whether a token is found in a text by its name, before anything else is done.
-    /// </summary>
-    /// <param name="id">An id of this vocabulary.</param>
-    private protected abstract bool IsAdded(int id);
 
     /// <summary>
     /// So many tokens of a text: the first, or with <see cref="KeepsEnd"/> the last ones.

@@ -62,6 +62,7 @@ internal static class TokenizerFiles
             JsonFile.Read(jsonPath, root =>
             {
                 var truncation = new Setting(jsonPath, "", root)["truncation"];
+                truncation.RequireOnly("direction", "max_length", "strategy", "stride");
                 found = (KeepsEnd(truncation["direction"]), Length(truncation["max_length"]));
                 if (!truncation.IsNothing && truncation["strategy"] is { IsNothing: false } strategy
                     && strategy.Text() != "LongestFirst")

@@ -87,9 +87,6 @@ internal sealed partial class WordPieceTokenizer : Tokenizer
     public override bool IsSpecial(int id) => specials.Contains(pieces[id]);
 
     /// <inheritdoc/>
-    private protected override bool IsAdded(int id) => id != UnknownId && IsSpecial(id);
-
-    /// <inheritdoc/>
     public override EncodedText EncodeIds(string text, string? second, int maxLength)
     {
         if (second is null)
@@ -99,10 +96,29 @@ internal sealed partial class WordPieceTokenizer : Tokenizer
         }
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 3);
         var (first, other) = (EncodeIds(text)[1..^1], EncodeIds(second)[1..^1]);
-        var (ofFirst, ofSecond) = LongestFirst(first, other, maxLength - 3, maxLength);
+        var (ofFirst, ofSecond) =
+            LongestFirst(WholeWords(first, maxLength), WholeWords(other, maxLength), maxLength - 3);
         return new EncodedText(
             [ClassificationId, .. Kept(first, ofFirst), SeparatorId, .. Kept(other, ofSecond), SeparatorId],
             ofFirst + 2, ofFirst + ofSecond < first.Length + other.Length);
+    }
+
+    /// <summary>
+    /// The tokens of as many words as it takes to have at least so many tokens: a token that was
+    /// found in the text by its name is none of the words, but counts.
+    /// </summary>
+    private int WholeWords(ReadOnlySpan<int> tokens, int count)
+    {
+        for (var taken = count; taken < tokens.Length; taken++)
+        {
+            // from either end on, a word ends before the token that does not continue it
+            var last = KeepsEnd ? tokens[^taken] : tokens[taken - 1];
+            if (!Continues(KeepsEnd ? last : tokens[taken]) && (last == UnknownId || !IsSpecial(last)))
+            {
+                return taken;
+            }
+        }
+        return tokens.Length;
     }
 
     /// <summary>[CLS], the pieces of a text, [SEP].</summary>
