@@ -5,10 +5,7 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
-using LoraScratch.Lora.Classification;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Benchmarks;
@@ -25,8 +22,6 @@ namespace LoraScratch.Benchmarks;
 /// </summary>
 internal static class StepCommand
 {
-    private const int Classes = 2;
-
     private static readonly Dictionary<string, TrainingMethod> Modes = new()
     {
         ["lora"] = TrainingMethod.LoRA,
@@ -74,17 +69,13 @@ internal static class StepCommand
     private static void Measure(EncoderConfig config, TrainingOptions training, string mode, int batch, int length,
         int repetitions, bool json, IBackend backend)
     {
-        var model = new EncoderForSequenceClassification(config, seed: 1);
-        var classifier = new TextClassifier(model,
-            WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"]));
-        var random = new RandomBatches(config, batch, length);
-        var tuning = FineTuning.Start(classifier, random.Next(), null, training);
-        using var optimizer = TrainingSetup.CreateOptimizer(model, training);
-        var same = Cost(everyToken: true);
+        using var bench = new StepBench(backend, config, training, batch, length);
+        var tuning = bench.Tuning;
+        var same = bench.Cost(repetitions, everyToken: true);
         // of the same work: the peak of a process never falls
         var peak = PeakMiB();
-        var used = Cost(everyToken: false);
-        double? kept = tuning.Frozen.CanBeKept ? CostOfKept() : null;
+        var used = bench.Cost(repetitions, everyToken: false);
+        double? kept = tuning.Frozen.CanBeKept ? bench.CostOfKept(repetitions) : null;
         var trainable = tuning.TrainableParameters;
         Console.WriteLine(json
             ? JsonSerializer.Serialize(new Dictionary<string, object>
@@ -113,59 +104,6 @@ internal static class StepCommand
 
                   kept        {"",17} step {kept:F4} s   from the output of the {tuning.Frozen.Count} frozen layers
                 """)));
-
-        double CostOfKept()
-        {
-            EncodedExample[] examples = [.. Enumerable.Range(0, repetitions + 1).SelectMany(_ => random.Next())];
-            var batches = new BatchSampler(examples, batch, shuffle: false);
-            using var outputs = tuning.Training.Task.Keep(examples, null, null, CancellationToken.None);
-            using var each = batches.Epoch(0).GetEnumerator();
-            return Median(repetitions, () =>
-            {
-                each.MoveNext();
-                Step(each.Current);
-            });
-        }
-
-        (double Forward, double Step) Cost(bool everyToken)
-        {
-            model.ComputesEveryToken = everyToken;
-            model.Evaluate();
-            var forward = Median(repetitions, Forward);
-            model.Train();
-            return (forward, Median(repetitions, () => Step(PackedBatch.Of(random.Next()))));
-        }
-
-        void Forward()
-        {
-            using var frozen = new NoGradient();
-            using var scope = new TensorScope();
-            using var tokens = new PackedTokens(PackedBatch.Of(random.Next()), backend);
-            model.Forward(tokens);
-            backend.Synchronize();
-        }
-
-        void Step(PackedBatch examples)
-        {
-            optimizer.ZeroGradient();
-            tuning.Training.Task.AddGradients([examples], epoch: 1);
-            optimizer.Step();
-            backend.Synchronize();
-        }
-    }
-
-    private static double Median(int repetitions, Action action)
-    {
-        action();                                                   // warm-up: the pool fills, the code is compiled
-        var seconds = new double[repetitions];
-        for (var i = 0; i < repetitions; i++)
-        {
-            var clock = Stopwatch.StartNew();
-            action();
-            seconds[i] = clock.Elapsed.TotalSeconds;
-        }
-        Array.Sort(seconds);
-        return (seconds[(repetitions - 1) / 2] + seconds[repetitions / 2]) / 2;
     }
 
     /// <summary>
@@ -182,15 +120,5 @@ internal static class StepCommand
                 CultureInfo.InvariantCulture) / 1024;
         }
         return Process.GetCurrentProcess().PeakWorkingSet64 >> 20;
-    }
-
-    /// <summary>Batches of random ids and classes, each new.</summary>
-    private sealed class RandomBatches(EncoderConfig config, int batch, int length)
-    {
-        private readonly RandomStream random = new(7);
-
-        public EncodedExample[] Next() => [.. Enumerable.Range(0, batch).Select(_ => new EncodedExample(
-            [.. Enumerable.Range(0, length).Select(_ => random.NextBelow(config.VocabularySize))],
-            random.NextBelow(Classes)))];
     }
 }

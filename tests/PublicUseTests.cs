@@ -118,6 +118,38 @@ public sealed class PublicUseTests
     }
 
     [Test]
+    public void Pairs_and_sets_of_labels_are_trained_from_a_program()
+    {
+        var options = new TrainingOptions { LearningRate = 5e-3f, Epochs = 10, BatchSize = 4, Validation = 0 };
+        using var backend = Device.Cpu();
+        var pairs = TextDataset.OfPairs([("good?", "a lovely film", "yes"), ("good?", "a dull film", "no"),
+            ("good?", "wonderful", "yes"), ("good?", "boring", "no")]);
+        var tuning = FineTuning.Start(TextClassifier.BuiltIn(pairs.Classes, backend: backend), pairs, options);
+        tuning.Run();
+        tuning.Save(At("paired"));
+        var paired = TextClassifier.LoadWithAdapter(At("paired"), backend: backend);
+        Assert.That(paired.ReadsPairs);
+        Assert.That(paired.Predict([("good?", (string?)"a lovely film")]).Single().Logits,
+            Is.EqualTo(tuning.Classifier.Predict([("good?", (string?)"a lovely film")]).Single().Logits).Within(1e-6));
+        Assert.That(() => paired.Predict(["a lovely film"]), Throws.TypeOf<InputException>());
+
+        var sets = TextDataset.OfLabelSets([("a lovely plot", ["plot", "praise"]), ("a dull cast", []),
+            ("wonderful", ["praise"]), ("the plot", ["plot"])]);
+        Assert.That(sets.CountPerLabel(), Is.EqualTo(new[] { 2, 2 }));
+        tuning = FineTuning.Start(TextClassifier.BuiltIn(sets.Classes, backend: backend, isMultiLabel: true), sets,
+            options);
+        tuning.Run();
+        tuning.Save(At("sets"));
+        var several = TextClassifier.LoadWithAdapter(At("sets"), backend: backend);
+        var prediction = several.Predict(["a lovely plot"]).Single();
+        Assert.That((several.IsMultiLabel, prediction.IsMultiLabel), Is.EqualTo((true, true)));
+        Assert.That(prediction.Labels(threshold: 0), Is.EqualTo(new[] { "plot", "praise" }));
+        Assert.That(several.Evaluate(sets).Classes, Has.Count.EqualTo(2));
+        Assert.That(() => several.Evaluate(new TextDataset([("x", "plot"), ("y", "praise")])),
+            Throws.TypeOf<InputException>().With.Message.Contains("multi-label"));
+    }
+
+    [Test]
     public void A_classifier_is_trained_saved_loaded_quantised_and_merged()
     {
         string[] good = ["a lovely film", "wonderful, warm and funny", "I liked it"];

@@ -1,3 +1,5 @@
+using LoraScratch.Kernels.Cpu;
+
 namespace LoraScratch.Benchmarks.Report;
 
 /// <summary>Time and memory of a step over rank, batch, length, layers and threads.</summary>
@@ -71,8 +73,9 @@ internal static class GrowthQuestion
 
     private static Point Measure(int value, StepSize size, int threads)
     {
-        using var bench = new StepBench(size, threads);
-        var seconds = StepBench.Seconds(Repetitions, bench.Step);
-        return new Point(value, seconds, size.StepFlops, bench.PeakBytes - bench.WeightBytes);
+        using var backend = new CpuBackend(threads);
+        using var bench = size.Bench(backend);
+        var seconds = bench.Cost(Repetitions, everyToken: true).Step;
+        return new Point(value, seconds, size.StepFlops, backend.Memory.PeakInUse - bench.WeightBytes);
     }
 }

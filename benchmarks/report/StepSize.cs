@@ -1,3 +1,8 @@
+using LoraScratch.Kernels;
+using LoraScratch.Lora;
+using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Training;
+
 namespace LoraScratch.Benchmarks.Report;
 
 /// <summary>The size of a LoRA step on query and value of a DistilBERT-shaped classifier.</summary>
@@ -10,7 +15,27 @@ namespace LoraScratch.Benchmarks.Report;
 /// <param name="Rank">r</param>
 internal sealed record StepSize(int Layers, int Hidden, int Batch, int Length, int Rank)
 {
+    private const int HeadWidth = 64;
     private const int ProjectionsOfBlock = 12;          // in units of d²: query, key, value, output, and twice 4
+
+    /// <summary>A bench of this size: SGD, no dropout, the head frozen.</summary>
+    /// <param name="backend">Where it computes.</param>
+    public StepBench Bench(IBackend backend) => new(backend, new EncoderConfig
+    {
+        Layers = Layers,
+        Hidden = Hidden,
+        Heads = Hidden / HeadWidth,
+        FeedForward = 4 * Hidden,
+        Dropout = 0,
+        AttentionDropout = 0,
+        ClassifierDropout = 0,
+    }, new TrainingOptions
+    {
+        Lora = new LoRASettings(Rank, Alpha: 16),
+        TrainHead = false,
+        Optimizer = OptimizerKind.Sgd,
+        LearningRate = 1e-3f,
+    }, Batch, Length);
 
     /// <summary>The tokens of a batch.</summary>
     public double Tokens => (double)Batch * Length;

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
@@ -14,7 +13,7 @@ namespace LoraScratch.Lora.Classification;
 /// and each gets the answers that it would get alone; while one of them trains the model or changes
 /// its adapter the others are refused.
 /// </summary>
-public sealed class TextClassifier
+public sealed partial class TextClassifier
 {
     // A batch of long texts would need memory in proportion; the results do not depend on where batches end.
     private const int TokensOfBatch = 8192;
@@ -41,8 +40,9 @@ public sealed class TextClassifier
     /// <param name="labels">Names of the classes.</param>
     /// <param name="seed">Draws the head, and names the dropout masks.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
-    public static TextClassifier BuiltIn(IReadOnlyList<string> labels, ulong seed = 0, IBackend? backend = null) =>
-        Of(ModelSource.BuiltIn, labels, seed, backend);
+    /// <param name="isMultiLabel">Whether any number of the classes may hold for a text.</param>
+    public static TextClassifier BuiltIn(IReadOnlyList<string> labels, ulong seed = 0, IBackend? backend = null,
+        bool isMultiLabel = false) => Of(ModelSource.BuiltIn, labels, seed, backend, isMultiLabel);
 
     /// <summary>Loads a model folder.</summary>
     /// <param name="folder">
@@ -55,11 +55,16 @@ public sealed class TextClassifier
     /// </param>
     /// <param name="seed">Initialises a head that the checkpoint lacks.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
+    /// <param name="isMultiLabel">
+    /// Whether any number of the classes of a head that the checkpoint lacks may hold for a text;
+    /// null: as config.json says.
+    /// </param>
     /// <exception cref="InputException">
     /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped.
     /// </exception>
     public static TextClassifier Load(string folder, IReadOnlyList<string>? labels = null, ulong seed = 0,
-        IBackend? backend = null) => Of(ModelSource.Folder(folder), labels, seed, backend);
+        IBackend? backend = null, bool? isMultiLabel = null) =>
+        Of(ModelSource.Folder(folder), labels, seed, backend, isMultiLabel);
 
     /// <summary>Loads a model and attaches an adapter, ready to predict.</summary>
     /// <param name="adapter">The adapter folder, in PEFT's format.</param>
@@ -84,7 +89,8 @@ public sealed class TextClassifier
     }
 
     private static TextClassifier Of(ModelSource source, IReadOnlyList<string>? labels, ulong seed,
-        IBackend? backend) => new(source.Load(seed, labels, backend: backend)) { Reference = source.Reference };
+        IBackend? backend, bool? isMultiLabel) =>
+        new(source.Load(seed, labels, backend: backend, isMultiLabel: isMultiLabel)) { Reference = source.Reference };
 
     /// <summary>What an adapter calls its base: see <see cref="ModelSource.Reference"/>.</summary>
     internal string? Reference { get; init; }
@@ -170,61 +176,6 @@ public sealed class TextClassifier
         }
     }
 
-    /// <summary>Compares the model's classes with the given ones.</summary>
-    /// <param name="texts">At least one.</param>
-    /// <param name="batchSize">Texts at a time.</param>
-    /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <param name="progress">
-    /// Called after every batch with the number of texts done; may be null.
-    /// </param>
-    /// <param name="frozen">
-    /// What the frozen layers give for these texts, where it is kept; null: they are computed.
-    /// </param>
-    /// <exception cref="InputException">
-    /// There is no text, or a class that the model does not have.
-    /// </exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    /// <exception cref="InvalidOperationException">
-    /// Another thread trains the model or changes its adapter.
-    /// </exception>
-    internal Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
-        CancellationToken cancellation = default, Action<int>? progress = null, FrozenOutputs? frozen = null)
-    {
-        RequireLabels(texts);
-        using var use = Model.Use.Read("Evaluation");
-        var counts = new EvaluationCounts(Labels.Count, IsMultiLabel);
-        var done = 0;
-        var clock = Stopwatch.StartNew();
-        foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
-        {
-            cancellation.ThrowIfCancellationRequested();
-            int[] numbers = [.. Enumerable.Range(done, batch.Count)];
-            var logits = Logits(batch, frozen is null ? null : tokens => frozen.Logits(tokens, numbers));
-            for (var i = 0; i < batch.Count; i++)
-            {
-                counts.Add(batch[i], logits[i]);
-            }
-            done += batch.Count;
-            progress?.Invoke(done);
-        }
-        return counts.Result(texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
-    }
-
-    /// <summary>Compares the model's classes with the given ones.</summary>
-    /// <param name="data">At least one text, with the model's classes.</param>
-    /// <param name="maxLength">As for <see cref="Encode"/>.</param>
-    /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <exception cref="InputException">
-    /// There is no text, or a class that the model does not have.
-    /// </exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default)
-    {
-        RequirePairs(data.HasPairs, data.Source);
-        return Evaluate(data.WithClasses(Labels).Encode(Tokenizer, MaxTokens(maxLength)).Examples,
-            cancellation: cancellation);
-    }
-
     /// <summary>
     /// Writes a model folder that <see cref="Load"/> and transformers read, whole or not at all.
     /// </summary>
@@ -237,60 +188,6 @@ public sealed class TextClassifier
     public void Save(string folder, bool overwrite = false) =>
         ModelFolder.Save(folder, Model, Tokenizer, overwrite: overwrite);
 
-    /// <summary>
-    /// Runs the model, in evaluation mode, over encoded examples: for those that listen to its
-    /// layers (<see cref="Quantization.Calibration"/>). The last block computes every token, though
-    /// [CLS] alone is read: as many vectors as there are texts would be too few to know a layer's
-    /// inputs by, which have hundreds of elements.
-    /// </summary>
-    /// <param name="texts">Their labels are not looked at.</param>
-    /// <param name="batchSize">Texts at a time.</param>
-    /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    /// <exception cref="InvalidOperationException">
-    /// Another thread trains the model or changes its adapter.
-    /// </exception>
-    internal void Run(IEnumerable<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default)
-    {
-        using var use = Model.Use.Read("Evaluation");
-        Model.ComputesEveryToken = true;
-        try
-        {
-            foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
-            {
-                cancellation.ThrowIfCancellationRequested();
-                _ = Logits(batch);
-            }
-        }
-        finally
-        {
-            Model.ComputesEveryToken = false;
-        }
-    }
-
-    internal void RequireLabels(IReadOnlyList<EncodedExample> texts)
-    {
-        if (texts.Count == 0)
-        {
-            throw new InputException("There is no text in the data.");
-        }
-        if (texts[0].Classes is not null != IsMultiLabel)
-        {
-            throw new InputException(IsMultiLabel
-                ? "The model answers with any number of classes (multi-label), and the data has one for every text. "
-                    + "Give data with sets of labels, or a model for one class."
-                : "The data has any number of classes for a text (multi-label), and the model answers with one. Give "
-                    + "a model that was trained for several.");
-        }
-        var wrong = texts.SelectMany(text => text.Classes ?? [text.Label])
-            .FirstOrDefault(label => label < 0 || label >= Labels.Count);
-        if (wrong != 0)
-        {
-            throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: "
-                + $"{string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
-        }
-    }
-
     /// <summary>Refuses single texts for a model that reads pairs.</summary>
     /// <exception cref="InputException">The message says what to give.</exception>
     internal void RequirePairs(bool hasPairs, string source)
@@ -300,32 +197,6 @@ public sealed class TextClassifier
             throw new InputException($"{source}: the model was trained on pairs of texts, and these have one each: its "
                 + "answers would say nothing. Name the column of the second text with option 'text-pair-column'.");
         }
-    }
-
-    /// <summary>
-    /// The loss of a batch: the mean cross-entropy of its examples' classes or, where any number of
-    /// classes may hold, the mean binary cross-entropy over examples and classes.
-    /// </summary>
-    /// <param name="logits">[texts, classes]</param>
-    /// <param name="tokens">The batch on the device.</param>
-    /// <param name="batch">Its labels.</param>
-    /// <returns>[]</returns>
-    internal Tensor Loss(Tensor logits, PackedTokens tokens, PackedBatch batch)
-    {
-        using var scope = new TensorScope();
-        if (!IsMultiLabel)
-        {
-            return scope.Return(logits.CrossEntropy(tokens.Labels));
-        }
-        var holds = new bool[batch.Rows * Labels.Count];
-        for (var row = 0; row < batch.Rows; row++)
-        {
-            foreach (var label in batch.Classes[row])
-            {
-                holds[row * Labels.Count + label] = true;
-            }
-        }
-        return scope.Return(logits.BinaryCrossEntropy(holds));
     }
 
     /// <summary>

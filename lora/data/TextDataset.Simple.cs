@@ -27,6 +27,38 @@ public sealed partial class TextDataset
     }
 
     /// <summary>
+    /// Pairs of texts that the program has already: a question and an answer, say.
+    /// </summary>
+    /// <param name="examples">Each with the name of its class.</param>
+    /// <param name="source">What to call the data in messages.</param>
+    public static TextDataset OfPairs(IEnumerable<(string Text, string TextPair, string Label)> examples,
+        string source = "the data")
+    {
+        var rows = examples.ToArray();
+        var single = new TextDataset(rows.Select(row => (row.Text, row.Label)), source);
+        return new TextDataset(single.Examples.Select((example, i) => example with { TextPair = rows[i].TextPair }),
+            single.Labels, source);
+    }
+
+    /// <summary>
+    /// Texts that the program has already, for each of which any number of classes may hold.
+    /// </summary>
+    /// <param name="examples">Each with the names of its classes, perhaps none.</param>
+    /// <param name="source">What to call the data in messages.</param>
+    /// <exception cref="InputException">No text has a class.</exception>
+    public static TextDataset OfLabelSets(IEnumerable<(string Text, IReadOnlyList<string> Labels)> examples,
+        string source = "the data")
+    {
+        var rows = examples.ToArray();
+        var classes = rows.SelectMany(row => row.Labels).Distinct().Order(StringComparer.Ordinal).ToArray();
+        int[] ClassIndices(IReadOnlyList<string> labels) =>
+            [.. labels.Distinct().Select(label => Array.IndexOf(classes, label)).Order()];
+        TextExample Example((string Text, IReadOnlyList<string> Labels) row, int i) =>
+            new(row.Text, TextExample.NoLabel, $"example {i + 1}") { Classes = ClassIndices(row.Labels) };
+        return new TextDataset(rows.Select(Example), new LabelSet(classes), source);
+    }
+
+    /// <summary>
     /// Reads labelled texts: .csv, .tsv and .jsonl, each also with .gz, with an example in a row
     /// and the columns "text" and "label"; a folder, .tar, .tar.gz or .tgz is read as the training
     /// half of the movie reviews (<c>train/{neg,pos}/*.txt</c>).

@@ -13,7 +13,9 @@ namespace LoraScratch.Lora.Training;
 /// weights, bit for bit.
 /// </summary>
 /// <param name="Options">By their names on the command line.</param>
-/// <param name="Arithmetic">See <see cref="IBackend.Arithmetic"/>.</param>
+/// <param name="Arithmetic">
+/// <see cref="IBackend.Arithmetic"/>, and what the model computes.
+/// </param>
 /// <param name="Weights">
 /// SHA-256 of every parameter and quantised weight, frozen ones too, before the first step.
 /// </param>
@@ -23,6 +25,12 @@ namespace LoraScratch.Lora.Training;
 internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, string Arithmetic, string Weights,
     IReadOnlyDictionary<string, ExamplesIdentity> Texts)
 {
+    /// <summary>
+    /// How the model computes, as far as the bits depend on it beside the backend. Another word
+    /// where that changes: a run that an older program saved would end with other bits.
+    /// </summary>
+    private const string Computation = "last block for the rows that are read";
+
     /// <summary>What examples are for; checkpoints of older versions have the same keys.</summary>
     public const string Train = "to train on", Validation = "laid aside for validation";
 
@@ -34,7 +42,7 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
     public static RunIdentity Of(Module model, IBackend backend, IReadOnlyDictionary<string, object?> options,
         params (string Use, IReadOnlyList<EncodedExample> Texts)[] texts) => new(
         options.ToDictionary(option => option.Key, option => ResolvedOptions.Text(option.Value)),
-        backend.Arithmetic, HashWeights(model),
+        $"{backend.Arithmetic}, {Computation}", HashWeights(model),
             texts.ToDictionary(part => part.Use, part => ExamplesIdentity.Of(part.Texts)));
 
     /// <summary>Refuses to resume a run that was another.</summary>
@@ -58,7 +66,7 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
         {
             throw Differs(path,
                 $"it was computed by '{saved.Arithmetic}', and here computes '{Arithmetic}', which rounds in "
-                    + "another order", "Resume where the same instruction set is available");
+                    + "another order", "Resume with the program and on the instruction set that it began with");
         }
         if (saved.Weights != Weights)
         {

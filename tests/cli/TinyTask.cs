@@ -47,17 +47,24 @@ internal sealed class TinyTask : IDisposable
     public void Dispose() => folder.Dispose();
 
     public static string Config(int vocabularySize, string more = "") => $$"""
-        {"model_type": "distilbert", "vocab_size": {{vocabularySize}}, "max_position_embeddings": 24, "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2,
+        {"model_type": "distilbert", "vocab_size": {{vocabularySize}}, "max_position_embeddings": 24,
+         "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2,
          "initializer_range": 0.1{{more}}}
         """;
 
     /// <summary>
     /// The same sizes in one of BERT's family, under the names that it has for them.
     /// </summary>
-    private static string Config(string family, int vocabularySize) => $$"""
-        {"model_type": "{{family}}", "vocab_size": {{vocabularySize}}, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-         "max_position_embeddings": {{(family.Contains("bert") && family != "bert" ? 26 : 24)}}, "initializer_range": 0.1, "type_vocab_size": 2, "layer_norm_eps": 1e-5{{(family == "electra" ? ", \"embedding_size\": 8" : "")}}}
-        """;
+    private static string Config(string family, int vocabularySize)
+    {
+        var positions = family.Contains("bert") && family != "bert" ? 26 : 24;      // RoBERTa's begin at 2
+        var width = family == "electra" ? ", \"embedding_size\": 8" : "";
+        return $$"""
+            {"model_type": "{{family}}", "vocab_size": {{vocabularySize}}, "hidden_size": 16, "intermediate_size": 32,
+             "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": {{positions}},
+             "initializer_range": 0.1, "type_vocab_size": 2, "layer_norm_eps": 1e-5{{width}}}
+            """;
+    }
 
     /// <summary>
     /// A CSV with the columns text and label; the labels are neg and pos in turn.

@@ -3,6 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Encoders;
+using static LoraScratch.Tests.Lora.ReferenceNumbers;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -12,7 +13,7 @@ namespace LoraScratch.Tests.Lora;
 /// </summary>
 public class DistilBertParityTests
 {
-    private static readonly JsonElement Reference = Load();
+    private static readonly JsonElement Reference = ReferenceNumbers.Load("distilbert.json");
 
     [Test]
     public void Packed_logits_equal_the_padded_and_masked_ones()
@@ -133,28 +134,5 @@ public class DistilBertParityTests
             loss.Backward();
         }
         return loss.Item();
-    }
-
-    private static double[] Doubles(Tensor tensor) => Array.ConvertAll(tensor.ToArray(), x => (double)x);
-
-    private static double[] Numbers(JsonElement list) =>
-        [.. list.EnumerateArray().Select(number => number.GetDouble())];
-
-    /// <summary>
-    /// Within 1e-4 of the tensor's largest gradient; where all are 0 (a key's bias moves every
-    /// score of a row alike), within 1e-6.
-    /// </summary>
-    private static void AssertClose(float[] got, JsonElement expected, string what)
-    {
-        var numbers = Numbers(expected);
-        var bound = Math.Max(1e-6, 1e-4 * numbers.Max(Math.Abs));
-        Assert.That(Array.ConvertAll(got, x => (double)x), Is.EqualTo(numbers).Within(bound), what);
-    }
-
-    private static JsonElement Load()
-    {
-        using var stream = typeof(DistilBertParityTests).Assembly.GetManifestResourceStream("distilbert.json")!;
-        using var json = JsonDocument.Parse(stream);
-        return json.RootElement.Clone();
     }
 }

@@ -46,21 +46,31 @@ public class FamilyConfigTests
     [Test]
     public void The_configs_of_published_checkpoints_say_nothing_that_is_not_understood([Values(
         """
-        {"architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.1, "gradient_checkpointing": false, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
-         "hidden_size": 768, "initializer_range": 0.02, "intermediate_size": 3072, "layer_norm_eps": 1e-12, "max_position_embeddings": 512, "model_type": "bert",
-         "num_attention_heads": 12, "num_hidden_layers": 12, "pad_token_id": 0, "position_embedding_type": "absolute", "transformers_version": "4.6.0", "type_vocab_size": 2,
+        {"architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.1,
+         "gradient_checkpointing": false, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
+         "hidden_size": 768, "initializer_range": 0.02, "intermediate_size": 3072, "layer_norm_eps": 1e-12,
+          "max_position_embeddings": 512, "model_type": "bert",
+         "num_attention_heads": 12, "num_hidden_layers": 12, "pad_token_id": 0,
+          "position_embedding_type": "absolute", "transformers_version": "4.6.0", "type_vocab_size": 2,
          "use_cache": true, "vocab_size": 30522}
         """,
         """
-        {"architectures": ["XLMRobertaModel"], "attention_probs_dropout_prob": 0.1, "bos_token_id": 0, "classifier_dropout": null, "eos_token_id": 2, "hidden_act": "gelu",
-         "hidden_dropout_prob": 0.1, "hidden_size": 1024, "initializer_range": 0.02, "intermediate_size": 4096, "layer_norm_eps": 1e-05, "max_position_embeddings": 8194,
-         "model_type": "xlm-roberta", "num_attention_heads": 16, "num_hidden_layers": 24, "output_past": true, "pad_token_id": 1, "position_embedding_type": "absolute",
-         "torch_dtype": "float32", "transformers_version": "4.33.0", "type_vocab_size": 1, "use_cache": true, "vocab_size": 250002}
+        {"architectures": ["XLMRobertaModel"], "attention_probs_dropout_prob": 0.1, "bos_token_id": 0,
+         "classifier_dropout": null, "eos_token_id": 2, "hidden_act": "gelu",
+         "hidden_dropout_prob": 0.1, "hidden_size": 1024, "initializer_range": 0.02, "intermediate_size": 4096,
+          "layer_norm_eps": 1e-05, "max_position_embeddings": 8194,
+         "model_type": "xlm-roberta", "num_attention_heads": 16, "num_hidden_layers": 24, "output_past": true,
+          "pad_token_id": 1, "position_embedding_type": "absolute",
+         "torch_dtype": "float32", "transformers_version": "4.33.0", "type_vocab_size": 1, "use_cache": true,
+          "vocab_size": 250002}
         """,
         """
-        {"architectures": ["ElectraForPreTraining"], "attention_probs_dropout_prob": 0.1, "embedding_size": 128, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
-         "hidden_size": 256, "initializer_range": 0.02, "intermediate_size": 1024, "layer_norm_eps": 1e-12, "max_position_embeddings": 512, "model_type": "electra",
-         "num_attention_heads": 4, "num_hidden_layers": 12, "summary_activation": "gelu", "summary_last_dropout": 0.1, "summary_type": "first", "summary_use_proj": true,
+        {"architectures": ["ElectraForPreTraining"], "attention_probs_dropout_prob": 0.1,
+         "embedding_size": 128, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
+         "hidden_size": 256, "initializer_range": 0.02, "intermediate_size": 1024, "layer_norm_eps": 1e-12,
+          "max_position_embeddings": 512, "model_type": "electra",
+         "num_attention_heads": 4, "num_hidden_layers": 12, "summary_activation": "gelu",
+          "summary_last_dropout": 0.1, "summary_type": "first", "summary_use_proj": true,
          "type_vocab_size": 2, "vocab_size": 30522}
         """)] string json)
     {
@@ -193,7 +203,8 @@ public class FamilyConfigTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("config.json"), """
-            {"model_type": "lorascratch-distilbert", "vocab_size": 30, "dim": 12, "n_heads": 3, "low_rank": {"distilbert.transformer.layer.0.ffn.lin1": 3}}
+            {"model_type": "lorascratch-distilbert", "vocab_size": 30, "dim": 12, "n_heads": 3,
+             "low_rank": {"distilbert.transformer.layer.0.ffn.lin1": 3}}
             """);
         var config = EncoderConfig.Load(folder.Root);
         Assert.That((config.Family, config.OwnModelType), Is.EqualTo((DistilBert.Family, "lorascratch-distilbert")));

@@ -218,7 +218,8 @@ internal sealed class FamilyFolderTests(string name)
         var adapter = TinyFamily.Adapt(model);
         var root = Directory.CreateDirectory(folder.File(to)).FullName;
         File.WriteAllText(Path.Combine(root, "adapter_config.json"), """
-            {"peft_type": "LORA", "task_type": "SEQ_CLS", "r": 2, "lora_alpha": 6, "target_modules": ["query", "value"], "modules_to_save": ["classifier", "score"]}
+            {"peft_type": "LORA", "task_type": "SEQ_CLS", "r": 2, "lora_alpha": 6, "target_modules": ["query",
+             "value"], "modules_to_save": ["classifier", "score"]}
             """);
         var matrices = adapter.Layers.SelectMany(entry => new[]
         {

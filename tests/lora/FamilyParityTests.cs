@@ -1,8 +1,8 @@
-using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using static LoraScratch.Tests.Lora.ReferenceNumbers;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -136,20 +136,4 @@ public class FamilyParityTests(string name)
     }
 
     private double[] Expected(string key) => Numbers(family.Reference.GetProperty(key));
-
-    private static double[] Doubles(Tensor tensor) => Array.ConvertAll(tensor.ToArray(), x => (double)x);
-
-    private static double[] Numbers(JsonElement list) =>
-        [.. list.EnumerateArray().Select(number => number.GetDouble())];
-
-    /// <summary>
-    /// Within 1e-4 of the tensor's largest gradient; where all are 0 (a key's bias moves every
-    /// score of a row alike), within 1e-6.
-    /// </summary>
-    private static void AssertClose(float[] got, JsonElement expected, string what)
-    {
-        var numbers = Numbers(expected);
-        var bound = Math.Max(1e-6, 1e-4 * numbers.Max(Math.Abs));
-        Assert.That(Array.ConvertAll(got, x => (double)x), Is.EqualTo(numbers).Within(bound), what);
-    }
 }

@@ -173,7 +173,7 @@ internal class ResumeTests
             Device.Default = portable;
             Assert.That(() => Run(Options, true, new CheckpointOptions(folder.File("run"), Resume: true)),
                 Throws.TypeOf<InputException>().With.Message
-                    .Contains($"'CPU, {InstructionSets.Best.Name()}'").And.Message.Contains("'CPU, portable"));
+                    .Contains($"'CPU, {InstructionSets.Best.Name()}, ").And.Message.Contains("'CPU, portable"));
         }
         finally
         {

@@ -15,7 +15,7 @@ namespace LoraScratch.Tests.Lora;
 /// </summary>
 internal sealed class TinyFamily
 {
-    private static readonly JsonElement All = Load();
+    private static readonly JsonElement All = ReferenceNumbers.Load("families.json");
 
     private TinyFamily(string name, JsonElement reference) => (Name, Reference) = (name, reference);
 
@@ -74,11 +74,4 @@ internal sealed class TinyFamily
                 InitializerRange = 0.2f,
             }, seed),
             WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
-
-    private static JsonElement Load()
-    {
-        using var stream = typeof(TinyFamily).Assembly.GetManifestResourceStream("families.json")!;
-        using var json = JsonDocument.Parse(stream);
-        return json.RootElement.Clone();
-    }
 }

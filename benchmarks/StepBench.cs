@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using LoraScratch.Benchmarks.Report;
+using LoraScratch.Engine;
+using LoraScratch.Engine.Optim;
+using LoraScratch.Kernels;
+using LoraScratch.Lora.Classification;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Tokenizers;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Benchmarks;
+
+/// <summary>
+/// Training steps of a classifier with random weights, whose values do not change the cost; every
+/// batch has fresh random ids.
+/// </summary>
+internal sealed class StepBench : IDisposable
+{
+    private const int Classes = 2;
+
+    private readonly IBackend backend;
+    private readonly EncoderConfig config;
+    private readonly int batch, length;
+    private readonly EncoderForSequenceClassification model;
+    private readonly Optimizer optimizer;
+    private readonly RandomStream random = new(7);
+
+    /// <param name="backend">Where it computes.</param>
+    /// <param name="config">The model's sizes.</param>
+    /// <param name="options">What is trained, and how.</param>
+    /// <param name="batch">Texts of a batch.</param>
+    /// <param name="length">Tokens of each.</param>
+    public StepBench(IBackend backend, EncoderConfig config, TrainingOptions options, int batch, int length)
+    {
+        (this.backend, this.config, this.batch, this.length) = (backend, config, batch, length);
+        model = new EncoderForSequenceClassification(config, seed: 1, backend);
+        var classifier = new TextClassifier(model,
+            WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"]));
+        Tuning = FineTuning.Start(classifier, Texts(), null, options);
+        optimizer = TrainingSetup.CreateOptimizer(model, options);
+    }
+
+    /// <summary>What is measured.</summary>
+    public FineTuning Tuning { get; }
+
+    /// <summary>Bytes of the weights.</summary>
+    public long WeightBytes => model.WeightBytes();
+
+    /// <summary>Median seconds of a forward pass that keeps nothing, and of a whole step.</summary>
+    /// <param name="repetitions">Of each.</param>
+    /// <param name="everyToken">Whether the last block computes every token.</param>
+    public (double Forward, double Step) Cost(int repetitions, bool everyToken)
+    {
+        model.ComputesEveryToken = everyToken;
+        model.Evaluate();
+        var forward = Seconds(repetitions, Forward);
+        model.Train();
+        return (forward, Seconds(repetitions, () => Step(PackedBatch.Of(Texts()))));
+    }
+
+    /// <summary>
+    /// Median seconds of a step that begins with the kept output of the frozen layers.
+    /// </summary>
+    public double CostOfKept(int repetitions)
+    {
+        EncodedExample[] examples = [.. Enumerable.Range(0, repetitions + 1).SelectMany(_ => Texts())];
+        var batches = new BatchSampler(examples, batch, shuffle: false);
+        using var outputs = Tuning.Training.Task.Keep(examples, null, null, CancellationToken.None);
+        using var each = batches.Epoch(0).GetEnumerator();
+        return Seconds(repetitions, () =>
+        {
+            each.MoveNext();
+            Step(each.Current);
+        });
+    }
+
+    public void Dispose() => optimizer.Dispose();
+
+    /// <summary>After one that does not count: the pool fills, the code is compiled.</summary>
+    private static double Seconds(int repetitions, Action action)
+    {
+        action();
+        return Statistics.Median(Enumerable.Range(0, repetitions).Select(_ =>
+        {
+            var clock = Stopwatch.StartNew();
+            action();
+            return clock.Elapsed.TotalSeconds;
+        }).ToArray());
+    }
+
+    private void Forward()
+    {
+        using var frozen = new NoGradient();
+        using var scope = new TensorScope();
+        using var tokens = new PackedTokens(PackedBatch.Of(Texts()), backend);
+        model.Forward(tokens);
+        backend.Synchronize();
+    }
+
+    private void Step(PackedBatch examples)
+    {
+        optimizer.ZeroGradient();
+        Tuning.Training.Task.AddGradients([examples], epoch: 1);
+        optimizer.Step();
+        backend.Synchronize();
+    }
+
+    private EncodedExample[] Texts() => [.. Enumerable.Range(0, batch).Select(_ => new EncodedExample(
+        [.. Enumerable.Range(0, length).Select(_ => random.NextBelow(config.VocabularySize))],
+        random.NextBelow(Classes)))];
+}

@@ -1,0 +1,147 @@
+using System.Diagnostics;
+using LoraScratch.Engine;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Encoders;
+
+namespace LoraScratch.Lora.Classification;
+
+/// <content>
+/// What is asked about labelled texts: the loss of a batch, and how well the model does.
+/// </content>
+public sealed partial class TextClassifier
+{
+    /// <summary>Compares the model's classes with the given ones.</summary>
+    /// <param name="texts">At least one.</param>
+    /// <param name="batchSize">Texts at a time.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="progress">
+    /// Called after every batch with the number of texts done; may be null.
+    /// </param>
+    /// <param name="frozen">
+    /// What the frozen layers give for these texts, where it is kept; null: they are computed.
+    /// </param>
+    /// <exception cref="InputException">
+    /// There is no text, or a class that the model does not have.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Another thread trains the model or changes its adapter.
+    /// </exception>
+    internal Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
+        CancellationToken cancellation = default, Action<int>? progress = null, FrozenOutputs? frozen = null)
+    {
+        RequireLabels(texts);
+        using var use = Model.Use.Read("Evaluation");
+        var counts = new EvaluationCounts(Labels.Count, IsMultiLabel);
+        var done = 0;
+        var clock = Stopwatch.StartNew();
+        foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int[] numbers = [.. Enumerable.Range(done, batch.Count)];
+            var logits = Logits(batch, frozen is null ? null : tokens => frozen.Logits(tokens, numbers));
+            for (var i = 0; i < batch.Count; i++)
+            {
+                counts.Add(batch[i], logits[i]);
+            }
+            done += batch.Count;
+            progress?.Invoke(done);
+        }
+        return counts.Result(texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
+    }
+
+    /// <summary>Compares the model's classes with the given ones.</summary>
+    /// <param name="data">At least one text, with the model's classes.</param>
+    /// <param name="maxLength">As for <see cref="Encode"/>.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <exception cref="InputException">
+    /// There is no text, or a class that the model does not have.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default)
+    {
+        RequirePairs(data.HasPairs, data.Source);
+        return Evaluate(data.WithClasses(Labels).Encode(Tokenizer, MaxTokens(maxLength)).Examples,
+            cancellation: cancellation);
+    }
+
+    /// <summary>
+    /// Runs the model, in evaluation mode, over encoded examples: for those that listen to its
+    /// layers (<see cref="Quantization.Calibration"/>). The last block computes every token, though
+    /// [CLS] alone is read: as many vectors as there are texts would be too few to know a layer's
+    /// inputs by, which have hundreds of elements.
+    /// </summary>
+    /// <param name="texts">Their labels are not looked at.</param>
+    /// <param name="batchSize">Texts at a time.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Another thread trains the model or changes its adapter.
+    /// </exception>
+    internal void Run(IEnumerable<EncodedExample> texts, int batchSize = 32, CancellationToken cancellation = default)
+    {
+        using var use = Model.Use.Read("Evaluation");
+        Model.ComputesEveryToken = true;
+        try
+        {
+            foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                _ = Logits(batch);
+            }
+        }
+        finally
+        {
+            Model.ComputesEveryToken = false;
+        }
+    }
+
+    internal void RequireLabels(IReadOnlyList<EncodedExample> texts)
+    {
+        if (texts.Count == 0)
+        {
+            throw new InputException("There is no text in the data.");
+        }
+        if (texts[0].Classes is not null != IsMultiLabel)
+        {
+            throw new InputException(IsMultiLabel
+                ? "The model answers with any number of classes (multi-label), and the data has one for every text. "
+                    + "Give data with sets of labels, or a model for one class."
+                : "The data has any number of classes for a text (multi-label), and the model answers with one. Give "
+                    + "a model that was trained for several.");
+        }
+        var wrong = texts.SelectMany(text => text.Classes ?? [text.Label])
+            .FirstOrDefault(label => label < 0 || label >= Labels.Count);
+        if (wrong != 0)
+        {
+            throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: "
+                + $"{string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
+        }
+    }
+
+    /// <summary>
+    /// The loss of a batch: the mean cross-entropy of its examples' classes or, where any number of
+    /// classes may hold, the mean binary cross-entropy over examples and classes.
+    /// </summary>
+    /// <param name="logits">[texts, classes]</param>
+    /// <param name="tokens">The batch on the device.</param>
+    /// <param name="batch">Its labels.</param>
+    /// <returns>[]</returns>
+    internal Tensor Loss(Tensor logits, PackedTokens tokens, PackedBatch batch)
+    {
+        using var scope = new TensorScope();
+        if (!IsMultiLabel)
+        {
+            return scope.Return(logits.CrossEntropy(tokens.Labels));
+        }
+        var holds = new bool[batch.Rows * Labels.Count];
+        for (var row = 0; row < batch.Rows; row++)
+        {
+            foreach (var label in batch.Classes[row])
+            {
+                holds[row * Labels.Count + label] = true;
+            }
+        }
+        return scope.Return(logits.BinaryCrossEntropy(holds));
+    }
+}
