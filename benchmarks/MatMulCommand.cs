@@ -27,8 +27,9 @@ internal static class MatMulCommand
         new("dY·Wᵀ", 1024, 768, 768, TransposeB: true),
         new("x·W up", 1024, 3072, 768),
         new("x·W down", 1024, 768, 3072),
-        new("x·W, N = 1", 1, 768, 768),
-        new("x·W, N = 32", 32, 768, 768),
+        new("dYᵀ·x", 768, 768, 1024, TransposeA: true),
+        new("dYᵀ·x up", 3072, 768, 1024, TransposeA: true),
+        .. new[] { 1, 16, 32, 64, 128 }.Select(rows => new Case($"x·W, N = {rows}", rows, 768, 768)),
         .. new[] { 1, 16, 32, 64, 128 }.Select(rows => new Case($"x·Wᵀ, N = {rows}", rows, 768, 768, TransposeB: true)),
         .. from rank in new[] { 4, 8, 16, 64 }
            from skinny in new Case[]

@@ -19,6 +19,9 @@ const string usage = """
       step [--batch 8] [--seq 128] [--rank 8] [--targets query,value] [--mode lora|last-layers|full] [--threads 2]
            [--layers 6] [--d 768] [--heads 12] [--ffn 3072] [--reps 5] [--device cpu|cuda|opencl] [--json]
                                        one training step of a DistilBERT-shaped classifier: seconds and peak memory
+      peer --program "COMMAND" [--rounds 5] [the options of step]
+                                       the step beside another program's, in turn: the command is run with step and its options, and
+                                       prints a line of JSON with forward_s, step_s and peak_mib
       callers [--words 30] [--calls 512] [--rounds 7] [--device cpu|cuda|opencl] [--threads N]
                                        texts/s of one classifier that 1, 2, 8 and 64 threads ask at once, one text a call
     """;
@@ -40,6 +43,8 @@ try
             return QuantizedCommand.Run(args[1..]);
         case "step":
             return StepCommand.Run(args[1..]);
+        case "peer":
+            return PeerCommand.Run(args[1..]);
         case "callers":
             return CallersCommand.Run(args[1..]);
         case null or "help" or "-h" or "--help":

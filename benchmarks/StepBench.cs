@@ -19,6 +19,8 @@ internal sealed class StepBench : IDisposable
 {
     private const int Classes = 2;
 
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1);
+
     private readonly IBackend backend;
     private readonly EncoderConfig config;
     private readonly int batch, length;
@@ -65,22 +67,26 @@ internal sealed class StepBench : IDisposable
     public double CostOfKept(int repetitions)
     {
         EncodedExample[] examples = [.. Enumerable.Range(0, repetitions + 1).SelectMany(_ => Texts())];
-        var batches = new BatchSampler(examples, batch, shuffle: false);
+        var batches = new BatchSampler(examples, batch, shuffle: false).Epoch(0).ToArray();
         using var outputs = Tuning.Training.Task.Keep(examples, null, null, CancellationToken.None);
-        using var each = batches.Epoch(0).GetEnumerator();
-        return Seconds(repetitions, () =>
-        {
-            each.MoveNext();
-            Step(each.Current);
-        });
+        var next = 0;
+        return Seconds(repetitions, () => Step(batches[next++ % batches.Length]));
     }
 
     public void Dispose() => optimizer.Dispose();
 
-    /// <summary>After one that does not count: the pool fills, the code is compiled.</summary>
+    /// <summary>
+    /// After some that do not count: the pool fills, and the runtime compiles the code once more
+    /// while it runs, which takes one of the cores away.
+    /// </summary>
     private static double Seconds(int repetitions, Action action)
     {
-        action();
+        var warmUp = Stopwatch.StartNew();
+        do
+        {
+            action();
+        }
+        while (warmUp.Elapsed < WarmUp);
         return Statistics.Median(Enumerable.Range(0, repetitions).Select(_ =>
         {
             var clock = Stopwatch.StartNew();

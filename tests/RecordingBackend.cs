@@ -67,6 +67,9 @@ internal sealed class RecordingBackend(IBackend inner) : IBackend
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) =>
         Noting(nameof(AddProduct)).AddProduct(y, a, b, scale);
 
+    public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) =>
+        Noting(nameof(ProductPlus)).ProductPlus(y, z, a, b, scale);
+
     public void Product(Matrix y, Matrix a, QuantizedMatrix b) => Noting(nameof(Product)).Product(y, a, b);
 
     public void AddProduct(Matrix y, Matrix a, QuantizedMatrix b) => Noting(nameof(AddProduct)).AddProduct(y, a, b);

@@ -43,8 +43,7 @@ public static partial class Ops
         }
         Device.RequireSame(nameof(AddMatMul), "x", x.Backend, "z", z.Backend);
         var y = Tensor.Result(z.Shape, z.Backend, equation: "Y = Z + scale · X·W");
-        y.Backend.Copy(y.Data, z.Data);
-        y.Backend.AddProduct(y.Matrix, x.Matrix, w.Matrix, scale);
+        y.Backend.ProductPlus(y.Matrix, z.Matrix, x.Matrix, w.Matrix, scale);
         return y.GradientFor(z, "dZ += dY", (dY, dZ) => dZ.Add(dY))
                 .GradientFor(x, "dX += scale · dY·Wᵀ", (dY, dX) => dX.AddProduct(dY.Matrix, w.Matrix.T, scale),
                     needs: w)
@@ -67,12 +66,19 @@ public static partial class Ops
         RequireLinear(nameof(Linear), x, weight.Shape, weight.Backend, bias);
         var y = Tensor.Result(x.Shape.WithColumns(weight.Shape.Rows), x.Backend,
             equation: bias is null ? "Y = X·Wᵀ" : "Y = X·Wᵀ + b");
-        y.Backend.Product(y.Matrix, x.Matrix, weight.Matrix.T);
+        if (bias is null)
+        {
+            y.Backend.Product(y.Matrix, x.Matrix, weight.Matrix.T);
+        }
+        else
+        {
+            var everyRow = Matrix.EveryRow(bias.Data, y.Shape.Rows);
+            y.Backend.ProductPlus(y.Matrix, everyRow, x.Matrix, weight.Matrix.T);
+        }
         y.GradientFor(x, "dX += dY·W", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix), needs: weight)
          .GradientFor(weight, "dW += dYᵀ·X", (dY, dW) => dW.AddProduct(dY.Matrix.T, x.Matrix), needs: x);
         if (bias is not null)
         {
-            y.Backend.AddBias(y.Data, y.Data, bias.Data);
             y.GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
         }
         return y;

@@ -5,10 +5,16 @@ namespace LoraScratch.Kernels.Gpu;
 internal sealed partial class GpuKernels
 {
     /// <inheritdoc/>
-    public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: false);
+    public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) =>
+        Multiply(y, null, a, b, scale, ProductModes.None);
 
     /// <inheritdoc/>
-    public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: true);
+    public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) =>
+        Multiply(y, null, a, b, scale, ProductModes.Accumulate);
+
+    /// <inheritdoc/>
+    public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) =>
+        Multiply(y, z, a, b, scale, ProductModes.Plus);
 
     /// <summary>
     /// How a product is cut, from its rows, columns, depth and batch; tests take other ways than
@@ -16,13 +22,15 @@ internal sealed partial class GpuKernels
     /// </summary>
     internal Func<int, int, int, int, ProductPlan> PlanProduct { get; init; } = ProductPlan.For;
 
-    private void Multiply(Matrix y, Matrix a, Matrix b, float scale, bool accumulate)
+    private void Multiply(Matrix y, Matrix? z, Matrix a, Matrix b, float scale, ProductModes modes)
     {
+        Debug.Assert(z is not { } added || (!added.Transposed && added.Rows == y.Rows && added.Columns == y.Columns
+            && y.Batch == 1), $"{y} = {z} + {a} · {b}");
         Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows,
             $"{y} = {a} · {b}");
         Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
         var plan = PlanProduct(y.Rows, y.Columns, a.Columns, y.Batch);
-        var output = Output(y, scale, accumulate, plan.Mirrored, partStride: 0);
+        var output = Output(y, z ?? y, scale, modes, plan.Mirrored, partStride: 0);
         if (plan.Tile == ProductTile.Element)
         {
             ForEach(y.Rows * y.Columns * y.Batch, new ElementProductKernel(
@@ -38,7 +46,7 @@ internal sealed partial class GpuKernels
         var count = checked(y.Rows * y.Columns * y.Batch);
         using var parts = Allocate<float>(checked(count * plan.Parts));
         var partial = new Matrix(parts, y.Rows, y.Columns, y.Columns, batch: y.Batch, batchStride: y.Rows * y.Columns);
-        Launch(plan, Output(partial, 1, false, plan.Mirrored, count), y, a, b);
+        Launch(plan, Output(partial, partial, 1, ProductModes.None, plan.Mirrored, count), y, a, b);
         ForEach(count, new SumPartsKernel(output, View(parts), plan.Parts, count));
     }
 
@@ -113,12 +121,14 @@ internal sealed partial class GpuKernels
         ForEachGroup(groups, GroupOf.MaxThreads, new PackedProductKernel<TTile, TA, TB>(y, a, b, grid),
             TTile.GroupsAtATime);
 
-    private static ProductOutput Output(Matrix y, float scale, bool accumulate, bool mirrored, int partStride)
+    private static ProductOutput Output(Matrix y, Matrix z, float scale, ProductModes modes, bool mirrored,
+        int partStride)
     {
-        var modes = (accumulate ? ProductModes.Accumulate : 0) | (mirrored ? ProductModes.Mirrored : 0)
-            | (HasFours(y) && partStride % 4 == 0 ? ProductModes.Fours : 0);
+        modes |= (mirrored ? ProductModes.Mirrored : 0)
+            | (HasFours(y) && HasFours(z) && partStride % 4 == 0 ? ProductModes.Fours : 0);
+        var addend = new ProductAddend(View(z.Buffer), View(z.Buffer).Cast<Float4>(), z.Offset, z.RowStride);
         return new(View(y.Buffer), View(y.Buffer).Cast<Float4>(), y.Offset, y.BatchStride, partStride, y.RowStride,
-            y.Rows, y.Columns, scale, modes);
+            y.Rows, y.Columns, scale, addend, modes);
     }
 
     /// <summary>

@@ -13,15 +13,17 @@ namespace LoraScratch.Kernels.Gpu;
 /// <param name="stride">Elements from a row to the next.</param>
 /// <param name="rows">Rows of a matrix.</param>
 /// <param name="columns">Columns of a matrix.</param>
+/// <param name="z">What is added to the product, if <see cref="ProductModes.Plus"/>.</param>
 /// <param name="modes">See <see cref="ProductModes"/>.</param>
 internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fours, int offset, int batchStride,
-    int partStride, int stride,
-    int rows, int columns, float scale, ProductModes modes)
+    int partStride, int stride, int rows, int columns, float scale, ProductAddend z, ProductModes modes)
 {
     /// <summary>Whether what the tiles have as rows are the columns of Y.</summary>
     public bool IsMirrored => (modes & ProductModes.Mirrored) != 0;
 
     private bool Accumulates => (modes & ProductModes.Accumulate) != 0;
+
+    private bool HasAddend => (modes & ProductModes.Plus) != 0;
 
     /// <summary>Index of the first element of a matrix.</summary>
     public int First(int batch, int part) => offset + batch * batchStride + part * partStride;
@@ -36,21 +38,23 @@ internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fou
         var index = first + row * stride + column;
         if ((modes & ProductModes.Fours) != 0)
         {
-            fours[index / 4] = Accumulates ? fours[index / 4] + scale * product : scale * product;
+            var value = scale * product;
+            fours[index / 4] = Accumulates ? fours[index / 4] + value
+                : HasAddend ? z.Fours[z.Index(row, column) / 4] + value : value;
             return;
         }
-        Write(index, product.X);
+        Write(index, row, column, product.X);
         if (column + 1 < columns)
         {
-            Write(index + 1, product.Y);
+            Write(index + 1, row, column + 1, product.Y);
         }
         if (column + 2 < columns)
         {
-            Write(index + 2, product.Z);
+            Write(index + 2, row, column + 2, product.Z);
         }
         if (column + 3 < columns)
         {
-            Write(index + 3, product.W);
+            Write(index + 3, row, column + 3, product.W);
         }
     }
 
@@ -58,11 +62,28 @@ internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fou
     public void WriteElement(int i, float product)
     {
         var row = i / columns;
-        Write(First(row / rows, 0) + row % rows * stride + i % columns, product);
+        Write(First(row / rows, 0) + row % rows * stride + i % columns, row, i % columns, product);
     }
 
-    private void Write(int index, float product) =>
-        y[index] = Accumulates ? y[index] + scale * product : scale * product;
+    private void Write(int index, int row, int column, float product)
+    {
+        var value = scale * product;
+        y[index] = Accumulates ? y[index] + value : HasAddend ? z.Elements[z.Index(row, column)] + value : value;
+    }
+}
+
+/// <summary>Z of Y = Z + scale · A·B: one matrix, or one row for every row of Y.</summary>
+/// <param name="elements">The buffer.</param>
+/// <param name="fours">The same in fours.</param>
+/// <param name="offset">The first element.</param>
+/// <param name="stride">Elements from a row to the next; 0: the same row.</param>
+internal readonly struct ProductAddend(ArrayView<float> elements, ArrayView<Float4> fours, int offset, int stride)
+{
+    public readonly ArrayView<float> Elements = elements;
+
+    public readonly ArrayView<Float4> Fours = fours;
+
+    public int Index(int row, int column) => offset + row * stride + column;
 }
 
 /// <summary>How a product is written.</summary>
@@ -81,6 +102,9 @@ internal enum ProductModes
 
     /// <summary>The tiles belong to Yᵀ.</summary>
     Mirrored = 4,
+
+    /// <summary>Another matrix is added.</summary>
+    Plus = 8,
 }
 
 /// <summary>

@@ -41,15 +41,18 @@ internal sealed partial class GpuKernels
             if (b.Transposed)
             {
                 // Y[:, slab] = X·Ŵ[slab, :]ᵀ
-                Multiply(y with { Columns = rows, Offset = y.Offset + row }, a, slab.T, 1, accumulate);
+                Multiply(y with { Columns = rows, Offset = y.Offset + row }, a, slab.T, accumulate);
             }
             else
             {
                 // dX += dY[:, slab]·Ŵ[slab, :]
-                Multiply(y, a with { Columns = rows, Offset = a.Offset + row }, slab, 1, accumulate || row > 0);
+                Multiply(y, a with { Columns = rows, Offset = a.Offset + row }, slab, accumulate || row > 0);
             }
         }
     }
+
+    private void Multiply(Matrix y, Matrix a, Matrix b, bool accumulate) =>
+        Multiply(y, null, a, b, scale: 1, accumulate ? ProductModes.Accumulate : ProductModes.None);
 
     /// <summary>yᵢ = ŵ of code first + i, in the order of the rows.</summary>
     internal readonly struct DecodeKernel(ArrayView<float> y, ArrayView<byte> codes, ArrayView<GroupGrid> grids,

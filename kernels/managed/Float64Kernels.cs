@@ -8,8 +8,8 @@ namespace LoraScratch.Kernels;
 /// </summary>
 internal static class Float64Kernels
 {
-    /// <summary>Y = scale·A·B, or Y += scale·A·B.</summary>
-    public static void Product(Float64Memory m, Matrix y, Matrix a, Matrix b, double scale, bool add)
+    /// <summary>Y = Z + scale·A·B, or without Z.</summary>
+    public static void Product(Float64Memory m, Matrix y, Matrix? z, Matrix a, Matrix b, double scale)
     {
         double[] to = m[y.Buffer], left = m[a.Buffer], right = m[b.Buffer];
         for (var n = 0; n < y.Batch; n++)
@@ -23,8 +23,8 @@ internal static class Float64Kernels
                     {
                         sum += left[Place(a, n, i, k)] * right[Place(b, n, k, j)];
                     }
-                    var at = Place(y, n, i, j);
-                    to[at] = (add ? to[at] : 0) + scale * sum;
+                    var added = z is { } some ? m[some.Buffer][Place(some, n, i, j)] : 0;
+                    to[Place(y, n, i, j)] = added + scale * sum;
                 }
             }
         }

@@ -93,6 +93,19 @@ public interface IBackend : IDisposable
     void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1);
 
     /// <summary>
+    /// Y = Z + scale · A·B: a bias or a low-rank update is added where the product is written, and
+    /// Z is read only once.
+    /// </summary>
+    /// <param name="y">[M, N], not transposed, one matrix over a whole buffer</param>
+    /// <param name="z">
+    /// As Y; or <see cref="Matrix.EveryRow"/>: one row [N], added to every row
+    /// </param>
+    /// <param name="a">[M, K]</param>
+    /// <param name="b">[K, N]</param>
+    /// <param name="scale">A factor on the product.</param>
+    internal void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1);
+
+    /// <summary>
     /// Y = A·B with a packed weight B: X·Ŵᵀ of a quantised layer with b = w.T, dY·Ŵ with b = w.
     /// </summary>
     /// <param name="y">[M, N], not transposed, one matrix</param>

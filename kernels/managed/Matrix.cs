@@ -31,6 +31,11 @@ public readonly record struct Matrix
     /// <summary>A dense [rows, columns] matrix over the whole buffer.</summary>
     internal Matrix(DeviceBuffer<float> buffer, int rows, int columns) : this(buffer, rows, columns, columns) { }
 
+    /// <summary>A [rows, columns] matrix of which every row is the same one.</summary>
+    /// <param name="row">[columns]</param>
+    /// <param name="rows">How many.</param>
+    internal static Matrix EveryRow(DeviceBuffer<float> row, int rows) => new(row, rows, row.Length, rowStride: 0);
+
     internal DeviceBuffer<float> Buffer { get; init; }
 
     /// <summary>Rows as the product sees them, after <see cref="T"/>.</summary>

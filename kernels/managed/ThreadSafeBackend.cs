@@ -111,6 +111,13 @@ internal abstract class ThreadSafeBackend : IBackend
     }
 
     /// <inheritdoc/>
+    public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1)
+    {
+        using var turn = gate.Enter();
+        Kernels.ProductPlus(y, z, a, b, scale);
+    }
+
+    /// <inheritdoc/>
     public void Product(Matrix y, Matrix a, QuantizedMatrix b)
     {
         using var turn = gate.Enter();

@@ -66,7 +66,7 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
     public void Product(Matrix y, Matrix a, Matrix b, float scale = 1)
     {
         if (Note(nameof(Product), Work(y, a), [a.Buffer, b.Buffer], [y.Buffer],
-            m => Float64Kernels.Product(m, y, a, b, scale, add: false)))
+            m => Float64Kernels.Product(m, y, null, a, b, scale)))
         {
             kernels.Product(y, a, b, scale);
         }
@@ -75,9 +75,18 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1)
     {
         if (Note(nameof(AddProduct), Work(y, a), [y.Buffer, a.Buffer, b.Buffer], [y.Buffer],
-            m => Float64Kernels.Product(m, y, a, b, scale, add: true)))
+            m => Float64Kernels.Product(m, y, y, a, b, scale)))
         {
             kernels.AddProduct(y, a, b, scale);
+        }
+    }
+
+    public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1)
+    {
+        if (Note(nameof(ProductPlus), Work(y, a) + ((long)y.Rows * y.Columns), [z.Buffer, a.Buffer, b.Buffer],
+            [y.Buffer], m => Float64Kernels.Product(m, y, z, a, b, scale)))
+        {
+            kernels.ProductPlus(y, z, a, b, scale);
         }
     }
 

@@ -91,6 +91,9 @@ internal sealed class RecordingBackend : IBackend
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) =>
         Kernel(nameof(AddProduct), [y.Buffer]).AddProduct(y, a, b, scale);
 
+    public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) =>
+        Kernel(nameof(ProductPlus), [y.Buffer]).ProductPlus(y, z, a, b, scale);
+
     public void Product(Matrix y, Matrix a, QuantizedMatrix b) =>
         Kernel(nameof(Product), [y.Buffer]).Product(y, a, b);
 

@@ -62,6 +62,20 @@ public class GpuProductTests
         AssertProduct(new ProductPlan(ProductTile.Thin8, false, 1, 16), 4, 8, 8, false, true, Layout.Dense, scale: 1,
             accumulate: false, batch: 2, sharedB: true);
 
+    /// <summary>
+    /// By fours and one by one, as tiles, in parts, transposed and element by element.
+    /// </summary>
+    [Test]
+    public void A_matrix_or_a_row_is_added_where_the_product_is_written([Values] bool everyRow,
+        [Values(8, 7)] int columns, [Values] bool mirrored, [Values(1, 2)] int parts)
+    {
+        foreach (var tile in new[] { ProductTile.Thin8, ProductTile.Element })
+        {
+            plan = new ProductPlan(tile, mirrored && tile != ProductTile.Element, parts, 16);
+            ProductPlusCase.Check(backend, 5, columns, 16 * parts, transposeB: true, everyRow);
+        }
+    }
+
     [Test]
     public void An_empty_sum_is_zero([Values] bool accumulate) =>
         AssertProduct(new ProductPlan(ProductTile.Small, false, 1, 0), 3, 4, 0, false, false, Layout.Strided, scale: 1,

@@ -15,6 +15,8 @@ internal class MatMulTests
             (13, 33, 3), (18, 17, 64),
         (25, 31, 70), (24, 64, 257), (7, 100, 513), (100, 16, 1030), (96, 8, 40), (40, 130, 300), (250, 47, 19),
             (33, 257, 5), (29, 19, 0), (5, 4, 0),
+        // few rows beside a large Wᵀ, columns that fill one register, rows a way of the cache apart
+        (17, 80, 400), (50, 230, 800), (64, 300, 33), (13, 14, 200), (130, 7, 150), (30, 40, 1024),
         (1, 8, 70), (70, 1, 8), (8, 60, 1), (49, 16, 63), (24, 48, 385), (17, 142, 40), (23, 33, 9),
     ];
 
@@ -39,6 +41,18 @@ internal class MatMulTests
                 product.Run(scale, accumulate);
                 product.AssertEqualsReference(scale, accumulate);
             }
+        }
+    }
+
+    [Test]
+    public void A_matrix_or_a_row_is_added_where_the_product_is_written(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
+        [Values] bool everyRow, [Values] bool transposeB)
+    {
+        using var backend = new CpuBackend(threads: 2, set);
+        foreach (var (m, n, k) in Sizes)
+        {
+            ProductPlusCase.Check(backend, m, n, k, transposeB, everyRow);
         }
     }
 

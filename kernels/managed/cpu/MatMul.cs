@@ -11,17 +11,18 @@ internal sealed unsafe partial class CpuKernels
     // them one after another.
     private const long LargeProduct = 1 << 23;
 
-    /// <summary>Y = scale · A·B for each matrix of the batch.</summary>
-    /// <param name="y">[M, N], not transposed</param>
-    /// <param name="a">[M, K]</param>
-    /// <param name="b">[K, N]</param>
-    public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: false);
+    // So few rows beside a much larger Wᵀ are the ones to be packed: xWᵀ is computed as the transpose of Wxᵀ, with the
+    // rows of W read where they lie.
+    private const int FewRows = 64, MuchLarger = 4;
 
-    /// <summary>Y += scale · A·B for each matrix of the batch.</summary>
-    /// <param name="y">[M, N], not transposed</param>
-    /// <param name="a">[M, K]</param>
-    /// <param name="b">[K, N]</param>
-    public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, a, b, scale, accumulate: true);
+    /// <inheritdoc/>
+    public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, null, a, b, scale);
+
+    /// <inheritdoc/>
+    public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, y, a, b, scale);
+
+    /// <inheritdoc/>
+    public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) => Multiply(y, z, a, b, scale);
 
     /// <summary>
     /// Y = scale · A·B, or Y += scale · A·B, on this thread alone: for jobs that compute many small
@@ -43,18 +44,21 @@ internal sealed unsafe partial class CpuKernels
         bool aTransposed,
         float* b, int bStride, bool bTransposed, int m, int n, int k, float scale, bool accumulate, Scratch scratch)
     {
-        var task = new ProductTask(Operand.RowMajor(y, yStride, false), Operand.RowMajor(a, aStride, aTransposed),
-            Operand.RowMajor(b, bStride, bTransposed),
-            m, n, k, scale, accumulate);
+        var output = Operand.RowMajor(y, yStride, false);
+        var task = new ProductTask(output, accumulate ? output : default, Operand.RowMajor(a, aStride, aTransposed),
+            Operand.RowMajor(b, bStride, bTransposed), m, n, k, scale);
         Run(set, task, scratch, workers: null);
     }
 
-    private void Multiply(Matrix y, Matrix a, Matrix b, float scale, bool accumulate)
+    private void Multiply(Matrix y, Matrix? z, Matrix a, Matrix b, float scale)
     {
+        Debug.Assert(z is not { } added || (!added.Transposed && added.Rows == y.Rows && added.Columns == y.Columns
+            && added.Batch == y.Batch), $"{y} = {z} + {a} · {b}");
         Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows,
             $"{y} = {a} · {b}");
         Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
-        var job = new BatchJob(InstructionSet, First(y), First(a), First(b), y, a, b, scale, accumulate);
+        var job = new BatchJob(InstructionSet, First(y), z is { } some ? First(some) : null, First(a), First(b), y,
+            z ?? default, a, b, scale);
         if (y.Batch > 1 && (long)y.Rows * y.Columns * a.Columns < LargeProduct)
         {
             Workers.Run(y.Batch, job);
@@ -68,8 +72,10 @@ internal sealed unsafe partial class CpuKernels
 
     private static float* First(Matrix matrix) => Pointer(matrix.Buffer) + matrix.Offset;
 
-    private static void Run(InstructionSet set, in ProductTask task, Scratch scratch, WorkerPool? workers)
+    private static void Run(InstructionSet set, in ProductTask given, Scratch scratch, WorkerPool? workers)
     {
+        var isFewRows = given.M <= FewRows && given.N >= MuchLarger * given.M && given.B.RowStride == 1;
+        var task = isFewRows ? given.T : given;
         switch (set)
         {
             case InstructionSet.Avx512 when Tile8<Vector512<float>, Register512>.Suits(task.N):
@@ -99,7 +105,7 @@ internal sealed unsafe partial class CpuKernels
     {
         if (task.K == 0)
         {
-            ClearUnlessAccumulating(task);
+            StoreEmptySums(task);
         }
         else if (SkinnyProduct.Fits(task))
         {
@@ -111,28 +117,33 @@ internal sealed unsafe partial class CpuKernels
         }
     }
 
-    /// <summary>An empty sum is 0.</summary>
-    private static void ClearUnlessAccumulating(in ProductTask task)
+    /// <summary>An empty sum is 0: Y = Z.</summary>
+    private static void StoreEmptySums(in ProductTask task)
     {
-        for (var i = 0; i < task.M && !task.Accumulate; i++)
+        for (var i = 0; i < task.M; i++)
         {
-            new Span<float>(task.Y.At(i, 0), task.N).Clear();
+            for (var j = 0; j < task.N; j++)
+            {
+                *task.Y.At(i, j) = task.Adds ? *task.Z.At(i, j) : 0;
+            }
         }
     }
 
     /// <summary>The matrices of a batch, one a block.</summary>
     private readonly struct BatchJob(
-        InstructionSet set, float* firstY, float* firstA, float* firstB, in Matrix y, in Matrix a, in Matrix b,
-        float scale, bool accumulate) : IJob
+        InstructionSet set, float* firstY, float* firstZ, float* firstA, float* firstB, in Matrix y, in Matrix z,
+        in Matrix a, in Matrix b, float scale) : IJob
     {
-        private readonly nint strideY = y.BatchStride, strideA = a.BatchStride, strideB = b.BatchStride;
-        private readonly ProductTask first =
-            new(Operand.RowMajor(firstY, y.RowStride, false), Operand.RowMajor(firstA, a.RowStride, a.Transposed),
-            Operand.RowMajor(firstB, b.RowStride, b.Transposed), y.Rows, y.Columns, a.Columns, scale, accumulate);
+        private readonly nint strideY = y.BatchStride, strideZ = z.BatchStride, strideA = a.BatchStride,
+            strideB = b.BatchStride;
+        private readonly ProductTask first = new(Operand.RowMajor(firstY, y.RowStride, false),
+            firstZ == null ? default : Operand.RowMajor(firstZ, z.RowStride, false),
+            Operand.RowMajor(firstA, a.RowStride, a.Transposed), Operand.RowMajor(firstB, b.RowStride, b.Transposed),
+            y.Rows, y.Columns, a.Columns, scale);
 
-        public ProductTask Task(int i) =>
-            new(Shift(first.Y, i * strideY), Shift(first.A, i * strideA), Shift(first.B, i * strideB),
-            first.M, first.N, first.K, first.Scale, first.Accumulate);
+        public ProductTask Task(int i) => new(Shift(first.Y, i * strideY),
+            first.Adds ? Shift(first.Z, i * strideZ) : default, Shift(first.A, i * strideA),
+            Shift(first.B, i * strideB), first.M, first.N, first.K, first.Scale);
 
         public void Run(int block, Scratch scratch) => CpuKernels.Run(set, Task(block), scratch, workers: null);
 

@@ -23,6 +23,11 @@ internal static unsafe class PackedProduct
     // With fewer pieces than this the columns are divided too, but not below so many that packing A would show.
     private const int FewBlocks = 16, FewestBlockColumns = 128;
 
+    // A is read where it lies if at most so many tiles read a number of it: packing would cost more than it saves. Not
+    // if the first-level cache would hold its rows in the same few places (a way of it is 4 KiB), and not for so small
+    // a depth that the pointers to the rows would tell.
+    private const int FewTiles = 4, FloatsInWay = 1024, FewDepths = 16;
+
     /// <summary>
     /// Computes one product, on the workers, or on this thread where there are none.
     /// </summary>
@@ -109,53 +114,94 @@ internal static unsafe class PackedProduct
             var firstColumn = block % ColumnBlocks * blockColumns;
             var rows = Math.Min(blockRows, task.M - firstRow);
             var endColumn = Math.Min(firstColumn + blockColumns, columns);
+            var inPlace = ReadsAInPlace(endColumn - firstColumn) ? rows / TTile.Rows * TTile.Rows : 0;
             var packedA = scratch.ForPanels(Panels.Length(blockRows, TTile.Rows, depth));
-            Panels.Pack(packedA, (nint)TTile.Rows * depth, task.A.At(firstRow, k), task.A.RowStride,
-                task.A.ColumnStride, rows, TTile.Rows, depth);
+            if (inPlace < rows)
+            {
+                Panels.Pack(packedA + ((nint)inPlace * depth), (nint)TTile.Rows * depth,
+                    task.A.At(firstRow + inPlace, k), task.A.RowStride, task.A.ColumnStride, rows - inPlace,
+                    TTile.Rows, depth);
+            }
             for (var at = firstColumn; at < endColumn; at += TTile.Columns)
             {
+                var panelB = packedB + ((nint)at * depth);
+                var width = Math.Min(TTile.Columns, columns - at);
                 for (var row = 0; row < rows; row += TTile.Rows)
                 {
-                    MultiplyTile(task.Y.At(firstRow + row, column + at), packedA + ((nint)row * depth),
-                        packedB + ((nint)at * depth),
-                        Math.Min(TTile.Rows, rows - row), Math.Min(TTile.Columns, columns - at));
+                    var y = task.Y.At(firstRow + row, column + at);
+                    var z = k > 0 ? y : task.Z.AtOrNull(firstRow + row, column + at);
+                    var height = Math.Min(TTile.Rows, rows - row);
+                    var a = task.A.At(firstRow + row, k);
+                    if (row >= inPlace)
+                    {
+                        MultiplyTile(y, z, new SideBySide(packedA + ((nint)row * depth), TTile.Rows), panelB,
+                            height, width);
+                    }
+                    else if (task.A.ColumnStride == 1)
+                    {
+                        MultiplyTile(y, z, new RowByRow(a, task.A.RowStride), panelB, height, width);
+                    }
+                    else
+                    {
+                        MultiplyTile(y, z, new SideBySide(a, task.A.ColumnStride), panelB, height, width);
+                    }
                 }
             }
         }
+
+        private bool ReadsAInPlace(int columns) => columns <= FewTiles * TTile.Columns && depth >= FewDepths
+            && Math.Max(task.A.RowStride, task.A.ColumnStride) % FloatsInWay != 0;
 
         private void Pack(int firstDepth, int firstColumn, int depths, int width) =>
             b.Pack(packedB + ((nint)firstColumn * depth) + (firstDepth * TTile.Columns), (nint)TTile.Columns * depth,
                 k + firstDepth, column + firstColumn, depths, width, TTile.Columns);
 
-        private void MultiplyTile(float* y, float* a, float* b, int rows, int columns)
+        private void MultiplyTile<TLeft>(float* y, float* z, TLeft a, float* b, int rows, int columns)
+            where TLeft : struct, ILeftPanel
         {
-            var accumulate = task.Accumulate || k > 0;
-            if (rows == TTile.Rows && columns == TTile.Columns)
+            var strides = k > 0 ? task.Y : task.Z;
+            if (rows == TTile.Rows && columns == TTile.Columns && task.Y.ColumnStride == 1)
             {
-                TTile.Multiply(y, task.Y.RowStride, a, b, depth, task.Scale, accumulate);
+                TTile.Multiply(y, task.Y.RowStride, z, strides.RowStride, a, b, depth, task.Scale);
             }
             else
             {
-                MultiplyEdge(y, a, b, rows, columns, accumulate);
+                MultiplyBeside(y, z, strides, a, b, rows, columns);
             }
         }
 
         /// <summary>
-        /// A tile that reaches over the edge of Y is computed whole, beside it, and the part within
-        /// is copied.
+        /// A tile that reaches over the edge of Y, or whose rows do not lie whole there, is
+        /// computed beside it, and the part within is copied.
         /// </summary>
-        private void MultiplyEdge(float* y, float* a, float* b, int rows, int columns, bool accumulate)
+        private void MultiplyBeside<TLeft>(float* y, float* z, in Operand strides, TLeft a, float* b, int rows,
+            int columns) where TLeft : struct, ILeftPanel
         {
             var tile = stackalloc float[TTile.Rows * TTile.Columns];
-            TTile.Multiply(tile, TTile.Columns, a, b, depth, task.Scale, accumulate: false);
-            for (var i = 0; i < rows; i++)
+            TTile.Multiply(tile, TTile.Columns, null, 0, a, b, depth, task.Scale);
+            if (task.Y.ColumnStride == 1)
             {
-                for (var j = 0; j < columns; j++)
+                AddLines(y, task.Y.RowStride, z, strides.RowStride, tile, TTile.Columns, rows, columns);
+                return;
+            }
+            var transposed = stackalloc float[TTile.Columns * TTile.Rows];
+            Panels.Transpose(transposed, TTile.Rows, tile, TTile.Columns, rows, columns);
+            AddLines(y, task.Y.ColumnStride, z, strides.ColumnStride, transposed, TTile.Rows, columns, rows);
+        }
+
+        /// <summary>y = z + values, or without z, line by line.</summary>
+        private static void AddLines(float* y, nint yStride, float* z, nint zStride, float* values, int stride,
+            int lines, int length)
+        {
+            for (var i = 0; i < lines; i++)
+            {
+                for (var j = 0; j < length; j++)
                 {
-                    y[j] = accumulate ? y[j] + tile[j] : tile[j];
+                    y[j] = z == null ? values[j] : z[j] + values[j];
                 }
-                y += task.Y.RowStride;
-                tile += TTile.Columns;
+                y += yStride;
+                z += zStride;
+                values += stride;
             }
         }
     }

@@ -23,19 +23,31 @@ internal readonly unsafe struct Operand(float* first, nint rowStride, nint colum
         transposed ? new(first, 1, stride) : new(first, stride, 1);
 
     public float* At(int row, int column) => First + (row * RowStride) + (column * ColumnStride);
+
+    /// <summary>The same, or null for no matrix.</summary>
+    public float* AtOrNull(int row, int column) => First == null ? null : At(row, column);
 }
 
-/// <summary>Y = scale · A·B, or Y += scale · A·B, for one [M, N], [M, K] and [K, N].</summary>
-internal readonly struct ProductTask(Operand y, Operand a, Operand b, int m, int n, int k, float scale, bool accumulate)
+/// <summary>Y = Z + scale · A·B, or without Z, for one [M, N], [M, K] and [K, N].</summary>
+/// <param name="y">[M, N]</param>
+/// <param name="z">
+/// [M, N], whose lines lie as those of Y do: Y itself, another matrix, or one row again and again;
+/// default: none.
+/// </param>
+/// <param name="a">[M, K]</param>
+/// <param name="b">[K, N]</param>
+internal readonly unsafe struct ProductTask(Operand y, Operand z, Operand a, Operand b, int m, int n, int k,
+    float scale)
 {
-    public readonly Operand Y = y, A = a, B = b;
+    public readonly Operand Y = y, Z = z, A = a, B = b;
 
     public readonly int M = m, N = n, K = k;
 
     public readonly float Scale = scale;
 
-    public readonly bool Accumulate = accumulate;
+    /// <summary>Whether there is a Z.</summary>
+    public bool Adds => Z.First != null;
 
-    /// <summary>The same numbers as Yᵀ = scale · Bᵀ·Aᵀ.</summary>
-    public ProductTask T => new(Y.T, B.T, A.T, N, M, K, Scale, Accumulate);
+    /// <summary>The same numbers as Yᵀ = Zᵀ + scale · Bᵀ·Aᵀ.</summary>
+    public ProductTask T => new(Y.T, Z.T, B.T, A.T, N, M, K, Scale);
 }

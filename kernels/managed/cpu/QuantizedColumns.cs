@@ -59,10 +59,11 @@ internal static unsafe class QuantizedColumns
             for (var line = 0; line < task.M; line++)
             {
                 var y = task.Y.At(line, first);
+                var z = task.Z.AtOrNull(line, first);
                 for (var i = 0; i < columns; i += R.Width)
                 {
                     var sum = R.Load(sums + (line * Strip) + i);
-                    R.Store(y + i, task.Accumulate ? R.Add(R.Load(y + i), sum) : sum);
+                    R.Store(y + i, z == null ? sum : R.Add(R.Load(z + i), sum));
                 }
             }
         }

@@ -79,8 +79,8 @@ internal static unsafe class QuantizedDots
                     {
                         for (var j = 0; j < lines && line + j < task.M; j++)
                         {
-                            var y = task.Y.At(line + j, row + i);
-                            *y = task.Accumulate ? *y + sums[(i * lines) + j] : sums[(i * lines) + j];
+                            var sum = sums[(i * lines) + j];
+                            *task.Y.At(line + j, row + i) = task.Adds ? *task.Z.At(line + j, row + i) + sum : sum;
                         }
                     }
                 }

@@ -23,9 +23,9 @@ internal sealed unsafe partial class CpuKernels
         {
             return;
         }
-        var task = new ProductTask(Operand.RowMajor(First(y), y.RowStride, false),
-            Operand.RowMajor(First(a), a.RowStride, false), b: default,
-            y.Rows, y.Columns, a.Columns, scale: 1, accumulate);
+        var output = Operand.RowMajor(First(y), y.RowStride, false);
+        var task = new ProductTask(output, accumulate ? output : default,
+            Operand.RowMajor(First(a), a.RowStride, false), b: default, y.Rows, y.Columns, a.Columns, scale: 1);
         var weight = new PackedWeight(b);
         switch (InstructionSet)
         {

@@ -16,20 +16,22 @@ internal static unsafe partial class SkinnyProduct
         WorkerPool.Run(workers, (task.M + width - 1) / width, new ColumnsJob<V, R>(task, q), scratch);
     }
 
-    /// <summary>y = scale · value, or y += ., for elements side by side.</summary>
+    /// <summary>y = z + scale · value, or without z, for elements side by side.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreLine(in ProductTask task, float* y, float* values, int count)
+    private static void StoreLine(in ProductTask task, int row, int column, float* values, int count)
     {
+        var y = task.Y.At(row, column);
+        var z = task.Z.AtOrNull(row, column);
         var scale = Vector128.Create(task.Scale);
         var i = 0;
         for (; i <= count - Vector128<float>.Count; i += Vector128<float>.Count)
         {
             var value = scale * Vector128.Load(values + i);
-            (task.Accumulate ? Vector128.Load(y + i) + value : value).Store(y + i);
+            (z == null ? value : Vector128.Load(z + i) + value).Store(y + i);
         }
         for (; i < count; i++)
         {
-            y[i] = task.Accumulate ? y[i] + (task.Scale * values[i]) : task.Scale * values[i];
+            y[i] = z == null ? task.Scale * values[i] : z[i] + (task.Scale * values[i]);
         }
     }
 
@@ -91,11 +93,12 @@ internal static unsafe partial class SkinnyProduct
         /// <summary>Brings the sums to Y, along whichever of its lines lies in one piece.</summary>
         private void Store(float* sums, int firstRow, int rows)
         {
-            if (task.Y.RowStride == 1)
+            // a column of one element in a row may lie either way, and Z only one
+            if (task.Y.RowStride == 1 && (!task.Adds || task.Z.RowStride == 1))
             {
                 for (var s = 0; s < task.N; s++)
                 {
-                    StoreLine(task, task.Y.At(firstRow, s), sums + (s * Width), rows);
+                    StoreLine(task, firstRow, s, sums + (s * Width), rows);
                 }
                 return;
             }
@@ -103,7 +106,7 @@ internal static unsafe partial class SkinnyProduct
             Panels.Transpose(transposed, MaxLines, sums, Width, task.N, rows);
             for (var i = 0; i < rows; i++)
             {
-                StoreLine(task, task.Y.At(firstRow + i, 0), transposed + (i * MaxLines), task.N);
+                StoreLine(task, firstRow + i, 0, transposed + (i * MaxLines), task.N);
             }
         }
 

@@ -22,12 +22,12 @@ internal static unsafe partial class SkinnyProduct
 
     private static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 
-    /// <summary>y = scale · value, or y += .</summary>
+    /// <summary>y = z + scale · value, or without z.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(in ProductTask task, int row, int column, float value)
     {
-        var y = task.Y.At(row, column);
-        *y = task.Accumulate ? *y + (task.Scale * value) : task.Scale * value;
+        var product = task.Scale * value;
+        *task.Y.At(row, column) = task.Adds ? *task.Z.At(row, column) + product : product;
     }
 
     /// <summary>Dot products of the rows of P with the packed columns of Q.</summary>

@@ -10,7 +10,8 @@ namespace LoraScratch.Kernels.Cpu;
 /// transposed. What neighbours what in P decides the form: where a row of P lies in one piece, SIMD
 /// runs along k and Y is made of dot products; where a column does, SIMD runs along its rows and
 /// the numbers of Q are broadcast. Short rows (u·Aᵀ of a small rank) are packed into columns: they
-/// would not fill the registers of a dot product.
+/// would not fill the registers of a dot product. Where the columns of Q fill a register, the
+/// numbers of P are broadcast instead, and no register is left to be summed up.
 /// </para>
 /// </summary>
 internal static unsafe partial class SkinnyProduct
@@ -41,7 +42,12 @@ internal static unsafe partial class SkinnyProduct
         {
             workers = null;
         }
-        if (tall.A.ColumnStride == 1 && tall.K >= ShortRow * R.Width)
+        var hasWholeRows = tall.A.ColumnStride == 1 && tall.K >= ShortRow * R.Width;
+        if (hasWholeRows && FillsRegister<V, R>(tall.N))
+        {
+            PackedProduct.Run<NarrowTile<V, R>>(tall, scratch, workers);
+        }
+        else if (hasWholeRows)
         {
             RunDots<V, R>(tall, scratch, workers);
         }
@@ -50,4 +56,8 @@ internal static unsafe partial class SkinnyProduct
             RunColumns<V, R>(tall, scratch, workers);
         }
     }
+
+    /// <summary>Three quarters of it or more, for the rest is computed in vain.</summary>
+    private static bool FillsRegister<V, R>(int columns) where V : struct where R : struct, IRegister<V> =>
+        columns <= R.Width && 4 * columns >= 3 * R.Width && R.Width > 1;
 }

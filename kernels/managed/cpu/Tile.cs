@@ -16,12 +16,16 @@ internal unsafe interface ITile
     /// <summary>Columns of the tile: the width of a packed panel of B.</summary>
     static abstract int Columns { get; }
 
-    /// <summary>Y = scale · A·B, or Y += scale · A·B.</summary>
+    /// <summary>Y = Z + scale · A·B, or without Z.</summary>
     /// <param name="y">[Rows, Columns], rows <paramref name="yStride"/> apart</param>
-    /// <param name="a">[depth, Rows]: a panel of A, packed column by column</param>
+    /// <param name="yStride">Elements between rows of y.</param>
+    /// <param name="z">[Rows, Columns]; null: none, with a stride of 0</param>
+    /// <param name="zStride">Elements between rows of z.</param>
+    /// <param name="a">[Rows, depth]</param>
     /// <param name="b">[depth, Columns]: a panel of B</param>
     /// <param name="depth">The inner dimension.</param>
-    static abstract void Multiply(float* y, nint yStride, float* a, float* b, int depth, float scale, bool accumulate);
+    static abstract void Multiply<TLeft>(float* y, nint yStride, float* z, nint zStride, TLeft a, float* b, int depth,
+        float scale) where TLeft : struct, ILeftPanel;
 }
 
 /// <summary>What the tiles share.</summary>
@@ -47,26 +51,42 @@ internal static unsafe class Tile
         }
     }
 
-    /// <summary>y[0 … 2·Width) = factor · (left, right), or += .</summary>
+    /// <summary>y[0 … Width) = z + factor · value, or without z where that is null.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreRow<V, R>(float* y, V left, V right, V factor, bool accumulate)
+    public static void Store<V, R>(float* y, float* z, V value, V factor) where V : struct
+        where R : struct, IRegister<V> =>
+        R.Store(y, z == null ? R.Multiply(value, factor) : R.MultiplyAdd(value, factor, R.Load(z)));
+
+    /// <summary>y[0 … 2·Width) = z + factor · (left, right), or without z.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreRow<V, R>(float* y, float* z, V left, V right, V factor)
         where V : struct where R : struct, IRegister<V>
     {
-        Store<V, R>(y, left, factor, accumulate);
-        Store<V, R>(y + R.Width, right, factor, accumulate);
+        if (z == null)
+        {
+            R.Store(y, R.Multiply(left, factor));
+            R.Store(y + R.Width, R.Multiply(right, factor));
+        }
+        else
+        {
+            R.Store(y, R.MultiplyAdd(left, factor, R.Load(z)));
+            R.Store(y + R.Width, R.MultiplyAdd(right, factor, R.Load(z + R.Width)));
+        }
     }
 
-    /// <summary>y[0 … 3·Width) = factor · (left, middle, right), or += .</summary>
+    /// <summary>y[0 … 3·Width) = z + factor · (left, middle, right), or without z.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreRow<V, R>(float* y, V left, V middle, V right, V factor, bool accumulate)
+    public static void StoreRow<V, R>(float* y, float* z, V left, V middle, V right, V factor)
         where V : struct where R : struct, IRegister<V>
     {
-        StoreRow<V, R>(y, left, middle, factor, accumulate);
-        Store<V, R>(y + (2 * R.Width), right, factor, accumulate);
+        StoreRow<V, R>(y, z, left, middle, factor);
+        if (z == null)
+        {
+            R.Store(y + (2 * R.Width), R.Multiply(right, factor));
+        }
+        else
+        {
+            R.Store(y + (2 * R.Width), R.MultiplyAdd(right, factor, R.Load(z + (2 * R.Width))));
+        }
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store<V, R>(float* y, V value, V factor, bool accumulate) where V : struct where R : struct,
-    IRegister<V> =>
-        R.Store(y, accumulate ? R.MultiplyAdd(value, factor, R.Load(y)) : R.Multiply(value, factor));
 }

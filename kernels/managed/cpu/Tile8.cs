@@ -21,7 +21,8 @@ internal readonly unsafe struct Tile8<V, R> : ITile where V : struct where R : s
         31 * Panels.Length(columns, Columns, depth: 1) <= 32 * Panels.Length(columns, Tile12<V, R>.Columns, depth: 1);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(float* y, nint yStride, float* a, float* b, int depth, float scale, bool accumulate)
+    public static void Multiply<TLeft>(float* y, nint yStride, float* z, nint zStride, TLeft a, float* b, int depth,
+        float scale) where TLeft : struct, ILeftPanel
     {
         Tile.Prefetch(y, yStride, Rows, Columns);
         V y0l = default, y0m = default, y0r = default;
@@ -32,53 +33,54 @@ internal readonly unsafe struct Tile8<V, R> : ITile where V : struct where R : s
         V y5l = default, y5m = default, y5r = default;
         V y6l = default, y6m = default, y6r = default;
         V y7l = default, y7m = default, y7r = default;
-        for (var end = b + ((nint)depth * Columns); b < end; b += Columns)
+        for (; depth > 0; depth--)
         {
             var left = R.Load(b);                     // B[k, 0 … Width)
             var middle = R.Load(b + R.Width);         // B[k, Width … 2·Width)
             var right = R.Load(b + (2 * R.Width));    // B[k, 2·Width … 3·Width)
-            var a0 = R.Of(a[0]);
+            var a0 = R.Of(a.At(0));
             y0l = R.MultiplyAdd(a0, left, y0l);
             y0m = R.MultiplyAdd(a0, middle, y0m);
             y0r = R.MultiplyAdd(a0, right, y0r);
-            var a1 = R.Of(a[1]);
+            var a1 = R.Of(a.At(1));
             y1l = R.MultiplyAdd(a1, left, y1l);
             y1m = R.MultiplyAdd(a1, middle, y1m);
             y1r = R.MultiplyAdd(a1, right, y1r);
-            var a2 = R.Of(a[2]);
+            var a2 = R.Of(a.At(2));
             y2l = R.MultiplyAdd(a2, left, y2l);
             y2m = R.MultiplyAdd(a2, middle, y2m);
             y2r = R.MultiplyAdd(a2, right, y2r);
-            var a3 = R.Of(a[3]);
+            var a3 = R.Of(a.At(3));
             y3l = R.MultiplyAdd(a3, left, y3l);
             y3m = R.MultiplyAdd(a3, middle, y3m);
             y3r = R.MultiplyAdd(a3, right, y3r);
-            var a4 = R.Of(a[4]);
+            var a4 = R.Of(a.At(4));
             y4l = R.MultiplyAdd(a4, left, y4l);
             y4m = R.MultiplyAdd(a4, middle, y4m);
             y4r = R.MultiplyAdd(a4, right, y4r);
-            var a5 = R.Of(a[5]);
+            var a5 = R.Of(a.At(5));
             y5l = R.MultiplyAdd(a5, left, y5l);
             y5m = R.MultiplyAdd(a5, middle, y5m);
             y5r = R.MultiplyAdd(a5, right, y5r);
-            var a6 = R.Of(a[6]);
+            var a6 = R.Of(a.At(6));
             y6l = R.MultiplyAdd(a6, left, y6l);
             y6m = R.MultiplyAdd(a6, middle, y6m);
             y6r = R.MultiplyAdd(a6, right, y6r);
-            var a7 = R.Of(a[7]);
+            var a7 = R.Of(a.At(7));
             y7l = R.MultiplyAdd(a7, left, y7l);
             y7m = R.MultiplyAdd(a7, middle, y7m);
             y7r = R.MultiplyAdd(a7, right, y7r);
-            a += Rows;
+            a.Next();
+            b += Columns;
         }
         var factor = R.Of(scale);
-        Tile.StoreRow<V, R>(y, y0l, y0m, y0r, factor, accumulate);
-        Tile.StoreRow<V, R>(y + yStride, y1l, y1m, y1r, factor, accumulate);
-        Tile.StoreRow<V, R>(y + (2 * yStride), y2l, y2m, y2r, factor, accumulate);
-        Tile.StoreRow<V, R>(y + (3 * yStride), y3l, y3m, y3r, factor, accumulate);
-        Tile.StoreRow<V, R>(y + (4 * yStride), y4l, y4m, y4r, factor, accumulate);
-        Tile.StoreRow<V, R>(y + (5 * yStride), y5l, y5m, y5r, factor, accumulate);
-        Tile.StoreRow<V, R>(y + (6 * yStride), y6l, y6m, y6r, factor, accumulate);
-        Tile.StoreRow<V, R>(y + (7 * yStride), y7l, y7m, y7r, factor, accumulate);
+        Tile.StoreRow<V, R>(y, z, y0l, y0m, y0r, factor);
+        Tile.StoreRow<V, R>(y + yStride, z + zStride, y1l, y1m, y1r, factor);
+        Tile.StoreRow<V, R>(y + (2 * yStride), z + (2 * zStride), y2l, y2m, y2r, factor);
+        Tile.StoreRow<V, R>(y + (3 * yStride), z + (3 * zStride), y3l, y3m, y3r, factor);
+        Tile.StoreRow<V, R>(y + (4 * yStride), z + (4 * zStride), y4l, y4m, y4r, factor);
+        Tile.StoreRow<V, R>(y + (5 * yStride), z + (5 * zStride), y5l, y5m, y5r, factor);
+        Tile.StoreRow<V, R>(y + (6 * yStride), z + (6 * zStride), y6l, y6m, y6r, factor);
+        Tile.StoreRow<V, R>(y + (7 * yStride), z + (7 * zStride), y7l, y7m, y7r, factor);
     }
 }
