@@ -48,9 +48,9 @@ public class CoverageTests
             optimizer.Step();
             optimizer.Dispose();
         }
-        // two leaves of one upstream: each keeps a gradient of its own, a copy
-        using var other = Parameter.Filled("other", 1, new Shape(3), backend);
-        weight.Add(other).Sum().Backward();
+        // a gradient that shared the memory of dY needs its own once a second share is added: a copy
+        var doubled = weight.Scale(2);
+        doubled.Add(doubled).Sum().Backward();
         backend.Synchronize();
         backend.Dispose();
 
