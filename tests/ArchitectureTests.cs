@@ -61,7 +61,7 @@ public class ArchitectureTests
         (Training, [Core, Ops, Nn, Optim, Files, Texts, Data, Layers, Adapters, Quantization, Models, Classification,
             Kernels]),
         (Experiments, [Core, Nn, Files, Data, Layers, Quantization, Models, Classification, Training]),
-        (Output, [Core, Classification, Training, Experiments]),
+        (Output, [Core, Data, Classification, Training, Experiments]),
         (Charts, []),
         (Tables, [Core, Explaining, Nn, Data, Layers, Quantization, Classification, Training, Experiments,
             LayerExplaining, Output, Charts]),

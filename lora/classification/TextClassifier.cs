@@ -205,19 +205,7 @@ public sealed partial class TextClassifier
     /// </summary>
     /// <param name="maxLength">As asked, or null.</param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
-    internal int MaxTokens(int? maxLength)
-    {
-        if (maxLength < 3)
-        {
-            throw new InputException(
-                $"Option 'max-length' is {maxLength}; expected at least 3: [CLS], one token, [SEP].");
-        }
-        var positions = Model.Config.MaxPositions;
-        return maxLength > positions
-            ? throw new InputException($"Option 'max-length' is {maxLength}; the model has {positions} positions "
-                + $"({Model.Config.PositionsInWords}). Give at most that.")
-            : maxLength ?? Math.Min(Tokenizer.MaxLength, positions);
-    }
+    internal int MaxTokens(int? maxLength) => Model.Config.MaxTokens(Tokenizer, maxLength);
 
     /// <summary>The logits of some texts, in evaluation mode.</summary>
     /// <exception cref="InputException">

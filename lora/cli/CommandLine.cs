@@ -97,6 +97,7 @@ internal static class CommandLine
     private static IEnumerable<Command> Commands() =>
     [
         DemoCommand.Create(),
+        DataCommand.Create(),
         TrainCommand.Create(),
         CompareCommand.Create(),
         SweepCommand.Create(),

@@ -25,16 +25,25 @@ internal enum Quoting
     Standard,
 }
 
-/// <summary>What becomes of a row whose text is empty, null or blank.</summary>
-internal enum EmptyTexts
+/// <summary>
+/// What becomes of a row whose text, or label where labels are read, is empty, null or blank.
+/// </summary>
+internal enum EmptyRows
 {
     /// <summary>The data is refused; the message names the rows.</summary>
     Refuse,
 
-    /// <summary>The row is left out.</summary>
+    /// <summary>The row is left out, and that is said.</summary>
     Skip,
 
-    /// <summary>It is a text like others; null is refused, for it is none.</summary>
+    /// <summary>
+    /// The row is left out, and <see cref="TextDataset.Incomplete"/> has it: the caller decides.
+    /// </summary>
+    Report,
+
+    /// <summary>
+    /// An empty text is a text like others; null is refused, for it is none. Labels are not read.
+    /// </summary>
     Keep,
 }
 
@@ -89,8 +98,8 @@ internal sealed record DatasetOptions
     /// <summary>Whether the first line of a .csv or .tsv names the columns.</summary>
     public bool HasHeader { get; init; } = true;
 
-    /// <summary>What becomes of rows without a text.</summary>
-    public EmptyTexts EmptyTexts { get; init; }
+    /// <summary>What becomes of rows without a text or a label.</summary>
+    public EmptyRows EmptyRows { get; init; }
 
     /// <summary>
     /// The classes, as the model's config names them; labels are then their names, or all of them
@@ -102,6 +111,12 @@ internal sealed record DatasetOptions
     /// Is told, in a sentence that names the file, what was decided about it and left out of it.
     /// </summary>
     public Action<string>? Notes { get; init; }
+
+    /// <summary>
+    /// Is told which columns were guessed, where the text or the label column is neither named nor
+    /// called so. If null, nothing is guessed: a guess must not pass in silence.
+    /// </summary>
+    public Action<ColumnGuess>? ColumnsGuessed { get; init; }
 
     /// <summary>
     /// What to do about a label that is none of <see cref="Labels"/>, as a sentence; null where

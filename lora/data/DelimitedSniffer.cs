@@ -38,13 +38,27 @@ internal sealed class DelimitedSniffer(Func<Stream> open, string name, char usua
             options.Quoting is { } given ? given == Quoting.Standard : IsQuoted(separator));
     }
 
+    /// <summary>
+    /// The one by which the header line has the text column; or, where the column is to be guessed
+    /// and the usual one parts nothing, the one that makes most columns of the header line.
+    /// </summary>
     private char SeparatorOfHeader()
     {
-        if (!options.HasHeader || HeaderBy(usual).Contains(options.TextName))
+        if (!options.HasHeader)
+        {
+            return usual;
+        }
+        var columns = HeaderBy(usual);
+        if (columns.Contains(options.TextName))
         {
             return usual;
         }
         var other = Array.Find(Separators, separator => HeaderBy(separator).Contains(options.TextName));
+        if (other == 0 && columns.Length == 1 && options is { ColumnsGuessed: not null, TextColumn: null })
+        {
+            other = Separators.MaxBy(separator => HeaderBy(separator).Length);
+            other = HeaderBy(other).Length > 1 ? other : default;
+        }
         if (other == 0)
         {
             return usual;

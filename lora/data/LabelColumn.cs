@@ -13,7 +13,6 @@ namespace LoraScratch.Lora.Data;
 internal static class LabelColumn
 {
     private const int MaxClasses = 10_000;         // more are taken for a column of something else
-    private const int MaxNamed = 5;
     private const int FewClasses = 20;              // so many may have one example each
 
     /// <summary>Resolves the labels of a file.</summary>
@@ -119,15 +118,6 @@ internal static class LabelColumn
         {
             notes?.Invoke($"{name}: {classes.Length:N0} classes for {rows:N0} rows. Is {Describe.Name(column)} the "
                 + "label column?");
-        }
-        var copies = classes.GroupBy(label => label.Trim(), StringComparer.OrdinalIgnoreCase)
-            .Where(group => group.Count() > 1).ToArray();
-        if (copies.Length > 0)
-        {
-            notes?.Invoke($"{name}: classes that differ in letter case or white space alone are different classes: "
-                + string.Join("; ", copies.Take(MaxNamed)
-                    .Select(group => string.Join(", ", group.Take(MaxNamed).Select(Describe.Name))))
-                + (copies.Length > MaxNamed ? $"; and {copies.Length - MaxNamed:N0} more" : "") + ".");
         }
         return new LabelSet(classes);
     }

@@ -43,8 +43,8 @@ public sealed partial class TextDataset
             using var archive = Open(path);
             return ResolveReviews(path, MovieReviews.ReadTar(archive, path, split, options), options);
         }
-        var rows = ReadRows(path, kind, options, withLabels: true);
-        return Resolve(path, Complete(path, rows, options, needsLabels: true), options);
+        var (rows, columns) = ReadRows(path, kind, options, withLabels: true);
+        return Resolve(path, rows, columns);
     }
 
     /// <summary>
@@ -60,7 +60,10 @@ public sealed partial class TextDataset
         }
         TextDataset[] halves = [Load(path, DatasetSplit.Test, options), Load(path, DatasetSplit.Train, options)];
         return new TextDataset(halves.SelectMany(half => half.Examples.OrderByDescending(example => example.Label)),
-            halves[0].Labels, path);
+            halves[0].Labels, path)
+        {
+            Incomplete = halves[0].Incomplete.Then(halves[1].Incomplete),
+        };
     }
 
     /// <summary>
@@ -85,10 +88,13 @@ public sealed partial class TextDataset
     {
         options ??= new DatasetOptions();
         var kind = KindOf(path);
-        return kind == ".tar"
-            ? throw new InputException($"{path}: an archive holds labelled reviews; here a .csv, .tsv or .jsonl file "
-                + $"with a '{options.TextName}' column is expected.")
-            : TextsOf(path, ReadRows(path, kind, options, withLabels: false), options);
+        if (kind == ".tar")
+        {
+            throw new InputException($"{path}: an archive holds labelled reviews; here a .csv, .tsv or .jsonl file "
+                + $"with a '{options.TextName}' column is expected.");
+        }
+        var (rows, columns) = ReadRows(path, kind, options, withLabels: false);
+        return TextsOf(path, rows, columns);
     }
 
     /// <summary>
@@ -106,7 +112,8 @@ public sealed partial class TextDataset
 
     private static IEnumerable<TextExample> TextsOf(string name, IEnumerable<RawExample> rows,
         DatasetOptions options) =>
-        (options.EmptyTexts == EmptyTexts.Keep ? rows : Complete(name, rows, options, needsLabels: false))
+        (options.EmptyRows == EmptyRows.Keep ? rows
+            : new IncompleteRows(name).Without(rows, options, needsLabels: false))
         .Select(row => new TextExample(NotNull(name, row, options.TextName, row.Text), TextExample.NoLabel, row.Origin)
         {
             TextPair = options.TextPairColumn is { } second ? NotNull(name, row, second, row.TextPair) : null,
@@ -115,9 +122,6 @@ public sealed partial class TextDataset
     private static string NotNull(string name, RawExample row, string column, string? text) => text
         ?? throw new InputException($"{name}, {row.Origin}: '{column}' is null. A text is expected, which may be "
             + "empty (\"\").");
-
-    private static IEnumerable<RawExample> Complete(string name, IEnumerable<RawExample> rows, DatasetOptions options,
-        bool needsLabels) => new IncompleteRows(name, options).Without(rows, needsLabels);
 
     private static string KindOf(string path)
     {
@@ -160,21 +164,26 @@ public sealed partial class TextDataset
         }
     }
 
-    private static IEnumerable<RawExample> ReadRows(string path, string kind, DatasetOptions options, bool withLabels)
+    /// <summary>The rows of a file, and the options with the columns that they are of.</summary>
+    private static (IEnumerable<RawExample> Rows, DatasetOptions Options) ReadRows(string path, string kind,
+        DatasetOptions options, bool withLabels)
     {
+        var finder = new ColumnFinder(Opened, path, options, withLabels);
         if (kind != ".jsonl")
         {
             var format = new DelimitedSniffer(Opened, path, kind == ".tsv" ? '\t' : ',', options).Sniff();
-            return DelimitedReader.Read(Opened, path, format, options, withLabels);
+            var columns = finder.InDelimited(format);
+            return (DelimitedReader.Read(Opened, path, format, columns, withLabels), columns);
         }
-        return JsonLines();
+        var properties = finder.InJsonLines();
+        return (JsonLines(), properties);
 
         Stream Opened() => Open(path);
 
         IEnumerable<RawExample> JsonLines()
         {
             using var stream = Open(path);
-            foreach (var row in JsonLinesReader.Read(stream, path, options, withLabels))
+            foreach (var row in JsonLinesReader.Read(stream, path, properties, withLabels))
             {
                 yield return row;
             }
@@ -195,17 +204,37 @@ public sealed partial class TextDataset
             }
             (negative, positive) = (0, 1);
         }
-        return new TextDataset(Complete(path, rows, options, needsLabels: true).Select(row =>
-            new TextExample(row.Text!, row.Label == "neg" ? negative : positive, row.Origin)), labels, path);
+        var incomplete = new IncompleteRows(path);
+        return new TextDataset(incomplete.Without(rows, options, needsLabels: true).Select(row =>
+            new TextExample(row.Text!, row.Label == "neg" ? negative : positive, row.Origin)), labels, path)
+        {
+            Incomplete = incomplete,
+        };
     }
 
-    private static TextDataset Resolve(string path, IEnumerable<RawExample> complete, DatasetOptions options)
+    private static TextDataset Resolve(string path, IEnumerable<RawExample> all, DatasetOptions options)
     {
-        RawExample[] rows = [.. complete];
+        var incomplete = new IncompleteRows(path);
+        RawExample[] rows = [.. incomplete.Without(all, options, needsLabels: true)];
         if (rows.Length == 0)
         {
-            throw new InputException($"{path}: there is no example in it.");
+            throw incomplete.Count > 0 ? incomplete.Refused()
+                : new InputException($"{path}: there is no example in it.");
         }
+        try
+        {
+            return ResolveLabels(path, rows, options, incomplete);
+        }
+        catch (InputException e) when (options.EmptyRows == EmptyRows.Report && incomplete.Count > 0)
+        {
+            // what the other rows lack may be the reason
+            throw new InputException($"{e.Message} Besides: {incomplete.Refused().Message}");
+        }
+    }
+
+    private static TextDataset ResolveLabels(string path, RawExample[] rows, DatasetOptions options,
+        IncompleteRows incomplete)
+    {
         if (options.IsMultiLabel || options.LabelColumns is not null)
         {
             var (known, sets) = LabelSets.Resolve(path, options, rows);
@@ -213,12 +242,12 @@ public sealed partial class TextDataset
             {
                 TextPair = row.TextPair,
                 Classes = sets[i],
-            }), known, path);
+            }), known, path) { Incomplete = incomplete };
         }
         var (classes, labels) = LabelColumn.Resolve(path, options, rows);
         return new TextDataset(rows.Select((row, i) => new TextExample(row.Text!, labels[i], row.Origin)
         {
             TextPair = row.TextPair,
-        }), classes, path);
+        }), classes, path) { Incomplete = incomplete };
     }
 }

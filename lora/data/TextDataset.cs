@@ -36,6 +36,9 @@ public sealed partial class TextDataset
     /// <summary>The classes.</summary>
     internal LabelSet Labels { get; }
 
+    /// <summary>Rows of the file that were left out; of a part of a data set none.</summary>
+    internal IncompleteRows Incomplete { get; private init; } = new("");
+
     /// <summary>Whether the examples are pairs of texts.</summary>
     public bool HasPairs => examples.Any(example => example.TextPair is not null);
 
@@ -166,7 +169,18 @@ public sealed partial class TextDataset
             {
                 Label = example.Label == TextExample.NoLabel ? example.Label : indices[example.Label],
                 Classes = example.Classes?.Select(label => indices[label]).Order().ToArray(),
-            }), classes, Source);
+            }), classes, Source) { Incomplete = Incomplete };
+    }
+
+    /// <summary>
+    /// How many examples have a text (or both texts) that stands in another data set as well, white
+    /// space apart.
+    /// </summary>
+    /// <param name="other">Such as what a model is trained on.</param>
+    internal int CountAlsoIn(TextDataset other)
+    {
+        var known = other.examples.Select(example => example.Fingerprint()).ToHashSet();
+        return examples.Count(example => known.Contains(example.Fingerprint()));
     }
 
     /// <summary>Some rows, by their numbers, in that order.</summary>

@@ -18,4 +18,11 @@ internal readonly record struct TextExample(string Text, int Label, string Origi
 
     /// <summary>The label of an example whose class is not known.</summary>
     public const int NoLabel = -1;
+
+    /// <summary>
+    /// The same for two examples whose texts differ in white space at most; see
+    /// <see cref="TextCorpus.Fingerprint"/>.
+    /// </summary>
+    public (UInt128, UInt128?) Fingerprint() =>
+        (TextCorpus.Fingerprint(Text), TextPair is { } second ? TextCorpus.Fingerprint(second) : null);
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Families;
+using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Encoders;
 
@@ -163,6 +164,22 @@ internal sealed partial record EncoderConfig
 
     /// <summary>Rows of the table of positions (max_position_embeddings).</summary>
     public int PositionRows => (int)Math.Clamp((long)MaxPositions + FirstPosition, int.MinValue, int.MaxValue);
+
+    /// <summary>
+    /// How many ids a text may have: at most as asked, as many as the model has positions, and
+    /// where nothing is asked what the tokenizer's files say.
+    /// </summary>
+    /// <param name="tokenizer">The model's.</param>
+    /// <param name="maxLength">As asked, or null.</param>
+    /// <exception cref="InputException">The model has fewer positions.</exception>
+    internal int MaxTokens(Tokenizer tokenizer, int? maxLength) => maxLength switch
+    {
+        < 3 => throw new InputException(
+            $"Option 'max-length' is {maxLength}; expected at least 3: [CLS], one token, [SEP]."),
+        _ when maxLength > MaxPositions => throw new InputException($"Option 'max-length' is {maxLength}; the model "
+            + $"has {MaxPositions} positions ({PositionsInWords}). Give at most that."),
+        _ => maxLength ?? Math.Min(tokenizer.MaxLength, MaxPositions),
+    };
 
     /// <summary>
     /// What the model has for positions, to be told beside a length that is too large.

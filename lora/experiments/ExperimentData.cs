@@ -81,6 +81,12 @@ internal sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, doubl
 internal sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test,
     int LeftOut = 0)
 {
+    /// <summary>Validation examples whose text stands among the training examples as well.</summary>
+    public int RepeatedInValidation { get; private init; }
+
+    /// <summary>Test examples of that kind.</summary>
+    public int RepeatedInTest { get; private init; }
+
     /// <summary>The parts and what they are for.</summary>
     internal (string Use, IReadOnlyList<EncodedExample> Texts)[] Parts =>
         [(RunIdentity.Train, Train.Examples), (RunIdentity.Validation, Validation.Examples),
@@ -120,15 +126,12 @@ internal sealed record ExperimentData(EncodedDataset Train, EncodedDataset Valid
     {
         TrainingData.RequireLabels(dataset, classifier);
         TrainingData.RequireLabels(test, classifier);
-        var tested = test.Examples.Select(Fingerprint).ToHashSet();
-        var rest = dataset.Where(example => !tested.Contains(Fingerprint(example)));
+        var tested = test.Examples.Select(example => example.Fingerprint()).ToHashSet();
+        var rest = dataset.Where(example => !tested.Contains(example.Fingerprint()));
         var (train, validation) = Limited(rest, split, options).Split(split.Validation, split.Seed);
         return Encode(classifier, options, train, validation, test,
             leftOut: dataset.Examples.Count - rest.Examples.Count);
     }
-
-    private static (UInt128, UInt128?) Fingerprint(TextExample example) => (TextCorpus.Fingerprint(example.Text),
-        example.TextPair is { } second ? TextCorpus.Fingerprint(second) : null);
 
     private static TextDataset Limited(TextDataset dataset, SplitOptions split, TrainingOptions options) =>
         options.Limit is { } limit ? dataset.Limit(limit, split.Seed) : dataset;
@@ -138,6 +141,10 @@ internal sealed record ExperimentData(EncodedDataset Train, EncodedDataset Valid
     {
         EncodedDataset Encoded(TextDataset part) =>
             part.Encode(classifier.Tokenizer, classifier.MaxTokens(options.MaxLength));
-        return new ExperimentData(Encoded(train), Encoded(validation), Encoded(test), leftOut);
+        return new ExperimentData(Encoded(train), Encoded(validation), Encoded(test), leftOut)
+        {
+            RepeatedInValidation = validation.CountAlsoIn(train),
+            RepeatedInTest = test.CountAlsoIn(train),
+        };
     }
 }

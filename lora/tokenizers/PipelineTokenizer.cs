@@ -27,6 +27,9 @@ internal sealed partial class PipelineTokenizer : Tokenizer
     /// <inheritdoc/>
     public override int MaskId => MaskToken is { } token ? IdOf(token) : Math.Max(IdOf("<mask>"), IdOf("[MASK]"));
 
+    /// <inheritdoc/>
+    public override int UnknownId => model.UnknownId;
+
     /// <summary>What the files beside the tokenizer.json call the token that masks.</summary>
     private string? MaskToken { get; set; }
 

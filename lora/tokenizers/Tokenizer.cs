@@ -43,6 +43,11 @@ internal abstract partial class Tokenizer
     /// <summary>Id of the token that masks others, −1 where there is none.</summary>
     public abstract int MaskId { get; }
 
+    /// <summary>
+    /// Id of the token for what is in no other one, −1 where nothing is unknown.
+    /// </summary>
+    public abstract int UnknownId { get; }
+
     /// <summary>The token of an id, spelled as in the vocabulary.</summary>
     /// <param name="id">An id of this vocabulary.</param>
     public abstract string TokenOf(int id);

@@ -59,8 +59,8 @@ internal sealed partial class WordPieceTokenizer : Tokenizer
     public override int VocabularySize => pieces.Length;
     /// <summary>Id of [PAD].</summary>
     public int PadId { get; }
-    /// <summary>Id of [UNK].</summary>
-    public int UnknownId { get; }
+    /// <inheritdoc/>
+    public override int UnknownId { get; }
     /// <summary>Id of [CLS].</summary>
     public int ClassificationId { get; }
     /// <summary>Id of [SEP].</summary>

@@ -12,6 +12,12 @@ namespace LoraScratch.Lora.Training;
 /// <param name="Validation">Laid aside; null where the options want none.</param>
 internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Validation)
 {
+    /// <summary>
+    /// Validation examples whose text stands among the training examples as well: what was learned
+    /// by heart counts as right.
+    /// </summary>
+    public int Repeated { get; private init; }
+
     /// <summary>Limits, splits and encodes a data set as the options say.</summary>
     /// <param name="dataset">Every text with a class.</param>
     /// <param name="classifier">The tokenizer, and the classes that the data must have.</param>
@@ -35,7 +41,10 @@ internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Valida
         var (train, validation) = limited.Split(options.Validation, options.Seed);
         var encoded = train.Encode(classifier.Tokenizer, length, progress);
         return new TrainingData(encoded,
-            validation.Encode(classifier.Tokenizer, length, done => progress?.Invoke(train.Examples.Count + done)));
+            validation.Encode(classifier.Tokenizer, length, done => progress?.Invoke(train.Examples.Count + done)))
+        {
+            Repeated = validation.CountAlsoIn(train),
+        };
     }
 
     /// <summary>Refuses data whose classes are not the model's.</summary>

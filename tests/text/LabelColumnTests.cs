@@ -87,16 +87,10 @@ public class LabelColumnTests
             Throws.TypeOf<InputException>().With.Message.Contains(expected).And.Message.Contains("regression"));
 
     [Test]
-    public void Classes_that_are_copies_of_each_other_are_said()
+    public void A_column_with_many_labels_is_doubted()
     {
-        Load("Pos|pos|neg| neg|other");
-        Assert.That(notes.Single(), Does.Contain("differ in letter case or white space alone")
-            .And.Contain("' neg', 'neg'; 'Pos', 'pos'").And.Not.Contain("other"));
-        notes.Clear();
-        Load(string.Join('|', Enumerable.Range(0, 300).Select(i => $"class {i}|Class {i}")));
-        Assert.That(notes, Has.Count.EqualTo(2));
-        Assert.That(notes[0], Does.Contain("600 classes for 600 rows. Is 'label' the label column?"));
-        Assert.That(notes[1], Does.EndWith("; and 295 more.").And.Length.LessThan(600));
+        Load(string.Join('|', Enumerable.Range(0, 300).Select(i => $"class {i}")));
+        Assert.That(notes.Single(), Does.Contain("300 classes for 300 rows. Is 'label' the label column?"));
     }
 
     [Test]

@@ -71,9 +71,9 @@ internal class PairTests
         var options = new DatasetOptions { TextPairColumn = "second" };
         Assert.That(() => TextDataset.Load(path, options: options), Throws.TypeOf<InputException>().With.Message
             .Contains("line 3: 'second' is empty; line 4: 'second' is blank"));
-        Assert.That(TextDataset.Load(path, options: options with { EmptyTexts = EmptyTexts.Skip }).Count,
+        Assert.That(TextDataset.Load(path, options: options with { EmptyRows = EmptyRows.Skip }).Count,
             Is.EqualTo(2));
-        Assert.That(TextDataset.ReadTexts(path, options with { EmptyTexts = EmptyTexts.Keep })
+        Assert.That(TextDataset.ReadTexts(path, options with { EmptyRows = EmptyRows.Keep })
             .Select(example => example.TextPair), Is.EqualTo(new[] { "b", "", " ", "f" }));
     }
 

@@ -119,6 +119,7 @@ internal sealed class TrainCommand
             + $"examples ({Text.Count(train.Tokens)} tokens{Text.Cut(train.Truncated)}) to train, "
             + $"{Text.Count(validation?.Examples.Count ?? 0)} to validate{Text.Cut(validation?.Truncated ?? 0)}; "
             + tuning.Classifier.Model.Backend.Description);
+        DataFindings.SayRepeated(tuning.Data.Repeated, validation?.Examples.Count ?? 0, "validation");
         DescribeFrozen(tuning);
     }
 

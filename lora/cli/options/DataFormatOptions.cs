@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Cli;
@@ -17,14 +18,15 @@ internal sealed class DataFormatOptions(bool withLabels = false, bool withPairs 
 {
     private readonly Option<string> textColumn = new("--text-column")
     {
-        Description = "Column or property with the text. [default: text; with --no-header 1]",
+        Description = "Column or property with the text. [default: text, else the one with long texts, where one alone "
+            + "has them; with --no-header 1]",
         HelpName = "NAME",
     };
 
     private readonly Option<string> labelColumn = new("--label-column")
     {
         Description = "Column or property with the label: a class name or a class index. "
-            + "[default: label; with --no-header 2]",
+            + "[default: label, else the one with few values, where one alone has them; with --no-header 2]",
         HelpName = "NAME",
     };
 
@@ -50,8 +52,8 @@ internal sealed class DataFormatOptions(bool withLabels = false, bool withPairs 
         Description = "The first line of a .csv or .tsv is a row; columns are then numbers, from 1.",
     };
 
-    private readonly Option<string> empty = OptionKinds.Choice("--empty", "What becomes of rows whose text is empty, "
-        + "null or blank: the data is refused, or they are left out.", "refuse", "skip");
+    private readonly Option<string> empty = OptionKinds.Choice("--empty", "What becomes of rows whose text or label is "
+        + "empty, null or blank: the data is refused, or they are left out.", "refuse", "skip");
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
@@ -92,8 +94,22 @@ internal sealed class DataFormatOptions(bool withLabels = false, bool withPairs 
             _ => null,
         },
         HasHeader = !parsed.GetValue(noHeader),
-        EmptyTexts = answersEmpty ? EmptyTexts.Keep
-            : parsed.GetValue(empty) == "skip" ? EmptyTexts.Skip : EmptyTexts.Refuse,
-        Notes = note => Console.Error.WriteLine(Terminal.Printable(Terminal.WithFlags($"note: {note}"))),
+        EmptyRows = answersEmpty ? EmptyRows.Keep
+            : parsed.GetValue(empty) == "skip" ? EmptyRows.Skip : EmptyRows.Refuse,
+        ColumnsGuessed = guess => Say($"{guess.Source}: columns guessed: "
+            + $"{Columns(guess.TextColumn, guess.LabelColumn)}; {OthersBy(guess)}"),
+        Notes = Say,
     };
+
+    /// <summary>"text 'message', label 'queue'"; a column that is null is not said.</summary>
+    public static string Columns(string? text, string? label) => string.Join(", ",
+        new[] { (What: "text", Column: text), (What: "label", Column: label) }.Where(entry => entry.Column is not null)
+            .Select(entry => $"{entry.What} {Describe.Name(entry.Column!)}"));
+
+    /// <summary>How to choose other columns than were guessed.</summary>
+    public static string OthersBy(ColumnGuess guess) => "choose others with " + (guess.TextColumn is null
+        ? "--label-column" : guess.LabelColumn is null ? "--text-column" : "--text-column and --label-column");
+
+    private static void Say(string note) =>
+        Console.Error.WriteLine(Terminal.Printable(Terminal.WithFlags($"note: {note}")));
 }

@@ -35,8 +35,13 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="labels">The model's classes; null: those of the data.</param>
     /// <param name="hint">Says what to do about a label that is none of these.</param>
     /// <param name="isMultiLabel">Whether any number of classes may hold for a text.</param>
+    /// <param name="reportsEmpty">
+    /// Whether incomplete rows that are to be refused are left to the caller: see
+    /// <see cref="EmptyRows.Report"/>.
+    /// </param>
     public TextDataset Load(ParseResult parsed, DatasetSplit? split, LabelSet? labels = null, string? hint = null,
-        bool isMultiLabel = false) => Load(parsed, parsed.GetValue(data)!, split, labels, hint, isMultiLabel);
+        bool isMultiLabel = false, bool reportsEmpty = false) =>
+        Load(parsed, parsed.GetValue(data)!, split, labels, hint, isMultiLabel, reportsEmpty);
 
     /// <summary>
     /// Reads another file or folder than --data, with the same columns, and says on standard error
@@ -48,8 +53,9 @@ internal sealed class DataOptions(bool required = true)
     /// <param name="labels">The model's classes; null: those of the data.</param>
     /// <param name="hint">Says what to do about a label that is none of these.</param>
     /// <param name="isMultiLabel">Whether any number of classes may hold for a text.</param>
+    /// <param name="reportsEmpty">As above.</param>
     public TextDataset Load(ParseResult parsed, string path, DatasetSplit? split, LabelSet? labels,
-        string? hint = null, bool isMultiLabel = false)
+        string? hint = null, bool isMultiLabel = false, bool reportsEmpty = false)
     {
         var options = Format(parsed) with
         {
@@ -57,6 +63,10 @@ internal sealed class DataOptions(bool required = true)
             UnknownLabelHint = hint,
             IsMultiLabel = isMultiLabel,
         };
+        if (reportsEmpty && options.EmptyRows == EmptyRows.Refuse)
+        {
+            options = options with { EmptyRows = EmptyRows.Report };
+        }
         if (options.LabelColumns is not null && !isMultiLabel)
         {
             throw new InputException("--label-columns is for texts of which any number of classes may hold "

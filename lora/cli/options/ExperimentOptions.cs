@@ -130,7 +130,8 @@ internal sealed class ExperimentOptions
         start.Check(parsed, options, Training);
         var backend = device.Open(parsed);
         var testPath = parsed.GetValue(testData);
-        var (first, dataset) = start.Load(parsed, options, backend, half: testPath is null ? null : DatasetSplit.Train);
+        var (first, dataset) = start.Load(parsed, options, backend, half: testPath is null ? null : DatasetSplit.Train,
+            testPath is null ? Math.Min(split.Validation, split.Test) : split.Validation);
         var data = testPath is null ? ExperimentData.Prepare(dataset, first, split, options)
             : ExperimentData.Prepare(dataset, start.LoadTest(parsed, testPath, dataset.Labels), first, split, options);
         if (data.LeftOut > 0)
@@ -142,6 +143,8 @@ internal sealed class ExperimentOptions
             + $"tokens{Text.Cut(data.Train.Truncated)}) to train, {Text.Count(data.Validation.Examples.Count)} to "
             + $"validate{Text.Cut(data.Validation.Truncated)}, {Text.Count(data.Test.Examples.Count)} to test"
             + $"{Text.Cut(data.Test.Truncated)}; {backend.Description}");
+        DataFindings.SayRepeated(data.RepeatedInValidation, data.Validation.Examples.Count, "validation");
+        DataFindings.SayRepeated(data.RepeatedInTest, data.Test.Examples.Count, "test");
         var source = start.Source(parsed)!;
         return (backend, new ExperimentInput(seed =>
             new TextClassifier(source.Load(seed, dataset.Labels.Names, start.NewHead(parsed), backend,

@@ -205,6 +205,13 @@ internal static class OptionKinds
         + "in a label cell where any number may hold: a character, or comma, tab, semicolon or pipe. "
         + $"[default: {Lora.Data.LabelSets.Separator}]");
 
+    /// <summary>--multi-label</summary>
+    public static Option<bool> MultiLabel() => new("--multi-label")
+    {
+        Description = "Any number of classes may hold for a text: a label cell has their names, separated by "
+            + "--label-separator, or of JSON lines an array; an empty one says that none holds."
+    };
+
     private static Option<char?> Character(string name, string description)
     {
         (string Word, char Character)[] words = [("comma", ','), ("tab", '\t'), ("semicolon", ';'), ("pipe", '|')];

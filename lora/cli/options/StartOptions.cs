@@ -40,11 +40,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         Description = "Draws a new classification head for the classes of the data, though the model has a trained "
             + "one for others."
     };
-    private readonly Option<bool> multiLabel = new("--multi-label")
-    {
-        Description = "Any number of classes may hold for a text: a label cell has their names, separated by "
-            + "--label-separator, or of JSON lines an array; an empty one says that none holds."
-    };
+    private readonly Option<bool> multiLabel = OptionKinds.MultiLabel();
     private readonly LabelsOption labels = new();
     private readonly DataOptions data = new();
 
@@ -122,29 +118,32 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         }
     }
 
-    /// <summary>Loads or draws the model, and reads the data with its classes.</summary>
-    /// <param name="parsed">The command line.</param>
-    /// <param name="options">Seed and initial adapter.</param>
-    /// <param name="backend">Where to put the model.</param>
-    /// <exception cref="InputException">
-    /// A file is missing or wrong, or model and data do not fit.
-    /// </exception>
-    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options,
-        IBackend backend) => Load(parsed, options, backend, split);
-
     /// <summary>
-    /// Loads or draws the model, and reads the data with its classes; of the movie reviews another
-    /// half than such commands read otherwise.
+    /// Loads or draws the model, and reads the data with its classes; what is noteworthy about the
+    /// data is said on standard error.
     /// </summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="options">Seed and initial adapter.</param>
+    /// <param name="options">Seed, initial adapter, lengths, and the share that is held out.</param>
     /// <param name="backend">Where to put the model.</param>
-    /// <param name="half">Which half of the movie reviews; null: both.</param>
     /// <exception cref="InputException">
     /// A file is missing or wrong, or model and data do not fit.
     /// </exception>
     public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options,
-        IBackend backend, DatasetSplit? half)
+        IBackend backend) => Load(parsed, options, backend, split, options.Validation);
+
+    /// <summary>
+    /// The same, of the movie reviews with another half than such commands read otherwise.
+    /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="options">Seed, initial adapter, lengths.</param>
+    /// <param name="backend">Where to put the model.</param>
+    /// <param name="half">Which half of the movie reviews; null: both.</param>
+    /// <param name="share">The smallest share of the examples that is held out.</param>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or model and data do not fit.
+    /// </exception>
+    public (TextClassifier Classifier, TextDataset Dataset) Load(ParseResult parsed, TrainingOptions options,
+        IBackend backend, DatasetSplit? half, double share)
     {
         if (Source(parsed) is { } source)
         {
@@ -161,6 +160,8 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
                     opened.HasHead && !isNew ? HintAtNewHead : null)
                 : NewHead(parsed) ? Data(parsed, half)
                 : LoadWithClassesOf(parsed, source.Name, opened.Config, half);
+            SayFindings(parsed, dataset, opened.Tokenizer, opened.Config.MaxTokens(opened.Tokenizer, options.MaxLength),
+                share);
             return (ModelOptions.Load(opened, backend, options.Seed, dataset.Labels.Names, isNew, dataset.IsMultiLabel),
                 dataset);
         }
@@ -176,6 +177,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         }
         var texts = labels.Names(parsed) is { } names ? Data(parsed, half, new LabelSet(names))
             : LoadWithClassesOf(parsed, parsed.GetValue(config)!, given, half);
+        SayFindings(parsed, texts, tokenizer, given.MaxTokens(tokenizer, options.MaxLength), share);
         return (new TextClassifier(
             new EncoderForSequenceClassification(given with
             {
@@ -188,7 +190,21 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         parsed.GetValue(multiLabel) || data.Format(parsed).LabelColumns is not null;
 
     private TextDataset Data(ParseResult parsed, DatasetSplit? half, LabelSet? labels = null, string? hint = null) =>
-        data.Load(parsed, half, labels, hint, IsMultiLabel(parsed));
+        data.Load(parsed, half, labels, hint, IsMultiLabel(parsed), reportsEmpty: true);
+
+    /// <summary>
+    /// Says what is noteworthy about the data, all at once, and then refuses rows that lack
+    /// something.
+    /// </summary>
+    private void SayFindings(ParseResult parsed, TextDataset dataset, Tokenizer tokenizer, int maxLength, double share)
+    {
+        new DataFindings(DataReport.Of(dataset, tokenizer, maxLength, share),
+            Source(parsed) == ModelSource.BuiltIn ? PretrainedBase.CutWordShare : null).Say();
+        if (dataset.Incomplete.Count > 0 && data.Format(parsed).EmptyRows == EmptyRows.Refuse)
+        {
+            throw dataset.Incomplete.Refused();
+        }
+    }
 
     /// <summary>Refuses data of another kind than the head that is there.</summary>
     /// <param name="parsed">The command line.</param>
