@@ -8,12 +8,14 @@ namespace LoraScratch.Lora.Data;
 /// called so. The rule looks at all values and at no names but the standard ones:
 /// <list type="bullet">
 /// <item>A column that is called text (label) in other letter case is that one.</item>
-/// <item>Labels: few distinct values, at least two, each in two rows or more on average; where there
-/// are more than twenty, each in ten, and then neither numbers nor codes; short ones, of fifty
-/// characters at most on average; neither dates nor amounts; in at least half of the rows.</item>
-/// <item>Texts: three words or more in most rows; no dates or numbers, and no labels where these are
-/// to be guessed too. Of several such columns the longest one, where the others are at most half as
-/// long and have fewer than eight words on average: subjects beside messages.</item>
+/// <item>Labels: few distinct values, at least two, each in two rows or more on average; where
+/// there are more than twenty, each in ten, and then neither numbers nor codes; short ones, of
+/// fifty characters at most on average; neither dates nor amounts; in at least half of the
+/// rows.</item>
+/// <item>Texts: three words or more in most rows; no dates or numbers, and no labels where these
+/// are to be guessed too; in at least half of the rows. Of several such columns the longest one,
+/// where the others are at most half as long and have fewer than eight words on average: subjects
+/// beside messages.</item>
 /// </list>
 /// Where no column is meant, or several may be, nothing is taken. Pairs are never guessed: two
 /// columns of texts may be a question and its answer, or a message and the reply to it.
@@ -110,7 +112,8 @@ internal sealed record ColumnGuess(string Source, IReadOnlyList<ColumnProfile> T
     private static bool MayBeLabel(ColumnProfile column, int rows)
     {
         var values = column.Distinct.Count;
-        return values >= 2 && values <= (values <= FewValues ? rows / 2 : Math.Min(rows / 10, ColumnProfile.MaxDistinct))
+        var most = values <= FewValues ? rows / 2 : Math.Min(rows / 10, ColumnProfile.MaxDistinct);
+        return values >= 2 && values <= most
             && (values <= FewValues || !column.HasCodes) && !column.HasFigures && column.MeanLength <= LongestLabel;
     }
 }

@@ -117,5 +117,6 @@ internal sealed class IncompleteRows(string name)
     }
 
     private static string Listed(List<string> named, int count, string between) =>
-        string.Join(between, named.Take(MaxNamed)) + (count > MaxNamed ? $"{between}and {count - MaxNamed:N0} more" : "");
+        string.Join(between, named.Take(MaxNamed))
+        + (count > MaxNamed ? $"{between}and {count - MaxNamed:N0} more" : "");
 }

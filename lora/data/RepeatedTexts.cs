@@ -7,7 +7,7 @@ namespace LoraScratch.Lora.Data;
 /// <param name="Examples">How many.</param>
 /// <param name="First">The first of them, and the earlier one; null: there is none.</param>
 /// <param name="Contradictions">Texts that have several labels.</param>
-/// <param name="FirstContradiction">Two examples of the first such text; null: there is none.</param>
+/// <param name="FirstContradiction">Two examples of the first such text; null: none.</param>
 internal sealed record RepeatedTexts(int Examples, (TextExample Earlier, TextExample Later)? First,
     int Contradictions, (TextExample Earlier, TextExample Later)? FirstContradiction)
 {

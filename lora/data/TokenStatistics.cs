@@ -70,7 +70,7 @@ internal sealed record TokenStatistics
     /// <summary>How many examples are longer than a limit.</summary>
     public int LongerThan(int tokens) => lengths.Count(length => length > tokens);
 
-    /// <summary>Measures examples, on all cores; the result does not depend on their number.</summary>
+    /// <summary>Measures examples, on all cores; their number changes nothing.</summary>
     /// <param name="examples">At least one.</param>
     /// <param name="tokenizer">The tokenizer.</param>
     public static TokenStatistics Of(IReadOnlyList<TextExample> examples, Tokenizer tokenizer)

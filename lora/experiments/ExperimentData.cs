@@ -81,7 +81,7 @@ internal sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, doubl
 internal sealed record ExperimentData(EncodedDataset Train, EncodedDataset Validation, EncodedDataset Test,
     int LeftOut = 0)
 {
-    /// <summary>Validation examples whose text stands among the training examples as well.</summary>
+    /// <summary>Validation examples whose text stands among the training examples, too.</summary>
     public int RepeatedInValidation { get; private init; }
 
     /// <summary>Test examples of that kind.</summary>

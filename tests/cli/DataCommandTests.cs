@@ -119,17 +119,19 @@ public partial class DataCommandTests
         string[] args = [command, "--data", tickets, "--max-length", "64", "--limit", "60", "--out", Out(command)];
         var refused = LoraProgram.Refuse(args);
         Assert.That(Directory.Exists(Out(command)), Is.False);
-        Assert.That(Named(refused.Errors), Does.EndWith("error: tickets.csv, line 13: 'Beschreibung' is empty; line 25: "
-            + "'Kategorie' is empty; line 113: 'Beschreibung' is blank; line 125: 'Kategorie' is empty; line 213: "
-            + "'Beschreibung' is empty; and 15 more. Complete or remove these 20 rows, 10 without a text and 10 without "
-            + "a label; --empty skip leaves them out.\n"));
-        string[] said = [.. Named(refused.Errors).Split('\n').Where(line => line.StartsWith("note: ", StringComparison.Ordinal))];
-        Assert.That(said, Is.EqualTo(Findings));
+        var said = Named(refused.Errors);
+        Assert.That(said, Does.EndWith("error: tickets.csv, line 13: 'Beschreibung' is empty; line 25: 'Kategorie' is "
+            + "empty; line 113: 'Beschreibung' is blank; line 125: 'Kategorie' is empty; line 213: 'Beschreibung' is "
+            + "empty; and 15 more. Complete or remove these 20 rows, 10 without a text and 10 without a label; "
+            + "--empty skip leaves them out.\n"));
+        Assert.That(said.Split('\n').Where(line => line.StartsWith("note: ", StringComparison.Ordinal)),
+            Is.EqualTo(Findings));
         Assert.That(refused.Errors, Does.Not.Contain("trainable"), "before anything else");
 
         var skipped = LoraProgram.Succeed([.. args, "--empty", "skip", .. more.Split(' ')]);
         Assert.That(Named(skipped.Errors), Does.Contain("note: tickets.csv: 10 rows without a text left out: line 13, "
-            + "line 113, line 213, line 313, line 413, and 5 more\nnote: tickets.csv: 10 rows without a label left out: "));
+            + "line 113, line 213, line 313, line 413, and 5 more\nnote: tickets.csv: 10 rows without a label left "
+            + "out: line 25, "));
         Assert.That(Findings, Is.SubsetOf(Named(skipped.Errors).Split('\n')));
     }
 
@@ -138,8 +140,8 @@ public partial class DataCommandTests
     {
         var result = LoraProgram.Succeed("tokenize", "--input", tickets, "--max-length", "9");
         Assert.That(result.Lines[0], Does.Contain("[CLS]"));
-        Assert.That(Named(result.Errors), Does.Contain("note: tickets.csv: columns guessed: text 'Beschreibung'; choose "
-            + "others with --text-column\n"));
+        Assert.That(Named(result.Errors), Does.Contain("note: tickets.csv: columns guessed: text 'Beschreibung'; "
+            + "choose others with --text-column\n"));
     }
 
     [Test]

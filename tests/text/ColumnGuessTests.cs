@@ -148,7 +148,8 @@ public class ColumnGuessTests
     [Test]
     public void Subjects_beside_messages_are_none_and_long_texts_of_any_kind_are()
     {
-        Guess("data.csv", [("subject", Others[17].Value), ("body", i => $"{Message(i)}, {Message(i)}"), ("queue", Queue)]);
+        Guess("data.csv", [("subject", Others[17].Value), ("body", i => $"{Message(i)}, {Message(i)}"),
+            ("queue", Queue)]);
         Assert.That(Taken.Item1, Is.EqualTo("body"));
         Assert.That(() => Guess("data.csv", [("body", i => $"{Message(i)} {Message(i)}"),
             ("reply", i => string.Join(' ', Enumerable.Repeat(Message(i), 9))), ("queue", Queue)]),
@@ -159,19 +160,21 @@ public class ColumnGuessTests
     [Test]
     public void Scripts_without_spaces_have_words_too()
     {
-        Guess("data.csv", [("id", i => $"{i}"), ("本文", i => $"荷物がまだ届いていません{i}"), ("種類", i => i % 2 == 0 ? "配送" : "請求")]);
+        Guess("data.csv", [("id", i => $"{i}"), ("本文", i => $"荷物がまだ届いていません{i}"),
+            ("種類", i => i % 2 == 0 ? "配送" : "請求")]);
         Assert.That(Taken, Is.EqualTo(("本文", "種類")));
     }
 
     [Test]
     public void A_file_without_a_header_line_loses_no_row()
     {
-        var path = folder.Write("data.csv", string.Concat(Enumerable.Range(0, 9).Select(i => $"{Message(i)},{Queue(i)}\n")));
-        Assert.That(() => TextDataset.Load(path, options: new DatasetOptions { ColumnsGuessed = guesses.Add }),
-            Throws.TypeOf<InputException>().With.Message.Contains("the first line seems to be a row and no header line, "
-                + "for its 'billing' is a value of other rows too").And.Message.Contains("option 'no-header'"));
-        Assert.That(TextDataset.Load(path, options: new DatasetOptions { ColumnsGuessed = guesses.Add, HasHeader = false })
-            .Count, Is.EqualTo(9));
+        var path = folder.Write("data.csv",
+            string.Concat(Enumerable.Range(0, 9).Select(i => $"{Message(i)},{Queue(i)}\n")));
+        var options = new DatasetOptions { ColumnsGuessed = guesses.Add };
+        Assert.That(() => TextDataset.Load(path, options: options), Throws.TypeOf<InputException>().With.Message
+            .Contains("the first line seems to be a row and no header line, for its 'billing' is a value of other rows "
+                + "too").And.Message.Contains("option 'no-header'"));
+        Assert.That(TextDataset.Load(path, options: options with { HasHeader = false }).Count, Is.EqualTo(9));
         Assert.That(guesses, Is.Empty);
     }
 
@@ -183,16 +186,18 @@ public class ColumnGuessTests
             Throws.TypeOf<InputException>().With.Message.Contains("there is no column 'text'; the header line has"));
     }
 
-    [TestCase("Nr;Nachricht;Thema\n1;Es ist kaputt, leider;a\n2;Es ist nicht da;b\n3;Wo ist es nur;a\n4;Was soll das denn;b\n")]
-    [TestCase("Nr|Nachricht|Thema\n1|Es ist kaputt, leider|a\n2|Es ist nicht da|b\n3|Wo ist es nur|a\n4|Was soll das|b\n")]
-    public void The_separator_of_a_header_line_with_other_names_is_found(string content)
+    [TestCase(";")]
+    [TestCase("|")]
+    public void The_separator_of_a_header_line_with_other_names_is_found(string separator)
     {
         var notes = new List<string>();
-        var data = TextDataset.Load(folder.Write("data.csv", content),
+        const string Content = "Nr;Nachricht;Thema\n1;Es ist kaputt, leider;a\n2;Es ist nicht da;b\n"
+            + "3;Wo ist es nur;a\n4;Was soll das denn;b\n";
+        var data = TextDataset.Load(folder.Write("data.csv", Content.Replace(";", separator)),
             options: new DatasetOptions { ColumnsGuessed = guesses.Add, Notes = notes.Add });
         Assert.That(Taken, Is.EqualTo(("Nachricht", "Thema")));
         Assert.That(data.Examples[0].Text, Is.EqualTo("Es ist kaputt, leider"));
-        Assert.That(notes.Single(), Does.Contain($"separated by '{content[2]}'"));
+        Assert.That(notes.Single(), Does.Contain($"separated by '{separator}'"));
     }
 
     [Test]
@@ -200,9 +205,9 @@ public class ColumnGuessTests
     {
         var options = new DatasetOptions { ColumnsGuessed = guesses.Add };
         Assert.That(() => TextDataset.Load(folder.Write("a.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"label\": 0}\n"),
-            options: options), Throws.TypeOf<InputException>().With.Message.Contains("line 2: there is no property 'text'"));
+            options: options), Throws.TypeOf<InputException>().With.Message.Contains("line 2: there is no property"));
         Assert.That(() => TextDataset.Load(folder.Write("b.jsonl", "{\"label\": 0}\n{\"text\": \"a\", \"label\": 1}\n"),
-            options: options), Throws.TypeOf<InputException>().With.Message.Contains("line 1: there is no property 'text'"));
+            options: options), Throws.TypeOf<InputException>().With.Message.Contains("line 1: there is no property"));
         Assert.That(() => TextDataset.Load(folder.Write("c.csv", ""), options: options),
             Throws.TypeOf<InputException>().With.Message.Contains("the file is empty"));
         Assert.That(() => TextDataset.Load(folder.Write("d.csv", "body,queue\n"), options: options),

@@ -102,7 +102,8 @@ public class DataReportTests
     public void A_text_of_which_half_is_cut_or_unknown_is_fragmented(string text, int words, int cut, bool isFragmented)
     {
         var tokens = Tokens(text);
-        Assert.That((tokens.Words, tokens.CutWords, tokens.Fragmented > 0), Is.EqualTo(((long)words, (long)cut, isFragmented)));
+        Assert.That((tokens.Words, tokens.CutWords, tokens.Fragmented > 0),
+            Is.EqualTo(((long)words, (long)cut, isFragmented)));
     }
 
     [TestCase("byte-level-bpe")]
@@ -115,9 +116,10 @@ public class DataReportTests
         var tokenizer = Tokenizer.Load(folder.Root);
         // what the tokenizer has as a word of its own after a space, and what it has not
         var word = Enumerable.Range(0, tokenizer.VocabularySize).Select(tokenizer.TokenOf)
-            .Select(token => token.TrimStart('Ġ', '▁')).First(token => token.Length > 3 && token.All(char.IsAsciiLetterLower)
-                && tokenizer.IdOf(name switch { "unigram" => "▁", "byte-level-bpe" => "Ġ", _ => "" } + token) >= 0);
-        var tokens = TokenStatistics.Of(Data(($"{word} {word} {word}", "a"), ("qzxw zzqx wqjz", "b")).Examples, tokenizer);
+            .Select(token => token.TrimStart('Ġ', '▁')).First(token => token.Length > 3
+                && token.All(char.IsAsciiLetterLower) && tokenizer.IdOf(name switch { "unigram" => "▁", "byte-level-bpe" => "Ġ", _ => "" } + token) >= 0);
+        var data = Data(($"{word} {word} {word}", "a"), ("qzxw zzqx wqjz", "b"));
+        var tokens = TokenStatistics.Of(data.Examples, tokenizer);
         Assert.That((tokens.Words, tokens.CutWords, tokens.Fragmented), Is.EqualTo((6L, 3L, 1)), word);
         var odd = TokenStatistics.Of(Data(("ꙮ", "a")).Examples, tokenizer);
         Assert.That(odd.WithUnknown, Is.EqualTo(name == "byte-level-bpe" ? 0 : 1), "bytes are never unknown");
@@ -130,7 +132,8 @@ public class DataReportTests
         Assert.That(Report(Data([.. films, .. Films(103, "b"), ("film 日", "b")])).Findings, Is.Empty);
         Assert.That(Report(Data([.. films, .. Films(102, "b"), ("film 日", "b"), ("film 日日", "b")])).Findings,
             Is.EqualTo(new[] { DataFinding.UnknownTokens }));
-        (string, string)[] Foreign(int count) => [.. Enumerable.Range(0, count).Select(i => ($"alle actors {i} laughing", "b"))];
+        (string, string)[] Foreign(int count) =>
+            [.. Enumerable.Range(0, count).Select(i => ($"alle actors {i} laughing", "b"))];
         Assert.That(Report(Data([.. films, .. Films(95, "b"), .. Foreign(9)])).Findings, Is.Empty);
         Assert.That(Report(Data([.. films, .. Films(94, "b"), .. Foreign(10)])).Findings,
             Is.EqualTo(new[] { DataFinding.Fragmentation }));
@@ -160,7 +163,7 @@ public class DataReportTests
         Assert.That(report.Findings, Does.Contain(DataFinding.Leakage));
     }
 
-    /// <summary>What the program says about its own base, measured on what that was made of.</summary>
+    /// <summary>What the program says about its base, measured on what that was made of.</summary>
     [Test]
     public void The_built_in_base_cuts_a_tenth_of_the_words_of_film_reviews()
     {

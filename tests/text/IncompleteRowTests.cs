@@ -71,7 +71,8 @@ public class IncompleteRowTests
     [Test]
     public void They_are_counted_for_a_caller_who_decides()
     {
-        var path = folder.Write("data.csv", "text,label\na,0\n,1\nb,1\nc,\n" + string.Concat(Enumerable.Repeat(",\n", 30)));
+        var path = folder.Write("data.csv",
+            "text,label\na,0\n,1\nb,1\nc,\n" + string.Concat(Enumerable.Repeat(",\n", 30)));
         var data = TextDataset.Load(path, options: new DatasetOptions
         {
             EmptyRows = EmptyRows.Report,
@@ -79,10 +80,11 @@ public class IncompleteRowTests
         });
         Assert.That((data.Count, data.Incomplete.WithoutText, data.Incomplete.WithoutLabel, data.Incomplete.Count),
             Is.EqualTo((2, 31, 1, 32)));
-        Assert.That(data.Incomplete.FirstWithoutText, Has.Count.EqualTo(20).And.Member("line 3").And.No.Member("line 5"));
+        Assert.That(data.Incomplete.FirstWithoutText,
+            Has.Count.EqualTo(20).And.Member("line 3").And.No.Member("line 5"));
         Assert.That(data.Incomplete.FirstWithoutLabel, Is.EqualTo(new[] { "line 5" }));
-        Assert.That(data.Incomplete.Refused().Message, Does.Contain("line 3: 'text' is empty; line 5: 'label' is empty; ")
-            .And.Contain("31 without a text and 1 without a label"));
+        Assert.That(data.Incomplete.Refused().Message, Does
+            .Contain("line 3: 'text' is empty; line 5: 'label' is empty; ").And.Contain("31 without a text and 1 without a label"));
         Assert.That(notes, Is.Empty);
     }
 
@@ -93,7 +95,8 @@ public class IncompleteRowTests
         foreach (var decision in (EmptyRows[])[EmptyRows.Refuse, EmptyRows.Skip, EmptyRows.Report])
         {
             Assert.That(() => TextDataset.Load(path, options: new DatasetOptions { EmptyRows = decision }),
-                Throws.TypeOf<InputException>().With.Message.Contains("line 2: 'label' is empty; line 3: 'text' is empty."));
+                Throws.TypeOf<InputException>().With.Message
+                    .Contains("line 2: 'label' is empty; line 3: 'text' is empty."));
         }
     }
 

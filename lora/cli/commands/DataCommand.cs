@@ -6,7 +6,7 @@ using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
-/// <summary>lora data: what is noteworthy about labelled texts before anything is trained.</summary>
+/// <summary>lora data: what is noteworthy about labelled texts before a training.</summary>
 internal sealed class DataCommand
 {
     private readonly Argument<string> file = new("file")

@@ -123,7 +123,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     /// data is said on standard error.
     /// </summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="options">Seed, initial adapter, lengths, and the share that is held out.</param>
+    /// <param name="options">Seed, initial adapter, lengths, share that is held out.</param>
     /// <param name="backend">Where to put the model.</param>
     /// <exception cref="InputException">
     /// A file is missing or wrong, or model and data do not fit.

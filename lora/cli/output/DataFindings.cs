@@ -32,7 +32,7 @@ internal sealed class DataFindings(DataReport report, double? ofBase = null)
         }
     }
 
-    /// <summary>Says on standard error that examples which measure are trained on as well.</summary>
+    /// <summary>Says on standard error that examples to measure on are trained on, too.</summary>
     /// <param name="repeated">How many are.</param>
     /// <param name="count">Of how many.</param>
     /// <param name="what">"validation", "test"</param>
@@ -46,7 +46,7 @@ internal sealed class DataFindings(DataReport report, double? ofBase = null)
         }
     }
 
-    /// <summary>"b 812, a 640", the largest first, at most so many; the others are counted.</summary>
+    /// <summary>"b 812, a 640", the largest first; more than so many are counted.</summary>
     public string Classes(int most) => Joined(report.ClassCounts.Select((count, label) => (Label: label, Count: count))
         .OrderByDescending(entry => entry.Count).ThenBy(entry => entry.Label).Select(entry => Counted(entry.Label)),
         ", ", report.ClassCounts.Count, most);
@@ -56,8 +56,8 @@ internal sealed class DataFindings(DataReport report, double? ofBase = null)
         DataFinding.IncompleteRows => ("empty", Incomplete()),
         DataFinding.RepeatedTexts => ("repeated", Repeated(report.Repeated)),
         DataFinding.Contradictions => ("contradictory", Contradictory(report.Repeated)),
-        DataFinding.SimilarLabels => ("labels", "classes that may be one: " + Joined(report.SimilarLabels.Select(Similar),
-            "; ", report.SimilarLabels.Count, MaxNamed)),
+        DataFinding.SimilarLabels => ("labels", "classes that may be one: "
+            + Joined(report.SimilarLabels.Select(Similar), "; ", report.SimilarLabels.Count, MaxNamed)),
         DataFinding.RareClasses => ("rare", $"classes with fewer than {Text.Count(report.FewestExamples)} examples: "
             + Joined(report.RareClasses.Select(Counted), ", ", report.RareClasses.Count, MaxRare)),
         DataFinding.CutTexts => ("cut", $"{Examples(report.Cut)} cut at {Text.Count(report.MaxLength)} tokens "
@@ -77,7 +77,8 @@ internal sealed class DataFindings(DataReport report, double? ofBase = null)
             Part(rows.WithoutText, "text", rows.FirstWithoutText),
             Part(rows.WithoutLabel, "label", rows.FirstWithoutLabel),
         };
-        return $"{string.Join(", ", parts.Where(part => part.Length > 0))}: training stops at them without --empty skip";
+        return string.Join(", ", parts.Where(part => part.Length > 0))
+            + ": training stops at them without --empty skip";
 
         static string Part(int count, string what, IReadOnlyList<string> first) => count == 0 ? ""
             : $"{Text.Count(count)} {what}{(count == 1 ? "" : "s")} ({string.Join(", ", first.Take(MaxEmpty))}"
@@ -111,8 +112,8 @@ internal sealed class DataFindings(DataReport report, double? ofBase = null)
     private string Unknown()
     {
         var (tokens, characters) = (report.Tokens, report.Tokens.UnknownCharacters);
-        return $"{Text.Count(tokens.WithUnknown)} {(tokens.WithUnknown == 1 ? "example has" : "examples have")} unknown "
-            + $"words ({Percent(tokens.UnknownShare)} of all tokens)" + (characters.Count == 0 ? ""
+        return $"{Text.Count(tokens.WithUnknown)} {(tokens.WithUnknown == 1 ? "example has" : "examples have")} "
+            + $"unknown words ({Percent(tokens.UnknownShare)} of all tokens)" + (characters.Count == 0 ? ""
                 : $": {Joined(characters.Select(unknown => $"'{unknown.Character}' in {Text.Count(unknown.Examples)}"),
                     ", ", characters.Count, MaxCharacters)}");
     }
