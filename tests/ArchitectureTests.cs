@@ -15,7 +15,7 @@ public class ArchitectureTests
     private const string Core = "engine", Ops = "engine/ops", Nn = "engine/nn", Optim = "engine/optim";
     private const string Files = "engine/io", Explaining = "engine/explain", Algebra = "engine/linear-algebra";
     private const string Texts = "lora/tokenizers";
-    private const string Data = "lora/data", Base = "lora/base", Layers = "lora/layers", Adapters = "lora/adapters";
+    private const string Data = "lora/data", Layers = "lora/layers", Adapters = "lora/adapters";
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
         Models = "lora/encoders", Families = "lora/families";
     private const string Classification = "lora/classification", Training = "lora/training",
@@ -43,7 +43,6 @@ public class ArchitectureTests
         (Explaining, [Core, Kernels]),
         (Nn, [Core, Ops, Explaining, Kernels]),
         (Optim, [Core, Nn, Kernels]),
-        (Base, [Files]),
         (Texts, [Core, Files]),
         (Data, [Core, Files, Formulas, Texts]),
         (Families, [Nn]),
@@ -52,11 +51,11 @@ public class ArchitectureTests
         (Pages, [Core, Files]),
         (LayerPages, [Core, Explaining, Algebra, LayerExplaining, Pages]),
         ("lora", [Core, Ops, Nn, Optim, Layers]),
-        (Adapters, [Core, Nn, Files, Algebra, Base, Texts, Data, Families, Layers]),
+        (Adapters, [Core, Nn, Files, Algebra, Texts, Data, Families, Layers]),
         (Quantization, [Core, Ops, Nn, Files, Algebra, Layers, Kernels]),
         (Compression, [Core, Nn, Files, Algebra, Data, Layers, Adapters]),
-        (Models, [Core, Ops, Nn, Files, Algebra, Base, Texts, Data, Families, Layers, Adapters, Quantization,
-            Compression, Kernels]),
+        (Models, [Core, Ops, Nn, Files, Algebra, Texts, Data, Families, Layers, Adapters, Quantization, Compression,
+            Kernels]),
         (Classification, [Core, Ops, Nn, Texts, Data, Layers, Adapters, Models, Kernels]),
         (Training, [Core, Ops, Nn, Optim, Files, Texts, Data, Layers, Adapters, Quantization, Models, Classification,
             Kernels]),

@@ -53,12 +53,13 @@ internal static class BaseFingerprint
     public static string Remedy(string? baseModel) => baseModel switch
     {
         null => "",
+        _ when !BuiltInBase.IsNamedBy(baseModel) =>
+            $" It was trained on '{JsonFile.Cut(baseModel, 300)}': name that model with the option model.",
+        _ when !BuiltInBase.IsHere => $" It was trained on '{baseModel}', and {BuiltInBase.Missing}.",
         _ when baseModel == BuiltInBase.Name =>
             $" It was trained on {BuiltInBase.Description}: leave the option model out.",
-        _ when BuiltInBase.IsNamedBy(baseModel) =>
-            $" It was trained on '{baseModel}', and {BuiltInBase.Description} is {BuiltInBase.Name} now: train it "
-                + "anew, or use it with the version that it is from.",
-        _ => $" It was trained on '{JsonFile.Cut(baseModel, 300)}': name that model with the option model.",
+        _ => $" It was trained on '{baseModel}', and {BuiltInBase.Description} is {BuiltInBase.Name} now: train it "
+            + "anew, or use it with the version that it is from.",
     };
 
     private static string Hash(Action<IncrementalHash> append)

@@ -35,12 +35,16 @@ public sealed partial class TextClassifier
     }
 
     /// <summary>
-    /// Loads the built-in base model, to be trained: its head is randomly initialised.
+    /// Loads the built-in base model, to be trained: its head is randomly initialised. Its files
+    /// are in a package of their own, LoraScratch.Base.
     /// </summary>
     /// <param name="labels">Names of the classes.</param>
     /// <param name="seed">Draws the head, and names the dropout masks.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <param name="isMultiLabel">Whether any number of the classes may hold for a text.</param>
+    /// <exception cref="InvalidOperationException">
+    /// The program has no package LoraScratch.Base, which holds that model.
+    /// </exception>
     public static TextClassifier BuiltIn(IReadOnlyList<string> labels, ulong seed = 0, IBackend? backend = null,
         bool isMultiLabel = false) => Of(ModelSource.BuiltIn, labels, seed, backend, isMultiLabel);
 
@@ -68,13 +72,18 @@ public sealed partial class TextClassifier
 
     /// <summary>Loads a model and attaches an adapter, ready to predict.</summary>
     /// <param name="adapter">The adapter folder, in PEFT's format.</param>
-    /// <param name="model">The folder of its base; null: the built-in base model.</param>
+    /// <param name="model">
+    /// The folder of its base; null: the built-in base model, of the package LoraScratch.Base.
+    /// </param>
     /// <param name="anyBase">Takes another base than it was trained on.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <param name="warn">Is told what is odd but allowed; may be null.</param>
     /// <exception cref="InputException">
     /// A file is missing or wrong, the adapter does not fit, or neither it nor the model has a
     /// trained head.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// No model is named, and the program has no package LoraScratch.Base.
     /// </exception>
     public static TextClassifier LoadWithAdapter(string adapter, string? model = null, bool anyBase = false,
         IBackend? backend = null, Action<string>? warn = null)

@@ -1,4 +1,5 @@
 using LoraScratch.Kernels;
+using LoraScratch.Lora.Adapters;
 
 namespace LoraScratch.Lora.Encoders;
 

@@ -1,9 +1,13 @@
+using System.Reflection;
+using System.Runtime.Loader;
 using System.Security.Cryptography;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;
+using Microsoft.CodeAnalysis;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -75,11 +79,43 @@ public class PretrainedBaseTests
         Assert.That(() => ModelSource.Folder("no-such-model").Load(),
             Throws.TypeOf<InputException>().With.Message.StartsWith("no-such-model: there is no such folder"));
 
+    /// <summary>The library alone, in a program that has added no LoraScratch.Base.</summary>
+    [Test]
+    public void Without_its_package_the_error_names_it_and_all_else_goes_on()
+    {
+        var program = new WithoutBase();
+        using var reflection = program.EnterContextualReflection();
+        var library = program.LoadFromAssemblyPath(typeof(TextClassifier).Assembly.Location);
+        object? Call(string type, string method, params object?[] arguments) =>
+            library.GetType(type)!.GetMethod(method)!.Invoke(null, arguments);
+        var classifier = typeof(TextClassifier).FullName!;
+        Assert.That(() => Call(classifier, nameof(TextClassifier.BuiltIn), new[] { "a", "b" }, 0ul, null, false),
+            Throws.InnerException.TypeOf<InvalidOperationException>().With.InnerException.Message.EqualTo(
+                "The built-in base model is not a part of this program: add the package LoraScratch.Base to its "
+                    + "project, or name a model."));
+        Assert.That(Call(typeof(BaseFingerprint).FullName!, nameof(BaseFingerprint.Remedy), PretrainedBase.Name),
+            Is.EqualTo($" It was trained on '{PretrainedBase.Name}', and the built-in base model is not a part of this "
+                + "program: add the package LoraScratch.Base to its project, or name a model."));
+        using var folder = new TemporaryFolder();
+        Unpack(folder.Root);
+        Assert.That(Call(classifier, nameof(TextClassifier.Load), folder.Root, new[] { "a", "b" }, 0ul, null, null),
+            Is.Not.Null);
+    }
+
+    /// <summary>
+    /// An empty assembly in its place: of one that is not there, the tests' own would be taken.
+    /// </summary>
+    private sealed class WithoutBase() : AssemblyLoadContext("without LoraScratch.Base")
+    {
+        protected override Assembly? Load(AssemblyName assemblyName) => assemblyName.Name == "LoraScratch.Base"
+            ? InMemoryBuild.Load("LoraScratch.Base", OutputKind.DynamicallyLinkedLibrary, []) : null;
+    }
+
     internal static void Unpack(string folder)
     {
         foreach (var name in (string[])["config.json", "model.safetensors", "vocab.txt"])
         {
-            using var resource = typeof(PretrainedBase).Assembly.GetManifestResourceStream($"base/{name}")!;
+            using var resource = BuiltInBase.Open(name);
             using var file = File.Create(Path.Combine(folder, name));
             resource.CopyTo(file);
         }
