@@ -20,8 +20,34 @@ internal static partial class ChildProcess
     /// <param name="environment">Variables to set.</param>
     public static void RunTests(string filter, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo(Host, ["test", typeof(ChildProcess).Assembly.Location, "--filter", filter])
+        var output = Run(Host, Environment.CurrentDirectory, out var exitCode,
+            ["test", typeof(ChildProcess).Assembly.Location, "--filter", filter], environment);
+        var passed = PassedCount().Match(output);
+        Assert.That(exitCode, Is.Zero, output);
+        Assert.That(passed.Success && int.Parse(passed.Groups[1].Value, CultureInfo.InvariantCulture) > 0,
+            $"the filter '{filter}' must match tests in the child:{Environment.NewLine}{output}");
+    }
+
+    /// <summary>Runs the dotnet command at the root of the solution.</summary>
+    /// <param name="exitCode">What it ended with.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <returns>What it printed, errors last.</returns>
+    public static string Dotnet(out int exitCode, params string[] arguments) =>
+        Run(Host, SourceCode.Root, out exitCode, arguments);
+
+    /// <summary>Runs a program.</summary>
+    /// <param name="program">Its path.</param>
+    /// <param name="folder">Where it runs.</param>
+    /// <param name="exitCode">What it ended with.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="environment">Variables to set.</param>
+    /// <returns>What it printed, errors last.</returns>
+    public static string Run(string program, string folder, out int exitCode, string[] arguments,
+        params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo(program, arguments)
         {
+            WorkingDirectory = folder,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
@@ -30,27 +56,6 @@ internal static partial class ChildProcess
             start.Environment[name] = value;
         }
         using var process = Process.Start(start)!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        var passed = PassedCount().Match(output);
-        Assert.That(process.ExitCode, Is.Zero, output + errors.Result);
-        Assert.That(passed.Success && int.Parse(passed.Groups[1].Value, CultureInfo.InvariantCulture) > 0,
-            $"the filter '{filter}' must match tests in the child:{Environment.NewLine}{output}{errors.Result}");
-    }
-
-    /// <summary>Runs the dotnet command at the root of the solution.</summary>
-    /// <param name="exitCode">What it ended with.</param>
-    /// <param name="arguments">Its arguments.</param>
-    /// <returns>What it printed, errors last.</returns>
-    public static string Dotnet(out int exitCode, params string[] arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(Host, arguments)
-        {
-            WorkingDirectory = SourceCode.Root,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
         var errors = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

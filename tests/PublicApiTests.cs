@@ -21,7 +21,8 @@ public sealed partial class PublicApiTests
         global using System.Linq; global using System.Threading; global using NUnit.Framework;
         """;
 
-    private static readonly string[] Libraries =
+    /// <summary>Those with public types.</summary>
+    internal static IReadOnlyList<string> Libraries { get; } =
         ["LoraScratch.Kernels", "LoraScratch.Kernels.Gpu", "LoraScratch.Engine", "LoraScratch.Lora"];
 
     private static readonly SymbolDisplayFormat Name = SymbolDisplayFormat.CSharpErrorMessageFormat

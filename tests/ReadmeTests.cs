@@ -84,8 +84,9 @@ public sealed partial class ReadmeTests
         [.. Regex.Matches(command, "\"([^\"]*)\"|(\\S+)")
             .Select(match => match.Groups[1].Success ? match.Groups[1].Value : match.Groups[2].Value)];
 
-    internal static List<string> Blocks(string language) =>
-        [.. Regex.Matches(Readme, $"^```{language}\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline)
+    internal static List<string> Blocks(string language, string? text = null) =>
+        [.. Regex.Matches(text ?? Readme, $"^```{language}\n(.*?)^```",
+            RegexOptions.Singleline | RegexOptions.Multiline)
             .Select(match => match.Groups[1].Value.TrimEnd())];
 
     /// <summary>Without indentation, so that an example may stand anywhere.</summary>
