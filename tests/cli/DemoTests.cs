@@ -31,7 +31,7 @@ public class DemoTests
         var shown = Run(output);
         Assert.That(shown, Does.Contain("generated").And.Contain("LoRA (query, value)").And
             .Contain("last two layers").And.Contain("all layers"));
-        Assert.That(shown, Does.Contain($"predict --adapter {Path.Combine(output, "adapter")} --text"));
+        Assert.That(shown, Does.Contain($"  lora predict --adapter {Path.Combine(output, "adapter")} --text"));
         var config = ModelSource.BuiltIn.ReadConfig();
         var head = config.Hidden * config.Hidden + config.Hidden + 2 * config.Hidden + 2;
         var all = head + config.Layers * 2 * 8 * 2 * config.Hidden;

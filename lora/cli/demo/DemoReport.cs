@@ -11,7 +11,11 @@ namespace LoraScratch.Cli.Demo;
 /// <summary>What the demo says, before and after.</summary>
 internal sealed class DemoReport(IAnsiConsole console)
 {
-    private const string Program = "dotnet run -c Release --project lora/cli --";
+    /// <summary>
+    /// How the program is called: at the root of a clone, or where it is installed.
+    /// </summary>
+    private static string Program => File.Exists("lora/cli/LoraScratch.Cli.csproj")
+        ? "dotnet run -c Release --project lora/cli --" : "lora";
 
     /// <summary>Says what is going to happen.</summary>
     public void Introduce(DemoOptions options)
