@@ -17,7 +17,8 @@ const string usage = """
       quantized [--width 4096] [--rows N] [--bits 4] [--group-size 32] [--device cpu|cuda|opencl] [--threads N] [--json]
                                        products with packed weights against float weights, 128 MiB and more of them in rotation
       step [--batch 8] [--seq 128] [--rank 8] [--targets query,value] [--mode lora|last-layers|full] [--threads 2]
-           [--layers 6] [--d 768] [--heads 12] [--ffn 3072] [--reps 5] [--device cpu|cuda|opencl] [--json]
+           [--layers 6] [--d 768] [--heads 12] [--ffn 3072] [--reps 5] [--recompute] [--lora-layers last:2]
+           [--frozen-precision float32|float16] [--device cpu|cuda|opencl] [--json]
                                        one training step of a DistilBERT-shaped classifier: seconds and peak memory
       peer --program "COMMAND" [--rounds 5] [the options of step]
                                        the step beside another program's, in turn: the command is run with step and its options, and

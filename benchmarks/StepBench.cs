@@ -73,6 +73,26 @@ internal sealed class StepBench : IDisposable
         return Seconds(repetitions, () => Step(batches[next++ % batches.Length]));
     }
 
+    /// <summary>
+    /// Bytes that a forward pass of training, as the steps before made it, leaves held for its
+    /// backward pass: the activations.
+    /// </summary>
+    public long ActivationBytes()
+    {
+        using var scope = new TensorScope();
+        using var tokens = new PackedTokens(PackedBatch.Of(Texts()), backend);
+        var before = backend.Memory.InUse;
+        Tensor loss;
+        using (var forward = new TensorScope())
+        {
+            loss = forward.Return(model.Forward(tokens).CrossEntropy(tokens.Labels));
+        }
+        var held = backend.Memory.InUse - before;
+        loss.Backward();
+        optimizer.ZeroGradient();
+        return held;
+    }
+
     public void Dispose() => optimizer.Dispose();
 
     /// <summary>

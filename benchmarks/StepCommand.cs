@@ -18,7 +18,7 @@ namespace LoraScratch.Benchmarks;
 /// block, as other programs do, and is what to compare with theirs; "as used" computes there what
 /// [CLS] needs, as training does. Where layers are frozen below all that is trained (--lora-layers,
 /// last-layers), a third time: "kept" begins with their output, as training does after computing it
-/// once.
+/// once. With --recompute the blocks are computed again in the backward pass.
 /// </summary>
 internal static class StepCommand
 {
@@ -55,6 +55,8 @@ internal static class StepCommand
             Targets = options.Text("targets", "query,value").Split(','),
             Layers = options.Text("lora-layers", "") is { Length: > 0 } layers ? layers.Split(',') : [],
             TrainHead = method == TrainingMethod.LoRA ? false : null,           // the tutorial's frozen head
+            Recompute = options.Flag("recompute"),
+            FrozenPrecision = Precision(options.Text("frozen-precision", "float32")),
             Optimizer = OptimizerKind.Sgd,
             LearningRate = 1e-3f,
         };
@@ -66,6 +68,13 @@ internal static class StepCommand
         return 0;
     }
 
+    private static FrozenPrecision Precision(string word) => word switch
+    {
+        "float32" => FrozenPrecision.Float32,
+        "float16" => FrozenPrecision.Float16,
+        _ => throw new InputException($"--frozen-precision {word}: expected float32 or float16."),
+    };
+
     private static void Measure(EncoderConfig config, TrainingOptions training, string mode, int batch, int length,
         int repetitions, bool json, IBackend backend)
     {
@@ -73,10 +82,12 @@ internal static class StepCommand
         var tuning = bench.Tuning;
         var same = bench.Cost(repetitions, everyToken: true);
         // of the same work: the peak of a process never falls
-        var peak = PeakMiB();
+        var (peak, devicePeak, activations) =
+            (PeakMiB(), backend.Memory.PeakInUse >> 20, bench.ActivationBytes() >> 20);
         var used = bench.Cost(repetitions, everyToken: false);
         double? kept = tuning.Frozen.CanBeKept ? bench.CostOfKept(repetitions) : null;
         var trainable = tuning.TrainableParameters;
+        var again = training.Recompute ? ", blocks computed again in the backward pass" : "";
         Console.WriteLine(json
             ? JsonSerializer.Serialize(new Dictionary<string, object>
             {
@@ -90,14 +101,19 @@ internal static class StepCommand
                 ["used_forward_s"] = Math.Round(used.Forward, 4),
                 ["used_step_s"] = Math.Round(used.Step, 4),
                 ["kept_step_s"] = Math.Round(kept ?? 0, 4),
+                ["recompute"] = training.Recompute,
+                ["activations_mib"] = activations,
+                ["weights_mib"] = bench.WeightBytes >> 20,
                 ["peak_mib"] = peak,
                 ["device"] = backend.Description,
-                ["device_mib"] = backend.Memory.PeakInUse >> 20,
+                ["device_mib"] = devicePeak,
                 ["threads"] = (backend as CpuBackend)?.Workers.Threads ?? 0,
             })
             : string.Create(CultureInfo.InvariantCulture,
                 $"""
-                {backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable, peak {peak} MiB
+                {backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable{again}
+                  memory      peak {peak} MiB; of tensors {devicePeak} MiB, {bench.WeightBytes >> 20} MiB of them weights;
+                              held for the backward pass {activations} MiB
                   same work   forward {same.Forward:F4} s, step {same.Step:F4} s   every token of the last block
                   as used     forward {used.Forward:F4} s, step {used.Step:F4} s   the last block for [CLS]
                 """) + (kept is null ? "" : string.Create(CultureInfo.InvariantCulture, $"""

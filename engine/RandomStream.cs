@@ -26,13 +26,13 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
     public void Restore(ulong seed, ulong position = 0) => (Seed, Position) = (seed, position);
 
     /// <summary>The next 32 random bits.</summary>
-    public uint NextWord() => Philox.Word(Seed, Position++);
+    public uint NextWord() => Philox.Word(Seed, Advance(1));
 
     /// <summary>The next 64 random bits: the seed of a dropout mask or of another stream.</summary>
     public ulong NextSeed() => (ulong)NextWord() << 32 | NextWord();
 
     /// <summary>Uniform in [0, 1), 24 bits.</summary>
-    public float NextUniform() => UniformAt(Seed, Position++);
+    public float NextUniform() => UniformAt(Seed, Advance(1));
 
     /// <summary>Uniform whole number in [0, bound), without bias.</summary>
     public int NextBelow(int bound)
@@ -49,12 +49,7 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
     }
 
     /// <summary>Standard normal, by Box and Muller (1958).</summary>
-    public float NextNormal()
-    {
-        var value = NormalAt(Seed, Position);
-        Position += 2;
-        return value;
-    }
+    public float NextNormal() => NormalAt(Seed, Advance(2));
 
     /// <summary>Fills with uniform numbers in [−bound, bound).</summary>
     public float[] Uniform(int count, float bound) =>
@@ -97,7 +92,7 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
     {
         const int chunk = 1 << 15;
         var values = new float[count];
-        var (seed, start) = (Seed, Position);
+        var (seed, start) = (Seed, Advance((ulong)count * wordsEach));
         Parallel.For(0, (count + chunk - 1) / chunk, number =>
         {
             for (var i = number * chunk; i < Math.Min(count, (number + 1) * chunk); i++)
@@ -105,7 +100,15 @@ public sealed class RandomStream(ulong seed, ulong position = 0)
                 values[i] = valueAt(seed, start + (ulong)i * wordsEach);
             }
         });
-        Position += (ulong)count * wordsEach;
         return values;
+    }
+
+    /// <summary>Takes words, of which it returns the place of the first.</summary>
+    private ulong Advance(ulong words)
+    {
+        GraphPart.Draws(this);
+        var first = Position;
+        Position += words;
+        return first;
     }
 }

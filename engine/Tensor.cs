@@ -151,8 +151,8 @@ public class Tensor : IDisposable
         Begin(new Tensor(shape, new Storage(backend, shape.Count)) { Operation = operation }, equation);
 
     /// <summary>A result that shares this tensor's memory under another shape.</summary>
-    internal Tensor View(Shape shape, [CallerMemberName] string operation = "") =>
-        Begin(ShareStorage(shape, operation), "Y = X");
+    internal Tensor View(Shape shape, [CallerMemberName] string operation = "", string equation = "Y = X") =>
+        Begin(ShareStorage(shape, operation), equation);
 
     private static Tensor Begin(Tensor result, string? equation)
     {
@@ -163,6 +163,12 @@ public class Tensor : IDisposable
     /// <summary>Another tensor over the same memory, owned by the caller.</summary>
     internal Tensor ShareStorage(Shape shape, string operation = "") =>
         new(shape, HoldStorage()) { Operation = operation };
+
+    /// <summary>
+    /// A leaf over the same memory, owned by the innermost <see cref="TensorScope"/>, which has a
+    /// gradient of its own where this one has.
+    /// </summary>
+    internal Tensor StandIn() => TensorScope.Own(new Tensor(Shape, HoldStorage(), RequiresGradient));
 
     /// <summary>Whether another tensor, or a recorded gradient, holds the same memory.</summary>
     internal bool SharesStorage => storage.IsShared;
@@ -281,6 +287,7 @@ public class Tensor : IDisposable
             last.Next = edge;
         }
         RequiresGradient = true;
+        GraphPart.Recorded(this);
     }
 
     /// <summary>Takes the edges away and lets go of what they held.</summary>

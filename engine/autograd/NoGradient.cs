@@ -17,6 +17,12 @@ public sealed class NoGradient : IDisposable
     /// <summary>True when nothing is recorded.</summary>
     public static bool IsActive => open > 0;
 
+    /// <summary>
+    /// Records again, whatever is open, until it is disposed: for a gradient that computes a part of
+    /// the graph anew.
+    /// </summary>
+    internal static IDisposable Lift() => new Lifted();
+
     /// <summary>Goes on recording, unless an outer one is still open.</summary>
     public void Dispose()
     {
@@ -25,5 +31,14 @@ public sealed class NoGradient : IDisposable
             ended = true;
             open--;
         }
+    }
+
+    private sealed class Lifted : IDisposable
+    {
+        private readonly int before = open;
+
+        public Lifted() => open = 0;
+
+        public void Dispose() => open = before;
     }
 }

@@ -45,6 +45,28 @@ internal sealed class Tape : IDisposable
         byResult.Add(result, entry);
     }
 
+    /// <summary>
+    /// Ops stand here as one from now on, whose result has just been begun: theirs are within it,
+    /// and it costs what they did together.
+    /// </summary>
+    /// <param name="first">The number of the first of them.</param>
+    /// <param name="result">The one begun last.</param>
+    public void Fold(int first, Tensor result)
+    {
+        var entry = byResult[result];
+        var within = entries[first..^1];
+        entry.Flops = within.Sum(op => op.Flops);
+        entries.RemoveRange(first, within.Count);
+        foreach (var op in within)
+        {
+            Release(op);
+            byResult.Remove(op.Result);
+        }
+    }
+
+    /// <summary>Nothing is written down on this thread until it is disposed.</summary>
+    public static IDisposable Hide() => new Hidden();
+
     /// <summary>An op says how its result's gradient reaches an input.</summary>
     /// <param name="result">Of the op.</param>
     /// <param name="edge">What autograd keeps of it; null where the inputs are frozen.</param>
@@ -134,22 +156,24 @@ internal sealed class Tape : IDisposable
     {
         current = outer;
         trace.Dispose();
-        foreach (var entry in entries)
-        {
-            entry.Held.Release();
-            foreach (var storage in entry.Gradients.SelectMany(gradient => gradient.Held))
-            {
-                storage.Release();
-            }
-        }
+        entries.ForEach(Release);
         entries.Clear();
+    }
+
+    private static void Release(TapeEntry entry)
+    {
+        entry.Held.Release();
+        foreach (var storage in entry.Gradients.SelectMany(gradient => gradient.Held))
+        {
+            storage.Release();
+        }
     }
 
     private void CountForward()
     {
         if (entries.Count > 0 && !isBackward)
         {
-            entries[^1].Flops = trace.Flops - counted;
+            entries[^1].Flops += trace.Flops - counted;
         }
         counted = trace.Flops;
     }
@@ -186,6 +210,15 @@ internal sealed class Tape : IDisposable
                 standIn.Dispose();
             }
         }
+    }
+
+    private sealed class Hidden : IDisposable
+    {
+        private readonly Tape? before = current;
+
+        public Hidden() => current = null;
+
+        public void Dispose() => current = before;
     }
 }
 

@@ -70,6 +70,13 @@ internal sealed class EncoderForMaskedLM : Module
         set => encoder.Value.ComputesEveryToken = value;
     }
 
+    /// <summary>See <see cref="EncoderModel.RecomputesBlocks"/>; off.</summary>
+    public bool RecomputesBlocks
+    {
+        get => encoder.Value.RecomputesBlocks;
+        set => encoder.Value.RecomputesBlocks = value;
+    }
+
     /// <summary>
     /// The logits of some tokens: the rows are chosen in the last block, so that the most of it and
     /// the wide product with the vocabulary cost as many rows as there are masked tokens.

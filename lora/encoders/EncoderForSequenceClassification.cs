@@ -123,6 +123,13 @@ public sealed class EncoderForSequenceClassification : Module
         set => encoder.Value.ComputesEveryToken = value;
     }
 
+    /// <summary>See <see cref="EncoderModel.RecomputesBlocks"/>; off.</summary>
+    internal bool RecomputesBlocks
+    {
+        get => encoder.Value.RecomputesBlocks;
+        set => encoder.Value.RecomputesBlocks = value;
+    }
+
     /// <summary>The encoder without the head.</summary>
     internal EncoderModel Encoder => encoder.Value;
 

@@ -45,6 +45,12 @@ internal sealed class EncoderModel : Module
     /// </summary>
     internal bool ComputesEveryToken { get; set; }
 
+    /// <summary>
+    /// Whether of each block its input alone is held for the backward pass, which computes the
+    /// block again: the same bits, with less memory and more time. See <see cref="Recompute"/>.
+    /// </summary>
+    internal bool RecomputesBlocks { get; set; }
+
     /// <summary>The vectors of some tokens.</summary>
     /// <param name="tokens">The batch.</param>
     /// <param name="rows">Which, of this batch; null: all.</param>
@@ -126,8 +132,10 @@ internal sealed class EncoderModel : Module
         foreach (var (block, i) in blocks.Value.Items.Take(first..end).Select((block, i) => (block, first + i)))
         {
             using var inner = new TensorScope();
-            x = inner.Return(block.Forward(x, tokens.Offsets,
-                isLast && i == end - 1 && !ComputesEveryToken ? rows : null));
+            var asked = isLast && i == end - 1 && !ComputesEveryToken ? rows : null;
+            x = inner.Return(RecomputesBlocks
+                ? Recompute.Of(x, input => block.Forward(input, tokens.Offsets, asked))
+                : block.Forward(x, tokens.Offsets, asked));
         }
         return scope.Return(isLast && ComputesEveryToken && rows is not null ? x.Gather(rows) : x);
     }

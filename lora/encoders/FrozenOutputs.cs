@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Data;
 
@@ -24,7 +25,9 @@ internal sealed class FrozenOutputs
     /// <param name="model">Its first layers are frozen.</param>
     /// <param name="blocks">How many; all of them: the vector of [CLS] is kept alone.</param>
     /// <param name="examples">Whose outputs.</param>
-    /// <param name="store">Keeps them.</param>
+    /// <param name="store">
+    /// Keeps them. All outputs are rounded to its type, also those that it has no room for.
+    /// </param>
     /// <param name="firstNumber">The store's number for the first example.</param>
     public FrozenOutputs(EncoderForSequenceClassification model, int blocks, IReadOnlyList<EncodedExample> examples,
         RowStore store, int firstNumber = 0) =>
@@ -37,9 +40,10 @@ internal sealed class FrozenOutputs
     /// <summary>Bytes of the outputs of some examples.</summary>
     /// <param name="config">Of the model.</param>
     /// <param name="blocks">Frozen layers.</param>
+    /// <param name="type">What they are rounded to.</param>
     /// <param name="examples">The examples.</param>
-    public static long Bytes(EncoderConfig config, int blocks, IReadOnlyList<EncodedExample> examples) =>
-        examples.Sum(example => (long)RowsOf(config, blocks, example) * config.Hidden * sizeof(float));
+    public static long Bytes(EncoderConfig config, int blocks, DType type, IReadOnlyList<EncodedExample> examples) =>
+        RowStore.Bytes(examples.Sum(example => (long)RowsOf(config, blocks, example) * config.Hidden), type);
 
     /// <summary>
     /// The output of a batch, computed without dropout. What a text gets does not depend on the
@@ -48,9 +52,11 @@ internal sealed class FrozenOutputs
     /// </summary>
     /// <param name="model">Its first layers are frozen.</param>
     /// <param name="blocks">How many.</param>
+    /// <param name="type">What it is rounded to, as a store of it would.</param>
     /// <param name="batch">The batch.</param>
     /// <returns>[tokens, hidden], or [texts, hidden] of all layers.</returns>
-    public static Tensor Compute(EncoderForSequenceClassification model, int blocks, PackedBatch batch)
+    /// <exception cref="InputException">A value is beyond the largest of the type.</exception>
+    public static Tensor Compute(EncoderForSequenceClassification model, int blocks, DType type, PackedBatch batch)
     {
         using var scope = new TensorScope();
         using var frozen = new NoGradient();
@@ -60,12 +66,18 @@ internal sealed class FrozenOutputs
         var times = (EncoderModel.ManyRows + rows - 1) / rows;
         using var tokens = new PackedTokens(batch.Repeated(times), model.Backend);
         var output = model.ForwardFrozen(tokens, blocks);
-        if (times == 1)
+        if (times > 1)
         {
-            return scope.Return(output);
+            using var first = new Indices([.. Enumerable.Range(0, output.Shape.Rows / times)], model.Backend);
+            output = output.Gather(first);
         }
-        using var first = new Indices([.. Enumerable.Range(0, output.Shape.Rows / times)], model.Backend);
-        return scope.Return(output.Gather(first));
+        if (type != DType.F32)
+        {
+            var values = output.ToArray();
+            RowStore.Round(values, type);
+            output.Set(values);
+        }
+        return scope.Return(output);
     }
 
     /// <summary>
@@ -125,7 +137,7 @@ internal sealed class FrozenOutputs
             at += length;
         }
         Fill(missing);
-        var output = Tensor.From(rows.AsSpan(0, count * hidden), new Shape(count, hidden), model.Backend);
+        using var output = Tensor.From(rows.AsSpan(0, count * hidden), new Shape(count, hidden), model.Backend);
         return scope.Return(model.Forward(tokens, output, blocks));
     }
 
@@ -148,7 +160,8 @@ internal sealed class FrozenOutputs
     private float[] Compute(IReadOnlyList<int> numbers)
     {
         using var scope = new TensorScope();
-        return Compute(model, blocks, PackedBatch.Of([.. numbers.Select(number => examples[number])])).ToArray();
+        return Compute(model, blocks, store.Type, PackedBatch.Of([.. numbers.Select(number => examples[number])]))
+            .ToArray();
     }
 
     private static int RowsOf(EncoderConfig config, int blocks, EncodedExample example) =>

@@ -1,19 +1,25 @@
 using System.Runtime.InteropServices;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Lora.Encoders;
 
 /// <summary>
-/// Rows of float32 under numbers, written once and read often: in memory up to a limit, beyond it
-/// in a temporary file up to another, and what is beyond that is not kept. The file goes with the
+/// Rows under numbers, written once and read often: in memory up to a limit, beyond it in a
+/// temporary file up to another, and what is beyond that is not kept. The file goes with the
 /// process, however that ends: on Unix it has no name from the moment it is opened.
 /// </summary>
 /// <param name="memoryBytes">Bytes in memory at most.</param>
 /// <param name="fileBytes">Bytes in the file at most.</param>
-internal sealed class RowStore(long memoryBytes, long fileBytes) : IDisposable
+/// <param name="type">What values are rounded to: F32, F16 or BF16.</param>
+internal sealed class RowStore(long memoryBytes, long fileBytes, DType type = DType.F32) : IDisposable
 {
-    private readonly Dictionary<int, float[]> inMemory = [];
+    private readonly Dictionary<int, byte[]> inMemory = [];
     private readonly Dictionary<int, long> inFile = [];             // where they begin
     private FileStream? file;
+
+    /// <summary>What values are rounded to.</summary>
+    public DType Type => type;
 
     /// <summary>Bytes in memory now.</summary>
     public long MemoryBytes { get; private set; }
@@ -42,14 +48,28 @@ internal sealed class RowStore(long memoryBytes, long fileBytes) : IDisposable
         }
     }
 
+    /// <summary>Bytes that so many values take in a store of a type.</summary>
+    public static long Bytes(long values, DType type) => values * type.Bits() / 8;
+
+    /// <summary>Gives values the bits that they have when a store has kept them.</summary>
+    /// <exception cref="InputException">One is beyond the largest of the type.</exception>
+    public static void Round(Span<float> values, DType type)
+    {
+        if (type != DType.F32)
+        {
+            NumberConversion.ToFloat(type, Packed(values, type), values);
+        }
+    }
+
     /// <summary>Keeps rows under a number that has none yet.</summary>
     /// <returns>Whether there was room.</returns>
+    /// <exception cref="InputException">A value is beyond the largest of the type.</exception>
     public bool Add(int number, ReadOnlySpan<float> values)
     {
-        var bytes = (long)values.Length * sizeof(float);
+        var bytes = Bytes(values.Length, type);
         if (MemoryBytes + bytes <= memoryBytes)
         {
-            inMemory.Add(number, values.ToArray());
+            inMemory.Add(number, Packed(values, type).ToArray());
             MemoryBytes += bytes;
             return true;
         }
@@ -60,7 +80,7 @@ internal sealed class RowStore(long memoryBytes, long fileBytes) : IDisposable
         try
         {
             file ??= Open();
-            RandomAccess.Write(file.SafeFileHandle, MemoryMarshal.AsBytes(values), FileBytes);
+            RandomAccess.Write(file.SafeFileHandle, Packed(values, type), FileBytes);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -81,14 +101,15 @@ internal sealed class RowStore(long memoryBytes, long fileBytes) : IDisposable
     {
         if (inMemory.TryGetValue(number, out var kept))
         {
-            kept.CopyTo(values);
+            NumberConversion.ToFloat(type, kept, values);
             return true;
         }
         if (!inFile.TryGetValue(number, out var place))
         {
             return false;
         }
-        for (var rest = MemoryMarshal.AsBytes(values); rest.Length > 0;)
+        var bytes = type == DType.F32 ? MemoryMarshal.AsBytes(values) : new byte[Bytes(values.Length, type)];
+        for (var rest = bytes; rest.Length > 0;)
         {
             var read = RandomAccess.Read(file!.SafeFileHandle, rest, place);
             if (read == 0)
@@ -99,6 +120,10 @@ internal sealed class RowStore(long memoryBytes, long fileBytes) : IDisposable
             rest = rest[read..];
             place += read;
         }
+        if (type != DType.F32)
+        {
+            NumberConversion.ToFloat(type, bytes, values);
+        }
         return true;
     }
 
@@ -108,6 +133,21 @@ internal sealed class RowStore(long memoryBytes, long fileBytes) : IDisposable
         file?.Dispose();
         inMemory.Clear();
         inFile.Clear();
+    }
+
+    /// <summary>The bytes of values: their own, or new ones of the type.</summary>
+    private static ReadOnlySpan<byte> Packed(ReadOnlySpan<float> values, DType type)
+    {
+        if (type == DType.F32)
+        {
+            return MemoryMarshal.AsBytes(values);
+        }
+        var bytes = new byte[Bytes(values.Length, type)];
+        return NumberConversion.FromFloat(type, values, bytes) is { } place
+            ? throw new InputException(FormattableString.Invariant(
+                $"The output of the frozen layers has the value {values[place]}, which is beyond the largest of ")
+                + $"{type}. Take option 'frozen-precision' float32.")
+            : bytes;
     }
 
     private static FileStream Open()

@@ -49,7 +49,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         {
             return null;
         }
-        var store = new RowStore(Frozen.MemoryLimit, RowStore.DefaultFile);
+        var store = new RowStore(Frozen.MemoryLimit, RowStore.DefaultFile, Frozen.Type);
         try
         {
             var outputs = new FrozenOutputs(classifier.Model, Frozen.Count, train, store);
@@ -68,7 +68,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         }
     }
 
-    public IReadOnlyDictionary<string, object?> IdentifyingOptions() =>
+    public IReadOnlyDictionary<string, object?> OptionsByName() =>
         ResolvedOptions.ForComparison(classifier, options);
 
     /// <summary>Forward and backward of one batch.</summary>
@@ -78,6 +78,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(batch, Backend);
+        classifier.Model.RecomputesBlocks = options.Recompute;
         var loss = classifier.Loss(Logits(batch, tokens), tokens, batch).Scale(weight);
         loss.Backward();
         return loss.Item();
@@ -86,12 +87,13 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
     /// <summary>Kept or not; null where the frozen layers are computed with the others.</summary>
     private FrozenOutputs? OutputsOf(IReadOnlyList<EncodedExample> held)
     {
-        if (Frozen.Count == 0 || Frozen.RunsDropout)
+        if (!Frozen.AreConstant)
         {
             return null;
         }
         return kept is { IsDisposed: false, Validation: { } outputs } && ReferenceEquals(outputs.Examples, held)
-            ? outputs : new FrozenOutputs(classifier.Model, Frozen.Count, held, new RowStore(0, 0));
+            ? outputs : new FrozenOutputs(classifier.Model, Frozen.Count, held,
+                new RowStore(0, 0, Frozen.Type));
     }
 
     /// <summary>
@@ -99,13 +101,13 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
     /// </summary>
     private Tensor Logits(PackedBatch batch, PackedTokens tokens)
     {
-        if (Frozen.Count == 0 || Frozen.RunsDropout)
+        if (!Frozen.AreConstant)
         {
             return classifier.Model.Forward(tokens);
         }
         return kept is { IsDisposed: false } && batch.RowIndices.Length == batch.Rows
             ? kept.Train.Logits(tokens, batch.RowIndices)
-            : classifier.Model.Forward(tokens, FrozenOutputs.Compute(classifier.Model, Frozen.Count, batch),
-                Frozen.Count);
+            : classifier.Model.Forward(tokens,
+                FrozenOutputs.Compute(classifier.Model, Frozen.Count, Frozen.Type, batch), Frozen.Count);
     }
 }

@@ -64,7 +64,7 @@ public sealed class FineTuning
     /// none are frozen.
     /// </summary>
     internal long FrozenBytes => Frozen.Count == 0 || !FrozenLayers.Repeats(Data.Train.Examples, Training.Options) ? 0
-        : FrozenOutputs.Bytes(Classifier.Model.Config, Frozen.Count,
+        : FrozenOutputs.Bytes(Classifier.Model.Config, Frozen.Count, Frozen.Type,
             [.. Data.Train.Examples, .. Data.Validation?.Examples ?? []]);
 
     /// <summary>Elements that are trained.</summary>

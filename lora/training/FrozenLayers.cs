@@ -1,3 +1,4 @@
+using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 
@@ -12,16 +13,25 @@ namespace LoraScratch.Lora.Training;
 /// Whether dropout runs in them in training, so that their output is another one each time.
 /// </param>
 /// <param name="MemoryLimit">Bytes in memory at most; 0: nothing is kept.</param>
-internal sealed record FrozenLayers(int Count, bool RunsDropout, long MemoryLimit)
+/// <param name="Precision">
+/// What their output is rounded to, kept or not, so that the result does not depend on the room.
+/// </param>
+internal sealed record FrozenLayers(int Count, bool RunsDropout, long MemoryLimit, FrozenPrecision Precision)
 {
+    /// <summary>Whether their output is the same in every epoch.</summary>
+    public bool AreConstant => Count > 0 && !RunsDropout;
+
     /// <summary>Whether their output can be kept.</summary>
-    public bool CanBeKept => Count > 0 && !RunsDropout && MemoryLimit > 0;
+    public bool CanBeKept => AreConstant && MemoryLimit > 0;
+
+    /// <summary><see cref="Precision"/> as a type of values.</summary>
+    public DType Type => Precision == FrozenPrecision.Float16 ? DType.F16 : DType.F32;
 
     /// <summary>What the options make of a model that is prepared for training.</summary>
     public static FrozenLayers Of(EncoderForSequenceClassification model, TrainingOptions options) =>
         new(model.FrozenBlocks,
             options.FrozenDropout && (model.Config.Dropout > 0 || model.Config.AttentionDropout > 0),
-            options.CacheMemory ?? RowStore.DefaultMemory);
+            options.CacheMemory ?? RowStore.DefaultMemory, options.FrozenPrecision);
 
     /// <summary>Whether a run meets an example more than once.</summary>
     /// <param name="train">What it trains on.</param>

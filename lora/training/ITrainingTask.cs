@@ -57,8 +57,8 @@ internal interface ITrainingTask
         IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, Action<int>? progress = null) =>
         null;
 
-    /// <summary>Every option that decides the result, by its name.</summary>
-    IReadOnlyDictionary<string, object?> IdentifyingOptions();
+    /// <summary>Every option that has a meaning for the task, by its name.</summary>
+    IReadOnlyDictionary<string, object?> OptionsByName();
 
     /// <summary>What is trained, by its path.</summary>
     IReadOnlyList<(string Path, Parameter Parameter)> Trainable() =>

@@ -64,7 +64,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         return new Score(count, correct, loss / count, tokens, clock.Elapsed.TotalSeconds);
     }
 
-    public IReadOnlyDictionary<string, object?> IdentifyingOptions() =>
+    public IReadOnlyDictionary<string, object?> OptionsByName() =>
         ResolvedOptions.OfPretraining(options, masking.WholeWords);
 
     private float AddGradients(MaskedBatch masked, float weight)
@@ -74,6 +74,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         using var tokens = new PackedTokens(masked.Batch, Backend);
         using var places = new SequenceRows(masked.Positions, tokens.Offsets, Backend);
         using var labels = new Indices(masked.Labels, Backend);
+        model.RecomputesBlocks = options.Recompute;
         var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(weight);
         loss.Backward();
         return loss.Item();

@@ -60,5 +60,5 @@ internal sealed class Pretraining
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public void Save(string folder, WordPieceTokenizer tokenizer, DType dtype, object data, TrainingResult result,
         string? baseModel, bool overwrite = false) => TrainingFolder.SavePretrained(folder, task.Masked, tokenizer,
-            dtype, task.IdentifyingOptions(), data, result, baseModel, overwrite);
+            dtype, task.OptionsByName(), data, result, baseModel, overwrite);
 }

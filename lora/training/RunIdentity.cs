@@ -41,7 +41,8 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
     /// <param name="texts">Encoded texts and what they are for.</param>
     public static RunIdentity Of(Module model, IBackend backend, IReadOnlyDictionary<string, object?> options,
         params (string Use, IReadOnlyList<EncodedExample> Texts)[] texts) => new(
-        options.ToDictionary(option => option.Key, option => ResolvedOptions.Text(option.Value)),
+        options.Where(option => !TrainingOptionList.WithoutResult.Contains(option.Key))
+            .ToDictionary(option => option.Key, option => ResolvedOptions.Text(option.Value)),
         $"{backend.Arithmetic}, {Computation}", HashWeights(model),
             texts.ToDictionary(part => part.Use, part => ExamplesIdentity.Of(part.Texts)));
 
@@ -55,7 +56,7 @@ internal sealed record RunIdentity(IReadOnlyDictionary<string, string> Options, 
     {
         foreach (var name in saved.Options.Keys.Union(Options.Keys))
         {
-            var (was, now) = (saved.Options.GetValueOrDefault(name, "not used"),
+            var (was, now) = (saved.Options.GetValueOrDefault(name, TrainingOptionList.Formerly(name) ?? "not used"),
                 Options.GetValueOrDefault(name, "not used"));
             if (was != now)
             {

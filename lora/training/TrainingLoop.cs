@@ -57,7 +57,7 @@ internal sealed class TrainingLoop : IDisposable
         length = RunLength.Of(sampler, options);
         schedule = LearningRates();
         (trainable, random) = (task.Trainable(), task.RandomStreams());
-        identity = checkpoint is null ? null : RunIdentity.Of(task.Model, task.Backend, task.IdentifyingOptions(),
+        identity = checkpoint is null ? null : RunIdentity.Of(task.Model, task.Backend, task.OptionsByName(),
             (RunIdentity.Train, train), (RunIdentity.Validation, validation ?? []));
         optimizer = TrainingSetup.CreateOptimizer(task.Model, options);
         if (checkpoint is { Resume: true })

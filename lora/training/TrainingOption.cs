@@ -29,6 +29,17 @@ internal abstract record TrainingOption(string Name, string Description, Func<Tr
     /// <summary>Whether it may be left open, so that there is no default to show.</summary>
     public bool IsOptional { get; init; }
 
+    /// <summary>
+    /// Whether the result depends on it. One that changes time and memory alone is no part of a
+    /// run's identity: the run may be resumed with another value.
+    /// </summary>
+    public bool DecidesResult { get; init; } = true;
+
+    /// <summary>
+    /// What held in runs that were saved before there was this option; null: it was always there.
+    /// </summary>
+    public string? Formerly { get; init; }
+
     /// <summary>Whether pretraining decides it itself.</summary>
     public bool IsFixedInPretraining { get; init; }
 
@@ -70,6 +81,10 @@ internal sealed record ChoiceOption(string Name, string Description, IReadOnlyLi
         new(name, description, ["true", "false"], options => value(options),
             (options, text) => with(options, text == "true"));
 }
+
+/// <summary>An option that is on where it is given, with or without "true".</summary>
+internal sealed record SwitchOption(string Name, string Description, Func<TrainingOptions, object?> Value,
+    Func<TrainingOptions, bool, TrainingOptions> With) : TrainingOption(Name, Description, Value);
 
 /// <summary>An option that is a seed: a whole number from 0 to 2⁶⁴ − 1.</summary>
 internal sealed record SeedOption(string Name, string Description, Func<TrainingOptions, object?> Value,

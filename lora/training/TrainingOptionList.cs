@@ -99,6 +99,28 @@ internal static class TrainingOptionList
         IsFixedInPretraining = true,
     };
 
+    /// <summary>What the output of frozen layers is rounded to.</summary>
+    public static TrainingOption FrozenPrecision { get; } = ChoiceOption.Of("frozen-precision",
+        "What the output of frozen layers without dropout is rounded to: float16 takes half of float32's bytes, in "
+            + "memory and on disk.",
+        (FrozenPrecision precision) => precision.ToString().ToLowerInvariant(), options => options.FrozenPrecision,
+        (options, precision) => options with { FrozenPrecision = precision }) with
+    {
+        Methods = FrozenDropout.Methods,
+        IsFixedInPretraining = true,
+        Formerly = "float32",
+    };
+
+    /// <summary>Whether the encoder's layers are computed again in the backward pass.</summary>
+    public static TrainingOption Recompute { get; } = new SwitchOption("recompute",
+        "Holds of each of the encoder's layers its input alone, and computes the layer again in the backward pass "
+            + "(activation checkpointing): less memory, more time, the same result bit for bit.",
+        options => options.Recompute, (options, holds) => options with { Recompute = holds })
+    {
+        Methods = [TrainingMethod.LoRA, TrainingMethod.QALoRA, TrainingMethod.Full],
+        DecidesResult = false,
+    };
+
     /// <summary>The factor on the sums of groups.</summary>
     public static TrainingOption Pooling { get; } = ChoiceOption.Of("pooling",
         "With qa-lora, the factor on the sums of groups: 1/g as the authors' code, 1 as the paper, groups/g as PEFT.",
@@ -145,6 +167,8 @@ internal static class TrainingOptionList
             (options, holds) => options with { TrainHead = holds }) with
         { IsOptional = true, IsFixedInPretraining = true },
         FrozenDropout,
+        FrozenPrecision,
+        Recompute,
         ChoiceOption.Of("optimizer", "The rule for steps.", (OptimizerKind kind) => TrainingOptions.NameOf(kind),
             options => options.Optimizer, (options, rule) => options with { Optimizer = rule })
             with { IsFixedInPretraining = true },
@@ -207,6 +231,14 @@ internal static class TrainingOptionList
             options => options.Shuffle, (options, holds) => options with { Shuffle = holds })
             with { IsFixedInPretraining = true },
     ];
+
+    /// <summary>The names of those that change time and memory, and no result.</summary>
+    public static IReadOnlyList<string> WithoutResult { get; } =
+        [.. OfRuns.Where(option => !option.DecidesResult).Select(option => option.Name)];
+
+    /// <summary>What held for an option in runs that were saved before there was such an option.</summary>
+    public static string? Formerly(string name) =>
+        OfRuns.FirstOrDefault(option => option.Name == name)?.Formerly;
 
     /// <summary>Those of them that pretraining has.</summary>
     public static IEnumerable<TrainingOption> OfPretraining => OfRuns.Where(option => !option.IsFixedInPretraining);

@@ -28,6 +28,18 @@ public enum TrainingMethod
     Full,
 }
 
+/// <summary>What the output of frozen layers is rounded to.</summary>
+public enum FrozenPrecision
+{
+    /// <summary>Four bytes a value: as it was computed.</summary>
+    Float32,
+
+    /// <summary>
+    /// Two bytes a value, IEEE 754 half precision: off by 2⁻¹¹ of a value at most, up to ±65504.
+    /// </summary>
+    Float16,
+}
+
 /// <summary>The rule that turns gradients into steps.</summary>
 public enum OptimizerKind
 {
@@ -107,10 +119,24 @@ public sealed record TrainingOptions
     public bool FrozenDropout { get; init; } = true;
 
     /// <summary>
+    /// What the output of frozen layers without dropout is rounded to in training and validation:
+    /// what is kept of it takes half of the bytes in half precision, in memory and in the file. Who
+    /// predicts with the result computes in float32.
+    /// </summary>
+    public FrozenPrecision FrozenPrecision { get; init; }
+
+    /// <summary>
     /// Bytes of memory for the output of the frozen layers; what is more lies in a temporary file.
     /// 0: nothing is kept; null: a quarter of the memory. The result does not depend on it.
     /// </summary>
     public long? CacheMemory { get; init; }
+
+    /// <summary>
+    /// Whether of each of the encoder's layers its input alone is held for the backward pass, in
+    /// which the layer is computed again (activation checkpointing, see <see cref="Engine.Recompute"/>):
+    /// less memory for half to a third more time. The result does not depend on it, bit for bit.
+    /// </summary>
+    public bool Recompute { get; init; }
 
     /// <summary>
     /// Whether LoRA may adapt a head that is randomly initialised, as the tutorial's grid does. An

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace LoraScratch.Tests.Cli;
 
 /// <summary>lora train --layers, and what becomes of the layers below.</summary>
@@ -45,6 +47,37 @@ public sealed class FrozenLayersCommandTests
     }
 
     [Test]
+    public void Half_precision_is_said_with_the_bytes_that_it_takes()
+    {
+        string[] options = ["--layers", "1", "--frozen-dropout", "false", "--epochs", "2"];
+        var bytes = Kept(Train("whole", options), "kept, ");
+        var half = Train("half", [.. options, "--frozen-precision", "float16"]);
+        Assert.That(half, Does.Contain("layer 0 is frozen: its output is computed once and kept in float16, "));
+        Assert.That(Kept(half, "kept in float16, "), Is.EqualTo(bytes / 2).Within(0.1));
+        Assert.That(File.ReadAllText(Path.Combine(task["half"], "training.json")),
+            Does.Contain("\"frozen-precision\": \"float16\""));
+        var inFile = Train("half-in-file", [.. options, "--frozen-precision", "float16", "--cache-memory", "2KiB"]);
+        Assert.That(inFile, Does.Contain("of it in a temporary file"));
+        Assert.That(Adapter("half-in-file"), Is.EqualTo(Adapter("half")).And.Not.EqualTo(Adapter("whole")));
+        Assert.That(Train("once", "--layers", "1", "--frozen-dropout", "false", "--frozen-precision", "float16"),
+            Does.Contain("layer 0 is frozen: its output is rounded to float16"));
+
+        static double Kept(string errors, string before) => double.Parse(
+            errors[(errors.IndexOf(before) + before.Length)..].Split(' ')[0], CultureInfo.InvariantCulture);
+
+        byte[] Adapter(string folder) => File.ReadAllBytes(Path.Combine(task[folder], "adapter_model.safetensors"));
+    }
+
+    [Test]
+    public void Half_precision_without_effect_is_said()
+    {
+        Assert.That(Train("half-all", "--frozen-precision", "float16"),
+            Does.Contain("--frozen-precision float16 has no effect here: no layer lies below"));
+        Assert.That(Train("half-dropping", "--layers", "1", "--frozen-precision", "float16"),
+            Does.Contain("--frozen-precision float16 has no effect here: dropout runs in the frozen layers"));
+    }
+
+    [Test]
     public void Options_that_make_no_sense_are_refused()
     {
         foreach (var (options, words) in new (string[] Options, string Words)[]
@@ -55,6 +88,8 @@ public sealed class FrozenLayersCommandTests
             (["--frozen-dropout", "false", "--method", "full"], "--frozen-dropout belongs to --method lora"),
             (["--layers", "1", "--init-adapter", task.Adapter], "--layers is decided by the adapter"),
             (["--cache-memory", "lots"], "--cache-memory"),
+            (["--frozen-precision", "float16", "--method", "full"], "--frozen-precision belongs to --method lora"),
+            (["--frozen-precision", "bfloat16"], "expected float32 or float16"),
         })
         {
             Assert.That(LoraProgram.Refuse(["train", "--model", task.Model, "--data", task.Data, "--out",

@@ -125,4 +125,23 @@ public static partial class OpCases
             x => Ops.Attention(x[0], x[1], x[1], new SequenceOffsets(two, x[0].Backend), 2),
             x => Reference.Attention(x[0], x[1], x[1], two, 2), "key and value in one");
     }
+
+    // ---------------------------------------------------------------- computed again in the backward pass
+
+    private static IEnumerable<OpCase> Recomputed()
+    {
+        yield return new("Recompute", [S(3, 5)], x => Recompute.Of(x[0], u => u.Tanh().Multiply(u)),
+            x => Reference.Map(x[0], a => Math.Tanh(a) * a));
+        foreach (var (m, k, n) in new[] { (3, 5, 7), (17, 16, 33) })
+        {
+            yield return new("Recompute", [S(m, k), S(k, n), S(m, n)],
+                x => Recompute.Of(x, u => u[0].MatMul(u[1]).Tanh().Add(u[2])),
+                x => Reference.Zip(Reference.Map(Reference.Product(x[0], x[1], m, k, n), Math.Tanh), x[2],
+                    (a, b) => a + b));
+        }
+        yield return new("Recompute", [S(4, 9), S(4, 9)],
+            x => Recompute.Of(x, u => Recompute.Of(u[0], v => v.Sigmoid().Dropout(0.3f, seed: 77)).Multiply(u[1])),
+            x => Reference.Zip(Masked(Reference.Map(x[0], Reference.Sigmoid), Reference.DropoutMask(36, 0.3f, 77)),
+                x[1], (a, b) => a * b), "one within another");
+    }
 }

@@ -10,7 +10,7 @@ public static partial class OpCases
 {
     /// <summary>Every row.</summary>
     public static IReadOnlyList<OpCase> All { get; } =
-        [.. Elementwise(), .. Products(), .. Quantized(), .. RowsAndColumns(), .. Sequences()];
+        [.. Elementwise(), .. Products(), .. Quantized(), .. RowsAndColumns(), .. Sequences(), .. Recomputed()];
 
     /// <summary>Every row on every backend: "Softmax [3, 5] on CPU, AVX-512, 2 threads".</summary>
     public static IEnumerable<TestCaseData> OnEveryBackend =>

@@ -34,6 +34,16 @@ public class FrozenLayersTests
         yield return Case("QA-LoRA in the last layer", Last() with { Method = TrainingMethod.QALoRA }, 0);
         yield return Case("the head alone",
             new() { Method = TrainingMethod.LastLayers, FrozenDropout = false, LearningRate = 0.05f }, 0.2f);
+        yield return Case("LoRA in the last layer, kept in float16",
+            Last() with { FrozenDropout = false, FrozenPrecision = FrozenPrecision.Float16 }, 0.2f);
+        yield return Case("the head alone, kept in float16, a text a batch", new()
+        {
+            Method = TrainingMethod.LastLayers,
+            FrozenDropout = false,
+            FrozenPrecision = FrozenPrecision.Float16,
+            LearningRate = 0.05f,
+            BatchSize = 1,
+        }, 0.2f);
         yield return Case("the head alone, several batches a step", new()
         {
             Method = TrainingMethod.LastLayers,

@@ -90,7 +90,7 @@ public class RunEstimateTests
         public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation) =>
             throw new NotSupportedException();
 
-        public IReadOnlyDictionary<string, object?> IdentifyingOptions() => throw new NotSupportedException();
+        public IReadOnlyDictionary<string, object?> OptionsByName() => throw new NotSupportedException();
     }
 
     private sealed class TurnedClock : TimeProvider

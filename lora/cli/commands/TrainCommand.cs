@@ -126,15 +126,18 @@ internal sealed class TrainCommand
     /// <summary>What becomes of the layers below everything that is trained.</summary>
     private static void DescribeFrozen(FineTuning tuning)
     {
-        var (frozen, bytes) = (tuning.Frozen, tuning.FrozenBytes);
+        var (frozen, bytes, options) = (tuning.Frozen, tuning.FrozenBytes, tuning.Training.Options);
         var (layers, it, its) = frozen.Count == 1 ? ("layer 0 is frozen", "it", "its")
             : ($"layers 0 to {frozen.Count - 1} are frozen", "them", "their");
+        var isRounded = options.FrozenPrecision != FrozenPrecision.Float32;
+        var precision = options.FrozenPrecision.ToString().ToLowerInvariant();
         if (frozen.Count == 0)
         {
-            if (!tuning.Training.Options.FrozenDropout)
+            foreach (var idle in (string[])[.. options.FrozenDropout ? [] : (string[])["--frozen-dropout false"],
+                .. isRounded ? (string[])[$"--frozen-precision {precision}"] : []])
             {
-                Console.Error.WriteLine("--frozen-dropout false has no effect here: no layer lies below everything "
-                    + "that is trained. Adapt the last layers only, as with --layers last:2.");
+                Console.Error.WriteLine($"{idle} has no effect here: no layer lies below everything that is trained. "
+                    + "Adapt the last layers only, as with --layers last:2.");
             }
         }
         else if (frozen.RunsDropout)
@@ -144,12 +147,22 @@ internal sealed class TrainCommand
                 Console.Error.WriteLine($"{layers}, and dropout runs in {it} anew in every epoch; with "
                     + $"--frozen-dropout false {its} output would be computed once and kept, {Text.Bytes(bytes)}");
             }
+            if (isRounded)
+            {
+                Console.Error.WriteLine($"--frozen-precision {precision} has no effect here: dropout runs in the "
+                    + "frozen layers. Add --frozen-dropout false.");
+            }
         }
         else if (bytes > 0 && frozen.CanBeKept)
         {
-            Console.Error.WriteLine($"{layers}: {its} output is computed once and kept, {Text.Bytes(bytes)}"
+            Console.Error.WriteLine($"{layers}: {its} output is computed once and kept"
+                + $"{(isRounded ? $" in {precision}" : "")}, {Text.Bytes(bytes)}"
                 + (bytes > frozen.MemoryLimit
                     ? $", {Text.Bytes(bytes - frozen.MemoryLimit)} of it in a temporary file" : ""));
+        }
+        else if (isRounded)
+        {
+            Console.Error.WriteLine($"{layers}: {its} output is rounded to {precision}");
         }
     }
 

@@ -164,6 +164,8 @@ internal sealed class TrainingOptionsParser
                 case ChoiceOption choice:
                     return Of(option.IsOptional ? OptionKinds.OptionalChoice(name, description, [.. choice.Words])
                         : OptionKinds.Choice(name, description, [.. choice.Words]), choice.With);
+                case SwitchOption flag:
+                    return Of(new Option<bool>(name) { Description = description }, flag.With);
                 case SeedOption seed:
                     return Of(OptionKinds.Seed(description, (ulong)value!), seed.With);
                 case NamesOption names when value is null:
