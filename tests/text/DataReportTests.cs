@@ -115,9 +115,10 @@ public class DataReportTests
         folder.Write("tokenizer.json", SmallVocabulary.Resource($"{name}.json"));
         var tokenizer = Tokenizer.Load(folder.Root);
         // what the tokenizer has as a word of its own after a space, and what it has not
+        var space = name switch { "unigram" => "▁", "byte-level-bpe" => "Ġ", _ => "" };
         var word = Enumerable.Range(0, tokenizer.VocabularySize).Select(tokenizer.TokenOf)
             .Select(token => token.TrimStart('Ġ', '▁')).First(token => token.Length > 3
-                && token.All(char.IsAsciiLetterLower) && tokenizer.IdOf(name switch { "unigram" => "▁", "byte-level-bpe" => "Ġ", _ => "" } + token) >= 0);
+                && token.All(char.IsAsciiLetterLower) && tokenizer.IdOf(space + token) >= 0);
         var data = Data(($"{word} {word} {word}", "a"), ("qzxw zzqx wqjz", "b"));
         var tokens = TokenStatistics.Of(data.Examples, tokenizer);
         Assert.That((tokens.Words, tokens.CutWords, tokens.Fragmented), Is.EqualTo((6L, 3L, 1)), word);

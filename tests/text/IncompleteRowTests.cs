@@ -84,7 +84,8 @@ public class IncompleteRowTests
             Has.Count.EqualTo(20).And.Member("line 3").And.No.Member("line 5"));
         Assert.That(data.Incomplete.FirstWithoutLabel, Is.EqualTo(new[] { "line 5" }));
         Assert.That(data.Incomplete.Refused().Message, Does
-            .Contain("line 3: 'text' is empty; line 5: 'label' is empty; ").And.Contain("31 without a text and 1 without a label"));
+            .Contain("line 3: 'text' is empty; line 5: 'label' is empty; ").And
+            .Contain("31 without a text and 1 without a label"));
         Assert.That(notes, Is.Empty);
     }
 
