@@ -242,12 +242,18 @@ public sealed partial class TextDataset
             {
                 TextPair = row.TextPair,
                 Classes = sets[i],
-            }), known, path) { Incomplete = incomplete };
+            }), known, path)
+            {
+                Incomplete = incomplete,
+            };
         }
         var (classes, labels) = LabelColumn.Resolve(path, options, rows);
         return new TextDataset(rows.Select((row, i) => new TextExample(row.Text!, labels[i], row.Origin)
         {
             TextPair = row.TextPair,
-        }), classes, path) { Incomplete = incomplete };
+        }), classes, path)
+        {
+            Incomplete = incomplete,
+        };
     }
 }

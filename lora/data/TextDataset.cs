@@ -169,7 +169,10 @@ public sealed partial class TextDataset
             {
                 Label = example.Label == TextExample.NoLabel ? example.Label : indices[example.Label],
                 Classes = example.Classes?.Select(label => indices[label]).Order().ToArray(),
-            }), classes, Source) { Incomplete = Incomplete };
+            }), classes, Source)
+            {
+                Incomplete = Incomplete,
+            };
     }
 
     /// <summary>
