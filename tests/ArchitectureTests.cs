@@ -10,8 +10,8 @@ namespace LoraScratch.Tests;
 /// </summary>
 public class ArchitectureTests
 {
-    private const string Gpu = "kernels/gpu", Cpu = "kernels/managed/cpu", Kernels = "kernels/managed",
-        Formulas = "kernels/managed/functions";
+    private const string Gpu = "kernels/gpu", Cpu = "kernels/managed/cpu", Common = "kernels/managed/common",
+        Kernels = "kernels/managed", Formulas = "kernels/managed/functions";
     private const string Core = "engine", Ops = "engine/ops", Nn = "engine/nn", Optim = "engine/optim";
     private const string Files = "engine/io", Explaining = "engine/explain", Algebra = "engine/linear-algebra";
     private const string Texts = "lora/tokenizers";
@@ -34,8 +34,9 @@ public class ArchitectureTests
     [
         (Formulas, []),
         (Kernels, [Formulas]),
-        (Cpu, [Kernels, Formulas]),
-        (Gpu, [Kernels, Formulas]),
+        (Common, [Kernels, Formulas]),
+        (Cpu, [Kernels, Formulas, Common]),
+        (Gpu, [Kernels, Formulas, Common]),
         (Core, [Kernels, Formulas, Cpu]),                       // the CPU: the default device
         (Files, [Core]),
         (Algebra, [Core]),

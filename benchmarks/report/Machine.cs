@@ -128,10 +128,10 @@ internal sealed unsafe class Machine
             T a = T.Of(0), b = a, c = a, d = a;
             for (var i = 0; i < share; i += step)
             {
-                a += T.Load(from + i);
-                b += T.Load(from + i + T.Width);
-                c += T.Load(from + i + 2 * T.Width);
-                d += T.Load(from + i + 3 * T.Width);
+                a += T.Load(ref from[i]);
+                b += T.Load(ref from[i + T.Width]);
+                c += T.Load(ref from[i + 2 * T.Width]);
+                d += T.Load(ref from[i + 3 * T.Width]);
             }
             return T.Sum(a + b + (c + d));
         }

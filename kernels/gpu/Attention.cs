@@ -88,7 +88,7 @@ internal sealed partial class GpuKernels
                         var score = scale * scores[i * AttentionTiles.Stride + j];
                         top = score > top ? score : top;
                     }
-                    shrink[i] = Exp(largest[i] - top);
+                    shrink[i] = DeviceMath.Exp(largest[i] - top);
                     largest[i] = top;
                 }
                 Group.Barrier();
@@ -140,7 +140,7 @@ internal sealed partial class GpuKernels
         private float Weigh(ArrayView<float> scores, int at, float top, float factor)
         {
             // the largest exponent is 0, it cannot overflow
-            var e = Exp(scale * scores[at] - top);
+            var e = DeviceMath.Exp(scale * scores[at] - top);
             scores[at] = factor * e;
             return e;
         }

@@ -17,7 +17,7 @@ internal sealed partial class GpuKernels
         using var corrections = Allocate<float>(dQ != null || dK != null ? logSumExp.Length : 0);
         if (corrections.Length > 0)
         {
-            ForEach(corrections.Length,
+            ForEachThread(corrections.Length,
                 new CorrectionKernel(View(corrections), View(dY), View(y), q.Length / corrections.Length));
         }
         // dQ += scale·dS·K
@@ -79,7 +79,7 @@ internal sealed partial class GpuKernels
     /// corrections[query, head] = ⟨dY, Y⟩ = Σⱼ Pⱼ·dPⱼ: the softmax's own gradient.
     /// </summary>
     internal readonly struct CorrectionKernel(ArrayView<float> corrections, ArrayView<float> dY, ArrayView<float> y,
-        int width) : IElementKernel
+        int width) : IThreadKernel
     {
         public void At(int i)
         {
@@ -185,7 +185,7 @@ internal sealed partial class GpuKernels
         private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, int at, float logSumExp, float correction,
             float factor)
         {
-            var p = Exp(scale * scores[at] - logSumExp);
+            var p = DeviceMath.Exp(scale * scores[at] - logSumExp);
             scores[at] = p * (TGradient.ThroughScores != 0 ? factor * dScores[at] - correction : factor);
         }
     }

@@ -1,4 +1,5 @@
 using ILGPU.Frontend.Intrinsic;
+using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Gpu;
 
@@ -9,6 +10,9 @@ internal static class DeviceMath
     public static void Register() =>
         RemappedIntrinsics.AddRemapping(typeof(float), typeof(DeviceMath), nameof(float.MultiplyAddEstimate),
             typeof(float), typeof(float), typeof(float));
+
+    /// <summary>eˣ by the formula of every backend.</summary>
+    public static float Exp(float x) => Exponential.Value(new Scalar(x)).Value;
 
     /// <summary>a·b + c: the driver's compiler makes one fused instruction of it.</summary>
     public static float MultiplyAddEstimate(float a, float b, float c) => a * b + c;

@@ -24,12 +24,12 @@ internal sealed partial class GpuKernels
     {
         if (rows is { } some)
         {
-            ForEach(y.Length,
+            ForEachThread(y.Length,
                 new DropoutOfRowsKernel(View(y), View(x), keep, mask, View(some.Rows), some.Columns));
         }
         else
         {
-            ForEach((y.Length + 3) / 4, new DropoutKernel(View(y), View(x), keep, mask, y.Length));
+            ForEachThread((y.Length + 3) / 4, new DropoutKernel(View(y), View(x), keep, mask, y.Length));
         }
     }
 
@@ -37,7 +37,7 @@ internal sealed partial class GpuKernels
     /// y = keep·y + D ⊙ x for keep 0 or 1; a thread takes the four elements of one draw.
     /// </summary>
     internal readonly struct DropoutKernel(ArrayView<float> y, ArrayView<float> x, int keep, DropoutMask mask,
-        int count) : IElementKernel
+        int count) : IThreadKernel
     {
         public void At(int i)
         {
@@ -68,7 +68,7 @@ internal sealed partial class GpuKernels
     /// takes one element: a row's length need not be a multiple of a draw's four.
     /// </summary>
     internal readonly struct DropoutOfRowsKernel(ArrayView<float> y, ArrayView<float> x, int keep, DropoutMask mask,
-        ArrayView<int> rows, int columns) : IElementKernel
+        ArrayView<int> rows, int columns) : IThreadKernel
     {
         public void At(int i)
         {

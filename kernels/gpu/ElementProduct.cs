@@ -13,7 +13,7 @@ namespace LoraScratch.Kernels.Gpu;
 /// <param name="columns">N</param>
 /// <param name="depth">K</param>
 internal readonly struct ElementProductKernel(ProductOutput y, MatrixView a, MatrixView b, int rows, int columns,
-    int depth) : IElementKernel
+    int depth) : IThreadKernel
 {
     public void At(int i)
     {

@@ -9,7 +9,7 @@ internal sealed partial class GpuKernels
     public void Gather(DeviceBuffer<float> y, DeviceBuffer<float> table, DeviceBuffer<int> indices, int columns)
     {
         Debug.Assert(y.Length == (long)indices.Length * columns && table.Length % columns == 0);
-        ForEach(y.Length, new GatherKernel(View(y), View(table), View(indices), columns));
+        ForEachThread(y.Length, new GatherKernel(View(y), View(table), View(indices), columns));
     }
 
     /// <inheritdoc/>
@@ -27,13 +27,14 @@ internal sealed partial class GpuKernels
         using var order = Allocate<int>(rows);
         using var start = Allocate<int>(rows);
         using var count = Allocate<int>(rows);
-        ForEach(rows, new ListRowsKernel(View(order), View(start), View(count), View(indices), rows));
-        ForEach(dY.Length, new ScatterKernel(View(dTable.Buffer), View(dY), View(indices), View(order), View(start),
-            View(count), columns));
+        ForEachThread(rows, new ListRowsKernel(View(order), View(start), View(count), View(indices), rows));
+        ForEachThread(dY.Length,
+            new ScatterKernel(View(dTable.Buffer), View(dY), View(indices), View(order), View(start), View(count),
+                columns));
     }
 
     internal readonly struct GatherKernel(ArrayView<float> y, ArrayView<float> table, ArrayView<int> indices,
-        int columns) : IElementKernel
+        int columns) : IThreadKernel
     {
         public void At(int i) => y[i] = table[indices[i / columns] * columns + i % columns];
     }
@@ -44,7 +45,7 @@ internal sealed partial class GpuKernels
     /// = 0.
     /// </summary>
     internal readonly struct ListRowsKernel(ArrayView<int> order, ArrayView<int> start, ArrayView<int> count,
-        ArrayView<int> indices, int rows) : IElementKernel
+        ArrayView<int> indices, int rows) : IThreadKernel
     {
         public void At(int i)
         {
@@ -65,7 +66,7 @@ internal sealed partial class GpuKernels
 
     internal readonly struct ScatterKernel(ArrayView<float> dTable, ArrayView<float> dY, ArrayView<int> indices,
         ArrayView<int> order, ArrayView<int> start,
-        ArrayView<int> count, int columns) : IElementKernel
+        ArrayView<int> count, int columns) : IThreadKernel
     {
         public void At(int i)
         {

@@ -5,6 +5,7 @@ using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
+using LoraScratch.Kernels.Common;
 
 namespace LoraScratch.Kernels.Gpu;
 
@@ -13,7 +14,7 @@ namespace LoraScratch.Kernels.Gpu;
 /// order of the calls, on one stream and later than the calls. One thread at a time may call them:
 /// <see cref="GpuBackend"/> sees to it.
 /// </summary>
-internal sealed partial class GpuKernels : IBackend
+internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInts>, IBackend
 {
     private readonly Context context;
     private readonly Accelerator accelerator;
@@ -116,6 +117,16 @@ internal sealed partial class GpuKernels : IBackend
         }
     }
 
+    /// <inheritdoc/>
+    public void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        Debug.Assert(y.Length == x.Length);
+        if (x.Length > 0)
+        {
+            View(x).CopyTo(stream, View(y));
+        }
+    }
+
     /// <summary>Waits until every kernel issued so far has ended.</summary>
     /// <exception cref="DeviceException">A kernel failed.</exception>
     public void Synchronize()
@@ -160,10 +171,11 @@ internal sealed partial class GpuKernels : IBackend
         builder.EnableAlgorithms()
         .Optimize(optimization == GpuOptimization.O2 ? OptimizationLevel.O2 : OptimizationLevel.O1));
 
-    /// <summary>
-    /// What a kernel is to keep of a sum: 1, or 0 where nothing is defined in it yet.
-    /// </summary>
-    private static int Keep(Accumulator sum) => sum.IsEmpty ? 0 : 1;
+    /// <inheritdoc/>
+    protected override DeviceFloats Floats(DeviceBuffer<float> buffer) => new(View(buffer));
+
+    /// <inheritdoc/>
+    protected override DeviceInts Ints(DeviceBuffer<int> buffer) => new(View(buffer));
 
     /// <summary>
     /// The elements of a buffer of this backend; they start on a boundary of

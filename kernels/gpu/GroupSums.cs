@@ -9,19 +9,19 @@ internal sealed partial class GpuKernels
     public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(y.Length == 0 ? x.Length == 0 : x.Length % y.Length == 0);
-        ForEach(y.Length, new GroupSumKernel(View(y), alpha, View(x), x.Length / Math.Max(1, y.Length)));
+        ForEachThread(y.Length, new GroupSumKernel(View(y), alpha, View(x), x.Length / Math.Max(1, y.Length)));
     }
 
     /// <inheritdoc/>
     public void AddGroupBroadcast(Accumulator y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(x.Length == 0 ? y.Length == 0 : y.Length % x.Length == 0);
-        ForEach(y.Length, new GroupBroadcastKernel(View(y.Buffer), Keep(y), alpha, View(x),
+        ForEachThread(y.Length, new GroupBroadcastKernel(View(y.Buffer), Keep(y), alpha, View(x),
             y.Length / Math.Max(1, x.Length)));
     }
 
     internal readonly struct GroupSumKernel(ArrayView<float> y, float alpha, ArrayView<float> x, int size)
-        : IElementKernel
+        : IThreadKernel
     {
         public void At(int i)
         {
@@ -35,7 +35,7 @@ internal sealed partial class GpuKernels
     }
 
     internal readonly struct GroupBroadcastKernel(ArrayView<float> y, int keep, float alpha, ArrayView<float> x,
-        int size) : IElementKernel
+        int size) : IThreadKernel
     {
         public void At(int i) => y[i] = (keep != 0 ? y[i] : 0) + alpha * x[i / size];
     }

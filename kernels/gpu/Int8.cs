@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using ILGPU;
+using LoraScratch.Kernels.Common;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Gpu;
@@ -20,7 +21,7 @@ internal sealed partial class GpuKernels
     {
         Debug.Assert(s.Length % b.Outputs == 0 && a.Length == s.Length / b.Outputs * b.RowStride
             && b.Codes.Length == Int8Matrix.CodesLength(b.Outputs, b.Inputs) && b.Inputs <= Int8Matrix.MaxInputs);
-        ForEach(s.Length, new Int8ProductKernel(View(s), View(a), View(b.Codes), b.Outputs, b.RowStride));
+        ForEachThread(s.Length, new Int8ProductKernel(View(s), View(a), View(b.Codes), b.Outputs, b.RowStride));
     }
 
     /// <inheritdoc/>
@@ -29,7 +30,8 @@ internal sealed partial class GpuKernels
     {
         Debug.Assert(y.Length == s.Length && s.Length == grids.Length * b.Outputs && b.Scales.Length == b.Outputs
             && b.Sums.Length == b.Outputs && (bias is null || bias.Length == b.Outputs));
-        ForEach(y.Length, new DequantizeKernel(View(y), View(s), View(grids), View(b.Scales), View(b.Sums), b.Outputs));
+        ForEachThread(y.Length,
+            new DequantizeKernel(View(y), View(s), View(grids), View(b.Scales), View(b.Sums), b.Outputs));
         if (bias is not null)
         {
             AddBias(y, y, bias);
@@ -45,27 +47,27 @@ internal sealed partial class GpuKernels
     {
         private const float LargestCode = 255;
 
-        public void Row<TTeam>(int row) where TTeam : struct, ITeam
+        public void Row<T>(int row) where T : struct, ILanes<T>
         {
             float lowest = 0, highest = 0, strange = 0;
-            for (var j = TTeam.Thread; j < columns; j += TTeam.Threads)
+            for (var j = T.First; j < columns; j += T.Width)
             {
                 var value = x[row * columns + j];
                 lowest = value < lowest ? value : lowest;
                 highest = value > highest ? value : highest;
                 strange = value >= -float.MaxValue && value <= float.MaxValue ? strange : 1;
             }
-            lowest = -TTeam.Max(-lowest);
-            highest = TTeam.Max(highest);
-            strange = TTeam.Max(strange);
+            lowest = -T.Largest(T.Of(-lowest));
+            highest = T.Largest(T.Of(highest));
+            strange = T.Largest(T.Of(strange));
             var scale = highest / LargestCode - lowest / LargestCode;
             scale = scale < Int8Matrix.SmallestScale || strange > 0 ? Int8Matrix.SmallestScale : scale;
             var zero = Cut(Rounded(-lowest / scale));
-            if (TTeam.Thread == 0)
+            if (T.First == 0)
             {
                 grids[row] = strange > 0 ? new RowGrid(float.NaN, 0) : new RowGrid(scale, (int)zero);
             }
-            for (var j = TTeam.Thread; j < columns; j += TTeam.Threads)
+            for (var j = T.First; j < columns; j += T.Width)
             {
                 codes[row * stride + j] = strange > 0
                     ? (byte)0 : (byte)(int)Cut(Rounded(x[row * columns + j] * (1 / scale)) + zero);
@@ -82,7 +84,7 @@ internal sealed partial class GpuKernels
     /// a panel.
     /// </summary>
     internal readonly struct Int8ProductKernel(ArrayView<int> s, ArrayView<byte> a, ArrayView<sbyte> b, int outputs,
-        int stride) : IElementKernel
+        int stride) : IThreadKernel
     {
         public void At(int i)
         {
@@ -101,7 +103,7 @@ internal sealed partial class GpuKernels
     }
 
     internal readonly struct DequantizeKernel(ArrayView<float> y, ArrayView<int> s, ArrayView<RowGrid> grids,
-        ArrayView<float> scales, ArrayView<int> sums, int outputs) : IElementKernel
+        ArrayView<float> scales, ArrayView<int> sums, int outputs) : IThreadKernel
     {
         public void At(int i)
         {

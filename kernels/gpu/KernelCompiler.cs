@@ -10,17 +10,18 @@ using ILGPU.Runtime.OpenCL;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// Compiles every kernel of this assembly without a device. Kernels are found by their interface,
-/// and the arguments of generic ones (formulas, tiles, ways of reading) by their constraints, so
-/// that no kernel can be forgotten.
+/// Compiles every kernel without a device. Kernels are found by their interface, and the arguments
+/// of generic ones (formulas, tiles, ways of reading) by their constraints, so that no kernel can
+/// be forgotten.
 /// </summary>
 internal static class KernelCompiler
 {
     private const BindingFlags Bodies = BindingFlags.Static | BindingFlags.NonPublic;
+    private const BindingFlags Fields = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
 
     private static readonly Type[] Structs =
         [.. new[] { typeof(GpuKernels).Assembly, typeof(IBackend).Assembly }.SelectMany(assembly => assembly.GetTypes())
-            .Where(type => type.IsValueType)];
+            .Where(type => type.IsValueType && !HasPointer(type))];
 
     /// <summary>The text of every kernel.</summary>
     /// <param name="kind">PTX for sm_80, or OpenCL C 2.0.</param>
@@ -38,10 +39,10 @@ internal static class KernelCompiler
 
     private static string Compile(Backend backend, Type kernel)
     {
-        var isElementKernel = kernel.IsAssignableTo(typeof(IElementKernel));
-        var body = typeof(GpuKernels).GetMethod(isElementKernel
-            ? nameof(GpuKernels.ElementBody) : nameof(GpuKernels.GroupBody), Bodies)!.MakeGenericMethod(kernel);
-        var entry = isElementKernel ? EntryPointDescription.FromImplicitlyGroupedKernel(body)
+        var isThreadKernel = kernel.IsAssignableTo(typeof(IThreadKernel));
+        var body = typeof(GpuKernels).GetMethod(isThreadKernel
+            ? nameof(GpuKernels.ThreadBody) : nameof(GpuKernels.GroupBody), Bodies)!.MakeGenericMethod(kernel);
+        var entry = isThreadKernel ? EntryPointDescription.FromImplicitlyGroupedKernel(body)
             : EntryPointDescription.FromExplicitlyGroupedKernel(body);
         return backend.Compile(entry, default) switch
         {
@@ -52,12 +53,15 @@ internal static class KernelCompiler
     }
 
     private static IEnumerable<Type> Kernels() =>
-        Structs.Where(type => type.IsAssignableTo(typeof(IElementKernel)) || type.IsAssignableTo(typeof(IGroupKernel)))
+        Structs.Where(type => type.IsAssignableTo(typeof(IThreadKernel)) || type.IsAssignableTo(typeof(IGroupKernel)))
         .SelectMany(Closed);
+
+    /// <summary>Whether a type is made for the host's memory alone.</summary>
+    private static bool HasPointer(Type type) => type.GetFields(Fields).Any(field => field.FieldType.IsPointer);
 
     /// <summary>
     /// A type, or a generic type with arguments: every pair of the first two, and each with one of
-    /// the third.
+    /// the third. A common kernel has the types of memory before them.
     /// </summary>
     private static IEnumerable<Type> Closed(Type type)
     {
@@ -65,12 +69,14 @@ internal static class KernelCompiler
         {
             return [type];
         }
-        var choices = type.GetGenericArguments().Select(Choices).ToArray();
-        var second = choices.Length > 1 ? choices[1].Length : 1;
-        return from i in Enumerable.Range(0, choices[0].Length)
-               from j in Enumerable.Range(0, second)
+        Type[] memory = type.DeclaringType is { IsGenericType: true }
+            ? typeof(GpuKernels).BaseType!.GetGenericArguments() : [];
+        var choices = type.GetGenericArguments()[memory.Length..].Select(Choices).ToArray();
+        int Count(int parameter) => parameter < choices.Length ? choices[parameter].Length : 1;
+        return from i in Enumerable.Range(0, Count(0))
+               from j in Enumerable.Range(0, Count(1))
                select type.MakeGenericType(
-                   [.. choices.Select((of, parameter) =>
+                   [.. memory, .. choices.Select((of, parameter) =>
                        of[(parameter == 0 ? i : parameter == 1 ? j : i + j) % of.Length])]);
     }
 
@@ -90,9 +96,11 @@ internal static class KernelCompiler
     /// <summary>Its type, such as "MapKernel&lt;Gelu&gt;".</summary>
     public static string Name(Type type)
     {
-        var name = type.IsGenericType
-            ? $"{type.Name[..type.Name.IndexOf('`')]}<{string.Join(", ", type.GetGenericArguments().Select(Name))}>"
+        var outer = type.DeclaringType;
+        var arguments = type.GetGenericArguments()[(outer?.GetGenericArguments().Length ?? 0)..];
+        var name = arguments.Length > 0
+            ? $"{type.Name[..type.Name.IndexOf('`')]}<{string.Join(", ", arguments.Select(Name))}>"
             : type.Name;
-        return type.DeclaringType is { } outer && outer != typeof(GpuKernels) ? $"{outer.Name}.{name}" : name;
+        return outer is null || outer.IsGenericType || outer == typeof(GpuKernels) ? name : $"{outer.Name}.{name}";
     }
 }

@@ -6,12 +6,11 @@ using ILGPU.Runtime;
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
-/// A kernel whose elements do not depend on each other, a thread for each: its fields are the
-/// arguments.
+/// A kernel whose threads do not depend on each other: its fields are the arguments.
 /// </summary>
-internal interface IElementKernel
+internal interface IThreadKernel
 {
-    /// <summary>Computes element i.</summary>
+    /// <summary>Computes what belongs to a thread: an element of the result.</summary>
     void At(int i);
 }
 
@@ -42,11 +41,11 @@ internal sealed partial class GpuKernels
     /// </summary>
     internal Action<string>? BeforeWork { get; init; }
 
-    /// <summary>Runs a kernel once for every element.</summary>
+    /// <summary>Runs a kernel in so many threads.</summary>
     /// <exception cref="DeviceException">
     /// The driver does not take the kernel, or the device failed.
     /// </exception>
-    private void ForEach<TKernel>(int count, in TKernel kernel) where TKernel : struct, IElementKernel
+    private void ForEachThread<TKernel>(int count, in TKernel kernel) where TKernel : struct, IThreadKernel
     {
         if (count == 0)                                     // drivers refuse an empty grid
         {
@@ -56,7 +55,7 @@ internal sealed partial class GpuKernels
         {
             var launcher = launchers.TryGetValue(typeof(TKernel), out var known)
                 ? (Action<AcceleratorStream, Index1D, TKernel>)known
-                : Load<Action<AcceleratorStream, Index1D, TKernel>>(typeof(TKernel), ElementBody<TKernel>);
+                : Load<Action<AcceleratorStream, Index1D, TKernel>>(typeof(TKernel), ThreadBody<TKernel>);
             Begin<TKernel>();
             launcher(stream, count, kernel);
         }
@@ -103,7 +102,7 @@ internal sealed partial class GpuKernels
         }
     }
 
-    internal static void ElementBody<TKernel>(Index1D i, TKernel kernel) where TKernel : struct, IElementKernel =>
+    internal static void ThreadBody<TKernel>(Index1D i, TKernel kernel) where TKernel : struct, IThreadKernel =>
         kernel.At(i);
 
     internal static void GroupBody<TKernel>(TKernel kernel) where TKernel : struct, IGroupKernel =>

@@ -33,7 +33,7 @@ internal sealed partial class GpuKernels
         var output = Output(y, z ?? y, scale, modes, plan.Mirrored, partStride: 0);
         if (plan.Tile == ProductTile.Element)
         {
-            ForEach(y.Rows * y.Columns * y.Batch, new ElementProductKernel(
+            ForEachThread(y.Rows * y.Columns * y.Batch, new ElementProductKernel(
                 output, new MatrixView(View(a.Buffer), a), new MatrixView(View(b.Buffer), b), y.Rows, y.Columns,
                     a.Columns));
             return;
@@ -47,7 +47,7 @@ internal sealed partial class GpuKernels
         using var parts = Allocate<float>(checked(count * plan.Parts));
         var partial = new Matrix(parts, y.Rows, y.Columns, y.Columns, batch: y.Batch, batchStride: y.Rows * y.Columns);
         Launch(plan, Output(partial, partial, 1, ProductModes.None, plan.Mirrored, count), y, a, b);
-        ForEach(count, new SumPartsKernel(output, View(parts), plan.Parts, count));
+        ForEachThread(count, new SumPartsKernel(output, View(parts), plan.Parts, count));
     }
 
     private void Launch(ProductPlan plan, in ProductOutput output, Matrix y, Matrix a, Matrix b)

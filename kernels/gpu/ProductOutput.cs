@@ -115,7 +115,7 @@ internal enum ProductModes
 /// <param name="parts">How many there are.</param>
 /// <param name="partStride">Elements of a part.</param>
 internal readonly struct SumPartsKernel(ProductOutput y, ArrayView<float> values, int parts, int partStride)
-    : IElementKernel
+    : IThreadKernel
 {
     public void At(int i)
     {

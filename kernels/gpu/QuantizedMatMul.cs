@@ -35,7 +35,7 @@ internal sealed partial class GpuKernels
         {
             var rows = Math.Min(rowsAtATime, b.StoredRows - row);
             var slab = new Matrix(decoded, rows, b.StoredColumns);
-            ForEach(rows * b.StoredColumns,
+            ForEachThread(rows * b.StoredColumns,
                 new DecodeKernel(View(decoded), View(b.Codes), View(b.Grids), row * b.StoredColumns, b.Bits,
                     b.GroupSize));
             if (b.Transposed)
@@ -56,7 +56,7 @@ internal sealed partial class GpuKernels
 
     /// <summary>yᵢ = ŵ of code first + i, in the order of the rows.</summary>
     internal readonly struct DecodeKernel(ArrayView<float> y, ArrayView<byte> codes, ArrayView<GroupGrid> grids,
-        int first, int bits, int groupSize) : IElementKernel
+        int first, int bits, int groupSize) : IThreadKernel
     {
         public void At(int i)
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using ILGPU;
+using LoraScratch.Kernels.Common;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Gpu;
@@ -16,14 +17,7 @@ internal sealed partial class GpuKernels
     public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
     {
         Debug.Assert(y.Length == x.Length && x.Length % bias.Length == 0);
-        ForEach(y.Length, new BiasKernel(View(y), View(x), View(bias), bias.Length));
-    }
-
-    /// <inheritdoc/>
-    public void AddColumnSums(Accumulator y, DeviceBuffer<float> x)
-    {
-        Debug.Assert(x.Length % y.Length == 0);
-        AddDownColumns(y, x.Length / y.Length, new ElementTerm(View(x), y.Length));
+        ForEachThread(y.Length, new BiasKernel(View(y), View(x), View(bias), bias.Length));
     }
 
     /// <inheritdoc/>
@@ -54,45 +48,24 @@ internal sealed partial class GpuKernels
         SumOf<Identity>(y, keep, alpha, partials);
     }
 
-    /// <summary>
-    /// y[j] += Σᵢ term(i, j): a thread for each column of a block of rows, then one for each
-    /// column.
-    /// </summary>
-    private void AddDownColumns<TTerm>(Accumulator y, int rows, in TTerm term) where TTerm : struct, IColumnTerm
+    /// <summary>A thread for each column of a block of rows, then one for each column.</summary>
+    protected override void AddDownColumns<TTerm>(Accumulator y, int rows, in TTerm term)
     {
         var blocks = (rows + RowBlock - 1) / RowBlock;
         if (blocks <= 1)
         {
-            ForEach(y.Length, new ColumnSumKernel<TTerm>(View(y.Buffer), Keep(y), term, rows, y.Length));
+            ForEachThread(y.Length, new ColumnSumKernel<TTerm>(View(y.Buffer), Keep(y), term, rows, y.Length));
             return;
         }
         using var partials = Allocate<float>(blocks * y.Length);
-        ForEach(partials.Length, new ColumnSumKernel<TTerm>(View(partials), 0, term, rows, y.Length));
-        AddDownColumns(y, blocks, new ElementTerm(View(partials), y.Length));
-    }
-
-    /// <summary>What is summed down a column.</summary>
-    internal interface IColumnTerm
-    {
-        float At(int row, int column);
+        ForEachThread(partials.Length, new ColumnSumKernel<TTerm>(View(partials), 0, term, rows, y.Length));
+        AddDownColumns(y, blocks, new ElementTerm(Floats(partials), y.Length));
     }
 
     internal readonly struct BiasKernel(ArrayView<float> y, ArrayView<float> x, ArrayView<float> bias, int columns)
-        : IElementKernel
+        : IThreadKernel
     {
         public void At(int i) => y[i] = x[i] + bias[i % columns];
-    }
-
-    internal readonly struct ElementTerm(ArrayView<float> x, int columns) : IColumnTerm
-    {
-        public float At(int row, int column) => x[row * columns + column];
-    }
-
-    internal readonly struct Identity : IFormula
-    {
-        public static Reads DerivativeReads => Reads.Input;
-        public static T Value<T>(T x) where T : struct, IReal<T> => x;
-        public static T Derivative<T>(T x, T y) where T : struct, IReal<T> => T.One;
     }
 
     /// <summary>y[block] = keep·y[block] + α·Σ f(x) over a block of x.</summary>
@@ -123,7 +96,7 @@ internal sealed partial class GpuKernels
 
     /// <summary>y[block, j] = keep·y[block, j] + Σ term(i, j) over a block of rows i.</summary>
     internal readonly struct ColumnSumKernel<TTerm>(ArrayView<float> y, float keep, TTerm term, int rows, int columns)
-        : IElementKernel
+        : IThreadKernel
         where TTerm : struct, IColumnTerm
     {
         public void At(int i)
@@ -134,7 +107,7 @@ internal sealed partial class GpuKernels
             var sum = 0f;
             for (var row = start; row < end; row++)
             {
-                sum += term.At(row, column);
+                sum += term.At<Scalar>(row, column).Value;
             }
             y[i] = (keep != 0 ? keep * y[i] : 0) + sum;
         }

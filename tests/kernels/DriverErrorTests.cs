@@ -23,10 +23,10 @@ public class DriverErrorTests
         using var backend = Open();
         using var x = backend.Allocate<float>(8);
         backend.Fill(x, 1);
-        (failing, error) = ("MapKernel<Square>", new CLException(CLError.CL_OUT_OF_RESOURCES));
+        (failing, error) = ("ElementOf<MapKernel<Square>>", new CLException(CLError.CL_OUT_OF_RESOURCES));
         var thrown = Assert.Throws<DeviceException>(() => backend.Map<Square>(x, x))!;
         Assert.That((thrown.Device, thrown.Work, thrown.Code),
-            Is.EqualTo((backend.Description, "the kernel MapKernel<Square>", "CL_OUT_OF_RESOURCES (-5)")));
+            Is.EqualTo((backend.Description, "the kernel ElementOf<MapKernel<Square>>", "CL_OUT_OF_RESOURCES (-5)")));
         Assert.That(thrown.Message, Does.Contain("a smaller batch"));
         Assert.That(thrown.InnerException, Is.SameAs(error));
     }
@@ -69,7 +69,7 @@ public class DriverErrorTests
             }
         })!;
         Assert.That(thrown.Message,
-            Does.Contain(words).And.Contain("the last one is FillKernel").And
+            Does.Contain(words).And.Contain("the last one is ElementOf<FillKernel>").And
                 .Contain("CL_INVALID_COMMAND_QUEUE (-36)"));
     }
 
@@ -78,7 +78,7 @@ public class DriverErrorTests
     {
         using var backend = Open();
         using var x = backend.Allocate<float>(8);
-        (failing, error) = ("FillKernel", new InvalidOperationException("a mistake"));
+        (failing, error) = ("ElementOf<FillKernel>", new InvalidOperationException("a mistake"));
         Assert.That(() => backend.Fill(x, 1), Throws.InvalidOperationException.With.Message.EqualTo("a mistake"));
     }
 

@@ -240,7 +240,7 @@ public class FormulaTests
         {
             for (var i = 0; i < x.Length; i += T.Width)
             {
-                Row.Store(to, i, x.Length, TFormula.Value(Row.Load<T>(from, i, x.Length, 0)));
+                T.Store(ref to[i], x.Length - i, TFormula.Value(T.Load(ref from[i], x.Length - i, 0)));
             }
         }
         return y;
@@ -254,8 +254,9 @@ public class FormulaTests
         {
             for (var i = 0; i < x.Length; i += T.Width)
             {
-                Row.Store(to, i, x.Length,
-                    TFormula.Derivative(Row.Load<T>(input, i, x.Length, 0), Row.Load<T>(output, i, x.Length, 0)));
+                var left = x.Length - i;
+                T.Store(ref to[i], left,
+                    TFormula.Derivative(T.Load(ref input[i], left, 0), T.Load(ref output[i], left, 0)));
             }
         }
         return result;

@@ -107,6 +107,26 @@ internal partial class KernelTextTests(GpuKind kind, GpuOptimization optimizatio
         }
     }
 
+    /// <summary>
+    /// What the common kernels are bound by: an optimizer reads and writes each number once, and no
+    /// float of a row is written to be read again, as the CPU does.
+    /// </summary>
+    [TestCase("ElementOf<AdamKernel>", 4, 3)]
+    [TestCase("ElementOf<MomentumKernel>", 3, 2)]
+    [TestCase("ElementOf<SgdKernel>", 2, 1)]
+    [TestCase("ElementOf<MapGradientKernel<Gelu>>", 3, 1)]
+    [TestCase("RowOfThread<SoftmaxKernel>", 3, 1)]
+    [TestCase("RowOfThread<SoftmaxGradientKernel>", 5, 1)]
+    [TestCase("RowOfThread<LayerNormKernel>", 5, 3)]
+    [TestCase("RowOfThread<LayerNormGradientKernel>", 9, 1)]
+    [TestCase("RowOfThread<CrossEntropyKernel>", 4, 1)]
+    public void A_common_kernel_reads_and_writes_as_often_as_its_loops(string name, int loads, int stores)
+    {
+        PtxOnly();
+        var text = kernels.Single(kernel => kernel.Kernel == name).Text;
+        Assert.That((Load().Count(text), Store().Count(text)), Is.EqualTo((loads, stores)));
+    }
+
     private KernelText[] Products =>
         [.. kernels.Where(kernel => kernel.Kernel.StartsWith("PackedProductKernel<", StringComparison.Ordinal))];
 
@@ -127,6 +147,12 @@ internal partial class KernelTextTests(GpuKind kind, GpuOptimization optimizatio
     /// <summary>From global memory, or, at O1, from an address that may be any.</summary>
     [GeneratedRegex(@"\bld(\.global)?\.v4\.f32")]
     private static partial Regex GlobalFours();
+
+    [GeneratedRegex(@"\bld(\.global)?\.[bf]32")]
+    private static partial Regex Load();
+
+    [GeneratedRegex(@"\bst(\.global)?\.[bf]32")]
+    private static partial Regex Store();
 
     [GeneratedRegex(@"\bwork_group_barrier\s*\(\s*([^)]*?)\s*\)")]
     private static partial Regex Barrier();

@@ -90,7 +90,7 @@ internal sealed record Mutation(string Name, string Mistake, string File, string
             + "of one step with its own mask sees it.",
             "Engine.OpTests:Dropout", "Lora.LoRALayerTests"),
         new("epsilon-in-root", "Adam divides by √(v̂ + ε) in place of √v̂ + ε",
-            "kernels/managed/cpu/Optimizers.cs",
+            "kernels/managed/common/Optimizers.cs",
             "T.MultiplyAdd(T.Sqrt(second), T.Of(factors.RootCorrection), T.Of(factors.Epsilon))",
             "T.Sqrt(T.MultiplyAdd(second, T.Of(factors.RootCorrection * factors.RootCorrection), "
                 + "T.Of(factors.Epsilon)))",

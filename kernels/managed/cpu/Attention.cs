@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LoraScratch.Kernels.Functions;
+using Rows = LoraScratch.Kernels.Common.Rows<LoraScratch.Kernels.Cpu.HostFloats>;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -162,16 +163,16 @@ internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y) : I
             for (var i = 0; i < queries; i++)
             {
                 var row = scores + (long)i * stride;                            // query + i against every key
-                var largest = Row.Largest<T>(row, length);
-                var sum = Row.Exponentials<T>(row, row, length, largest);
+                var largest = Rows.Largest<T>(new(row), length);
+                var sum = Rows.Exponentials<T>(new(row), new(row), length, largest);
                 heads.LogSumExp(query + i, head) = largest + MathF.Log(sum);
-                Row.Scale<T>(row, length, 1 / sum);
+                Rows.Scale<T>(new(row), length, 1 / sum);
                 if (!heads.DropsOut)
                 {
                     continue;
                 }
                 heads.DropoutFactors(factors, query + i, length, head);
-                Row.Multiply<T>(row, factors, length);
+                Rows.Multiply<T>(new(row), new(factors), length);
             }
             heads.Product(y + heads.At(query, head), heads.Columns, scores, stride, false, heads.V(first, head),
                 heads.Columns, false,

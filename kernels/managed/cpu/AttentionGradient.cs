@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LoraScratch.Kernels.Functions;
+using Rows = LoraScratch.Kernels.Common.Rows<LoraScratch.Kernels.Cpu.HostFloats>;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -72,7 +73,8 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
                 if (needsScoreGradients)
                 {
                     var at = heads.At(query + i, head);
-                    ScoreGradients<T>(dScore, scores, factors, length, logSumExp, Row.Dot<T>(dY + at, y + at, width));
+                    var correction = Rows.Dot<T>(new(dY + at), new(y + at), width);
+                    ScoreGradients<T>(dScore, scores, factors, length, logSumExp, correction);
                 }
                 else
                 {
@@ -122,8 +124,8 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
     {
         for (var j = 0; j < length; j += T.Width)
         {
-            var p = Exponential.Value(Row.Load<T>(scores, j, length, 0) - T.Of(logSumExp));
-            Row.Store(scores, j, length, p * T.Load(factors + j));
+            var p = Exponential.Value(T.Load(ref scores[j], length - j, 0) - T.Of(logSumExp));
+            T.Store(ref scores[j], length - j, p * T.Load(ref factors[j]));
         }
     }
 
@@ -138,10 +140,10 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
     {
         for (var j = 0; j < length; j += T.Width)
         {
-            var p = Exponential.Value(Row.Load<T>(scores, j, length, 0) - T.Of(logSumExp));
-            var kept = T.Load(factors + j);
-            Row.Store(dScores, j, length, p * (kept * Row.Load<T>(dScores, j, length, 0) - T.Of(correction)));
-            Row.Store(scores, j, length, p * kept);
+            var p = Exponential.Value(T.Load(ref scores[j], length - j, 0) - T.Of(logSumExp));
+            var kept = T.Load(ref factors[j]);
+            T.Store(ref dScores[j], length - j, p * (kept * T.Load(ref dScores[j], length - j, 0) - T.Of(correction)));
+            T.Store(ref scores[j], length - j, p * kept);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LoraScratch.Kernels.Common;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -7,7 +8,7 @@ namespace LoraScratch.Kernels.Cpu;
 /// Kernels have ended when their call returns. One thread at a time may call them:
 /// <see cref="CpuBackend"/> sees to it.
 /// </summary>
-internal sealed unsafe partial class CpuKernels : IBackend
+internal sealed unsafe partial class CpuKernels : CommonKernels<HostFloats, HostInts>, IBackend
 {
     private readonly BufferPool<nint> memory;
 
@@ -88,6 +89,13 @@ internal sealed unsafe partial class CpuKernels : IBackend
         new ReadOnlySpan<T>(Pointer(source), destination.Length).CopyTo(destination);
     }
 
+    /// <inheritdoc/>
+    public void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    {
+        Debug.Assert(y.Length == x.Length);
+        Scale(y, 1, x);
+    }
+
     /// <summary>Does nothing: kernels on the CPU have ended when their call returns.</summary>
     public void Synchronize()
     {
@@ -101,6 +109,12 @@ internal sealed unsafe partial class CpuKernels : IBackend
         Workers.Dispose();
         memory.Dispose();
     }
+
+    /// <inheritdoc/>
+    protected override HostFloats Floats(DeviceBuffer<float> buffer) => new(Pointer(buffer));
+
+    /// <inheritdoc/>
+    protected override HostInts Ints(DeviceBuffer<int> buffer) => new(Pointer(buffer));
 
     /// <summary>
     /// The first element of a buffer of this backend, on a boundary of

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LoraScratch.Kernels.Common;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -48,17 +49,17 @@ internal sealed unsafe partial class CpuKernels
                 var factors = filled + before;
                 if (accumulate)
                 {
-                    Apply(new AddMultiplyKernel(y + at, x + at, factors), length);
+                    Apply(new AddMultiplyKernel(new(y + at), new(x + at), new(factors)), length);
                 }
                 else
                 {
-                    Apply(new MultiplyKernel(y + at, x + at, factors), length);
+                    Apply(new MultiplyKernel(new(y + at), new(x + at), new(factors)), length);
                 }
                 at += length;
             }
         }
 
-        private void Apply<TKernel>(TKernel kernel, int length) where TKernel : unmanaged, IElementKernel
+        private void Apply<TKernel>(TKernel kernel, int length) where TKernel : struct, IElementKernel
         {
             if (wide)
             {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using LoraScratch.Kernels.Common;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -65,7 +66,8 @@ internal sealed unsafe partial class CpuKernels
         {
             for (var j = 0; j < width; j += T.Width)
             {
-                Row.Store(target, j, width, Row.Load<T>(target, j, width, 0) + Row.Load<T>(source, j, width, 0));
+                var left = width - j;
+                T.Store(ref target[j], left, T.Load(ref target[j], left, 0) + T.Load(ref source[j], left, 0));
             }
         }
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using LoraScratch.Kernels.Common;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -31,7 +32,7 @@ internal sealed unsafe partial class CpuKernels
             var sum = T.Of(0f);
             for (var j = 0; j < size; j += T.Width)
             {
-                sum += Cpu.Row.Load<T>(group, j, size, 0);
+                sum += T.Load(ref group[j], size - j, 0);
             }
             y[row] = alpha * T.Sum(sum);
         }
@@ -47,7 +48,7 @@ internal sealed unsafe partial class CpuKernels
             var share = T.Of(alpha * x[row]);
             for (var j = 0; j < size; j += T.Width)
             {
-                Cpu.Row.Store(group, j, size, accumulate ? Cpu.Row.Load<T>(group, j, size, 0) + share : share);
+                T.Store(ref group[j], size - j, accumulate ? T.Load(ref group[j], size - j, 0) + share : share);
             }
         }
     }

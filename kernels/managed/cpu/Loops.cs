@@ -1,30 +1,8 @@
 using System.Runtime.CompilerServices;
+using LoraScratch.Kernels.Common;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
-
-/// <summary>
-/// A kernel whose elements do not depend on each other: a handful of pointers and factors.
-/// </summary>
-internal interface IElementKernel
-{
-    /// <summary>Computes elements i … i + T.Width − 1.</summary>
-    void At<T>(int i) where T : struct, ILanes<T>;
-}
-
-/// <summary>A kernel whose rows do not depend on each other.</summary>
-internal interface IRowKernel
-{
-    /// <summary>Computes one row in steps of T.Width.</summary>
-    void Row<T>(int row) where T : struct, ILanes<T>;
-}
-
-/// <summary>The terms of a sum down the columns of a matrix.</summary>
-internal interface IColumnTerm
-{
-    /// <summary>The terms at (row, column) … (row, column + T.Width − 1).</summary>
-    T At<T>(int row, int column) where T : struct, ILanes<T>;
-}
 
 // The loops of all kernels are marked AggressiveOptimization: the runtime's first, unoptimised code for such a loop is
 // thirty times slower, and a training run would spend its first steps in it. There is nothing in them that a profile
@@ -42,10 +20,12 @@ internal sealed unsafe partial class CpuKernels
 
     private static int BlocksOf(int blockSize, int count) => (int)(((long)count + blockSize - 1) / blockSize);
 
-    private void ForEach<TKernel>(int count, TKernel kernel) where TKernel : unmanaged, IElementKernel =>
+    /// <inheritdoc/>
+    protected override void ForEach<TKernel>(int count, in TKernel kernel) =>
         Workers.Run(BlocksOf(BlockElements, count), new ElementJob<TKernel>(kernel, count, Wide));
 
-    private void ForEachRow<TKernel>(int rows, int columns, TKernel kernel) where TKernel : unmanaged, IRowKernel
+    /// <inheritdoc/>
+    protected override void ForEachRow<TKernel>(int rows, int columns, in TKernel kernel)
     {
         var rowsPerBlock = Math.Max(1, BlockElements / Math.Max(1, columns));
         Workers.Run(BlocksOf(rowsPerBlock, rows), new RowJob<TKernel>(kernel, rows, rowsPerBlock, Wide));
@@ -54,7 +34,7 @@ internal sealed unsafe partial class CpuKernels
     /// <summary>
     /// y[j] += Σᵢ term[i, j]. Each block owns a strip of columns and walks down all rows.
     /// </summary>
-    private void AddDownColumns<TTerm>(Accumulator y, int rows, TTerm term) where TTerm : unmanaged, IColumnTerm
+    protected override void AddDownColumns<TTerm>(Accumulator y, int rows, in TTerm term)
     {
         const int NarrowStrip = 64;
         var columns = y.Length;
@@ -67,7 +47,7 @@ internal sealed unsafe partial class CpuKernels
     // every register, a long formula such as GELU's derivative is left as calls, one for every operation.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void RunElements<T, TKernel>(TKernel kernel, int start, int end) where T : struct, ILanes<T>
-    where TKernel : unmanaged, IElementKernel
+    where TKernel : struct, IElementKernel
     {
         var i = start;
         for (; i <= end - T.Width; i += T.Width)
@@ -81,7 +61,7 @@ internal sealed unsafe partial class CpuKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void RunTail<TKernel>(TKernel kernel, int start, int end) where TKernel : unmanaged, IElementKernel
+    private static void RunTail<TKernel>(TKernel kernel, int start, int end) where TKernel : struct, IElementKernel
     {
         for (var i = start; i < end; i++)
         {
@@ -89,7 +69,7 @@ internal sealed unsafe partial class CpuKernels
         }
     }
 
-    private readonly struct ElementJob<TKernel>(TKernel kernel, int count, bool wide) : IJob where TKernel : unmanaged,
+    private readonly struct ElementJob<TKernel>(TKernel kernel, int count, bool wide) : IJob where TKernel : struct,
         IElementKernel
     {
         public void Run(int block, Scratch scratch)
@@ -108,7 +88,7 @@ internal sealed unsafe partial class CpuKernels
     }
 
     private readonly struct RowJob<TKernel>(TKernel kernel, int rows, int rowsPerBlock, bool wide) : IJob
-        where TKernel : unmanaged, IRowKernel
+        where TKernel : struct, IRowKernel
     {
         public void Run(int block, Scratch scratch)
         {
@@ -133,7 +113,7 @@ internal sealed unsafe partial class CpuKernels
     }
 
     private readonly struct ColumnJob<TTerm>(float* y, bool accumulate, TTerm term, int rows, int columns, int strip,
-        bool wide) : IJob where TTerm : unmanaged, IColumnTerm
+        bool wide) : IJob where TTerm : struct, IColumnTerm
     {
         // Partial sums of so many rows: a long column loses less to rounding, and a tile of the strip stays in the
         // first cache.
@@ -177,13 +157,14 @@ internal sealed unsafe partial class CpuKernels
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void AddColumn<T>(int column, int row, int rowEnd) where T : struct, ILanes<T>
         {
-            var before = accumulate || row > 0 ? T.Load(y + column) : T.Of(0f);
+            var before = accumulate || row > 0 ? T.Load(ref y[column]) : T.Of(0f);
             var sum = T.Of(0f);
+            var terms = term;               // here its fields stay in registers
             for (; row < rowEnd; row++)
             {
-                sum += term.At<T>(row, column);
+                sum += terms.At<T>(row, column);
             }
-            T.Store(y + column, before + sum);
+            T.Store(ref y[column], before + sum);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using LoraScratch.Kernels.Common;
 using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -14,14 +15,6 @@ internal sealed unsafe partial class CpuKernels
         var columns = bias.Length;
         Debug.Assert(y.Length == x.Length && x.Length % columns == 0);
         ForEachRow(x.Length / columns, columns, new BiasKernel(Pointer(y), Pointer(x), Pointer(bias), columns));
-    }
-
-    /// <inheritdoc/>
-    public void AddColumnSums(Accumulator y, DeviceBuffer<float> x)
-    {
-        var columns = y.Length;
-        Debug.Assert(x.Length % columns == 0);
-        AddDownColumns(y, x.Length / columns, new ElementTerm(Pointer(x), columns));
     }
 
     /// <inheritdoc/>
@@ -64,23 +57,10 @@ internal sealed unsafe partial class CpuKernels
             float* input = x + row * columns, output = y + row * columns;
             for (var j = 0; j < columns; j += T.Width)
             {
-                Cpu.Row.Store(output, j, columns,
-                    Cpu.Row.Load<T>(input, j, columns, 0) + Cpu.Row.Load<T>(bias, j, columns, 0));
+                var left = columns - j;
+                T.Store(ref output[j], left, T.Load(ref input[j], left, 0) + T.Load(ref bias[j], left, 0));
             }
         }
-    }
-
-    private readonly struct ElementTerm(float* x, int columns) : IColumnTerm
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public T At<T>(int row, int column) where T : struct, ILanes<T> => T.Load(x + row * columns + column);
-    }
-
-    private readonly struct Identity : IFormula
-    {
-        public static Reads DerivativeReads => Reads.Input;
-        public static T Value<T>(T x) where T : struct, IReal<T> => x;
-        public static T Derivative<T>(T x, T y) where T : struct, IReal<T> => T.One;
     }
 
     private readonly struct SumJob<TFormula>(double* partials, float* x, int count, int blockSize, bool wide) : IJob
@@ -110,14 +90,14 @@ internal sealed unsafe partial class CpuKernels
             var i = 0;
             for (; i <= length - 4 * T.Width; i += 4 * T.Width)
             {
-                a += TFormula.Value(T.Load(x + i));
-                b += TFormula.Value(T.Load(x + i + T.Width));
-                c += TFormula.Value(T.Load(x + i + 2 * T.Width));
-                d += TFormula.Value(T.Load(x + i + 3 * T.Width));
+                a += TFormula.Value(T.Load(ref x[i]));
+                b += TFormula.Value(T.Load(ref x[i + T.Width]));
+                c += TFormula.Value(T.Load(ref x[i + 2 * T.Width]));
+                d += TFormula.Value(T.Load(ref x[i + 3 * T.Width]));
             }
             for (; i < length; i += T.Width)
             {
-                a += TFormula.Value(Row.Load<T>(x, i, length, 0));
+                a += TFormula.Value(T.Load(ref x[i], length - i, 0));
             }
             return T.Sum(a + b + (c + d));
         }

@@ -5,8 +5,8 @@ using System.Runtime.ExceptionServices;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// Work that is cut into numbered blocks, each of which any thread may do. Implemented by unmanaged
-/// structs: pointers and sizes.
+/// Work that is cut into numbered blocks, each of which any thread may do. Implemented by structs
+/// of pointers and sizes.
 /// </summary>
 internal interface IJob
 {
@@ -84,7 +84,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     /// from inside a job: the blocks run here, in order. An exception in a block reaches the
     /// caller, after every other block has ended.
     /// </summary>
-    public void Run<TJob>(int blocks, in TJob job) where TJob : unmanaged, IJob
+    public void Run<TJob>(int blocks, in TJob job) where TJob : struct, IJob
     {
         if (blocks <= 1 || Threads == 1 || running != null)
         {
@@ -92,14 +92,14 @@ internal sealed unsafe class WorkerPool : IDisposable
             return;
         }
         var copy = job;   // on this stack, where the workers find it until the last block has ended
-        Dispatch(blocks, &copy, &Invoke<TJob>);
+        Dispatch(blocks, Unsafe.AsPointer(ref copy), &Invoke<TJob>);
     }
 
     /// <summary>
     /// Runs a job on a pool, or, where there is none, every block on this thread with the scratch
     /// memory given.
     /// </summary>
-    public static void Run<TJob>(WorkerPool? pool, int blocks, in TJob job, Scratch scratch) where TJob : unmanaged,
+    public static void Run<TJob>(WorkerPool? pool, int blocks, in TJob job, Scratch scratch) where TJob : struct,
         IJob
     {
         if (pool != null)
@@ -137,10 +137,10 @@ internal sealed unsafe class WorkerPool : IDisposable
         done.Dispose();
     }
 
-    private static void Invoke<TJob>(void* job, int block, Scratch scratch) where TJob : unmanaged, IJob =>
+    private static void Invoke<TJob>(void* job, int block, Scratch scratch) where TJob : struct, IJob =>
         Unsafe.AsRef<TJob>(job).Run(block, scratch);
 
-    private void RunHere<TJob>(int blocks, in TJob job) where TJob : unmanaged, IJob
+    private void RunHere<TJob>(int blocks, in TJob job) where TJob : struct, IJob
     {
         var outer = running;
         running = outer ?? scratch[0];

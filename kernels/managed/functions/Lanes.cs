@@ -72,11 +72,21 @@ internal readonly record struct Lanes(Vector<float> Value) : ILanes<Lanes>
 
     static int ILanes<Lanes>.Width => Vector<float>.Count;
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static unsafe Lanes ILanes<Lanes>.Load(float* from) => new(Vector.Load(from));
+    static int ILanes<Lanes>.First => 0;
+
+    static bool ILanes<Lanes>.Has(int i) => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static unsafe void ILanes<Lanes>.Store(float* to, Lanes value) => value.Value.Store(to);
+    static Lanes ILanes<Lanes>.Load(ref float from) => new(Vector.LoadUnsafe(ref from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Lanes ILanes<Lanes>.Load(ref float from, int left, float rest) => RowEnd.Load<Lanes>(ref from, left, rest);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void ILanes<Lanes>.Store(ref float to, Lanes value) => value.Value.StoreUnsafe(ref to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void ILanes<Lanes>.Store(ref float to, int left, Lanes value) => RowEnd.Store(ref to, left, value);
 
     static float ILanes<Lanes>.Sum(Lanes value) => Vector.Sum(value.Value);
 

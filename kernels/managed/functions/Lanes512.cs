@@ -63,11 +63,22 @@ internal readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes5
 
     static int ILanes<Lanes512>.Width => Vector512<float>.Count;
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static unsafe Lanes512 ILanes<Lanes512>.Load(float* from) => new(Vector512.Load(from));
+    static int ILanes<Lanes512>.First => 0;
+
+    static bool ILanes<Lanes512>.Has(int i) => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static unsafe void ILanes<Lanes512>.Store(float* to, Lanes512 value) => value.Value.Store(to);
+    static Lanes512 ILanes<Lanes512>.Load(ref float from) => new(Vector512.LoadUnsafe(ref from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Lanes512 ILanes<Lanes512>.Load(ref float from, int left, float rest) =>
+        RowEnd.Load<Lanes512>(ref from, left, rest);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void ILanes<Lanes512>.Store(ref float to, Lanes512 value) => value.Value.StoreUnsafe(ref to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void ILanes<Lanes512>.Store(ref float to, int left, Lanes512 value) => RowEnd.Store(ref to, left, value);
 
     static float ILanes<Lanes512>.Sum(Lanes512 value) => Vector512.Sum(value.Value);
 

@@ -72,8 +72,12 @@ internal readonly record struct Scalar(float Value) : ILanes<Scalar>
     public static Scalar Select(Scalar mask, Scalar ifTrue, Scalar ifFalse) => mask.Value != 0f ? ifTrue : ifFalse;
 
     static int ILanes<Scalar>.Width => 1;
-    static unsafe Scalar ILanes<Scalar>.Load(float* from) => new(*from);
-    static unsafe void ILanes<Scalar>.Store(float* to, Scalar value) => *to = value.Value;
+    static int ILanes<Scalar>.First => 0;
+    static bool ILanes<Scalar>.Has(int i) => true;
+    static Scalar ILanes<Scalar>.Load(ref float from) => new(from);
+    static Scalar ILanes<Scalar>.Load(ref float from, int left, float rest) => new(from);
+    static void ILanes<Scalar>.Store(ref float to, Scalar value) => to = value.Value;
+    static void ILanes<Scalar>.Store(ref float to, int left, Scalar value) => to = value.Value;
     static float ILanes<Scalar>.Sum(Scalar value) => value.Value;
     static float ILanes<Scalar>.Largest(Scalar value) => value.Value;
 }
