@@ -71,14 +71,31 @@ internal readonly record struct Lanes512(Vector512<float> Value) : ILanes<Lanes5
     static Lanes512 ILanes<Lanes512>.Load(ref float from) => new(Vector512.LoadUnsafe(ref from));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Lanes512 ILanes<Lanes512>.Load(ref float from, int left, float rest) =>
-        RowEnd.Load<Lanes512>(ref from, left, rest);
+    static unsafe Lanes512 ILanes<Lanes512>.Load(ref float from, int left, float rest) =>
+        new(left < Vector512<float>.Count
+            ? Avx512F.MaskLoad((float*)Unsafe.AsPointer(ref from), Below(left), Vector512.Create(rest))
+            : Vector512.LoadUnsafe(ref from));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void ILanes<Lanes512>.Store(ref float to, Lanes512 value) => value.Value.StoreUnsafe(ref to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void ILanes<Lanes512>.Store(ref float to, int left, Lanes512 value) => RowEnd.Store(ref to, left, value);
+    static unsafe void ILanes<Lanes512>.Store(ref float to, int left, Lanes512 value)
+    {
+        if (left < Vector512<float>.Count)
+        {
+            Avx512F.MaskStore((float*)Unsafe.AsPointer(ref to), Below(left), value.Value);
+        }
+        else
+        {
+            value.Value.StoreUnsafe(ref to);
+        }
+    }
+
+    /// <summary>The mask of the first places.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Below(int count) =>
+        Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
 
     static float ILanes<Lanes512>.Sum(Lanes512 value) => Vector512.Sum(value.Value);
 
