@@ -7,13 +7,15 @@ using LoraScratch.Lora.Encoders;
 namespace LoraScratch.Benchmarks;
 
 /// <summary>
-/// Texts per second of one classifier that many threads ask at once, one text a call, beside those
-/// of one thread. Every round measures every number of callers in turn, so that a machine that
-/// drifts drifts for all of them.
+/// Texts per second of one classifier that many callers ask at once, one text a call: by threads
+/// that wait (<see cref="TextClassifier.Predict(string, string?, int?)"/>, a text at a time) and by
+/// callers that do not block (<see cref="TextClassifier.PredictAsync(TextInput, CancellationToken,
+/// int?)"/>, whose texts are computed together). Every round measures every number of callers both
+/// ways in turn, so that a machine that drifts drifts for all of them.
 /// </summary>
 internal static class CallersCommand
 {
-    private static readonly int[] Callers = [1, 2, 8, 64];
+    private static readonly int[] Callers = [1, 8, 64];
 
     public static int Run(string[] args)
     {
@@ -23,40 +25,82 @@ internal static class CallersCommand
         Device.Default = backend;
         var (words, calls, rounds) =
             (options.Number("words", 30), options.Number("calls", 512), options.Number("rounds", 7));
+        var model = options.Text("model", "");
         options.RequireAllUsed();
-        var classifier = new TextClassifier(PretrainedBase.Load(seed: 1));
+        using var classifier = model.Length > 0 ? TextClassifier.Load(model, labels: ["a", "b"])
+            : new TextClassifier(PretrainedBase.Load(seed: 1));
         var texts = Enumerable.Range(0, 64).Select(i => Text(classifier, words, i)).ToArray();
-        Measure(classifier, texts, callers: 1, calls);                                  // the code is compiled here
-        var rates = Callers.ToDictionary(callers => callers, _ => new List<double>());
+        var expected = Array.ConvertAll(texts, text => classifier.Predict(text).Logits);
+        var ways = (from callers in Callers from batched in new[] { false, true } select (callers, batched)).ToArray();
+        foreach (var (_, batched) in ways.Take(2))
+        {
+            Measure(1, batched);                                                        // the code is compiled here
+        }
+        var rates = ways.ToDictionary(way => way, _ => new List<double>());
         for (var round = 0; round < rounds; round++)
         {
-            foreach (var callers in Callers)
+            foreach (var way in ways)
             {
-                rates[callers].Add(Measure(classifier, texts, callers, calls));
+                rates[way].Add(Measure(way.callers, way.batched));
             }
         }
         Console.WriteLine(
             $"{backend.Description}; {words} words a text, {calls} calls of one text, medians of {rounds} rounds");
-        foreach (var callers in Callers)
+        foreach (var way in ways)
         {
-            var share = rates[callers].Zip(rates[1], (many, one) => many / one);
+            var share = rates[way].Zip(rates[ways[0]], (many, one) => many / one);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{callers,3} callers  {Median(rates[callers]),7:F0} texts/s  {Median(share):F2} × one caller"));
+                $"{way.callers,3} callers, {(way.batched ? "in batches" : "text by text"),-12}  "
+                + $"{Median(rates[way]),7:F0} texts/s  {Median(share):F2} × one caller text by text"));
         }
         return 0;
+
+        double Measure(int callers, bool batched)
+        {
+            var taken = 0;
+            var clock = batched ? Ask(callers, async () =>
+            {
+                for (var call = Next(); call < calls; call = Next())
+                {
+                    Check(call, await classifier.PredictAsync(texts[call % texts.Length]));
+                }
+            }) : Block(callers, () =>
+            {
+                for (var call = Next(); call < calls; call = Next())
+                {
+                    Check(call, classifier.Predict(texts[call % texts.Length]));
+                }
+            });
+            return calls / clock.TotalSeconds;
+
+            int Next() => Interlocked.Increment(ref taken) - 1;
+        }
+
+        void Check(int call, Prediction found)
+        {
+            if (!found.Logits.SequenceEqual(expected[call % texts.Length]))
+            {
+                throw new InvalidOperationException("A caller got other bits than it gets alone.");
+            }
+        }
     }
 
-    private static double Measure(TextClassifier classifier, string[] texts, int callers, int calls)
+    /// <summary>The time that callers take who do not block.</summary>
+    private static TimeSpan Ask(int callers, Func<Task> caller)
     {
-        var taken = 0;
+        var clock = Stopwatch.StartNew();
+        Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(caller))).GetAwaiter().GetResult();
+        return clock.Elapsed;
+    }
+
+    /// <summary>The time that callers take who have a thread each.</summary>
+    private static TimeSpan Block(int callers, Action caller)
+    {
         using var start = new Barrier(callers + 1);                                     // threads that exist already
         var threads = Enumerable.Range(0, callers).Select(_ => new Thread(() =>
         {
             start.SignalAndWait();
-            for (var call = Interlocked.Increment(ref taken); call <= calls; call = Interlocked.Increment(ref taken))
-            {
-                classifier.Predict([texts[call % texts.Length]]).ToArray();
-            }
+            caller();
         })).ToArray();
         foreach (var thread in threads)
         {
@@ -68,7 +112,7 @@ internal static class CallersCommand
         {
             thread.Join();
         }
-        return calls / clock.Elapsed.TotalSeconds;
+        return clock.Elapsed;
     }
 
     /// <summary>Whole words of the vocabulary.</summary>

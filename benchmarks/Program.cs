@@ -23,8 +23,9 @@ const string usage = """
       peer --program "COMMAND" [--rounds 5] [the options of step]
                                        the step beside another program's, in turn: the command is run with step and its options, and
                                        prints a line of JSON with forward_s, step_s and peak_mib
-      callers [--words 30] [--calls 512] [--rounds 7] [--device cpu|cuda|opencl] [--threads N]
-                                       texts/s of one classifier that 1, 2, 8 and 64 threads ask at once, one text a call
+      callers [--words 30] [--calls 512] [--rounds 7] [--model DIR] [--device cpu|cuda|opencl] [--threads N]
+                                       texts/s of one classifier that 1, 8 and 64 callers ask at once, one text a call, text by text and
+                                       in batches
     """;
 
 try

@@ -21,6 +21,14 @@ internal static class InMemoryBuild
             MetadataReference.CreateFromFile(Path.Combine(AppContext.BaseDirectory, $"{name}.dll"))),
     ]);
 
+    /// <summary>What a project of Microsoft.NET.Sdk.Web lets every file use besides.</summary>
+    public static string[] WebUsings { get; } =
+    [
+        "System.Net.Http.Json", "Microsoft.AspNetCore.Builder", "Microsoft.AspNetCore.Hosting",
+        "Microsoft.AspNetCore.Http", "Microsoft.AspNetCore.Routing", "Microsoft.Extensions.Configuration",
+        "Microsoft.Extensions.DependencyInjection", "Microsoft.Extensions.Hosting", "Microsoft.Extensions.Logging",
+    ];
+
     /// <summary>Compiles and loads.</summary>
     /// <param name="name">The assembly's.</param>
     /// <param name="kind">A program or a library.</param>

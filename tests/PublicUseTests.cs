@@ -58,6 +58,11 @@ public sealed class PublicUseTests
         return y.GradientFor(x, "dX += dY", (dY, dX) => dX.Add(dY));
     }
 
+    private sealed class Listener(Action<TrainingProgress> told) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => told(value);
+    }
+
     [Test]
     public void An_op_may_have_any_gradient()
     {
@@ -127,10 +132,13 @@ public sealed class PublicUseTests
         var tuning = FineTuning.Start(TextClassifier.BuiltIn(pairs.Classes, backend: backend), pairs, options);
         tuning.Run();
         tuning.Save(At("paired"));
-        var paired = TextClassifier.LoadWithAdapter(At("paired"), backend: backend);
+        var paired = TextClassifier.Load(At("paired"), backend: backend);
         Assert.That(paired.ReadsPairs);
-        Assert.That(paired.Predict([("good?", (string?)"a lovely film")]).Single().Logits,
-            Is.EqualTo(tuning.Classifier.Predict([("good?", (string?)"a lovely film")]).Single().Logits).Within(1e-6));
+        Assert.That(paired.Predict(("good?", "a lovely film")).Logits,
+            Is.EqualTo(tuning.Classifier.Predict(new TextInput("good?", "a lovely film")).Logits).Within(1e-6));
+        Assert.That(paired.Predict([("good?", "dull"), ("good?", "wonderful")]).Select(answer => answer.Label),
+            Is.EqualTo(new[] { "no", "yes" }));
+        Assert.That(() => paired.Predict("a lovely film"), Throws.TypeOf<InputException>());
         Assert.That(() => paired.Predict(["a lovely film"]), Throws.TypeOf<InputException>());
 
         var sets = TextDataset.OfLabelSets([("a lovely plot", ["plot", "praise"]), ("a dull cast", []),
@@ -140,7 +148,7 @@ public sealed class PublicUseTests
             options);
         tuning.Run();
         tuning.Save(At("sets"));
-        var several = TextClassifier.LoadWithAdapter(At("sets"), backend: backend);
+        var several = TextClassifier.Load(At("sets"), backend: backend);
         var prediction = several.Predict(["a lovely plot"]).Single();
         Assert.That((several.IsMultiLabel, prediction.IsMultiLabel), Is.EqualTo((true, true)));
         Assert.That(prediction.Labels(threshold: 0), Is.EqualTo(new[] { "plot", "praise" }));
@@ -166,13 +174,12 @@ public sealed class PublicUseTests
                 Validation = 0,
             });
         var losses = new List<float>();
-        tuning.StepDone += step => losses.Add(step.Loss);
-        var result = tuning.Run();
+        var result = tuning.Run(new Listener(progress => losses.Add(progress.Step.Loss)));
         tuning.Save(At("adapter"));
         Assert.That(losses, Has.Count.EqualTo(result.Steps));
         Assert.That(losses[^1], Is.LessThan(losses[0]));
 
-        var classifier = TextClassifier.LoadWithAdapter(At("adapter"), backend: backend);
+        var classifier = TextClassifier.Load(At("adapter"), backend: backend);
         var expected = tuning.Classifier.Predict(good).ToArray();
         Assert.That(classifier.Labels, Is.EqualTo(new[] { "bad", "good" }));
         Assert.That(classifier.Predict(good).Select(prediction => prediction.Logits[0]),

@@ -13,7 +13,7 @@ internal sealed class ModelUse
     private string reading = "";            // what the first of them does
     private string? change;                 // null while nobody changes the model
     private bool isTraining;
-    private int changingThread, depth;
+    private int changingThread, depth, switchingThread;
 
     /// <summary>Begins to read; the thread that changes the model may read it meanwhile.</summary>
     /// <param name="activity">As a noun, for messages: "Prediction".</param>
@@ -64,8 +64,33 @@ internal sealed class ModelUse
         }
     }
 
+    /// <summary>
+    /// Begins to exchange adapters while the model is read, by those that agree among themselves:
+    /// whoever reads it meanwhile computes in turns on its device, this is done in such a turn, and
+    /// everybody sees in his own turn to the adapter that he wants. Within it, this thread may
+    /// change the model.
+    /// </summary>
+    /// <returns>Ends it, on this thread.</returns>
+    /// <exception cref="InvalidOperationException">The model is trained or changed.</exception>
+    public IDisposable Switch()
+    {
+        lock (gate)
+        {
+            if (change is not null)
+            {
+                throw Refused("Switching adapters", change);
+            }
+            switchingThread = Environment.CurrentManagedThreadId;
+            return new Activity(() => switchingThread = 0, gate);
+        }
+    }
+
     private Activity Begin(string activity, bool training)
     {
+        if (!training && switchingThread == Environment.CurrentManagedThreadId)
+        {
+            return new Activity(() => { }, gate);
+        }
         var isNested = !training && !isTraining && changingThread == Environment.CurrentManagedThreadId;
         if (change is not null && !isNested)
         {

@@ -29,7 +29,8 @@ internal sealed partial class GpuKernels
         Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows,
             $"{y} = {a} · {b}");
         Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
-        var plan = PlanProduct(y.Rows, y.Columns, a.Columns, y.Batch);
+        var asRows = y.Batch == 1 ? IndependentRows.Of(a) : 0;
+        var plan = PlanProduct(asRows > 0 ? asRows : y.Rows, y.Columns, a.Columns, y.Batch);
         var output = Output(y, z ?? y, scale, modes, plan.Mirrored, partStride: 0);
         if (plan.Tile == ProductTile.Element)
         {

@@ -54,10 +54,10 @@ internal static class BaseFingerprint
     {
         null => "",
         _ when !BuiltInBase.IsNamedBy(baseModel) =>
-            $" It was trained on '{JsonFile.Cut(baseModel, 300)}': name that model with the option model.",
+            $" It was trained on '{JsonFile.Cut(baseModel, 300)}': name that model with option 'baseModel'.",
         _ when !BuiltInBase.IsHere => $" It was trained on '{baseModel}', and {BuiltInBase.Missing}.",
         _ when baseModel == BuiltInBase.Name =>
-            $" It was trained on {BuiltInBase.Description}: leave the option model out.",
+            $" It was trained on {BuiltInBase.Description}: leave option 'baseModel' out.",
         _ => $" It was trained on '{baseModel}', and {BuiltInBase.Description} is {BuiltInBase.Name} now: train it "
             + "anew, or use it with the version that it is from.",
     };

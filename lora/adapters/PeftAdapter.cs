@@ -231,8 +231,7 @@ public static class PeftAdapter
                     ? " Name the model that it was trained on."
                     : BaseFingerprint.Remedy(config.BaseModel);
                 throw new InputException(
-                    $"{what}.{remedy} To use it on this one all the same, give the option any-base "
-                    + "(in code: anyBase: true).");
+                    $"{what}.{remedy} To use it on this one all the same, give option 'anyBase'.");
             }
             warnings.Add($"{what}; used all the same.");
         }

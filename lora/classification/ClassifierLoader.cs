@@ -30,6 +30,37 @@ internal sealed record LoadedTasks(TextClassifier Base, AdapterSet Adapters, IRe
 /// </summary>
 internal static class ClassifierLoader
 {
+    /// <summary>See <see cref="TextClassifier.Load"/>.</summary>
+    public static TextClassifier LoadPath(string path, IReadOnlyList<string>? labels, string? baseModel, bool anyBase,
+        ulong seed, IBackend? backend, bool? isMultiLabel, bool newHead, Action<string>? warn)
+    {
+        var source = ModelSource.Named(path);
+        var isAdapter = source.Path is { } folder && AdapterBase.IsAdapter(folder, hasBase: baseModel is not null);
+        if (!isAdapter && (baseModel is not null || anyBase))
+        {
+            throw new InputException($"{source}: is a model and no adapter, and {(anyBase ? "anyBase" : "baseModel")} "
+                + "is about the model that an adapter is on. Leave it out.");
+        }
+        if (newHead && (isAdapter || labels is null))
+        {
+            throw new InputException(isAdapter
+                ? $"{source}: is an adapter, and newHead is about a model. Load its base model to train another head."
+                : "newHead draws a head for the classes of labels, and none are given. Name them.");
+        }
+        var notices = new List<string>();
+        var classifier = isAdapter
+            ? LoadAdapter(PeftAdapter.Find(source.Path!), baseModel, labels, anyBase, seed, backend, notices)
+            : LoadModel(source, labels, seed, backend, isMultiLabel, newHead, notices);
+        if (isMultiLabel is { } wanted && wanted != classifier.IsMultiLabel)
+        {
+            classifier.Dispose();
+            throw new InputException($"{path}: its head is for {(wanted ? "one class of several" : "any number of "
+                + "classes (multi-label)")}, and isMultiLabel is {(wanted ? "true" : "false")}. Leave it out.");
+        }
+        notices.ForEach(notice => warn?.Invoke(notice));
+        return classifier;
+    }
+
     /// <summary>Loads a model, and an adapter onto it.</summary>
     /// <param name="source">The model.</param>
     /// <param name="adapter">The adapter folder; null: the model alone.</param>
@@ -49,14 +80,15 @@ internal static class ClassifierLoader
         var loaded = model.Load(labels: task is null ? labels : task.Labels(labels, model.Config),
             newHead: task is { HasHead: true }, backend: backend, isMultiLabel: task?.IsMultiLabel);
         var notices = source.Notices(loaded.Notices()).ToList();
-        var classifier = new TextClassifier(loaded);
+        var classifier = new TextClassifier(loaded, source);
         classifier.Model.ReadsPairs |= task is { ReadsPairs: true };
         if (adapter is null)
         {
             RequireHead(classifier, source);
             return new LoadedClassifier(classifier, null, notices);
         }
-        return new LoadedClassifier(classifier, Attach(classifier, adapter, source, anyBase, notices), notices);
+        return new LoadedClassifier(classifier, Attach(classifier, classifier.Model, adapter, anyBase, notices),
+            notices);
     }
 
     /// <summary>Loads a model once, and each adapter onto it.</summary>
@@ -76,23 +108,17 @@ internal static class ClassifierLoader
             throw new InputException($"Option 'labels' names the classes of one task, and there are {adapters.Count} "
                 + "adapters. Give one adapter at a time.");
         }
-        using var model = source.Open();
         var tasks = adapters.Select(adapter => AdapterTask.Read(adapter.Folder)).ToList();
-        var isBaseUsable = model.HasHead && !model.Config.IsRegression;
-        // A head that the model lacks is worth a word where somebody uses it: not where each adapter brings its own.
-        var loaded = model.Load(newHead: !isBaseUsable && tasks.All(task => task.HasHead), backend: backend,
-            labels: tasks.FirstOrDefault(task => !task.HasHead)?.Labels(labels, model.Config));
-        var notices = source.Notices(loaded.Notices()).ToList();
-        var first = new TextClassifier(loaded);
+        var notices = new List<string>();
+        var first = LoadBase(source, tasks, labels, seed: 0, backend, notices);
         var set = new AdapterSet();
         var classifiers = new List<TextClassifier>();
         foreach (var ((name, folder), task) in adapters.Zip(tasks))
         {
-            var classifier = !task.HasHead ? first : new TextClassifier(
-                first.Model.WithHead(task.Labels(labels, model.Config)!, task.IsMultiLabel), first.Tokenizer,
-                isHeadUntrained: true);
+            var classifier = !task.HasHead ? first : new TextClassifier(first.WithHeadOf(task, labels),
+                first.Tokenizer, isHeadUntrained: true, source);
             classifier.Model.ReadsPairs |= task.ReadsPairs;
-            set.Add(name, () => Attach(classifier, folder, source, anyBase, notices));
+            set.Add(name, () => Attach(first, classifier.Model, folder, anyBase, notices));
             classifiers.Add(classifier);
         }
         return new LoadedTasks(first, set, classifiers, notices);
@@ -107,26 +133,81 @@ internal static class ClassifierLoader
         if (classifier.IsHeadUntrained)
         {
             throw new InputException($"{source}: it has no trained classification head, so its answers would be "
-                + "random. Train an adapter with one ('lora train') and name it with option 'adapter'.");
+                + "random. Train an adapter with one, and name it with option 'adapter'.");
         }
     }
 
-    private static LoRAAdapter Attach(TextClassifier classifier, string folder, ModelSource source, bool anyBase,
-        List<string> notices)
+    /// <summary>Attaches an adapter to a model.</summary>
+    /// <param name="classifier">Whose tokenizer and source it is.</param>
+    /// <param name="model">Its model, or one on its encoder with a head for the adapter.</param>
+    /// <param name="folder">The adapter.</param>
+    /// <param name="anyBase">Whether other weights than it was trained on will do.</param>
+    /// <param name="notices">Takes what its files leave open.</param>
+    /// <exception cref="InputException">
+    /// It does not fit, or neither it nor the model has a trained head.
+    /// </exception>
+    internal static LoRAAdapter Attach(TextClassifier classifier, EncoderForSequenceClassification model, string folder,
+        bool anyBase, List<string> notices)
     {
         classifier.Tokenizer.RequireAgreement(PeftAdapter.Find(folder));
-        var loaded = PeftAdapter.Load(folder, classifier.Model, anyBase: anyBase);
+        var loaded = PeftAdapter.Load(folder, model, anyBase: anyBase);
         notices.AddRange(loaded.Warnings.Select(warning =>
             warning.StartsWith(folder, StringComparison.Ordinal) ? warning : $"{folder}: {warning}"));
-        if (classifier.IsHeadUntrained && !HasWholeHead(classifier.Model, loaded.Adapter))
+        if ((model != classifier.BaseModel || classifier.IsBaseHeadUntrained) && !HasWholeHead(model, loaded.Adapter))
         {
             loaded.Adapter.Detach();
-            throw new InputException($"{source}: it has no trained classification head, and neither has the adapter "
-                + $"{folder}, so the answers would be random. Name the model that the adapter was trained on.");
+            throw new InputException($"{classifier.Source}: it has no trained classification head, and neither has "
+                + $"the adapter {folder}, so the answers would be random. Name the model that the adapter was trained "
+                + "on.");
         }
-        classifier.Model.Evaluate();
+        model.Evaluate();
         return loaded.Adapter;
     }
+
+    private static TextClassifier LoadModel(ModelSource source, IReadOnlyList<string>? labels, ulong seed,
+        IBackend? backend, bool? isMultiLabel, bool newHead, List<string> notices)
+    {
+        var loaded = source.Load(seed, labels, newHead, backend, isMultiLabel);
+        notices.AddRange(source.Notices(loaded.Notices()));
+        return new TextClassifier(loaded, source,
+            needsAdapter: labels is null && loaded.Report.Initialized.Count > 0);
+    }
+
+    private static TextClassifier LoadAdapter(string folder, string? baseModel, IReadOnlyList<string>? labels,
+        bool anyBase, ulong seed, IBackend? backend, List<string> notices)
+    {
+        var source = baseModel is null ? AdapterBase.Find(folder) : ModelSource.Named(baseModel);
+        var task = AdapterTask.Read(folder);
+        var classifier = LoadBase(source, [task], labels, seed, backend, notices);
+        try
+        {
+            notices.AddRange(classifier.Add(NameOf(folder), folder, task, labels, anyBase, isFirst: true));
+            return classifier;
+        }
+        catch
+        {
+            classifier.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Loads a model that adapters will be put on.</summary>
+    private static TextClassifier LoadBase(ModelSource source, IReadOnlyList<AdapterTask> tasks,
+        IReadOnlyList<string>? labels, ulong seed, IBackend? backend, List<string> notices)
+    {
+        using var model = source.Open();
+        var isUsable = model.HasHead && !model.Config.IsRegression;
+        // A head that the model lacks is worth a word where somebody uses it: not where each adapter brings its own.
+        var loaded = model.Load(seed, newHead: !isUsable && tasks.All(task => task.HasHead), backend: backend,
+            labels: tasks.FirstOrDefault(task => !task.HasHead)?.Labels(labels, model.Config));
+        notices.AddRange(source.Notices(loaded.Notices()));
+        return new TextClassifier(loaded, source, needsAdapter: loaded.Report.Initialized.Count > 0);
+    }
+
+    /// <summary>An adapter's name: that of its folder, unless it means the base.</summary>
+    private static string NameOf(string folder) =>
+        Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))) is var name and not ""
+            and not AdapterSet.Base ? name : folder;
 
     private static bool HasWholeHead(EncoderForSequenceClassification model, LoRAAdapter adapter) =>
         model.HeadPaths.All(path => adapter.Plan.ModulesToSave

@@ -85,29 +85,3 @@ public sealed record ClassScore(int Support, int Predicted, int Correct)
     /// </summary>
     public double F1 => Support + Predicted == 0 ? 0 : 2.0 * Correct / (Support + Predicted);
 }
-
-/// <summary>What the model says about a text.</summary>
-/// <param name="LabelId">The class of the largest logit.</param>
-/// <param name="Label">Its name.</param>
-/// <param name="Logits">One per class.</param>
-/// <param name="Probabilities">
-/// Their softmax; where any number of classes may hold, σ of each.
-/// </param>
-/// <param name="IsTruncated">Whether the text was longer than the room for it.</param>
-public sealed record Prediction(int LabelId, string Label, IReadOnlyList<float> Logits,
-    IReadOnlyList<double> Probabilities, bool IsTruncated = false)
-{
-    /// <summary>Names of the classes.</summary>
-    internal IReadOnlyList<string> ClassNames { get; init; } = [];
-
-    /// <summary>Whether any number of classes may hold.</summary>
-    public bool IsMultiLabel { get; init; }
-
-    /// <summary>
-    /// The names of the classes that hold: the one of the largest logit or, where any number may,
-    /// those of at least a probability, perhaps none.
-    /// </summary>
-    /// <param name="threshold">That probability.</param>
-    public IReadOnlyList<string> Labels(double threshold = 0.5) => !IsMultiLabel ? [Label]
-        : [.. ClassNames.Where((_, label) => Probabilities[label] >= threshold)];
-}

@@ -28,20 +28,26 @@ public sealed partial class TextClassifier
     /// Another thread trains the model or changes its adapter.
     /// </exception>
     internal Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
-        CancellationToken cancellation = default, Action<int>? progress = null, FrozenOutputs? frozen = null)
+        CancellationToken cancellation = default, Action<int>? progress = null, FrozenOutputs? frozen = null) =>
+        Evaluate(first, texts, batchSize, cancellation, progress, frozen);
+
+    private Evaluation Evaluate(Head head, IReadOnlyList<EncodedExample> texts, int batchSize,
+        CancellationToken cancellation, Action<int>? progress = null, FrozenOutputs? frozen = null)
     {
-        RequireLabels(texts);
+        RequireLabels(head, texts);
         using var use = Model.Use.Read("Evaluation");
-        var counts = new EvaluationCounts(Labels.Count, IsMultiLabel);
+        var counts = new EvaluationCounts(head.Model.Config.Classes, head.Model.Config.IsMultiLabel);
         var done = 0;
         var clock = Stopwatch.StartNew();
         foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
         {
             cancellation.ThrowIfCancellationRequested();
-            int[] numbers = [.. Enumerable.Range(done, batch.Count)];
-            var logits = Logits(batch, frozen is null ? null : tokens => frozen.Logits(tokens, numbers));
+            var before = done;
+            var logits = Logits(head, batch, frozen is null ? null
+                : (tokens, indices) => frozen.Logits(tokens, [.. indices.Select(index => before + index)]));
             for (var i = 0; i < batch.Count; i++)
             {
+                RequireFinite(logits[i]);
                 counts.Add(batch[i], logits[i]);
             }
             done += batch.Count;
@@ -54,15 +60,18 @@ public sealed partial class TextClassifier
     /// <param name="data">At least one text, with the model's classes.</param>
     /// <param name="maxLength">As for <see cref="Encode"/>.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="adapter">The name of the adapter that answers; null: as it was loaded.</param>
     /// <exception cref="InputException">
     /// There is no text, or a class that the model does not have.
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default)
+    public Evaluation Evaluate(TextDataset data, int? maxLength = null, CancellationToken cancellation = default,
+        string? adapter = null)
     {
-        RequirePairs(data.HasPairs, data.Source);
-        return Evaluate(data.WithClasses(Labels).Encode(Tokenizer, MaxTokens(maxLength)).Examples,
-            cancellation: cancellation);
+        var head = HeadOf(adapter);
+        RequirePairs(head, data.HasPairs, data.Source);
+        return Evaluate(head, data.WithClasses(head.Model.Config.Labels).Encode(Tokenizer, MaxTokens(maxLength))
+            .Examples, TextsOfBatch, cancellation);
     }
 
     /// <summary>
@@ -87,7 +96,7 @@ public sealed partial class TextClassifier
             foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
             {
                 cancellation.ThrowIfCancellationRequested();
-                _ = Logits(batch);
+                Array.ForEach(Logits(first, batch), RequireFinite);
             }
         }
         finally
@@ -96,26 +105,29 @@ public sealed partial class TextClassifier
         }
     }
 
-    internal void RequireLabels(IReadOnlyList<EncodedExample> texts)
+    internal void RequireLabels(IReadOnlyList<EncodedExample> texts) => RequireLabels(first, texts);
+
+    private static void RequireLabels(Head head, IReadOnlyList<EncodedExample> texts)
     {
+        var config = head.Model.Config;
         if (texts.Count == 0)
         {
             throw new InputException("There is no text in the data.");
         }
-        if (texts[0].Classes is not null != IsMultiLabel)
+        if (texts[0].Classes is not null != config.IsMultiLabel)
         {
-            throw new InputException(IsMultiLabel
+            throw new InputException(config.IsMultiLabel
                 ? "The model answers with any number of classes (multi-label), and the data has one for every text. "
                     + "Give data with sets of labels, or a model for one class."
                 : "The data has any number of classes for a text (multi-label), and the model answers with one. Give "
                     + "a model that was trained for several.");
         }
         var wrong = texts.SelectMany(text => text.Classes ?? [text.Label])
-            .FirstOrDefault(label => label < 0 || label >= Labels.Count);
+            .FirstOrDefault(label => label < 0 || label >= config.Classes);
         if (wrong != 0)
         {
-            throw new InputException($"The data has the class {wrong}; the model has {Labels.Count} classes: "
-                + $"{string.Join(", ", Labels.Select((name, id) => $"{id} = {name}"))}.");
+            throw new InputException($"The data has the class {wrong}; the model has {config.Classes} classes: "
+                + $"{string.Join(", ", config.Labels.Select((name, id) => $"{id} = {name}"))}.");
         }
     }
 

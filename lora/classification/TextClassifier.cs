@@ -1,4 +1,3 @@
-using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
@@ -10,27 +9,38 @@ namespace LoraScratch.Lora.Classification;
 
 /// <summary>
 /// A model with its tokenizer: texts in, classes out. Any number of threads may ask it at a time,
-/// and each gets the answers that it would get alone; while one of them trains the model or changes
-/// its adapter the others are refused.
+/// and each gets the answers that it would get alone, bit for bit; while one of them trains the
+/// model or merges its adapter the others are refused.
+/// <code>
+/// using var classifier = TextClassifier.Load("my-adapter");
+/// var prediction = classifier.Predict("Not what I expected, but I like it.");
+/// </code>
 /// </summary>
-public sealed partial class TextClassifier
+public sealed partial class TextClassifier : IDisposable
 {
-    // A batch of long texts would need memory in proportion; the results do not depend on where batches end.
-    private const int TokensOfBatch = 8192;
-
     private readonly CallerQueue callers = new();
+    private readonly PredictionQueue queue;
+    private readonly Head baseHead;
+    private int disposed;
 
     /// <param name="model">The model, with or without an adapter attached.</param>
     /// <param name="tokenizer">The tokenizer that it was trained with.</param>
     /// <param name="isHeadUntrained">
     /// Whether the head comes from the seed and not from a checkpoint; an adapter then stores it.
     /// </param>
+    /// <param name="source">Where the model is from; null: from no files.</param>
+    /// <param name="needsAdapter">Whether nobody will train the head: only adapters answer.</param>
     internal TextClassifier(EncoderForSequenceClassification model, Tokenizer tokenizer,
-        bool isHeadUntrained = false) => (Model, Tokenizer, IsHeadUntrained) = (model, tokenizer, isHeadUntrained);
+        bool isHeadUntrained = false, ModelSource? source = null, bool needsAdapter = false)
+    {
+        (Tokenizer, IsBaseHeadUntrained, Source) = (tokenizer, isHeadUntrained, source);
+        baseHead = first = new Head(AdapterSet.Base, model, needsAdapter);
+        queue = new PredictionQueue(ServeWaiting);
+    }
 
     /// <summary>As it comes from its files.</summary>
-    internal TextClassifier(LoadedModel loaded)
-        : this(loaded.Model, loaded.Tokenizer, loaded.Report.Initialized.Count > 0)
+    internal TextClassifier(LoadedModel loaded, ModelSource? source = null, bool needsAdapter = false)
+        : this(loaded.Model, loaded.Tokenizer, loaded.Report.Initialized.Count > 0, source, needsAdapter)
     {
     }
 
@@ -46,72 +56,70 @@ public sealed partial class TextClassifier
     /// The program has no package LoraScratch.Base, which holds that model.
     /// </exception>
     public static TextClassifier BuiltIn(IReadOnlyList<string> labels, ulong seed = 0, IBackend? backend = null,
-        bool isMultiLabel = false) => Of(ModelSource.BuiltIn, labels, seed, backend, isMultiLabel);
+        bool isMultiLabel = false) => new(ModelSource.BuiltIn.Load(seed, labels, backend: backend,
+            isMultiLabel: isMultiLabel), ModelSource.BuiltIn);
 
-    /// <summary>Loads a model folder.</summary>
-    /// <param name="folder">
-    /// With config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json,
-    /// as Hugging Face's encoders have them: DistilBERT, BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA.
+    /// <summary>
+    /// Loads an adapter with the base model that it names, or a model: head, classes and tokenizer
+    /// are found in their files.
+    /// </summary>
+    /// <param name="path">
+    /// A folder, or ORG/NAME in the Hugging Face cache (HF_HUB_CACHE, HF_HOME; nothing is
+    /// downloaded). An adapter in PEFT's format, as a fine-tuning saves it: with
+    /// adapter_config.json, whose base model is the built-in one, a folder (from the working
+    /// directory, the adapter's, or the one that the adapter is in), or in the cache. Or a model as
+    /// Hugging Face's encoders have them (DistilBERT, BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA),
+    /// with config.json, model.safetensors and a tokenizer, merged, quantised or compressed.
     /// </param>
     /// <param name="labels">
-    /// Classes of a head that the checkpoint lacks, which is randomly initialised then; null: those
-    /// of config.json. A checkpoint with a head keeps its own.
+    /// Classes of a head that the model lacks, which is randomly initialised then, to be trained.
+    /// For a trained head other names of its classes, as many. Null: as the files say; a model
+    /// without a trained head then waits for <see cref="AddAdapter"/>.
     /// </param>
-    /// <param name="seed">Initialises a head that the checkpoint lacks.</param>
+    /// <param name="baseModel">
+    /// Folder or ORG/NAME of the adapter's base, instead of the one that it names; null: that one.
+    /// </param>
+    /// <param name="anyBase">Takes another base than the adapter was trained on.</param>
+    /// <param name="seed">Initialises a head that the model lacks.</param>
     /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
     /// <param name="isMultiLabel">
-    /// Whether any number of the classes of a head that the checkpoint lacks may hold for a text;
-    /// null: as config.json says.
+    /// Whether any number of the classes of a head that the model lacks may hold for a text; null:
+    /// as the files say.
     /// </param>
-    /// <exception cref="InputException">
-    /// A file is missing or wrong, or tensors are missing, unexpected or mis-shaped.
-    /// </exception>
-    public static TextClassifier Load(string folder, IReadOnlyList<string>? labels = null, ulong seed = 0,
-        IBackend? backend = null, bool? isMultiLabel = null) =>
-        Of(ModelSource.Folder(folder), labels, seed, backend, isMultiLabel);
-
-    /// <summary>Loads a model and attaches an adapter, ready to predict.</summary>
-    /// <param name="adapter">The adapter folder, in PEFT's format.</param>
-    /// <param name="model">
-    /// The folder of its base; null: the built-in base model, of the package LoraScratch.Base.
+    /// <param name="newHead">
+    /// Draws a head for <paramref name="labels"/>, to be trained, though the model has a trained
+    /// one.
     /// </param>
-    /// <param name="anyBase">Takes another base than it was trained on.</param>
-    /// <param name="backend">Where to put it; default <see cref="Device.Default"/>.</param>
-    /// <param name="warn">Is told what is odd but allowed; may be null.</param>
+    /// <param name="warn">Is told what the files leave open, a sentence each; may be null.</param>
     /// <exception cref="InputException">
-    /// A file is missing or wrong, the adapter does not fit, or neither it nor the model has a
-    /// trained head.
+    /// There is nothing of that name; a file is missing or wrong, or they do not fit each other;
+    /// neither adapter nor model has a trained head.
     /// </exception>
-    /// <exception cref="InvalidOperationException">
-    /// No model is named, and the program has no package LoraScratch.Base.
-    /// </exception>
-    public static TextClassifier LoadWithAdapter(string adapter, string? model = null, bool anyBase = false,
-        IBackend? backend = null, Action<string>? warn = null)
-    {
-        var loaded = ClassifierLoader.Load(model is null ? ModelSource.BuiltIn : ModelSource.Folder(model), adapter,
-            anyBase: anyBase, backend: backend);
-        foreach (var notice in loaded.Notices)
-        {
-            warn?.Invoke(notice);
-        }
-        return loaded.Classifier;
-    }
-
-    private static TextClassifier Of(ModelSource source, IReadOnlyList<string>? labels, ulong seed,
-        IBackend? backend, bool? isMultiLabel) =>
-        new(source.Load(seed, labels, backend: backend, isMultiLabel: isMultiLabel)) { Reference = source.Reference };
+    public static TextClassifier Load(string path, IReadOnlyList<string>? labels = null, string? baseModel = null,
+        bool anyBase = false, ulong seed = 0, IBackend? backend = null, bool? isMultiLabel = null,
+        bool newHead = false, Action<string>? warn = null) => ClassifierLoader.LoadPath(path, labels, baseModel,
+            anyBase, seed, backend, isMultiLabel, newHead, warn);
 
     /// <summary>What an adapter calls its base: see <see cref="ModelSource.Reference"/>.</summary>
-    internal string? Reference { get; init; }
+    internal string? Reference => Source?.Reference;
+
+    /// <summary>Where the model is from; null: from no files.</summary>
+    internal ModelSource? Source { get; }
 
     /// <summary>The model.</summary>
-    public EncoderForSequenceClassification Model { get; }
+    public EncoderForSequenceClassification Model => first.Model;
+
+    /// <summary>The model without adapters.</summary>
+    internal EncoderForSequenceClassification BaseModel => baseHead.Model;
 
     /// <summary>The tokenizer.</summary>
     internal Tokenizer Tokenizer { get; }
 
     /// <summary>Whether the head comes from the seed and not from a checkpoint.</summary>
-    public bool IsHeadUntrained { get; }
+    public bool IsHeadUntrained => IsBaseHeadUntrained && first == baseHead;
+
+    /// <summary>Whether that of the model without adapters does.</summary>
+    internal bool IsBaseHeadUntrained { get; }
 
     /// <summary>Names of the classes.</summary>
     public IReadOnlyList<string> Labels => Model.Config.Labels;
@@ -123,7 +131,7 @@ public sealed partial class TextClassifier
     public bool IsMultiLabel => Model.Config.IsMultiLabel;
 
     /// <summary>Whether it was trained on pairs of texts.</summary>
-    public bool ReadsPairs => Model.ReadsPairs;
+    public bool ReadsPairs => first.ReadsPairs;
 
     /// <summary>The token ids of a text.</summary>
     /// <param name="text">Any string.</param>
@@ -136,56 +144,6 @@ public sealed partial class TextClassifier
         Tokenizer.EncodeIds(text, second: null, MaxTokens(maxLength)).Ids;
 
     /// <summary>
-    /// Predicts the class of each text, in order; texts are taken as they come, a batch at a time.
-    /// </summary>
-    /// <param name="texts">Any number.</param>
-    /// <param name="batchSize">Texts at a time.</param>
-    /// <param name="maxLength">As for <see cref="Encode"/>.</param>
-    /// <returns>
-    /// The predictions, as they are asked for. The model can be neither trained nor changed before
-    /// their enumeration ends.
-    /// </returns>
-    /// <exception cref="InputException">
-    /// The model has fewer positions, or was trained on pairs.
-    /// </exception>
-    /// <exception cref="InvalidOperationException">
-    /// Another thread trains the model or changes its adapter; thrown by the enumeration.
-    /// </exception>
-    public IEnumerable<Prediction> Predict(IEnumerable<string> texts, int batchSize = 32, int? maxLength = null)
-    {
-        RequirePairs(hasPairs: false, "these texts");
-        return Predict(texts.Select(text => (text, (string?)null)), batchSize, maxLength);
-    }
-
-    /// <summary>As for texts, for pairs of them: a question and an answer, say.</summary>
-    /// <param name="pairs">Any number; a pair without a second text is a text alone.</param>
-    /// <param name="batchSize">Pairs at a time.</param>
-    /// <param name="maxLength">
-    /// At most so many ids of both texts; the longer one is cut first.
-    /// </param>
-    /// <inheritdoc cref="Predict(IEnumerable{string}, int, int?)"/>
-    public IEnumerable<Prediction> Predict(IEnumerable<(string Text, string? TextPair)> pairs, int batchSize = 32,
-        int? maxLength = null)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
-        var longest = MaxTokens(maxLength);
-        var encoded = pairs.Select(pair => Tokenizer.EncodeIds(pair.Text, pair.TextPair, longest));
-        return PredictEach(Batches(encoded, text => text.Ids.Length, batchSize));
-    }
-
-    private IEnumerable<Prediction> PredictEach(IEnumerable<List<EncodedText>> batches)
-    {
-        using var use = Model.Use.Read("Prediction");
-        foreach (var batch in batches)
-        {
-            foreach (var (logits, text) in Logits([.. batch.Select(text => new EncodedExample(text))]).Zip(batch))
-            {
-                yield return ToPrediction(logits, text.IsTruncated);
-            }
-        }
-    }
-
-    /// <summary>
     /// Writes a model folder that <see cref="Load"/> and transformers read, whole or not at all.
     /// </summary>
     /// <param name="folder">The folder; its parent must exist.</param>
@@ -194,19 +152,36 @@ public sealed partial class TextClassifier
     /// An adapter is attached (<see cref="LoRAAdapter.MergeAndDetach"/> makes it a part of the
     /// model), or the folder cannot be written.
     /// </exception>
-    public void Save(string folder, bool overwrite = false) =>
-        ModelFolder.Save(folder, Model, Tokenizer, overwrite: overwrite);
-
-    /// <summary>Refuses single texts for a model that reads pairs.</summary>
-    /// <exception cref="InputException">The message says what to give.</exception>
-    internal void RequirePairs(bool hasPairs, string source)
+    public void Save(string folder, bool overwrite = false)
     {
-        if (ReadsPairs && !hasPairs)
-        {
-            throw new InputException($"{source}: the model was trained on pairs of texts, and these have one each: its "
-                + "answers would say nothing. Name the column of the second text with option 'text-pair-column'.");
-        }
+        RequireNoAdapters("Saving a model");
+        ModelFolder.Save(folder, Model, Tokenizer, overwrite: overwrite);
     }
+
+    /// <summary>
+    /// Gives the memory of the model and its adapters back, after the batch that is under way.
+    /// Whoever waits for an answer, or asks later, gets an <see cref="ObjectDisposedException"/>.
+    /// The device stays.
+    /// </summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref disposed, 1) != 0)
+        {
+            return;
+        }
+        queue.Close();
+        callers.Run(() =>
+        {
+            using var turn = Model.Backend.TakeTurn();
+            foreach (var weight in Weights())
+            {
+                weight.Dispose();
+            }
+            return true;
+        });
+    }
+
+    private void RequireAlive() => ObjectDisposedException.ThrowIf(Volatile.Read(ref disposed) != 0, this);
 
     /// <summary>
     /// How many ids a text may have: at most as asked, as many as the model has positions, and
@@ -215,72 +190,4 @@ public sealed partial class TextClassifier
     /// <param name="maxLength">As asked, or null.</param>
     /// <exception cref="InputException">The model has fewer positions.</exception>
     internal int MaxTokens(int? maxLength) => Model.Config.MaxTokens(Tokenizer, maxLength);
-
-    /// <summary>The logits of some texts, in evaluation mode.</summary>
-    /// <exception cref="InputException">
-    /// One of them is not finite: nothing could be said about the text, and no measure of it be
-    /// stored.
-    /// </exception>
-    private float[][] Logits(IReadOnlyList<EncodedExample> texts, Func<PackedTokens, Tensor>? forward = null) =>
-        callers.Run(() => Compute(texts, forward ?? Model.Forward));
-
-    /// <summary>
-    /// In one turn on the device: other models on it have theirs between two batches and not
-    /// between two kernels.
-    /// </summary>
-    private float[][] Compute(IReadOnlyList<EncodedExample> texts, Func<PackedTokens, Tensor> forward)
-    {
-        using var turn = Model.Backend.TakeTurn();
-        using var scope = new TensorScope();
-        using var frozen = new NoGradient();
-        using var evaluation = new EvaluationMode();
-        using var tokens = new PackedTokens(PackedBatch.Of([.. texts]), Model.Backend);
-        var logits = forward(tokens).ToArray();
-        if (Array.FindIndex(logits, logit => !float.IsFinite(logit)) is >= 0 and var wrong)
-        {
-            throw new InputException(string.Create(CultureInfo.InvariantCulture,
-                $"The model's logits are {logits[wrong]} where numbers are expected: its training has diverged, or "
-                    + $"its weights are damaged. Train with a lower option 'lr', or clip the gradients (option "
-                    + $"'clip' 1)."));
-        }
-        return [.. logits.Chunk(Labels.Count)];
-    }
-
-    private Prediction ToPrediction(float[] logits, bool isTruncated)
-    {
-        var label = Logit.Largest(logits);
-        double[] probabilities = IsMultiLabel ? [.. logits.Select(logit => Logit.Sigmoid(logit))]
-            : [.. Logit.LogSoftmax(logits).Select(Math.Exp)];
-        return new Prediction(label, Labels[label], logits, probabilities, isTruncated)
-        {
-            ClassNames = Labels,
-            IsMultiLabel = IsMultiLabel,
-        };
-    }
-
-    private static IEnumerable<List<T>> Batches<T>(IEnumerable<T> texts, Func<T, int> length, int batchSize)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
-        var batch = new List<T>();
-        var tokens = 0;
-        foreach (var text in texts)
-        {
-            if (batch.Count > 0 && tokens + length(text) > TokensOfBatch)
-            {
-                yield return batch;
-                (batch, tokens) = ([], 0);
-            }
-            batch.Add(text);
-            tokens += length(text);
-            if (batch.Count == batchSize)       // at once: the next text may be a while in coming, from a pipe
-            {
-                yield return batch;
-                (batch, tokens) = ([], 0);
-            }
-        }
-        if (batch.Count > 0)
-        {
-            yield return batch;
-        }
-    }
 }

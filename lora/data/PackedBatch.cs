@@ -32,21 +32,6 @@ internal sealed record PackedBatch(int[] TokenIds, int[] Positions, int[] Offset
     /// <summary>Number of tokens of all rows.</summary>
     public int Tokens => TokenIds.Length;
 
-    /// <summary>The batch several times one after the other.</summary>
-    /// <param name="times">At least once.</param>
-    public PackedBatch Repeated(int times)
-    {
-        var offsets = Enumerable.Range(0, times).SelectMany(i => Offsets.Skip(1).Select(end => i * Tokens + end));
-        return times == 1 ? this
-            : new PackedBatch(Again(TokenIds), Again(Positions), [0, .. offsets], Again(Labels))
-            {
-                TokenTypes = Again(TokenTypes),
-                RowIndices = Again(RowIndices),
-            };
-
-        int[] Again(int[] values) => [.. Enumerable.Repeat(values, times).SelectMany(each => each)];
-    }
-
     /// <summary>Packs examples in the order given.</summary>
     /// <param name="examples">At least one, none of them empty.</param>
     public static PackedBatch Of(ReadOnlySpan<EncodedExample> examples)

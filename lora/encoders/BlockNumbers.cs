@@ -29,7 +29,7 @@ internal static class BlockNumbers
             : names.Select(name => NumberOf(name)!.Value);
         var outside = numbers.FirstOrDefault(number => number < 0 || number >= layers, defaultValue: int.MinValue);
         return outside == int.MinValue ? [.. numbers.Order()] : throw new InputException(
-            $"Option 'layers' is {string.Join(',', names)}; the model has {layers} layers, 0 to {layers - 1}. Name "
+            $"Option 'Layers' is {string.Join(',', names)}; the model has {layers} layers, 0 to {layers - 1}. Name "
                 + $"some of them, or the last ones as {Last}{Math.Max(layers / 3, 1)}.");
     }
 

@@ -175,8 +175,8 @@ internal sealed partial record EncoderConfig
     internal int MaxTokens(Tokenizer tokenizer, int? maxLength) => maxLength switch
     {
         < 3 => throw new InputException(
-            $"Option 'max-length' is {maxLength}; expected at least 3: [CLS], one token, [SEP]."),
-        _ when maxLength > MaxPositions => throw new InputException($"Option 'max-length' is {maxLength}; the model "
+            $"Option 'maxLength' is {maxLength}; expected at least 3: [CLS], one token, [SEP]."),
+        _ when maxLength > MaxPositions => throw new InputException($"Option 'maxLength' is {maxLength}; the model "
             + $"has {MaxPositions} positions ({PositionsInWords}). Give at most that."),
         _ => maxLength ?? Math.Min(tokenizer.MaxLength, MaxPositions),
     };

@@ -203,6 +203,7 @@ public sealed class EncoderForSequenceClassification : Module
     private Tensor Head(Tensor first)
     {
         using var scope = new TensorScope();
+        using var few = IndependentRows.IfOpenAs(IndependentRows.Few);
         first = Config.Family.Head.DropsInput ? dropout.Value.Forward(first) : first;
         var features = Activations.Apply(Config.Family.Head.Activation, dense.Value.Forward(first));
         return scope.Return(output.Value.Forward(dropout.Value.Forward(features)));

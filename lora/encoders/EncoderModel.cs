@@ -28,18 +28,6 @@ internal sealed class EncoderModel : Module
     internal Parameter WordTable => embeddings.Value.WordTable;
 
     /// <summary>
-    /// With so many rows, a row of a product has the bits that it has among any more: fewer sum in
-    /// another order.
-    /// </summary>
-    internal const int ManyRows = 33;
-
-    /// <summary>
-    /// Up to so many rows, which is the number of queries of a text in attention, a row has the
-    /// bits that it has alone.
-    /// </summary>
-    internal const int FewRows = 11;
-
-    /// <summary>
     /// Whether the last block computes every token, though only some are asked for: the same
     /// results, for those that listen to its layers or measure their cost.
     /// </summary>
@@ -75,9 +63,7 @@ internal sealed class EncoderModel : Module
     }
 
     /// <summary>
-    /// The output of the first blocks, without gradients; of all blocks that of the first tokens,
-    /// and the last block is asked for <see cref="ManyRows"/> as far as there are so many, at most
-    /// <see cref="FewRows"/> of a text.
+    /// The output of the first blocks, without gradients; of all blocks that of the first tokens.
     /// </summary>
     /// <param name="tokens">The batch.</param>
     /// <param name="count">How many.</param>
@@ -85,22 +71,7 @@ internal sealed class EncoderModel : Module
     public Tensor ForwardOfFirst(PackedTokens tokens, int count)
     {
         using var scope = new TensorScope();
-        var x = Embed(tokens);
-        if (count < blocks.Value.Count || tokens.Texts >= ManyRows)
-        {
-            return scope.Return(Run(x, tokens, tokens.FirstTokens, 0, count));
-        }
-        var asked = new List<int>();
-        for (var place = 0; place < FewRows && asked.Count < ManyRows; place++)
-        {
-            asked.AddRange(Enumerable.Range(0, tokens.Texts).Select(text => tokens.Offsets.Values[text] + place)
-                .Where((row, text) => row < tokens.Offsets.Values[text + 1]));
-        }
-        asked.Sort();
-        using var rows = new SequenceRows(asked.ToArray(), tokens.Offsets, x.Backend);
-        using var first = new Indices(
-            Array.ConvertAll(tokens.FirstTokens.Values.ToArray(), row => asked.BinarySearch(row)), x.Backend);
-        return scope.Return(Run(x, tokens, rows, 0, count).Gather(first));
+        return scope.Return(Run(Embed(tokens), tokens, tokens.FirstTokens, 0, count));
     }
 
     /// <summary>

@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Lora.Encoders;
@@ -47,8 +48,7 @@ internal sealed class FrozenOutputs
 
     /// <summary>
     /// The output of a batch, computed without dropout. What a text gets does not depend on the
-    /// batch: products of few rows sum in another order than those of more, and so a batch of few
-    /// rows is computed several times over.
+    /// batch (<see cref="IndependentRows"/>).
     /// </summary>
     /// <param name="model">Its first layers are frozen.</param>
     /// <param name="blocks">How many.</param>
@@ -61,16 +61,9 @@ internal sealed class FrozenOutputs
         using var scope = new TensorScope();
         using var frozen = new NoGradient();
         using var evaluation = new EvaluationMode();
-        var most = blocks == model.Config.Layers ? EncoderModel.FewRows : int.MaxValue;
-        var rows = batch.Offsets.Zip(batch.Offsets.Skip(1), (start, end) => Math.Min(end - start, most)).Sum();
-        var times = (EncoderModel.ManyRows + rows - 1) / rows;
-        using var tokens = new PackedTokens(batch.Repeated(times), model.Backend);
+        using var independent = IndependentRows.As(IndependentRows.Many);
+        using var tokens = new PackedTokens(batch, model.Backend);
         var output = model.ForwardFrozen(tokens, blocks);
-        if (times > 1)
-        {
-            using var first = new Indices([.. Enumerable.Range(0, output.Shape.Rows / times)], model.Backend);
-            output = output.Gather(first);
-        }
         if (type != DType.F32)
         {
             var values = output.ToArray();

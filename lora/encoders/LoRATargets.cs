@@ -52,16 +52,16 @@ internal static class LoRATargets
         if (names.Count == 0)
         {
             throw new InputException(
-                $"Option 'targets' is empty: LoRA needs layers to adapt. Name some of {string.Join(", ", Names)}.");
+                $"Option 'Targets' is empty: LoRA needs layers to adapt. Name some of {string.Join(", ", Names)}.");
         }
         if (names.FirstOrDefault(name => !Names.Contains(name)) is { } unknown)
         {
-            throw new InputException($"Option 'targets' names '{unknown}'; the names are {string.Join(", ", Names)}.");
+            throw new InputException($"Option 'Targets' names '{unknown}'; the names are {string.Join(", ", Names)}.");
         }
         if (names.Distinct().Count() != names.Count)
         {
             throw new InputException(
-                $"Option 'targets' names '{names.GroupBy(name => name).First(group => group.Count() > 1).Key}' twice.");
+                $"Option 'Targets' names '{names.GroupBy(name => name).First(group => group.Count() > 1).Key}' twice.");
         }
     }
 }

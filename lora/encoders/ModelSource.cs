@@ -53,7 +53,39 @@ internal abstract class ModelSource
     /// With config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json;
     /// read when it is asked for.
     /// </param>
-    public static ModelSource Folder(string path) => new FolderSource(path);
+    public static ModelSource Folder(string path) => new FolderSource(path, path);
+
+    /// <summary>
+    /// What a name means: the built-in base model, a folder, or a model that the Hugging Face cache
+    /// has.
+    /// </summary>
+    /// <param name="name">
+    /// <see cref="PretrainedBase.Name"/>, a path, or ORG/NAME; a folder comes before the cache.
+    /// </param>
+    /// <exception cref="InputException">
+    /// There is nothing of that name, or the cache does not have its files.
+    /// </exception>
+    public static ModelSource Named(string name)
+    {
+        if (BuiltInBase.IsNamedBy(name) && BuiltInBase.IsHere && name == BuiltInBase.Name)
+        {
+            return BuiltIn;
+        }
+        return Directory.Exists(name) ? Folder(name)
+            : Cached(name) ?? throw new InputException($"{name}: there is no such folder" + (HubCache.IsName(name)
+                ? $", and the Hugging Face cache has no model of that name ({HubCache.Default.FolderOf(name)})."
+                    + (name.Contains('/', StringComparison.Ordinal) ? $" {HubCache.Download(name)}" : "")
+                : "."));
+    }
+
+    /// <summary>A model that the Hugging Face cache has; null where it has not.</summary>
+    /// <param name="name">ORG/NAME, or NAME.</param>
+    /// <param name="revision">A branch, tag or commit; null: main.</param>
+    /// <exception cref="InputException">
+    /// The cache has the model and not this revision, or not its files.
+    /// </exception>
+    public static ModelSource? Cached(string name, string? revision = null) =>
+        HubCache.Default.Find(name, revision) is { } snapshot ? new FolderSource(snapshot, name) : null;
 
     /// <summary>The built-in base model; see <see cref="PretrainedBase"/>.</summary>
     public static ModelSource BuiltIn { get; } = new EmbeddedSource();
@@ -126,11 +158,11 @@ internal abstract class ModelSource
     /// <inheritdoc/>
     public override string ToString() => Name;
 
-    private sealed class FolderSource(string path) : ModelSource
+    private sealed class FolderSource(string path, string reference) : ModelSource
     {
         public override string Name => path;
 
-        public override string Reference => path;
+        public override string Reference => reference;
 
         public override string Path => path;
 
@@ -144,8 +176,8 @@ internal abstract class ModelSource
             bool Has(string name) => File.Exists(System.IO.Path.Combine(path, name));
             if (Has(PeftAdapter.ConfigName) && !Has(Checkpoint.FileName) && !Has(Checkpoint.IndexName))
             {
-                throw new InputException($"{path}: is an adapter ({PeftAdapter.ConfigName}) and no model. Name it with "
-                    + "option 'adapter', and the model that it was trained on with option 'model'.");
+                throw new InputException($"{path}: is an adapter ({PeftAdapter.ConfigName}) and no model. Give it as "
+                    + "the adapter, and as the model the one that it was trained on.");
             }
             return EncoderConfig.Load(path);
         }

@@ -90,12 +90,12 @@ internal sealed class OpenedModel : IDisposable
         if (Config.ProblemOfHead() is { } problem)
         {
             throw new InputException($"{Source}: {problem}. To train a classifier on its encoder, give option "
-                + "'new-head'.");
+                + "'newHead'.");
         }
         return labels is null || labels.Count == Config.Classes ? labels ?? Config.Labels : throw new InputException(
             $"{Source}: its head has {Config.Classes} classes ({LabelSet.Listed(Config.Labels)}), and {labels.Count} "
             + $"names are given ({LabelSet.Listed(labels)}). To train a head for other classes, give option "
-            + "'new-head'.");
+            + "'newHead'.");
     }
 
     /// <summary>

@@ -48,7 +48,7 @@ internal sealed class RunExecutor(
         {
             var path = CheckpointOf(run);
             var checkpoint = new CheckpointOptions(path, checkpointEvery, Resume: File.Exists(path));
-            var result = progress.Show(run, tuning, () => tuning.Training.Run(cancellation, checkpoint));
+            var result = progress.Show(run, tuning, () => tuning.Run(null, checkpoint, cancellation));
             if (result.WasCancelled)
             {
                 throw new OperationCanceledException(cancellation);
@@ -135,7 +135,7 @@ internal sealed class RunExecutor(
         // without held-out examples: they would be validated on at the end
         return With(run with { Options = options }, validation: null, tuning =>
         {
-            var measured = tuning.Run(cancellation).Metrics;
+            var measured = tuning.Run(cancellation: cancellation).Metrics;
             cancellation.ThrowIfCancellationRequested();
             // the first step fills the memory pool
             var warm = measured.Count > 1 ? measured.Skip(1).ToArray() : measured;
@@ -153,23 +153,7 @@ internal sealed class RunExecutor(
     /// </summary>
     private T With<T>(ExperimentRun run, IReadOnlyList<EncodedExample>? validation, Func<FineTuning, T> work)
     {
-        var classifier = load(run.Options.Seed);
-        try
-        {
-            return work(FineTuning.Start(classifier, data.Train.Examples, validation, run.Options, cancellation));
-        }
-        finally
-        {
-            Release(classifier);
-        }
-    }
-
-    /// <summary>Gives the memory of a model back.</summary>
-    internal static void Release(TextClassifier classifier)
-    {
-        foreach (var weight in classifier.Model.Weights())
-        {
-            weight.Dispose();
-        }
+        using var classifier = load(run.Options.Seed);
+        return work(FineTuning.Start(classifier, data.Train.Examples, validation, run.Options, cancellation));
     }
 }

@@ -68,7 +68,7 @@ internal sealed partial class PipelineTokenizer : Tokenizer
         var pair = frame.Pair;
         if (maxLength < pair.Length)
         {
-            throw new InputException($"Option 'max-length' is {maxLength}; this tokenizer puts {pair.Length} tokens "
+            throw new InputException($"Option 'maxLength' is {maxLength}; this tokenizer puts {pair.Length} tokens "
                 + $"around a pair of texts: give at least {pair.Length + 2}.");
         }
         var (first, other) = (Cut(text, maxLength), Cut(second, maxLength));

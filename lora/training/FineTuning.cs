@@ -11,7 +11,14 @@ namespace LoraScratch.Lora.Training;
 /// <see cref="Start(TextClassifier, TextDataset, TrainingOptions, CancellationToken)"/> makes the
 /// model ready for the method (quantises it, attaches LoRA, freezes), then the run can be
 /// estimated, watched and made, and <see cref="Save(string, bool)"/> writes what it left. The loss
-/// is the mean cross-entropy of the examples' classes.
+/// is the mean cross-entropy of the examples' classes. The command line trains with it too.
+/// <code>
+/// var data = TextDataset.Load("reviews.csv");
+/// using var classifier = TextClassifier.BuiltIn(data.Classes);
+/// var tuning = FineTuning.Start(classifier, data);
+/// var result = tuning.Run();
+/// tuning.Save("my-adapter");
+/// </code>
 /// </summary>
 public sealed class FineTuning
 {
@@ -23,22 +30,6 @@ public sealed class FineTuning
         (this.task, Data, Quantized) = (task, data, quantized);
         task.Classifier.Model.ReadsPairs |= data.Train.HasPairs;
         Training = new TrainingRun(task, options, data.Train.Examples, data.Validation?.Examples);
-    }
-
-    /// <summary>After every step.</summary>
-    public event Action<StepMetrics> StepDone
-    {
-        add => Training.StepDone += value;
-        remove => Training.StepDone -= value;
-    }
-
-    /// <summary>
-    /// After every validation; without held-out examples, where there would be one.
-    /// </summary>
-    public event Action<ValidationMetrics> Validated
-    {
-        add => Training.Validated += value;
-        remove => Training.Validated -= value;
     }
 
     /// <summary>The model that is trained.</summary>
@@ -92,6 +83,7 @@ public sealed class FineTuning
     {
         options ??= new TrainingOptions();
         options.Check();
+        classifier.RequireTrainable();
         return Start(classifier, TrainingData.Prepare(dataset, classifier, options), options, cancellation);
     }
 
@@ -121,17 +113,63 @@ public sealed class FineTuning
     }
 
     /// <summary>Trains.</summary>
+    /// <param name="progress">
+    /// Is told after every step and every validation how far the run is; may be null. A
+    /// <see cref="Progress{T}"/> hands it to the thread that it was made on, or to the pool.
+    /// </param>
     /// <param name="cancellation">
     /// Ends the run after the step in progress; the best validated state is kept, or else the last
     /// one.
     /// </param>
-    /// <returns>The model is in the state that was kept.</returns>
+    /// <returns>
+    /// What it left: loss and accuracy of every validation, the best one, every step. The model is
+    /// in the state that was kept.
+    /// </returns>
     /// <exception cref="InputException">The loss stops being a number.</exception>
     /// <exception cref="InvalidOperationException">
     /// The run has been made already; or the model predicts, or is changed or trained on another
     /// thread.
     /// </exception>
-    public TrainingResult Run(CancellationToken cancellation = default) => Training.Run(cancellation);
+    public TrainingResult Run(IProgress<TrainingProgress>? progress = null, CancellationToken cancellation = default) =>
+        Run(progress, checkpoint: null, cancellation);
+
+    /// <summary>The same, saved as it goes.</summary>
+    /// <param name="progress">As there.</param>
+    /// <param name="checkpoint">As for <see cref="TrainingRun.Run"/>.</param>
+    /// <param name="cancellation">As there.</param>
+    /// <exception cref="InputException">Also where the saved run is another one.</exception>
+    internal TrainingResult Run(IProgress<TrainingProgress>? progress, CheckpointOptions? checkpoint,
+        CancellationToken cancellation)
+    {
+        StepMetrics? step = null;
+        ValidationMetrics? last = null;
+        Score? best = null;
+        Training.StepDone += Report;
+        Training.Validated += Report;
+        try
+        {
+            return Training.Run(cancellation, checkpoint);
+        }
+        finally
+        {
+            Training.StepDone -= Report;
+            Training.Validated -= Report;
+        }
+
+        void Report(object metrics)
+        {
+            step = metrics as StepMetrics ?? step;
+            if (metrics is ValidationMetrics validation)
+            {
+                (last, best) = (validation, validation.IsBest ? validation.Validation : best);
+            }
+            // a run that is resumed may begin with a validation; where nothing is held out there is none
+            if (step is not null && metrics is not ValidationMetrics { Validation: null })
+            {
+                progress?.Report(new TrainingProgress(step, last, best));
+            }
+        }
+    }
 
     /// <summary>
     /// Writes the folder that the run leaves, whole or not at all: an adapter in PEFT's format
@@ -153,7 +191,7 @@ public sealed class FineTuning
 
     /// <summary>The same, with what an adapter calls its base.</summary>
     /// <param name="folder">The folder; its parent must exist.</param>
-    /// <param name="result">What <see cref="Run"/> returned.</param>
+    /// <param name="result">What the run returned.</param>
     /// <param name="baseModel">
     /// Folder or name of the model that the run started from; null from scratch.
     /// </param>
@@ -171,6 +209,7 @@ public sealed class FineTuning
     private static FineTuning Start(TextClassifier classifier, TrainingData data, TrainingOptions options,
         CancellationToken cancellation)
     {
+        classifier.RequireTrainable();
         classifier.RequireLabels(data.Train.Examples);
         var quantized = TrainingSetup.Quantize(classifier, options, data.Train.Examples, cancellation);
         var adapter = TrainingSetup.Prepare(classifier, options);

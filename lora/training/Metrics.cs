@@ -2,6 +2,14 @@ using LoraScratch.Lora.Classification;
 
 namespace LoraScratch.Lora.Training;
 
+/// <summary>How far a run is.</summary>
+/// <param name="Step">The last step.</param>
+/// <param name="Validation">The last validation; null before the first.</param>
+/// <param name="Best">
+/// How the best state did on the held-out examples, which the run keeps; null without any.
+/// </param>
+public sealed record TrainingProgress(StepMetrics Step, ValidationMetrics? Validation, Score? Best);
+
 /// <summary>One step of training.</summary>
 /// <param name="Step">From 1.</param>
 /// <param name="Steps">Of the whole run.</param>

@@ -60,9 +60,9 @@ internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Valida
         {
             throw new InputException(classifier.IsMultiLabel
                 ? $"{dataset.Source}: every example has one class, and the model's head is for any number of them "
-                    + "(multi-label). Give option 'multi-label', or 'new-head' to train a head for one class."
+                    + "(multi-label). Give option 'multiLabel', or option 'newHead' to train a head for one class."
                 : $"{dataset.Source}: any number of classes may hold for an example (multi-label), and the model's "
-                    + "head is for one. Give option 'new-head' to train another head.");
+                    + "head is for one. Give option 'newHead' to train another head.");
         }
         if (dataset.Labels.Count != classifier.Labels.Count)
         {

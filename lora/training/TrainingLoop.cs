@@ -262,8 +262,8 @@ internal sealed class TrainingLoop : IDisposable
             {
                 throw new InputException(string.Create(CultureInfo.InvariantCulture,
                     $"After step {metrics.Count} '{path}' holds values that are no numbers: the training has "
-                        + $"diverged, and nothing is saved. Lower option 'lr' (now {options.ResolvedLearningRate}), "
-                        + $"or clip the gradients (option 'clip' 1)."));
+                        + $"diverged, and nothing is saved. Lower option 'LearningRate' (now "
+                        + $"{options.ResolvedLearningRate}), or clip the gradients (option 'Clip' 1)."));
             }
         }
     }
@@ -272,9 +272,9 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (options.Warmup >= length.Steps && options.Warmup >= 1)
         {
-            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'warmup' is "
+            throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'Warmup' is "
                 + $"{options.Warmup} steps, and the run has {length.Steps}: the learning rate would never reach option "
-                + $"'lr'. Warm up for fewer steps, or name a share below 1."));
+                + $"'LearningRate'. Warm up for fewer steps, or name a share below 1."));
         }
         // A share never takes the whole run: its only step would have the learning rate 0.
         var warmup = options.Warmup < 1
@@ -284,5 +284,6 @@ internal sealed class TrainingLoop : IDisposable
 
     private InputException Diverged(float loss, float norm) => new(string.Create(CultureInfo.InvariantCulture,
         $"Step {metrics.Count + 1}: the loss is {loss} and the gradient norm {norm}: the training has diverged. "
-            + $"Lower option 'lr' (now {options.ResolvedLearningRate}), or clip the gradients (option 'clip' 1)."));
+            + $"Lower option 'LearningRate' (now {options.ResolvedLearningRate}), or clip the gradients (option "
+            + $"'Clip' 1)."));
 }

@@ -8,7 +8,7 @@ namespace LoraScratch.Lora.Training;
 /// value, the identity of a run that is resumed and training.json are all made of this, so that a
 /// new option is a property and an entry of <see cref="TrainingOptionList"/>.
 /// </summary>
-/// <param name="Name">As everybody writes it: "batch-size".</param>
+/// <param name="Name">As it is typed and stored: "batch-size".</param>
 /// <param name="Description">For the help of the command line.</param>
 /// <param name="Value">
 /// The value that holds, a default filled in; null where the model or the data decide.
@@ -16,6 +16,12 @@ namespace LoraScratch.Lora.Training;
 internal abstract record TrainingOption(string Name, string Description, Func<TrainingOptions, object?> Value)
 {
     private static readonly IReadOnlyList<TrainingMethod> Every = Enum.GetValues<TrainingMethod>();
+
+    /// <summary>
+    /// The property of <see cref="TrainingOptions"/>, which messages name: "BatchSize".
+    /// </summary>
+    public string Property { get; init; } = string.Concat(Name.Split('-').Select(part =>
+        char.ToUpperInvariant(part[0]) + part[1..]));
 
     /// <summary>The methods for which it has a meaning.</summary>
     public IReadOnlyList<TrainingMethod> Methods { get; init; } = Every;
@@ -50,7 +56,7 @@ internal abstract record TrainingOption(string Name, string Description, Func<Tr
         if (Holds?.Invoke(options) == false)
         {
             throw new InputException(
-                FormattableString.Invariant($"Option '{Name}' is {Value(options)}; expected {Expected}."));
+                FormattableString.Invariant($"Option '{Property}' is {Value(options)}; expected {Expected}."));
         }
     }
 }

@@ -22,6 +22,7 @@ internal static class TrainingOptionList
         "Largest learning rate. [default: 5e-4 lora and qa-lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]",
         options => options.ResolvedLearningRate, (options, rate) => options with { LearningRate = (float)rate })
     {
+        Property = nameof(TrainingOptions.LearningRate),
         IsOptional = true,
         Holds = options => options.ResolvedLearningRate > 0 && float.IsFinite(options.ResolvedLearningRate),
         Expected = "a number above 0",
@@ -51,6 +52,7 @@ internal static class TrainingOptionList
         options => options.Lora.Rank,
         (options, rank) => options with { Lora = options.Lora with { Rank = rank } })
     {
+        Property = OfLora(nameof(LoRASettings.Rank)),
         Methods = LowRank,
         Holds = options => options.Lora.Rank >= 1,
         Expected = "at least 1",
@@ -61,6 +63,7 @@ internal static class TrainingOptionList
         options => options.Lora.Alpha,
         (options, alpha) => options with { Lora = options.Lora with { Alpha = alpha } })
     {
+        Property = OfLora(nameof(LoRASettings.Alpha)),
         Methods = LowRank,
         Holds = options => options.Lora.Alpha > 0 && double.IsFinite(options.Lora.Alpha),
         Expected = "a number above 0: with 0 the adapter would never change anything",
@@ -127,7 +130,7 @@ internal static class TrainingOptionList
         LoRASettings.Name, options => options.Lora.Pooling,
         (options, pooling) => options with { Lora = options.Lora with { Pooling = pooling } })
         with
-    { Methods = [TrainingMethod.QALoRA] };
+    { Methods = [TrainingMethod.QALoRA], Property = OfLora(nameof(LoRASettings.Pooling)) };
 
     /// <summary>What shapes a new adapter; one that is trained further has it decided.</summary>
     public static IReadOnlyList<TrainingOption> OfAdapters { get; } =
@@ -138,14 +141,15 @@ internal static class TrainingOptionList
             + "the rank as fan-in (the tutorial's literal call), or N(0, 1/rank).",
             LoRASettings.Name, options => options.Lora.Initialization,
             (options, values) => options with { Lora = options.Lora with { Initialization = values } })
-            with { Methods = [TrainingMethod.LoRA] },
+            with { Methods = [TrainingMethod.LoRA], Property = OfLora(nameof(LoRASettings.Initialization)) },
         ChoiceOption.Of("scaling", "The factor on x·A·B.", LoRASettings.Name, options => options.Lora.ScalingRule,
             (options, rule) => options with { Lora = options.Lora with { ScalingRule = rule } })
-            with { Methods = LowRank },
+            with { Methods = LowRank, Property = OfLora(nameof(LoRASettings.ScalingRule)) },
         new NumberOption("dropout", "Probability of dropping an element of the input of A, in training.",
             options => options.Lora.Dropout,
             (options, rate) => options with { Lora = options.Lora with { Dropout = (float)rate } })
         {
+            Property = OfLora(nameof(LoRASettings.Dropout)),
             Methods = LowRank,
             Holds = options => options.Lora.Dropout is >= 0 and < 1,
             Expected = "a probability in [0, 1)",
@@ -153,7 +157,7 @@ internal static class TrainingOptionList
         ChoiceOption.Of("bias", "Which biases of the base are trained beside A and B: none, those of the targets, or "
             + "all.", LoRASettings.Name, options => options.Lora.Bias,
             (options, bias) => options with { Lora = options.Lora with { Bias = bias } })
-            with { Methods = LowRank },
+            with { Methods = LowRank, Property = OfLora(nameof(LoRASettings.Bias)) },
         Targets,
         Layers,
         Pooling,
@@ -242,6 +246,8 @@ internal static class TrainingOptionList
 
     /// <summary>Those of them that pretraining has.</summary>
     public static IEnumerable<TrainingOption> OfPretraining => OfRuns.Where(option => !option.IsFixedInPretraining);
+
+    private static string OfLora(string property) => $"{nameof(TrainingOptions.Lora)}.{property}";
 
     private static WholeNumberOption AtLeastOne(string name, string description, Func<TrainingOptions, int?> value,
         Func<TrainingOptions, int, TrainingOptions> with) => new(name, description, options => value(options), with)

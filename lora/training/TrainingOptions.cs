@@ -245,46 +245,46 @@ public sealed record TrainingOptions
         }
         if (ValidateEvery > 0 && Validation == 0)
         {
-            throw new InputException($"Option 'validate-every' {ValidateEvery} has nothing to validate on: option "
-                + "'validation' is 0. Hold examples out (option 'validation' 0.1), or leave it out.");
+            throw new InputException($"Option 'ValidateEvery' {ValidateEvery} has nothing to validate on: option "
+                + "'Validation' is 0. Hold examples out (option 'Validation' 0.1), or leave it out.");
         }
         if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
         {
-            throw new InputException($"Option 'momentum' {Momentum} has no effect with option 'optimizer' "
+            throw new InputException($"Option 'Momentum' {Momentum} has no effect with option 'Optimizer' "
                 + $"{NameOf(Optimizer)}, which has a momentum of its own (β₁ = 0.9). Leave it "
-                + "out, or take option 'optimizer' sgd.");
+                + "out, or take option 'Optimizer' sgd.");
         }
         if (!IsLowRank && InitialAdapter is not null)
         {
-            throw new InputException("Option 'init-adapter' continues a LoRA adapter; only option 'method' lora "
+            throw new InputException("Option 'InitialAdapter' continues a LoRA adapter; only option 'Method' lora "
                 + "and qa-lora train one. Merge the adapter first to train the model itself.");
         }
         if (!IsLowRank && TrainHead == false)
         {
             throw new InputException(Method == TrainingMethod.LastLayers
-                ? "Option 'train-head' false leaves option 'method' last-layers nothing to train: the last layers "
+                ? "Option 'TrainHead' false leaves option 'Method' last-layers nothing to train: the last layers "
                     + "are the head. Leave it out."
-                : "Option 'train-head' false contradicts option 'method' full, which trains everything. Leave it "
-                    + "out, or take option 'method' lora.");
+                : "Option 'TrainHead' false contradicts option 'Method' full, which trains everything. Leave it "
+                    + "out, or take option 'Method' lora.");
         }
         if (IsLowRank)
         {
             LoRATargets.Check(Targets);
             if (InitialAdapter is null && TrainHead == true && Targets.Contains(LoRATargets.Head))
             {
-                throw new InputException("Option 'targets' has head and option 'train-head' is true: the head would "
+                throw new InputException("Option 'Targets' has head and option 'TrainHead' is true: the head would "
                     + "be adapted and trained itself. Take one of the two.");
             }
             if (Method == TrainingMethod.QALoRA && Targets.Contains(LoRATargets.Head))
             {
-                throw new InputException("Option 'targets' has head, which is not quantised, and option 'method' "
+                throw new InputException("Option 'Targets' has head, which is not quantised, and option 'Method' "
                     + "qa-lora adapts quantised layers. Leave head out: it is trained itself.");
             }
             Quantization?.Check();
         }
     }
 
-    /// <summary>The name of a method, as option 'method' has it.</summary>
+    /// <summary>The name of a method, as option 'Method' has it.</summary>
     internal static string NameOf(TrainingMethod method) => method switch
     {
         TrainingMethod.LoRA => "lora",
@@ -293,6 +293,6 @@ public sealed record TrainingOptions
         _ => "full",
     };
 
-    /// <summary>The name of an optimizer, as option 'optimizer' has it.</summary>
+    /// <summary>The name of an optimizer, as option 'Optimizer' has it.</summary>
     internal static string NameOf(OptimizerKind optimizer) => optimizer.ToString().ToLowerInvariant();
 }

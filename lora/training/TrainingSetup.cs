@@ -134,7 +134,7 @@ internal static class TrainingSetup
         var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
         if (headIsAdapted && classifier.IsHeadUntrained && !options.AdaptUntrainedHead)
         {
-            throw new InputException("Option 'targets' has head, but the model's checkpoint has no classification "
+            throw new InputException("Option 'Targets' has head, but the model's checkpoint has no classification "
                 + "head: it is randomly initialised, and there is nothing to adapt in it. Leave head out, and it is "
                 + "trained itself.");
         }
@@ -177,11 +177,11 @@ internal static class TrainingSetup
             .Any(kept => classifier.Model.HeadModules.Any(head => head.Matches(kept.Path)));
         if (!hasHead && (options.TrainHead == true || classifier.IsHeadUntrained))
         {
-            var e = options.TrainHead == true ? "option 'train-head' true has nowhere to store the head"
+            var e = options.TrainHead == true ? "option 'TrainHead' true has nowhere to store the head"
                 : "and neither has the model, whose head is randomly initialised";
             adapter.Detach();
             throw new InputException($"{folder}: the adapter has no head, {e}. Start a new adapter, or give a "
-                + "model with a trained head and leave option 'train-head' out.");
+                + "model with a trained head and leave option 'TrainHead' out.");
         }
         if (hasHead)
         {
@@ -204,7 +204,7 @@ internal static class TrainingSetup
     {
         if (RoundedOf(plan.Model) is { } rounded)
         {
-            throw new InputException($"Option 'method' {TrainingOptions.NameOf(method)} needs gradients, and {rounded} "
+            throw new InputException($"Option 'Method' {TrainingOptions.NameOf(method)} needs gradients, and {rounded} "
                 + "is quantised dynamically, for prediction. Name the model that this one was made of.");
         }
         bool IsQuantized(PlannedLayer layer) =>
@@ -216,10 +216,10 @@ internal static class TrainingSetup
             return;
         }
         throw new InputException(method == TrainingMethod.QALoRA
-            ? $"Option 'method' qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of "
-                + "option 'targets', or quantise it as well."
-            : $"Option 'method' lora adapts float layers, and {other.Path} is quantised, {other.Base}. "
-                + "Take option 'method' qa-lora, whose update can be merged into such a layer.");
+            ? $"Option 'Method' qa-lora adapts quantised layers, and {other.Path} is not quantised. Leave it out of "
+                + "option 'Targets', or quantise it as well."
+            : $"Option 'Method' lora adapts float layers, and {other.Path} is quantised, {other.Base}. "
+                + "Take option 'Method' qa-lora, whose update can be merged into such a layer.");
     }
 
     /// <summary>Refuses to train every weight of a model that has quantised ones.</summary>
@@ -227,13 +227,13 @@ internal static class TrainingSetup
     {
         if (RoundedOf(model) is { } rounded)
         {
-            throw new InputException($"Option 'method' full trains every weight, and {rounded} is quantised "
+            throw new InputException($"Option 'Method' full trains every weight, and {rounded} is quantised "
                 + "dynamically, for prediction. Name the model that this one was made of.");
         }
         if (QuantizedLayerOf(model) is { } quantized)
         {
-            throw new InputException($"Option 'method' full trains every weight, and {quantized} is quantised: its "
-                + "codes stand still. Take option 'method' qa-lora, or name the model that this one was made of.");
+            throw new InputException($"Option 'Method' full trains every weight, and {quantized} is quantised: its "
+                + "codes stand still. Take option 'Method' qa-lora, or name the model that this one was made of.");
         }
     }
 

@@ -67,15 +67,15 @@ public class BuiltInBaseTests
         PretrainedBaseTests.Unpack(task["unpacked"]);
         Assert.That(Run("predict", "--model", task["unpacked"], "--adapter", Adapter, "--text", "the film",
             "--json").Output, Is.EqualTo(Run("predict", "--adapter", Adapter, "--text", "the film", "--json").Output));
-        Refuse("It was trained on the built-in base model: leave the option model out.", "predict", "--model",
+        Refuse("It was trained on the built-in base model: leave --model out.", "predict", "--model",
             task.Model, "--adapter", Adapter, "--text", "the film");
         // Its layers with other weights: not the shapes but the fingerprint tells.
         Run("train", "--method", "full", "--data", task.Data, "--out", task["tuned"], "--max-steps", "2", "--lr",
             "1e-2", "--batch-size", "2");
         Refuse("trained on another base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text",
             "the film");
-        Refuse("It was trained on the built-in base model: leave the option model out. To use it on this one all "
-            + "the same, give the option any-base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text",
+        Refuse("It was trained on the built-in base model: leave --model out. To use it on this one all "
+            + "the same, give --any-base", "predict", "--model", task["tuned"], "--adapter", Adapter, "--text",
             "the film");
         // And an adapter of an older version of the base.
         var config = Path.Combine(task["older"], "adapter_config.json");

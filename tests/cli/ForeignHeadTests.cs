@@ -130,7 +130,7 @@ public sealed class ForeignHeadTests
         LoraProgram.Succeed("truncate", "--adapter", task["topics"], "--rank", "2", "--out", task["small"]);
         Assert.That(EncoderConfig.Load(task["small"]).Labels, Is.EqualTo(Four));
         task.RequireRefused("predict --model ADAPTER --text film",
-            "is an adapter (adapter_config.json) and no model. Name it with --adapter",
+            "is an adapter (adapter_config.json) and no model. Give it as the adapter",
             ("ADAPTER", () => task["topics"]));
     }
 

@@ -91,7 +91,7 @@ public class ModelAndDataTests
         LoraProgram.Succeed("train", "--model", task.Model, "--data", task.Data, "--out", task["no-head"],
             "--train-head", "false", "--max-steps", "1");
         Refuse($"{headless}: it has no trained classification head, so its answers would be random. Train an adapter "
-            + "with one ('lora train') and name it with --adapter.", "predict", "--model", headless, "--text", "film");
+            + "with one, and name it with --adapter.", "predict", "--model", headless, "--text", "film");
         Refuse("neither has the adapter", "predict", "--model", headless, "--adapter", task["no-head"], "--text",
             "film");
         Refuse("neither has the adapter", "merge", "--model", headless, "--adapter", task["no-head"], "--out",

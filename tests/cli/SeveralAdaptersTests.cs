@@ -108,12 +108,12 @@ public sealed class SeveralAdaptersTests
         LoraProgram.Succeed("train", "--config", task["config.json"], "--vocab", task["vocab.txt"], "--data", task.Data,
             "--method", "full", "--max-steps", "1", "--seed", "77", "--out", task["stranger"]);
         string[] trained = ["--model", task["stranger"], "--adapter", task["mood"]];
-        Refuse("give the option any-base", ["predict", .. trained, "--text", "film"]);
-        Refuse("give the option any-base", ["evaluate", .. trained, "--data", task.Data]);
-        Refuse("give the option any-base", ["merge", .. trained, "--out", task["merged"]]);
-        Refuse("give the option any-base", "train", "--model", task["stranger"], "--init-adapter", task["mood"],
+        Refuse("give --any-base", ["predict", .. trained, "--text", "film"]);
+        Refuse("give --any-base", ["evaluate", .. trained, "--data", task.Data]);
+        Refuse("give --any-base", ["merge", .. trained, "--out", task["merged"]]);
+        Refuse("give --any-base", "train", "--model", task["stranger"], "--init-adapter", task["mood"],
             "--data", task.Data, "--out", task["further"]);
-        Refuse("give the option any-base", "inspect", task["stranger"], "--adapter", task["mood"]);
+        Refuse("give --any-base", "inspect", task["stranger"], "--adapter", task["mood"]);
         Assert.That(Directory.Exists(task["merged"]) || Directory.Exists(task["further"]), Is.False);
         Assert.That(LoraProgram.Succeed(["merge", .. trained, "--out", task["merged"], "--any-base"]).Errors,
             Does.Contain("note: ").And.Contain("used all the same"));

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.CodeAnalysis;
 
 namespace LoraScratch.Tests.Course;
@@ -38,10 +39,12 @@ public sealed class SampleTests
         Assert.That(output[wrong..].Split('\n')[0], Does.Contain("dW").And.Not.Contain("dX"));
     }
 
+    /// <summary>Those about classifiers are run by <see cref="ApplicationSampleTests"/>.</summary>
     [Test]
-    public void Every_sample_is_run_here() => Assert.That(
+    public void Every_sample_is_run() => Assert.That(
         SourceCode.Files("lora/samples").Select(Path.GetFileName),
-        Is.EquivalentTo(new[] { "gradient-by-hand.cs", "lora-on-a-tiny-task.cs", "gradient-check-of-your-own-op.cs" }));
+        Is.EquivalentTo(new[] { "gradient-by-hand.cs", "lora-on-a-tiny-task.cs", "gradient-check-of-your-own-op.cs" }
+            .Concat(ApplicationSampleTests.Samples)));
 
     /// <summary>The real thing, as the first lines of the samples say it.</summary>
     [Test]
@@ -55,22 +58,40 @@ public sealed class SampleTests
         Assert.That(output, Does.Contain("autograd    dA = (-12, -24)ᵀ   dB = (6, 0)"));
     }
 
-    private static string Run(string sample, out int exitCode)
+    /// <summary>Compiles a sample.</summary>
+    /// <param name="sample">Its file.</param>
+    /// <param name="usings">Namespaces that its SDK lets it use besides the usual ones.</param>
+    internal static MethodInfo Compile(string sample, params string[] usings)
     {
         var path = Path.Combine(SourceCode.Root, "lora", "samples", sample);
-        var program = InMemoryBuild.Load(Path.GetFileNameWithoutExtension(sample), OutputKind.ConsoleApplication,
-            [(path, File.ReadAllText(path))]).EntryPoint!;
-        var before = Console.Out;
+        return InMemoryBuild.Load(Path.GetFileNameWithoutExtension(sample), OutputKind.ConsoleApplication,
+            [(path, File.ReadAllText(path))], usings).EntryPoint!;
+    }
+
+    /// <summary>Runs a sample.</summary>
+    /// <param name="sample">Its file.</param>
+    /// <param name="exitCode">What it ended with.</param>
+    /// <param name="input">What it reads; empty where it reads nothing.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <returns>What it printed, errors among the rest.</returns>
+    internal static string Run(string sample, out int exitCode, string input = "", params string[] arguments)
+    {
+        var program = Compile(sample);
+        var (before, errors, reader) = (Console.Out, Console.Error, Console.In);
         using var output = new StringWriter();
         Console.SetOut(output);
+        Console.SetError(output);
+        Console.SetIn(new StringReader(input));
         try
         {
-            exitCode = program.Invoke(null, [Array.Empty<string>()]) is int code ? code : 0;
+            exitCode = program.Invoke(null, [arguments]) is int code ? code : 0;
+            return output.ToString().ReplaceLineEndings("\n").TrimEnd();
         }
         finally
         {
             Console.SetOut(before);
+            Console.SetError(errors);
+            Console.SetIn(reader);
         }
-        return output.ToString().ReplaceLineEndings("\n").TrimEnd();
     }
 }

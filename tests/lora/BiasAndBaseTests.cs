@@ -122,7 +122,7 @@ internal sealed class BiasAndBaseTests
         var modules = other.NamedModules().ToList();
         Assert.That(() => PeftAdapter.Load(folder.File("adapter"), other), Throws.TypeOf<InputException>()
             .With.Message.Contains("1 of 2 adapted layers").And.Message.Contains("(block.v_lin)").And.Message
-            .Contains("the option any-base"));
+            .Contains("option 'anyBase'"));
         Assert.That(other.NamedModules(), Is.EqualTo(modules), "the model was not touched");
         Assert.That(PeftAdapter.Load(folder.File("adapter"), other, anyBase: true).Warnings,
             Has.One.Contains("used all the same"));

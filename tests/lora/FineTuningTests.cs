@@ -192,7 +192,7 @@ public class FineTuningTests
         };
         Assert.That(() => Train(TinyDistilBert.Classifier(), options, TinyDistilBert.Sentences(20, 1)),
             Throws.TypeOf<InputException>().With.Message.Contains("After step 1").And.Message
-                .Contains("no numbers").And.Message.Contains("option 'lr'"));
+                .Contains("no numbers").And.Message.Contains("option 'LearningRate'"));
     }
 
     [Test]
@@ -226,16 +226,37 @@ public class FineTuningTests
         var classifier = TinyDistilBert.Classifier();
         var tuning = FineTuning.Start(classifier, TinyDistilBert.Sentences(50, 1), TinyDistilBert.Sentences(10, 2),
             Options);
-        tuning.StepDone += step =>
+        tuning.Training.StepDone += step =>
         {
             if (step.Step == 3)
             {
                 cancellation.Cancel();
             }
         };
-        var result = tuning.Run(cancellation.Token);
+        var result = tuning.Run(cancellation: cancellation.Token);
         Assert.That((result.Steps, result.WasCancelled, result.KeptStep), Is.EqualTo((3, true, 3)));
         Assert.That(classifier.Model.IsTraining, Is.False);
+    }
+
+    [Test]
+    public void Progress_tells_every_step_and_every_validation_with_the_best_so_far()
+    {
+        var told = new List<TrainingProgress>();
+        var tuning = FineTuning.Start(TinyDistilBert.Classifier(), TinyDistilBert.Sentences(24, 1),
+            TinyDistilBert.Sentences(10, 2), Options with { Epochs = 3, BatchSize = 8 });
+        var result = tuning.Run(new Listener(told.Add));
+        Assert.That(told.Select(progress => progress.Step).Distinct(), Is.EqualTo(result.Metrics));
+        Assert.That(told.Select(progress => progress.Validation).Where(validation => validation is not null).Distinct(),
+            Is.EqualTo(result.Validations));
+        Assert.That(told, Has.Count.EqualTo(9 + 3), "three validations after nine steps");
+        Assert.That((told[0].Validation, told[0].Best), Is.EqualTo(((ValidationMetrics?)null, (Score?)null)));
+        Assert.That(told[^1].Best, Is.EqualTo(result.Best));
+        Assert.That(result.Best, Is.Not.Null);
+    }
+
+    private sealed class Listener(Action<TrainingProgress> told) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => told(value);
     }
 
     [Test]
@@ -249,7 +270,8 @@ public class FineTuningTests
                 Optimizer = OptimizerKind.Sgd,
                 Clip = 0
             }, TinyDistilBert.Sentences(50, 1)),
-            Throws.TypeOf<InputException>().With.Message.Contains("diverged").And.Message.Contains("option 'lr'"));
+            Throws.TypeOf<InputException>().With.Message.Contains("diverged").And.Message
+                .Contains("option 'LearningRate'"));
     }
 
     [Test]

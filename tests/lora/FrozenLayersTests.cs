@@ -179,7 +179,7 @@ public class FrozenLayersTests
         var (_, tuning) = Start(new() { Layers = ["1"], FrozenDropout = false, Epochs = 2 }, 0);
         using var stop = new CancellationTokenSource();
         tuning.Training.Kept += (_, _) => stop.Cancel();
-        Assert.That(tuning.Run(stop.Token).Steps, Is.Zero);
+        Assert.That(tuning.Run(cancellation: stop.Token).Steps, Is.Zero);
     }
 
     /// <summary>

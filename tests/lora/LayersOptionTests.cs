@@ -27,7 +27,7 @@ public class LayersOptionTests
     [TestCase("last:7")]
     public void A_layer_that_the_model_does_not_have_is_refused(string written) =>
         Assert.That(() => BlockNumbers.Of(written.Split(','), 6), Throws.TypeOf<InputException>().With.Message
-            .EqualTo($"Option 'layers' is {written}; the model has 6 layers, 0 to 5. Name some of them, or the last "
+            .EqualTo($"Option 'Layers' is {written}; the model has 6 layers, 0 to 5. Name some of them, or the last "
                 + "ones as last:2."));
 
     [TestCase("last")]
@@ -38,7 +38,7 @@ public class LayersOptionTests
     [TestCase("")]
     public void What_names_no_layers_is_refused(string written) =>
         Assert.That(() => new TrainingOptions { Layers = written.Split(',') }.Check(),
-            Throws.TypeOf<InputException>().With.Message.EqualTo($"Option 'layers' is {written}; expected numbers of "
+            Throws.TypeOf<InputException>().With.Message.EqualTo($"Option 'Layers' is {written}; expected numbers of "
                 + "layers from 0, each once, such as 4,5, or the last ones, such as last:2."));
 
     [Test]

@@ -99,17 +99,17 @@ internal class MultiLabelTests
     [Test]
     public void A_prediction_has_a_probability_for_each_class_and_those_above_the_threshold_hold()
     {
-        var prediction = new Prediction(0, "a", [2, -2, 0], [0.88, 0.12, 0.5])
+        var prediction = new Prediction(0, "a", [2, -2, 0],
+            new ClassProbabilities(["a", "b", "c"], [0.88, 0.12, 0.5]))
         {
-            ClassNames = ["a", "b", "c"],
             IsMultiLabel = true,
         };
         Assert.That(prediction.Labels(), Is.EqualTo(new[] { "a", "c" }));
         Assert.That(prediction.Labels(0.1), Is.EqualTo(new[] { "a", "b", "c" }));
         Assert.That(prediction.Labels(0.9), Is.Empty);
         var asked = Classifier().Predict(["wa wb", "wm"]).First();
-        Assert.That(asked.Probabilities, Is.EqualTo(asked.Logits.Select(logit => 1 / (1 + Math.Exp(-(double)logit))))
-            .Within(1e-12), "they need not add up to 1");
+        Assert.That(asked.Probabilities.Values, Is.EqualTo(asked.Logits.Select(logit =>
+            1 / (1 + Math.Exp(-(double)logit)))).Within(1e-12), "they need not add up to 1");
     }
 
     [TestCase("a.csv", "text,label\nx,\"b|a\"\ny,\nz,c | a\n", '|')]

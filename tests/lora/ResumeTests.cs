@@ -226,7 +226,7 @@ internal class ResumeTests
         using var cancellation = new CancellationTokenSource();
         var classifier = TinyDistilBert.Classifier();
         var tuning = FineTuning.Start(classifier, Train, validate ? Validation : null, options);
-        tuning.StepDone += step =>
+        tuning.Training.StepDone += step =>
         {
             if (step.Step == stopAfter)
             {

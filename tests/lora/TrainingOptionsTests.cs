@@ -1,3 +1,5 @@
+using System.Reflection;
+using LoraScratch.Cli;
 using LoraScratch.Engine;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Training;
@@ -14,30 +16,46 @@ public class TrainingOptionsTests
             (options with { Targets = ["query", "head"], TrainHead = true },
                 "the head would be adapted and trained itself"),
             (options with { Method = TrainingMethod.LastLayers, TrainHead = false }, "nothing to train"),
-            (options with { Method = TrainingMethod.Full, TrainHead = false }, "contradicts option 'method' full"),
+            (options with { Method = TrainingMethod.Full, TrainHead = false }, "contradicts option 'Method' full"),
             (options with { Method = TrainingMethod.Full, InitialAdapter = "adapter" },
-                "Option 'init-adapter' continues a LoRA adapter"),
-            (options with { Momentum = 0.9f }, "Option 'momentum' 0.9 has no effect with option 'optimizer' adamw"),
-            (options with { Targets = [] }, "Option 'targets' is empty"),
+                "Option 'InitialAdapter' continues a LoRA adapter"),
+            (options with { Momentum = 0.9f }, "Option 'Momentum' 0.9 has no effect with option 'Optimizer' adamw"),
+            (options with { Targets = [] }, "Option 'Targets' is empty"),
             (options with { Targets = ["query", "q"] },
-                "Option 'targets' names 'q'; the names are query, key, value, projection, mlp, embeddings, head"),
+                "Option 'Targets' names 'q'; the names are query, key, value, projection, mlp, embeddings, head"),
             (options with { Targets = ["key", "key"] }, "'key' twice"),
-            (options with { Lora = new LoRASettings(0) }, "Option 'rank' is 0; expected at least 1"),
-            (options with { Epochs = 0 }, "Option 'epochs' is 0"),
-            (options with { BatchSize = -1 }, "Option 'batch-size' is -1"),
-            (options with { LearningRate = 0 }, "Option 'lr' is 0"),
-            (options with { LearningRate = float.NaN }, "Option 'lr' is NaN"),
-            (options with { Clip = float.PositiveInfinity }, "Option 'clip' is Infinity"),
-            (options with { Validation = 1 }, "Option 'validation' is 1"),
-            (options with { Warmup = 2.5 }, "Option 'warmup' is 2.5; expected a whole number of steps"),
-            (options with { MaxLength = 2 }, "Option 'max-length' is 2"),
-            (options with { Clip = -1 }, "Option 'clip' is -1"),
+            (options with { Lora = new LoRASettings(0) }, "Option 'Lora.Rank' is 0; expected at least 1"),
+            (options with { Epochs = 0 }, "Option 'Epochs' is 0"),
+            (options with { BatchSize = -1 }, "Option 'BatchSize' is -1"),
+            (options with { LearningRate = 0 }, "Option 'LearningRate' is 0"),
+            (options with { LearningRate = float.NaN }, "Option 'LearningRate' is NaN"),
+            (options with { Clip = float.PositiveInfinity }, "Option 'Clip' is Infinity"),
+            (options with { Validation = 1 }, "Option 'Validation' is 1"),
+            (options with { Warmup = 2.5 }, "Option 'Warmup' is 2.5; expected a whole number of steps"),
+            (options with { MaxLength = 2 }, "Option 'MaxLength' is 2"),
+            (options with { Clip = -1 }, "Option 'Clip' is -1"),
         }.Select(row => new TestCaseData(row.Options, row.Expected).SetArgDisplayNames(row.Expected));
     }
 
     [TestCaseSource(nameof(Senseless))]
     public void Refuses(TrainingOptions options, string expected) =>
         Assert.That(options.Check, Throws.TypeOf<InputException>().With.Message.Contains(expected));
+
+    [Test]
+    public void Messages_name_an_option_as_CSharp_does_and_the_command_line_as_it_is_typed()
+    {
+        foreach (var option in TrainingOptionList.OfAdapters.Concat(TrainingOptionList.OfRuns))
+        {
+            var type = option.Property.Split('.').Aggregate(typeof(TrainingOptions), (type, name) =>
+                type.GetProperty(name, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic)
+                    ?.PropertyType ?? throw new AssertionException($"{type.Name} has no {name}: {option.Name}"));
+            Assert.That(type, Is.Not.Null);
+            Assert.That(Terminal.WithFlags($"Option '{option.Property}' is odd."),
+                Is.EqualTo($"--{option.Name} is odd."));
+        }
+        Assert.That(Terminal.WithFlags("Leave option 'baseModel', option 'new-head' or option 'InitialAdapter' out."),
+            Is.EqualTo("Leave --model, --new-head or --init-adapter out."));
+    }
 
     [Test]
     public void The_head_is_trained_beside_LoRA_unless_LoRA_adapts_it()

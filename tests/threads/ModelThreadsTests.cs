@@ -102,7 +102,7 @@ public class ModelThreadsTests
         var tuning = FineTuning.Start(classifier, TinyDistilBert.Sentences(12, 1), null, Options);
         Exception? elsewhere = null, again = null, merge = null;
         float[]? here = null;
-        tuning.StepDone += step =>
+        tuning.Training.StepDone += step =>
         {
             if (step.Step == 2)
             {

@@ -74,40 +74,44 @@ internal sealed unsafe partial class CpuKernels
 
     private static void Run(InstructionSet set, in ProductTask given, Scratch scratch, WorkerPool? workers)
     {
-        var isFewRows = given.M <= FewRows && given.N >= MuchLarger * given.M && given.B.RowStride == 1;
+        var isSkinny = SkinnyProduct.Fits(given);
+        // as few rows or as many, each number is summed in the order of k
+        var isFewRows = !isSkinny && given.M <= FewRows && given.N >= MuchLarger * given.M && given.B.RowStride == 1;
         var task = isFewRows ? given.T : given;
         switch (set)
         {
             case InstructionSet.Avx512 when Tile8<Vector512<float>, Register512>.Suits(task.N):
-                Run<Vector512<float>, Register512, Tile8<Vector512<float>, Register512>>(task, scratch, workers);
+                Run<Vector512<float>, Register512, Tile8<Vector512<float>, Register512>>(task, isSkinny, scratch,
+                    workers);
                 break;
             case InstructionSet.Avx512:
-                Run<Vector512<float>, Register512, Tile12<Vector512<float>, Register512>>(task, scratch, workers);
+                Run<Vector512<float>, Register512, Tile12<Vector512<float>, Register512>>(task, isSkinny, scratch,
+                    workers);
                 break;
             case InstructionSet.Avx2:
-                Run<Vector<float>, Register, Tile6<Vector<float>, Register>>(task, scratch, workers);
+                Run<Vector<float>, Register, Tile6<Vector<float>, Register>>(task, isSkinny, scratch, workers);
                 break;
             default:
                 if (Vector.IsHardwareAccelerated)
                 {
-                    Run<Vector<float>, Register, Tile4<Vector<float>, Register>>(task, scratch, workers);
+                    Run<Vector<float>, Register, Tile4<Vector<float>, Register>>(task, isSkinny, scratch, workers);
                 }
                 else
                 {
-                    Run<float, RegisterOfOne, Tile4<float, RegisterOfOne>>(task, scratch, workers);
+                    Run<float, RegisterOfOne, Tile4<float, RegisterOfOne>>(task, isSkinny, scratch, workers);
                 }
                 break;
         }
     }
 
-    private static void Run<V, R, TTile>(in ProductTask task, Scratch scratch, WorkerPool? workers)
+    private static void Run<V, R, TTile>(in ProductTask task, bool isSkinny, Scratch scratch, WorkerPool? workers)
         where V : struct where R : struct, IRegister<V> where TTile : ITile
     {
         if (task.K == 0)
         {
             StoreEmptySums(task);
         }
-        else if (SkinnyProduct.Fits(task))
+        else if (isSkinny)
         {
             SkinnyProduct.Run<V, R>(task, scratch, workers);
         }
@@ -139,11 +143,11 @@ internal sealed unsafe partial class CpuKernels
         private readonly ProductTask first = new(Operand.RowMajor(firstY, y.RowStride, false),
             firstZ == null ? default : Operand.RowMajor(firstZ, z.RowStride, false),
             Operand.RowMajor(firstA, a.RowStride, a.Transposed), Operand.RowMajor(firstB, b.RowStride, b.Transposed),
-            y.Rows, y.Columns, a.Columns, scale);
+            y.Rows, y.Columns, a.Columns, scale, y.Batch == 1 ? IndependentRows.Of(a) : 0);
 
         public ProductTask Task(int i) => new(Shift(first.Y, i * strideY),
             first.Adds ? Shift(first.Z, i * strideZ) : default, Shift(first.A, i * strideA),
-            Shift(first.B, i * strideB), first.M, first.N, first.K, first.Scale);
+            Shift(first.B, i * strideB), first.M, first.N, first.K, first.Scale, first.AsRows);
 
         public void Run(int block, Scratch scratch) => CpuKernels.Run(set, Task(block), scratch, workers: null);
 

@@ -172,12 +172,20 @@ internal static unsafe class PackedProduct
 
         /// <summary>
         /// A tile that reaches over the edge of Y, or whose rows do not lie whole there, is
-        /// computed beside it, and the part within is copied.
+        /// computed beside it, and the part within is copied. Scaled and added to what is there by
+        /// the tile, as within Y: the bits do not depend on where an element lies.
         /// </summary>
         private void MultiplyBeside<TLeft>(float* y, float* z, in Operand strides, TLeft a, float* b, int rows,
             int columns) where TLeft : struct, ILeftPanel
         {
             var tile = stackalloc float[TTile.Rows * TTile.Columns];
+            if (z != null && task.Scale != 1)
+            {
+                Copy(tile, TTile.Columns, 1, z, strides.RowStride, strides.ColumnStride, rows, columns);
+                TTile.Multiply(tile, TTile.Columns, tile, TTile.Columns, a, b, depth, task.Scale);
+                Copy(y, task.Y.RowStride, task.Y.ColumnStride, tile, TTile.Columns, 1, rows, columns);
+                return;
+            }
             TTile.Multiply(tile, TTile.Columns, null, 0, a, b, depth, task.Scale);
             if (task.Y.ColumnStride == 1)
             {
@@ -187,6 +195,18 @@ internal static unsafe class PackedProduct
             var transposed = stackalloc float[TTile.Columns * TTile.Rows];
             Panels.Transpose(transposed, TTile.Rows, tile, TTile.Columns, rows, columns);
             AddLines(y, task.Y.ColumnStride, z, strides.ColumnStride, transposed, TTile.Rows, columns, rows);
+        }
+
+        private static void Copy(float* to, nint toRows, nint toColumns, float* from, nint fromRows, nint fromColumns,
+            int rows, int columns)
+        {
+            for (var i = 0; i < rows; i++)
+            {
+                for (var j = 0; j < columns; j++)
+                {
+                    to[(i * toRows) + (j * toColumns)] = from[(i * fromRows) + (j * fromColumns)];
+                }
+            }
         }
 
         /// <summary>y = z + values, or without z, line by line.</summary>

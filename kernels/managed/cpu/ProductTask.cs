@@ -26,6 +26,9 @@ internal readonly unsafe struct Operand(float* first, nint rowStride, nint colum
 
     /// <summary>The same, or null for no matrix.</summary>
     public float* AtOrNull(int row, int column) => First == null ? null : At(row, column);
+
+    /// <summary>The rows from one on.</summary>
+    public Operand From(int row) => new(At(row, 0), RowStride, ColumnStride);
 }
 
 /// <summary>Y = Z + scale · A·B, or without Z, for one [M, N], [M, K] and [K, N].</summary>
@@ -36,8 +39,12 @@ internal readonly unsafe struct Operand(float* first, nint rowStride, nint colum
 /// </param>
 /// <param name="a">[M, K]</param>
 /// <param name="b">[K, N]</param>
+/// <param name="asRows">
+/// As how many rows those of Y are computed (<see cref="IndependentRows"/>); 0: as many as they
+/// are.
+/// </param>
 internal readonly unsafe struct ProductTask(Operand y, Operand z, Operand a, Operand b, int m, int n, int k,
-    float scale)
+    float scale, int asRows = 0)
 {
     public readonly Operand Y = y, Z = z, A = a, B = b;
 
@@ -47,6 +54,16 @@ internal readonly unsafe struct ProductTask(Operand y, Operand z, Operand a, Ope
 
     /// <summary>Whether there is a Z.</summary>
     public bool Adds => Z.First != null;
+
+    /// <summary>As how many rows those of Y are computed; 0: as many as they are.</summary>
+    public readonly int AsRows = asRows;
+
+    /// <summary>The number of rows by which the way of computing is chosen.</summary>
+    public int RowsOfForm => AsRows > 0 ? AsRows : M;
+
+    /// <summary>The product for some of the rows.</summary>
+    public ProductTask Part(int row, int rows) => new(Y.From(row), Adds ? Z.From(row) : default, A.From(row), B, rows,
+        N, K, Scale, AsRows);
 
     /// <summary>The same numbers as Yᵀ = Zᵀ + scale · Bᵀ·Aᵀ.</summary>
     public ProductTask T => new(Y.T, Z.T, B.T, A.T, N, M, K, Scale);

@@ -25,7 +25,8 @@ internal sealed unsafe partial class CpuKernels
         }
         var output = Operand.RowMajor(First(y), y.RowStride, false);
         var task = new ProductTask(output, accumulate ? output : default,
-            Operand.RowMajor(First(a), a.RowStride, false), b: default, y.Rows, y.Columns, a.Columns, scale: 1);
+            Operand.RowMajor(First(a), a.RowStride, false), b: default, y.Rows, y.Columns, a.Columns, scale: 1,
+            IndependentRows.Of(a));
         var weight = new PackedWeight(b);
         switch (InstructionSet)
         {
@@ -86,13 +87,21 @@ internal sealed unsafe partial class CpuKernels
     private void Run<V, R, TTile, TCodes>(in ProductTask task, in PackedWeight weight, bool transposed)
         where V : struct where R : struct, IRegister<V> where TTile : ITile where TCodes : struct, ICodes<V>
     {
-        if (transposed && task.M <= QuantizedDots.MaxLines)
+        if (transposed && task.RowsOfForm <= QuantizedDots.MaxLines)
         {
-            QuantizedDots.Run<V, R, TCodes>(task, weight, Workers.CallerScratch, Workers);
+            for (var row = 0; row < task.M; row += QuantizedDots.MaxLines)
+            {
+                QuantizedDots.Run<V, R, TCodes>(task.Part(row, Math.Min(QuantizedDots.MaxLines, task.M - row)), weight,
+                    Workers.CallerScratch, Workers);
+            }
         }
-        else if (!transposed && task.M <= QuantizedColumns.MaxLines)
+        else if (!transposed && task.RowsOfForm <= QuantizedColumns.MaxLines)
         {
-            QuantizedColumns.Run<V, R, TCodes>(task, weight, Workers.CallerScratch, Workers);
+            for (var row = 0; row < task.M; row += QuantizedColumns.MaxLines)
+            {
+                QuantizedColumns.Run<V, R, TCodes>(task.Part(row, Math.Min(QuantizedColumns.MaxLines, task.M - row)),
+                    weight, Workers.CallerScratch, Workers);
+            }
         }
         else
         {

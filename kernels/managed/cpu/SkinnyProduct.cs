@@ -29,7 +29,7 @@ internal static unsafe partial class SkinnyProduct
     private const long SmallProduct = 1 << 15;
 
     /// <summary>Whether a product has the form that this class is for.</summary>
-    public static bool Fits(in ProductTask task) => Math.Min(task.M, task.N) <= MaxLines;
+    public static bool Fits(in ProductTask task) => Math.Min(task.RowsOfForm, task.N) <= MaxLines;
 
     /// <summary>
     /// Computes one product, on the workers, or on this thread where there are none.
@@ -37,13 +37,34 @@ internal static unsafe partial class SkinnyProduct
     public static void Run<V, R>(in ProductTask task, Scratch scratch, WorkerPool? workers) where V : struct
         where R : struct, IRegister<V>
     {
-        var tall = task.N <= task.M ? task : task.T;
-        if ((long)task.M * task.N * task.K <= SmallProduct)
+        if (task.AsRows == 0)
+        {
+            RunTall<V, R>(task.N <= task.M ? task : task.T, scratch, workers);
+        }
+        else if (task.N <= MaxLines)
+        {
+            RunTall<V, R>(task, scratch, workers);
+        }
+        else
+        {
+            for (var row = 0; row < task.M; row += MaxLines)
+            {
+                RunTall<V, R>(task.Part(row, Math.Min(MaxLines, task.M - row)).T, scratch, workers, asDots: true);
+            }
+        }
+    }
+
+    /// <param name="tall">With few columns.</param>
+    /// <param name="asDots">Whether columns of any number are computed as those of few.</param>
+    private static void RunTall<V, R>(in ProductTask tall, Scratch scratch, WorkerPool? workers, bool asDots = false)
+        where V : struct where R : struct, IRegister<V>
+    {
+        if ((long)tall.M * tall.N * tall.K <= SmallProduct)
         {
             workers = null;
         }
         var hasWholeRows = tall.A.ColumnStride == 1 && tall.K >= ShortRow * R.Width;
-        if (hasWholeRows && FillsRegister<V, R>(tall.N))
+        if (hasWholeRows && !asDots && FillsRegister<V, R>(tall.N))
         {
             PackedProduct.Run<NarrowTile<V, R>>(tall, scratch, workers);
         }

@@ -54,8 +54,8 @@ internal static class PredictCommand
                 throw new InputException(string.Create(CultureInfo.InvariantCulture,
                     $"--threshold is {least}; a probability from 0 to 1 is expected."));
             }
-            foreach (var (task, prediction) in Predict(tasks, texts.Select(example => (example.Text, example.TextPair)),
-                parsed.GetValue(maxLength)))
+            foreach (var (task, prediction) in Predict(tasks,
+                texts.Select(example => new TextInput(example.Text, example.TextPair)), parsed.GetValue(maxLength)))
             {
                 Console.WriteLine(parsed.GetValue(json) ? Json(task, prediction, least)
                     : $"{(task is null ? "" : $"{task}: ")}{Answer(prediction, least)}");
@@ -73,7 +73,7 @@ internal static class PredictCommand
     /// Every task's answer on every text, text by text; the adapters take turns a batch at a time.
     /// </summary>
     private static IEnumerable<(string? Task, Prediction Prediction)> Predict(IReadOnlyList<ClassifierTask> tasks,
-        IEnumerable<(string Text, string? TextPair)> texts, int? maxLength)
+        IEnumerable<TextInput> texts, int? maxLength)
     {
         if (tasks is [var only])
         {
@@ -97,10 +97,10 @@ internal static class PredictCommand
     {
         if (!prediction.IsMultiLabel)
         {
-            return $"{prediction.Label}  {Text.Percent(prediction.Probabilities[prediction.LabelId])}";
+            return $"{prediction.Label}  {Text.Percent(prediction.Probability)}";
         }
-        string[] holding = [.. prediction.ClassNames.Select((name, label) => (name, prediction.Probabilities[label]))
-            .Where(entry => entry.Item2 >= threshold).Select(entry => $"{entry.name}  {Text.Percent(entry.Item2)}")];
+        string[] holding = [.. prediction.Probabilities.Where(entry => entry.Value >= threshold)
+            .Select(entry => $"{entry.Key}  {Text.Percent(entry.Value)}")];
         return holding.Length == 0 ? "(none)" : string.Join(", ", holding);
     }
 
@@ -121,7 +121,7 @@ internal static class PredictCommand
             entries["label_id"] = prediction.LabelId;
         }
         entries["logits"] = prediction.Logits;
-        entries["probabilities"] = prediction.Probabilities;
+        entries["probabilities"] = prediction.Probabilities.Values;
         entries["truncated"] = prediction.IsTruncated;
         return JsonSerializer.Serialize(entries, JsonOutput.Options);
     }

@@ -67,7 +67,7 @@ internal sealed class TrainCommand
         TrainingProgress.SayEstimate(tuning.Training, checkpoint.Resume);
         cancellation.ThrowIfCancellationRequested();
 
-        var result = TrainingProgress.Show(tuning.Training, () => tuning.Training.Run(cancellation, checkpoint));
+        var result = TrainingProgress.Show(tuning.Training, () => tuning.Run(null, checkpoint, cancellation));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);

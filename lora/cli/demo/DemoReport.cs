@@ -120,7 +120,7 @@ internal sealed class DemoReport(IAnsiConsole console)
 
     private static string Say(Prediction prediction) =>
         $"{prediction.Label} "
-            + $"{(100 * prediction.Probabilities[prediction.LabelId]).ToString("F0", CultureInfo.InvariantCulture)} %";
+            + $"{(100 * prediction.Probability).ToString("F0", CultureInfo.InvariantCulture)} %";
 
     private static string Leads(MethodOverSeeds method) =>
         method.Leads.Count == 0 ? ""

@@ -75,8 +75,8 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
         var options = tuning.Training.Options;
         var result = progress.Show($"adapting: {MethodNames.Of(options.Method, options.Targets)}", report =>
         {
-            tuning.StepDone += step => report(new StageState(step.Step, step.Steps, step.Loss));
-            return tuning.Run(cancellation);
+            tuning.Training.StepDone += step => report(new StageState(step.Step, step.Steps, step.Loss));
+            return tuning.Run(cancellation: cancellation);
         });
         cancellation.ThrowIfCancellationRequested();
         return result;

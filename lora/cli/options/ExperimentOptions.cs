@@ -28,7 +28,7 @@ internal sealed record ExperimentInput(Func<ulong, TextClassifier> Load, TextCla
     {
         var folder = ExperimentFolder.Open(path, resume,
             RunIdentity.Of(First.Model, First.Model.Backend, options, Data.Parts));
-        RunExecutor.Release(First);
+        First.Dispose();
         return folder;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using LoraScratch.Lora.Training;
 using Spectre.Console;
 
 namespace LoraScratch.Cli;
@@ -15,13 +16,26 @@ internal static partial class Terminal
             ? $"\\u{(int)letter:X4}" : $"{letter}"));
 
     /// <summary>
-    /// A message of the library, which calls an option by its name, as it is typed here: option
-    /// 'lr' is --lr.
+    /// A message of the library, which calls an option as C# does, with the words that are typed
+    /// here: option 'BatchSize' is --batch-size, option 'LearningRate' is --lr.
     /// </summary>
-    public static string WithFlags(string message) => OptionName().Replace(message, "--$1");
+    public static string WithFlags(string message) =>
+        OptionName().Replace(message, match => $"--{Flag(match.Groups[1].Value)}");
 
-    [GeneratedRegex("[Oo]ption '([a-z]+(?:-[a-z]+)*)'")]
+    private static string Flag(string name) =>
+        TrainingOptionList.OfAdapters.Concat(TrainingOptionList.OfRuns)
+            .FirstOrDefault(option => option.Property == name)?.Name ?? name switch
+            {
+                nameof(TrainingOptions.InitialAdapter) => "init-adapter",
+                "baseModel" => "model",
+                _ => Capital().Replace(name, "-$0").ToLowerInvariant(),
+            };
+
+    [GeneratedRegex("[Oo]ption '([A-Za-z]+(?:[.-][A-Za-z]+)*)'")]
     private static partial Regex OptionName();
+
+    [GeneratedRegex("(?<=[a-z])[A-Z]")]
+    private static partial Regex Capital();
 
     /// <summary>Standard error, with colours and live bars where it is a terminal.</summary>
     public static IAnsiConsole Error { get; } =

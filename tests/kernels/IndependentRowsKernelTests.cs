@@ -1,0 +1,80 @@
+using LoraScratch.Kernels;
+using LoraScratch.Kernels.Cpu;
+using LoraScratch.Kernels.Gpu;
+
+namespace LoraScratch.Tests.Kernels;
+
+/// <summary>
+/// Rows that are computed as few, or as many, have the same bits alone and among others, on every
+/// code path.
+/// </summary>
+internal class IndependentRowsKernelTests
+{
+    private const int Rows = 45;
+
+    // the cuts of a product's rows: 16 and fewer are few; 45 ends in the middle of every tile
+    private static readonly int[][] Parts = [[.. Enumerable.Repeat(1, Rows)], [16, 17, 12], [44, 1], [3, 42]];
+
+    // with a small rank on either side, wide, deep and shallow, few columns, and edges of tiles
+    private static readonly (int Columns, int Depth)[] Sizes =
+        [(64, 70), (8, 200), (40, 24), (2, 130), (50, 400), (49, 8), (16, 300), (17, 129), (100, 33)];
+
+    private static IEnumerable<TestCaseData> Devices()
+    {
+        foreach (var set in InstructionSets.Supported)
+        {
+            yield return new TestCaseData(new Engine.BackendCase(set.Name(), () => new CpuBackend(2, set)))
+                .SetArgDisplayNames(set.Name());
+        }
+        yield return new TestCaseData(new Engine.BackendCase("simulator",
+            () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4))).SetArgDisplayNames("GPU simulator");
+    }
+
+    [TestCaseSource(nameof(Devices))]
+    public void A_row_has_the_same_bits_alone_and_among_others(Engine.BackendCase device)
+    {
+        using var backend = device.Backend;
+        // each product takes the simulator a fifth of a second
+        var (sizes, cuts) = device.ToString() == "simulator" ? (Sizes[1..2], Parts[3..]) : (Sizes, Parts);
+        foreach (var (columns, depth) in sizes)
+        {
+            foreach (var transposed in new[] { false, true })
+            {
+                foreach (var asRows in new[] { IndependentRows.Few, IndependentRows.Many })
+                {
+                    var together = Product(backend, [Rows], columns, depth, transposed, asRows);
+                    foreach (var parts in cuts)
+                    {
+                        Assert.That(Product(backend, parts, columns, depth, transposed, asRows).AsSpan()
+                            .SequenceEqual(together), $"[{string.Join(" + ", parts.Distinct())}, {depth}]·[{depth}, "
+                                + $"{columns}]{(transposed ? "ᵀ" : "")} as {asRows} rows");
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>Y += 0.3·X·W, some rows at a time.</summary>
+    private static float[] Product(IBackend backend, int[] parts, int columns, int depth, bool transposed, int asRows)
+    {
+        var random = new Random(columns * depth);
+        float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
+        var (x, w, y) = (Values(Rows * depth), Values(depth * columns), Values(Rows * columns));
+        using var weight = backend.Allocate<float>(w.Length);
+        backend.Upload<float>(weight, w);
+        var matrix = transposed ? new Matrix(weight, columns, depth).T : new Matrix(weight, depth, columns);
+        using var independent = IndependentRows.As(asRows);
+        var first = 0;
+        foreach (var rows in parts)
+        {
+            using var left = backend.Allocate<float>(rows * depth);
+            using var result = backend.Allocate<float>(rows * columns);
+            backend.Upload<float>(left, x.AsSpan(first * depth, rows * depth));
+            backend.Upload<float>(result, y.AsSpan(first * columns, rows * columns));
+            backend.AddProduct(new Matrix(result, rows, columns), new Matrix(left, rows, depth), matrix, 0.3f);
+            backend.Download(y.AsSpan(first * columns, rows * columns), result);
+            first += rows;
+        }
+        return y;
+    }
+}
