@@ -1,8 +1,5 @@
 using System.Collections.Immutable;
 using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
-using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Lora.Classification;

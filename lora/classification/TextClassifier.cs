@@ -1,7 +1,5 @@
 using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
 

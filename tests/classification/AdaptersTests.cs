@@ -1,8 +1,6 @@
 using LoraScratch.Engine;
-using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
-using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;

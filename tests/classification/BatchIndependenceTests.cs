@@ -8,7 +8,6 @@ using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
-using LoraScratch.Tests.Engine;
 using LoraScratch.Tests.Lora;
 
 namespace LoraScratch.Tests.Classification;

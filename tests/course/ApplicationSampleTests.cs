@@ -5,7 +5,6 @@ using System.Text.Json.Nodes;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Lora.Training;
 using LoraScratch.Tests.IO;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
