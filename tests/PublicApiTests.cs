@@ -13,9 +13,8 @@ namespace LoraScratch.Tests;
 public sealed partial class PublicApiTests
 {
     private const string Accept = "LORASCRATCH_ACCEPT_API";
-    // sixty, seven that take an expression and its gradients apart, one for the figures of a class, two that save memory in
-    // training, and two for what an
-    // application gives a classifier and gets from a training
+    // sixty, seven that take an expression and its gradients apart, one for the figures of a class, two that save
+    // memory in training, and two for what an application gives a classifier and gets from a training
     private const int MaxTypes = 60 + 7 + 1 + 2 + 2;
 
     private const string Usings = """

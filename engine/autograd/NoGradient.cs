@@ -18,8 +18,8 @@ public sealed class NoGradient : IDisposable
     public static bool IsActive => open > 0;
 
     /// <summary>
-    /// Records again, whatever is open, until it is disposed: for a gradient that computes a part of
-    /// the graph anew.
+    /// Records again, whatever is open, until it is disposed: for a gradient that computes a part
+    /// of the graph anew.
     /// </summary>
     internal static IDisposable Lift() => new Lifted();
 

@@ -240,7 +240,9 @@ internal static class TrainingOptionList
     public static IReadOnlyList<string> WithoutResult { get; } =
         [.. OfRuns.Where(option => !option.DecidesResult).Select(option => option.Name)];
 
-    /// <summary>What held for an option in runs that were saved before there was such an option.</summary>
+    /// <summary>
+    /// What held for an option in runs that were saved before there was such an option.
+    /// </summary>
     public static string? Formerly(string name) =>
         OfRuns.FirstOrDefault(option => option.Name == name)?.Formerly;
 

@@ -133,8 +133,9 @@ public sealed record TrainingOptions
 
     /// <summary>
     /// Whether of each of the encoder's layers its input alone is held for the backward pass, in
-    /// which the layer is computed again (activation checkpointing, see <see cref="Engine.Recompute"/>):
-    /// less memory for half to a third more time. The result does not depend on it, bit for bit.
+    /// which the layer is computed again (activation checkpointing, see
+    /// <see cref="Engine.Recompute"/>): less memory for a third to half as much time again. The
+    /// result does not depend on it, bit for bit.
     /// </summary>
     public bool Recompute { get; init; }
 

@@ -96,7 +96,8 @@ internal sealed class FrozenPrecisionTests
     public void A_run_that_was_saved_before_there_was_a_choice_had_float32()
     {
         Identity(FrozenPrecision.Float32).RequireSame(Before(Identity(FrozenPrecision.Float32)), "old");
-        Assert.That(() => Identity(FrozenPrecision.Float16).RequireSame(Before(Identity(FrozenPrecision.Float16)), "old"),
+        var half = Identity(FrozenPrecision.Float16);
+        Assert.That(() => half.RequireSame(Before(half), "old"),
             Throws.TypeOf<InputException>().With.Message
                 .Contains("option 'frozen-precision' was float32 and is float16 now"));
 
@@ -143,7 +144,8 @@ internal sealed class FrozenPrecisionTests
             foreach (var (type, most) in new[] { (DType.F16, 5e-4), (DType.BF16, 5e-3) })
             {
                 var classifier = TextClassifier.Load(folder, ["bad", "good"], seed: 1);
-                EncodedExample[] examples = [.. texts.Select((text, i) => new EncodedExample(classifier.Encode(text), i % 2))];
+                EncodedExample[] examples =
+                    [.. texts.Select((text, i) => new EncodedExample(classifier.Encode(text), i % 2))];
                 var errors = Errors(classifier, examples, blocks, type);
                 TestContext.Out.WriteLine($"{blocks} frozen layers in {type}: logits {errors.Logits:G3}, "
                     + $"gradients {errors.Gradients:G3}");

@@ -27,8 +27,8 @@ internal abstract partial class CommonKernels<TFloats, TInts>
         where TTerm : struct, IColumnTerm;
 
     /// <summary>
-    /// What a kernel is to keep of a sum: 1, or 0 where nothing is defined in it yet. (ILGPU takes no
-    /// bool as an argument.)
+    /// What a kernel is to keep of a sum: 1, or 0 where nothing is defined in it yet. (ILGPU takes
+    /// no bool as an argument.)
     /// </summary>
     protected static int Keep(Accumulator sum) => sum.IsEmpty ? 0 : 1;
 }
