@@ -196,7 +196,7 @@ public sealed partial class PublicApiTests
                 || block.StartsWith("static ", StringComparison.Ordinal) ? block : $"void Example{i}() {{ {block}\n}}");
         return $$"""
             using LoraScratch.Engine; using LoraScratch.Engine.NN; using LoraScratch.Engine.Optim;
-            using LoraScratch.Lora;
+            using LoraScratch.Lora; using LoraScratch.Lora.Classification;
             class Readme { RandomStream random; Tensor x, w; Indices labels; {{string.Join('\n', blocks)}} }
             """;
     }
