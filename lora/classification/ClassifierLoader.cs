@@ -6,22 +6,12 @@ using LoraScratch.Lora.Encoders;
 namespace LoraScratch.Lora.Classification;
 
 /// <summary>A classifier as it comes from its files, ready to predict.</summary>
-/// <param name="Classifier">The classifier, with the adapter attached.</param>
-/// <param name="Adapter">The adapter; null where none was named.</param>
+/// <param name="Classifier">The classifier, with its adapters.</param>
+/// <param name="Adapter">The one that is attached for good; null: none.</param>
 /// <param name="Notices">
 /// What the files left open, one sentence each, which names its file.
 /// </param>
 internal sealed record LoadedClassifier(TextClassifier Classifier, LoRAAdapter? Adapter, IReadOnlyList<string> Notices);
-
-/// <summary>Several tasks on one model, as they come from their files.</summary>
-/// <param name="Base">The model as it is without an adapter.</param>
-/// <param name="Adapters">The adapters by name, none of them active.</param>
-/// <param name="Tasks">For each adapter what is to be asked while it is active.</param>
-/// <param name="Notices">
-/// What the files left open, one sentence each, which names its file.
-/// </param>
-internal sealed record LoadedTasks(TextClassifier Base, AdapterSet Adapters, IReadOnlyList<TextClassifier> Tasks,
-    IReadOnlyList<string> Notices);
 
 /// <summary>
 /// Makes classifiers of a model and the adapters on it. Whether there is a trained head, whose it
@@ -47,17 +37,19 @@ internal static class ClassifierLoader
                 ? $"{source}: is an adapter, and newHead is about a model. Load its base model to train another head."
                 : "newHead draws a head for the classes of labels, and none are given. Name them.");
         }
-        var notices = new List<string>();
-        var classifier = isAdapter
-            ? LoadAdapter(PeftAdapter.Find(source.Path!), baseModel, labels, anyBase, seed, backend, notices)
-            : LoadModel(source, labels, seed, backend, isMultiLabel, newHead, notices);
+        var (classifier, _, notices) = isAdapter
+            ? LoadAdapter(PeftAdapter.Find(source.Path!), baseModel, labels, anyBase, seed, backend)
+            : LoadModel(source, labels, seed, backend, isMultiLabel, newHead);
         if (isMultiLabel is { } wanted && wanted != classifier.IsMultiLabel)
         {
             classifier.Dispose();
             throw new InputException($"{path}: its head is for {(wanted ? "one class of several" : "any number of "
                 + "classes (multi-label)")}, and isMultiLabel is {(wanted ? "true" : "false")}. Leave it out.");
         }
-        notices.ForEach(notice => warn?.Invoke(notice));
+        foreach (var notice in notices)
+        {
+            warn?.Invoke(notice);
+        }
         return classifier;
     }
 
@@ -97,11 +89,14 @@ internal static class ClassifierLoader
     /// <param name="labels">As for <see cref="Load"/>, where there is one adapter.</param>
     /// <param name="anyBase">As there.</param>
     /// <param name="backend">As there.</param>
+    /// <param name="seed">Initialises a head that the model lacks.</param>
+    /// <returns>The classifier; its first adapter answers where none is named.</returns>
     /// <exception cref="InputException">
     /// As there; or there are several adapters and one list of names.
     /// </exception>
-    public static LoadedTasks LoadTasks(ModelSource source, IReadOnlyList<(string Name, string Folder)> adapters,
-        IReadOnlyList<string>? labels = null, bool anyBase = false, IBackend? backend = null)
+    public static LoadedClassifier LoadAdapters(ModelSource source,
+        IReadOnlyList<(string Name, string Folder)> adapters, IReadOnlyList<string>? labels = null,
+        bool anyBase = false, IBackend? backend = null, ulong seed = 0)
     {
         if (labels is not null && adapters.Count > 1)
         {
@@ -110,27 +105,30 @@ internal static class ClassifierLoader
         }
         var tasks = adapters.Select(adapter => AdapterTask.Read(adapter.Folder)).ToList();
         var notices = new List<string>();
-        var first = LoadBase(source, tasks, labels, seed: 0, backend, notices);
-        var set = new AdapterSet();
-        var classifiers = new List<TextClassifier>();
-        foreach (var ((name, folder), task) in adapters.Zip(tasks))
+        var classifier = LoadBase(source, tasks, labels, seed, backend, notices);
+        try
         {
-            var classifier = !task.HasHead ? first : new TextClassifier(first.WithHeadOf(task, labels),
-                first.Tokenizer, isHeadUntrained: true, source);
-            classifier.Model.ReadsPairs |= task.ReadsPairs;
-            set.Add(name, () => Attach(first, classifier.Model, folder, anyBase, notices));
-            classifiers.Add(classifier);
+            foreach (var ((name, folder), task) in adapters.Zip(tasks))
+            {
+                notices.AddRange(classifier.Add(name, folder, task, labels, anyBase));
+            }
+            classifier.AnswerBy(adapters[0].Name);
+            return new LoadedClassifier(classifier, null, notices);
         }
-        return new LoadedTasks(first, set, classifiers, notices);
+        catch
+        {
+            classifier.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Refuses a model whose head nobody has trained.</summary>
-    /// <param name="classifier">The model, without an adapter.</param>
+    /// <param name="classifier">The model; its adapters are not asked.</param>
     /// <param name="source">Where it is from.</param>
     /// <exception cref="InputException">Its head is randomly initialised.</exception>
     public static void RequireHead(TextClassifier classifier, ModelSource source)
     {
-        if (classifier.IsHeadUntrained)
+        if (classifier.IsBaseHeadUntrained)
         {
             throw new InputException($"{source}: it has no trained classification head, so its answers would be "
                 + "random. Train an adapter with one, and name it with option 'adapter'.");
@@ -164,32 +162,19 @@ internal static class ClassifierLoader
         return loaded.Adapter;
     }
 
-    private static TextClassifier LoadModel(ModelSource source, IReadOnlyList<string>? labels, ulong seed,
-        IBackend? backend, bool? isMultiLabel, bool newHead, List<string> notices)
+    private static LoadedClassifier LoadModel(ModelSource source, IReadOnlyList<string>? labels, ulong seed,
+        IBackend? backend, bool? isMultiLabel, bool newHead)
     {
         var loaded = source.Load(seed, labels, newHead, backend, isMultiLabel);
-        notices.AddRange(source.Notices(loaded.Notices()));
-        return new TextClassifier(loaded, source,
+        var classifier = new TextClassifier(loaded, source,
             needsAdapter: labels is null && loaded.Report.Initialized.Count > 0);
+        return new LoadedClassifier(classifier, null, [.. source.Notices(loaded.Notices())]);
     }
 
-    private static TextClassifier LoadAdapter(string folder, string? baseModel, IReadOnlyList<string>? labels,
-        bool anyBase, ulong seed, IBackend? backend, List<string> notices)
-    {
-        var source = baseModel is null ? AdapterBase.Find(folder) : ModelSource.Named(baseModel);
-        var task = AdapterTask.Read(folder);
-        var classifier = LoadBase(source, [task], labels, seed, backend, notices);
-        try
-        {
-            notices.AddRange(classifier.Add(NameOf(folder), folder, task, labels, anyBase, isFirst: true));
-            return classifier;
-        }
-        catch
-        {
-            classifier.Dispose();
-            throw;
-        }
-    }
+    private static LoadedClassifier LoadAdapter(string folder, string? baseModel, IReadOnlyList<string>? labels,
+        bool anyBase, ulong seed, IBackend? backend) =>
+        LoadAdapters(baseModel is null ? AdapterBase.Find(folder) : ModelSource.Named(baseModel),
+            [(NameOf(folder), folder)], labels, anyBase, backend, seed);
 
     /// <summary>Loads a model that adapters will be put on.</summary>
     private static TextClassifier LoadBase(ModelSource source, IReadOnlyList<AdapterTask> tasks,

@@ -44,10 +44,9 @@ public sealed partial class TextClassifier
     }
 
     /// <summary>The same, with what its files say about its task.</summary>
-    /// <param name="isFirst">Whether it answers where no adapter is named.</param>
     /// <returns>What its files leave open.</returns>
     internal IReadOnlyList<string> Add(string name, string folder, AdapterTask task,
-        IReadOnlyList<string>? labels, bool anyBase, bool isFirst = false) => callers.Run(() =>
+        IReadOnlyList<string>? labels, bool anyBase) => callers.Run(() =>
         {
             using var turn = Model.Backend.TakeTurn();
             RequireAlive();
@@ -58,9 +57,29 @@ public sealed partial class TextClassifier
             adapters.Add(name, () => ClassifierLoader.Attach(this, model, folder, anyBase, notices));
             var head = new Head(name, model, NeedsAdapter: false) { ReadsPairs = task.ReadsPairs };
             Volatile.Write(ref heads, heads.Add(head));
-            first = isFirst ? head : first;
             return notices;
         });
+
+    /// <summary>The adapters, and which of them the model computes with now.</summary>
+    internal AdapterSet AdapterSet => adapters;
+
+    /// <summary>Makes somebody the one that answers where no adapter is named.</summary>
+    /// <param name="adapter">The name of an adapter, or "base".</param>
+    /// <exception cref="InputException">
+    /// There is none of that name, or the base has no trained head.
+    /// </exception>
+    internal void AnswerBy(string adapter) => first = HeadOf(adapter);
+
+    /// <summary>Puts an adapter into the model, for work that no answer is asked of.</summary>
+    /// <param name="adapter">Its name.</param>
+    /// <exception cref="InputException">There is none of that name.</exception>
+    internal LoRAAdapter PutIn(string adapter) => callers.Run(() =>
+    {
+        using var turn = Model.Backend.TakeTurn();
+        using var use = Model.Use.Read("Choosing an adapter");
+        Activate(HeadOf(adapter));
+        return adapters[adapter];
+    });
 
     /// <summary>The names of an adapter's classes.</summary>
     /// <param name="adapter">Its name, or "base".</param>

@@ -118,15 +118,19 @@ public sealed partial class TextClassifier
     }
 
     /// <summary>Refuses single texts for a model that reads pairs.</summary>
+    /// <param name="hasPairs">Whether pairs are given.</param>
+    /// <param name="source">What is given, as the beginning of a sentence.</param>
+    /// <param name="adapter">As for a single text.</param>
     /// <exception cref="InputException">The message says what to give.</exception>
-    internal void RequirePairs(bool hasPairs, string source) => RequirePairs(first, hasPairs, source);
+    internal void RequirePairs(bool hasPairs, string source, string? adapter = null) =>
+        RequirePairs(adapter is null ? first : HeadOf(adapter), hasPairs, source);
 
     private static void RequirePairs(Head head, bool hasPairs, string source)
     {
         if (head.ReadsPairs && !hasPairs)
         {
             throw new InputException($"{source}: the model was trained on pairs of texts, and there is no second one: "
-                + "its answers would say nothing. Give pairs; in a table, option 'textPairColumn' names the column of "
+                + "its answers would say nothing. Give pairs; in a table, option 'TextPairColumn' names the column of "
                 + "the second text.");
         }
     }

@@ -2,7 +2,7 @@
 #:project ../base/LoraScratch.Base.csproj
 #:property PublishAot=false
 
-// From a folder to an answer. "my-adapter" is what train-from-a-csv.cs leaves, or 'lora train --out my-adapter'.
+// From a folder to an answer: "my-adapter" is what train-from-a-csv.cs leaves.
 //     dotnet run -c Release lora/samples/predict-in-a-console.cs
 
 using LoraScratch.Engine;

@@ -31,7 +31,8 @@ internal static class EvaluateCommand
         {
             var batchSize = measurement.BatchSize(parsed);
             using var backend = device.Open(parsed);
-            foreach (var task in model.Load(parsed, backend).Tasks)
+            var (classifier, tasks) = model.Load(parsed, backend);
+            foreach (var task in tasks)
             {
                 Evaluate(task);
             }
@@ -39,8 +40,10 @@ internal static class EvaluateCommand
 
             void Evaluate(ClassifierTask task)
             {
-                task.Activate();
-                var classifier = task.Classifier;
+                if (task.Adapter is not null)
+                {
+                    classifier.AnswerBy(task.Adapter);
+                }
                 var encoded = measurement.Encode(parsed, classifier);
                 var result = classifier.Evaluate(encoded.Examples, batchSize, cancellation,
                     Progress(encoded.Examples.Count));

@@ -69,17 +69,21 @@ internal static class ExplainCommand
             }
             RequireTexts(given, data.IsGiven(parsed));
             using var backend = device.Open(parsed);
-            var (adapters, tasks) = model.Load(parsed, backend);
-            if (tasks.Count > 1 || adapters.Active is null && adapters.Names.Count > 1)
+            var (classifier, tasks) = model.Load(parsed, backend);
+            var isBase = tasks[0].Adapter == AdapterSet.Base;
+            if (tasks.Count > 1 || isBase && classifier.Adapters.Count > 1)
             {
-                throw new InputException($"explain takes one adapter, and {string.Join(", ", adapters.Names)} are "
+                throw new InputException($"explain takes one adapter, and {string.Join(", ", classifier.Adapters)} are "
                     + "given. Choose one with --active.");
             }
-            tasks[0].Activate();
-            var adapter = adapters[adapters.Active ?? throw new InputException(
-                "--active is base, the model without an adapter; explain needs the layers of one.")];
+            if (isBase)
+            {
+                throw new InputException("--active is base, the model without an adapter; explain needs the layers of "
+                    + "one.");
+            }
+            classifier.AnswerBy(tasks[0].Adapter!);
+            var adapter = classifier.PutIn(tasks[0].Adapter!);
             var chosen = LayerChoice.Find(adapter.Layers, parsed.GetValue(layer));
-            var classifier = tasks[0].Classifier;
             EncodedExample[] examples = given is null
                 ? [.. Encode(data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels),
                         isMultiLabel: classifier.IsMultiLabel)

@@ -80,12 +80,13 @@ internal static class InspectCommand
     private static void ShowAdapters(ModelSource source, string[] given, bool anyBase)
     {
         using var backend = new CpuBackend();
-        var (adapters, tasks) = TaskOptions.Load(source, given, chosen: null, labels: null, anyBase, backend);
-        Console.WriteLine(adapters);
-        foreach (var (name, task) in adapters.Names.Zip(tasks))
+        var (classifier, _) = TaskOptions.Load(source, given, chosen: null, labels: null, anyBase, backend);
+        Console.WriteLine(classifier.AdapterSet);
+        foreach (var name in classifier.Adapters)
         {
-            task.Activate();
-            Console.WriteLine($"\n{name}: {string.Join(", ", task.Classifier.Labels)}\n{adapters[name].Plan}");
+            Console.WriteLine();
+            Console.WriteLine($"{name}: {string.Join(", ", classifier.LabelsOf(name))}");
+            Console.WriteLine(classifier.PutIn(name).Plan);
         }
     }
 

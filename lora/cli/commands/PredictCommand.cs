@@ -42,11 +42,11 @@ internal static class PredictCommand
         {
             var texts = input.Read(parsed);
             using var backend = device.Open(parsed);
-            var (_, tasks) = model.Load(parsed, backend);
+            var (classifier, tasks) = model.Load(parsed, backend);
             var (answers, cut) = (0, 0);
             foreach (var task in tasks)
             {
-                task.Classifier.RequirePairs(input.HasPairs(parsed), "these texts");
+                classifier.RequirePairs(input.HasPairs(parsed), "these texts", task.Adapter);
             }
             var least = parsed.GetValue(threshold);
             if (least is not (>= 0 and <= 1))
@@ -54,7 +54,7 @@ internal static class PredictCommand
                 throw new InputException(string.Create(CultureInfo.InvariantCulture,
                     $"--threshold is {least}; a probability from 0 to 1 is expected."));
             }
-            foreach (var (task, prediction) in Predict(tasks,
+            foreach (var (task, prediction) in Predict(classifier, tasks,
                 texts.Select(example => new TextInput(example.Text, example.TextPair)), parsed.GetValue(maxLength)))
             {
                 Console.WriteLine(parsed.GetValue(json) ? Json(task, prediction, least)
@@ -63,34 +63,18 @@ internal static class PredictCommand
                 cut += prediction.IsTruncated ? 1 : 0;
             }
             Text.SayCut(cut / tasks.Count, answers / tasks.Count,
-                tasks[0].Classifier.MaxTokens(parsed.GetValue(maxLength)));
+                classifier.MaxTokens(parsed.GetValue(maxLength)));
             return 0;
         });
         return command;
     }
 
-    /// <summary>
-    /// Every task's answer on every text, text by text; the adapters take turns a batch at a time.
-    /// </summary>
-    private static IEnumerable<(string? Task, Prediction Prediction)> Predict(IReadOnlyList<ClassifierTask> tasks,
-        IEnumerable<TextInput> texts, int? maxLength)
-    {
-        if (tasks is [var only])
-        {
-            only.Activate();
-            return only.Classifier.Predict(texts, BatchSize, maxLength).Select(prediction => (only.Name, prediction));
-        }
-        return texts.Chunk(BatchSize).SelectMany(batch =>
-        {
-            var answers = tasks.Select(task =>
-            {
-                task.Activate();
-                return task.Classifier.Predict(batch, BatchSize, maxLength).ToArray();
-            }).ToArray();
-            return Enumerable.Range(0, batch.Length)
-                .SelectMany(text => tasks.Select((task, i) => (task.Name, answers[i][text])));
-        });
-    }
+    /// <summary>Every task's answer on every text, text by text.</summary>
+    private static IEnumerable<(string? Task, Prediction Prediction)> Predict(TextClassifier classifier,
+        IReadOnlyList<ClassifierTask> tasks, IEnumerable<TextInput> texts, int? maxLength) =>
+        classifier.Predict(texts.SelectMany(text => tasks.Select(task => text with { Adapter = task.Adapter })),
+            BatchSize * tasks.Count, maxLength)
+            .Select((prediction, i) => (tasks[i % tasks.Count].Name, prediction));
 
     /// <summary>The class and its probability, or every class that holds.</summary>
     private static string Answer(Prediction prediction, double threshold)

@@ -11,10 +11,9 @@ namespace LoraScratch.Cli;
 /// One task of a base model: an adapter with the classes that it decides between, or the base
 /// itself.
 /// </summary>
-/// <param name="Name">Its name; null where there is only one task.</param>
-/// <param name="Classifier">The model to ask.</param>
-/// <param name="Activate">Makes its adapter the active one.</param>
-internal sealed record ClassifierTask(string? Name, TextClassifier Classifier, Action Activate);
+/// <param name="Name">What it is called before its answers; null where there is only one.</param>
+/// <param name="Adapter">The adapter to ask; null: as the classifier was loaded.</param>
+internal sealed record ClassifierTask(string? Name, string? Adapter);
 
 /// <summary>
 /// The options that name a model and any number of adapters on it: --model, --adapter, --active,
@@ -62,12 +61,13 @@ internal sealed class TaskOptions
     /// <param name="parsed">The command line.</param>
     /// <param name="backend">Where to put it.</param>
     /// <returns>
-    /// The adapters, and the tasks that are asked for, in the order of the command line.
+    /// The classifier, and the tasks that are asked for, in the order of the command line.
     /// </returns>
     /// <exception cref="InputException">
     /// A file is missing or wrong, a name is unknown or taken, or a task has no trained head.
     /// </exception>
-    public (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ParseResult parsed, IBackend backend) =>
+    public (TextClassifier Classifier, IReadOnlyList<ClassifierTask> Tasks) Load(
+        ParseResult parsed, IBackend backend) =>
         Load(model.Source(parsed), parsed.GetValue(adapters) ?? [], parsed.GetValue(active), labels.Names(parsed),
             parsed.GetValue(anyBase), backend);
 
@@ -79,26 +79,25 @@ internal sealed class TaskOptions
     /// <param name="anyBase">Whether other weights than an adapter was trained on will do.</param>
     /// <param name="backend">Where to put the model.</param>
     /// <exception cref="InputException">As above.</exception>
-    public static (AdapterSet Adapters, IReadOnlyList<ClassifierTask> Tasks) Load(ModelSource source, string[] given,
-        string? chosen, IReadOnlyList<string>? labels, bool anyBase, IBackend backend)
+    public static (TextClassifier Classifier, IReadOnlyList<ClassifierTask> Tasks) Load(ModelSource source,
+        string[] given, string? chosen, IReadOnlyList<string>? labels, bool anyBase, IBackend backend)
     {
         var named = given.Select(NameAndFolder).ToList();
         RequireKnown(chosen, named);
         if (named.Count == 0)
         {
             var (plain, _) = ModelOptions.Load(source, adapter: null, labels, anyBase, backend);
-            return (new AdapterSet(), [new ClassifierTask(null, plain, () => { })]);
+            return (plain, [new ClassifierTask(null, null)]);
         }
-        var loaded = ClassifierLoader.LoadTasks(source, named, labels, anyBase, backend);
-        ModelOptions.Notices(loaded.Notices);
+        var (classifier, _, notices) = ClassifierLoader.LoadAdapters(source, named, labels, anyBase, backend);
+        ModelOptions.Notices(notices);
         if (chosen == AdapterSet.Base)
         {
-            ClassifierLoader.RequireHead(loaded.Base, source);
-            return (loaded.Adapters, [new ClassifierTask(null, loaded.Base, loaded.Adapters.Disable)]);
+            ClassifierLoader.RequireHead(classifier, source);
         }
-        var tasks = named.Zip(loaded.Tasks, (adapter, classifier) => new ClassifierTask(
-            named.Count > 1 ? adapter.Name : null, classifier, () => loaded.Adapters.Activate(adapter.Name))).ToList();
-        return (loaded.Adapters, chosen is null ? tasks : [tasks[named.FindIndex(entry => entry.Name == chosen)]]);
+        string[] asked = chosen is null ? [.. named.Select(adapter => adapter.Name)] : [chosen];
+        return (classifier, [.. asked.Select(name =>
+            new ClassifierTask(named.Count > 1 && name != AdapterSet.Base ? name : null, name))]);
     }
 
     private static (string Name, string Folder) NameAndFolder(string given)
