@@ -270,7 +270,7 @@ public class FrozenLayersTests
         var (_, key) = model.NamedSubmodules().First(entry => entry.Path.EndsWith("layer.0.attention.k_lin",
             StringComparison.Ordinal));
         var linear = (Layer)key.Current;
-        key.Replace(new Counting(linear, count => tokens += count));
+        key.Replace(new CountingLayer(linear, count => tokens += count));
         var result = tuning.Run();
         key.Replace(linear);
         return (result, Weights(model), tokens);
@@ -301,19 +301,5 @@ public class FrozenLayersTests
             options = options with { Quantization = new() { Format = new(4, 16) } };
         }
         return (classifier.Model, FineTuning.Start(classifier, Train, Held, options));
-    }
-
-    private sealed class Counting : Layer
-    {
-        private readonly Submodule<Layer> layer;
-        private readonly Action<int> count;
-
-        public Counting(Layer layer, Action<int> count) => (this.layer, this.count) = (Add("layer", layer), count);
-
-        public override Tensor Forward(Tensor x)
-        {
-            count(x.Shape.Rows);
-            return layer.Value.Forward(x);
-        }
     }
 }

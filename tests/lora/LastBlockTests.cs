@@ -153,7 +153,7 @@ public class LastBlockTests
         var places = model.NamedSubmodules().Where(entry => entry.Submodule.Current is Linear).ToList();
         foreach (var (path, submodule) in places)
         {
-            submodule.Replace(new Counting((Layer)submodule.Current, count => rows[path] = count));
+            submodule.Replace(new CountingLayer((Layer)submodule.Current, count => rows[path] = count));
         }
         run();
         return rows;
@@ -221,18 +221,4 @@ public class LastBlockTests
 
     private static Dictionary<string, float[]> GradientsOf(Module model) =>
         model.NamedParameters().ToDictionary(entry => entry.Path, entry => entry.Parameter.Gradient!.ToArray());
-
-    private sealed class Counting : Layer
-    {
-        private readonly Submodule<Layer> layer;
-        private readonly Action<int> count;
-
-        public Counting(Layer layer, Action<int> count) => (this.layer, this.count) = (Add("layer", layer), count);
-
-        public override Tensor Forward(Tensor x)
-        {
-            count(x.Shape.Rows);
-            return layer.Value.Forward(x);
-        }
-    }
 }

@@ -227,23 +227,9 @@ public class RecomputedTrainingTests
         var place = model.NamedSubmodules()
             .First(entry => entry.Path.EndsWith(Key, StringComparison.Ordinal)).Submodule;
         var layer = (Layer)place.Current;
-        place.Replace(new Counting(layer, count => tokens += count));
+        place.Replace(new CountingLayer(layer, count => tokens += count));
         var result = run.Run(stop.Token, checkpoint);
         place.Replace(layer);
         return (result, [.. model.Parameters().Select(parameter => parameter.ToArray())], tokens);
-    }
-
-    private sealed class Counting : Layer
-    {
-        private readonly Submodule<Layer> layer;
-        private readonly Action<int> count;
-
-        public Counting(Layer layer, Action<int> count) => (this.layer, this.count) = (Add("layer", layer), count);
-
-        public override Tensor Forward(Tensor x)
-        {
-            count(x.Shape.Rows);
-            return layer.Value.Forward(x);
-        }
     }
 }
