@@ -112,7 +112,7 @@ internal static class StepCommand
             : string.Create(CultureInfo.InvariantCulture,
                 $"""
                 {backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable{again}
-                  memory      peak {peak} MiB; of tensors {devicePeak} MiB, {bench.WeightBytes >> 20} MiB of them weights;
+                  memory      peak {peak} MiB; of tensors {devicePeak} MiB, weights {bench.WeightBytes >> 20} MiB;
                               held for the backward pass {activations} MiB
                   same work   forward {same.Forward:F4} s, step {same.Step:F4} s   every token of the last block
                   as used     forward {used.Forward:F4} s, step {used.Step:F4} s   the last block for [CLS]

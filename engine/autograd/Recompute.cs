@@ -11,7 +11,7 @@ namespace LoraScratch.Engine;
 /// block is computed again:
 /// </para>
 /// <code>
-/// held     n · (what a block computes)   becomes   n · (a block's inputs) + (what a block computes)
+/// held     n · (what a block computes)  becomes  n · (a block's inputs) + (what a block computes)
 /// time     one more forward pass F of the blocks: a step of F + 2F (dX and dW) takes a third
 ///          more, one of F + F (dX alone, as with frozen weights beside LoRA) half as much again
 /// </code>
@@ -52,10 +52,6 @@ public static class Recompute
     /// </exception>
     public static Tensor Of(IReadOnlyList<Tensor> inputs, Func<IReadOnlyList<Tensor>, Tensor> block)
     {
-        if (NoGradient.IsActive)
-        {
-            return block(inputs);                       // nothing is held anyway
-        }
         using var scope = new TensorScope();
         var tape = Tape.Current;
         var before = tape?.Entries.Count ?? 0;
@@ -67,7 +63,7 @@ public static class Recompute
         }
         if (!part.Results.Contains(y))
         {
-            return scope.Return(y);
+            return scope.Return(y);                             // all is frozen, or within NoGradient
         }
         var recomputed = new RecomputedBlock([.. inputs], block, part, y.Shape);
         part.FreeGraph();

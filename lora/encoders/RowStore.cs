@@ -146,7 +146,7 @@ internal sealed class RowStore(long memoryBytes, long fileBytes, DType type = DT
         return NumberConversion.FromFloat(type, values, bytes) is { } place
             ? throw new InputException(FormattableString.Invariant(
                 $"The output of the frozen layers has the value {values[place]}, which is beyond the largest of ")
-                + $"{type}. Take option 'frozen-precision' float32.")
+                + $"{type}. Take option 'FrozenPrecision' float32.")
             : bytes;
     }
 

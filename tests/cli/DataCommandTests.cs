@@ -100,8 +100,8 @@ public partial class DataCommandTests
             "without_text.rows", "without_label.rows", "without_label.first", "repeated_texts.examples",
             "contradictory_texts.texts", "rare_classes.fewer_than", "tokens.max_length", "tokens.cut_examples",
             "unknown_tokens.characters", "fragmentation.examples", "leaked_test_examples" }.Select(Text),
-            Is.EqualTo(new[] { "1000", "980", "Beschreibung", "Kategorie", """["Beschreibung","Kategorie"]""", "198", "10",
-                "10", """["line 25","line 125","line 225","line 325","line 425","line 525","line 625","line 725","""
+            Is.EqualTo(new[] { "1000", "980", "Beschreibung", "Kategorie", """["Beschreibung","Kategorie"]""", "198",
+                "10", "10", """["line 25","line 125","line 225","line 325","line 425","line 525","line 625","line 725","""
                     + "\"line 825\",\"line 925\"]", "10", "8", "10", "512", "10", """{"ß":84}""", "408", "" }));
         Assert.That(root.GetProperty("similar_classes").EnumerateArray().Select(entry => entry.ToString()),
             Has.Some.EqualTo("""{"classes":["Billing","billing"],"likeness":"letter_case"}"""));

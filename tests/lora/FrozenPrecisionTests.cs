@@ -45,14 +45,14 @@ internal sealed class FrozenPrecisionTests
     {
         using var store = new RowStore(100, 0, DType.F16);
         Assert.That(() => store.Add(0, [1, -70_000]), Throws.TypeOf<InputException>().With.Message.Contains("-70000")
-            .And.Message.Contains("F16").And.Message.Contains("option 'frozen-precision' float32"));
+            .And.Message.Contains("F16").And.Message.Contains("option 'FrozenPrecision' float32"));
         Assert.That(store.MemoryBytes, Is.Zero);
         var classifier = TinyDistilBert.Classifier();
         var norm = classifier.Model.NamedModules<LayerNorm>()
             .First(entry => entry.Path.EndsWith("layer.0.output_layer_norm", StringComparison.Ordinal)).Module;
         norm.Bias.Set([.. Enumerable.Repeat(1e5f, norm.Bias.Shape.Count)]);
         Assert.That(() => Start(classifier, Options with { FrozenPrecision = FrozenPrecision.Float16 }).Run(),
-            Throws.TypeOf<InputException>().With.Message.Contains("option 'frozen-precision' float32"));
+            Throws.TypeOf<InputException>().With.Message.Contains("option 'FrozenPrecision' float32"));
     }
 
     [Test]

@@ -11,8 +11,8 @@ internal sealed unsafe partial class CpuKernels
     // them one after another.
     private const long LargeProduct = 1 << 23;
 
-    // So few rows beside a much larger Wᵀ are the ones to be packed: xWᵀ is computed as the transpose of Wxᵀ, with the
-    // rows of W read where they lie.
+    // So few rows beside a much larger Wᵀ are the ones to be packed: xWᵀ is computed as the transpose of Wxᵀ, with
+    // the rows of W read where they lie.
     private const int FewRows = 64, MuchLarger = 4;
 
     /// <inheritdoc/>
@@ -22,7 +22,8 @@ internal sealed unsafe partial class CpuKernels
     public void AddProduct(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, y, a, b, scale);
 
     /// <inheritdoc/>
-    public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) => Multiply(y, z, a, b, scale);
+    public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) =>
+        Multiply(y, z, a, b, scale);
 
     /// <summary>
     /// Y = scale · A·B, or Y += scale · A·B, on this thread alone: for jobs that compute many small

@@ -55,8 +55,9 @@ internal sealed class TextInputOptions
         (parsed.GetValue(text), parsed.GetValue(input)) switch
         {
             ({ } given, null) =>
-            [new TextExample(given, TextExample.NoLabel, "--text") { TextPair = parsed.GetValue(textPair) }],
-            (null, "-") => TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input", format.Parse(parsed)),
+                [new TextExample(given, TextExample.NoLabel, "--text") { TextPair = parsed.GetValue(textPair) }],
+            (null, "-") =>
+                TextDataset.ReadTexts(Console.OpenStandardInput(), "standard input", format.Parse(parsed)),
             (null, { } path) => TextDataset.ReadTexts(path, format.Parse(parsed)),
             (null, null) =>
                 throw new InputException("No text is given: use --text \"…\", --input FILE, or --input - to read JSON "
