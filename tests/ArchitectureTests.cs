@@ -8,6 +8,7 @@ namespace LoraScratch.Tests;
 /// compiler binds its names to. A new arrow is red: draw it here if it points down, or put the code
 /// where it belongs.
 /// </summary>
+[Parallelizable]
 public class ArchitectureTests
 {
     private const string Gpu = "kernels/gpu", Cpu = "kernels/managed/cpu", Common = "kernels/managed/common",

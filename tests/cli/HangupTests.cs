@@ -8,6 +8,7 @@ namespace LoraScratch.Tests.Cli;
 /// what it says then.
 /// </summary>
 [Platform("Linux", Reason = "a test can send signals to another process on Linux only")]
+[Parallelizable]
 public class HangupTests
 {
     [Test]

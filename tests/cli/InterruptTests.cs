@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Cli;
 /// Ctrl-C ends a training after the step in progress, saves what there is, and says how to go on.
 /// </summary>
 [Platform("Linux", Reason = "a test can send the signal of Ctrl-C to another process on Linux only")]
+[Parallelizable]
 public class InterruptTests
 {
     [Test]

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Cli;
 /// A training process is killed again and again, wherever it happens to be; what it leaves at last
 /// is what an undisturbed run leaves.
 /// </summary>
+[Parallelizable]
 public class KillTests
 {
     private static readonly string[] Hashed =

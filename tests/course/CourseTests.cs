@@ -10,6 +10,7 @@ namespace LoraScratch.Tests.Course;
 /// The course in lora/course: its exercises are red until they are solved, for the reason that they
 /// state, and the solutions are green.
 /// </summary>
+[Parallelizable]
 public sealed class CourseTests
 {
     private const int Steps = 8;

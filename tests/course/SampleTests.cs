@@ -4,6 +4,7 @@ using Microsoft.CodeAnalysis;
 namespace LoraScratch.Tests.Course;
 
 /// <summary>The programs in lora/samples, each a file that runs by itself.</summary>
+[Parallelizable]
 public sealed class SampleTests
 {
     [Test]

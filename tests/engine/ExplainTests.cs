@@ -12,6 +12,7 @@ namespace LoraScratch.Tests.Engine;
 /// <summary>
 /// What an explained expression says about its ops, and that it says it of any op.
 /// </summary>
+[Parallelizable]
 public sealed partial class ExplainTests
 {
     private static Tensor Leaf(int seed, bool requiresGradient, params ReadOnlySpan<int> sizes) =>

@@ -5,6 +5,7 @@ namespace LoraScratch.Tests.Engine;
 /// <summary>
 /// What every op of the table must do, on every backend where the backend matters.
 /// </summary>
+[Parallelizable]
 public class OpTests
 {
     private const double Tolerance = 1e-5;

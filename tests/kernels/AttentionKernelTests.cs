@@ -3,6 +3,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Tests.Kernels;
 
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[Parallelizable]
 internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     // Lengths of the sequences of a packed batch; 0 and 1 among them, and one longer than a block of queries.

@@ -8,6 +8,7 @@ namespace LoraScratch.Tests.Kernels;
 /// memory, gets what zeros would.
 /// </summary>
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[Parallelizable]
 internal sealed class EmptySumTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     private static readonly (int Rows, int Columns)[] SomeShapes =

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// Every formula against double arithmetic over the whole range of float32, in every register
 /// width.
 /// </summary>
+[Parallelizable]
 public class FormulaTests
 {
     private const float SmallestNormal = 1.17549435e-38f;

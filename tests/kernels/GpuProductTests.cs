@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// Matrix products of the GPU backend on ILGPU's simulator, every tile in every way of reading, at
 /// shapes of one or two tiles: a group of 256 threads is a slow thing there.
 /// </summary>
+[Parallelizable]
 public class GpuProductTests
 {
     private IBackend backend = null!;

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// The code path is chosen when the runtime starts: every kernel test runs again in child processes
 /// that may not use the better instruction sets.
 /// </summary>
+[Parallelizable]
 public class InstructionSetTests
 {
     /// <summary>0: the runtime does without AVX-VNNI.</summary>

@@ -3,6 +3,7 @@ using LoraScratch.Kernels;
 namespace LoraScratch.Tests.Kernels;
 
 [TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[Parallelizable]
 internal class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Shapes))]

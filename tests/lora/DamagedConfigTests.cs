@@ -12,6 +12,7 @@ namespace LoraScratch.Tests.Lora;
 /// Every JSON file that we read, with random damage: it is read, or refused in words, and nothing
 /// else happens.
 /// </summary>
+[Parallelizable]
 public sealed class DamagedConfigTests
 {
     private const int Trials = 1500;

@@ -6,6 +6,7 @@ namespace LoraScratch.Tests.Mutations;
 /// Tests of the tests: each of these mistakes must be noticed by one of those that watch over the
 /// formula.
 /// </summary>
+[Parallelizable]
 public sealed class MutationTests
 {
     private static IEnumerable<TestCaseData> All => Mutation.All.Select(mutation =>

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Packages;
 /// tool that have nothing else.
 /// </summary>
 [Category("Packages")]
+[Parallelizable]
 public sealed partial class PackageTests
 {
     private const string Tool = "LoraScratch.Cli", Base = "LoraScratch.Base", Gpu = "LoraScratch.Kernels.Gpu";

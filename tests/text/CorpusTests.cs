@@ -3,6 +3,7 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Tests.Text;
 
+[Parallelizable]
 public class CorpusTests
 {
     [Test]

@@ -6,6 +6,7 @@ using LoraScratch.Lora.Tokenizers;
 namespace LoraScratch.Tests.Text;
 
 /// <summary>What is found out about data before a training.</summary>
+[Parallelizable]
 public class DataReportTests
 {
     private static TextDataset Data(params (string Text, string Label)[] rows) => new(rows);

@@ -12,6 +12,7 @@ namespace LoraScratch.Tests.Text;
 /// which tokenizers/oracle.mjs wrote to ids.jsonl: 2,400 texts in many scripts, odd strings among
 /// them, alone and as pairs of at most 16 tokens.
 /// </summary>
+[Parallelizable]
 internal class PipelineTests
 {
     private const int PairLength = 16;

@@ -13,6 +13,7 @@ namespace LoraScratch.Tests.Text;
 /// against the ids of Hugging Face's Rust tokenizer: tokenizers/variants.mjs changed the committed
 /// tokenizers one by one and wrote what they give for 3,300 texts and 600 pairs.
 /// </summary>
+[Parallelizable]
 internal class VariantTests
 {
     private const int Block = 100, Pairs = 600;
