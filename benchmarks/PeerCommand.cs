@@ -78,26 +78,38 @@ internal static class PeerCommand
 
     private static Cost Run((string Program, string Arguments) command)
     {
+        var line = Output(command.Program, command.Arguments).Split('\n')
+            .LastOrDefault(line => line.TrimStart().StartsWith('{'))
+            ?? throw new InputException($"{command.Program} {command.Arguments} printed no line of JSON.");
+        return Cost.Of(line, command.Program);
+    }
+
+    /// <summary>What a program prints on standard output.</summary>
+    /// <param name="program">Its file, or a name on the path.</param>
+    /// <param name="arguments">As they are typed.</param>
+    /// <exception cref="InputException">
+    /// It cannot be run, or ends with another exit code than 0.
+    /// </exception>
+    internal static string Output(string program, string arguments)
+    {
         Process process;
         try
         {
-            process = Process.Start(new ProcessStartInfo(command.Program, command.Arguments)
+            process = Process.Start(new ProcessStartInfo(program, arguments)
             {
                 RedirectStandardOutput = true,
             })!;
         }
         catch (Win32Exception e)
         {
-            throw new InputException($"{command.Program} cannot be run: {e.Message}.");
+            throw new InputException($"{program} cannot be run: {e.Message}.");
         }
         using (process)
         {
             var output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
-            var line = output.Split('\n').LastOrDefault(line => line.TrimStart().StartsWith('{'));
-            return process.ExitCode == 0 && line is not null ? Cost.Of(line, command.Program)
-                : throw new InputException($"{command.Program} {command.Arguments} ended with exit code "
-                    + $"{process.ExitCode} and {(line is null ? "no line of JSON" : "a line of JSON")}.");
+            return process.ExitCode == 0 ? output
+                : throw new InputException($"{program} {arguments} ended with exit code {process.ExitCode}.");
         }
     }
 

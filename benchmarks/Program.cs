@@ -30,6 +30,8 @@ const string usage = """
               [--threads N]
           texts/s of one classifier that 1, 8 and 64 callers ask at once, one text a call, text by
           text and in batches
+      start --program "COMMAND[;COMMAND]" [--rounds 20]
+          milliseconds from the start of a program to its end, several in turn
     """;
 
 try
@@ -53,6 +55,8 @@ try
             return PeerCommand.Run(args[1..]);
         case "callers":
             return CallersCommand.Run(args[1..]);
+        case "start":
+            return StartCommand.Run(args[1..]);
         case null or "help" or "-h" or "--help":
             Console.WriteLine(usage);
             return 0;

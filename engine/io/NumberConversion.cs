@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace LoraScratch.Engine.IO;
 
@@ -16,6 +17,9 @@ internal static class NumberConversion
     /// cache.
     /// </summary>
     internal const int PieceLength = 1 << 16;
+
+    /// <summary>2¹¹².</summary>
+    private const float ScaleOfHalf = 5.192296858534828e33f;
 
     internal static bool HasIntegerValues(DType dtype) =>
         dtype is DType.BOOL or DType.U8 or DType.I8 or DType.I16 or DType.U16
@@ -41,10 +45,7 @@ internal static class NumberConversion
                 bytes.CopyTo(MemoryMarshal.AsBytes(destination));
                 return null;
             case DType.F16:
-                for (var i = 0; i < destination.Length; i++)
-                {
-                    destination[i] = (float)At<Half>(bytes, i);
-                }
+                FromHalf(bytes, destination);
                 return null;
             case DType.BF16:
                 for (var i = 0; i < destination.Length; i++)
@@ -128,6 +129,36 @@ internal static class NumberConversion
         DType.U64 => FromInteger(source, bytes, ulong.MinValue, (ulong)long.MaxValue),
         _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Integers are written as BOOL or I8 … U64."),
     };
+
+    /// <summary>
+    /// Half precision to float, eight at a time: exact, with a NaN's sign and payload. A half's
+    /// exponent and mantissa, read as a float's, are its value times 2⁻¹¹² (the biases are 15 and
+    /// 127), subnormal ones included; the exponent of infinity and NaN becomes a float's.
+    /// </summary>
+    private static void FromHalf(ReadOnlySpan<byte> bytes, Span<float> destination)
+    {
+        const int width = 8;
+        var i = 0;
+        for (; i <= destination.Length - width; i += width)
+        {
+            var (lower, upper) = Vector128.Widen(Vector128.Create(bytes.Slice(i * sizeof(ushort))).AsUInt16());
+            Widened(lower).CopyTo(destination[i..]);
+            Widened(upper).CopyTo(destination[(i + width / 2)..]);
+        }
+        for (; i < destination.Length; i++)
+        {
+            destination[i] = Widened(Vector128.CreateScalar((uint)At<ushort>(bytes, i))).ToScalar();
+        }
+
+        static Vector128<float> Widened(Vector128<uint> half)
+        {
+            var magnitude = (half & Vector128.Create(0x7FFFu)) << 13;
+            var scaled = (magnitude.AsSingle() * ScaleOfHalf).AsUInt32();
+            var endless = Vector128.GreaterThanOrEqual(magnitude, Vector128.Create(0x7C00u << 13));
+            var sign = (half & Vector128.Create(0x8000u)) << 16;
+            return (scaled | endless & Vector128.Create(0x7F800000u) | sign).AsSingle();
+        }
+    }
 
     private static int? Narrow(ReadOnlySpan<byte> bytes, Span<float> destination)
     {

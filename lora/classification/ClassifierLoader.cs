@@ -147,6 +147,7 @@ internal static class ClassifierLoader
     internal static LoRAAdapter Attach(TextClassifier classifier, EncoderForSequenceClassification model, string folder,
         bool anyBase, List<string> notices)
     {
+        using var stage = Stages.Begin("read adapter");
         classifier.Tokenizer.RequireAgreement(PeftAdapter.Find(folder));
         var loaded = PeftAdapter.Load(folder, model, anyBase: anyBase);
         notices.AddRange(loaded.Warnings.Select(warning =>

@@ -174,6 +174,7 @@ public sealed partial class TextClassifier
     private float[][] Compute(Head head, EncodedExample[] texts, Func<PackedTokens, Tensor> forward)
     {
         using var turn = Model.Backend.TakeTurn();
+        using var stage = Stages.Begin("predict");
         RequireAlive();
         Activate(head);
         using var scope = new TensorScope();

@@ -21,6 +21,30 @@ internal static class CommandLine
     private static readonly ParserConfiguration Rules =
         new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
 
+    /// <summary>In the order in which the help lists them.</summary>
+    private static readonly (string Name, Func<Command> Create)[] Commands =
+    [
+        ("demo", DemoCommand.Create),
+        ("data", DataCommand.Create),
+        ("train", TrainCommand.Create),
+        ("compare", CompareCommand.Create),
+        ("sweep", SweepCommand.Create),
+        ("evaluate", EvaluateCommand.Create),
+        ("predict", PredictCommand.Create),
+        ("explain", ExplainCommand.Create),
+        ("merge", MergeCommand.Create),
+        ("vocabulary", VocabularyCommand.Create),
+        ("pretrain", PretrainCommand.Create),
+        ("tokenize", TokenizeCommand.Create),
+        ("inspect", InspectCommand.Create),
+        ("adapter", AdapterCommand.Create),
+        ("extract", ExtractCommand.Create),
+        ("truncate", TruncateCommand.Create),
+        ("compress", CompressCommand.Create),
+        ("quantize", QuantizeCommand.Create),
+        ("devices", DevicesCommand.Create),
+    ];
+
     /// <summary>Runs a command.</summary>
     /// <param name="args">As typed; none means the demo.</param>
     /// <returns>
@@ -79,43 +103,27 @@ internal static class CommandLine
 
     /// <summary>Reads a command line without running it.</summary>
     /// <param name="args">As typed; none means the demo.</param>
-    public static ParseResult Parse(string[] args) => Root().Parse(args.Length == 0 ? ["demo"] : args, Rules);
+    public static ParseResult Parse(string[] args) =>
+        Root(args.FirstOrDefault()).Parse(args.Length == 0 ? ["demo"] : args, Rules);
 
-    private static RootCommand Root()
+    /// <summary>
+    /// All commands; where the first word names one, that alone: the options of the others would
+    /// take longer to make than a prediction.
+    /// </summary>
+    private static RootCommand Root(string? firstWord)
     {
         var root = new RootCommand("LoRA fine-tuning from scratch: train, evaluate, merge and inspect low-rank "
             + "adapters of text classifiers (DistilBERT, BERT, RoBERTa, ELECTRA). With no command: the demo.");
-        foreach (var command in Commands())
+        var named = Commands.Where(command => command.Name == firstWord).ToArray();
+        foreach (var (_, create) in named.Length > 0 ? named : Commands)
         {
-            root.Add(command);
+            root.Add(create());
         }
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExamples((HelpAction)help.Action!);
         return root;
     }
 
-    private static IEnumerable<Command> Commands() =>
-    [
-        DemoCommand.Create(),
-        DataCommand.Create(),
-        TrainCommand.Create(),
-        CompareCommand.Create(),
-        SweepCommand.Create(),
-        EvaluateCommand.Create(),
-        PredictCommand.Create(),
-        ExplainCommand.Create(),
-        MergeCommand.Create(),
-        VocabularyCommand.Create(),
-        PretrainCommand.Create(),
-        TokenizeCommand.Create(),
-        InspectCommand.Create(),
-        AdapterCommand.Create(),
-        ExtractCommand.Create(),
-        TruncateCommand.Create(),
-        CompressCommand.Create(),
-        QuantizeCommand.Create(),
-        DevicesCommand.Create(),
-    ];
 
     /// <summary>
     /// What is wrong with a command line: the first thing, for the others often follow from it.

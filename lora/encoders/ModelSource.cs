@@ -109,7 +109,11 @@ internal abstract class ModelSource
     public OpenedModel Open()
     {
         var config = ReadConfig();
-        var tokenizer = ReadTokenizer();
+        Tokenizer tokenizer;
+        using (Stages.Begin("read tokenizer"))
+        {
+            tokenizer = ReadTokenizer();
+        }
         ModelFolder.RequireFit(Name, config, tokenizer);
         var files = OpenWeights();
         try

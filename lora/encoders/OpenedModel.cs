@@ -72,6 +72,7 @@ internal sealed class OpenedModel : IDisposable
     public LoadedModel Load(ulong seed = 0, IReadOnlyList<string>? labels = null, bool newHead = false,
         IBackend? backend = null, bool? isMultiLabel = null)
     {
+        using var stage = Stages.Begin("read weights");
         var keepsHead = HasHead && !newHead;
         var config = keepsHead ? Config with { Labels = ClassesOfHead(labels) }
             : Config.WithNewHead(labels ?? Config.Labels, isMultiLabel ?? Config.IsMultiLabel);

@@ -54,6 +54,15 @@ internal sealed class NumberConversionTests
         }
     }
 
+    [Test]
+    public void Halves_are_read_as_well_where_they_do_not_fill_a_vector([Range(1, 17)] int count)
+    {
+        var halves = Enumerable.Range(0, count).Select(i => (Half)(i * 1.5f - 4)).ToArray();
+        var values = new float[count];
+        NumberConversion.ToFloat(DType.F16, System.Runtime.InteropServices.MemoryMarshal.AsBytes<Half>(halves), values);
+        Assert.That(values, Is.EqualTo(halves.Select(half => (float)half)));
+    }
+
     [TestCase(0x3F808000u, 0x3F80, Description = "a tie above an even mantissa goes down")]
     [TestCase(0x3F818000u, 0x3F82, Description = "a tie above an odd mantissa goes up")]
     [TestCase(0x3F808001u, 0x3F81, Description = "just above the tie")]

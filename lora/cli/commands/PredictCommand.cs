@@ -25,6 +25,11 @@ internal static class PredictCommand
                 + "in the place of the first two where any number of classes may hold; and adapter, where there are "
                 + "several."
         };
+        var times = new Option<bool>("--timings")
+        {
+            Description = "Says on standard error where the time went: the runtime, tokenizer, weights, prediction, "
+                + "JIT compiler.",
+        };
         var device = new DeviceOptions();
         var command = new ExampleCommand("predict", "Says which class each text has.",
             "lora predict --adapter my-adapter --text \"Not what I expected, but I like it.\"",
@@ -37,9 +42,11 @@ internal static class PredictCommand
         command.Add(maxLength);
         command.Add(threshold);
         command.Add(json);
+        command.Add(times);
         device.AddTo(command);
         command.SetAction(parsed =>
         {
+            using var timings = parsed.GetValue(times) ? new Timings() : null;
             var texts = input.Read(parsed);
             using var backend = device.Open(parsed);
             var (classifier, tasks) = model.Load(parsed, backend);
@@ -64,6 +71,7 @@ internal static class PredictCommand
             }
             Text.SayCut(cut / tasks.Count, answers / tasks.Count,
                 classifier.MaxTokens(parsed.GetValue(maxLength)));
+            timings?.Write(Console.Error);
             return 0;
         });
         return command;
