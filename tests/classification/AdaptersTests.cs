@@ -5,7 +5,6 @@ using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
-using LoraScratch.Tests.IO;
 using LoraScratch.Tests.Lora;
 using LoraScratch.Tests.Threads;
 

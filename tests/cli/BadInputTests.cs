@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json.Nodes;
 using LoraScratch.Engine.IO;
-using LoraScratch.Tests.Text;
 
 namespace LoraScratch.Tests.Cli;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LoraScratch.Cli;
-using LoraScratch.Tests.Text;
 
 namespace LoraScratch.Tests.Cli;
 

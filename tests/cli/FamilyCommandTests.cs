@@ -50,7 +50,7 @@ public sealed class FamilyCommandTests(string family)
     [TestCase("unigram")]
     public void A_tokenizer_of_another_kind_goes_along_with_the_model(string name)
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         var tokenizer = Path.Combine(folder.Root, "tokenizer.json");
         File.WriteAllText(tokenizer, SmallVocabulary.Resource($"{name}.json"));
         var config = JsonNode.Parse(File.ReadAllText(task["config.json"]))!;
@@ -82,7 +82,7 @@ public sealed class FamilyCommandTests(string family)
     [TestCase("--method full --optimizer sgd")]
     public void A_method_trains_saves_and_predicts(string options)
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         LoraProgram.Succeed(["train", "--model", Base, "--data", task.Data, "--out", folder.File("out"),
             "--max-steps", "4", "--threads", "1", .. options.Split(' ')]);
         string[] model = options.Contains("--method lora")
@@ -120,7 +120,7 @@ public sealed class FamilyCommandTests(string family)
     [Test]
     public void Names_that_end_alike_are_told_apart_in_target_modules()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         LoraProgram.Succeed("train", "--model", Base, "--data", task.Data, "--out", folder.File("out"),
             "--targets", "mlp,projection", "--max-steps", "2", "--threads", "1");
         var config = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("out"), "adapter_config.json")))!;
@@ -135,7 +135,7 @@ public sealed class FamilyCommandTests(string family)
     [Test]
     public void A_merged_adapter_predicts_as_base_and_adapter_do()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         LoraProgram.Succeed("merge", "--model", Base, "--adapter", Adapter, "--out", folder.File("merged"));
         Assert.That(Logits("--model", folder.File("merged")),
             Is.EqualTo(Logits("--model", Base, "--adapter", Adapter)).Within(1e-4f));
@@ -144,7 +144,7 @@ public sealed class FamilyCommandTests(string family)
     [Test]
     public void A_converted_adapter_predicts_as_before()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         LoraProgram.Succeed("adapter", "convert", Adapter, "--to", "tutorial", "--out",
             folder.File("t.safetensors"));
         LoraProgram.Succeed("adapter", "convert", folder.File("t.safetensors"), "--to", "peft", "--out",
@@ -158,7 +158,7 @@ public sealed class FamilyCommandTests(string family)
     [Test]
     public void A_head_that_lacks_a_part_is_an_error()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder.File("half"));
         File.Copy(Path.Combine(Adapter, "adapter_config.json"),
             Path.Combine(folder.File("half"), "adapter_config.json"));
@@ -184,7 +184,7 @@ public sealed class FamilyCommandTests(string family)
     [TestCase("compress --rank 9")]
     public void A_smaller_model_is_read_again(string command)
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         string[] words = [.. command.Split(' ').Select(word => word == "DATA" ? task.Data : word)];
         LoraProgram.Succeed([words[0], "--model", Base, "--out", folder.File("small"), .. words[1..]]);
         Assert.That(File.ReadAllText(Path.Combine(folder.File("small"), "config.json")),
@@ -196,7 +196,7 @@ public sealed class FamilyCommandTests(string family)
     [Test]
     public void A_compressed_model_is_quantised_too()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         LoraProgram.Succeed("compress", "--model", Base, "--rank", "8", "--targets", "mlp", "--out",
             folder.File("thin"));
         LoraProgram.Succeed("quantize", "--model", folder.File("thin"), "--dynamic", "--targets", "mlp,query", "--out",
@@ -212,7 +212,7 @@ public sealed class FamilyCommandTests(string family)
     [Test]
     public void A_fine_tune_becomes_an_adapter_and_that_a_smaller_one()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         var extracted = LoraProgram.Succeed("extract", "--base", Base, "--tuned", task["tuned"], "--rank", "16",
             "--targets", "query,key,value,projection,mlp,embeddings", "--bias", "all", "--out", folder.File("adapter"));
         Assert.That(extracted.Output,
@@ -240,7 +240,7 @@ public sealed class FamilyCommandTests(string family)
     [Test]
     public void Pretraining_makes_a_BERT_and_refuses_the_others_by_name()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         string[] fromNothing = ["pretrain", "--data", task.Data, "--max-length", "16", "--batch-size", "8", "--epochs",
             "1", "--threads", "1", "--out", folder.File("base"), "--config", task["config.json"], "--vocab",
             task["vocab.txt"]];

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Cli;
 /// A disk that is really full and a file system that is really read-only, where the machine lets a
 /// process mount its own.
 /// </summary>
+[Category(Categories.Processes)]
 public sealed class FullDiskTests
 {
     private TinyTask task = null!;

@@ -9,6 +9,7 @@ namespace LoraScratch.Tests.Cli;
 /// </summary>
 [Platform("Linux", Reason = "a test can send signals to another process on Linux only")]
 [Parallelizable]
+[Category(Categories.Processes)]
 public class HangupTests
 {
     [Test]

@@ -8,6 +8,7 @@ namespace LoraScratch.Tests.Cli;
 /// </summary>
 [Platform("Linux", Reason = "a test can send the signal of Ctrl-C to another process on Linux only")]
 [Parallelizable]
+[Category(Categories.Processes)]
 public class InterruptTests
 {
     [Test]

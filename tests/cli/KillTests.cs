@@ -8,6 +8,7 @@ namespace LoraScratch.Tests.Cli;
 /// is what an undisturbed run leaves.
 /// </summary>
 [Parallelizable]
+[Category(Categories.Processes)]
 public class KillTests
 {
     private static readonly string[] Hashed =

@@ -37,7 +37,7 @@ public class OverwriteTests
     [TestCaseSource(nameof(Commands))]
     public void A_result_is_replaced_with_overwrite_alone(string line)
     {
-        using var own = new Text.TemporaryFolder();
+        using var own = new TemporaryFolder();
         var path = Path.Combine(own.Root, "result");
         string[] args = [.. Words(line), "--out", path];
         LoraProgram.Succeed(args);

@@ -1,6 +1,5 @@
 using System.Globalization;
 using LoraScratch.Engine;
-using LoraScratch.Tests.Text;
 
 namespace LoraScratch.Tests.Cli;
 

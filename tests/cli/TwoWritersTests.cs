@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Cli;
 /// <summary>
 /// Of two processes with one --out the second stops with a sentence, before it works in vain.
 /// </summary>
+[Category(Categories.Processes)]
 public class TwoWritersTests
 {
     // Of every command with --out a line that comes as far as to --out; nothing of what it names has to exist.

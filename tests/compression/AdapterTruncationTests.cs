@@ -3,7 +3,6 @@ using LoraScratch.Engine.LinearAlgebra;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Compression;
-using LoraScratch.Tests.IO;
 using LoraScratch.Tests.Lora;
 using static LoraScratch.Tests.Lora.Models;
 

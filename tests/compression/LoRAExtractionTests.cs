@@ -5,7 +5,6 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.Data;
-using LoraScratch.Tests.IO;
 using LoraScratch.Tests.Lora;
 
 using static LoraScratch.Tests.Lora.Models;

@@ -5,7 +5,6 @@ using System.Text.Json.Nodes;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
-using LoraScratch.Tests.IO;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
@@ -16,6 +15,7 @@ namespace LoraScratch.Tests.Course;
 /// <summary>
 /// The programs in lora/samples that train and ask classifiers, one after the other.
 /// </summary>
+[Category(Categories.Samples)]
 public sealed class ApplicationSampleTests
 {
     /// <summary>Their files.</summary>

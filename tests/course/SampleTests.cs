@@ -5,6 +5,7 @@ namespace LoraScratch.Tests.Course;
 
 /// <summary>The programs in lora/samples, each a file that runs by itself.</summary>
 [Parallelizable]
+[Category(Categories.Samples)]
 public sealed class SampleTests
 {
     [Test]

@@ -18,15 +18,13 @@ public class DynamicInt8LinearTests
                 ("with outliers", x => x > 2 ? 100 * x : x),
     ];
 
-    private static IEnumerable<TestCaseData> Cases() => from backend in Backends.All
-                                                        from size in new[] { (1, 1, 1), (2, 7, 3), (5, 40, 19),
-                                                            (9, 300, 33) }
-                                                        from input in Inputs
-                                                        select new TestCaseData(backend, size.Item1, size.Item2,
-                                                            size.Item3,
-                                                                input.Change).SetName(
-                                                                    $"x [{size.Item1}, {size.Item2}] {input.Input}, "
-                                                                        + $"{size.Item3} outputs, on {backend}");
+    private static IEnumerable<TestCaseData> Cases() =>
+        from backend in Backends.All
+        from size in new (int Rows, int In, int Out)[] { (1, 1, 1), (2, 7, 3), (5, 40, 19), (9, 300, 33) }
+        from input in Inputs
+        select new TestCaseData(backend, size.Rows, size.In, size.Out, input.Change)
+            .SetName($"x [{size.Rows}, {size.In}] {input.Input}, {size.Out} outputs, on {backend}")
+            .In(backend.Category);
 
     [TestCaseSource(nameof(Cases))]
     public void The_error_stays_within_the_bound_of_the_page(BackendCase backend, int rows, int inFeatures,

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Engine;
 /// The public check, on ops of the engine, on ops that a user writes with its public parts alone,
 /// and on ops with deliberate mistakes.
 /// </summary>
+[Category(Categories.Gradients)]
 public class GradientCheckTests
 {
     private static Tensor Leaf(int seed, params ReadOnlySpan<int> sizes) =>

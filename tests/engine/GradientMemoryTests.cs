@@ -43,7 +43,8 @@ public class GradientMemoryTests
     private static IEnumerable<TestCaseData> EveryOpOnEveryBackend =>
         from op in OpCases.All.DistinctBy(op => (op.Operation, op.Shapes.Count))
         from backend in Backends.All
-        select new TestCaseData(op, backend).SetArgDisplayNames($"{op} on {backend}");
+        select new TestCaseData(op, backend).SetArgDisplayNames($"{op} on {backend}")
+            .In(backend.Category);
 
     [TestCaseSource(typeof(OpCases), nameof(OpCases.Once))]
     public void No_gradient_shares_memory_with_another_or_with_a_value(OpCase op) =>

@@ -35,7 +35,7 @@ public class MemoryTests
     [Test]
     public void The_engine_fills_no_gradient_with_zeros_before_its_first_share()
     {
-        using var backend = new Tests.RecordingBackend(new CpuBackend(threads: 1));
+        using var backend = new RecordingBackend(new CpuBackend(threads: 1));
         var model = new SmallBlock(backend, hidden: 16, heads: 2);
         model.Train();
         using var batch = new SmallBlock.Batch(backend, seed: 1, 5, 3);

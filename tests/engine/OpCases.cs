@@ -16,10 +16,11 @@ public static partial class OpCases
     public static IEnumerable<TestCaseData> OnEveryBackend =>
         from op in All
         from backend in Backends.All
-        select new TestCaseData(op, backend).SetArgDisplayNames($"{op} on {backend}");
+        select new TestCaseData(op, backend).SetArgDisplayNames($"{op} on {backend}").In(backend.Category);
 
     /// <summary>Every row, for what does not depend on the backend.</summary>
-    public static IEnumerable<TestCaseData> Once => All.Select(op => new TestCaseData(op).SetArgDisplayNames(op.Name));
+    public static IEnumerable<TestCaseData> Once =>
+        All.Select(op => new TestCaseData(op).SetArgDisplayNames(op.Name).In(Categories.Fast));
 
     private static Shape S(params ReadOnlySpan<int> sizes) => new(sizes);
 

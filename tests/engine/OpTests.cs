@@ -17,6 +17,7 @@ public class OpTests
         Values.AssertClose(op.Compute(op.Leaves(backend.Backend)).ToArray(), op.Forward, Tolerance, "y");
     }
 
+    [Category(Categories.Gradients)]
     [TestCaseSource(typeof(OpCases), nameof(OpCases.OnEveryBackend))]
     public void Gradient_equals_the_numeric_gradient_of_the_double_reference(OpCase op, BackendCase backend)
     {

@@ -121,7 +121,7 @@ public class SweepTests : ExperimentTests
     [Test]
     public void A_table_that_was_changed_is_refused_by_its_line()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         var path = folder.File("sweep.csv");
         var row = new SweepRow(new SweepPoint(8, 0.5, ["query", "mlp"]), 12345, 7, 0.875, 0.25, 3.5);
         SweepTable.Open(path).Append(row);

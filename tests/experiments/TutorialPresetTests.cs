@@ -119,7 +119,7 @@ public class TutorialPresetTests
     [Test]
     public void Both_halves_of_the_reviews_come_in_the_order_of_the_script()
     {
-        using var folder = new IO.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         foreach (var name in new[] { "train/neg/1_1", "train/pos/0_9", "test/neg/2_2", "test/neg/10_2",
             "test/pos/3_8" })
         {

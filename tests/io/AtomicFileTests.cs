@@ -33,7 +33,7 @@ public sealed class AtomicFileTests
         var path = folder.File("adapter.safetensors");
         SafeTensorsWriter.Write(path, Tensors(8));
         var size = new FileInfo(path).Length;
-        var old = folder.File("old.safetensors", [1, 2, 3]);
+        var old = folder.Write("old.safetensors", [1, 2, 3]);
         for (var capacity = 0; capacity < size; capacity++)
         {
             var refusal = Assert.Throws<InputException>(() =>
@@ -65,7 +65,7 @@ public sealed class AtomicFileTests
     public void A_source_that_throws_passes_its_exception_on_and_leaves_the_old_file()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("x", [9]);
+        var path = folder.Write("x", [9]);
         FloatSource source = (first, destination) =>
         {
             if (first > 0)
@@ -115,7 +115,7 @@ public sealed class AtomicFileTests
     public void A_read_only_folder_is_refused_and_keeps_its_file()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("x", [1]);
+        var path = folder.Write("x", [1]);
         if (OperatingSystem.IsWindows())
         {
             Assert.Ignore("Windows folders have no such permission.");
@@ -194,7 +194,7 @@ public sealed class AtomicFileTests
     public void A_folder_is_refused_where_a_file_stands_or_no_parent_is()
     {
         using var folder = new TemporaryFolder();
-        var file = folder.File("x", [1]);
+        var file = folder.Write("x", [1]);
         Assert.That(() => AtomicFolder.Check(file),
             Throws.TypeOf<InputException>().With.Message.Contains("found a file"));
         Assert.That(() => AtomicFolder.Check(Path.Combine(folder.Root, "a", "b")),

@@ -102,7 +102,7 @@ public sealed class CheckpointTests
         using var empty = new TemporaryFolder();
         Assert.That(() => Checkpoint.Open(empty.Root),
             Throws.TypeOf<InputException>().With.Message.Contains("no weights"));
-        empty.File("pytorch_model.bin", [1]);
+        empty.Write("pytorch_model.bin", [1]);
         Assert.That(() => Checkpoint.Open(empty.Root),
             Throws.TypeOf<InputException>().With.Message.Contains("weights_only=True"));
         Assert.That(() => Checkpoint.Open(empty.File("none.safetensors")),

@@ -53,7 +53,7 @@ public sealed class OutputLockTests
     public void What_a_killed_process_left_keeps_nobody_out_and_goes()
     {
         using var folder = new TemporaryFolder();
-        folder.File(".result.lora.lock", new byte[12345]);
+        folder.Write(".result.lora.lock", new byte[12345]);
         using (OutputLock.Take(folder.File("result")))
         {
             Assert.That(new FileInfo(folder.File(".result.lora.lock")).Length, Is.EqualTo(Environment.ProcessId));
@@ -65,7 +65,7 @@ public sealed class OutputLockTests
     public void A_link_in_the_place_of_the_lock_file_is_not_followed()
     {
         using var folder = new TemporaryFolder();
-        var precious = folder.File("precious", [1, 2, 3]);
+        var precious = folder.Write("precious", [1, 2, 3]);
         Link(folder.File(".result.lora.lock"), precious);
         Assert.That(() => OutputLock.Take(folder.File("result")),
             Throws.TypeOf<InputException>().With.Message.Contains("is a link to"));

@@ -148,7 +148,7 @@ public sealed class SafeTensorsMalformedTests
         string[] expected)
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("broken.safetensors", bytes);
+        var path = folder.Write("broken.safetensors", bytes);
 
         var refusal = Assert.Throws<InputException>(() => SafeTensorsFile.Open(path).Dispose())!;
         var memory = InMemory(bytes);
@@ -180,7 +180,7 @@ public sealed class SafeTensorsMalformedTests
     public void A_name_in_a_message_is_cut_and_cannot_steer_the_terminal()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("x.safetensors",
+        var path = folder.Write("x.safetensors",
             Build(Header(Entry("\\u001b[31m" + new string('n', 10_000), "U8", "[1]", "[0,2]")), 2));
 
         var refusal = Assert.Throws<InputException>(() => SafeTensorsFile.Open(path))!;
@@ -193,8 +193,8 @@ public sealed class SafeTensorsMalformedTests
     public void A_header_that_claims_much_makes_the_reader_allocate_little()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("x.safetensors", [.. BitConverter.GetBytes(99_999_999UL), .. new byte[64]]);
-        var huge = folder.File("y.safetensors",
+        var path = folder.Write("x.safetensors", [.. BitConverter.GetBytes(99_999_999UL), .. new byte[64]]);
+        var huge = folder.Write("y.safetensors",
             Build(Header(Entry("x", "U8", "[1000000000000]", "[0,1000000000000]")), 8));
         // once, so that the code is compiled
         Assert.That(() => SafeTensorsFile.Open(path), Throws.TypeOf<InputException>());

@@ -228,7 +228,7 @@ internal sealed class SafeTensorsRoundTripTests
             """{"__metadata__":null,"x":{"later":{"a":[1]},"shape":[2],"dtype":"F32","data_offsets":[0,8]}}""";
         const string header = "\t\n " + json + "\r\n ";
         var odd = header.Length % 2 == 0 ? header + " " : header;      // the data begins at an odd byte
-        var path = folder.File("x", Build(odd, 8));
+        var path = folder.Write("x", Build(odd, 8));
 
         using var file = SafeTensorsFile.Open(path);
         var values = new float[2];
@@ -270,7 +270,7 @@ internal sealed class SafeTensorsRoundTripTests
     public void Reading_after_dispose_is_an_error_and_disposing_twice_is_none()
     {
         using var folder = new TemporaryFolder();
-        var file = SafeTensorsFile.Open(folder.File("x", Build(Header(Entry("x", "U8", "[4]", "[0,4]")), 4)));
+        var file = SafeTensorsFile.Open(folder.Write("x", Build(Header(Entry("x", "U8", "[4]", "[0,4]")), 4)));
         file.Dispose();
         file.Dispose();
 

@@ -2,7 +2,7 @@ using LoraScratch.Kernels;
 
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[TestFixtureSource(typeof(Backends), nameof(Backends.ForKernels))]
 [Parallelizable]
 internal class AttentionKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {

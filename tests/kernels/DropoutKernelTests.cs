@@ -3,7 +3,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[TestFixtureSource(typeof(Backends), nameof(Backends.ForKernels))]
 internal class DropoutKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     private const ulong Seed = 0x9ABC_DEF0_1234_5678;

@@ -2,7 +2,7 @@ using LoraScratch.Kernels.Functions;
 
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[TestFixtureSource(typeof(Backends), nameof(Backends.ForKernels))]
 internal class ElementwiseKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Lengths))]

@@ -7,7 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// Every kernel that adds to an <see cref="Accumulator"/>: an empty one, whatever lies in its
 /// memory, gets what zeros would.
 /// </summary>
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[TestFixtureSource(typeof(Backends), nameof(Backends.ForKernels))]
 [Parallelizable]
 internal sealed class EmptySumTests(BackendCase backendCase) : KernelTests(backendCase)
 {

@@ -5,6 +5,7 @@ using LoraScratch.Kernels.Gpu;
 namespace LoraScratch.Tests.Kernels;
 
 /// <summary>The memory of the GPU backend, on ILGPU's simulator.</summary>
+[Category(Categories.Simulator)]
 public class GpuBackendTests
 {
     private IBackend backend = null!;

@@ -6,6 +6,7 @@ namespace LoraScratch.Tests.Kernels;
 /// <summary>
 /// The kernels of dynamic quantisation of the GPU backend, on ILGPU's simulator at tiny shapes.
 /// </summary>
+[Category(Categories.Simulator)]
 public class GpuInt8Tests
 {
     private IBackend backend = null!;

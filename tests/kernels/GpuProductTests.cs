@@ -8,6 +8,7 @@ namespace LoraScratch.Tests.Kernels;
 /// shapes of one or two tiles: a group of 256 threads is a slow thing there.
 /// </summary>
 [Parallelizable]
+[Category(Categories.Simulator)]
 public class GpuProductTests
 {
     private IBackend backend = null!;

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// Products with packed weights of the GPU backend, on ILGPU's simulator at tiny shapes; a weight
 /// of more than one slab, too.
 /// </summary>
+[Category(Categories.Simulator)]
 public class GpuQuantizedProductTests
 {
     private IBackend backend = null!;

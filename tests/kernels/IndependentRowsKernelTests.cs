@@ -23,15 +23,15 @@ internal class IndependentRowsKernelTests
     {
         foreach (var set in InstructionSets.Supported)
         {
-            yield return new TestCaseData(new Engine.BackendCase(set.Name(), () => new CpuBackend(2, set)))
+            yield return new TestCaseData(new BackendCase(set.Name(), () => new CpuBackend(2, set)))
                 .SetArgDisplayNames(set.Name());
         }
-        yield return new TestCaseData(new Engine.BackendCase("simulator",
-            () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4))).SetArgDisplayNames("GPU simulator");
+        yield return new TestCaseData(new BackendCase("simulator",
+            () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4))).SetArgDisplayNames("GPU simulator").In(Categories.Simulator);
     }
 
     [TestCaseSource(nameof(Devices))]
-    public void A_row_has_the_same_bits_alone_and_among_others(Engine.BackendCase device)
+    public void A_row_has_the_same_bits_alone_and_among_others(BackendCase device)
     {
         using var backend = device.Backend;
         // each product takes the simulator a fifth of a second

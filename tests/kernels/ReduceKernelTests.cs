@@ -1,6 +1,6 @@
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[TestFixtureSource(typeof(Backends), nameof(Backends.ForKernels))]
 internal class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     [TestCaseSource(nameof(Shapes))]

@@ -1,6 +1,6 @@
 namespace LoraScratch.Tests.Kernels;
 
-[TestFixtureSource(typeof(BackendCase), nameof(BackendCase.All))]
+[TestFixtureSource(typeof(Backends), nameof(Backends.ForKernels))]
 internal class TransposeKernelTests(BackendCase backendCase) : KernelTests(backendCase)
 {
     // One, the sides of the tiles that backends move as a whole (4, 32, 64) and their neighbours, and several tiles.

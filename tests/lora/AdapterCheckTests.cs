@@ -4,7 +4,6 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Tokenizers;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

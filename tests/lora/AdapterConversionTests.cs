@@ -2,7 +2,6 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Tests.IO;
 using static LoraScratch.Tests.Lora.Models;
 
 namespace LoraScratch.Tests.Lora;

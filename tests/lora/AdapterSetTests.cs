@@ -4,7 +4,6 @@ using LoraScratch.Engine.Optim;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Tests.IO;
 using static LoraScratch.Tests.Lora.Models;
 
 namespace LoraScratch.Tests.Lora;

@@ -4,7 +4,6 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Tests.IO;
 
 using static LoraScratch.Tests.Lora.Models;
 

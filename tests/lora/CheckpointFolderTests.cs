@@ -5,7 +5,6 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

@@ -4,7 +4,6 @@ using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

@@ -4,7 +4,6 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.Quantization;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

@@ -6,7 +6,6 @@ using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -35,6 +34,7 @@ public sealed class EmbeddingWithLoRATests
         Assert.That(layer.TrainableParameters(), Is.EqualTo(new[] { layer.Lora.A, layer.Lora.B }));
     }
 
+    [Category(Categories.Gradients)]
     [Test]
     public void Vectors_and_gradients_are_those_of_the_page()
     {

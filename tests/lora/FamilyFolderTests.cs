@@ -7,7 +7,6 @@ using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

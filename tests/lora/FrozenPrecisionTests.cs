@@ -6,7 +6,6 @@ using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Text;
-using TemporaryFolder = LoraScratch.Tests.IO.TemporaryFolder;
 
 namespace LoraScratch.Tests.Lora;
 

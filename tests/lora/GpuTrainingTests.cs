@@ -14,6 +14,7 @@ namespace LoraScratch.Tests.Lora;
 /// Training by the GPU's kernels, on ILGPU's simulator, beside the CPU's: the same draws, so the
 /// same run but for rounding.
 /// </summary>
+[Category(Categories.Simulator)]
 public class GpuTrainingTests
 {
     /// <summary>
@@ -68,7 +69,7 @@ public class GpuTrainingTests
     [Test]
     public void At_a_fixed_shape_a_step_takes_no_new_buffer_and_waits_for_nothing()
     {
-        using var backend = new Tests.RecordingBackend(Simulator());
+        using var backend = new RecordingBackend(Simulator());
         var model = new SmallBlock(backend, hidden: 8, heads: 2);
         model.Train();
         var optimizer = new AdamW(model.TrainableParameters(), learningRate: 1e-3f);

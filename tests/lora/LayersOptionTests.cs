@@ -3,7 +3,6 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

@@ -5,7 +5,6 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Lora;
 /// <summary>
 /// The closed forms against double arithmetic, autograd against the closed forms.
 /// </summary>
+[Category(Categories.Gradients)]
 public sealed class LoRAGradientsTests
 {
     // rows, in, out, rank: a single row, M < K, odd sizes, wide and narrow, rank 1 and beyond a register

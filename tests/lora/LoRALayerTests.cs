@@ -100,6 +100,7 @@ internal sealed class LoRALayerTests
             "the mean over masks is the value without dropout");
     }
 
+    [Category(Categories.Gradients)]
     [Test]
     public void The_base_is_frozen_and_gets_no_gradient_while_A_and_B_do()
     {

@@ -5,7 +5,6 @@ using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Tokenizers;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

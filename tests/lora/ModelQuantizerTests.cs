@@ -3,7 +3,6 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Quantization;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

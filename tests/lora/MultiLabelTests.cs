@@ -5,7 +5,6 @@ using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
-using LoraScratch.Tests.Text;
 using static LoraScratch.Tests.Lora.ReferenceNumbers;
 
 namespace LoraScratch.Tests.Lora;

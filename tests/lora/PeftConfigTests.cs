@@ -1,7 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -180,6 +179,6 @@ public sealed class PeftConfigTests
     private static PeftConfig Read(string json)
     {
         using var folder = new TemporaryFolder();
-        return PeftConfig.Read(folder.File("adapter_config.json", System.Text.Encoding.UTF8.GetBytes(json)));
+        return PeftConfig.Read(folder.Write("adapter_config.json", json));
     }
 }

@@ -1,7 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -79,7 +78,7 @@ public sealed class PeftTargetsTests
     private static (string[] Paths, LoraScratch.Lora.LoRAPlan Plan, IReadOnlyList<string> Warnings) Plan(string json)
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("adapter_config.json", System.Text.Encoding.UTF8.GetBytes(json));
+        var path = folder.Write("adapter_config.json", json);
         var targets = new PeftTargets(path, PeftConfig.Read(path),
             (Module)Models.DistilBert(new RandomStream(1), layers: 3, width: 2));
         var plan = targets.Plan();

@@ -6,7 +6,6 @@ using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
-using LoraScratch.Tests.IO;
 using Microsoft.CodeAnalysis;
 
 namespace LoraScratch.Tests.Lora;

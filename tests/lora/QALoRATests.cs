@@ -77,6 +77,7 @@ internal sealed class QALoRATests
             "the layer and its update apart");
     }
 
+    [Category(Categories.Gradients)]
     [TestCaseSource(nameof(Sizes))]
     public void The_closed_forms_equal_differences_of_a_double_reference(int[] size)
     {
@@ -100,6 +101,7 @@ internal sealed class QALoRATests
         double[] Numeric(int input) => Maths.CentralDifferences(inputs[input], Loss);
     }
 
+    [Category(Categories.Gradients)]
     [Test]
     public void Autograd_agrees_with_the_closed_forms([ValueSource(nameof(Sizes))] int[] size, [Values]
         QALoRAPooling pooling, [Values] bool inputNeedsGradient)

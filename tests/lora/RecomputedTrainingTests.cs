@@ -8,7 +8,6 @@ using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Engine;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

@@ -1,7 +1,6 @@
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 

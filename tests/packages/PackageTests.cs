@@ -6,7 +6,7 @@ namespace LoraScratch.Tests.Packages;
 /// What 'dotnet pack' makes of the solution: what is in each package, and an application and the
 /// tool that have nothing else.
 /// </summary>
-[Category("Packages")]
+[Category(Categories.Packages)]
 [Parallelizable]
 public sealed partial class PackageTests
 {

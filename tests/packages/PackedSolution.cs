@@ -2,7 +2,6 @@ using System.IO.Compression;
 using System.Reflection;
 using System.Text.Json;
 using System.Xml.Linq;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Packages;
 

@@ -1,7 +1,6 @@
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Kernels.Gpu;
-using LoraScratch.Tests.Engine;
 
 namespace LoraScratch.Tests.Threads;
 
@@ -22,7 +21,8 @@ public class DeviceThreadsTests
         }
         var simulator = new BackendCase("the GPU's kernels, simulated",
             () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4));
-        yield return new TestCaseData(simulator, 8, 2).SetArgDisplayNames("the GPU's kernels, simulated", "8 callers");
+        yield return new TestCaseData(simulator, 8, 2).SetArgDisplayNames("the GPU's kernels, simulated", "8 callers")
+            .In(Categories.Simulator);
     }
 
     /// <summary>As the finalizer's, which gives memory back.</summary>
