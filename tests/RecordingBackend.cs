@@ -170,8 +170,8 @@ internal sealed class RecordingBackend : IBackend
         MaskRows? rows) =>
         Kernel(nameof(AddDropoutGradient), [dX.Buffer]).AddDropoutGradient(dX, dY, probability, seed, rows);
 
-    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias) =>
-        Kernel(nameof(AddBias), [y]).AddBias(y, x, bias);
+    public void PlusBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias) =>
+        Kernel(nameof(PlusBias), [y]).PlusBias(y, x, bias);
 
     public void AddColumnSums(Accumulator y, DeviceBuffer<float> x) =>
         Kernel(nameof(AddColumnSums), [y.Buffer]).AddColumnSums(y, x);

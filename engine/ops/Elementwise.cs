@@ -71,6 +71,12 @@ public static partial class Ops
     public static Tensor GeluTanh(this Tensor x) =>
         Map<GeluTanh>(x, "Y = X ⊙ σ(2U)", "dX += dY ⊙ (σ(2U) + 2X ⊙ σ(2U) ⊙ (1 − σ(2U)) ⊙ U′)");
 
+    /// <summary>
+    /// Y = X ⊙ σ(X), element by element: SiLU, also called swish (Elfwing et al. 2017, arXiv
+    /// 1702.03118).
+    /// </summary>
+    public static Tensor Silu(this Tensor x) => Map<Silu>(x, "Y = X ⊙ σ(X)", "dX += dY ⊙ (σ(X) + Y ⊙ (1 − σ(X)))");
+
     /// <summary>Y = max(X, 0), element by element; its derivative at 0 is 0.</summary>
     public static Tensor Relu(this Tensor x) => Map<Relu>(x, "Y = max(X, 0)", "dX += dY ⊙ [Y > 0]");
 

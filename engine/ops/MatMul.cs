@@ -94,7 +94,7 @@ public static partial class Ops
     {
         Shape.RequireRowVector(nameof(AddBias), x, "bias", bias);
         var y = Tensor.Result(x.Shape, x.Backend, equation: "Y = X + b");
-        y.Backend.AddBias(y.Data, x.Data, bias.Data);
+        y.Backend.PlusBias(y.Data, x.Data, bias.Data);
         return y.GradientFor(x, "dX += dY", (dY, dX) => dX.Add(dY))
                 .GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
     }

@@ -22,7 +22,7 @@ public static partial class Ops
         y.GradientFor(x, "dX += dY·Ŵ", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix));
         if (bias is not null)
         {
-            y.Backend.AddBias(y.Data, y.Data, bias.Data);
+            y.Backend.PlusBias(y.Data, y.Data, bias.Data);
             y.GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
         }
         return y;

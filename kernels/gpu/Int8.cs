@@ -34,7 +34,7 @@ internal sealed partial class GpuKernels
             new DequantizeKernel(View(y), View(s), View(grids), View(b.Scales), View(b.Sums), b.Outputs));
         if (bias is not null)
         {
-            AddBias(y, y, bias);
+            PlusBias(y, y, bias);
         }
     }
 

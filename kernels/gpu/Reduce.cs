@@ -14,7 +14,7 @@ internal sealed partial class GpuKernels
     private const int RowBlock = 64;
 
     /// <inheritdoc/>
-    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
+    public void PlusBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
     {
         Debug.Assert(y.Length == x.Length && x.Length % bias.Length == 0);
         ForEachThread(y.Length, new BiasKernel(View(y), View(x), View(bias), bias.Length));

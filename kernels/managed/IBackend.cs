@@ -224,7 +224,7 @@ public interface IBackend : IDisposable
     /// <param name="y">[rows, columns]</param>
     /// <param name="x">[rows, columns]</param>
     /// <param name="bias">[columns]</param>
-    internal void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias);
+    internal void PlusBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias);
 
     /// <summary>y[j] += Σᵢ x[i, j], the rows summed in fixed blocks.</summary>
     /// <param name="y">[columns]</param>

@@ -240,10 +240,10 @@ internal abstract class ThreadSafeBackend : IBackend
     // ---------------------------------------------------------------- rows and columns
 
     /// <inheritdoc/>
-    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
+    public void PlusBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
     {
         using var turn = gate.Enter();
-        Kernels.AddBias(y, x, bias);
+        Kernels.PlusBias(y, x, bias);
     }
 
     /// <inheritdoc/>

@@ -264,15 +264,15 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
 
     // ---------------------------------------------------------------- rows and columns
 
-    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
+    public void PlusBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
     {
-        if (Note(nameof(AddBias), y.Length, [x, bias], [y], m =>
+        if (Note(nameof(PlusBias), y.Length, [x, bias], [y], m =>
         {
             double[] from = m[x], b = m[bias];
             Float64Kernels.Write(m[y], i => from[i] + b[i % b.Length]);
         }))
         {
-            kernels.AddBias(y, x, bias);
+            kernels.PlusBias(y, x, bias);
         }
     }
 

@@ -44,6 +44,7 @@ public static partial class OpCases
             yield return new("Gelu", [shape], x => x[0].Gelu(), x => Reference.Map(x[0], Reference.Gelu));
             yield return new("GeluTanh", [shape], x => x[0].GeluTanh(),
                 x => Reference.Map(x[0], Reference.GeluTanh));
+            yield return new("Silu", [shape], x => x[0].Silu(), x => Reference.Map(x[0], Reference.Silu));
             yield return new("Relu", [shape], x => x[0].Relu(), x => Reference.Map(x[0], a => Math.Max(a, 0)),
                 change: AwayFromZero);
             yield return new("Tanh", [shape], x => x[0].Tanh(), x => Reference.Map(x[0], Math.Tanh));
@@ -66,6 +67,8 @@ public static partial class OpCases
             (value, _) => 5 * value);
         yield return new("GeluTanh", [S(4, 9)], x => x[0].GeluTanh(), x => Reference.Map(x[0], Reference.GeluTanh),
             "values to ±15", (value, _) => 5 * value);
+        yield return new("Silu", [S(4, 9)], x => x[0].Silu(), x => Reference.Map(x[0], Reference.Silu), "values to ±15",
+            (value, _) => 5 * value);
         yield return new("Tanh", [S(4, 9)], x => x[0].Tanh(), x => Reference.Map(x[0], Math.Tanh), "values to ±15",
             (value, _) => 5 * value);
         yield return new("Sigmoid", [S(4, 9)], x => x[0].Sigmoid(), x => Reference.Map(x[0], Reference.Sigmoid),

@@ -18,6 +18,8 @@ internal static class Reference
 
     public static double Softplus(double x) => Math.Max(x, 0) + Math.Log(1 + Math.Exp(-Math.Abs(x)));
 
+    public static double Silu(double x) => x * Sigmoid(x);
+
     public static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
     /// <summary>[m, k]·[k, n]</summary>

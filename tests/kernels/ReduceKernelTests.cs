@@ -9,8 +9,8 @@ internal class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendC
         var (rows, columns) = shape;
         float[] x = Numbers(rows * columns, 1), bias = Numbers(columns, 2);
         var y = Lend(new float[x.Length]);
-        Backend.AddBias(y, Lend(x), Lend(bias));
-        AssertClose(y, Each(x.Length, i => (double)x[i] + bias[i % columns]), 2e-7, "AddBias");
+        Backend.PlusBias(y, Lend(x), Lend(bias));
+        AssertClose(y, Each(x.Length, i => (double)x[i] + bias[i % columns]), 2e-7, "PlusBias");
         var sums = Lend(bias);
         Backend.AddColumnSums(sums, Lend(x));
         AssertClose(sums, Each(columns, j => bias[j] + Enumerable.Range(0, rows).Sum(i => (double)x[i * columns + j])),

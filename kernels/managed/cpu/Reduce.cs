@@ -10,7 +10,7 @@ internal sealed unsafe partial class CpuKernels
     private const int MaxPartialSums = 256;
 
     /// <inheritdoc/>
-    public void AddBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
+    public void PlusBias(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> bias)
     {
         var columns = bias.Length;
         Debug.Assert(y.Length == x.Length && x.Length % columns == 0);
