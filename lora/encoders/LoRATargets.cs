@@ -28,6 +28,20 @@ internal static class LoRATargets
     /// <summary>The names of the encoder's linear layers.</summary>
     public static IReadOnlyList<string> OfEncoder { get; } = [.. Names.Except([Embeddings, Head])];
 
+    /// <summary>What the tutorials adapt, and what is adapted where nothing else is said.</summary>
+    public static IReadOnlyList<string> Default { get; } = ["query", "value"];
+
+    /// <summary>
+    /// What is adapted of the built-in base model where nothing else is said: it is small, and
+    /// keeps much of what it knows in its word embeddings.
+    /// </summary>
+    public static IReadOnlyList<string> OfBuiltIn { get; } = [Embeddings, .. OfEncoder];
+
+    /// <summary>What is adapted of a model where nothing else is said.</summary>
+    /// <param name="source">Where the model is from; null: from no files.</param>
+    public static IReadOnlyList<string> DefaultOf(ModelSource? source) =>
+        source == ModelSource.BuiltIn ? OfBuiltIn : Default;
+
     /// <summary>The modules of an architecture that names stand for.</summary>
     /// <param name="family">The architecture.</param>
     /// <param name="names">Some of <see cref="Names"/>.</param>

@@ -42,6 +42,13 @@ internal sealed record SweepGrid
     /// <summary>Layers that some points adapt: every choice of them is tried.</summary>
     public IReadOnlyList<string> Varied { get; init; } = ["key", "projection", "mlp", "head"];
 
+    /// <summary>
+    /// The grid of the built-in base model: all that its LoRA adapts by default is adapted by every
+    /// point, and of the tutorial's choices the head is left. 72 points.
+    /// </summary>
+    public static SweepGrid OfBuiltIn { get; } =
+        new() { Always = LoRATargets.OfBuiltIn, Varied = [LoRATargets.Head] };
+
     /// <summary>Number of points.</summary>
     public int Count => Ranks.Count * Alphas.Count << Varied.Count;
 

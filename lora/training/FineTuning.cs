@@ -209,6 +209,7 @@ public sealed class FineTuning
     private static FineTuning Start(TextClassifier classifier, TrainingData data, TrainingOptions options,
         CancellationToken cancellation)
     {
+        options = options.For(classifier.Source);
         classifier.RequireTrainable();
         classifier.RequireLabels(data.Train.Examples);
         var quantized = TrainingSetup.Quantize(classifier, options, data.Train.Examples, cancellation);

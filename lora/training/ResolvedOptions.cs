@@ -25,7 +25,7 @@ internal static class ResolvedOptions
             Add(resolved, OfAdapter(options.Method), options with { Lora = adapter.Plan.Settings });
             AddQuantization(resolved, options, adapter.Layers[0].Layer.Base.Weight.Format);
             resolved["targets"] = options.InitialAdapter is null
-                ? options.Targets : adapter.Layers.Select(layer => layer.Path);
+                ? options.Targets! : adapter.Layers.Select(layer => layer.Path);
             resolved["init-adapter"] = options.InitialAdapter;
         }
         AddOfRun(resolved, classifier, adapter?.TrainsModules, options);

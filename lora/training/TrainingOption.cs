@@ -97,5 +97,7 @@ internal sealed record SeedOption(string Name, string Description, Func<Training
     Func<TrainingOptions, ulong, TrainingOptions> With) : TrainingOption(Name, Description, Value);
 
 /// <summary>An option that is several names, separated by commas.</summary>
-internal sealed record NamesOption(string Name, string Description, Func<TrainingOptions, object?> Value,
-    Func<TrainingOptions, IReadOnlyList<string>, TrainingOptions> With) : TrainingOption(Name, Description, Value);
+/// <param name="HelpName">What stands for them in a help.</param>
+internal sealed record NamesOption(string Name, string Description, string HelpName,
+    Func<TrainingOptions, object?> Value, Func<TrainingOptions, IReadOnlyList<string>, TrainingOptions> With)
+    : TrainingOption(Name, Description, Value);

@@ -71,10 +71,13 @@ internal static class TrainingOptionList
 
     /// <summary>The layers that are adapted.</summary>
     public static TrainingOption Targets { get; } = new NamesOption("targets",
-        $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}. With embeddings, the "
-            + "word embeddings get an update too: with thousands of examples, the built-in base model needs it.",
-        options => string.Join(',', options.Targets), (options, names) => options with { Targets = names })
+        $"Layers that get LoRA, separated by commas: {string.Join(", ", LoRATargets.Names)}. [default: "
+            + $"{string.Join(',', LoRATargets.Default)}; of the built-in base model "
+            + $"{string.Join(',', LoRATargets.OfBuiltIn)}]", "NAMES",
+        options => options.Targets is null ? null : string.Join(',', options.Targets),
+        (options, names) => options with { Targets = names })
     {
+        IsOptional = true,
         Methods = LowRank,
     };
 
@@ -82,7 +85,7 @@ internal static class TrainingOptionList
     public static TrainingOption Layers { get; } = new NamesOption("layers",
         "The encoder's layers in which the targets get LoRA: their numbers from 0, separated by commas (4,5), or "
             + "last:2 for the last two; PEFT's layers_to_transform. What lies below the first of them costs no "
-            + "backward pass. [default: all]",
+            + "backward pass. [default: all]", "N,N",
         options => options.Layers.Count == 0 ? null : string.Join(',', options.Layers),
         (options, names) => options with { Layers = names })
     {

@@ -78,8 +78,12 @@ public sealed record TrainingOptions
     /// </summary>
     public LoRASettings Lora { get; init; } = new();
 
-    /// <summary>The layers that get LoRA: names of <see cref="LoRATargets"/>.</summary>
-    public IReadOnlyList<string> Targets { get; init; } = ["query", "value"];
+    /// <summary>
+    /// The layers that get LoRA: query, key, value, projection, mlp, embeddings, head. Null: query
+    /// and value, as in the tutorials; of the built-in base model, whose word embeddings know much,
+    /// the embeddings and all linear layers of the encoder.
+    /// </summary>
+    public IReadOnlyList<string>? Targets { get; init; }
 
     /// <summary>
     /// The encoder's layers in which the targets are adapted: their numbers from 0, or one entry
@@ -213,7 +217,10 @@ public sealed record TrainingOptions
     public bool Shuffle { get; init; } = true;
 
     /// <summary>Whether the head's own weights are to be trained.</summary>
-    internal bool WantsHead => !IsLowRank || (TrainHead ?? !Targets.Contains(LoRATargets.Head));
+    internal bool WantsHead => !IsLowRank || (TrainHead ?? !AdaptsHead);
+
+    /// <summary>Whether the head is among the targets.</summary>
+    internal bool AdaptsHead => Targets?.Contains(LoRATargets.Head) == true;
 
     /// <summary>Whether an adapter is trained.</summary>
     internal bool IsLowRank => Method is TrainingMethod.LoRA or TrainingMethod.QALoRA;
@@ -232,6 +239,10 @@ public sealed record TrainingOptions
 
     /// <summary>The weight decay, or its default.</summary>
     public float ResolvedWeightDecay => WeightDecay ?? (Optimizer == OptimizerKind.AdamW ? 0.01f : 0);
+
+    /// <summary>The same, with the targets that a model has where none are given.</summary>
+    internal TrainingOptions For(ModelSource? source) =>
+        this with { Targets = Targets ?? LoRATargets.DefaultOf(source) };
 
     /// <summary>Refuses values and combinations that make no sense.</summary>
     /// <exception cref="InputException">
@@ -270,13 +281,16 @@ public sealed record TrainingOptions
         }
         if (IsLowRank)
         {
-            LoRATargets.Check(Targets);
-            if (InitialAdapter is null && TrainHead == true && Targets.Contains(LoRATargets.Head))
+            if (Targets is not null)
+            {
+                LoRATargets.Check(Targets);
+            }
+            if (InitialAdapter is null && TrainHead == true && AdaptsHead)
             {
                 throw new InputException("Option 'Targets' has head and option 'TrainHead' is true: the head would "
                     + "be adapted and trained itself. Take one of the two.");
             }
-            if (Method == TrainingMethod.QALoRA && Targets.Contains(LoRATargets.Head))
+            if (Method == TrainingMethod.QALoRA && AdaptsHead)
             {
                 throw new InputException("Option 'Targets' has head, which is not quantised, and option 'Method' "
                     + "qa-lora adapts quantised layers. Leave head out: it is trained itself.");

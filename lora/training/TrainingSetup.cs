@@ -131,7 +131,8 @@ internal static class TrainingSetup
 
     private static LoRAPlan Plan(TextClassifier classifier, TrainingOptions options)
     {
-        var headIsAdapted = options.Targets.Contains(LoRATargets.Head);
+        var targets = options.For(classifier.Source).Targets!;
+        var headIsAdapted = targets.Contains(LoRATargets.Head);
         if (headIsAdapted && classifier.IsHeadUntrained && !options.AdaptUntrainedHead)
         {
             throw new InputException("Option 'Targets' has head, but the model's checkpoint has no classification "
@@ -143,7 +144,7 @@ internal static class TrainingSetup
         var model = classifier.Model;
         var keep = !headIsAdapted && (options.WantsHead || classifier.IsHeadUntrained) ? model.HeadModules : null;
         var blocks = BlockNumbers.Of(options.Layers, model.Config.Layers);
-        return LoRAPlan.For(model, options.Lora, LoRATargets.Patterns(model.Config.Family, options.Targets, blocks),
+        return LoRAPlan.For(model, options.Lora, LoRATargets.Patterns(model.Config.Family, targets, blocks),
             keep);
     }
 

@@ -1,5 +1,8 @@
 using System.Text.Json;
+using LoraScratch.Lora.Classification;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Lora;
 
 namespace LoraScratch.Tests.Cli;
@@ -30,9 +33,6 @@ public class BuiltInBaseTests
     {
         Assert.That(training.Errors,
             Does.Contain("starting from the built-in base model").And.Not.Contain("note:"));
-        Assert.That(training.Errors, Does.Contain("--targets embeddings,query,key,value,projection,mlp learns more"));
-        Assert.That(Run("train", "--targets", "query", "--data", task.Data, "--out", task["chosen"], "--max-steps",
-            "1").Errors, Does.Not.Contain("learns more"));
         Assert.That(training.Output, Does.Contain($"  lora predict --adapter {Adapter} --text"),
             "no --model where none was given");
         Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "adapter_config.json")))
@@ -41,6 +41,51 @@ public class BuiltInBaseTests
             .GetString(), Is.EqualTo(PretrainedBase.Name));
         Assert.That(Run("adapter", "check", Adapter).Output,
             Does.Contain("the model is the one that it was trained on: ").And.Contain("0 errors, 0 warnings"));
+    }
+
+    [Test]
+    public void Its_word_embeddings_and_linear_layers_are_adapted_unless_others_are_named()
+    {
+        Assert.That(training.Errors, Does.Contain("targets: embeddings, query, key, value, projection, mlp (the "
+            + "default of the built-in base model; --targets names others)"));
+        Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "training.json"))).GetProperty("options")
+            .GetProperty("targets").EnumerateArray().Select(target => target.GetString()),
+            Is.EqualTo(new[] { "embeddings", "query", "key", "value", "projection", "mlp" }));
+        Assert.That(Json(File.ReadAllText(Path.Combine(Adapter, "adapter_config.json"))).GetProperty("target_modules")
+            .EnumerateArray().Select(module => module.GetString()), Is.EquivalentTo(new[]
+            {
+                "word_embeddings", "q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2",
+            }));
+        var chosen = Run("train", "--targets", "query", "--data", task.Data, "--out", task["chosen"], "--max-steps",
+            "1");
+        Assert.That(chosen.Errors, Does.Not.Contain("targets:"));
+        Assert.That(Run("train", "--model", task.Model, "--data", task.Data, "--out", task["others"], "--max-steps",
+            "1").Errors, Does.Contain("targets: query, value (the default; --targets names others)"));
+    }
+
+    [Test]
+    public void A_run_of_other_targets_does_not_go_on_with_the_default_ones()
+    {
+        string[] args = ["train", "--data", task.Data, "--out", task["stopped"], "--max-steps", "40", "--batch-size",
+            "2", "--checkpoint-every", "1"];
+        using (var process = LoraProgram.Start([.. args, "--targets", "query,value"]))
+        {
+            LoraProgram.WaitForLine(process, "saved after step 1");
+            process.Kill();
+            process.WaitForExit();
+        }
+        Refuse("--targets was query,value and is embeddings,query,key,value,projection,mlp now",
+            [.. args, "--resume"]);
+    }
+
+    [Test]
+    public void The_library_adapts_the_same_layers()
+    {
+        using var classifier = TextClassifier.BuiltIn(["neg", "pos"]);
+        var tuning = FineTuning.Start(classifier, TextDataset.Load(task.Data), new TrainingOptions { MaxSteps = 1 });
+        Assert.That(tuning.Training.Options.Targets, Is.EqualTo(LoRATargets.OfBuiltIn));
+        Assert.That(tuning.Adapter!.Layers.Select(layer => layer.Path),
+            Has.Some.EndsWith("word_embeddings").And.Some.EndsWith("lin2"));
     }
 
     [Test]
@@ -57,7 +102,7 @@ public class BuiltInBaseTests
         var further = Run("train", "--data", task.Data, "--init-adapter", Adapter, "--out", task["further"],
             "--max-steps", "1");
         Assert.That(further.Output, Does.Contain($"lora predict --adapter {task["further"]} --text"));
-        Assert.That(further.Errors, Does.Not.Contain("learns more"), "the adapter has decided the targets");
+        Assert.That(further.Errors, Does.Not.Contain("targets:"), "the adapter has decided them");
     }
 
     [Test]
@@ -105,7 +150,13 @@ public class BuiltInBaseTests
         var results = Directory.GetFiles(Path.Combine(task["comparison"], "runs"), "*.json");
         Assert.That(results, Has.Length.EqualTo(2));
         Assert.That(Run("sweep", "--data", task.Data, "--out", task["sweep"], "--dry-run", "--runs", "1", "--limit",
-            "20").Output, Does.Contain("tokens/s of training"));
+            "20").Output, Does.Contain("tokens/s of training").And.Contain("embeddings, query, key, value, projection, "
+                + "mlp always, every choice of head: 72 points"));
+        Assert.That(Run("sweep", "--data", task.Data, "--out", task["sweep"], "--dry-run", "--runs", "1", "--limit",
+            "20", "--always", "query,value").Output,
+            Does.Contain("query, value always, every choice of key, projection, mlp, head: 576 points"));
+        Assert.That(File.ReadAllText(Path.Combine(task["comparison"], "results.json")),
+            Does.Contain("LoRA (embeddings, query, key, value, projection, mlp)"));
     }
 
     [Test]

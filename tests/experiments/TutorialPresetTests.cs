@@ -49,7 +49,7 @@ public class TutorialPresetTests
             Is.EqualTo((LoRAInitialization.Normal, 0f, (bool?)false, OptimizerKind.Adam, 5e-5f, 0f)));
         Assert.That((options.Clip, options.Warmup, options.Schedule, options.Epochs, options.BatchSize,
             options.Accumulate), Is.EqualTo((0f, 0.0, ScheduleKind.Constant, 3, 12, 1)));
-        Assert.That((Tutorial.Best.Lora.Scaling, string.Join(',', Tutorial.Best.Targets)),
+        Assert.That((Tutorial.Best.Lora.Scaling, string.Join(',', Tutorial.Best.Targets!)),
             Is.EqualTo((1f, "query,value,mlp")));
         Assert.That((int)Math.Ceiling(35_000 / 12.0) * 3, Is.EqualTo(3 * 2917));
     }

@@ -145,7 +145,7 @@ internal sealed class FamilyFolderTests(string name)
     [Test]
     public void The_default_targets_are_those_of_PEFTs_map()
     {
-        var patterns = LoRATargets.Patterns(family.Config.Family, new TrainingOptions().Targets);
+        var patterns = LoRATargets.Patterns(family.Config.Family, LoRATargets.Default);
         Assert.That(patterns.Select(pattern => $"{pattern}"), Is.EqualTo(new[] { "query", "value" }));
     }
 

@@ -70,6 +70,8 @@ internal sealed class CompareCommand
             Quantization = chosen.Contains(TrainingMethod.QALoRA)
                 ? experiment.Quantization(parsed) : null
         };
+        options = DefaultTargets.Fill(options, experiment.Source(parsed), chosen.Any(
+            method => method is TrainingMethod.LoRA or TrainingMethod.QALoRA));
         var plan = new ComparisonPlan(options, chosen,
             parsed.GetValue(rates) is { Length: > 0 } given ? [.. given.Select(rate => (float)rate)] : basis.Rates,
                 parsed.GetValue(seeds), parsed.GetValue(rateSeeds));

@@ -8,7 +8,6 @@ using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
 
@@ -28,7 +27,7 @@ internal static class ExtractCommand
         var energy = OptionKinds.OptionalNumber("--energy",
             "Instead of --rank: each update gets the smallest rank that keeps this share of its squared norm, such "
                 + "as 0.9.");
-        var targets = OptionKinds.Targets("Layers whose change becomes an update", [.. new TrainingOptions().Targets]);
+        var targets = OptionKinds.Targets("Layers whose change becomes an update", [.. LoRATargets.Default]);
         var bias = OptionKinds.Choice("--bias",
             "Which tuned biases go along: none, those of the targets, or all, LayerNorm's among them.", "none",
                 "targets", "all");

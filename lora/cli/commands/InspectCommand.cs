@@ -125,8 +125,8 @@ internal static class InspectCommand
 
     private static IEnumerable<(string Name, TrainingOptions Options)> Methods(TextClassifier classifier)
     {
-        var lowRank = new TrainingOptions();
-        var name = $"--rank {lowRank.Lora.Rank} --targets {string.Join(',', lowRank.Targets)}";
+        var lowRank = new TrainingOptions().For(classifier.Source);
+        var name = $"--rank {lowRank.Lora.Rank} --targets {string.Join(',', lowRank.Targets!)}";
         (string Name, TrainingOptions Options)[] all =
         [
             ("", lowRank with { Method = TrainingMethod.Full }),

@@ -18,9 +18,12 @@ internal sealed class SweepCommand
     private readonly Option<double[]?> alphas = OptionKinds.OptionalNumbers("--alphas", "Alphas, separated by "
         + $"commas. [default: {string.Join(',', Grid.Alphas)}]");
     private readonly Option<WordList> always =
-        OptionKinds.Words("--always", "Layers that every run adapts", [.. Grid.Always], [.. LoRATargets.Names]);
+        OptionKinds.Words("--always", "Layers that every run adapts (of the built-in base model, where neither this "
+            + $"nor --vary is given: {string.Join(',', SweepGrid.OfBuiltIn.Always)})", [.. Grid.Always],
+            [.. LoRATargets.Names]);
     private readonly Option<WordList> varied =
-        OptionKinds.Words("--vary", "Layers of which every choice is tried", [.. Grid.Varied], [.. LoRATargets.Names]);
+        OptionKinds.Words("--vary", "Layers of which every choice is tried (there: "
+            + $"{string.Join(',', SweepGrid.OfBuiltIn.Varied)})", [.. Grid.Varied], [.. LoRATargets.Names]);
     private readonly Option<int?> runs = OptionKinds.OptionalWhole("--runs", "Runs so many points of the grid, drawn "
         + "by --seed; more with --resume later on. [default: all]");
     private readonly Option<bool> dryRun = new("--dry-run")
@@ -35,7 +38,8 @@ internal sealed class SweepCommand
         var sweep = new SweepCommand();
         var command = new ExampleCommand("sweep",
             "Trains with every rank, alpha and choice of layers of a grid, or with some drawn from it: the "
-                + "tutorial's grid and settings, where nothing else is given. Each run appends its row to a table.",
+                + "tutorial's grid and settings, where nothing else is given (of the built-in base model other "
+                + "layers). Each run appends its row to a table.",
             "lora sweep --model distilbert-base-uncased --data aclImdb --out sweep --dry-run",
             "lora sweep --data reviews.csv --out sweep --runs 20 --lr 5e-4",
             "lora sweep --data reviews.csv --out sweep --runs 40 --lr 5e-4 --resume");
@@ -101,12 +105,20 @@ internal sealed class SweepCommand
         {
             throw new InputException("--ranks: expected whole numbers from 1.");
         }
+        var isBuiltIn = experiment.Source(parsed) == ModelSource.BuiltIn
+            && new[] { always, varied }.All(option => parsed.GetResult(option) is null or { Implicit: true });
+        if (isBuiltIn)
+        {
+            Console.Error.WriteLine($"layers: {string.Join(", ", SweepGrid.OfBuiltIn.Always)} always, every choice of "
+                + $"{string.Join(", ", SweepGrid.OfBuiltIn.Varied)} (the default of the built-in base model; "
+                + $"--always {string.Join(',', Grid.Always)} is the tutorial's)");
+        }
         return new SweepGrid
         {
             Ranks = given?.Select(rank => (int)rank).ToArray() ?? Grid.Ranks,
             Alphas = parsed.GetValue(alphas) is { Length: > 0 } values ? values : Grid.Alphas,
-            Always = parsed.GetValue(always)!.Words,
-            Varied = parsed.GetValue(varied)!.Words,
+            Always = isBuiltIn ? SweepGrid.OfBuiltIn.Always : parsed.GetValue(always)!.Words,
+            Varied = isBuiltIn ? SweepGrid.OfBuiltIn.Varied : parsed.GetValue(varied)!.Words,
         };
     }
 

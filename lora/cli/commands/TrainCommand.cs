@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
-using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -60,10 +59,11 @@ internal sealed class TrainCommand
             ("--model", isAdapter ? start.Source(parsed)?.Path : null));
         using var backend = device.Open(parsed);
 
+        options = DefaultTargets.Fill(options, start.Source(parsed), isAdapter);
         var (classifier, dataset) = start.Load(parsed, options, backend);
         cancellation.ThrowIfCancellationRequested();
         var tuning = FineTuning.Start(classifier, dataset, options, cancellation);
-        Describe(tuning, parsed);
+        Describe(tuning);
         TrainingProgress.SayEstimate(tuning.Training, checkpoint.Resume);
         cancellation.ThrowIfCancellationRequested();
 
@@ -86,22 +86,7 @@ internal sealed class TrainCommand
         return 0;
     }
 
-    /// <summary>
-    /// query and value are what the tutorials adapt, and too little for a small base that keeps
-    /// much of what it knows in its word embeddings.
-    /// </summary>
-    private void AdviseOnTargets(ParseResult parsed, TrainingOptions options)
-    {
-        if (start.Source(parsed) == ModelSource.BuiltIn && options.InitialAdapter is null
-            && !training.HasTargets(parsed))
-        {
-            Console.Error.WriteLine("The built-in base model keeps much of what it knows in its table of word "
-                + "vectors, which these targets leave as it is. With thousands of texts, "
-                + $"--targets {string.Join(',', [LoRATargets.Embeddings, .. LoRATargets.OfEncoder])} learns more.");
-        }
-    }
-
-    private void Describe(FineTuning tuning, ParseResult parsed)
+    private static void Describe(FineTuning tuning)
     {
         if (tuning.Quantized.Count > 0)
         {
@@ -111,7 +96,6 @@ internal sealed class TrainCommand
         if (tuning.Adapter is { } adapter)
         {
             Console.Error.WriteLine(adapter.Plan);
-            AdviseOnTargets(parsed, tuning.Training.Options);
         }
         var (train, validation) = tuning.Data;
         Console.Error.WriteLine($"{Text.Count(tuning.TrainableParameters)} trainable of "

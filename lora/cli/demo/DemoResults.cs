@@ -22,7 +22,7 @@ internal sealed record MethodResult(
     IReadOnlyList<(string Text, Prediction Prediction)> Probes) : IMethodOutcome
 {
     /// <summary>"LoRA (query, value)"</summary>
-    public string Name => MethodNames.Of(Method, Options.Targets);
+    public string Name => MethodNames.Of(Method, Options.Targets!);
 
     /// <summary>Parameters that were trained.</summary>
     public long TrainableParameters => Training.TrainableParameters;

@@ -4,6 +4,7 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli.Demo;
@@ -63,6 +64,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
     {
         Method = method,
         Lora = Lora,
+        Targets = Tutorial.Default.Targets,
         LearningRate = learningRate,
         Warmup = 0.1,
         Epochs = sizes.Epochs,
@@ -73,7 +75,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
     private TrainingResult Train(FineTuning tuning)
     {
         var options = tuning.Training.Options;
-        var result = progress.Show($"adapting: {MethodNames.Of(options.Method, options.Targets)}", report =>
+        var result = progress.Show($"adapting: {MethodNames.Of(options.Method, options.Targets!)}", report =>
         {
             tuning.Training.StepDone += step => report(new StageState(step.Step, step.Steps, step.Loss));
             return tuning.Run(cancellation: cancellation);

@@ -3,6 +3,7 @@ using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
@@ -118,6 +119,9 @@ internal sealed class ExperimentOptions
         return result;
     }
 
+    /// <summary>The model that every run starts from.</summary>
+    public ModelSource Source(ParseResult parsed) => start.Source(parsed)!;
+
     /// <summary>How qa-lora is to quantise the model; null where it is quantised already.</summary>
     public QuantizationSettings? Quantization(ParseResult parsed) => start.Quantization(parsed, Training);
 
@@ -145,7 +149,7 @@ internal sealed class ExperimentOptions
             + $"{Text.Cut(data.Test.Truncated)}; {backend.Description}");
         DataFindings.SayRepeated(data.RepeatedInValidation, data.Validation.Examples.Count, "validation");
         DataFindings.SayRepeated(data.RepeatedInTest, data.Test.Examples.Count, "test");
-        var source = start.Source(parsed)!;
+        var source = Source(parsed);
         return (backend, new ExperimentInput(seed =>
             new TextClassifier(source.Load(seed, dataset.Labels.Names, start.NewHead(parsed), backend,
                 dataset.IsMultiLabel)), first, data));

@@ -96,7 +96,7 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     {
         var loaded = opened.Load(seed, labels, newHead, backend, isMultiLabel);
         Notices(opened.Source.Notices(loaded.Notices()));
-        return new TextClassifier(loaded);
+        return new TextClassifier(loaded, opened.Source);
     }
 
     /// <summary>

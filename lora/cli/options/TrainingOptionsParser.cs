@@ -77,9 +77,6 @@ internal sealed class TrainingOptionsParser
             .Aggregate((preset ?? defaults) with { CacheMemory = parsed.GetValue(cacheMemory) },
                 (options, option) => option.Read(parsed, options));
 
-    /// <summary>Whether the targets were chosen and not left at their default.</summary>
-    public bool HasTargets(ParseResult parsed) => FirstGiven(parsed, OptionsOf(TrainingOptionList.Targets)) is not null;
-
     /// <summary>How --bits, --group-size and --quantization want a float model quantised.</summary>
     public QuantizationSettings Quantization(ParseResult parsed) => quantization.Parse(parsed);
 
@@ -168,17 +165,9 @@ internal sealed class TrainingOptionsParser
                     return Of(new Option<bool>(name) { Description = description }, flag.With);
                 case SeedOption seed:
                     return Of(OptionKinds.Seed(description, (ulong)value!), seed.With);
-                case NamesOption names when value is null:
-                    return Of(new Option<string?>(name) { Description = description, HelpName = "N,N" },
-                        (options, text) => names.With(options, [.. text!.Split(',', StringSplitOptions.TrimEntries)]));
                 case NamesOption names:
-                    return Of(new Option<string>(name)
-                    {
-                        Description = description,
-                        DefaultValueFactory = _ => (string)value!,
-                        HelpName = "NAMES",
-                    }, (options, text) => names.With(options,
-                        text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)));
+                    return Of(new Option<string?>(name) { Description = description, HelpName = names.HelpName },
+                        (options, text) => names.With(options, [.. text!.Split(',', StringSplitOptions.TrimEntries)]));
                 default:
                     throw new NotSupportedException($"{option.Name}: no way to parse a {option.GetType().Name}.");
             }

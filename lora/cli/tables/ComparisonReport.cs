@@ -16,7 +16,7 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
     public const string JsonName = "results.json", CsvName = "results.csv", CurvesName = "curves.svg";
 
     private readonly Outcome[] outcomes =
-        [.. methods.Select(method => new Outcome(method, MethodNames.Of(method.Method, plan.Base.Targets)))];
+        [.. methods.Select(method => new Outcome(method, MethodNames.Of(method.Method, plan.Base.Targets!)))];
 
     /// <summary>Writes the files and shows the table.</summary>
     public void Write(ExperimentFolder folder, IAnsiConsole console)
