@@ -57,7 +57,8 @@ public class HelpTests
         var help = string.Join(' ',
             LoraProgram.Call("train", "--help").Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
         string[] stated = ["--rank <N> Rank r of the update A·B. [default: 8]", "[default: 16]", "[default: kaiming]",
-            "[default: alpha-over-rank]", "[default: query,value; of the built-in base model embeddings,query,key,value,projection,mlp]",
+            "[default: alpha-over-rank]",
+            "[default: query,value; of the built-in base model embeddings,query,key,value,projection,mlp]",
             "[default: true, unless the targets have head]",
                 "[default: 5e-4 lora and qa-lora, 1e-3 last-layers, 5e-5 full; 1e-2 with sgd]", "[default: 0.1]",
                     "[default: auto]"];

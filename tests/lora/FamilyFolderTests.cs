@@ -6,7 +6,6 @@ using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
 

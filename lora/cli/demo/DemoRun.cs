@@ -4,7 +4,6 @@ using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli.Demo;
@@ -64,7 +63,7 @@ internal sealed class DemoRun(ulong seed, DemoSizes sizes, StageProgress progres
     {
         Method = method,
         Lora = Lora,
-        Targets = Tutorial.Default.Targets,
+        Targets = ["query", "value"],
         LearningRate = learningRate,
         Warmup = 0.1,
         Epochs = sizes.Epochs,
