@@ -13,10 +13,28 @@ public sealed record Score(int Count, int Correct, double Loss, long Tokens, dou
     /// <summary>Share of right guesses.</summary>
     public double Accuracy => (double)Correct / Count;
 
+    /// <summary><see cref="Evaluation.MacroF1"/>; null of masked tokens.</summary>
+    public double? MacroF1 { get; init; }
+
+    /// <summary><see cref="Evaluation.WeightedF1"/>; null as there.</summary>
+    public double? WeightedF1 { get; init; }
+
     /// <summary>
-    /// Whether this is the better state: more guesses right, or as many at a smaller loss.
+    /// Whether this is the better state: the metric is better, or as good at a smaller loss.
     /// </summary>
-    public bool IsBetterThan(Score other) => Correct != other.Correct ? Correct > other.Correct : Loss < other.Loss;
+    /// <param name="other">Of the same examples.</param>
+    /// <param name="metric">What counts.</param>
+    public bool IsBetterThan(Score other, ScoreMetric metric = ScoreMetric.Accuracy)
+    {
+        var (ours, theirs) = metric switch
+        {
+            ScoreMetric.Accuracy => (Correct, other.Correct),
+            ScoreMetric.MacroF1 => (MacroF1, other.MacroF1),
+            ScoreMetric.WeightedF1 => (WeightedF1, other.WeightedF1),
+            _ => ((double?)0, (double?)0),
+        };
+        return ours == theirs ? Loss < other.Loss : ours > theirs;
+    }
 }
 
 /// <summary>How a model does on labelled texts.</summary>
@@ -50,10 +68,32 @@ public sealed record Evaluation(IReadOnlyList<ClassScore> Classes, int Count, in
     public ClassScore Micro => new(Classes.Sum(one => one.Support), Classes.Sum(one => one.Predicted),
         Classes.Sum(one => one.Correct));
 
+    /// <summary>The mean of the classes' precision; see <see cref="MacroF1"/>.</summary>
+    public double MacroPrecision => Macro(one => one.Precision);
+
+    /// <summary>The mean of the classes' recall; see <see cref="MacroF1"/>.</summary>
+    public double MacroRecall => Macro(one => one.Recall);
+
     /// <summary>
-    /// The mean of the classes' F1, small classes counting as much as large ones.
+    /// The mean of the classes' F1, small classes counting as much as large ones. As in
+    /// scikit-learn's classification_report with zero_division 0: where each text has one class, a
+    /// class that no text has and that was never predicted does not count.
     /// </summary>
-    public double MacroF1 => Classes.Average(one => one.F1);
+    public double MacroF1 => Macro(one => one.F1);
+
+    /// <summary>The mean of the classes' precision; see <see cref="WeightedF1"/>.</summary>
+    public double WeightedPrecision => Weighted(one => one.Precision);
+
+    /// <summary>
+    /// The mean of the classes' recall; see <see cref="WeightedF1"/>. Where each text has one class
+    /// it is the accuracy.
+    /// </summary>
+    public double WeightedRecall => Weighted(one => one.Recall);
+
+    /// <summary>
+    /// The mean of the classes' F1, each weighing as many texts as have it; 0 where none has any.
+    /// </summary>
+    public double WeightedF1 => Weighted(one => one.F1);
 
     /// <summary>
     /// Share of the decisions, one for each text and class, that are wrong (Hamming loss).
@@ -65,7 +105,17 @@ public sealed record Evaluation(IReadOnlyList<ClassScore> Classes, int Count, in
     public double TokensPerSecond => Tokens / Math.Max(Seconds, 1e-9);
 
     /// <summary>The same in numbers alone.</summary>
-    public Score Score => new(Count, Correct, Loss, Tokens, Seconds);
+    public Score Score => new(Count, Correct, Loss, Tokens, Seconds)
+    {
+        MacroF1 = MacroF1,
+        WeightedF1 = WeightedF1,
+    };
+
+    private double Macro(Func<ClassScore, double> figure) =>
+        Classes.Where(one => Confusion is null || one.Support + one.Predicted > 0).Average(figure);
+
+    private double Weighted(Func<ClassScore, double> figure) =>
+        Classes.Sum(one => one.Support * figure(one)) / Math.Max(Classes.Sum(one => one.Support), 1);
 }
 
 /// <summary>How a model does on one class.</summary>

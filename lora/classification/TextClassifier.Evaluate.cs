@@ -20,6 +20,9 @@ public sealed partial class TextClassifier
     /// <param name="frozen">
     /// What the frozen layers give for these texts, where it is kept; null: they are computed.
     /// </param>
+    /// <param name="answered">
+    /// Called with the number of every text, from 0, and its logits; may be null.
+    /// </param>
     /// <exception cref="InputException">
     /// There is no text, or a class that the model does not have.
     /// </exception>
@@ -28,11 +31,13 @@ public sealed partial class TextClassifier
     /// Another thread trains the model or changes its adapter.
     /// </exception>
     internal Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
-        CancellationToken cancellation = default, Action<int>? progress = null, FrozenOutputs? frozen = null) =>
-        Evaluate(first, texts, batchSize, cancellation, progress, frozen);
+        CancellationToken cancellation = default, Action<int>? progress = null, FrozenOutputs? frozen = null,
+        Action<int, float[]>? answered = null) =>
+        Evaluate(first, texts, batchSize, cancellation, progress, frozen, answered);
 
     private Evaluation Evaluate(Head head, IReadOnlyList<EncodedExample> texts, int batchSize,
-        CancellationToken cancellation, Action<int>? progress = null, FrozenOutputs? frozen = null)
+        CancellationToken cancellation, Action<int>? progress = null, FrozenOutputs? frozen = null,
+        Action<int, float[]>? answered = null)
     {
         RequireLabels(head, texts);
         using var use = Model.Use.Read("Evaluation");
@@ -49,6 +54,7 @@ public sealed partial class TextClassifier
             {
                 RequireFinite(logits[i]);
                 counts.Add(batch[i], logits[i]);
+                answered?.Invoke(before + i, logits[i]);
             }
             done += batch.Count;
             progress?.Invoke(done);
@@ -138,10 +144,21 @@ public sealed partial class TextClassifier
     /// <param name="logits">[texts, classes]</param>
     /// <param name="tokens">The batch on the device.</param>
     /// <param name="batch">Its labels.</param>
+    /// <param name="classWeights">
+    /// [classes] Where each example has one class, the mean is Σ w·l / Σ w, w being that of an
+    /// example's class; null: all weigh the same.
+    /// </param>
     /// <returns>[]</returns>
-    internal Tensor Loss(Tensor logits, PackedTokens tokens, PackedBatch batch)
+    internal Tensor Loss(Tensor logits, PackedTokens tokens, PackedBatch batch, float[]? classWeights = null)
     {
         using var scope = new TensorScope();
+        if (!IsMultiLabel && classWeights is not null)
+        {
+            var sum = batch.Labels.Sum(label => (double)classWeights[label]);
+            using var shares = Tensor.From([.. batch.Labels.Select(label => (float)(classWeights[label] / sum))],
+                new Shape(batch.Rows), logits.Backend);
+            return scope.Return(logits.CrossEntropyPerRow(tokens.Labels).Multiply(shares).Sum());
+        }
         if (!IsMultiLabel)
         {
             return scope.Return(logits.CrossEntropy(tokens.Labels));

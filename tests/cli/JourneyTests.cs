@@ -81,9 +81,9 @@ public class JourneyTests
         Assert.That(result.GetProperty("tokens_per_second").GetDouble(), Is.Positive);
         Assert.That(result.EnumerateObject().Select(property => property.Name),
             Is.EqualTo(new[] { "accuracy", "loss", "texts", "truncated", "tokens", "seconds", "tokens_per_second",
-                "labels", "classes", "micro", "macro_f1", "confusion" }));
+                "labels", "classes", "micro", "macro", "weighted", "macro_f1", "confusion" }));
         Assert.That(Run("evaluate", "--model", "base", "--data", "train.csv").Output,
-            Does.Contain("accuracy").And.Contain("true \\ predicted"));
+            Does.Contain("accuracy").And.Contain("true \\ predicted").And.Contain("weighted average"));
     }
 
     [Test]

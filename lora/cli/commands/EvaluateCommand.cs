@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Lora.Classification;
 
 namespace LoraScratch.Cli;
@@ -18,20 +19,26 @@ internal static class EvaluateCommand
             Description =
             "One JSON object on standard output; one per line where there are several adapters."
         };
+        var errors = new ErrorsOption();
         var device = new DeviceOptions();
         var command = new ExampleCommand("evaluate",
-            "Accuracy, loss, confusion matrix and speed of a model on labelled texts.",
+            "Accuracy, loss, confusion matrix, precision, recall and F1 by class, and speed of a model on labelled "
+                + "texts.",
             "lora evaluate --adapter my-adapter --data test.csv",
-                "lora evaluate --model my-model --adapter my-adapter --data test.csv --json");
+                "lora evaluate --model my-model --adapter my-adapter --data test.csv --json",
+                "lora evaluate --adapter my-adapter --data test.csv --errors wrong.csv");
         model.AddTo(command);
         measurement.AddTo(command);
         command.Add(json);
+        errors.AddTo(command);
         device.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var batchSize = measurement.BatchSize(parsed);
+            using var reserved = errors.Reserve(parsed);
             using var backend = device.Open(parsed);
             var (classifier, tasks) = model.Load(parsed, backend);
+            errors.RequireOne(parsed, tasks);
             foreach (var task in tasks)
             {
                 Evaluate(task);
@@ -44,9 +51,10 @@ internal static class EvaluateCommand
                 {
                     classifier.AnswerBy(task.Adapter);
                 }
-                var encoded = measurement.Encode(parsed, classifier);
+                var (data, encoded) = measurement.Read(parsed, classifier);
+                var mistakes = new Mistakes(encoded.Examples);
                 var result = classifier.Evaluate(encoded.Examples, batchSize, cancellation,
-                    Progress(encoded.Examples.Count));
+                    Progress(encoded.Examples.Count), answered: mistakes.Add);
                 if (parsed.GetValue(json))
                 {
                     Console.WriteLine(Json(task.Name, result, encoded.Truncated, classifier.Labels));
@@ -55,6 +63,10 @@ internal static class EvaluateCommand
                 {
                     Console.Write(task.Name is null ? "" : $"{task.Name}:\n");
                     Print(result, classifier.Labels);
+                }
+                if (errors.IsGiven(parsed))
+                {
+                    errors.Write(parsed, data, mistakes);
                 }
             }
         });
@@ -78,6 +90,10 @@ internal static class EvaluateCommand
         entries["labels"] = labels;
         entries["classes"] = labels.Zip(result.Classes).ToDictionary(entry => entry.First, entry => Json(entry.Second));
         entries["micro"] = Json(result.Micro);
+        entries["macro"] =
+            new { precision = result.MacroPrecision, recall = result.MacroRecall, f1 = result.MacroF1 };
+        entries["weighted"] =
+            new { precision = result.WeightedPrecision, recall = result.WeightedRecall, f1 = result.WeightedF1 };
         entries["macro_f1"] = result.MacroF1;
         if (result.Confusion is { } confusion)
         {
@@ -120,7 +136,9 @@ internal static class EvaluateCommand
             $"speed    {result.TokensPerSecond:N0} tokens/s, {Text.Duration(result.Seconds)}"));
         if (result.Confusion is not { } confusion)
         {
-            PrintClasses(result, labels);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"Hamming loss {result.HammingLoss:F4}; accuracy counts texts of which every class is right"));
+            Console.Write($"\n{ClassTable.Of(result, labels)}");
             return;
         }
         var width = Math.Max(10, labels.Max(label => label.Length) + 2);
@@ -131,20 +149,6 @@ internal static class EvaluateCommand
             Console.WriteLine($"{labels[i].PadRight(Math.Max(width, 18))}"
                 + $"{string.Concat(confusion[i].Select(count => Text.Count(count).PadLeft(width)))}");
         }
-    }
-
-    /// <summary>How each class does where any number of them may hold.</summary>
-    private static void PrintClasses(Evaluation result, IReadOnlyList<string> labels)
-    {
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"Hamming loss {result.HammingLoss:F4}; accuracy counts texts of which every class is right"));
-        var width = Math.Max(10, labels.Max(label => label.Length) + 2);
-        Console.WriteLine($"\n{"class".PadRight(width)}{"precision",11}{"recall",11}{"F1",11}{"support",11}");
-        foreach (var (name, score) in labels.Zip(result.Classes).Append(("all (micro)", result.Micro)))
-        {
-            Console.WriteLine($"{name.PadRight(width)}{Text.Percent(score.Precision),11}{Text.Percent(score.Recall),11}"
-                + $"{Text.Percent(score.F1),11}{Text.Count(score.Support),11}");
-        }
-        Console.WriteLine($"{"mean (macro)".PadRight(width)}{"",22}{Text.Percent(result.MacroF1),11}");
+        Console.Write($"\n{ClassTable.Of(result, labels)}");
     }
 }

@@ -54,7 +54,11 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
     }
 
     /// <summary>Reads and encodes the texts for a model, and says how many were cut.</summary>
-    public EncodedDataset Encode(ParseResult parsed, TextClassifier classifier)
+    public EncodedDataset Encode(ParseResult parsed, TextClassifier classifier) =>
+        Read(parsed, classifier).Encoded;
+
+    /// <summary>The same, with the texts as they were read; both in one order.</summary>
+    public (TextDataset Data, EncodedDataset Encoded) Read(ParseResult parsed, TextClassifier classifier)
     {
         var dataset = data.Load(parsed, DatasetSplit.Test, new LabelSet(classifier.Labels),
             isMultiLabel: classifier.IsMultiLabel);
@@ -66,7 +70,7 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
         var longest = classifier.MaxTokens(parsed.GetValue(maxLength));
         var encoded = dataset.Encode(classifier.Tokenizer, longest);
         Text.SayCut(encoded.Truncated, encoded.Examples.Count, longest);
-        return encoded;
+        return (dataset, encoded);
     }
 
     /// <summary>Reads the texts for a model.</summary>

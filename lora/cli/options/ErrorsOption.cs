@@ -1,0 +1,94 @@
+using System.CommandLine;
+using System.Globalization;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Classification;
+using LoraScratch.Lora.Data;
+
+namespace LoraScratch.Cli;
+
+/// <summary>
+/// Where the wrong answers of an evaluation go: --errors, and whether it may replace a file:
+/// --overwrite.
+/// </summary>
+internal sealed class ErrorsOption
+{
+    private const string LinePrefix = "line ";
+
+    private readonly Option<string> errors = OptionKinds.Path("--errors", "FILE", "Writes the examples that are "
+        + "answered wrongly, the most confident mistakes first: line, text, label, predicted, and the probability of "
+        + "what was predicted (of several classes that of the surest wrong decision). A .csv, .tsv or .jsonl file.");
+    private readonly Option<bool> overwrite = new("--overwrite")
+    {
+        Description = "Replaces the file of --errors; without it that is refused.",
+    };
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(errors);
+        command.Add(overwrite);
+    }
+
+    /// <summary>Whether wrong answers are wanted.</summary>
+    public bool IsGiven(ParseResult parsed) => parsed.GetValue(errors) is not null;
+
+    /// <summary>
+    /// Takes the file for this process, and refuses one that could not be written, before the work
+    /// begins.
+    /// </summary>
+    /// <returns>To be disposed when it is written; null where no file is wanted.</returns>
+    /// <exception cref="InputException">The message says what to do.</exception>
+    public OutputLock? Reserve(ParseResult parsed)
+    {
+        if (parsed.GetValue(errors) is { } path)
+        {
+            TableWriter.KindOf(path);
+            return OutputOptions.Tell(AtomicFile.Reserve(path, parsed.GetValue(overwrite)));
+        }
+        return parsed.GetValue(overwrite)
+            ? throw new InputException("--overwrite has no effect without --errors. Leave it out.") : null;
+    }
+
+    /// <summary>Refuses several adapters: the file is for the answers of one.</summary>
+    /// <exception cref="InputException">There are several.</exception>
+    public void RequireOne(ParseResult parsed, IReadOnlyList<ClassifierTask> tasks)
+    {
+        if (IsGiven(parsed) && tasks.Count > 1)
+        {
+            throw new InputException($"--errors is for the answers of one adapter, and there are {tasks.Count}: choose "
+                + "one with --active.");
+        }
+    }
+
+    /// <summary>Writes the file, and says so on standard error.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="data">The examples.</param>
+    /// <param name="mistakes">The wrong answers.</param>
+    public void Write(ParseResult parsed, TextDataset data, Mistakes mistakes)
+    {
+        var path = parsed.GetValue(errors)!;
+        var wrong = mistakes.SurestFirst;
+        var hasLines = data.Examples.All(example => Line(example) is not null);
+        string[] columns = [hasLines ? "line" : "file", "text", .. data.HasPairs ? (string[])["text_pair"] : [],
+            "label", "predicted", "probability"];
+        TableWriter.WriteFile(path, columns, wrong.Select(mistake =>
+        {
+            var example = data.Examples[mistake.Index];
+            return (IReadOnlyList<object?>)[hasLines ? Line(example) : example.Origin, example.Text,
+                .. data.HasPairs ? (object?[])[example.TextPair] : [], Names(example.Classes ?? [example.Label]),
+                Names(mistake.Predicted), mistake.Probability];
+        }));
+        Console.Error.WriteLine($"{path}: {Text.Count(wrong.Count)} of {Text.Count(data.Examples.Count)} examples are "
+            + "answered wrongly, the most confident mistakes first");
+
+        object Names(IReadOnlyList<int> classes) => data.IsMultiLabel
+            ? (string[])[.. classes.Select(label => data.Labels[label])] : data.Labels[classes[0]];
+    }
+
+    /// <summary>The number of its line; null of an example from a file of its own.</summary>
+    private static object? Line(TextExample example) =>
+        example.Origin.StartsWith(LinePrefix, StringComparison.Ordinal)
+        && int.TryParse(example.Origin.AsSpan(LinePrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture,
+            out var line) ? line : null;
+}
