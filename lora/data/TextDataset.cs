@@ -86,15 +86,17 @@ public sealed partial class TextDataset
         Select(Permutation.Random(examples.Length, seed, Permutation.ShuffleStream));
 
     /// <summary>
-    /// Sets a part of the rows aside, for validation. It is stratified: each class gives the same
-    /// share, to within one row (rows without a label count as one more class). Which rows of a
-    /// class is drawn by seed; both parts keep the order of this data set.
+    /// Sets a part of the rows aside, for validation. Stratified, each class gives the same share,
+    /// to within one row, and keeps at least one row (rows without a label count as one more
+    /// class): where nearly every class has one row alone, fewer than that share are set aside.
+    /// Which rows of a class is drawn by seed; both parts keep the order of this data set.
     /// </summary>
     /// <param name="fraction">The share that is set aside, between 0 and 1.</param>
     /// <param name="seed">Another seed sets other rows aside.</param>
+    /// <param name="stratified">Whether by class; false: from all rows alike.</param>
     /// <returns>What remains, and what is set aside.</returns>
     /// <exception cref="InputException">One of the two parts would be empty.</exception>
-    public (TextDataset Train, TextDataset Validation) Split(double fraction, ulong seed)
+    public (TextDataset Train, TextDataset Validation) Split(double fraction, ulong seed, bool stratified = true)
     {
         var wanted = fraction is > 0 and < 1
             ? (int)Math.Round(fraction * examples.Length, MidpointRounding.AwayFromZero) : 0;
@@ -105,18 +107,32 @@ public sealed partial class TextDataset
                 + "Give a fraction between 0 and 1 that takes at least one example and leaves at least one.");
         }
 
-        // Largest remainders: every class gives the whole part of its share, and those with the largest rests one more.
-        var classes = RandomClasses(seed, Permutation.SplitStream);
-        var quota = classes.Select(rows => (int)(fraction * rows.Count)).ToArray();
-        var byRemainder = Enumerable.Range(0, classes.Count)
-            .OrderByDescending(c => fraction * classes[c].Count - quota[c]).ThenBy(c => c).ToArray();
-        for (int missing = wanted - quota.Sum(), i = 0; missing > 0; missing--, i++)
+        var aside = stratified ? RowsByClass(fraction, wanted, seed)
+            : [.. Permutation.Random(examples.Length, seed, Permutation.SplitStream).Take(wanted)];
+        if (aside.Count == 0)
         {
-            quota[byRemainder[i]]++;
+            throw new InputException($"{Source}: every class has one example alone, which is needed to train on: none "
+                + "is left to hold out. Give more examples, or hold none out (option 'Validation' 0).");
         }
-        var aside = classes.SelectMany((rows, c) => rows.Take(quota[c])).ToHashSet();
         var all = Enumerable.Range(0, examples.Length);
         return (Select([.. all.Where(i => !aside.Contains(i))]), Select([.. all.Where(aside.Contains)]));
+    }
+
+    /// <summary>
+    /// Largest remainders: every class gives the whole part of its share, and those with the
+    /// largest rests one more, but none its last row.
+    /// </summary>
+    private HashSet<int> RowsByClass(double fraction, int wanted, ulong seed)
+    {
+        var classes = RandomClasses(seed, Permutation.SplitStream);
+        var quota = classes.Select(rows => (int)(fraction * rows.Count)).ToArray();
+        var byRemainder = Enumerable.Range(0, classes.Count).Where(c => quota[c] + 1 < classes[c].Count)
+            .OrderByDescending(c => fraction * classes[c].Count - quota[c]).ThenBy(c => c);
+        foreach (var c in byRemainder.Take(wanted - quota.Sum()).ToArray())
+        {
+            quota[c]++;
+        }
+        return classes.SelectMany((rows, c) => rows.Take(quota[c])).ToHashSet();
     }
 
     /// <summary>

@@ -12,6 +12,9 @@ internal enum SplitRule
     /// <summary>Each part has the same shares of the classes; drawn by seed.</summary>
     Stratified,
 
+    /// <summary>Drawn by seed from all alike.</summary>
+    Random,
+
     /// <summary>
     /// As the tutorial's script: shuffled by NumPy with seed 0 and again with seed 1, then cut in
     /// order: train, validation, test.
@@ -24,7 +27,7 @@ internal enum SplitRule
 /// <param name="Validation">Share of the texts that choose epochs and learning rates.</param>
 /// <param name="Test">Share that nothing is chosen by.</param>
 /// <param name="Seed">
-/// Draws a stratified split: the same for every run of an experiment, whatever its own seed.
+/// Draws a split: the same for every run of an experiment, whatever its own seed.
 /// </param>
 internal sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, double Validation = 0.1, double Test = 0.2,
     ulong Seed = 1)
@@ -57,10 +60,11 @@ internal sealed record SplitOptions(SplitRule Rule = SplitRule.Stratified, doubl
             throw new InputException($"{dataset.Source}: {count} texts are too few to be parted into texts to train "
                 + $"on, {validation} for validation and {test} to test on.");
         }
-        if (Rule == SplitRule.Stratified)
+        if (Rule != SplitRule.Tutorial)
         {
-            var (rest, toTest) = dataset.Split(Test, Seed);
-            var (train, toValidate) = rest.Split((double)validation / rest.Examples.Count, Seed);
+            var byClass = Rule == SplitRule.Stratified;
+            var (rest, toTest) = dataset.Split(Test, Seed, byClass);
+            var (train, toValidate) = rest.Split((double)validation / rest.Examples.Count, Seed, byClass);
             return (train, toValidate, toTest);
         }
         var (first, second) = (NumpyPermutation.Random(count, 0), NumpyPermutation.Random(count, 1));

@@ -11,8 +11,9 @@ namespace LoraScratch.Lora.Training;
 /// <param name="classifier">The model; what is unfrozen is trained.</param>
 /// <param name="adapter">Attached to it; null without.</param>
 /// <param name="options">Of the run.</param>
-internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options)
-    : ITrainingTask
+/// <param name="classWeights">[classes] Of the loss; null: all weigh the same.</param>
+internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options,
+    float[]? classWeights = null) : ITrainingTask
 {
     private KeptOutputs? kept;                                      // null: nothing is kept now
 
@@ -25,6 +26,9 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
     /// <summary>What is trained beside the model's own weights.</summary>
     public LoRAAdapter? Adapter => adapter;
 
+    /// <summary>[classes] How much each weighs in the loss; null: all the same.</summary>
+    public IReadOnlyList<float>? ClassWeights => classWeights;
+
     public Module Model => classifier.Model;
 
     public IBackend Backend => classifier.Model.Backend;
@@ -33,11 +37,14 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
 
     public float AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
     {
-        var examples = group.Sum(batch => batch.Rows);
-        // Each batch's mean weighs as many examples as it has, so that the sum is the mean of the whole group even
-        // where batches differ in size.
-        return group.Sum(batch => AddGradients(batch, (float)batch.Rows / examples));
+        var weight = group.Sum(WeightOf);
+        // Each batch's mean weighs as much as its examples together, so that the sum is the mean of the whole group
+        // even where batches differ in size or in classes.
+        return group.Sum(batch => AddGradients(batch, (float)(WeightOf(batch) / weight)));
     }
+
+    private double WeightOf(PackedBatch batch) =>
+        classWeights is null ? batch.Rows : batch.Labels.Sum(label => (double)classWeights[label]);
 
     public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation) =>
         classifier.Evaluate(examples, cancellation: cancellation, frozen: OutputsOf(examples)).Score;
@@ -79,7 +86,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(batch, Backend);
         classifier.Model.RecomputesBlocks = options.Recompute;
-        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch).Scale(weight);
+        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights).Scale(weight);
         loss.Backward();
         return loss.Item();
     }

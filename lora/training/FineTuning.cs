@@ -11,7 +11,8 @@ namespace LoraScratch.Lora.Training;
 /// <see cref="Start(TextClassifier, TextDataset, TrainingOptions, CancellationToken)"/> makes the
 /// model ready for the method (quantises it, attaches LoRA, freezes), then the run can be
 /// estimated, watched and made, and <see cref="Save(string, bool)"/> writes what it left. The loss
-/// is the mean cross-entropy of the examples' classes. The command line trains with it too.
+/// is the mean cross-entropy of the examples' classes, weighted where the options say so. The
+/// command line trains with it too.
 /// <code>
 /// var data = TextDataset.Load("reviews.csv");
 /// using var classifier = TextClassifier.BuiltIn(data.Classes);
@@ -49,6 +50,11 @@ public sealed class FineTuning
 
     /// <summary>The layers below everything that is trained.</summary>
     internal FrozenLayers Frozen => task.Frozen;
+
+    /// <summary>
+    /// [classes] How much each class weighs in the loss; null where all weigh the same.
+    /// </summary>
+    internal IReadOnlyList<float>? ClassWeights => task.ClassWeights;
 
     /// <summary>
     /// Bytes of the frozen layers' output for every example; 0 where the run meets each once, or
@@ -203,7 +209,7 @@ public sealed class FineTuning
         {
             Adapter.MergeAndDetach();
         }
-        TrainingFolder.Save(folder, Classifier, Adapter, Training.Options, result, baseModel, overwrite);
+        TrainingFolder.Save(folder, Classifier, Adapter, Training.Options, result, baseModel, overwrite, ClassWeights);
     }
 
     private static FineTuning Start(TextClassifier classifier, TrainingData data, TrainingOptions options,
@@ -212,8 +218,9 @@ public sealed class FineTuning
         options = options.For(classifier.Source);
         classifier.RequireTrainable();
         classifier.RequireLabels(data.Train.Examples);
+        var weights = Lora.Training.ClassWeights.Of(options, classifier.Labels, data.Train.Examples);
         var quantized = TrainingSetup.Quantize(classifier, options, data.Train.Examples, cancellation);
         var adapter = TrainingSetup.Prepare(classifier, options);
-        return new FineTuning(new ClassificationTask(classifier, adapter, options), data, quantized, options);
+        return new FineTuning(new ClassificationTask(classifier, adapter, options, weights), data, quantized, options);
     }
 }

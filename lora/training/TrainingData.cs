@@ -38,7 +38,7 @@ internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Valida
         {
             return new TrainingData(limited.Encode(classifier.Tokenizer, length, progress), null);
         }
-        var (train, validation) = limited.Split(options.Validation, options.Seed);
+        var (train, validation) = limited.Split(options.Validation, options.Seed, options.Stratified);
         var encoded = train.Encode(classifier.Tokenizer, length, progress);
         return new TrainingData(encoded,
             validation.Encode(classifier.Tokenizer, length, done => progress?.Invoke(train.Examples.Count + done)))

@@ -74,15 +74,20 @@ internal static class TrainingFolder
     /// Folder or name of the model that the run started from; null from scratch.
     /// </param>
     /// <param name="overwrite">Replaces the folder of an earlier run.</param>
+    /// <param name="classWeights">[classes] Of the loss; null: all weigh the same.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options,
-        TrainingResult result, string? baseModel, bool overwrite = false)
+        TrainingResult result, string? baseModel, bool overwrite = false, IReadOnlyList<float>? classWeights = null)
     {
         var about = new Dictionary<string, object?>
         {
             ["base_model"] = baseModel,
             ["options"] = ResolvedOptions.Of(classifier, options, adapter),
         };
+        if (classWeights is not null)
+        {
+            about["class_weights"] = classifier.Labels.Zip(classWeights, KeyValuePair.Create).ToDictionary();
+        }
         new RunTask(classifier.Labels, classifier.IsMultiLabel, classifier.Model.ReadsPairs).AddTo(about);
         Write(folder, temporary =>
         {
@@ -137,6 +142,7 @@ internal static class TrainingFolder
             ["steps"] = result.Steps,
             ["kept_step"] = result.KeptStep,
             ["cancelled"] = result.WasCancelled,
+            ["stopped_early"] = result.StoppedEarly,
             ["seconds"] = Math.Round(result.Seconds, 3),
             ["validations"] = result.Validations.Select(validation => new Dictionary<string, object?>
             {
@@ -145,6 +151,8 @@ internal static class TrainingFolder
                 ["train_loss"] = validation.TrainLoss,
                 ["validation_accuracy"] = validation.Validation?.Accuracy,
                 ["validation_loss"] = validation.Validation?.Loss,
+                ["validation_macro_f1"] = validation.Validation?.MacroF1,
+                ["validation_weighted_f1"] = validation.Validation?.WeightedF1,
                 ["best"] = validation.IsBest,
             }),
         }, Indented) + "\n";

@@ -86,6 +86,13 @@ internal sealed class TrainingLoop : IDisposable
 
     private ValidationMetrics? Best => validations.FindLast(each => each.IsBest);
 
+    /// <summary>
+    /// So many validations brought no better state that the options end the run. It follows from
+    /// the validations alone, so that a run that is resumed after it has stopped is at its end.
+    /// </summary>
+    private bool HasStoppedEarly => options.EarlyStopping is { } patience && Best is { } best
+        && validations.Count(each => each.Step > best.Step && each.Validation is not null) >= patience;
+
     private IEnumerable<Parameter> Parameters => trainable.Select(entry => entry.Parameter);
 
     /// <summary>Trains to the end, or until it is cancelled.</summary>
@@ -100,7 +107,7 @@ internal sealed class TrainingLoop : IDisposable
         {
             Validate();
         }
-        while (!stopped && metrics.Count < length.Steps)
+        while (!stopped && !HasStoppedEarly && metrics.Count < length.Steps)
         {
             Epoch(metrics.Count / length.StepsOfEpoch);
         }
@@ -127,7 +134,7 @@ internal sealed class TrainingLoop : IDisposable
             {
                 Validate();
             }
-            if (stopped || metrics.Count == length.Steps)
+            if (stopped || HasStoppedEarly || metrics.Count == length.Steps)
             {
                 return;
             }
@@ -164,7 +171,7 @@ internal sealed class TrainingLoop : IDisposable
         var score = stopped ? null : Score();
         // Steps have different numbers of tokens but, the last one of an epoch apart, equally many examples.
         var loss = metrics.Skip(StepsUntilLastValidation).Average(step => step.Loss);
-        var isBest = score is not null && (Best is null || score.IsBetterThan(Best.Validation!));
+        var isBest = score is not null && (Best is null || score.IsBetterThan(Best.Validation!, options.Metric));
         if (isBest)
         {
             bestState = null;
@@ -244,11 +251,14 @@ internal sealed class TrainingLoop : IDisposable
             }
         }
         RequireFinite();
-        var isWhole = metrics.Count == length.Steps && (validation is null
+        var isWhole = HasStoppedEarly || metrics.Count == length.Steps && (validation is null
             || validations is [.., { Validation: not null } last] && last.Step == length.Steps);
         return new TrainingResult(metrics.Count, length.Steps, Best?.Step ?? metrics.Count, Best?.Validation, !isWhole,
             Parameters.Sum(parameter => (long)parameter.Shape.Count), secondsBefore + clock.Elapsed.TotalSeconds,
-            metrics, validations);
+            metrics, validations)
+        {
+            StoppedEarly = HasStoppedEarly && metrics.Count < length.Steps,
+        };
     }
 
     /// <summary>

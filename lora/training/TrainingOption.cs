@@ -96,6 +96,12 @@ internal sealed record SwitchOption(string Name, string Description, Func<Traini
 internal sealed record SeedOption(string Name, string Description, Func<TrainingOptions, object?> Value,
     Func<TrainingOptions, ulong, TrainingOptions> With) : TrainingOption(Name, Description, Value);
 
+/// <summary>An option that is a text with rules of its own.</summary>
+/// <param name="HelpName">What stands for it in a help.</param>
+internal sealed record TextOption(string Name, string Description, string HelpName,
+    Func<TrainingOptions, object?> Value, Func<TrainingOptions, string, TrainingOptions> With)
+    : TrainingOption(Name, Description, Value);
+
 /// <summary>An option that is several names, separated by commas.</summary>
 /// <param name="HelpName">What stands for them in a help.</param>
 internal sealed record NamesOption(string Name, string Description, string HelpName,

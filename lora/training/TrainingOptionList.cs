@@ -225,6 +225,7 @@ internal static class TrainingOptionList
             options => options.Limit, (options, examples) => options with { Limit = examples }) with
         { IsOptional = true },
         Validation,
+        .. ValidationOptionList.All,
         new WholeNumberOption("validate-every", "Validates after every so many steps too; 0: at the ends of the "
             + "epochs only.", options => options.ValidateEvery,
             (options, steps) => options with { ValidateEvery = steps })

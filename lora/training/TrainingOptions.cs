@@ -1,4 +1,5 @@
-using LoraScratch.Engine;
+using System.Text.Json;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
 
@@ -67,7 +68,7 @@ public enum ScheduleKind
 /// Everything that decides what a training run computes, apart from the model and the data. The
 /// same options and seed give the same weights, bit for bit.
 /// </summary>
-public sealed record TrainingOptions
+public sealed partial record TrainingOptions
 {
     /// <summary>What is trained.</summary>
     public TrainingMethod Method { get; init; } = TrainingMethod.LoRA;
@@ -210,6 +211,33 @@ public sealed record TrainingOptions
     /// </summary>
     public int ValidateEvery { get; init; }
 
+    /// <summary>
+    /// Whether the held-out examples are drawn class by class, so that both parts have the same
+    /// shares of the classes and no class is held out whole; false: from all alike.
+    /// </summary>
+    public bool Stratified { get; init; } = true;
+
+    /// <summary>By what the best state, which is kept, is chosen.</summary>
+    public ScoreMetric Metric { get; init; }
+
+    /// <summary>
+    /// Ends the training after so many validations in a row without a better state; null: never.
+    /// </summary>
+    public int? EarlyStopping { get; init; }
+
+    /// <summary>
+    /// Whether each class weighs n / (classes · nₖ) in the loss, nₖ of the n training examples
+    /// being its own, as scikit-learn's class_weight="balanced".
+    /// </summary>
+    public bool BalancedClasses { get; init; }
+
+    /// <summary>
+    /// How much each class weighs in the loss, by its name: the loss of a step is Σ w·l / Σ w over
+    /// its examples, as PyTorch's cross_entropy(weight=…). A class that is not named weighs 1.
+    /// Null: all weigh the same. The loss on held-out examples is never weighted.
+    /// </summary>
+    public IReadOnlyDictionary<string, double>? ClassWeights { get; init; }
+
     /// <summary>Names every random number of the run.</summary>
     public ulong Seed { get; init; } = 1;
 
@@ -240,64 +268,9 @@ public sealed record TrainingOptions
     /// <summary>The weight decay, or its default.</summary>
     public float ResolvedWeightDecay => WeightDecay ?? (Optimizer == OptimizerKind.AdamW ? 0.01f : 0);
 
-    /// <summary>The same, with the targets that a model has where none are given.</summary>
+    /// <summary>These options, with the targets that a model has where none are given.</summary>
     internal TrainingOptions For(ModelSource? source) =>
         this with { Targets = Targets ?? LoRATargets.DefaultOf(source) };
-
-    /// <summary>Refuses values and combinations that make no sense.</summary>
-    /// <exception cref="InputException">
-    /// The message names the option, what was expected and what to do.
-    /// </exception>
-    public void Check()
-    {
-        foreach (var option in TrainingOptionList.OfRuns
-            .Concat(IsLowRank ? TrainingOptionList.OfAdapters : []))
-        {
-            option.Check(this);
-        }
-        if (ValidateEvery > 0 && Validation == 0)
-        {
-            throw new InputException($"Option 'ValidateEvery' {ValidateEvery} has nothing to validate on: option "
-                + "'Validation' is 0. Hold examples out (option 'Validation' 0.1), or leave it out.");
-        }
-        if (Momentum > 0 && Optimizer != OptimizerKind.Sgd)
-        {
-            throw new InputException($"Option 'Momentum' {Momentum} has no effect with option 'Optimizer' "
-                + $"{NameOf(Optimizer)}, which has a momentum of its own (β₁ = 0.9). Leave it "
-                + "out, or take option 'Optimizer' sgd.");
-        }
-        if (!IsLowRank && InitialAdapter is not null)
-        {
-            throw new InputException("Option 'InitialAdapter' continues a LoRA adapter; only option 'Method' lora "
-                + "and qa-lora train one. Merge the adapter first to train the model itself.");
-        }
-        if (!IsLowRank && TrainHead == false)
-        {
-            throw new InputException(Method == TrainingMethod.LastLayers
-                ? "Option 'TrainHead' false leaves option 'Method' last-layers nothing to train: the last layers "
-                    + "are the head. Leave it out."
-                : "Option 'TrainHead' false contradicts option 'Method' full, which trains everything. Leave it "
-                    + "out, or take option 'Method' lora.");
-        }
-        if (IsLowRank)
-        {
-            if (Targets is not null)
-            {
-                LoRATargets.Check(Targets);
-            }
-            if (InitialAdapter is null && TrainHead == true && AdaptsHead)
-            {
-                throw new InputException("Option 'Targets' has head and option 'TrainHead' is true: the head would "
-                    + "be adapted and trained itself. Take one of the two.");
-            }
-            if (Method == TrainingMethod.QALoRA && AdaptsHead)
-            {
-                throw new InputException("Option 'Targets' has head, which is not quantised, and option 'Method' "
-                    + "qa-lora adapts quantised layers. Leave head out: it is trained itself.");
-            }
-            Quantization?.Check();
-        }
-    }
 
     /// <summary>The name of a method, as option 'Method' has it.</summary>
     internal static string NameOf(TrainingMethod method) => method switch
@@ -307,6 +280,9 @@ public sealed record TrainingOptions
         TrainingMethod.LastLayers => "last-layers",
         _ => "full",
     };
+
+    /// <summary>The name of a metric, as option 'Metric' has it: "macro-f1".</summary>
+    internal static string NameOf(ScoreMetric metric) => JsonNamingPolicy.KebabCaseLower.ConvertName($"{metric}");
 
     /// <summary>The name of an optimizer, as option 'Optimizer' has it.</summary>
     internal static string NameOf(OptimizerKind optimizer) => optimizer.ToString().ToLowerInvariant();

@@ -158,4 +158,10 @@ internal sealed class TrainingRun
 /// <param name="Validations">Every validation, in order.</param>
 public sealed record TrainingResult(
     int Steps, int TotalSteps, int KeptStep, Score? Best, bool WasCancelled, long TrainableParameters, double Seconds,
-    IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<ValidationMetrics> Validations);
+    IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<ValidationMetrics> Validations)
+{
+    /// <summary>
+    /// Whether <see cref="TrainingOptions.EarlyStopping"/> ended it before its last step.
+    /// </summary>
+    public bool StoppedEarly { get; init; }
+}

@@ -42,6 +42,8 @@ internal class ResumeTests
             true).SetArgDisplayNames("SGD, which has no state"),
         new TestCaseData(Options with { Epochs = 2, ValidateEvery = 3, LearningRate = 0.1f },
             true).SetArgDisplayNames("looks within an epoch"),
+        new TestCaseData(Options with { Metric = ScoreMetric.MacroF1, EarlyStopping = 2, BalancedClasses = true,
+            ValidateEvery = 3, LearningRate = 0.3f }, true).SetArgDisplayNames("macro F1, early stopping, weights"),
     ];
 
     [TestCaseSource(nameof(Kinds))]
@@ -129,6 +131,14 @@ internal class ResumeTests
         yield return Other("option 'targets' was query,value and is query now", Options with { Targets = ["query"] });
         yield return Other("option 'epochs' was 3 and is 4 now", Options with { Epochs = 4 });
         yield return Other("option 'max-steps' was not given and is 9 now", Options with { MaxSteps = 9 });
+        yield return Other("option 'metric' was accuracy and is macro-f1 now",
+            Options with { Metric = ScoreMetric.MacroF1 });
+        yield return Other("option 'early-stopping' was not given and is 2 now", Options with { EarlyStopping = 2 });
+        yield return Other("option 'class-weights' was not given and is balanced now",
+            Options with { BalancedClasses = true });
+        yield return Other("option 'class-weights' was not given and is pos=2 now",
+            Options with { ClassWeights = new Dictionary<string, double> { ["pos"] = 2 } });
+        yield return Other("option 'split' was stratified and is random now", Options with { Stratified = false });
         yield return Other("option 'method' was lora and is last-layers now",
             Options with { Method = TrainingMethod.LastLayers });
         yield return Other("option 'optimizer' was adamw and is adam now",

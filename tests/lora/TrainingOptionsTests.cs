@@ -2,6 +2,7 @@ using System.Reflection;
 using LoraScratch.Cli;
 using LoraScratch.Engine;
 using LoraScratch.Lora;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
@@ -34,6 +35,13 @@ public class TrainingOptionsTests
             (options with { Warmup = 2.5 }, "Option 'Warmup' is 2.5; expected a whole number of steps"),
             (options with { MaxLength = 2 }, "Option 'MaxLength' is 2"),
             (options with { Clip = -1 }, "Option 'Clip' is -1"),
+            (options with { EarlyStopping = 0 },
+                "Option 'EarlyStopping' is 0; expected a number of validations from 1"),
+            (options with { EarlyStopping = 3, Validation = 0 },
+                "Option 'EarlyStopping' 3 has nothing to validate on: option 'Validation' is 0"),
+            (options with { Metric = ScoreMetric.MacroF1, Validation = 0 },
+                "Option 'Metric' macro-f1 has nothing to validate on"),
+            (options with { ValidateEvery = 5, Validation = 0 }, "Option 'ValidateEvery' 5 has nothing to validate on"),
         }.Select(row => new TestCaseData(row.Options, row.Expected).SetArgDisplayNames(row.Expected));
     }
 

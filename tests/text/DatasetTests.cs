@@ -42,6 +42,39 @@ public class DatasetTests
     }
 
     [Test]
+    public void A_class_of_one_row_stays_to_train_on_whatever_the_share()
+    {
+        // a share of a half: the two classes of one row would each have the largest rest
+        var labels = new LabelSet(["one", "many", "other"]);
+        TextExample[] rows =
+        [
+            new("a", 0, "line 1"), new("b", 1, "line 2"), new("c", 1, "line 3"), new("d", 1, "line 4"),
+            new("e", 1, "line 5"), new("f", 2, "line 6"),
+        ];
+        for (var seed = 0UL; seed < 10; seed++)
+        {
+            var (train, validation) = new TextDataset(rows, labels, "data").Split(0.5, seed);
+            Assert.That(train.CountPerLabel(), Is.EqualTo(new[] { 1, 1, 1 }));
+            Assert.That(validation.CountPerLabel(), Is.EqualTo(new[] { 0, 3, 0 }));
+        }
+        Assert.That(() => new TextDataset([rows[0], rows[1], rows[5]], labels, "data").Split(0.5, 1),
+            Throws.TypeOf<InputException>().With.Message.Contains("data: every class has one example alone"));
+    }
+
+    [Test]
+    public void A_random_split_takes_as_many_of_all_alike()
+    {
+        var data = Data(50, 50);
+        var (train, validation) = data.Split(0.2, seed: 1, stratified: false);
+        Assert.That((train.Count, validation.Count), Is.EqualTo((80, 20)));
+        Assert.That(train.Examples.Concat(validation.Examples), Is.EquivalentTo(data.Examples));
+        Assert.That(validation.Examples, Is.EqualTo(data.Split(0.2, 1, stratified: false).Validation.Examples));
+        var shares = Enumerable.Range(0, 20).Select(seed =>
+            data.Split(0.2, (ulong)seed, stratified: false).Validation.CountPerLabel()[0]).Distinct();
+        Assert.That(shares.Count(), Is.GreaterThan(1), "the share of a class hangs on the seed");
+    }
+
+    [Test]
     public void A_split_takes_the_same_share_of_every_class_and_loses_nothing()
     {
         var data = Data(100, 300, 7);

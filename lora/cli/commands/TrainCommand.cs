@@ -82,7 +82,7 @@ internal sealed class TrainCommand
             return 130;
         }
         checkpoint.Delete();
-        Report(result, folder, parsed, isAdapter: tuning.Adapter is { IsAttached: true });
+        Report(result, tuning.Training.Options, folder, parsed, isAdapter: tuning.Adapter is { IsAttached: true });
         return 0;
     }
 
@@ -103,6 +103,10 @@ internal sealed class TrainCommand
             + $"examples ({Text.Count(train.Tokens)} tokens{Text.Cut(train.Truncated)}) to train, "
             + $"{Text.Count(validation?.Examples.Count ?? 0)} to validate{Text.Cut(validation?.Truncated ?? 0)}; "
             + tuning.Classifier.Model.Backend.Description);
+        if (tuning.ClassWeights is { } weights)
+        {
+            Console.Error.WriteLine(MetricText.Weights(tuning.Classifier.Labels, weights));
+        }
         DataFindings.SayRepeated(tuning.Data.Repeated, validation?.Examples.Count ?? 0, "validation");
         DescribeFrozen(tuning);
     }
@@ -150,14 +154,21 @@ internal sealed class TrainCommand
         }
     }
 
-    private void Report(TrainingResult result, string folder, ParseResult parsed, bool isAdapter)
+    private void Report(TrainingResult result, TrainingOptions options, string folder, ParseResult parsed,
+        bool isAdapter)
     {
+        if (result.StoppedEarly)
+        {
+            Console.WriteLine($"Stopped early, after step {result.Steps} of {result.TotalSteps}: "
+                + $"{options.EarlyStopping} {(options.EarlyStopping == 1 ? "validation" : "validations in a row")} "
+                + $"without a better {MetricText.Name(options.Metric)}.");
+        }
         var tokens = result.Metrics.Sum(step => (long)step.Tokens);
         var seconds = result.Metrics.Sum(step => step.StepSeconds);
         Console.WriteLine($"{result.Steps} steps in {Text.Duration(result.Seconds)}; "
             + $"{Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory "
             + $"{Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
-            + $"{(result.Best is { } best ? $" (validation accuracy {Text.Percent(best.Accuracy)})" : "")}.");
+            + $"{(result.Best is { } best ? $" (validation {MetricText.Of(best, options.Metric)})" : "")}.");
         Console.WriteLine("Predict with it:");
         string[] model = isAdapter
             ? [.. ModelOption.Words(start.Source(parsed)!), "--adapter", folder]

@@ -54,8 +54,9 @@ internal sealed class ExperimentOptions
     private readonly Option<double?> test = OptionKinds.OptionalNumber("--test", "Share of the examples to test on "
         + "when all is chosen. [default: 0.2]");
     private readonly Option<string?> split = OptionKinds.OptionalChoice("--split", "How the examples are parted: each "
-        + "part with the same shares of the classes, or as the tutorial's script shuffles and cuts them. [default: "
-        + "tutorial for a sweep and with a preset, else stratified]", "stratified", "tutorial")!;
+        + "part with the same shares of the classes, drawn from all alike, or as the tutorial's script shuffles and "
+        + "cuts them. [default: tutorial for a sweep and with a preset, else stratified]", "stratified", "random",
+        "tutorial")!;
     private readonly DeviceOptions device = new();
 
     /// <summary>The options of the training runs.</summary>
@@ -108,8 +109,8 @@ internal sealed class ExperimentOptions
             Rule = parsed.GetValue(split) switch
             {
                 "stratified" => SplitRule.Stratified,
-                "tutorial" =>
-                SplitRule.Tutorial,
+                "random" => SplitRule.Random,
+                "tutorial" => SplitRule.Tutorial,
                 _ => preset.Rule
             },
             Validation = parsed.GetValue(validation) ?? preset.Validation,

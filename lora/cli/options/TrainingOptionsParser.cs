@@ -38,18 +38,18 @@ internal sealed class TrainingOptionsParser
     }
 
     /// <summary>
-    /// What a comparison has several of, and the share for validation, for which an experiment has
-    /// an option of its own.
+    /// What a comparison has several of, and how the examples are parted, for which an experiment
+    /// has options of its own.
     /// </summary>
-    public IReadOnlyList<Option> DecidedByComparison => OptionsOf(
-        TrainingOptionList.Method, TrainingOptionList.LearningRate, TrainingOptionList.Validation);
+    public IReadOnlyList<Option> DecidedByComparison => OptionsOf(TrainingOptionList.Method,
+        TrainingOptionList.LearningRate, TrainingOptionList.Validation, ValidationOptionList.Split);
 
     /// <summary>
-    /// What a sweep has several of, what is QA-LoRA's alone, and the share for validation.
+    /// What a sweep has several of, what is QA-LoRA's alone, and how the examples are parted.
     /// </summary>
     public IReadOnlyList<Option> DecidedBySweep => [.. OptionsOf(TrainingOptionList.Method, TrainingOptionList.Rank,
         TrainingOptionList.Alpha, TrainingOptionList.Targets, TrainingOptionList.Pooling,
-        TrainingOptionList.Validation), .. quantization.All];
+        TrainingOptionList.Validation, ValidationOptionList.Split), .. quantization.All];
 
     private IReadOnlyList<Option> OfAdapters => OptionsOf([.. TrainingOptionList.OfAdapters]);
 
@@ -165,6 +165,9 @@ internal sealed class TrainingOptionsParser
                     return Of(new Option<bool>(name) { Description = description }, flag.With);
                 case SeedOption seed:
                     return Of(OptionKinds.Seed(description, (ulong)value!), seed.With);
+                case TextOption text:
+                    return Of(new Option<string?>(name) { Description = description, HelpName = text.HelpName },
+                        (options, given) => text.With(options, given!));
                 case NamesOption names:
                     return Of(new Option<string?>(name) { Description = description, HelpName = names.HelpName },
                         (options, text) => names.With(options, [.. text!.Split(',', StringSplitOptions.TrimEntries)]));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
 
@@ -56,7 +57,7 @@ internal static class TrainingProgress
                     bar.Value = step.Step;
                     bar.Description = Short(step).EscapeMarkup();
                 };
-                run.Validated += look => Terminal.Error.WriteLine(Describe(look));
+                run.Validated += look => Terminal.Error.WriteLine(Describe(look, run.Options.Metric));
                 run.CheckpointSaved += steps => bar.Description = $"saved after step {steps}";
                 return train();
             });
@@ -82,7 +83,7 @@ internal static class TrainingProgress
                 sinceLine = Stopwatch.StartNew();
             }
         };
-        run.Validated += look => Console.Error.WriteLine(Describe(look));
+        run.Validated += look => Console.Error.WriteLine(Describe(look, run.Options.Metric));
         run.CheckpointSaved += steps => Console.Error.WriteLine($"saved after step {steps}");
         return train();
     }
@@ -96,13 +97,10 @@ internal static class TrainingProgress
         $"step {step.Step}/{step.Steps}  epoch {step.Epoch}  loss {step.Loss:F4}  lr {step.LearningRate:G3}  "
             + $"{step.TokensPerSecond:N0} tokens/s  {Text.Duration(step.SecondsLeft)} left");
 
-    private static string Describe(ValidationMetrics look)
+    private static string Describe(ValidationMetrics look, ScoreMetric metric)
     {
         var validation = look.Validation is { } result
-            ? string.Create(CultureInfo.InvariantCulture,
-                $"  validation loss {result.Loss:F4}  accuracy "
-                    + $"{Text.Percent(result.Accuracy)}{(look.IsBest ? "  (best so far)" : "")}")
-            : "";
+            ? $"  validation {MetricText.All(result, metric)}{(look.IsBest ? "  (best so far)" : "")}" : "";
         return string.Create(CultureInfo.InvariantCulture,
             $"epoch {look.Epoch} after step {look.Step}  mean loss {look.TrainLoss:F4}{validation}");
     }
