@@ -75,7 +75,7 @@ internal static class TrainingOptionList
             + $"{string.Join(',', LoRATargets.Default)}; of the built-in base model "
             + $"{string.Join(',', LoRATargets.OfBuiltIn)}]", "NAMES",
         options => options.Targets is null ? null : string.Join(',', options.Targets),
-        (options, names) => options with { Targets = names })
+        (options, names) => options with { Targets = [.. names.Where(name => name.Length > 0)] })
     {
         IsOptional = true,
         Methods = LowRank,
