@@ -43,6 +43,19 @@ public sealed record Prediction(int LabelId, string Label, IReadOnlyList<float> 
     public bool IsMultiLabel { get; init; }
 
     /// <summary>
+    /// Whether the answer is "unsure": no class has a probability of at least the threshold, not
+    /// even <see cref="Label"/>, the most probable one. Where any number of classes may hold,
+    /// <see cref="Labels"/> is empty then.
+    /// </summary>
+    /// <param name="threshold">
+    /// A probability from 0 to 1; evaluation tells what each costs in answers, and brings in
+    /// accuracy.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">It is no probability.</exception>
+    public bool IsUnsure(double threshold) => threshold is >= 0 and <= 1 ? Probability < threshold
+        : throw new ArgumentOutOfRangeException(nameof(threshold), threshold, "A probability from 0 to 1 is expected.");
+
+    /// <summary>
     /// The names of the classes that hold: the one of the largest logit or, where any number may,
     /// those of at least a probability, perhaps none.
     /// </summary>
