@@ -58,6 +58,9 @@ public sealed record Evaluation(IReadOnlyList<ClassScore> Classes, int Count, in
     /// </summary>
     public IReadOnlyList<IReadOnlyList<int>>? Confusion { get; init; }
 
+    /// <summary>Whether the probabilities are what they say.</summary>
+    internal AnswerCalibration Calibration { get; init; } = new();
+
     /// <summary><see cref="Correct"/> as a share.</summary>
     public double Accuracy => (double)Correct / Count;
 

@@ -11,6 +11,7 @@ internal sealed class EvaluationCounts(int classes, bool isMultiLabel)
 {
     private readonly int[] support = new int[classes], predicted = new int[classes], correct = new int[classes];
     private readonly int[][] confusion = [.. Enumerable.Range(0, classes).Select(_ => new int[classes])];
+    private readonly AnswerCalibration calibration = new();
     private int count, right;
     private double loss;
 
@@ -27,7 +28,9 @@ internal sealed class EvaluationCounts(int classes, bool isMultiLabel)
         }
         var answer = Logit.Largest(logits);
         confusion[example.Label][answer]++;
-        loss -= Logit.LogSoftmax(logits)[example.Label];
+        var logarithms = Logit.LogSoftmax(logits);
+        loss -= logarithms[example.Label];
+        calibration.Add(Math.Exp(logarithms[answer]), answer == example.Label);
         support[example.Label]++;
         predicted[answer]++;
         if (answer == example.Label)
@@ -43,6 +46,7 @@ internal sealed class EvaluationCounts(int classes, bool isMultiLabel)
         loss / count, tokens, seconds)
     {
         Confusion = isMultiLabel ? null : confusion,
+        Calibration = calibration,
     };
 
     private void AddSet(int[] labels, float[] logits)
@@ -55,6 +59,7 @@ internal sealed class EvaluationCounts(int classes, bool isMultiLabel)
             predicted[label] += isPredicted ? 1 : 0;
             correct[label] += holds && isPredicted ? 1 : 0;
             isRight &= holds == isPredicted;
+            calibration.Add(Logit.Sigmoid(logits[label]), holds);
             loss += Logit.BinaryCrossEntropy(logits[label], holds) / classes;
         }
         right += isRight ? 1 : 0;

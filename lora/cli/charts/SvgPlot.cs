@@ -62,14 +62,19 @@ internal sealed class SvgPlot
         Legend(name, colour);
     }
 
-    /// <summary>Dots, with their name in the legend.</summary>
-    public void Dots(string name, IEnumerable<(double X, double Y, string Tip)> points, string colour, double radius)
+    /// <summary>
+    /// Dots, with their name in the legend; null: they are on a curve that is there.
+    /// </summary>
+    public void Dots(string? name, IEnumerable<(double X, double Y, string Tip)> points, string colour, double radius)
     {
         foreach (var (x, y, tip) in points)
         {
             Line($"""<circle cx="{X(x):F1}" cy="{Y(y):F1}" r="{radius:0.#}" fill="{colour}" fill-opacity="0.7"><title>{Escape(tip)}</title></circle>""");
         }
-        Legend(name, colour);
+        if (name is not null)
+        {
+            Legend(name, colour);
+        }
     }
 
     /// <summary>The whole file.</summary>

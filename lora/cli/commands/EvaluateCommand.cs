@@ -1,8 +1,8 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using LoraScratch.Cli.Tables;
+using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
 
 namespace LoraScratch.Cli;
@@ -20,28 +20,38 @@ internal static class EvaluateCommand
             "One JSON object on standard output; one per line where there are several adapters."
         };
         var errors = new ErrorsOption();
+        var calibration = OptionKinds.Path("--calibration", "FILE.svg", "Draws accuracy against probability: on the "
+            + "diagonal a probability of 0.8 is right in 80 % of the cases.");
+        var files = new SideFileOptions(errors.File, calibration);
         var device = new DeviceOptions();
         var command = new ExampleCommand("evaluate",
-            "Accuracy, loss, confusion matrix, precision, recall and F1 by class, and speed of a model on labelled "
-                + "texts.",
+            "Accuracy, loss, confusion matrix, precision, recall and F1 by class, calibration and speed of a model on "
+                + "labelled texts.",
             "lora evaluate --adapter my-adapter --data test.csv",
                 "lora evaluate --model my-model --adapter my-adapter --data test.csv --json",
-                "lora evaluate --adapter my-adapter --data test.csv --errors wrong.csv");
+                "lora evaluate --adapter my-adapter --data test.csv --errors wrong.csv --calibration calibration.svg");
         model.AddTo(command);
         measurement.AddTo(command);
         command.Add(json);
-        errors.AddTo(command);
+        files.AddTo(command);
         device.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var batchSize = measurement.BatchSize(parsed);
-            using var reserved = errors.Reserve(parsed);
+            var picture = parsed.GetValue(calibration) is { } path ? new CalibrationPicture(path) : null;
+            using var reservedPicture = files.Reserve(parsed, calibration);
+            using var reservedErrors = errors.Reserve(parsed, files);
             using var backend = device.Open(parsed);
             var (classifier, tasks) = model.Load(parsed, backend);
             errors.RequireOne(parsed, tasks);
+            picture?.RequireRoom(tasks.Count);
             foreach (var task in tasks)
             {
                 Evaluate(task);
+            }
+            if (picture is not null)
+            {
+                AtomicFile.WriteText(picture.Path, picture.Draw());
             }
             return Task.FromResult(0);
 
@@ -54,7 +64,8 @@ internal static class EvaluateCommand
                 var (data, encoded) = measurement.Read(parsed, classifier);
                 var mistakes = new Mistakes(encoded.Examples);
                 var result = classifier.Evaluate(encoded.Examples, batchSize, cancellation,
-                    Progress(encoded.Examples.Count), answered: mistakes.Add);
+                    TextProgress.Lines(encoded.Examples.Count), answered: mistakes.Add);
+                picture?.Add(task.Name ?? "this model", result);
                 if (parsed.GetValue(json))
                 {
                     Console.WriteLine(Json(task.Name, result, encoded.Truncated, classifier.Labels));
@@ -63,6 +74,7 @@ internal static class EvaluateCommand
                 {
                     Console.Write(task.Name is null ? "" : $"{task.Name}:\n");
                     Print(result, classifier.Labels);
+                    CalibrationTable.Print(result, Console.Out);
                 }
                 if (errors.IsGiven(parsed))
                 {
@@ -103,29 +115,12 @@ internal static class EvaluateCommand
         {
             entries["hamming_loss"] = result.HammingLoss;
         }
+        entries["calibration"] = CalibrationTable.Json(result);
         return JsonSerializer.Serialize(entries, JsonOutput.Options);
     }
 
     private static object Json(ClassScore score) =>
         new { precision = score.Precision, recall = score.Recall, f1 = score.F1, support = score.Support };
-
-    /// <summary>Says every few seconds on standard error how far the work is.</summary>
-    private static Action<int> Progress(int texts)
-    {
-        const double SecondsBetweenLines = 5;
-        var clock = Stopwatch.StartNew();
-        var said = 0.0;
-        return done =>
-        {
-            var seconds = clock.Elapsed.TotalSeconds;
-            if (done < texts && seconds - said >= SecondsBetweenLines)
-            {
-                said = seconds;
-                Console.Error.WriteLine($"{Text.Count(done)} of {Text.Count(texts)} texts  "
-                    + $"{Text.Duration(seconds * (texts - done) / done)} left");
-            }
-        };
-    }
 
     private static void Print(Evaluation result, IReadOnlyList<string> labels)
     {

@@ -33,8 +33,9 @@ internal static class ExplainCommand
             Description = "The adapted layer to explain, by its path or the end of it. [default: the first linear one]",
             HelpName = "PATH",
         };
-        var page = new PageOptions("Writes a page beside what is printed: one file to open in a browser, in which "
-            + "every number can be looked at, recomputed and broken.");
+        var html = OptionKinds.Path("--html", "FILE", "Writes a page beside what is printed: one file to open in a "
+            + "browser, in which every number can be looked at, recomputed and broken.");
+        var page = new SideFileOptions(html);
         var device = new DeviceOptions();
         var command = new ExampleCommand("explain",
             "Takes a LoRA layer apart, op by op, forward and backward: equations with shapes, numbers, what is saved, "
@@ -55,7 +56,7 @@ internal static class ExplainCommand
         command.SetAction(parsed =>
         {
             var given = parsed.GetValue(text);
-            using var reserved = page.Reserve(parsed);
+            using var reserved = page.Reserve(parsed, html);
             if (!model.HasAdapter(parsed))
             {
                 RequireNothingElse(model.IsGiven(parsed), "--model");
@@ -65,7 +66,7 @@ internal static class ExplainCommand
                 using var own = device.Open(parsed);
                 var example = LoRAExample.Run();
                 ExplanationReport.Print(example);
-                return Write(page.Path(parsed), () => LayerPages.Of(example));
+                return Write(parsed.GetValue(html), () => LayerPages.Of(example));
             }
             RequireTexts(given, data.IsGiven(parsed));
             using var backend = device.Open(parsed);
@@ -91,7 +92,7 @@ internal static class ExplainCommand
                 : [Example(classifier, given, parsed.GetValue(label), parsed.GetValue(maxLength))];
             var explained = Explain(classifier, adapter, chosen, examples, backend);
             ExplanationReport.Print(explained, classifier, examples);
-            return Write(page.Path(parsed), () => LayerPages.Of(explained,
+            return Write(parsed.GetValue(html), () => LayerPages.Of(explained,
                 Rows(classifier, examples, explained)));
 
             IEnumerable<EncodedExample> Encode(TextDataset dataset)

@@ -7,10 +7,7 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Cli;
 
-/// <summary>
-/// Where the wrong answers of an evaluation go: --errors, and whether it may replace a file:
-/// --overwrite.
-/// </summary>
+/// <summary>Where the wrong answers of an evaluation go: --errors.</summary>
 internal sealed class ErrorsOption
 {
     private const string LinePrefix = "line ";
@@ -18,17 +15,9 @@ internal sealed class ErrorsOption
     private readonly Option<string> errors = OptionKinds.Path("--errors", "FILE", "Writes the examples that are "
         + "answered wrongly, the most confident mistakes first: line, text, label, predicted, and the probability of "
         + "what was predicted (of several classes that of the surest wrong decision). A .csv, .tsv or .jsonl file.");
-    private readonly Option<bool> overwrite = new("--overwrite")
-    {
-        Description = "Replaces the file of --errors; without it that is refused.",
-    };
 
-    /// <summary>Adds the options to a command.</summary>
-    public void AddTo(Command command)
-    {
-        command.Add(errors);
-        command.Add(overwrite);
-    }
+    /// <summary>The option itself.</summary>
+    public Option<string> File => errors;
 
     /// <summary>Whether wrong answers are wanted.</summary>
     public bool IsGiven(ParseResult parsed) => parsed.GetValue(errors) is not null;
@@ -37,17 +26,17 @@ internal sealed class ErrorsOption
     /// Takes the file for this process, and refuses one that could not be written, before the work
     /// begins.
     /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="files">Of the command; the option is one of them.</param>
     /// <returns>To be disposed when it is written; null where no file is wanted.</returns>
     /// <exception cref="InputException">The message says what to do.</exception>
-    public OutputLock? Reserve(ParseResult parsed)
+    public OutputLock? Reserve(ParseResult parsed, SideFileOptions files)
     {
         if (parsed.GetValue(errors) is { } path)
         {
             TableWriter.KindOf(path);
-            return OutputOptions.Tell(AtomicFile.Reserve(path, parsed.GetValue(overwrite)));
         }
-        return parsed.GetValue(overwrite)
-            ? throw new InputException("--overwrite has no effect without --errors. Leave it out.") : null;
+        return files.Reserve(parsed, errors);
     }
 
     /// <summary>Refuses several adapters: the file is for the answers of one.</summary>

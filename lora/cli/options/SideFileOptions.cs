@@ -5,40 +5,45 @@ using LoraScratch.Engine.IO;
 namespace LoraScratch.Cli;
 
 /// <summary>
-/// Where a command's page goes: --html, and whether it may replace one: --overwrite.
+/// Files that a command writes beside what it prints, where they are asked for, each by an option
+/// of its own; and whether they may replace what is there: --overwrite.
 /// </summary>
-/// <param name="description">What the page shows.</param>
-internal sealed class PageOptions(string description)
+/// <param name="files">The options.</param>
+internal sealed class SideFileOptions(params Option<string>[] files)
 {
-    private readonly Option<string> html = OptionKinds.Path("--html", "FILE", description);
+    private readonly string names = string.Join(" or ", files.Select(file => file.Name));
+
     private readonly Option<bool> overwrite = new("--overwrite")
     {
-        Description = "Replaces the file of --html; without it that is refused.",
+        Description = $"Replaces the file of {string.Join(" or ", files.Select(file => file.Name))}; without it that "
+            + "is refused.",
     };
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        command.Add(html);
+        foreach (var file in files)
+        {
+            command.Add(file);
+        }
         command.Add(overwrite);
     }
 
-    /// <summary>What was typed; null where no page is wanted.</summary>
-    public string? Path(ParseResult parsed) => parsed.GetValue(html);
-
     /// <summary>
-    /// Takes the file for this process, and refuses one that could not be written, before the work
+    /// Takes a file for this process, and refuses one that could not be written, before the work
     /// begins.
     /// </summary>
-    /// <returns>To be disposed when it is written; null where no page is wanted.</returns>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="file">One of the options.</param>
+    /// <returns>To be disposed when it is written; null where it is not asked for.</returns>
     /// <exception cref="InputException">The message says what to do.</exception>
-    public OutputLock? Reserve(ParseResult parsed)
+    public OutputLock? Reserve(ParseResult parsed, Option<string> file)
     {
-        if (Path(parsed) is { } path)
+        if (parsed.GetValue(overwrite) && files.All(one => parsed.GetValue(one) is null))
         {
-            return OutputOptions.Tell(AtomicFile.Reserve(path, parsed.GetValue(overwrite)));
+            throw new InputException($"--overwrite has no effect without {names}. Leave it out.");
         }
-        return parsed.GetValue(overwrite)
-            ? throw new InputException("--overwrite has no effect without --html. Leave it out.") : null;
+        return parsed.GetValue(file) is { } path
+            ? OutputOptions.Tell(AtomicFile.Reserve(path, parsed.GetValue(overwrite))) : null;
     }
 }
