@@ -87,6 +87,11 @@ internal sealed record DatasetOptions
     public IReadOnlyList<string>? LabelColumns { get; init; }
 
     /// <summary>
+    /// Columns whose cells each example keeps (<see cref="TextExample.Cells"/>); null: none.
+    /// </summary>
+    public IReadOnlyList<string>? Carried { get; init; }
+
+    /// <summary>
     /// What stands between the fields of a .csv or .tsv, an ASCII character. If null: a comma or a
     /// tab, as the file is named, unless its header line has the text column by another one.
     /// </summary>

@@ -39,6 +39,8 @@ internal static class DelimitedReader
         int[] flags = withLabels && options.LabelColumns is { } classes
             ? [.. classes.Select(one => Column(name, header, columns, one, "label"))] : [];
         var label = withLabels && flags.Length == 0 ? Column(name, header, columns, options.LabelName, "label") : -1;
+        int[]? carried = options.Carried is { } kept
+            ? [.. kept.Select(one => Column(name, header, columns, one, "text"))] : null;  // there, if not twice
         for (var isRow = header is null || records.TryRead(); isRow; isRow = records.TryRead())
         {
             RequireQuotes(name, records);
@@ -54,12 +56,23 @@ internal static class DelimitedReader
             yield return new RawExample(records[text], label < 0 ? null : records[label], $"line {records.FirstLine}")
             {
                 TextPair = pair < 0 ? null : records[pair],
+                Cells = carried is null ? null : [.. carried.Select(field => records[field])],
                 Labels = !withLabels ? null
                     : flags.Length > 0 ? LabelSets.OfFlags(name, $"line {records.FirstLine}", options,
                         i => records[flags[i]])
                     : options.IsMultiLabel ? LabelSets.OfCell(records[label], options) : null,
             };
         }
+    }
+
+    /// <summary>The names of the columns; of a file without a header line their numbers.</summary>
+    /// <inheritdoc cref="Read"/>
+    public static IReadOnlyList<string> Columns(Func<Stream> open, string name, DelimitedFormat format,
+        DatasetOptions options)
+    {
+        using var records = new DelimitedRecords(open(), name, format, options.MaxLineBytes);
+        return !records.TryRead() ? [] : options.HasHeader ? records.Fields()
+            : [.. Enumerable.Range(1, records.Count).Select(number => number.ToString(CultureInfo.InvariantCulture))];
     }
 
     /// <summary>"1 field", "3 fields"</summary>

@@ -10,13 +10,42 @@ namespace LoraScratch.Lora.Data;
 /// </summary>
 internal static class JsonLinesReader
 {
-    private const int MaxNamed = 20;
+    private const int MaxNamed = 20, MaxColumns = 1_000;
 
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false };
 
     /// <summary>Reads the rows one by one.</summary>
     /// <exception cref="InputException">A line is not such an object.</exception>
-    public static IEnumerable<RawExample> Read(Stream stream, string name, DatasetOptions options, bool withLabels)
+    public static IEnumerable<RawExample> Read(Stream stream, string name, DatasetOptions options, bool withLabels) =>
+        Lines(stream, name, options).Select(line => Parse(line.Json, name, line.Origin, options, withLabels));
+
+    /// <summary>The properties of all objects, in the order in which they first come.</summary>
+    /// <param name="stream">The lines; not closed.</param>
+    /// <param name="name">The file, for messages.</param>
+    /// <param name="options">How long a line may be.</param>
+    /// <exception cref="InputException">
+    /// A line is no object, or there are too many for the columns of a table.
+    /// </exception>
+    public static IReadOnlyList<string> Columns(Stream stream, string name, DatasetOptions options)
+    {
+        var all = new OrderedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (json, origin) in Lines(stream, name, options))
+        {
+            foreach (var property in Parse(json, name, origin, options, row =>
+                row.EnumerateObject().Select(property => property.Name).ToArray()))
+            {
+                all.TryAdd(property, origin);
+            }
+            if (all.Count > MaxColumns)
+            {
+                throw new InputException($"{name}, {origin}: up to here the objects have more than {MaxColumns:N0} "
+                    + "properties: too many columns for a table.");
+            }
+        }
+        return [.. all.Keys];
+    }
+
+    private static IEnumerable<(string Json, string Origin)> Lines(Stream stream, string name, DatasetOptions options)
     {
         var lines = new LineReader(stream, name, options.MaxLineBytes);
         while (lines.TryRead(out var line))
@@ -24,15 +53,28 @@ internal static class JsonLinesReader
             line = line.Trim(" \t\r"u8);
             if (!line.IsEmpty)
             {
-                yield return Parse(line, name, $"line {lines.Line}", options, withLabels);
+                var origin = $"line {lines.Line}";
+                yield return (RawExample.Decode(line, name, origin), origin);
             }
         }
     }
 
-    private static RawExample Parse(ReadOnlySpan<byte> line, string name, string origin, DatasetOptions options,
-        bool withLabels)
+    /// <summary>Reads one row.</summary>
+    /// <param name="json">The object.</param>
+    /// <param name="name">The file, for messages.</param>
+    /// <param name="origin">Where in it the row stands.</param>
+    /// <param name="options">Its properties.</param>
+    /// <param name="withLabels">Whether labels are read.</param>
+    /// <exception cref="InputException">It is not such an object.</exception>
+    public static RawExample Parse(string json, string name, string origin, DatasetOptions options, bool withLabels) =>
+        Parse(json, name, origin, options, row => Example(row, name, origin, options, withLabels) with
+        {
+            Cells = options.Carried is { } columns ? [.. columns.Select(column => Cell(row, column))] : null,
+        });
+
+    private static T Parse<T>(string json, string name, string origin, DatasetOptions options,
+        Func<JsonElement, T> read)
     {
-        var json = RawExample.Decode(line, name, origin);
         try
         {
             using var document = JsonDocument.Parse(json, StrictJson);
@@ -42,24 +84,7 @@ internal static class JsonLinesReader
                 throw new InputException($"{name}, {origin}: a JSON object with '{options.TextName}' is expected, "
                     + $"and this is {Kind(row)}.");
             }
-            var text = Text(row, options.TextName, name, origin);
-            if (withLabels && options.LabelColumns is { } classes)
-            {
-                return new RawExample(text, null, origin)
-                {
-                    TextPair = options.TextPairColumn is { } pair ? Text(row, pair, name, origin) : null,
-                    Labels = LabelSets.OfFlags(name, origin, options,
-                        i => Property(row, classes[i], name, origin).ToString()),
-                };
-            }
-            var written = withLabels ? Property(row, options.LabelName, name, origin) : default;
-            var label = withLabels && written.ValueKind != JsonValueKind.Array
-                ? Label(written, name, origin, options) : null;
-            return new RawExample(text, label, origin)
-            {
-                Labels = withLabels ? Labels(written, label, name, origin, options) : null,
-                TextPair = options.TextPairColumn is { } second ? Text(row, second, name, origin) : null,
-            };
+            return read(row);
         }
         catch (JsonException e)
         {
@@ -71,6 +96,45 @@ internal static class JsonLinesReader
             throw new InputException($"{name}, {origin}: a string holds half of a surrogate pair (such as \\uD83D "
                 + "alone), which is no text.");
         }
+    }
+
+    private static RawExample Example(JsonElement row, string name, string origin, DatasetOptions options,
+        bool withLabels)
+    {
+        var text = Text(row, options.TextName, name, origin);
+        if (withLabels && options.LabelColumns is { } classes)
+        {
+            return new RawExample(text, null, origin)
+            {
+                TextPair = options.TextPairColumn is { } pair ? Text(row, pair, name, origin) : null,
+                Labels = LabelSets.OfFlags(name, origin, options,
+                    i => Property(row, classes[i], name, origin).ToString()),
+            };
+        }
+        var written = withLabels ? Property(row, options.LabelName, name, origin) : default;
+        var label = withLabels && written.ValueKind != JsonValueKind.Array
+            ? Label(written, name, origin, options) : null;
+        return new RawExample(text, label, origin)
+        {
+            Labels = withLabels ? Labels(written, label, name, origin, options) : null,
+            TextPair = options.TextPairColumn is { } second ? Text(row, second, name, origin) : null,
+        };
+    }
+
+    /// <summary>
+    /// A value that outlives its line; undefined where the row has no such property.
+    /// </summary>
+    private static object? Cell(JsonElement row, string column)
+    {
+        if (!row.TryGetProperty(column, out var value))
+        {
+            return default(JsonElement);
+        }
+        if (value.ValueKind == JsonValueKind.String)
+        {
+            _ = value.GetString();                              // half of a surrogate pair is refused here
+        }
+        return value.Clone();
     }
 
     private static string? Text(JsonElement row, string property, string name, string origin) =>

@@ -22,6 +22,9 @@ internal readonly record struct RawExample(string? Text, string? Label, string O
     /// </summary>
     public IReadOnlyList<string>? Labels { get; init; }
 
+    /// <summary>See <see cref="TextExample.Cells"/>.</summary>
+    public IReadOnlyList<object?>? Cells { get; init; }
+
     /// <summary>Decodes bytes of a row, or says which line is not UTF-8.</summary>
     public static string Decode(ReadOnlySpan<byte> bytes, string name, string origin)
     {

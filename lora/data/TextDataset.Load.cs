@@ -84,44 +84,8 @@ public sealed partial class TextDataset
     /// As from <see cref="Load(string)"/>, where the row in question comes; rows without a text are
     /// refused together, at the end.
     /// </exception>
-    internal static IEnumerable<TextExample> ReadTexts(string path, DatasetOptions? options = null)
-    {
-        options ??= new DatasetOptions();
-        var kind = KindOf(path);
-        if (kind == ".tar")
-        {
-            throw new InputException($"{path}: an archive holds labelled reviews; here a .csv, .tsv or .jsonl file "
-                + $"with a '{options.TextName}' column is expected.");
-        }
-        var (rows, columns) = ReadRows(path, kind, options, withLabels: false);
-        return TextsOf(path, rows, columns);
-    }
-
-    /// <summary>
-    /// As <see cref="ReadTexts(string, DatasetOptions?)"/>, from a stream of JSON lines, such as
-    /// standard input.
-    /// </summary>
-    /// <param name="jsonLines">The stream; it is not closed.</param>
-    /// <param name="name">What to call it in messages.</param>
-    /// <param name="options">As there.</param>
-    internal static IEnumerable<TextExample> ReadTexts(Stream jsonLines, string name, DatasetOptions? options = null)
-    {
-        options ??= new DatasetOptions();
-        return TextsOf(name, JsonLinesReader.Read(jsonLines, name, options, withLabels: false), options);
-    }
-
-    private static IEnumerable<TextExample> TextsOf(string name, IEnumerable<RawExample> rows,
-        DatasetOptions options) =>
-        (options.EmptyRows == EmptyRows.Keep ? rows
-            : new IncompleteRows(name).Without(rows, options, needsLabels: false))
-        .Select(row => new TextExample(NotNull(name, row, options.TextName, row.Text), TextExample.NoLabel, row.Origin)
-        {
-            TextPair = options.TextPairColumn is { } second ? NotNull(name, row, second, row.TextPair) : null,
-        });
-
-    private static string NotNull(string name, RawExample row, string column, string? text) => text
-        ?? throw new InputException($"{name}, {row.Origin}: '{column}' is null. A text is expected, which may be "
-            + "empty (\"\").");
+    internal static IEnumerable<TextExample> ReadTexts(string path, DatasetOptions? options = null) =>
+        OpenTexts(path, options ?? new DatasetOptions(), carries: false).Texts;
 
     private static string KindOf(string path)
     {
@@ -166,16 +130,32 @@ public sealed partial class TextDataset
 
     /// <summary>The rows of a file, and the options with the columns that they are of.</summary>
     private static (IEnumerable<RawExample> Rows, DatasetOptions Options) ReadRows(string path, string kind,
-        DatasetOptions options, bool withLabels)
+        DatasetOptions options, bool withLabels, bool carries = false)
     {
         var finder = new ColumnFinder(Opened, path, options, withLabels);
         if (kind != ".jsonl")
         {
             var format = new DelimitedSniffer(Opened, path, kind == ".tsv" ? '\t' : ',', options).Sniff();
             var columns = finder.InDelimited(format);
+            if (carries)
+            {
+                columns = columns with
+                {
+                    Separator = format.Separator,
+                    Carried = Carried(path, options.Carried, DelimitedReader.Columns(Opened, path, format, options)),
+                };
+            }
             return (DelimitedReader.Read(Opened, path, format, columns, withLabels), columns);
         }
         var properties = finder.InJsonLines();
+        if (carries)
+        {
+            using var stream = Open(path);
+            properties = properties with
+            {
+                Carried = Carried(path, options.Carried, JsonLinesReader.Columns(stream, path, options)),
+            };
+        }
         return (JsonLines(), properties);
 
         Stream Opened() => Open(path);

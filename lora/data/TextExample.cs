@@ -16,6 +16,12 @@ internal readonly record struct TextExample(string Text, int Label, string Origi
     /// </summary>
     public int[]? Classes { get; init; }
 
+    /// <summary>
+    /// The cells of the columns that are carried through, in their order, as a
+    /// <see cref="TableWriter"/> takes them; null: none are.
+    /// </summary>
+    public IReadOnlyList<object?>? Cells { get; init; }
+
     /// <summary>The label of an example whose class is not known.</summary>
     public const int NoLabel = -1;
 

@@ -81,7 +81,7 @@ public class JourneyTests
         Assert.That(result.GetProperty("tokens_per_second").GetDouble(), Is.Positive);
         Assert.That(result.EnumerateObject().Select(property => property.Name),
             Is.EqualTo(new[] { "accuracy", "loss", "texts", "truncated", "tokens", "seconds", "tokens_per_second",
-                "labels", "classes", "micro", "macro", "weighted", "macro_f1", "confusion" }));
+                "labels", "classes", "micro", "macro", "weighted", "macro_f1", "confusion", "calibration" }));
         Assert.That(Run("evaluate", "--model", "base", "--data", "train.csv").Output,
             Does.Contain("accuracy").And.Contain("true \\ predicted").And.Contain("weighted average"));
     }
@@ -156,10 +156,10 @@ public class JourneyTests
         var cut = Run(["tokenize", "--vocab", "base", "--input", "-", "--json", "--max-length", "4"],
             "{\"text\": \"the films\", \"label\": 1}\n\n{\"text\": \"a\"}\n");
         Assert.That(cut.Lines.Select(line => string.Join(' ', Strings(Json(line), "pieces"))),
-            Is.EqualTo(new[] { "[CLS] the film [SEP]", "[CLS] [UNK] [SEP]" }));
+            Is.EqualTo(new[] { "[CLS] the film [SEP]", "[CLS] [SEP]", "[CLS] [UNK] [SEP]" }));
         Assert.That(cut.Lines.Select(line => Json(line).GetProperty("truncated").GetBoolean()),
-            Is.EqualTo(new[] { true, false }));
-        Assert.That(cut.Errors, Is.EqualTo("1 of 2 texts cut at 4 tokens\n"));
+            Is.EqualTo(new[] { true, false, false }));
+        Assert.That(cut.Errors, Is.EqualTo("1 of 3 texts cut at 4 tokens\n"));
     }
 
     private static float[] Logits(string line) =>

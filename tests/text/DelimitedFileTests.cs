@@ -104,7 +104,7 @@ public class DelimitedFileTests
     {
         using var endless = new EndlessStream(100 << 20);
         var before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.That(() => TextDataset.ReadTexts(endless, "input").ToList(),
+        Assert.That(() => TextDataset.ReadLines(endless, "input").ToList(),
             Throws.TypeOf<InputException>().With.Message.Contains("line 1: the line is longer than 16,777,216 bytes"));
         Assert.That(endless.BytesRead, Is.LessThan(17 << 20));
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(64 << 20),

@@ -96,7 +96,7 @@ public class JsonLinesTests
     public void A_stream_of_lines_is_read_one_by_one()
     {
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes("{\"text\": \"a\"}\nnonsense\n"));
-        using var texts = TextDataset.ReadTexts(stream, "standard input").GetEnumerator();
+        using var texts = TextDataset.ReadLines(stream, "standard input").GetEnumerator();
         Assert.That(texts.MoveNext(), Is.True);
         Assert.That(texts.Current, Is.EqualTo(new TextExample("a", TextExample.NoLabel, "line 1")));
         Assert.That(() => texts.MoveNext(),

@@ -182,12 +182,13 @@ internal static class OptionKinds
         };
 
     /// <summary>Different names, separated by commas; null or none where it is not given.</summary>
-    public static Option<string[]?> OptionalNames(string name, string description) => new(name)
+    public static Option<string[]?> OptionalNames(string name, string description, int fewest = 2) => new(name)
     {
         Description = description,
         HelpName = "NAME,NAME,…",
-        CustomParser = result => Parse(result, name, "expected at least two different names, separated by commas",
-            text => text.Split(',', StringSplitOptions.TrimEntries) is { Length: >= 2 } names
+        CustomParser = result => Parse(result, name, $"expected {(fewest == 1 ? "" : "at least two ")}different "
+            + "names, separated by commas",
+            text => text.Split(',', StringSplitOptions.TrimEntries) is var names && names.Length >= fewest
                 && names.All(part => part.Length > 0) && names.Distinct().Count() == names.Length ? names : null),
     };
 
