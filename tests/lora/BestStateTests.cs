@@ -4,7 +4,6 @@ using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
-using LoraScratch.Tests.IO;
 
 namespace LoraScratch.Tests.Lora;
 
