@@ -101,6 +101,7 @@ internal static class CommandLine
         TrainCommand.Create(),
         CompareCommand.Create(),
         SweepCommand.Create(),
+        PlotCommand.Create(),
         EvaluateCommand.Create(),
         PredictCommand.Create(),
         ExplainCommand.Create(),

@@ -1,4 +1,5 @@
 using LoraScratch.Engine;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
@@ -158,4 +159,13 @@ internal sealed class TrainingRun
 /// <param name="Validations">Every validation, in order.</param>
 public sealed record TrainingResult(
     int Steps, int TotalSteps, int KeptStep, Score? Best, bool WasCancelled, long TrainableParameters, double Seconds,
-    IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<ValidationMetrics> Validations);
+    IReadOnlyList<StepMetrics> Metrics, IReadOnlyList<ValidationMetrics> Validations)
+{
+    /// <summary>Its losses as a picture shows them.</summary>
+    /// <param name="name">For the legend.</param>
+    internal LossCurve Curve(string name) => new(name, [.. Metrics.Select(step => step.Loss)])
+    {
+        Validations = [.. Validations.Where(look => look.Validation is not null).Select(look =>
+            new ValidationPoint(look.Step, look.Validation!.Loss, look.Validation.Accuracy))],
+    };
+}

@@ -36,10 +36,10 @@ public class JourneyTests
     public void Training_leaves_the_folders_that_the_other_commands_take()
     {
         Assert.That(Names("base"),
-            Is.EqualTo(new[] { "config.json", "metrics.jsonl", "model.safetensors", "special_tokens_map.json",
+            Is.EqualTo(new[] { "config.json", "curves.svg", "metrics.jsonl", "model.safetensors", "special_tokens_map.json",
                 "tokenizer.json", "tokenizer_config.json", "training.json", "vocab.txt" }));
         Assert.That(Names("tuned"),
-            Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors", "config.json", "metrics.jsonl",
+            Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors", "config.json", "curves.svg", "metrics.jsonl",
                 "training.json" }));
         Assert.That(Names("merged"),
             Is.EqualTo(new[] { "config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json",

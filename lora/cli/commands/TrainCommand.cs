@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
@@ -174,6 +175,7 @@ internal sealed class TrainCommand
             + $"{Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory "
             + $"{Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
             + $"{(result.Best is { } best ? $" (validation accuracy {Text.Percent(best.Accuracy)})" : "")}.");
+        Console.WriteLine($"Loss curves: {Path.Combine(folder, RunFiles.CurvesName)}");
         Console.WriteLine("Predict with it:");
         string[] model = isAdapter
             ? [.. ModelOption.Words(start.Source(parsed)!), "--adapter", folder]

@@ -1,5 +1,5 @@
 using System.Globalization;
-using LoraScratch.Cli.Charts;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Experiments;
 using Spectre.Console;
 
@@ -44,8 +44,8 @@ internal sealed class SweepReport(SweepResult result)
             new PlotAxis("validation accuracy, %",
                 Axis.Marks(100 * result.Rows.Min(row => row.Validation), 100 * result.Rows.Max(row => row.Validation),
                     5), Number));
-        plot.Dots("runs", result.Rows.Skip(1).Select(Dot), SvgPlot.Colours[0], radius: 3);
-        plot.Dots($"best: {result.Rows[0].Point.Name}", [Dot(result.Rows[0])], SvgPlot.Colours[1], radius: 6);
+        plot.Dots("runs", result.Rows.Skip(1).Select(Dot), SeriesStyle.All[0], radius: 3);
+        plot.Dots($"best: {result.Rows[0].Point.Name}", [Dot(result.Rows[0])], SeriesStyle.All[1], radius: 6);
         return plot.End();
     }
 
