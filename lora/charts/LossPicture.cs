@@ -21,10 +21,11 @@ internal static class LossPicture
         var (training, validation) = (SeriesStyle.All[0], SeriesStyle.All[1]);
         var raw = run.Raw().ToArray();
         var range = Axis.LossRange([.. run.Losses.Select(loss => (double)loss)], Losses(run));
-        var plot = new SvgPlot(title, Steps([run]), LossAxis("loss", range));
+        var axis = LossAxis("loss", range);
+        var plot = new SvgPlot(title, Steps([run]), axis);
         plot.Curve("training loss, each step", raw, training, faint: true);
         plot.Curve("training loss, mean of neighbours", run.Trend(), training);
-        Cut(plot, [run], range.High);
+        Cut(plot, run, axis.Marks[^1]);
         if (run.Validations.Count > 0)
         {
             plot.Curve("validation loss", Points(run, point => point.Loss), validation, dashed: true,
@@ -66,15 +67,16 @@ internal static class LossPicture
     private const int MaxMarkers = 40;
 
     /// <summary>Says what an axis leaves out.</summary>
-    private static void Cut(SvgPlot plot, IReadOnlyList<LossCurve> runs, double high)
+    private static void Cut(SvgPlot plot, LossCurve run, double top)
     {
-        var above = runs.SelectMany(run => run.Losses.Select((loss, i) => (Loss: loss, Step: i + 1)))
-            .Where(step => step.Loss > Axis.Marks(0, high, 5)[^1]).ToArray();
+        var above = run.Losses.Select((loss, i) => (Loss: loss, Step: i + 1)).Where(step => step.Loss > top).ToArray();
         if (above.Length > 0)
         {
             var (loss, step) = above.MaxBy(entry => entry.Loss);
+            var steps = above.Length == 1 ? "1 step" : string.Create(CultureInfo.InvariantCulture,
+                $"{above.Length:N0} steps");
             plot.Remark(string.Create(CultureInfo.InvariantCulture,
-                $"above: {(above.Length == 1 ? "1 step" : $"{above.Length:N0} steps")}, up to {loss:G4} in step {step:N0}"));
+                $"above: {steps}, up to {loss:G4} in step {step:N0}"));
         }
     }
 

@@ -46,6 +46,7 @@ internal sealed record SeriesStyle(int Number, string Light, string Dark)
             _ => Shape((0, -1.3), (1.2, 0), (0, 1.3), (-1.2, 0)),
         };
         return $"""{shape} class="f{Number}" fill="{Light}" """.TrimEnd()
-            + (tip.Length == 0 ? "/>" : $"><title>{tip}</title></{shape[1..shape.IndexOf(' ', StringComparison.Ordinal)]}>");
+            + (tip.Length == 0 ? "/>" :
+                $"><title>{tip}</title></{shape[1..shape.IndexOf(' ', StringComparison.Ordinal)]}>");
     }
 }

@@ -17,7 +17,8 @@ internal sealed class SvgPlot
     private const int Spare = 2;                                // a line on the edge has its whole width
 
     private readonly StringBuilder panels = new();
-    private readonly List<(string Name, SeriesStyle Style, bool Faint, bool Dashed, bool Line, bool Points)> legend = [];
+    private readonly List<(string Name, SeriesStyle Style, bool Faint, bool Dashed, bool Line, bool Points)> legend =
+        [];
     private readonly string title;
     private readonly PlotAxis horizontal;
     private PlotAxis vertical;
@@ -206,7 +207,8 @@ internal sealed class SvgPlot
 
     private double Y(double value) => top + (1 - vertical.Share(value)) * height;
 
-    private void Line(FormattableString line) => panels.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
+    private void Line(FormattableString line) => panels.Append(line.ToString(CultureInfo.InvariantCulture))
+        .Append('\n');
 
     /// <summary>XML has no control characters, not even escaped, and no halves of a pair.</summary>
     private static string Escape(string text) => SecurityElement.Escape(string.Concat(text.EnumerateRunes()

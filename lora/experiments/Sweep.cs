@@ -57,8 +57,8 @@ internal sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions op
     private bool IsDone(SweepPoint point) => table.Rows.Any(row => row.Point.Name == point.Name);
 
     /// <summary>
-    /// Weights and record before the row, and the weights of the former best are deleted after it: whenever a
-    /// kill comes, those of the best row are there.
+    /// Weights and record before the row, and the weights of the former best are deleted after it:
+    /// whenever a kill comes, those of the best row are there.
     /// </summary>
     private void Store(SweepPoint point, RunRecord record, TextClassifier classifier)
     {

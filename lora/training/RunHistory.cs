@@ -64,7 +64,8 @@ internal sealed record RunHistory(LossCurve Curve, string? Task)
 
     private static float Loss(string place, JsonElement root, int expected)
     {
-        if (Number(root, "step") is not { } step || Number(root, "loss") is not { } loss || !float.IsFinite((float)loss))
+        if (Number(root, "step") is not { } step || Number(root, "loss") is not { } loss ||
+            !float.IsFinite((float)loss))
         {
             throw new InputException($"{place}: {{\"step\": …, \"loss\": …}} with two numbers is expected.");
         }
@@ -90,7 +91,8 @@ internal sealed record RunHistory(LossCurve Curve, string? Task)
     }
 
     private static double? Number(JsonElement root, string key) => root.ValueKind == JsonValueKind.Object
-        && root.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null;
+        && root.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() :
+            null;
 
     private static string? TaskOf(JsonElement root)
     {
@@ -102,7 +104,8 @@ internal sealed record RunHistory(LossCurve Curve, string? Task)
         {
             return null;
         }
-        var several = root.TryGetProperty(RunTask.MultiLabelKey, out var multi) && multi.ValueKind == JsonValueKind.True;
+        var several = root.TryGetProperty(RunTask.MultiLabelKey, out var multi) && multi.ValueKind ==
+            JsonValueKind.True;
         return $"for the {(several ? "labels" : "classes")} {string.Join(", ", labels.EnumerateArray())}";
     }
 }

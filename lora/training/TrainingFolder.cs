@@ -15,7 +15,8 @@ namespace LoraScratch.Lora.Training;
 /// <summary>
 /// What a run leaves: an adapter folder in PEFT's format where an adapter was trained, else, and
 /// where it has been merged, a model folder; in both training.json with the resolved options, the
-/// classes and the outcome, metrics.jsonl with a line for every step, and curves.svg, their picture.
+/// classes and the outcome, metrics.jsonl with a line for every step, and curves.svg, their
+/// picture.
 /// </summary>
 internal static class TrainingFolder
 {

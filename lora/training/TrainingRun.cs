@@ -1,6 +1,6 @@
 using LoraScratch.Engine;
-using LoraScratch.Lora.Charts;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 

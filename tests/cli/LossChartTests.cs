@@ -49,7 +49,8 @@ public class LossChartTests
         double[] losses = [11, .. Enumerable.Repeat(0.6, 50), .. Enumerable.Repeat(0.5, 49)];
         Assert.That(Axis.LossRange(losses, [0.7]), Is.EqualTo((0.5, 0.7)));
         Assert.That(Axis.LossRange([.. losses.Skip(1)], []), Is.EqualTo((0.5, 0.6)));
-        Assert.That(Axis.LossRange([0.7, 0.6, 0.1], []), Is.EqualTo((0.0, 0.7)), "no outlier: 0.7 is shown, and 0 is near");
+        Assert.That(Axis.LossRange([0.7, 0.6, 0.1], []), Is.EqualTo((0.0, 0.7)),
+            "no outlier: 0.7 is shown, and 0 is near");
         var picture = LossPicture.Draw("a", [new LossCurve("a", [.. losses.Select(loss => (float)loss)])]);
         Assert.That(picture, Does.Contain("above: 1 step, up to 11 in step 1"));
     }

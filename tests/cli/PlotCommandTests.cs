@@ -19,10 +19,12 @@ public class PlotCommandTests
     {
         var left = File.ReadAllText(Path.Combine(task.Adapter, "curves.svg"));
         Assert.That(Texts(left), Does.Contain("Training of adapter").And.Contain("training loss, each step").And
-            .Contain("training loss, mean of neighbours").And.Contain("validation loss").And.Contain("validation accuracy"));
+            .Contain("training loss, mean of neighbours").And.Contain("validation loss")
+                .And.Contain("validation accuracy"));
         LoraProgram.Succeed("plot", task.Adapter, "--out", task["again.svg"]);
         Assert.That(File.ReadAllText(task["again.svg"]), Is.EqualTo(left));
-        Assert.That(LoraProgram.Refuse("plot", task.Adapter, "--out", task["again.svg"]).Errors, Does.Contain("--overwrite"));
+        Assert.That(LoraProgram.Refuse("plot", task.Adapter, "--out", task["again.svg"]).Errors,
+            Does.Contain("--overwrite"));
     }
 
     [Test]
@@ -40,7 +42,8 @@ public class PlotCommandTests
     public void The_runs_of_comparisons_and_sweeps_are_drawn_the_best_of_them_where_they_are_many()
     {
         string[] quick = ["--model", task.Model, "--data", task.Data, "--epochs", "1", "--threads", "1"];
-        LoraProgram.Succeed(["compare", .. quick, "--out", task["comparison"], "--lr", "1e-3", "--methods", "lora,last-layers"]);
+        LoraProgram.Succeed(["compare", .. quick, "--out", task["comparison"], "--lr", "1e-3", "--methods",
+            "lora,last-layers"]);
         LoraProgram.Succeed("plot", task["comparison"], "--out", task["comparison.svg"]);
         Assert.That(Texts(File.ReadAllText(task["comparison.svg"])),
             Does.Contain("lora-lr1e-3-seed1").And.Contain("last-layers-lr1e-3-seed1").And.Contain("accuracy, %"));
@@ -55,7 +58,8 @@ public class PlotCommandTests
     [TestCase(null, "there is no such file, and so no losses to draw")]
     [TestCase("", "the file is empty")]
     [TestCase("{\"step\": 1, \"loss\": 0.5}\n{\"step\": 2, \"lo", "line 2: this is not valid JSON")]
-    [TestCase("{\"step\": 1, \"loss\": 0.5}\n{\"step\": 3, \"loss\": 0.5}\n", "line 2: this is step 3, where step 2 is expected")]
+    [TestCase("{\"step\": 1, \"loss\": 0.5}\n{\"step\": 3, \"loss\": 0.5}\n",
+        "line 2: this is step 3, where step 2 is expected")]
     [TestCase("{\"step\": 1, \"loss\": \"low\"}\n", "line 1: {\"step\": …, \"loss\": …} with two numbers is expected")]
     [TestCase("{\"step\": 1, \"loss\": 0.5}\n", "but metrics.jsonl ends with step 1")]
     public void A_damaged_run_is_told_in_one_sentence_that_names_file_and_line(string? metrics, string message)
@@ -83,7 +87,8 @@ public class PlotCommandTests
         File.WriteAllText(Path.Combine(other.Root, "training.json"),
             File.ReadAllText(Path.Combine(other.Root, "training.json")).Replace("\"neg\"", "\"spam\""));
         Assert.That(LoraProgram.Refuse("plot", task.Adapter, other.Root, "--out", task["x.svg"]).Errors,
-            Does.Contain("was trained for the classes neg, pos, and").And.Contain("for the classes spam, pos: losses of "
+            Does.Contain("was trained for the classes neg, pos, and")
+                .And.Contain("for the classes spam, pos: losses of "
                 + "different tasks cannot be compared"));
         File.Delete(Path.Combine(other.Root, "training.json"));
         Assert.That(LoraProgram.Succeed("plot", task.Adapter, other.Root, "--out", task["untold.svg"]).Errors,

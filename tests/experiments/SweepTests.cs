@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Xml.Linq;
-using LoraScratch.Lora.Charts;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Experiments;
 using LoraScratch.Tests.Cli;
 

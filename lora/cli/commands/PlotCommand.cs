@@ -76,7 +76,8 @@ internal sealed class PlotCommand
     {
         var folder = Path.Combine(path, ExperimentFolder.RunsName);
         var all = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.json")
-            .Order(StringComparer.Ordinal).Select(file => Recorded(folder, Path.GetFileName(file), prefix)).ToList() : [];
+            .Order(StringComparer.Ordinal).Select(file => Recorded(folder, Path.GetFileName(file), prefix)).ToList() :
+                [];
         if (all.Count == 0)
         {
             throw new InputException($"{path}: no run of this experiment has ended yet.");
@@ -86,7 +87,8 @@ internal sealed class PlotCommand
             Console.Error.WriteLine($"note: {path} has {all.Count} runs; the {LossPicture.MaxRuns} with the best "
                 + $"validation are drawn. For others, name their files in {folder}.");
         }
-        return all.OrderByDescending(run => run.Curve.Validations.Max(point => point.Accuracy)).Take(LossPicture.MaxRuns)
+        return all.OrderByDescending(run => run.Curve.Validations.Max(point => point.Accuracy))
+            .Take(LossPicture.MaxRuns)
             .Select(run => (path, run));
     }
 
@@ -113,7 +115,8 @@ internal sealed class PlotCommand
         if (known.Find(entry => entry.Run.Task != known[0].Run.Task) is { Run: not null } other)
         {
             throw new InputException($"plot: {known[0].Path} was trained {known[0].Run.Task}, and {other.Path} "
-                + $"{other.Run.Task}: losses of different tasks cannot be compared. Draw each in a picture of its own.");
+                + $"{other.Run.Task}: losses of different tasks cannot be compared. Draw each in a "
+                + "picture of its own.");
         }
     }
 

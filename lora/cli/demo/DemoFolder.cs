@@ -1,7 +1,7 @@
 using System.Text.Json;
-using LoraScratch.Lora.Charts;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 

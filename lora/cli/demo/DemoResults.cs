@@ -1,5 +1,5 @@
-using LoraScratch.Lora.Charts;
 using LoraScratch.Cli.Tables;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
 
