@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Lora.Classification;
 
 namespace LoraScratch.Cli;
@@ -123,14 +124,8 @@ internal static class EvaluateCommand
             PrintClasses(result, labels);
             return;
         }
-        var width = Math.Max(10, labels.Max(label => label.Length) + 2);
-        Console.WriteLine($"\n{"true \\ predicted".PadRight(Math.Max(width, 18))}"
-            + $"{string.Concat(labels.Select(label => label.PadLeft(width)))}");
-        for (var i = 0; i < labels.Count; i++)
-        {
-            Console.WriteLine($"{labels[i].PadRight(Math.Max(width, 18))}"
-                + $"{string.Concat(confusion[i].Select(count => Text.Count(count).PadLeft(width)))}");
-        }
+        Console.WriteLine();
+        ConfusionTable.Print(confusion, labels, Console.Out);
     }
 
     /// <summary>How each class does where any number of them may hold.</summary>
@@ -138,12 +133,12 @@ internal static class EvaluateCommand
     {
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"Hamming loss {result.HammingLoss:F4}; accuracy counts texts of which every class is right"));
-        var width = Math.Max(10, labels.Max(label => label.Length) + 2);
+        var width = Math.Clamp(labels.Max(Columns.Of) + 2, 14, Columns.Screen - 44);
         Console.WriteLine($"\n{"class".PadRight(width)}{"precision",11}{"recall",11}{"F1",11}{"support",11}");
         foreach (var (name, score) in labels.Zip(result.Classes).Append(("all (micro)", result.Micro)))
         {
-            Console.WriteLine($"{name.PadRight(width)}{Text.Percent(score.Precision),11}{Text.Percent(score.Recall),11}"
-                + $"{Text.Percent(score.F1),11}{Text.Count(score.Support),11}");
+            Console.WriteLine($"{Columns.Left(name, width)}{Text.Percent(score.Precision),11}"
+                + $"{Text.Percent(score.Recall),11}{Text.Percent(score.F1),11}{Text.Count(score.Support),11}");
         }
         Console.WriteLine($"{"mean (macro)".PadRight(width)}{"",22}{Text.Percent(result.MacroF1),11}");
     }

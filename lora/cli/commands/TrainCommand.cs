@@ -18,6 +18,7 @@ internal sealed class TrainCommand
     private readonly TrainingOptionsParser training = new();
     private readonly CheckpointCommandOptions saving = new();
     private readonly DeviceOptions device = new();
+    private readonly Option<bool> verbose = OptionKinds.Verbose();
 
     public static Command Create()
     {
@@ -35,6 +36,7 @@ internal sealed class TrainCommand
         train.training.AddTo(command);
         train.saving.AddTo(command);
         train.device.AddTo(command);
+        command.Add(train.verbose);
         command.SetAction((parsed, cancellation) => Task.Run(() => train.Run(parsed, cancellation)));
         return command;
     }
@@ -111,7 +113,7 @@ internal sealed class TrainCommand
         }
         if (tuning.Adapter is { } adapter)
         {
-            Console.Error.WriteLine(adapter.Plan);
+            Console.Error.WriteLine(adapter.Plan.Table(parsed.GetValue(verbose)));
             AdviseOnTargets(parsed, tuning.Training.Options);
         }
         var (train, validation) = tuning.Data;
