@@ -28,7 +28,7 @@ internal static class PredictCommand
         var device = new DeviceOptions();
         var command = new ExampleCommand("predict", "Says which class each text has.",
             "lora predict --adapter my-adapter --text \"Not what I expected, but I like it.\"",
-            "lora predict --model lora-demo/model --adapter lora-demo/adapter --text \"an unpredictable story\"",
+            "lora predict --adapter lora-demo/adapter --text \"an unpredictable story\"",
             "lora predict --model my-model --input reviews.jsonl --json",
             "lora predict --model my-model --adapter mood=my-adapter --adapter topic=other-adapter --text \"a dull "
                 + "plot with lovely music\"");
