@@ -26,8 +26,8 @@ internal sealed class SweepReport(SweepResult result)
                 Text.Count(row.TrainableParameters), Text.Percent(row.Validation),
                 row.ValidationLoss.ToString("F4", CultureInfo.InvariantCulture),
                 Number(Math.Round(row.Seconds, 1))])]));
-        console.Profile.Out.Writer.WriteLine($"The first of them, tested alone: train {Text.Percent(result.Train)}, test "
-            + Text.Percent(result.Test));
+        console.Profile.Out.Writer.WriteLine($"The first of them, tested alone: train "
+            + $"{Text.Percent(result.Train)}, test {Text.Percent(result.Test)}");
         console.Profile.Out.Writer.WriteLine($"In {folder.Path}: {Sweep.TableName}, {PictureName}. The test examples "
             + "were looked at with the best run alone.");
     }
