@@ -20,10 +20,10 @@ public class ArchitectureTests
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
         Models = "lora/encoders", Families = "lora/families";
     private const string Classification = "lora/classification", Training = "lora/training",
-        Experiments = "lora/experiments";
+        Experiments = "lora/experiments", Charts = "lora/charts";
     private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";
     private const string Options = "lora/cli/options", Output = "lora/cli/output", Tables = "lora/cli/tables",
-        Charts = "lora/cli/charts";
+        TerminalCharts = "lora/cli/charts";
     private const string Commands = "lora/cli/commands", Demo = "lora/cli/demo";
 
     /// <summary>
@@ -50,6 +50,7 @@ public class ArchitectureTests
         (Families, [Nn]),
         (Layers, [Core, Ops, Nn, Algebra, Kernels]),
         (LayerExplaining, [Core, Ops, Explaining, Nn, Optim, Algebra, Layers, Kernels]),
+        (Charts, []),
         (Pages, [Core, Files]),
         (LayerPages, [Core, Explaining, Algebra, LayerExplaining, Pages]),
         ("lora", [Core, Ops, Nn, Optim, Layers]),
@@ -59,20 +60,20 @@ public class ArchitectureTests
         (Models, [Core, Ops, Nn, Files, Algebra, Texts, Data, Families, Layers, Adapters, Quantization, Compression,
             Kernels]),
         (Classification, [Core, Ops, Nn, Texts, Data, Layers, Adapters, Models, Kernels]),
-        (Training, [Core, Ops, Nn, Optim, Files, Texts, Data, Layers, Adapters, Quantization, Models, Classification,
-            Kernels]),
-        (Experiments, [Core, Nn, Files, Data, Layers, Quantization, Models, Classification, Training]),
+        (Training, [Core, Ops, Nn, Optim, Files, Texts, Data, Layers, Charts, Adapters, Quantization, Models,
+            Classification, Kernels]),
+        (Experiments, [Core, Nn, Files, Data, Layers, Charts, Quantization, Models, Classification, Training]),
         (Output, [Core, Data, Classification, Training, Experiments]),
-        (Charts, []),
+        (TerminalCharts, [Charts]),
         (Tables, [Core, Explaining, Nn, Data, Layers, Quantization, Classification, Training, Experiments,
-            LayerExplaining, Output, Charts]),
+            LayerExplaining, Output, TerminalCharts, Charts]),
         (Options, [Core, Files, Texts, Data, Layers, Quantization, Models, Classification, Training, Experiments,
             Output, Kernels, Cpu, Gpu]),
-        (Commands, [Core, Nn, Files, Algebra, Texts, Data, Layers, Adapters, Quantization, Compression, Models,
+        (Commands, [Core, Nn, Files, Algebra, Texts, Data, Layers, Charts, Adapters, Quantization, Compression, Models,
             Classification, Training, Experiments, LayerExplaining, LayerPages, Options, Output, Tables, Kernels, Cpu,
             Gpu]),
         (Demo, [Core, Nn, Files, Texts, Data, Layers, Adapters, Models, Classification, Training, Options, Output,
-            Tables, Charts, Kernels]),
+            Tables, TerminalCharts, Charts, Kernels]),
         ("lora/cli", [Core, Nn, Options, Output, Commands, Demo, Kernels]),
     ];
 

@@ -5,6 +5,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora;
+using LoraScratch.Tests.Cli;
 
 namespace LoraScratch.Tests;
 
@@ -68,21 +69,19 @@ public sealed partial class ReadmeTests
     [Test]
     public void Every_command_line_of_the_readme_is_understood()
     {
-        var commands = Blocks("sh").SelectMany(block => block.Split('\n'))
-            .Select(line => CommandLineOfLora().Match(line)).Where(match => match.Success)
-            .Select(match => match.Groups[1].Value).ToList();
+        var commands = CommandsOfLora;
         Assert.That(commands, Has.Count.GreaterThan(3));
         foreach (var command in commands)
         {
-            var parsed = CommandLine.Parse(Split(command));
+            var parsed = CommandLine.Parse([.. HelpTests.Words(command)]);
             Assert.That(parsed.Errors.Select(error => error.Message), Is.Empty, command);
         }
     }
 
-    /// <summary>The words of a command line; quotes hold words together.</summary>
-    private static string[] Split(string command) =>
-        [.. Regex.Matches(command, "\"([^\"]*)\"|(\\S+)")
-            .Select(match => match.Groups[1].Success ? match.Groups[1].Value : match.Groups[2].Value)];
+    /// <summary>The words after the program's name, of every command in the README.</summary>
+    internal static List<string> CommandsOfLora => [.. Blocks("sh").SelectMany(block => block.Split('\n'))
+        .Select(line => CommandLineOfLora().Match(line)).Where(match => match.Success)
+        .Select(match => match.Groups[1].Value.Trim())];
 
     internal static List<string> Blocks(string language, string? text = null) =>
         [.. Regex.Matches(text ?? Readme, $"^```{language}\n(.*?)^```",
@@ -92,6 +91,6 @@ public sealed partial class ReadmeTests
     /// <summary>Without indentation, so that an example may stand anywhere.</summary>
     private static string Lines(string text) => string.Join('\n', text.Split('\n').Select(line => line.Trim()));
 
-    [GeneratedRegex(@"--project lora/cli(?: -- ([^#]*))")]
+    [GeneratedRegex(@"(?:^lora|--project lora/cli --) ([^#]*)")]
     private static partial Regex CommandLineOfLora();
 }

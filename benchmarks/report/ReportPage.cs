@@ -1,3 +1,4 @@
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Pages;
 
 namespace LoraScratch.Benchmarks.Report;
@@ -9,7 +10,7 @@ internal static class ReportPage
 
     /// <summary>The whole file.</summary>
     public static string Build(IReadOnlyList<(string Name, string Value)> facts, IReadOnlyList<Question> questions) =>
-        new HtmlPage(Title, [PageFiles.Style, LineChart.Style], [PageFiles.Script]).Build(Html.Of($"""
+        new HtmlPage(Title, [PageFiles.Style, SvgPlot.Style], [PageFiles.Script]).Build(Html.Of($"""
             <header><h1>{Title}</h1>
             <p class="lede">Measured by LoraScratch's benchmarks. What is compared was measured in turn; a ratio is the
             median of the rounds' ratios.</p>

@@ -29,6 +29,7 @@ internal static class CommandLine
         ("train", TrainCommand.Create),
         ("compare", CompareCommand.Create),
         ("sweep", SweepCommand.Create),
+        ("plot", PlotCommand.Create),
         ("evaluate", EvaluateCommand.Create),
         ("predict", PredictCommand.Create),
         ("explain", ExplainCommand.Create),
@@ -119,8 +120,7 @@ internal static class CommandLine
         {
             root.Add(create());
         }
-        var help = root.Options.OfType<HelpOption>().Single();
-        help.Action = new HelpWithExamples((HelpAction)help.Action!);
+        root.Options.OfType<HelpOption>().Single().Action = new PrintHelp();
         return root;
     }
 
@@ -146,27 +146,17 @@ internal static class CommandLine
     private static IEnumerable<string> CommandPath(Command command) =>
         command is RootCommand ? ["lora"] : CommandPath(command.Parents.OfType<Command>().First()).Append(command.Name);
 
-    /// <summary>The library's help, then the command's examples.</summary>
-    private sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
+    /// <summary>Prints the help of a command.</summary>
+    private sealed class PrintHelp : SynchronousCommandLineAction
     {
-        // Where no terminal says its width, the help is still to be read by people.
-        private const int WidthOfFiles = 120;
-
         public override int Invoke(ParseResult parsed)
         {
-            if (Console.IsOutputRedirected)
+            var command = parsed.CommandResult.Command;
+            foreach (var line in HelpText.Lines(command, CommandPath(command)))
             {
-                help.MaxWidth = WidthOfFiles;
+                Console.WriteLine(line);
             }
-            var code = help.Invoke(parsed);
-            var examples = parsed.CommandResult.Command is ExampleCommand command
-                ? command.Examples : ["lora demo", "lora train --help"];
-            Console.WriteLine("Examples:");
-            foreach (var example in examples)
-            {
-                Console.WriteLine($"  {example}");
-            }
-            return code;
+            return 0;
         }
     }
 }

@@ -22,13 +22,16 @@ internal static class RunFiles
     /// <summary>Name of the file with every step.</summary>
     public const string MetricsName = "metrics.jsonl";
 
+    /// <summary>Name of the picture of them.</summary>
+    public const string CurvesName = "curves.svg";
+
     /// <summary>Everything that is ever written into the folder of an adapter or a model.</summary>
     private static readonly string[] OfResult =
     [
         "adapter_config.json", "adapter_model.safetensors",
         ConfigName, Checkpoint.FileName,
         "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        OptionsName, MetricsName,
+        OptionsName, MetricsName, CurvesName,
     ];
 
     /// <summary>

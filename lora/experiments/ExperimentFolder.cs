@@ -17,6 +17,9 @@ internal sealed class ExperimentFolder
     /// <summary>Name of the file that says which experiment this is.</summary>
     public const string IdentityName = "experiment.json";
 
+    /// <summary>Name of the folder of the single runs.</summary>
+    public const string RunsName = "runs";
+
     private static readonly JsonSerializerOptions Json = new()
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
@@ -31,7 +34,7 @@ internal sealed class ExperimentFolder
     public string Path { get; }
 
     /// <summary>The folder of the single runs.</summary>
-    public string Runs => System.IO.Path.Combine(Path, "runs");
+    public string Runs => System.IO.Path.Combine(Path, RunsName);
 
     /// <summary>
     /// Takes the right to write the folder, and refuses one that <see cref="Open"/> would refuse,
@@ -84,7 +87,7 @@ internal sealed class ExperimentFolder
         {
             AtomicFolder.Write(path, temporary =>
             {
-                Directory.CreateDirectory(System.IO.Path.Combine(temporary, "runs"));
+                Directory.CreateDirectory(System.IO.Path.Combine(temporary, RunsName));
                 AtomicFile.WriteText(System.IO.Path.Combine(temporary, IdentityName),
                     JsonSerializer.Serialize(identity, Json) + "\n");
             });
@@ -103,9 +106,13 @@ internal sealed class ExperimentFolder
 
     /// <summary>Reads an object from JSON.</summary>
     /// <exception cref="InputException">The file cannot be read, or is damaged.</exception>
-    public T Read<T>(string name)
+    public T Read<T>(string name) => ReadFrom<T>(Path, name);
+
+    /// <summary>The same of a folder that is not open to go on with.</summary>
+    /// <exception cref="InputException">As above.</exception>
+    public static T ReadFrom<T>(string folder, string name)
     {
-        var path = System.IO.Path.Combine(Path, name);
+        var path = System.IO.Path.Combine(folder, name);
         try
         {
             return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path), Json)

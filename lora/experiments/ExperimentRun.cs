@@ -1,5 +1,7 @@
+using System.Text.Json.Serialization;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Experiments;
@@ -27,6 +29,18 @@ internal sealed record RunRecord(
     string Name, long TrainableParameters, int Steps, int KeptStep, double Validation, double ValidationLoss,
     double Seconds, IReadOnlyList<float> Losses, double? Train = null, double? Test = null)
 {
+    /// <summary>
+    /// Every validation; null in a record that an older program wrote, which has the best alone.
+    /// </summary>
+    public IReadOnlyList<ValidationPoint>? Validations { get; init; }
+
+    /// <summary>Its losses as a picture shows them.</summary>
+    [JsonIgnore]
+    public LossCurve Curve => new(Name, Losses)
+    {
+        Validations = Validations ?? [new ValidationPoint(KeptStep, ValidationLoss, Validation)],
+    };
+
     /// <summary>Of the steps alone.</summary>
     public double TokensPerSecond { get; init; }
 

@@ -58,6 +58,7 @@ internal sealed class RunExecutor(
                 result.Best!.Accuracy, result.Best.Loss, result.Seconds,
                 [.. result.Metrics.Select(step => step.Loss)])
             {
+                Validations = result.Curve(run.Name).Validations,
                 TokensPerSecond = result.Metrics.Sum(step => (long)step.Tokens)
                     / result.Metrics.Sum(step => step.StepSeconds),
                 TrainingBytes = bytes,

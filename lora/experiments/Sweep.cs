@@ -57,8 +57,8 @@ internal sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions op
     private bool IsDone(SweepPoint point) => table.Rows.Any(row => row.Point.Name == point.Name);
 
     /// <summary>
-    /// Weights before the row, and the weights of the former best are deleted after it: whenever a
-    /// kill comes, those of the best row are there.
+    /// Weights and record before the row, and the weights of the former best are deleted after it:
+    /// whenever a kill comes, those of the best row are there.
     /// </summary>
     private void Store(SweepPoint point, RunRecord record, TextClassifier classifier)
     {
@@ -71,6 +71,7 @@ internal sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions op
         {
             TrainedWeights.Save(Path.Combine(folder.Path, WeightsOf(point)), classifier.Model);
         }
+        folder.Write(RecordOf(point), record);
         table.Append(row);
         if (isBest && best is not null)
         {
@@ -85,17 +86,19 @@ internal sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions op
     {
         var best = rows[0];
         var run = best.Point.Run(options);
-        var name = Path.Combine("runs", $"{best.Point.Name}.json");
-        var record = folder.Has(name) ? folder.Read<RunRecord>(name) : null;
-        if (record is null)
-        {
-            var untested = new RunRecord(best.Point.Name, best.TrainableParameters, 0, best.KeptStep, best.Validation,
+        // a sweep that an older program began has no records of its runs
+        var record = folder.Has(RecordOf(best.Point)) ? folder.Read<RunRecord>(RecordOf(best.Point))
+            : new RunRecord(best.Point.Name, best.TrainableParameters, 0, best.KeptStep, best.Validation,
                 best.ValidationLoss, best.Seconds, []);
-            record = executor.Evaluate(run, untested, Path.Combine(folder.Path, WeightsOf(best.Point)));
-            folder.Write(name, record);
+        if (record.Test is null)
+        {
+            record = executor.Evaluate(run, record, Path.Combine(folder.Path, WeightsOf(best.Point)));
+            folder.Write(RecordOf(best.Point), record);
         }
         return new SweepResult(rows, record.Train!.Value, record.Test!.Value);
     }
+
+    private static string RecordOf(SweepPoint point) => Path.Combine("runs", $"{point.Name}.json");
 
     private static string WeightsOf(SweepPoint point) => Path.Combine("runs", $"{point.Name}.safetensors");
 }

@@ -131,24 +131,24 @@ internal sealed class LoRAPlan
             + "change of W: the further columns of A cost parameters and add nothing.")]);
     }
 
-    /// <summary>The plan as a table.</summary>
-    public override string ToString()
+    /// <summary>The plan as a table, with layers that are alike as one.</summary>
+    public override string ToString() => Table(everyLayer: false);
+
+    /// <summary>The plan as a table of 80 columns, paths of modules aside.</summary>
+    /// <param name="everyLayer">Whether each layer has a line of its own.</param>
+    public string Table(bool everyLayer)
     {
         var text = new StringBuilder();
-        var width = Layers.Max(layer => Shown(layer.Path).Length);
         foreach (var group in Layers.GroupBy(layer => layer.Pattern))
         {
             text.Append(CultureInfo.InvariantCulture, $"{group.Key} → {Counted(group.Count(), "layer")}\n");
-            foreach (var layer in group)
+            foreach (var folded in FoldedPaths.Fold(group, layer => Shown(layer.Path),
+                layer => everyLayer ? (object)layer : (Details(layer), layer.Parameters)))
             {
-                var settings = layer.Settings;
-                text.Append(CultureInfo.InvariantCulture, $"  {Shown(layer.Path).PadRight(width)}  {Form(layer)}")
-                    .Append(CultureInfo.InvariantCulture, $"  A [{layer.UpdateInputs}, {settings.Rank}]")
-                    .Append(CultureInfo.InvariantCulture, $"  B [{settings.Rank}, {layer.Base.OutFeatures}]")
-                    .Append(CultureInfo.InvariantCulture,
-                        $"  rank {settings.Rank}  alpha {settings.Alpha}  s = "
-                            + $"{LoRASettings.Name(settings.ScalingRule)} = {settings.Scaling}  "
-                            + $"{layer.Parameters:N0} parameters\n");
+                var (layer, modules) = (folded.Modules[0].Module, folded.Modules);
+                text.Append(CultureInfo.InvariantCulture, $"  {folded.Path}  {layer.Parameters:N0} parameters")
+                    .Append(modules.Count > 1 ? " each" : "").Append('\n')
+                    .Append(CultureInfo.InvariantCulture, $"    {Details(layer)}\n");
             }
         }
         foreach (var kept in ModulesToSave)
@@ -192,6 +192,15 @@ internal sealed class LoRAPlan
     {
         var inputs = layer.Base.Weight.Format is null ? "in" : "in/g";
         return $"min({inputs}, out) = {Math.Min(layer.UpdateInputs, layer.Base.OutFeatures)}";
+    }
+
+    /// <summary>Shapes, rank and factor.</summary>
+    private static string Details(PlannedLayer layer)
+    {
+        var settings = layer.Settings;
+        return string.Create(CultureInfo.InvariantCulture, $"{Form(layer)}  A [{layer.UpdateInputs}, {settings.Rank}]  "
+            + $"B [{settings.Rank}, {layer.Base.OutFeatures}]\n    rank {settings.Rank}, alpha {settings.Alpha}, s = "
+            + $"{LoRASettings.Name(settings.ScalingRule)} = {settings.Scaling:G5}");
     }
 
     /// <summary>The weight as it is stored.</summary>

@@ -4,6 +4,7 @@ using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
@@ -14,7 +15,8 @@ namespace LoraScratch.Lora.Training;
 /// <summary>
 /// What a run leaves: an adapter folder in PEFT's format where an adapter was trained, else, and
 /// where it has been merged, a model folder; in both training.json with the resolved options, the
-/// classes and the outcome, and metrics.jsonl with a line for every step.
+/// classes and the outcome, metrics.jsonl with a line for every step, and curves.svg, their
+/// picture.
 /// </summary>
 internal static class TrainingFolder
 {
@@ -133,6 +135,9 @@ internal static class TrainingFolder
             writeWeights(temporary);
             AtomicFile.WriteText(Path.Combine(temporary, RunFiles.OptionsName), Summary(about, result));
             AtomicFile.WriteText(Path.Combine(temporary, RunFiles.MetricsName), Lines(result));
+            var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+            AtomicFile.WriteText(Path.Combine(temporary, RunFiles.CurvesName),
+                LossPicture.Draw($"Training of {name}", [result.Curve(name)]));
         }, RunFiles.IsOfResult, overwrite);
 
     private static string Summary(Dictionary<string, object?> about, TrainingResult result) =>

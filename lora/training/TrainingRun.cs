@@ -1,5 +1,6 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 
@@ -164,4 +165,12 @@ public sealed record TrainingResult(
     /// Whether <see cref="TrainingOptions.EarlyStopping"/> ended it before its last step.
     /// </summary>
     public bool StoppedEarly { get; init; }
+
+    /// <summary>Its losses as a picture shows them.</summary>
+    /// <param name="name">For the legend.</param>
+    internal LossCurve Curve(string name) => new(name, [.. Metrics.Select(step => step.Loss)])
+    {
+        Validations = [.. Validations.Where(look => look.Validation is not null).Select(look =>
+            new ValidationPoint(look.Step, look.Validation!.Loss, look.Validation.Accuracy))],
+    };
 }

@@ -21,7 +21,7 @@ public sealed class CalibrationCommandTests
         var picture = task["calibration.svg"];
         string[] evaluate = ["evaluate", "--model", task.Model, "--data", task.Data];
         using var json = JsonDocument.Parse(
-            LoraProgram.Succeed([.. evaluate, "--json", "--calibration", picture]).Output);
+            LoraProgram.Succeed([.. evaluate, "--json", "--reliability", picture]).Output);
         var found = json.RootElement.GetProperty("calibration");
         Assert.That(found.GetProperty("expected_error").GetDouble(), Is.EqualTo(error).Within(1e-9));
         foreach (var cost in found.GetProperty("thresholds").EnumerateArray())
@@ -37,11 +37,11 @@ public sealed class CalibrationCommandTests
         }
         Assert.That(File.ReadAllText(picture), Does.StartWith("<svg").And.Contain("this model, ECE ")
             .And.Contain(" answers of ").And.EndWith("</svg>\n"));
-        Assert.That(LoraProgram.Refuse([.. evaluate, "--calibration", picture]).Errors, Does.Contain("exists already"));
-        Assert.That(LoraProgram.Refuse([.. evaluate, "--calibration", task["a.png"]]).Errors,
+        Assert.That(LoraProgram.Refuse([.. evaluate, "--reliability", picture]).Errors, Does.Contain("exists already"));
+        Assert.That(LoraProgram.Refuse([.. evaluate, "--reliability", task["a.png"]]).Errors,
             Does.Contain("a file that ends with .svg"));
 
-        var shown = LoraProgram.Succeed([.. evaluate, "--calibration", picture, "--overwrite"]).Output;
+        var shown = LoraProgram.Succeed([.. evaluate, "--reliability", picture, "--overwrite"]).Output;
         Assert.That(shown, Does.Contain("\nexpected calibration error ").And.Contain("\nthreshold ")
             .And.Match(@"\n0\.95 +\d+ +\d+\.\d\d % +\d+\.\d\d %\n|\n0\.95 +0 +0\.00 % +-\n"));
         Assert.That(shown.Split('\n'), Has.All.Length.LessThanOrEqualTo(80));

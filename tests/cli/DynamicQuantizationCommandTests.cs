@@ -31,13 +31,12 @@ public sealed class DynamicQuantizationCommandTests
         Assert.That(said, Does.Contain("error/|W|").And.Contain("error/|XW|").And
             .Match(@"12 layers, dynamic INT8: 16\.0 KiB → \S+ KiB").And
             .Match(@"accuracy \d+\.\d\d % → \d+\.\d\d %, loss"));
-        var rows = said.Split('\n').Where(line => line.StartsWith("distilbert.", StringComparison.Ordinal))
-            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).ToArray();
+        var rows = LayerRows.Of(said);
         Assert.That(rows, Has.Length.EqualTo(12));
-        foreach (var row in rows)
+        foreach (var (path, cells) in rows)
         {
-            Assert.That(Number(row[1]), Is.InRange(0.0005, 0.01), string.Join(' ', row));
-            Assert.That(Number(row[2]), Is.InRange(0.0005, 0.03), string.Join(' ', row));
+            Assert.That(Number(cells[0]), Is.InRange(0.0005, 0.01), path);
+            Assert.That(Number(cells[1]), Is.InRange(0.0005, 0.03), path);
         }
         var accuracies = System.Text.RegularExpressions.Regex.Match(said, @"accuracy (\d+\.\d\d) % → (\d+\.\d\d) %");
         Assert.That(Math.Abs(Number(accuracies.Groups[1].Value) - Number(accuracies.Groups[2].Value)), Is.LessThan(5),
@@ -111,8 +110,9 @@ public sealed class DynamicQuantizationCommandTests
         LoraProgram.Succeed("compress", "--model", task.Model, "--rank", "5", "--out", task["small"]);
         var result = LoraProgram.Succeed("quantize", "--dynamic", "--model", task["small"], "--calibration", task.Data,
             "--out", task["small-dynamic"]);
-        Assert.That(result.Output,
-            Does.Contain($"{Query}.down ").And.Contain($"{Query}.up ").And.Contain("24 layers, dynamic INT8"));
+        Assert.That(LayerRows.Of(result.Output).Select(row => row.Path),
+            Does.Contain($"{Query}.down").And.Contain($"{Query}.up"));
+        Assert.That(result.Output, Does.Contain("24 layers, dynamic INT8"));
         var config = EncoderConfig.Load(task["small-dynamic"]);
         Assert.That((config.LowRank[Query], config.DynamicInt8.Contains($"{Query}.down"),
             config.DynamicInt8.Contains($"{Query}.up")), Is.EqualTo((5, true, true)));

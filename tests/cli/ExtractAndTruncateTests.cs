@@ -45,7 +45,7 @@ public sealed class ExtractAndTruncateTests
         var result = LoraProgram.Succeed("extract", "--base", task.Model, "--tuned", task["tuned"], "--rank", "2",
             "--out", task["full"]);
         Assert.That(result.Output,
-            Does.Contain("4 updates and pre_classifier, classifier whole").And.Match(@"q_lin +\[16, 16\] +2 "));
+            Does.Contain("4 updates and pre_classifier, classifier whole").And.Match(@"q_lin\n +0 +\[16, 16\] +2 "));
         Assert.That(result.Errors,
             Does.Match(@"warning: \d+ parameters were tuned and are NOT in the adapter").And
                 .Contain("distilbert.embeddings.word_embeddings.weight [24, 16]: |Δ| = ")
@@ -97,7 +97,7 @@ public sealed class ExtractAndTruncateTests
         Assert.That(ShownAccuracy(rows[4]),
             Is.EqualTo(Accuracy("evaluate", "--model", task.Model, "--data", task.Data)),
                 "the head was not trained: rank 0 is the base");
-        Assert.That(table.Output, Does.Match(@"q_lin +4 → 2 "));
+        Assert.That(table.Output, Does.Match(@"q_lin\n +0 +4 → 2 "));
         Assert.That(LoraProgram.Succeed("inspect", task["smaller"]).Output,
             Does.Contain("[16, 2]").And.Contain("rank 2"));
         Assert.That(LoraProgram.Succeed("adapter", "check", task["smaller"], "--model", task.Model).Output,

@@ -6,7 +6,7 @@ namespace LoraScratch.Tests.Cli;
 public class HelpTests
 {
     /// <summary>Every command, those below others too.</summary>
-    private static IEnumerable<Command> Commands => Below(CommandLine.Parse([]).RootCommandResult.Command);
+    internal static IEnumerable<Command> Commands => Below(CommandLine.Parse([]).RootCommandResult.Command);
 
     private static IEnumerable<Command> Below(Command command) =>
         command.Subcommands.SelectMany(child => Below(child).Prepend(child));
@@ -52,6 +52,37 @@ public class HelpTests
     }
 
     [Test]
+    public void No_line_of_any_help_is_longer_than_a_screen()
+    {
+        foreach (var command in Commands)
+        {
+            var lines = LoraProgram.Call([.. Path(command), "--help"]).Output.Split('\n');
+            Assert.That(lines.Where(line => Columns.Of(line) > 80), Is.Empty, command.Name);
+        }
+    }
+
+    [Test]
+    public void Where_options_are_many_they_stand_in_groups_the_most_used_first()
+    {
+        Assert.That(HelpGroups.All.SelectMany(group => group.Options), Is.Unique);
+        foreach (var command in Commands.Where(command => command.Options.Count > HelpGroups.MostInOneList))
+        {
+            Assert.That(command.Options.Where(option => !option.Hidden
+                && HelpGroups.Of(option.Name).Group == HelpGroups.All.Count).Select(option => option.Name),
+                Is.Empty, $"{command.Name}: give it a group in HelpGroups");
+        }
+        var lines = LoraProgram.Call("train", "--help").Output.Split('\n');
+        var titles = lines.Where(line => line.EndsWith(':') && !line.StartsWith(' ')).ToArray();
+        Assert.That(titles, Is.EqualTo(new[] { "Description:", "Usage:", "Most used:", "LoRA:",
+            "QA-LoRA and quantization:", "Optimisation:", "Validation and test:", "Data format:",
+            "What to start from:", "Run and resume:", "Memory and speed:", "Device:", "Examples:" }));
+        Assert.That(lines[Array.IndexOf(lines, "Most used:") + 1], Does.StartWith("  --data <PATH> (REQUIRED)"));
+        var known = Commands.SelectMany(command => command.Options).Select(option => option.Name).ToHashSet();
+        Assert.That(HelpGroups.All.SelectMany(group => group.Options).Where(name => !known.Contains(name)), Is.Empty,
+            "options that no command has");
+    }
+
+    [Test]
     public void The_help_of_train_states_the_defaults()
     {
         var help = string.Join(' ',
@@ -75,7 +106,8 @@ public class HelpTests
     public void Words_are_quoted_as_a_shell_reads_them(string word, string quoted) =>
     Assert.That(ShellWords.Quote(word), Is.EqualTo(quoted));
 
-    private static IEnumerable<string> Words(string line) =>
+    /// <summary>The words of a command line; quotes hold words together.</summary>
+    internal static IEnumerable<string> Words(string line) =>
         line.Split('"').SelectMany((part, i) => i % 2 == 1
             ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 }

@@ -36,10 +36,12 @@ public class JourneyTests
     public void Training_leaves_the_folders_that_the_other_commands_take()
     {
         Assert.That(Names("base"),
-            Is.EqualTo(new[] { "config.json", "metrics.jsonl", "model.safetensors", "special_tokens_map.json",
+            Is.EqualTo(new[] { "config.json", "curves.svg", "metrics.jsonl", "model.safetensors",
+                "special_tokens_map.json",
                 "tokenizer.json", "tokenizer_config.json", "training.json", "vocab.txt" }));
         Assert.That(Names("tuned"),
-            Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors", "config.json", "metrics.jsonl",
+            Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors", "config.json", "curves.svg",
+                "metrics.jsonl",
                 "training.json" }));
         Assert.That(Names("merged"),
             Is.EqualTo(new[] { "config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json",
@@ -136,10 +138,11 @@ public class JourneyTests
         Assert.That(model, Does.Match(@"classifier\.weight +\[2, 16\] +32\n").And
             .Match(@"--method lora --rank 8 --targets query,value +1,330\n"));
         var adapter = Run("inspect", "tuned").Output;
-        Assert.That(adapter, Does.Match(@"layer\.1\.attention\.v_lin +\[16, 4\] +\[4, 16\] +1\.75 ").And
+        Assert.That(adapter, Does.Match(@"layer\.\{0-1\}\.attention\.v_lin\n +0 +\[16, 4\] +\[4, 16\] +1\.75 ").And
             .Contain("4 adapted layers, 4 other tensors, 818 parameters"));
         var tensors = Run("inspect", "tuned/adapter_model.safetensors").Output;
-        Assert.That(tensors, Does.Match(@"layer\.0\.attention\.q_lin\.lora_A\.weight +F32 +\[4, 16\] +256 B").And
+        Assert.That(tensors,
+            Does.Match(@"layer\.\{0-1\}, each:\n  attention\.q_lin\.lora_A\.weight +F32 +\[4, 16\] +256 B").And
             .Contain("12 tensors, 818 elements"));
     }
 

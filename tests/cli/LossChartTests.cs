@@ -1,5 +1,6 @@
 using System.Xml.Linq;
 using LoraScratch.Cli.Charts;
+using LoraScratch.Lora.Charts;
 using Spectre.Console;
 
 namespace LoraScratch.Tests.Cli;
@@ -29,18 +30,59 @@ public class LossChartTests
     Assert.That(Axis.Marks(largest, 4), Is.EqualTo(new[] { 0.0, 1.0 }));
 
     [Test]
-    public void The_svg_is_well_formed_and_has_a_line_and_a_legend_for_each_curve()
+    public void A_trend_keeps_a_straight_line_and_halves_a_zigzag()
     {
-        var root = XDocument.Parse(
-            SvgChart.Draw("a < b & c",
-                [new LossCurve("one", [0.7f, 0.5f, 0.3f]), new LossCurve("two <2>", [0.7f, 0.6f])])).Root!;
-        var lines = root.Elements(Svg + "polyline").ToArray();
-        Assert.That(lines, Has.Length.EqualTo(2));
-        Assert.That(root.Elements(Svg + "text").Select(text => text.Value),
-            Does.Contain("a < b & c").And.Contain("one").And.Contain("two <2>"));
+        var line = new LossCurve("line", [.. Enumerable.Range(0, 48).Select(i => 1 - i / 48f)]);
+        Assert.That(line.Trend().Skip(2).Take(44).Select(point => point.Loss),
+            Is.EqualTo(line.Losses.Skip(2).Take(44).Select(loss => (double)loss)).Within(1e-6));
+        // half a window is 48 / 24 = 2 steps: the mean of five in turn 1 and 0 is 2/5 or 3/5
+        var zigzag = new LossCurve("zigzag", [.. Enumerable.Range(0, 48).Select(i => i % 2 == 0 ? 1f : 0f)]);
+        Assert.That(zigzag.Trend()[10].Loss, Is.EqualTo(0.6).Within(1e-12));
+        Assert.That(zigzag.Trend()[11].Loss, Is.EqualTo(0.4).Within(1e-12));
+        var hours = new LossCurve("long", new float[100_000]);
+        Assert.That((hours.Trend().Count, hours.Raw().Count()), Is.EqualTo((401, 800)), "a file of some KiB");
+    }
+
+    [Test]
+    public void The_first_steps_outlier_does_not_stretch_the_axis()
+    {
+        double[] losses = [11, .. Enumerable.Repeat(0.6, 50), .. Enumerable.Repeat(0.5, 49)];
+        Assert.That(Axis.LossRange(losses, [0.7]), Is.EqualTo((0.5, 0.7)));
+        Assert.That(Axis.LossRange([.. losses.Skip(1)], []), Is.EqualTo((0.5, 0.6)));
+        Assert.That(Axis.LossRange([0.7, 0.6, 0.1], []), Is.EqualTo((0.0, 0.7)),
+            "no outlier: 0.7 is shown, and 0 is near");
+        var picture = LossPicture.Draw("a", [new LossCurve("a", [.. losses.Select(loss => (float)loss)])]);
+        Assert.That(picture, Does.Contain("above: 1 step, up to 11 in step 1"));
+    }
+
+    [Test]
+    public void The_svg_of_several_runs_has_a_line_in_each_panel_and_a_name_for_each()
+    {
+        var picture = LossPicture.Draw("a < b & c", [Run("one", 0.7f, 0.5f, 0.3f), Run("two <2>\u0007", 0.7f, 0.6f)]);
+        var root = XDocument.Parse(picture).Root!;
+        var lines = root.Descendants(Svg + "polyline").ToArray();
+        Assert.That(lines, Has.Length.EqualTo(6), "loss, validation loss and accuracy of two runs");
+        Assert.That(root.Descendants(Svg + "text").Select(text => text.Value), Does.Contain("a < b & c").And
+            .Contain("one").And.Contain("two <2>\ufffd").And.Contain("validation loss").And.Contain("accuracy, %"));
         var heights = lines[0].Attribute("points")!.Value.Split(' ')
             .Select(point => double.Parse(point.Split(',')[1], System.Globalization.CultureInfo.InvariantCulture));
         Assert.That(heights, Is.Ordered.Ascending, "a falling loss goes down, where y grows");
+        Assert.That(picture, Does.Contain("@media (prefers-color-scheme: dark)"));
+
+        static LossCurve Run(string name, params float[] losses) => new(name, losses)
+        {
+            Validations = [new ValidationPoint(losses.Length, losses[^1], 0.5)],
+        };
+    }
+
+    [Test]
+    public void No_two_series_are_told_apart_by_colour_alone()
+    {
+        Assert.That(SeriesStyle.All.Select(style => (style.Dash, Shape: style.Number % 4)), Is.Unique);
+        Assert.That(SeriesStyle.All.Select(style => style.Point(0, 0, 4).Split(' ')[0]).Distinct().Count(),
+            Is.EqualTo(2), "discs and polygons");
+        Assert.That(SeriesStyle.All.Select(style => style.Light), Is.Unique);
+        Assert.That(SeriesStyle.All.Select(style => style.Dark), Is.Unique);
     }
 
     [Test]

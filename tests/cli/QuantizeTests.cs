@@ -185,17 +185,16 @@ public sealed class QuantizeTests
     {
         var said = LoraProgram.Succeed("merge", "--model", task["int4"], "--adapter", task["pooled"], "--round-zeros",
             "--out", task["rounded"]).Output;
-        var rows = said.Split('\n').Where(line => line.StartsWith("distilbert.", StringComparison.Ordinal))
-            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).ToArray();
+        var rows = LayerRows.Of(said);
         Assert.That(rows, Has.Length.EqualTo(12), "adapted or not");
         using var file = SafeTensorsFile.Open(Path.Combine(task["rounded"], "model.safetensors"));
         var zeros = rows.SelectMany(row =>
             {
-                var values = new float[file.Tensors[$"{row[0]}.weight.zeros"].ElementCount]; file.Read(
-                $"{row[0]}.weight.zeros", values); return values;
+                var values = new float[file.Tensors[$"{row.Path}.weight.zeros"].ElementCount]; file.Read(
+                $"{row.Path}.weight.zeros", values); return values;
             }).ToArray();
         Assert.That(zeros, Is.All.Matches<float>(zero => zero == MathF.Round(zero) && zero is >= 0 and <= 15));
-        Assert.That(rows.Select(row => double.Parse(row[1], System.Globalization.CultureInfo.InvariantCulture)),
+        Assert.That(rows.Select(row => double.Parse(row.Cells[0], System.Globalization.CultureInfo.InvariantCulture)),
             Is.All.InRange(0.005, 0.5), "a zero moves by a quarter of a step on average");
         Assert.That(Distance(Logits("--model", task["rounded"]),
             Logits("--model", task["int4"], "--adapter", task["pooled"])), Is.GreaterThan(1e-4));
@@ -268,8 +267,7 @@ public sealed class QuantizeTests
     task.RequireConfigRefused("int4", from, to, message);
 
     private static double[] OutputErrors(string table) =>
-        [.. table.Split('\n').Where(line => line.StartsWith("distilbert.", StringComparison.Ordinal))
-        .Select(line => double.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2],
+        [.. LayerRows.Of(table).Select(row => double.Parse(row.Cells[1],
             System.Globalization.CultureInfo.InvariantCulture))];
 
     private static byte[] Codes(string folder) => Weights(folder, ".codes");

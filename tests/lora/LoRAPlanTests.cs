@@ -43,12 +43,33 @@ public sealed class LoRAPlanTests
             ["q_lin", "v_lin"], ["classifier"]).ToString();
         Assert.That(text, Is.EqualTo("""
             q_lin → 1 layer
-              distilbert.transformer.layer.0.attention.q_lin  W [4, 4]  A [4, 2]  B [2, 4]  rank 2  alpha 8  s = alpha-over-rank = 4  16 parameters
+              distilbert.transformer.layer.0.attention.q_lin  16 parameters
+                W [4, 4]  A [4, 2]  B [2, 4]
+                rank 2, alpha 8, s = alpha-over-rank = 4
             v_lin → 1 layer
-              distilbert.transformer.layer.0.attention.v_lin  W [4, 4]  A [4, 3]  B [3, 4]  rank 3  alpha 8  s = alpha-over-rank = 2.6666667  24 parameters
+              distilbert.transformer.layer.0.attention.v_lin  24 parameters
+                W [4, 4]  A [4, 3]  B [3, 4]
+                rank 3, alpha 8, s = alpha-over-rank = 2.6667
             stays trainable: classifier, 10 parameters
             trainable: 50 beside 100 frozen parameters (33.333 %), 0.2 KiB
             """));
+    }
+
+    [Test]
+    public void Layers_that_are_alike_are_one_line_of_the_plan()
+    {
+        var plan = LoRAPlan.For(DistilBert(new RandomStream(1), layers: 6, width: 4),
+            new LoRASettings(2, 8) { RankPattern = new Dictionary<string, int> { ["layer.3.attention.q_lin"] = 3 } },
+            ["q_lin"]);
+        Assert.That(plan.ToString(), Does.StartWith("""
+            q_lin → 6 layers
+              distilbert.transformer.layer.{0-2,4-5}.attention.q_lin  16 parameters each
+                W [4, 4]  A [4, 2]  B [2, 4]
+                rank 2, alpha 8, s = alpha-over-rank = 4
+              distilbert.transformer.layer.3.attention.q_lin  24 parameters
+            """));
+        Assert.That(plan.Table(everyLayer: true), Does.Contain("layer.5.attention.q_lin  16 parameters\n").And.Not
+            .Contain("{"));
     }
 
     [Test]

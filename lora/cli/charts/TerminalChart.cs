@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using LoraScratch.Lora.Charts;
 using Spectre.Console;
 
 namespace LoraScratch.Cli.Charts;

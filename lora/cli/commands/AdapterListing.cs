@@ -1,4 +1,5 @@
 using System.Globalization;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
@@ -18,23 +19,20 @@ internal static class AdapterListing
             .Select(entry => (entry.A, Name: entry.Name!.Value)).ToArray();
         var others = file.Tensors.Values
             .Where(tensor => !layers.Any(layer => tensor == layer.A || tensor.Name == layer.Name.NameOfB)).ToArray();
-        var width = layers.Select(layer => layer.Name.Path).Concat(others.Select(tensor => tensor.Name))
-            .Select(name => Short(name).Length).DefaultIfEmpty(5).Max();
         // nothing is printed of an adapter that has a fault
-        var lines = layers.Select(layer => Line(file, layer.A, layer.Name, width, config)).ToArray();
+        var rows = layers.Select(layer => Row(file, layer.A, layer.Name, config)).ToArray();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"rank {config.Rank}, lora_alpha {config.Alpha}, scaling {config.Settings.Scaling:G5} = "
                 + $"{(config.UseRsLora ? "alpha/√rank" : "alpha/rank")}, dropout {config.Dropout}, task "
-                + $"{config.TaskType ?? "none"}, base {config.BaseModel ?? "not named"}"));
-        Console.WriteLine(
-            $"{"layer".PadRight(width)}  {"A",-12} {"B",-12} {"scaling",8} {"|A|",10} {"|B|",10} {"|scaling·AB|",14}");
-        foreach (var line in lines)
+                + $"{config.TaskType ?? "none"}"));
+        Console.WriteLine($"base {config.BaseModel ?? "not named"}");
+        if (rows.Length > 0)
         {
-            Console.WriteLine(line);
+            LayerTable.Print(Console.Out, ["A", "B", "scaling", "|A|", "|B|", "|scaling·AB|"], rows);
         }
         foreach (var tensor in others)
         {
-            Console.WriteLine($"{Short(tensor.Name).PadRight(width)}  [{string.Join(", ", tensor.Shape)}]");
+            Console.WriteLine($"{Short(tensor.Name)}  [{string.Join(", ", tensor.Shape)}]");
         }
         Console.WriteLine($"{layers.Length} adapted layers, {others.Length} other tensors, "
             + $"{Text.Count(file.Tensors.Values.Sum(tensor => tensor.ElementCount))} parameters, "
@@ -45,7 +43,8 @@ internal static class AdapterListing
     private static string Short(string name) =>
         name.StartsWith(PeftAdapter.Prefix, StringComparison.Ordinal) ? name[PeftAdapter.Prefix.Length..] : name;
 
-    private static string Line(SafeTensorsFile file, TensorInfo infoA, LowRankName layer, int width, PeftConfig config)
+    private static (string Path, IReadOnlyList<string> Cells) Row(
+        SafeTensorsFile file, TensorInfo infoA, LowRankName layer, PeftConfig config)
     {
         var path = Short(layer.Path);
         if (!file.Tensors.TryGetValue(layer.NameOfB, out var infoB))
@@ -66,10 +65,10 @@ internal static class AdapterListing
         var b = new float[infoB.ElementCount];
         file.Read(infoA.Name, a);
         file.Read(infoB.Name, b);
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{path.PadRight(width)}  {$"[{inFeatures}, {rank}]",-12} {$"[{rank}, {outFeatures}]",-12} "
-                + $"{scaling,8:G5} {Norm(a),10:G5} {Norm(b),10:G5} "
-                + $"{scaling * NormOfProduct(a, b, (int)rank, (int)inFeatures, (int)outFeatures),14:G5}");
+        string Number(double value) => value.ToString("G5", CultureInfo.InvariantCulture);
+        return (path, [$"[{inFeatures}, {rank}]", $"[{rank}, {outFeatures}]", Number(scaling), Number(Norm(a)),
+            Number(Norm(b)),
+            Number(scaling * NormOfProduct(a, b, (int)rank, (int)inFeatures, (int)outFeatures))]);
     }
 
     private static double Norm(float[] values) => Math.Sqrt(values.Sum(value => (double)value * value));

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
@@ -135,18 +136,12 @@ internal sealed class CompressCommand
 
     private static void PrintLayers(ModelCompression compression, IReadOnlyList<int?> ranks)
     {
-        var width = Math.Max(5, compression.Layers.Max(layer => layer.Path.Length));
-        Console.WriteLine(
-            $"{"layer".PadRight(width)}  {"W",-12} {"rank",6} {"error/|W|",10} {"bytes before",13} {"after",10}");
-        foreach (var (layer, rank) in compression.Layers.Zip(ranks))
-        {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{layer.Path.PadRight(width)}  {$"[{layer.OutFeatures}, {layer.InFeatures}]",-12} "
-                    + $"{rank?.ToString(CultureInfo.InvariantCulture) ?? "whole",6} ")
-                + string.Create(CultureInfo.InvariantCulture,
-                    $"{layer.RelativeError(rank),10:F4} {Text.Bytes(sizeof(float) * layer.Numbers(null)),13} "
-                        + $"{Text.Bytes(sizeof(float) * layer.Numbers(rank)),10}"));
-        }
+        LayerTable.Print(Console.Out, ["W", "rank", "error/|W|", "bytes before", "after"],
+            [.. compression.Layers.Zip(ranks, (layer, rank) => (layer.Path, (IReadOnlyList<string>)[
+                $"[{layer.OutFeatures}, {layer.InFeatures}]",
+                rank?.ToString(CultureInfo.InvariantCulture) ?? "whole",
+                layer.RelativeError(rank).ToString("F4", CultureInfo.InvariantCulture),
+                Text.Bytes(sizeof(float) * layer.Numbers(null)), Text.Bytes(sizeof(float) * layer.Numbers(rank))]))]);
         var kept = ranks.Count(rank => rank is null);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"all together: error/|W| {compression.RelativeError(ranks):F4}")

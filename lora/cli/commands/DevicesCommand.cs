@@ -25,6 +25,13 @@ internal static class DevicesCommand
         return command;
     }
 
-    private static void Print(string id, bool usable, string description) =>
-        Console.WriteLine($"{id,-9} {(usable ? "usable" : "not usable"),-10}  {description}");
+    private static void Print(string id, bool usable, string description)
+    {
+        var margin = $"{id,-9} {(usable ? "usable" : "not usable"),-10}  ";
+        foreach (var line in Columns.Wrapped(description, Columns.Screen - margin.Length))
+        {
+            Console.WriteLine($"{margin}{line}");
+            margin = new string(' ', margin.Length);
+        }
+    }
 }

@@ -20,7 +20,7 @@ internal static class EvaluateCommand
             "One JSON object on standard output; one per line where there are several adapters."
         };
         var errors = new ErrorsOption();
-        var calibration = OptionKinds.Path("--calibration", "FILE.svg", "Draws accuracy against probability: on the "
+        var calibration = OptionKinds.Path("--reliability", "FILE.svg", "Draws accuracy against probability: on the "
             + "diagonal a probability of 0.8 is right in 80 % of the cases.");
         var files = new SideFileOptions(errors.File, calibration);
         var device = new DeviceOptions();
@@ -29,7 +29,7 @@ internal static class EvaluateCommand
                 + "labelled texts.",
             "lora evaluate --adapter my-adapter --data test.csv",
                 "lora evaluate --model my-model --adapter my-adapter --data test.csv --json",
-                "lora evaluate --adapter my-adapter --data test.csv --errors wrong.csv --calibration calibration.svg");
+                "lora evaluate --adapter my-adapter --data test.csv --errors wrong.csv --reliability reliability.svg");
         model.AddTo(command);
         measurement.AddTo(command);
         command.Add(json);
@@ -136,14 +136,8 @@ internal static class EvaluateCommand
             Console.Write($"\n{ClassTable.Of(result, labels)}");
             return;
         }
-        var width = Math.Max(10, labels.Max(label => label.Length) + 2);
-        Console.WriteLine($"\n{"true \\ predicted".PadRight(Math.Max(width, 18))}"
-            + $"{string.Concat(labels.Select(label => label.PadLeft(width)))}");
-        for (var i = 0; i < labels.Count; i++)
-        {
-            Console.WriteLine($"{labels[i].PadRight(Math.Max(width, 18))}"
-                + $"{string.Concat(confusion[i].Select(count => Text.Count(count).PadLeft(width)))}");
-        }
+        Console.WriteLine();
+        ConfusionTable.Print(confusion, labels, Console.Out);
         Console.Write($"\n{ClassTable.Of(result, labels)}");
     }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
@@ -106,21 +107,16 @@ internal static class ExtractCommand
 
     private static void Print(LoRAExtraction extraction, EncoderConfig config, string[] targets, LoRABias bias)
     {
-        var width = Math.Max(5, extraction.Layers.Max(layer => layer.Path.Length));
-        Console.WriteLine($"{"layer".PadRight(width)}  {"W",-12} {"rank",5} {"|W|",9} {"|ΔW|",9} {"error",9} "
-            + $"{"error/|ΔW|",11} {"energy kept",12}");
-        foreach (var layer in extraction.Layers)
-        {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{layer.Path.PadRight(width)}  {$"[{layer.OutFeatures}, {layer.InFeatures}]",-12} {layer.Rank,5} "
-                    + $"{layer.WeightNorm,9:G5} {layer.ChangeNorm,9:G4} {layer.Error,9:G4} "
-                    + $"{layer.RelativeError,11:F6} {Text.Percent(layer.Energy),12}"));
-        }
         var change = extraction.Layers.Sum(layer => layer.ChangeNorm * layer.ChangeNorm);
         var error = extraction.Layers.Sum(layer => layer.Error * layer.Error);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{"together".PadRight(width)}  {"",-12} {"",5} {"",9} {Math.Sqrt(change),9:G4} {Math.Sqrt(error),9:G4} "
-                + $"{Math.Sqrt(error / change),11:F6} {Text.Percent(1 - error / change),12}"));
+        string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+        LayerTable.Print(Console.Out, ["W", "rank", "|W|", "|ΔW|", "error", "error/|ΔW|", "energy kept"],
+            [.. extraction.Layers.Select(layer => (layer.Path, (IReadOnlyList<string>)[
+                $"[{layer.OutFeatures}, {layer.InFeatures}]", Number(layer.Rank, "0"), Number(layer.WeightNorm, "G5"),
+                Number(layer.ChangeNorm, "G4"), Number(layer.Error, "G4"), Number(layer.RelativeError, "F6"),
+                Text.Percent(layer.Energy)]))],
+            ("together", ["", "", "", Number(Math.Sqrt(change), "G4"), Number(Math.Sqrt(error), "G4"),
+                Number(Math.Sqrt(error / change), "F6"), Text.Percent(1 - error / change)]));
         if (extraction.Unchanged.Count > 0)
         {
             Console.Error.WriteLine($"note: {extraction.Unchanged.Count} targeted layers are the same in both models "

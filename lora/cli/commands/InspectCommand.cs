@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
@@ -26,39 +27,40 @@ internal static class InspectCommand
             HelpName = "[NAME=]DIR",
         };
         var anyBase = ModelOptions.AnyBase();
+        var verbose = OptionKinds.Verbose();
         var command = new ExampleCommand("inspect",
             "Shows the modules, shapes, parameters and memory of a model, the layers of an adapter, or the tensors "
                 + "of a .safetensors file.",
-            "lora inspect", "lora inspect lora-demo/model", "lora inspect lora-demo/adapter",
+            "lora inspect", "lora inspect my-model", "lora inspect lora-demo/adapter",
                 "lora inspect lora-demo/adapter/adapter_model.safetensors",
-                    "lora inspect lora-demo/model --adapter lora-demo/adapter") { path, adapters, anyBase };
+                    "lora inspect my-model --adapter my-adapter --verbose") { path, adapters, anyBase, verbose };
         command.SetAction(parsed =>
         {
             var named = parsed.GetValue(path);
             var source = named is null ? ModelSource.BuiltIn : ModelSource.Folder(named);
             if (parsed.GetValue(adapters) is { Length: > 0 } given)
             {
-                ShowAdapters(source, given, parsed.GetValue(anyBase));
+                ShowAdapters(source, given, parsed.GetValue(anyBase), parsed.GetValue(verbose));
             }
             else if (named is null)
             {
                 Console.WriteLine($"{source}: {source.Reference}");
-                ShowModel(source);
+                ShowModel(source, parsed.GetValue(verbose));
             }
             else
             {
-                Show(named);
+                Show(named, parsed.GetValue(verbose));
             }
             return 0;
         });
         return command;
     }
 
-    private static void Show(string path)
+    private static void Show(string path, bool everyLayer)
     {
         if (File.Exists(path))
         {
-            TensorListing.Print(path);
+            TensorListing.Print(path, everyLayer);
         }
         else if (File.Exists(Path.Combine(PeftFolder.Find(path), PeftAdapter.ConfigName)))
         {
@@ -66,7 +68,7 @@ internal static class InspectCommand
         }
         else if (File.Exists(Path.Combine(path, "config.json")))
         {
-            ShowModel(ModelSource.Folder(path));
+            ShowModel(ModelSource.Folder(path), everyLayer);
         }
         else
         {
@@ -77,7 +79,7 @@ internal static class InspectCommand
         }
     }
 
-    private static void ShowAdapters(ModelSource source, string[] given, bool anyBase)
+    private static void ShowAdapters(ModelSource source, string[] given, bool anyBase, bool everyLayer)
     {
         using var backend = new CpuBackend();
         var (classifier, _) = TaskOptions.Load(source, given, chosen: null, labels: null, anyBase, backend);
@@ -86,11 +88,11 @@ internal static class InspectCommand
         {
             Console.WriteLine();
             Console.WriteLine($"{name}: {string.Join(", ", classifier.LabelsOf(name))}");
-            Console.WriteLine(classifier.PutIn(name).Plan);
+            Console.WriteLine(classifier.PutIn(name).Plan.Table(everyLayer));
         }
     }
 
-    private static void ShowModel(ModelSource source)
+    private static void ShowModel(ModelSource source, bool everyLayer)
     {
         using var backend = new CpuBackend();
         var classifier = ModelOptions.LoadModel(source, backend);
@@ -106,12 +108,8 @@ internal static class InspectCommand
                 .Where(entry => entry.Weight.IsQuantized)
                 .Select(entry => ($"{entry.Path}.weight", entry.Weight.Shape, entry.Weight.Form, entry.Weight.Bytes)),
         ];
-        var width = tensors.Max(tensor => tensor.Path.Length);
-        foreach (var (path, shape, form, _) in tensors)
-        {
-            Console.WriteLine($"{path.PadRight(width)}  {shape,-14}  "
-                + $"{Text.Count(shape.Count),12}{(form.Length > 0 ? $"  {form}" : "")}");
-        }
+        TensorTable.Print(Console.Out, [.. tensors.Select(tensor => (tensor.Path,
+            (IReadOnlyList<string>)[$"{tensor.Shape}", Text.Count(tensor.Shape.Count), tensor.Form]))], everyLayer);
         var quantized = tensors.Where(tensor => tensor.Form.Length > 0).Sum(tensor => (long)tensor.Shape.Count);
         Console.WriteLine($"\n{Text.Count(tensors.Sum(tensor => (long)tensor.Shape.Count))} "
             + $"parameters{(quantized > 0 ? $", {Text.Count(quantized)} of them quantised" : "")}, "

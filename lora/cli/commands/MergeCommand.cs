@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
@@ -24,7 +25,7 @@ internal static class MergeCommand
             "Writes W + scaling·A·B into the weights, or with an adapter of quantised layers into their zeros: a "
                 + "model folder that needs no adapter.",
             "lora merge --adapter my-adapter --out merged",
-                "lora merge --model lora-demo/model --adapter lora-demo/adapter --out merged",
+                "lora merge --model my-model --adapter my-adapter --out merged",
             "lora merge --model base-int4 --adapter my-qa-lora-adapter --round-zeros --out merged-int4");
         model.AddTo(command);
         output.AddTo(command);
@@ -58,16 +59,16 @@ internal static class MergeCommand
 
     private static void RoundZeros((string Path, QuantizedLinear Linear)[] layers)
     {
-        var width = layers.Max(layer => layer.Path.Length);
-        Console.WriteLine(
-            $"{"zeros rounded".PadRight(width)}  {"error/|W|",10} {"largest",10} {"moved into the codes' range",28}");
+        var rows = new List<(string, IReadOnlyList<string>)>();
         foreach (var (path, linear) in layers)
         {
             var rounded = QALoRAMerge.RoundZeros(linear.Weight);
             linear.Weight.SetGrids(rounded.Grids);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{path.PadRight(width)}  {rounded.RelativeError,10:F4} {rounded.LargestError,10:G3} "
-                    + $"{$"{rounded.Outside:N0} of {rounded.Grids.Length:N0} zeros",28}"));
+            rows.Add((path, [rounded.RelativeError.ToString("F4", CultureInfo.InvariantCulture),
+                rounded.LargestError.ToString("G3", CultureInfo.InvariantCulture),
+                $"{Text.Count(rounded.Outside)} of {Text.Count(rounded.Grids.Length)} zeros"]));
         }
+        Console.WriteLine("zeros rounded:");
+        LayerTable.Print(Console.Out, ["error/|W|", "largest", "moved into the codes' range"], rows);
     }
 }

@@ -50,7 +50,7 @@ internal sealed class PredictCommand
             "lora predict --adapter my-adapter --text \"Not what I expected, but I like it.\"",
             "lora predict --adapter my-adapter --input tickets.csv --out answers.csv --columns id,subject --threshold "
                 + "0.8",
-            "lora predict --model lora-demo/model --adapter lora-demo/adapter --text \"an unpredictable story\"",
+            "lora predict --adapter lora-demo/adapter --text \"an unpredictable story\"",
             "lora predict --model my-model --input reviews.jsonl --json",
             "lora predict --model my-model --input -",
             "lora predict --model my-model --adapter mood=my-adapter --adapter topic=other-adapter --text \"a dull "

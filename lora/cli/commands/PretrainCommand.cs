@@ -194,6 +194,7 @@ internal sealed class PretrainCommand
                 ? string.Create(CultureInfo.InvariantCulture,
                     $" (validation: masked tokens guessed {Text.Percent(best.Accuracy)}, loss {best.Loss:F4})")
                         : "") + ".");
+        Console.WriteLine($"Loss curves: {Path.Combine(folder, RunFiles.CurvesName)}");
         Console.WriteLine("Adapt it:");
         Console.WriteLine($"  {ShellWords.Join(["lora", "train", "--model", folder, "--data"])} …");
     }

@@ -1,3 +1,4 @@
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Cli;
@@ -8,15 +9,12 @@ namespace LoraScratch.Cli;
 /// </summary>
 internal static class TensorListing
 {
-    public static void Print(string path)
+    public static void Print(string path, bool everyLayer)
     {
         using var file = SafeTensorsFile.Open(path);
-        var width = file.Tensors.Keys.Select(name => name.Length).DefaultIfEmpty(4).Max();
-        foreach (var tensor in file.Tensors.Values)
-        {
-            Console.WriteLine($"{tensor.Name.PadRight(width)}  {tensor.DType,-7} "
-                + $"{$"[{string.Join(", ", tensor.Shape)}]",-16} {Text.Bytes(tensor.ByteLength),10}");
-        }
+        TensorTable.Print(Console.Out, [.. file.Tensors.Values.Select(tensor => (tensor.Name,
+            (IReadOnlyList<string>)[$"{tensor.DType}", $"[{string.Join(", ", tensor.Shape)}]",
+                Text.Bytes(tensor.ByteLength)]))], everyLayer);
         foreach (var (key, value) in file.Metadata)
         {
             Console.WriteLine($"metadata {key} = {value}");

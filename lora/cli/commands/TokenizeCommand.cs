@@ -25,7 +25,7 @@ internal static class TokenizeCommand
         var command = new ExampleCommand("tokenize",
             "Splits texts into the tokens of a vocabulary, as the model sees them.",
             "lora tokenize --text \"not cheap but good\"",
-                "lora tokenize --vocab lora-demo/model/vocab.txt --text \"not cheap but good\"",
+                "lora tokenize --vocab my-model --text \"not cheap but good\"",
                     "lora tokenize --vocab vocab.txt --input texts.jsonl --json") { vocabulary, maxLength, json };
         input.AddTo(command);
         command.SetAction(parsed =>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -16,6 +17,7 @@ internal sealed class TrainCommand
     private readonly TrainingOptionsParser training = new();
     private readonly CheckpointCommandOptions saving = new();
     private readonly DeviceOptions device = new();
+    private readonly Option<bool> verbose = OptionKinds.Verbose();
 
     public static Command Create()
     {
@@ -33,6 +35,7 @@ internal sealed class TrainCommand
         train.training.AddTo(command);
         train.saving.AddTo(command);
         train.device.AddTo(command);
+        command.Add(train.verbose);
         command.SetAction((parsed, cancellation) => Task.Run(() => train.Run(parsed, cancellation)));
         return command;
     }
@@ -63,7 +66,7 @@ internal sealed class TrainCommand
         var (classifier, dataset) = start.Load(parsed, options, backend);
         cancellation.ThrowIfCancellationRequested();
         var tuning = FineTuning.Start(classifier, dataset, options, cancellation);
-        Describe(tuning);
+        Describe(parsed, tuning);
         TrainingProgress.SayEstimate(tuning.Training, checkpoint.Resume);
         cancellation.ThrowIfCancellationRequested();
 
@@ -86,7 +89,7 @@ internal sealed class TrainCommand
         return 0;
     }
 
-    private static void Describe(FineTuning tuning)
+    private void Describe(ParseResult parsed, FineTuning tuning)
     {
         if (tuning.Quantized.Count > 0)
         {
@@ -95,7 +98,7 @@ internal sealed class TrainCommand
         }
         if (tuning.Adapter is { } adapter)
         {
-            Console.Error.WriteLine(adapter.Plan);
+            Console.Error.WriteLine(adapter.Plan.Table(parsed.GetValue(verbose)));
         }
         var (train, validation) = tuning.Data;
         Console.Error.WriteLine($"{Text.Count(tuning.TrainableParameters)} trainable of "
@@ -169,6 +172,7 @@ internal sealed class TrainCommand
             + $"{Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory "
             + $"{Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
             + $"{(result.Best is { } best ? $" (validation {MetricText.Of(best, options.Metric)})" : "")}.");
+        Console.WriteLine($"Loss curves: {Path.Combine(folder, RunFiles.CurvesName)}");
         Console.WriteLine("Predict with it:");
         string[] model = isAdapter
             ? [.. ModelOption.Words(start.Source(parsed)!), "--adapter", folder]

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Adapters;
@@ -125,15 +126,12 @@ internal sealed class TruncateCommand
 
     private static void PrintLayers(AdapterTruncation truncation, IReadOnlyList<int> ranks, string folder)
     {
-        var width = Math.Max(5, truncation.Layers.Max(layer => layer.Path.Length));
-        Console.WriteLine($"\n{"layer".PadRight(width)}  {"rank",9} {"|s·AB|",10} {"dropped",10} {"energy kept",12}");
-        foreach (var (layer, rank) in truncation.Layers.Zip(ranks))
-        {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{layer.Path.PadRight(width)}  {$"{layer.Rank} → {rank}",9} "
-                    + $"{Math.Sqrt(layer.Decomposition.SquaredNorm),10:G5} {layer.Decomposition.ErrorOf(rank),10:G4} "
-                    + $"{Text.Percent(layer.Decomposition.EnergyOf(rank)),12}"));
-        }
+        string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+        Console.WriteLine();
+        LayerTable.Print(Console.Out, ["rank", "|s·AB|", "dropped", "energy kept"],
+            [.. truncation.Layers.Zip(ranks, (layer, rank) => (layer.Path, (IReadOnlyList<string>)[
+                $"{layer.Rank} → {rank}", Number(Math.Sqrt(layer.Decomposition.SquaredNorm), "G5"),
+                Number(layer.Decomposition.ErrorOf(rank), "G4"), Text.Percent(layer.Decomposition.EnergyOf(rank))]))]);
         Console.WriteLine($"The smaller adapter is in {folder}.");
     }
 }

@@ -1,7 +1,7 @@
 using System.Text.Json;
-using LoraScratch.Cli.Charts;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
@@ -56,7 +56,7 @@ internal static class DemoFolder
             result.LoRA.Save(Path.Combine(temporary, Adapter), result[TrainingMethod.LoRA].Training,
                 PretrainedBase.Name);
             AtomicFile.WriteText(Path.Combine(temporary, Curves),
-                SvgChart.Draw($"Adapting to {ReviewDomains.Thrillers.Name} (generated reviews)",
+                LossPicture.Draw($"Adapting to {ReviewDomains.Thrillers.Name} (generated reviews)",
                     [.. result.Methods.Select(method => method.Curve)]));
             AtomicFile.WriteText(Path.Combine(temporary, TrainReviews), Lines(result.Task.Train));
             AtomicFile.WriteText(Path.Combine(temporary, TestReviews), Lines(result.Task.Test));

@@ -5,6 +5,7 @@ using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace LoraScratch.Cli.Demo;
 
@@ -84,7 +85,7 @@ internal sealed class DemoReport(IAnsiConsole console)
         }
     }
 
-    private static Table Table(DemoResult result) =>
+    private static IRenderable Table(DemoResult result) =>
         MethodTable.Create($"Adapting to {ReviewDomains.Thrillers.Name}", result.Methods,
             ("bytes per task", method => Text.Count(method.StoredBytes)));
 

@@ -1,5 +1,5 @@
-using LoraScratch.Cli.Charts;
 using LoraScratch.Cli.Tables;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
 
@@ -38,8 +38,8 @@ internal sealed record MethodResult(
 
     IReadOnlyList<double> IMethodOutcome.Seconds => [Seconds];
 
-    /// <summary>The loss by step.</summary>
-    public LossCurve Curve => new(Name, [.. Training.Metrics.Select(step => step.Loss)]);
+    /// <summary>Its losses.</summary>
+    public LossCurve Curve => Training.Curve(Name);
 }
 
 /// <summary>Merged against unmerged weights.</summary>

@@ -206,6 +206,12 @@ internal static class OptionKinds
         + "in a label cell where any number may hold: a character, or comma, tab, semicolon or pipe. "
         + $"[default: {Lora.Data.LabelSets.Separator}]");
 
+    /// <summary>--verbose</summary>
+    public static Option<bool> Verbose() => new("--verbose")
+    {
+        Description = "Names every layer, also where several are alike, and otherwise stand in one line: layer.{0-5}."
+    };
+
     /// <summary>--multi-label</summary>
     public static Option<bool> MultiLabel() => new("--multi-label")
     {

@@ -9,8 +9,11 @@ namespace LoraScratch.Cli;
 /// </summary>
 /// <param name="kind">DIR, FILE or PATH.</param>
 /// <param name="description">What goes there.</param>
-/// <param name="required">Whether the command always writes a result.</param>
-internal sealed class OutputOptions(string kind, string description, bool required = true)
+/// <param name="required">Whether it must be given.</param>
+/// <param name="otherwise">
+/// Where the result goes when it is not given; null: then nothing is written.
+/// </param>
+internal sealed class OutputOptions(string kind, string description, bool required = true, string? otherwise = null)
 {
     private readonly Option<string> output = OptionKinds.Path("--out", kind, description, required);
     private readonly Option<bool> overwrite = new("--overwrite")
@@ -29,7 +32,7 @@ internal sealed class OutputOptions(string kind, string description, bool requir
     }
 
     /// <summary>What was typed; null where nothing is to be written.</summary>
-    public string? Path(ParseResult parsed) => parsed.GetValue(output);
+    public string? Path(ParseResult parsed) => parsed.GetValue(output) ?? otherwise;
 
     /// <summary>Whether a result may be replaced.</summary>
     public bool MayReplace(ParseResult parsed) => parsed.GetValue(overwrite);

@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using LoraScratch.Lora.Training;
-using Spectre.Console;
 
 namespace LoraScratch.Cli;
 
@@ -37,7 +36,12 @@ internal static partial class Terminal
     [GeneratedRegex("(?<=[a-z])[A-Z]")]
     private static partial Regex Capital();
 
-    /// <summary>Standard error, with colours and live bars where it is a terminal.</summary>
-    public static IAnsiConsole Error { get; } =
-        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+    /// <summary>
+    /// Whether an output gets plain lines alone, without bars, colours and escape codes: a pipe or
+    /// a file, a terminal that knows no more (TERM=dumb), or whoever wants it so (NO_COLOR).
+    /// </summary>
+    /// <param name="isRedirected">Whether it is no terminal.</param>
+    public static bool IsPlain(bool isRedirected) => isRedirected
+        || Environment.GetEnvironmentVariable("TERM") == "dumb"
+        || !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
 }

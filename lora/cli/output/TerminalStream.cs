@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace LoraScratch.Cli;
 
 /// <summary>
@@ -65,5 +63,5 @@ internal sealed class TerminalStream(Stream terminal) : Stream
     public override void SetLength(long value) => throw new NotSupportedException();
 
     private static StreamWriter Writer(Stream terminal) =>
-        new(new TerminalStream(terminal), new UTF8Encoding(false)) { AutoFlush = true };   // without a byte order mark
+        new TerminalWriter(new TerminalStream(terminal), () => Console.WindowWidth) { AutoFlush = true };
 }

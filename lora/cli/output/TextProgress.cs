@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Spectre.Console;
 
 namespace LoraScratch.Cli;
 
@@ -9,31 +8,36 @@ namespace LoraScratch.Cli;
 /// </summary>
 internal static class TextProgress
 {
-    private const double SecondsBetweenLines = 5;
+    private const double SecondsBetweenLines = 5, SecondsBetweenFrames = 0.1;
 
     /// <summary>Does the work while showing it.</summary>
     /// <param name="texts">How many there are.</param>
     /// <param name="work">Is given what to call with the number of texts done.</param>
     public static void Show(int texts, Action<Action<int>> work)
     {
-        if (Console.IsErrorRedirected)
+        if (Terminal.IsPlain(Console.IsErrorRedirected))
         {
             work(Lines(texts));
             return;
         }
-        var clock = Stopwatch.StartNew();
-        Terminal.Error.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 20 },
-                new PercentageColumn())
-            .Start(context =>
+        var line = new ProgressLine(Console.Error, () => Console.WindowWidth);
+        var (clock, shown) = (Stopwatch.StartNew(), 0.0);
+        try
+        {
+            work(done =>
             {
-                var bar = context.AddTask("texts", maxValue: Math.Max(texts, 1));
-                work(done =>
+                var seconds = clock.Elapsed.TotalSeconds;
+                if (done == texts || seconds - shown >= SecondsBetweenFrames)
                 {
-                    bar.Value = done;
-                    bar.Description = Line(done, texts, clock.Elapsed.TotalSeconds);
-                });
+                    shown = seconds;
+                    line.Show(Line(done, texts, seconds), (double)done / texts);
+                }
             });
+        }
+        finally
+        {
+            line.End();
+        }
     }
 
     /// <summary>Says a line every few seconds when it is called with the texts done.</summary>

@@ -2,23 +2,22 @@ using System.Diagnostics;
 using System.Globalization;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Training;
-using Spectre.Console;
 
 namespace LoraScratch.Cli;
 
 /// <summary>
 /// Shows a training run on standard error: a bar with loss, tokens per second and time left on a
-/// terminal, a plain line every few seconds where the output is piped.
+/// terminal, a plain line every few seconds on an output without bars.
 /// </summary>
 internal static class TrainingProgress
 {
-    private const double SecondsBetweenLines = 5;
+    private const double SecondsBetweenLines = 5, SecondsBetweenFrames = 0.1;
 
     /// <summary>Runs the training while showing it.</summary>
     /// <param name="run">Its events are listened to.</param>
     /// <param name="train">Starts the training.</param>
     public static TrainingResult Show(TrainingRun run, Func<TrainingResult> train) =>
-        Console.IsErrorRedirected ? ShowLines(run, train) : ShowBar(run, train);
+        Terminal.IsPlain(Console.IsErrorRedirected) ? ShowLines(run, train) : ShowBar(run, train);
 
     /// <summary>Says about how long a run will take, before it begins.</summary>
     /// <param name="run">Is measured.</param>
@@ -39,28 +38,33 @@ internal static class TrainingProgress
                 : ""));
     }
 
-    private static TrainingResult ShowBar(TrainingRun run, Func<TrainingResult> train) =>
-        Terminal.Error.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 20 },
-                new PercentageColumn())
-            .Start(context =>
+    private static TrainingResult ShowBar(TrainingRun run, Func<TrainingResult> train)
+    {
+        var line = new ProgressLine(Console.Error, () => Console.WindowWidth);
+        var sinceShown = (Stopwatch?)null;
+        run.Kept += (done, count) => Show(
+            $"frozen layers: {Text.Count(done)} of {Text.Count(count)} examples", done, count);
+        run.StepDone += step => Show(Short(step), step.Step, step.Steps);
+        run.Validated += look => line.WriteLine(Describe(look, run.Options.Metric));
+        run.CheckpointSaved += steps => line.WriteLine($"saved after step {steps}");
+        try
+        {
+            return train();
+        }
+        finally
+        {
+            line.End();
+        }
+
+        void Show(string text, int done, int count)
+        {
+            if (done == count || sinceShown is null || sinceShown.Elapsed.TotalSeconds >= SecondsBetweenFrames)
             {
-                var bar = context.AddTask("training", maxValue: 1);
-                run.Kept += (done, count) =>
-                {
-                    (bar.MaxValue, bar.Value) = (count, done);
-                    bar.Description = $"frozen layers: {Text.Count(done)} of {Text.Count(count)} examples";
-                };
-                run.StepDone += step =>
-                {
-                    bar.MaxValue = step.Steps;
-                    bar.Value = step.Step;
-                    bar.Description = Short(step).EscapeMarkup();
-                };
-                run.Validated += look => Terminal.Error.WriteLine(Describe(look, run.Options.Metric));
-                run.CheckpointSaved += steps => bar.Description = $"saved after step {steps}";
-                return train();
-            });
+                line.Show(text, (double)done / count);
+                sinceShown = Stopwatch.StartNew();
+            }
+        }
+    }
 
     private static TrainingResult ShowLines(TrainingRun run, Func<TrainingResult> train)
     {
@@ -88,7 +92,7 @@ internal static class TrainingProgress
         return train();
     }
 
-    /// <summary>So that text and bar fit a terminal of 80 columns.</summary>
+    /// <summary>Beside it a bar fits into 80 columns.</summary>
     private static string Short(StepMetrics step) => string.Create(CultureInfo.InvariantCulture,
         $"step {step.Step}/{step.Steps} loss {step.Loss:F4} {step.TokensPerSecond:N0} tokens/s "
             + $"{Text.Duration(step.SecondsLeft)} left");

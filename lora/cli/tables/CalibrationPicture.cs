@@ -1,6 +1,6 @@
 using System.Globalization;
-using LoraScratch.Cli.Charts;
 using LoraScratch.Engine;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Classification;
 
 namespace LoraScratch.Cli.Tables;
@@ -19,7 +19,7 @@ internal sealed class CalibrationPicture
     /// <exception cref="InputException">That is no name of an SVG.</exception>
     public CalibrationPicture(string path) =>
         Path = path.EndsWith(".svg", StringComparison.OrdinalIgnoreCase) ? path
-            : throw new InputException($"--calibration is {path}; expected a file that ends with .svg.");
+            : throw new InputException($"--reliability is {path}; expected a file that ends with .svg.");
 
     /// <summary>The SVG file.</summary>
     public string Path { get; }
@@ -30,7 +30,7 @@ internal sealed class CalibrationPicture
     {
         if (tasks > Most)
         {
-            throw new InputException($"--calibration {Path} has room for {Most} adapters, and {tasks} are "
+            throw new InputException($"--reliability {Path} has room for {Most} adapters, and {tasks} are "
                 + "given. Choose one with --active.");
         }
     }
@@ -44,15 +44,15 @@ internal sealed class CalibrationPicture
         var marks = Axis.Marks(1, 5);
         var plot = new SvgPlot("Are probabilities what they say?", new PlotAxis("mean probability", marks, Short),
             new PlotAxis("accuracy", marks, Short));
-        plot.Curve("as they say", [(0, 0), (1, 1)], "#888");
-        foreach (var ((name, calibration), colour) in curves.Zip(SvgPlot.Colours))
+        plot.Curve("as they say", [(0, 0), (1, 1)], SeriesStyle.All[^1], dashed: true);
+        foreach (var ((name, calibration), style) in curves.Zip(SeriesStyle.All))
         {
             var bins = calibration.Bins.Where(bin => bin.Count > 0).ToList();
             plot.Curve($"{name}, ECE {Text.Percent(calibration.ExpectedError)}",
-                bins.Select(bin => (bin.Confidence, bin.Accuracy)), colour);
-            plot.Dots(null, bins.Select(bin => (bin.Confidence, bin.Accuracy,
+                bins.Select(bin => (bin.Confidence, bin.Accuracy)), style);
+            plot.Dots("", bins.Select(bin => (bin.Confidence, bin.Accuracy,
                 $"{Text.Count(bin.Count)} answers of {Text.Percent(bin.Confidence)}, {Text.Percent(bin.Accuracy)} of "
-                    + "them right")), colour, radius: 4);
+                    + "them right")), style, radius: 4);
         }
         return plot.End();
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using LoraScratch.Cli.Charts;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Experiments;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
@@ -22,7 +23,7 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
     public void Write(ExperimentFolder folder, IAnsiConsole console)
     {
         LossCurve[] curves =
-            [.. outcomes.Select(outcome => new LossCurve(outcome.Name, outcome.Method.Runs[0].Losses))];
+            [.. outcomes.Select(outcome => outcome.Method.Runs[0].Curve with { Name = outcome.Name })];
         folder.Write(JsonName, new
         {
             seeds = plan.Seeds,
@@ -30,7 +31,7 @@ internal sealed class ComparisonReport(ComparisonPlan plan, IReadOnlyList<Compar
             methods = outcomes.Select(ToJson)
         });
         folder.Write(CsvName, Csv());
-        folder.Write(CurvesName, SvgChart.Draw($"Training loss, seed {plan.Base.Seed}", curves));
+        folder.Write(CurvesName, LossPicture.Draw($"Training, seed {plan.Base.Seed}", curves));
 
         console.WriteLine();
         (string, Func<Outcome, string>)[] bytes = plan.QuantizationAfter is null

@@ -5,7 +5,7 @@ namespace LoraScratch.Cli.Tables;
 /// <summary>The report of 'lora data', for people: some fifteen lines of 80 columns.</summary>
 internal static class DataTable
 {
-    private const int Width = 80, Indent = 15, MaxClasses = 12;
+    private const int Indent = 15, MaxClasses = 12;
 
     /// <summary>Prints it.</summary>
     /// <param name="report">What was found.</param>
@@ -33,28 +33,11 @@ internal static class DataTable
         foreach (var (name, text) in lines)
         {
             var margin = name.PadRight(Indent);
-            foreach (var line in Wrapped(Terminal.Printable(text), Width - Indent))
+            foreach (var line in Columns.Wrapped(Terminal.Printable(text), Columns.Screen - Indent))
             {
                 output.WriteLine($"{margin}{line}");
                 margin = new string(' ', Indent);
             }
         }
-    }
-
-    /// <summary>A text in lines; a word that is longer than a line has one of its own.</summary>
-    private static IEnumerable<string> Wrapped(string text, int width)
-    {
-        var line = "";
-        // a number keeps its sign beside it
-        foreach (var word in text.Replace(" %", "\u00A0%").Split(' ').Select(word => word.Replace('\u00A0', ' ')))
-        {
-            if (line.Length > 0 && line.Length + 1 + word.Length > width)
-            {
-                yield return line;
-                line = "";
-            }
-            line = line.Length == 0 ? word : $"{line} {word}";
-        }
-        yield return line;
     }
 }

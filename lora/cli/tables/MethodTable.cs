@@ -1,6 +1,7 @@
 using System.Globalization;
 using LoraScratch.Lora.Training;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace LoraScratch.Cli.Tables;
 
@@ -76,7 +77,7 @@ internal static class MethodTable
     /// <param name="title">Above it.</param>
     /// <param name="outcomes">A row each.</param>
     /// <param name="more">More columns, after the others.</param>
-    public static Table Create<T>(string title, IReadOnlyList<T> outcomes,
+    public static IRenderable Create<T>(string title, IReadOnlyList<T> outcomes,
         params (string Header, Func<T, string> Cell)[] more) where T : IMethodOutcome
     {
         (string Header, Func<T, string> Cell)[] columns =
@@ -89,18 +90,64 @@ internal static class MethodTable
             ("seconds", outcome => Spread.Number(outcome.Seconds)),
             .. more,
         ];
-        var table = New(title, [.. columns.Select(column => column.Header)]);
-        foreach (var outcome in outcomes)
+        return Fitting(title, [.. columns.Select(column => column.Header)], [.. outcomes.Select(outcome =>
+            (IReadOnlyList<string>)[.. columns.Select(column => column.Cell(outcome))])]);
+    }
+
+    /// <summary>
+    /// A table, or where it is wider than a screen several beneath each other, with the first
+    /// column in each. A number is never broken.
+    /// </summary>
+    /// <param name="title">Above it.</param>
+    /// <param name="headers">Of the columns.</param>
+    /// <param name="rows">As many cells in each.</param>
+    public static IRenderable Fitting(string title, IReadOnlyList<string> headers,
+        IReadOnlyList<IReadOnlyList<string>> rows)
+    {
+        const int frame = 3;                                    // a line and two spaces
+        const int firstColumn = 12;                             // "embeddings," and more in further lines
+        var tables = new List<IRenderable>();
+        for (var column = 1; column < headers.Count;)
         {
-            table.AddRow([.. columns.Select(column => Markup.Escape(column.Cell(outcome)))]);
+            var table = New(tables.Count == 0 ? title : "", headers[0]);
+            var chosen = new List<int>();
+            var left = Columns.Screen - 1 - firstColumn - frame;
+            for (; column < headers.Count; column++)
+            {
+                var width = Math.Max(headers[column].Split(' ').Max(Columns.Of),
+                    rows.Max(row => Columns.Of(row[column])));
+                if (left < frame + width && chosen.Count > 0)
+                {
+                    break;
+                }
+                left -= frame + width;
+                chosen.Add(column);
+                table.AddColumn(new TableColumn(Markup.Escape(headers[column]))
+                {
+                    Alignment = Justify.Right,
+                    Width = width,
+                });
+            }
+            // it must not take from the others, as it would by itself
+            table.Columns[0].Width = Math.Min(firstColumn + Math.Max(left, 0), rows.Max(row => Columns.Of(row[0])));
+            foreach (var row in rows)
+            {
+                table.AddRow([Markup.Escape(row[0]), .. chosen.Select(i => Markup.Escape(row[i].Replace(' ',
+                    '\u00a0')))]);
+            }
+            tables.Add(table);
         }
-        return table;
+        return new Rows(tables);
     }
 
     /// <summary>An empty table; the first column is of words, the others of numbers.</summary>
     public static Table New(string title, params string[] columns)
     {
-        var table = new Table { Title = new TableTitle(Markup.Escape(title)), Border = TableBorder.Rounded };
+        var table = new Table
+        {
+            Title = title.Length > 0 ? new TableTitle(Markup.Escape(title)) : null,
+            Border = TableBorder.Rounded,
+        };
         for (var i = 0; i < columns.Length; i++)
         {
             table.AddColumn(new TableColumn(Markup.Escape(columns[i]))
@@ -127,19 +174,19 @@ internal static class MethodTable
 
     /// <summary>
     /// Standard output; no escape codes where it is piped into a file or another program, and then
-    /// wide enough for the table.
+    /// as wide as a screen.
     /// </summary>
     public static IAnsiConsole Output()
     {
         var console = AnsiConsole.Create(
             new AnsiConsoleSettings
             {
-                Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect,
+                Ansi = Terminal.IsPlain(Console.IsOutputRedirected) ? AnsiSupport.No : AnsiSupport.Detect,
                 Out = new AnsiConsoleOutput(Console.Out)
             });
         if (Console.IsOutputRedirected)
         {
-            console.Profile.Width = 160;
+            console.Profile.Width = Columns.Screen;
         }
         return console;
     }

@@ -1,5 +1,5 @@
 using System.Globalization;
-using LoraScratch.Cli.Charts;
+using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Experiments;
 using Spectre.Console;
 
@@ -19,17 +19,15 @@ internal sealed class SweepReport(SweepResult result)
     {
         folder.Write(PictureName, Picture());
         console.WriteLine();
-        var table = MethodTable.New($"The best of {result.Rows.Count} runs by validation", "layers", "rank", "alpha",
-            "trainable parameters", "validation", "validation loss", "seconds", "train", "test");
-        foreach (var row in result.Rows.Take(MaxRows))
-        {
-            var isBest = row == result.Rows[0];
-            table.AddRow(string.Join(", ", row.Point.Targets), Number(row.Point.Rank), Number(row.Point.Alpha),
+        console.Write(MethodTable.Fitting($"The best of {result.Rows.Count} runs by validation",
+            ["layers", "rank", "alpha", "trainable parameters", "validation", "validation loss", "seconds"],
+            [.. result.Rows.Take(MaxRows).Select(row => (IReadOnlyList<string>)[
+                string.Join(", ", row.Point.Targets), Number(row.Point.Rank), Number(row.Point.Alpha),
                 Text.Count(row.TrainableParameters), Text.Percent(row.Validation),
-                row.ValidationLoss.ToString("F4", CultureInfo.InvariantCulture), Number(Math.Round(row.Seconds, 1)),
-                    isBest ? Text.Percent(result.Train) : "", isBest ? Text.Percent(result.Test) : "");
-        }
-        console.Write(table);
+                row.ValidationLoss.ToString("F4", CultureInfo.InvariantCulture),
+                Number(Math.Round(row.Seconds, 1))])]));
+        console.Profile.Out.Writer.WriteLine($"The first of them, tested alone: train "
+            + $"{Text.Percent(result.Train)}, test {Text.Percent(result.Test)}");
         console.Profile.Out.Writer.WriteLine($"In {folder.Path}: {Sweep.TableName}, {PictureName}. The test examples "
             + "were looked at with the best run alone.");
     }
@@ -44,8 +42,8 @@ internal sealed class SweepReport(SweepResult result)
             new PlotAxis("validation accuracy, %",
                 Axis.Marks(100 * result.Rows.Min(row => row.Validation), 100 * result.Rows.Max(row => row.Validation),
                     5), Number));
-        plot.Dots("runs", result.Rows.Skip(1).Select(Dot), SvgPlot.Colours[0], radius: 3);
-        plot.Dots($"best: {result.Rows[0].Point.Name}", [Dot(result.Rows[0])], SvgPlot.Colours[1], radius: 6);
+        plot.Dots("runs", result.Rows.Skip(1).Select(Dot), SeriesStyle.All[0], radius: 3);
+        plot.Dots($"best: {result.Rows[0].Point.Name}", [Dot(result.Rows[0])], SeriesStyle.All[1], radius: 6);
         return plot.End();
     }
 

@@ -1,0 +1,125 @@
+using System.CommandLine;
+using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Charts;
+using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Experiments;
+using LoraScratch.Lora.Training;
+
+namespace LoraScratch.Cli;
+
+/// <summary>lora plot: the loss curves of trainings that have ended.</summary>
+internal sealed class PlotCommand
+{
+    private readonly Argument<string[]> runs = new("run")
+    {
+        Description = "Folders that 'lora train' or 'lora pretrain' left; of 'lora compare' and 'lora sweep' the "
+            + "folder, for their best runs, or files of runs/ in it.",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
+    private readonly OutputOptions output = new("FILE", "Where the picture goes, an SVG file. [default: "
+        + $"{RunFiles.CurvesName} in the working directory]", required: false, RunFiles.CurvesName);
+
+    public static Command Create()
+    {
+        var plot = new PlotCommand();
+        var command = new ExampleCommand("plot",
+            "Draws the losses of trainings as an SVG picture: of one run single steps, their mean, and validation "
+                + "loss and accuracy; several runs are laid over each other.",
+            "lora plot my-adapter",
+            "lora plot my-adapter other-adapter --out both.svg",
+            "lora plot comparison --out comparison.svg") { plot.runs };
+        plot.output.AddTo(command);
+        command.SetAction(plot.Run);
+        return command;
+    }
+
+    private int Run(ParseResult parsed)
+    {
+        var given = parsed.GetValue(runs)!;
+        using var reserved = output.Reserve(parsed, AtomicFile.Reserve);
+        var histories = given.SelectMany(path => Read(path, given)).ToList();
+        RequireOneTask(histories);
+        if (histories.Count > LossPicture.MaxRuns)
+        {
+            throw new InputException($"plot: {histories.Count} runs are too many for one picture; at most "
+                + $"{LossPicture.MaxRuns} can be told apart. Name fewer.");
+        }
+        LossCurve[] curves = [.. histories.Select(history => history.Run.Curve)];
+        var path = output.Path(parsed)!;
+        AtomicFile.WriteText(path, LossPicture.Draw(curves.Length == 1 ? $"Training of {curves[0].Name}"
+            : $"{curves.Length} trainings", curves));
+        Console.WriteLine($"{path}: {(curves.Length == 1 ? "1 run" : $"{curves.Length} runs")}, "
+            + $"{Text.Count(curves.Sum(curve => (long)curve.Losses.Count))} steps");
+        return 0;
+    }
+
+    private static IEnumerable<(string Path, RunHistory Run)> Read(string path, string[] given)
+    {
+        if (File.Exists(path))
+        {
+            return [(path, Recorded(Path.GetDirectoryName(path) ?? "", Path.GetFileName(path), ""))];
+        }
+        if (!Directory.Exists(path))
+        {
+            throw new InputException($"plot: there is no folder '{path}'.");
+        }
+        var name = NameOf(path);
+        name = given.Count(other => NameOf(other) == name) > 1 ? path : name;
+        return File.Exists(Path.Combine(path, ExperimentFolder.IdentityName))
+            ? Best(path, given.Length == 1 ? "" : $"{name}/") : [(path, RunHistory.Read(path, name))];
+    }
+
+    /// <summary>The runs of an experiment, the best by validation first.</summary>
+    private static IEnumerable<(string Path, RunHistory Run)> Best(string path, string prefix)
+    {
+        var folder = Path.Combine(path, ExperimentFolder.RunsName);
+        var all = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.json")
+            .Order(StringComparer.Ordinal).Select(file => Recorded(folder, Path.GetFileName(file), prefix)).ToList() :
+                [];
+        if (all.Count == 0)
+        {
+            throw new InputException($"{path}: no run of this experiment has ended yet.");
+        }
+        if (all.Count > LossPicture.MaxRuns)
+        {
+            Console.Error.WriteLine($"note: {path} has {all.Count} runs; the {LossPicture.MaxRuns} with the best "
+                + $"validation are drawn. For others, name their files in {folder}.");
+        }
+        return all.OrderByDescending(run => run.Curve.Validations.Max(point => point.Accuracy))
+            .Take(LossPicture.MaxRuns)
+            .Select(run => (path, run));
+    }
+
+    private static RunHistory Recorded(string folder, string file, string prefix)
+    {
+        var curve = ExperimentFolder.ReadFrom<RunRecord>(folder, file).Curve;
+        return curve.Losses.Count > 0 ? new(curve with { Name = prefix + curve.Name }, null)
+            : throw new InputException($"{Path.Combine(folder, file)}: the losses of this run are not stored: an older "
+                + "program ran it.");
+    }
+
+    private static void RequireOneTask(List<(string Path, RunHistory Run)> histories)
+    {
+        foreach (var (path, _) in histories.Where(entry => entry.Run.Task is null).DistinctBy(entry => entry.Path))
+        {
+            if (histories.Count > 1 && !File.Exists(path)
+                && !File.Exists(Path.Combine(path, ExperimentFolder.IdentityName)))
+            {
+                Console.Error.WriteLine($"note: {path} has no {RunFiles.OptionsName} with classes and validations: it "
+                    + "is drawn without them, and whether its task is that of the others is not known");
+            }
+        }
+        var known = histories.Where(entry => entry.Run.Task is not null).ToList();
+        if (known.Find(entry => entry.Run.Task != known[0].Run.Task) is { Run: not null } other)
+        {
+            throw new InputException($"plot: {known[0].Path} was trained {known[0].Run.Task}, and {other.Path} "
+                + $"{other.Run.Task}: losses of different tasks cannot be compared. Draw each in a "
+                + "picture of its own.");
+        }
+    }
+
+    private static string NameOf(string path) =>
+        Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+}
