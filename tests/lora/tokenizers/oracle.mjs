@@ -1,12 +1,12 @@
 // The oracle of the WordPiece tests: Hugging Face's Rust tokenizer, through its npm package. It is needed only to make the committed numbers again.
 //
 //   mkdir oracle && cd oracle && npm install tokenizers@0.23.2
-//   node ../tests/text/oracle.mjs tables > ../lora/tokenizers/wordpiece-unicode.txt              about 20 s
-//   node ../tests/text/oracle.mjs code-points tokenizer.json                              about 1 min: hash of the ids of "a" + c + "b" for every c
-//   node ../tests/text/oracle.mjs strings small.json tokenizer.json strings.jsonl          the lines of strings.jsonl again, with the ids and the decoded
+//   node ../tests/lora/tokenizers/oracle.mjs tables > ../lora/tokenizers/wordpiece-unicode.txt              about 20 s
+//   node ../tests/lora/tokenizers/oracle.mjs code-points tokenizer.json                              about 1 min: hash of the ids of "a" + c + "b" for every c
+//   node ../tests/lora/tokenizers/oracle.mjs strings small.json tokenizer.json strings.jsonl          the lines of strings.jsonl again, with the ids and the decoded
 //                                                                                         text by the small and by the large tokenizer
-//   node ../tests/text/oracle.mjs pairs small.json > ../tests/text/pairs.jsonl             pairs of texts, cut at each end to several lengths
-//   node ../tests/text/oracle.mjs reviews tokenizer.json aclImdb                          hash of the ids of the first 1,000 test reviews, and the speed
+//   node ../tests/lora/tokenizers/oracle.mjs pairs small.json > ../tests/lora/tokenizers/pairs.jsonl             pairs of texts, cut at each end to several lengths
+//   node ../tests/lora/tokenizers/oracle.mjs reviews tokenizer.json aclImdb                          hash of the ids of the first 1,000 test reviews, and the speed
 //
 // The package reports ids for whole strings and also runs its normalizer and its splitter alone, so each table is measured by itself: one call per
 // code point. No Unicode data file and no source code is read.
@@ -83,7 +83,7 @@ function tables() {
     };
     const section = (name, lines) => console.log([`[${name}]`, ...lines].join("\n"));
 
-    console.log("# How the BERT normalizer and splitter of Hugging Face tokenizers 0.23.2 treat code points; measured and written by tests/text/oracle.mjs.");
+    console.log("# How the BERT normalizer and splitter of Hugging Face tokenizers 0.23.2 treat code points; measured and written by tests/lora/tokenizers/oracle.mjs.");
     console.log("# What is not named here is kept as it is. Hexadecimal; A-B is a range; A-B/2 every second code point of it.");
     section("drop", ranges(dropped));
     section("space", ranges(space));

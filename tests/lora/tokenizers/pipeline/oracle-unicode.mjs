@@ -2,7 +2,7 @@
 // lora/tokenizers/unicode.txt. No Unicode data file and no source code is read.
 //
 //   mkdir oracle && cd oracle && npm install tokenizers@0.23.2
-//   node ../tests/text/oracle-unicode.mjs > ../lora/tokenizers/unicode.txt                about 3 min
+//   node ../tests/lora/tokenizers/pipeline/oracle-unicode.mjs > ../lora/tokenizers/unicode.txt                about 3 min
 import { createRequire } from "node:module";
 import { charsmap } from "./charsmap.mjs";
 
@@ -48,7 +48,7 @@ function map(name, says, of, skip = () => false) {
     section(name, says, wrap(words));
 }
 
-console.log("# What Hugging Face's Rust tokenizer knows of the code points; tests/text/oracle-unicode.mjs measures it.");
+console.log("# What Hugging Face's Rust tokenizer knows of the code points; tests/lora/tokenizers/pipeline/oracle-unicode.mjs measures it.");
 
 // ---- classes
 

@@ -1,8 +1,8 @@
 // The oracle of PipelineTests: Hugging Face's Rust tokenizer, through its npm package. It is needed only to make the committed files again.
 //
 //   mkdir oracle && cd oracle && npm install tokenizers@0.23.2
-//   node ../tests/text/tokenizers/oracle.mjs train ../tests/text/tokenizers      byte-level-bpe.json, unigram.json, cased-wordpiece.json from corpus.txt
-//   node ../tests/text/tokenizers/oracle.mjs ids ../tests/text/tokenizers        ids.jsonl: texts, and of their ids by each tokenizer the first half of a
+//   node ../tests/lora/tokenizers/pipeline/oracle.mjs train ../tests/lora/tokenizers/pipeline      byte-level-bpe.json, unigram.json, cased-wordpiece.json from corpus.txt
+//   node ../tests/lora/tokenizers/pipeline/oracle.mjs ids ../tests/lora/tokenizers/pipeline        ids.jsonl: texts, and of their ids by each tokenizer the first half of a
 //                                                                               SHA-256 (little-endian int32), alone and before the text behind it as a pair
 //
 // No tokenizer of a published model is here: these are trained on sentences of our own, in the forms that RoBERTa's and XLM-R's files have.

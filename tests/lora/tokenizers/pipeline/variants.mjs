@@ -1,7 +1,7 @@
 // The oracle of VariantTests: Hugging Face's Rust tokenizer, through its npm package. It is needed only to make the committed files again.
 //
 //   mkdir oracle && cd oracle && npm install tokenizers@0.23.2
-//   node ../tests/text/tokenizers/variants.mjs ../tests/text/tokenizers
+//   node ../tests/lora/tokenizers/pipeline/variants.mjs ../tests/lora/tokenizers/pipeline
 //
 // Writes variant-texts.jsonl; damages.jsonl: what a file with one value changed gives for some texts (the first line has the values, the others a
 // hash for each, - where the file or a text is refused, = where it is no change); and variants.json: how each variant changes one of the committed tokenizers, and of its ids for every hundred texts and

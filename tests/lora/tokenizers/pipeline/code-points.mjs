@@ -1,7 +1,7 @@
 // What Hugging Face's Rust tokenizer (npm tokenizers 0.23.2) makes of every code point in each step: code-points.jsonl of VariantTests.
 //
 //   mkdir oracle && cd oracle && npm install tokenizers@0.23.2
-//   node ../tests/text/tokenizers/code-points.mjs ../tests/text/tokenizers                  about 3 min
+//   node ../tests/lora/tokenizers/pipeline/code-points.mjs ../tests/lora/tokenizers/pipeline                  about 3 min
 import { createRequire } from "node:module";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";

@@ -8,7 +8,7 @@ namespace LoraScratch.Tests.Text;
 
 /// <summary>
 /// The tokenizer beside Hugging Face's Rust tokenizer (npm tokenizers 0.23.2):
-/// tests/text/oracle.mjs makes the committed numbers again.
+/// tests/lora/tokenizers/oracle.mjs makes the committed numbers again.
 /// </summary>
 public class TokenizerOracleTests
 {
