@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using LoraScratch.Cli;
 using LoraScratch.Engine;
@@ -10,15 +9,14 @@ using LoraScratch.Tests.Cli;
 namespace LoraScratch.Tests;
 
 /// <summary>
-/// Every C# example of the README stands in a test below, or in a sample (SampleTests runs those);
-/// every command line of the README is one that the program takes.
+/// Every C# example of the README and of the rooms' pages stands in a test below, or in a sample
+/// (SampleTests runs those); every command line there is one that the program takes.
 /// </summary>
 public sealed partial class ReadmeTests
 {
-    private static readonly string Readme = File.ReadAllText(Path.Combine(RepositoryRoot(), "README.md"));
-
-    private static string RepositoryRoot([CallerFilePath] string thisFile = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(thisFile)!, ".."));
+    private static readonly string[] Pages = ["README.md", "engine/README.md", "lora/README.md", "lora/cli/README.md"];
+    private static readonly string Readme =
+        string.Join('\n', Pages.Select(page => File.ReadAllText(Path.Combine(SourceCode.Root, page))));
 
     [Test]
     public void A_perceptron_of_two_layers_learns_through_LoRA_alone()
@@ -53,9 +51,24 @@ public sealed partial class ReadmeTests
     }
 
     [Test]
+    public void A_tensor_lives_until_its_gradients_have_run()
+    {
+        var random = new RandomStream(seed: 1);
+        using var x = Tensor.From(random.Normal(6, 1), new Shape(2, 3), requiresGradient: true);
+        using var w = Tensor.From(random.Normal(12, 1), new Shape(3, 4), requiresGradient: true);
+
+        var y = x.MatMul(w).Gelu();          // two results; each has an edge to every input that requires a gradient
+        var loss = y.Square().Mean();
+        loss.Backward();                     // dX and dW are there; the graph is freed, y with it
+
+        Assert.That((x.Gradient!.Shape, w.Gradient!.Shape), Is.EqualTo((x.Shape, w.Shape)));
+        Assert.That(() => y.ToArray(), Throws.InstanceOf<ObjectDisposedException>());
+    }
+
+    [Test]
     public void Every_example_of_the_readme_stands_in_this_file_or_in_a_sample()
     {
-        var sources = SourceCode.Files("lora/samples").Append(Path.Combine(RepositoryRoot(), "tests", "ReadmeTests.cs"))
+        var sources = SourceCode.Files("lora/samples").Append(Path.Combine(SourceCode.Root, "tests", "ReadmeTests.cs"))
             .Select(file => Lines(File.ReadAllText(file))).ToList();
         var examples = Blocks("csharp");
         Assert.That(examples, Is.Not.Empty);

@@ -25,8 +25,9 @@ internal enum CharacterKind
 /// ideographs, canonical decomposition, removal of accents, lower case, punctuation. The tables are
 /// those of the Unicode versions that Hugging Face's Rust tokenizer was built with (it mixes an old
 /// version for categories and a new one for decomposition), in the embedded file
-/// wordpiece-unicode.txt, which tests/lora/tokenizers/oracle.mjs measured and wrote. The runtime's own Unicode
-/// data is never asked, so neither its version nor InvariantGlobalization changes an id.
+/// wordpiece-unicode.txt, which tests/lora/tokenizers/oracle.mjs measured and wrote. The runtime's
+/// own Unicode data is never asked, so neither its version nor InvariantGlobalization changes an
+/// id.
 /// </summary>
 internal sealed class CharacterRules
 {

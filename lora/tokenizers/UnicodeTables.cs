@@ -4,8 +4,8 @@ namespace LoraScratch.Lora.Tokenizers;
 
 /// <summary>
 /// What Hugging Face's Rust tokenizer knows of the code points: the embedded file unicode.txt,
-/// which tests/lora/tokenizers/pipeline/oracle-unicode.mjs measured and wrote. The runtime's own Unicode data is never
-/// asked, so neither its version nor InvariantGlobalization changes an id.
+/// which tests/lora/tokenizers/pipeline/oracle-unicode.mjs measured and wrote. The runtime's own
+/// Unicode data is never asked, so neither its version nor InvariantGlobalization changes an id.
 /// </summary>
 internal static class UnicodeTables
 {

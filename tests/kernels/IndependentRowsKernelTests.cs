@@ -27,7 +27,8 @@ internal class IndependentRowsKernelTests
                 .SetArgDisplayNames(set.Name());
         }
         yield return new TestCaseData(new BackendCase("simulator",
-            () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4))).SetArgDisplayNames("GPU simulator").In(Categories.Simulator);
+            () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4)))
+            .SetArgDisplayNames("GPU simulator").In(Categories.Simulator);
     }
 
     [TestCaseSource(nameof(Devices))]

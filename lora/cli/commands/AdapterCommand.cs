@@ -78,9 +78,9 @@ internal static class AdapterCommand
         var command = new ExampleCommand("convert",
             "Rewrites an adapter in PEFT's, loralib's or the tutorials' convention: names, orientation of A and B, "
                 + "and the alpha that means the same scale there.",
-            "lora adapter convert my-adapter --to tutorial --out tutorial.safetensors",
+            "lora adapter convert lora-demo/adapter --to tutorial --out tutorial.safetensors",
                 "lora adapter convert studio.safetensors --alpha 16 --to peft --out my-adapter",
-            "lora adapter convert my-adapter --to loralib --out loralib.safetensors") { source, to, alpha };
+            "lora adapter convert lora-demo/adapter --to loralib --out loralib.safetensors") { source, to, alpha };
         output.AddTo(command);
         command.SetAction(parsed =>
         {

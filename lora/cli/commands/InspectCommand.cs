@@ -124,7 +124,7 @@ internal static class InspectCommand
     private static IEnumerable<(string Name, TrainingOptions Options)> Methods(TextClassifier classifier)
     {
         var lowRank = new TrainingOptions().For(classifier.Source);
-        var name = $"--rank {lowRank.Lora.Rank} --targets {string.Join(',', lowRank.Targets!)}";
+        var name = $"--rank {lowRank.Lora.Rank}";
         (string Name, TrainingOptions Options)[] all =
         [
             ("", lowRank with { Method = TrainingMethod.Full }),

@@ -126,14 +126,14 @@ internal static class MethodTable
                 {
                     Alignment = Justify.Right,
                     Width = width,
+                    NoWrap = true,
                 });
             }
             // it must not take from the others, as it would by itself
             table.Columns[0].Width = Math.Min(firstColumn + Math.Max(left, 0), rows.Max(row => Columns.Of(row[0])));
             foreach (var row in rows)
             {
-                table.AddRow([Markup.Escape(row[0]), .. chosen.Select(i => Markup.Escape(row[i].Replace(' ',
-                    '\u00a0')))]);
+                table.AddRow([Markup.Escape(row[0]), .. chosen.Select(i => Markup.Escape(row[i]))]);
             }
             tables.Add(table);
         }

@@ -78,7 +78,7 @@ public partial class DataCommandTests
     [Test]
     public void The_readme_shows_it()
     {
-        var readme = File.ReadAllText(Path.Combine(SourceCode.Root, "README.md"));
+        var readme = File.ReadAllText(Path.Combine(SourceCode.Root, "lora", "cli", "README.md"));
         Assert.That(TextBlock().Match(readme).Groups[1].Value, Is.EqualTo(Golden + "\n"));
     }
 

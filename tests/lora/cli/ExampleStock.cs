@@ -56,11 +56,12 @@ internal sealed class ExampleStock : IDisposable
             ["lora-demo"] = path =>
             {
                 Directory.CreateDirectory(path);
-                Copy(this["my-adapter"], Path.Combine(path, "adapter"));
+                Train(Path.Combine(path, "adapter"), "--targets", "query,value");
             },
             ["studio.safetensors"] = path =>
             {
-                LoraProgram.Succeed("adapter", "convert", this["my-adapter"], "--to", "tutorial", "--out", path);
+                LoraProgram.Succeed("adapter", "convert", Path.Combine(this["lora-demo"], "adapter"), "--to",
+                    "tutorial", "--out", path);
                 RemoveMetadata(path);
             },
             ["my-model that is wide"] = path => Train(path, "--config", this["wide.json"], "--vocab",
@@ -130,8 +131,8 @@ internal sealed class ExampleStock : IDisposable
     private static string Lines(Func<string, object> line) =>
         string.Concat(Texts.Select(text => JsonSerializer.Serialize(line(text)) + "\n"));
 
-    private static string Tickets(int count) => "Beschreibung;Kategorie\n" + string.Concat(Enumerable.Range(0, count)
-        .Select(i => $"I was charged twice for order {i}, please give me the second payment back;"
+    private static string Tickets(int count) => "id;subject;Beschreibung;Kategorie\n"
+        + string.Concat(Enumerable.Range(0, count).Select(i => $"{i};order {i};I was charged twice for order {i}, please give me the second payment back;"
             + $"{(i % 2 == 0 ? "Billing" : "Login")}\n"));
 
     private static void Imdb(string path)

@@ -74,7 +74,7 @@ public class ExampleTests
         {
             var result = LoraProgram.Call(words);
             Assert.That(result.Code, Is.Zero, $"lora {string.Join(' ', words)}\n{result.Output}{result.Errors}");
-            Assert.That(result.Output, Is.Not.Empty);
+            Assert.That(result.Output, words.Contains("-") ? Is.Empty : Is.Not.Empty, "standard input is empty here");
             var output = Array.IndexOf(words, "--out");
             Assert.That(output < 0 || words.Contains("--dry-run") || Path.Exists(words[output + 1]), Is.True,
                 "the result is there");

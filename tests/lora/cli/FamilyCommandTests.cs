@@ -233,7 +233,7 @@ public sealed class FamilyCommandTests(string family)
         Assert.That(explained, Does.Contain($"{Trunk}.encoder.layer.1.attention.self.value"));
         var inspected = LoraProgram.Succeed("inspect", Base).Output;
         Assert.That(inspected, Does.Contain("(0-1): 2 x TransformerBlock(").And
-            .Contain($"{Trunk}.encoder.layer.1.output.LayerNorm.weight").And
+            .Contain($"{Trunk}.encoder.layer.{{0-1}}, each:").And.Contain("  output.LayerNorm.weight ").And
             .Contain("(query): Linear(in_features=16, out_features=16, bias=True)"));
     }
 

@@ -138,8 +138,8 @@ public class ModelAndDataTests
     public void Devices_are_listed_with_the_reason_where_one_cannot_be_used() =>
         Assert.That(LoraProgram.Succeed("devices").Output,
             Does.Match(
-                @"^cpu +usable +CPU, .* threads?\n(cuda(:\d+)? +(not )?usable +\w.*\n)+"
-                + @"(opencl(:\d+)? +(not )?usable +\w.*\n)+$"));
+                @"^cpu +usable +CPU, .* threads?\n(cuda(:\d+)? +(not )?usable +\w.*\n( {22}.*\n)*)+"
+                + @"(opencl(:\d+)? +(not )?usable +\w.*\n( {22}.*\n)*)+$"));
 
     private string Label(params string[] model) =>
         JsonDocument.Parse(LoraProgram.Succeed(

@@ -18,6 +18,8 @@ public class TwoWritersTests
         "pretrain --data none.csv --out OUT",
         "compare --data none.csv --out OUT",
         "sweep --data none.csv --out OUT",
+        "plot none --out OUT.svg",
+        "predict --input none.csv --out OUT.csv",
         "vocabulary --data none.csv --out OUT",
         "merge --adapter none --out OUT",
         "extract --tuned none --rank 2 --out OUT",
@@ -32,9 +34,10 @@ public class TwoWritersTests
     public void Every_command_asks_for_its_output_before_it_works(string line)
     {
         using var task = new TinyTask();
-        using var taken = OutputLock.Take(task["out"]);
-        var result = LoraProgram.Refuse(line.Replace("OUT", task["out"]).Split(' '));
-        Assert.That(result.Errors, Is.EqualTo(Busy(task["out"], "this process")));
+        var words = line.Replace("OUT", task["out"]).Split(' ');
+        using var taken = OutputLock.Take(words[^1]);
+        var result = LoraProgram.Refuse(words);
+        Assert.That(result.Errors, Does.EndWith(Busy(words[^1], "this process")));
         Assert.That(result.Output, Is.Empty);
     }
 
