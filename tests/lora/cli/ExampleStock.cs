@@ -132,8 +132,8 @@ internal sealed class ExampleStock : IDisposable
         string.Concat(Texts.Select(text => JsonSerializer.Serialize(line(text)) + "\n"));
 
     private static string Tickets(int count) => "id;subject;Beschreibung;Kategorie\n"
-        + string.Concat(Enumerable.Range(0, count).Select(i => $"{i};order {i};I was charged twice for order {i}, please give me the second payment back;"
-            + $"{(i % 2 == 0 ? "Billing" : "Login")}\n"));
+        + string.Concat(Enumerable.Range(0, count).Select(i => $"{i};order {i};I was charged twice for order {i}, "
+            + $"please give me the second payment back;{(i % 2 == 0 ? "Billing" : "Login")}\n"));
 
     private static void Imdb(string path)
     {
