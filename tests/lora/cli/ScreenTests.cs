@@ -90,8 +90,12 @@ public class ScreenTests
     public void The_table_of_methods_is_broken_into_tables_and_no_number_is()
     {
         var output = new StringWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new
-            AnsiConsoleOutput(output) });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = AnsiSupport.No,
+            Out = new
+            AnsiConsoleOutput(output)
+        });
         console.Profile.Width = 80;
         console.Write(MethodTable.Create("3 seeds: mean ± standard deviation",
             [new Outcome("LoRA (embeddings, query, key, value, projection, mlp)"), new Outcome("all layers")],
