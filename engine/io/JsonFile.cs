@@ -51,7 +51,7 @@ internal static class JsonFile
         {
             throw new InputException(OtherFile.NameOf(utf8.Span) is { } other
                 ? $"{source}: this is no JSON but {other}"
-                : $"{source}: this is not valid JSON: {Cut(e.Message, LongestReason)}");
+                : $"{source}: this is not valid JSON: {Cut(Reason(e), LongestReason)}");
         }
         catch (InvalidOperationException)                   // the BCL's word for \uD800 without its partner
         {
@@ -67,6 +67,16 @@ internal static class JsonFile
         JsonValueKind.Array => "a list",
         _ => Cut(value.GetRawText()),
     };
+
+    /// <summary>
+    /// What is wrong, without .NET's path and position, which count from 0 within what was given.
+    /// </summary>
+    internal static string Reason(JsonException e)
+    {
+        var end = e.Message.IndexOf(" Path: ", StringComparison.Ordinal);
+        end = end < 0 ? e.Message.IndexOf(" LineNumber: ", StringComparison.Ordinal) : end;
+        return end < 0 ? e.Message : e.Message[..end].TrimEnd();
+    }
 
     /// <summary>The beginning of a text that may be of any length.</summary>
     public static string Cut(string text, int longest = LongestQuote) =>

@@ -28,8 +28,9 @@ internal static class DelimitedReader
         if (!records.TryRead())
         {
             throw new InputException($"{name}: the file is empty. "
-                + (options.HasHeader ? $"A header line with the columns '{options.TextName}' and '{options.LabelName}' "
-                    + "is expected." : "A row in each line is expected."));
+                + (!options.HasHeader ? "A row in each line is expected."
+                    : withLabels ? $"A header line with the columns '{options.TextName}' and '{options.LabelName}' is "
+                        + "expected." : $"A header line with the column '{options.TextName}' is expected."));
         }
         RequireQuotes(name, records);
         var columns = records.Count;

@@ -89,7 +89,7 @@ internal static class JsonLinesReader
         catch (JsonException e)
         {
             throw new InputException(
-                $"{name}, {origin}: not valid JSON ({e.Message}) One object per line is expected.");
+                $"{name}, {origin}: not valid JSON ({JsonFile.Reason(e)}) One object per line is expected.");
         }
         catch (InvalidOperationException)
         {

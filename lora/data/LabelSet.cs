@@ -56,15 +56,22 @@ internal sealed class LabelSet
     internal bool HasNumericNames => names.Any(name => long.TryParse(name, NumberStyles.AllowLeadingSign,
         CultureInfo.InvariantCulture, out _));
 
-    /// <summary>"neg, pos", at most the first twelve names, each cut where it is long.</summary>
+    /// <summary>
+    /// "neg, pos", at most the first twelve names, each cut where it is long; in quotes where there
+    /// is a comma in it.
+    /// </summary>
     internal static string Listed(IReadOnlyList<string> names) =>
-        string.Join(", ", names.Take(12).Select(Cut))
+        string.Join(", ", names.Take(12).Select(Shown))
         + (names.Count > 12 ? $" and {names.Count - 12} more" : "");
 
     /// <summary>"0 = neg, 1 = pos", at most the first twenty classes.</summary>
     public override string ToString() =>
         string.Join(", ", names.Take(20).Select((name, i) => $"{i} = {Cut(name)}"))
         + (Count > 20 ? $", … ({Count} classes)" : "");
+
+    /// <summary>A name in a list.</summary>
+    internal static string Shown(string name) =>
+        name.Contains(',', StringComparison.Ordinal) ? $"'{Cut(name)}'" : Cut(name);
 
     private static string Cut(string name) => name.Length <= 60 ? name : $"{name[..60]}…";
 

@@ -121,7 +121,8 @@ internal sealed class ExperimentFolder
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
             throw new InputException(
-                $"{path}: cannot be read: {e.Message} Delete it, and what it stands for is computed again.");
+                $"{path}: cannot be read: {(e is JsonException damage ? JsonFile.Reason(damage) : e.Message)} Delete "
+                    + "it, and what it stands for is computed again.");
         }
     }
 

@@ -80,10 +80,10 @@ internal static partial class ClassWeights
             throw new InputException($"Option 'ClassWeights' names '{unknown}'; the classes are "
                 + $"{LabelSet.Listed(labels)}.");
         }
-        if (given.Keys.FirstOrDefault(name => !(given[name] > 0 && float.IsFinite((float)given[name]))) is { } wrong)
+        if (given.Keys.FirstOrDefault(name => !((float)given[name] is > 0 and < float.PositiveInfinity)) is { } wrong)
         {
             throw new InputException(string.Create(CultureInfo.InvariantCulture, $"Option 'ClassWeights' has "
-                + $"{given[wrong]} for '{wrong}'; expected a number above 0."));
+                + $"{given[wrong]} for '{wrong}'; expected a number above 0 that a float holds."));
         }
         return [.. labels.Select(name => (float)given.GetValueOrDefault(name, 1))];
     }

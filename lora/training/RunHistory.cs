@@ -80,11 +80,15 @@ internal sealed record RunHistory(LossCurve Curve, string? Task)
             && list.ValueKind == JsonValueKind.Array ? list.EnumerateArray() : throw new InputException(
                 $"{path}: a list under \"validations\" is expected, as a training run writes it."))
         {
+            if (Number(look, "step") is not (>= 1 and <= int.MaxValue and var step) || step != Math.Floor(step))
+            {
+                throw new InputException($"{path}: a validation without a whole number from 1 on under \"step\".");
+            }
             // both are null where nothing was held out
             if (Number(look, "validation_loss") is { } loss && Number(look, "validation_accuracy") is { } accuracy)
             {
-                points.Add(new((int)(Number(look, "step") ?? throw new InputException(
-                    $"{path}: a validation without a number under \"step\".")), loss, accuracy));
+                points.Add(double.IsFinite(loss) && double.IsFinite(accuracy) ? new((int)step, loss, accuracy)
+                    : throw new InputException($"{path}: the validation after step {step} is no finite number."));
             }
         }
         return points;

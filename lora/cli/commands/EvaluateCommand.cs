@@ -39,8 +39,8 @@ internal static class EvaluateCommand
         {
             var batchSize = measurement.BatchSize(parsed);
             var picture = parsed.GetValue(calibration) is { } path ? new CalibrationPicture(path) : null;
-            using var reservedPicture = files.Reserve(parsed, calibration);
-            using var reservedErrors = errors.Reserve(parsed, files);
+            using var reservedPicture = files.Reserve(parsed, calibration, ("--data", measurement.Path(parsed)));
+            using var reservedErrors = errors.Reserve(parsed, files, measurement.Path(parsed));
             using var backend = device.Open(parsed);
             var (classifier, tasks) = model.Load(parsed, backend);
             errors.RequireOne(parsed, tasks);

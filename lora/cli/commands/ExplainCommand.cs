@@ -56,7 +56,7 @@ internal static class ExplainCommand
         command.SetAction(parsed =>
         {
             var given = parsed.GetValue(text);
-            using var reserved = page.Reserve(parsed, html);
+            using var reserved = page.Reserve(parsed, html, ("--data", data.Path(parsed)));
             if (!model.HasAdapter(parsed))
             {
                 RequireNothingElse(model.IsGiven(parsed), "--model");

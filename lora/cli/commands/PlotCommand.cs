@@ -38,8 +38,10 @@ internal sealed class PlotCommand
     private int Run(ParseResult parsed)
     {
         var given = parsed.GetValue(runs)!;
-        using var reserved = output.Reserve(parsed, AtomicFile.Reserve);
-        var histories = given.SelectMany(path => Read(path, given)).ToList();
+        var path = SvgFile.Require("--out", output.Path(parsed)!);
+        var histories = given.SelectMany(run => Read(run, given)).ToList();
+        using var reserved = output.Reserve(parsed, AtomicFile.Reserve,
+            [.. given.Select(run => ("the run", (string?)run))]);
         RequireOneTask(histories);
         if (histories.Count > LossPicture.MaxRuns)
         {
@@ -47,7 +49,6 @@ internal sealed class PlotCommand
                 + $"{LossPicture.MaxRuns} can be told apart. Name fewer.");
         }
         LossCurve[] curves = [.. histories.Select(history => history.Run.Curve)];
-        var path = output.Path(parsed)!;
         AtomicFile.WriteText(path, LossPicture.Draw(curves.Length == 1 ? $"Training of {curves[0].Name}"
             : $"{curves.Length} trainings", curves));
         Console.WriteLine($"{path}: {(curves.Length == 1 ? "1 run" : $"{curves.Length} runs")}, "
@@ -87,14 +88,24 @@ internal sealed class PlotCommand
             Console.Error.WriteLine($"note: {path} has {all.Count} runs; the {LossPicture.MaxRuns} with the best "
                 + $"validation are drawn. For others, name their files in {folder}.");
         }
-        return all.OrderByDescending(run => run.Curve.Validations.Max(point => point.Accuracy))
+        return all
+            .OrderByDescending(run => run.Curve.Validations.Select(point => point.Accuracy).DefaultIfEmpty().Max())
             .Take(LossPicture.MaxRuns)
             .Select(run => (path, run));
     }
 
     private static RunHistory Recorded(string folder, string file, string prefix)
     {
-        var curve = ExperimentFolder.ReadFrom<RunRecord>(folder, file).Curve;
+        LossCurve curve;
+        try
+        {
+            curve = ExperimentFolder.ReadFrom<RunRecord>(folder, file).Curve;
+        }
+        catch (InputException)
+        {
+            throw new InputException($"{Path.Combine(folder, file)}: is no whole record of a run, as 'lora compare' "
+                + "and 'lora sweep' write them to runs/. Of a training, name the folder that it left.");
+        }
         return curve.Losses.Count > 0 ? new(curve with { Name = prefix + curve.Name }, null)
             : throw new InputException($"{Path.Combine(folder, file)}: the losses of this run are not stored: an older "
                 + "program ran it.");
@@ -104,11 +115,13 @@ internal sealed class PlotCommand
     {
         foreach (var (path, _) in histories.Where(entry => entry.Run.Task is null).DistinctBy(entry => entry.Path))
         {
-            if (histories.Count > 1 && !File.Exists(path)
-                && !File.Exists(Path.Combine(path, ExperimentFolder.IdentityName)))
+            var isExperiment = File.Exists(path) || File.Exists(Path.Combine(path, ExperimentFolder.IdentityName));
+            if (histories.DistinctBy(entry => entry.Path).Count() > 1)
             {
-                Console.Error.WriteLine($"note: {path} has no {RunFiles.OptionsName} with classes and validations: it "
-                    + "is drawn without them, and whether its task is that of the others is not known");
+                Console.Error.WriteLine(isExperiment
+                    ? $"note: {path} does not say its classes: whether its task is that of the others is not known"
+                    : $"note: {path} has no {RunFiles.OptionsName} with classes and validations: it is drawn without "
+                        + "them, and whether its task is that of the others is not known");
             }
         }
         var known = histories.Where(entry => entry.Run.Task is not null).ToList();

@@ -48,7 +48,7 @@ internal sealed class PredictCommand
         var predict = new PredictCommand();
         var command = new ExampleCommand("predict", "Says which class each text has.",
             "lora predict --adapter my-adapter --text \"Not what I expected, but I like it.\"",
-            "lora predict --adapter my-adapter --input tickets.csv --out answers.csv --columns id,subject --threshold "
+            "lora predict --adapter my-adapter --input tickets.csv --out answers.csv --columns Nr,Datum --threshold "
                 + "0.8",
             "lora predict --adapter lora-demo/adapter --text \"an unpredictable story\"",
             "lora predict --model my-model --input reviews.jsonl --json",

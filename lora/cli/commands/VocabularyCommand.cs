@@ -52,7 +52,7 @@ internal sealed class VocabularyCommand
             throw new InputException(
                 string.Create(CultureInfo.InvariantCulture, $"--held-out is {share}; expected a share from 0 to 0.5."));
         }
-        using var reserved = output.Reserve(parsed, AtomicFile.Reserve);
+        using var reserved = output.Reserve(parsed, AtomicFile.Reserve, corpus.Inputs(parsed));
         var clock = Stopwatch.StartNew();
         var texts = corpus.Load(parsed).Texts;
         // Every so many-th text is held out, so that each file gives its share.

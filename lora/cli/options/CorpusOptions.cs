@@ -17,6 +17,11 @@ internal sealed class CorpusOptions
         + "stand in --data (white space apart), such as those of a test set; of aclImdb, test/ is read.");
     private readonly DataFormatOptions format = new();
 
+    /// <summary>The paths that were typed, by option.</summary>
+    public (string Option, string? Path)[] Inputs(ParseResult parsed) =>
+        [.. (parsed.GetValue(data) ?? []).Select(path => ("--data", (string?)path)),
+            .. (parsed.GetValue(exclude) ?? []).Select(path => ("--exclude", (string?)path))];
+
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {

@@ -17,6 +17,9 @@ internal sealed class DataOptions(bool required = true)
     /// <summary>Whether texts are named.</summary>
     public bool IsGiven(ParseResult parsed) => parsed.GetValue(data) is not null;
 
+    /// <summary>What was typed; null: nothing.</summary>
+    public string? Path(ParseResult parsed) => parsed.GetValue(data);
+
     /// <summary>How files are written.</summary>
     public DatasetOptions Format(ParseResult parsed) => format.Parse(parsed);
 

@@ -12,15 +12,13 @@ internal sealed class ErrorsOption
 {
     private const string LinePrefix = "line ";
 
-    private readonly Option<string> errors = OptionKinds.Path("--errors", "FILE", "Writes the examples that are "
+    /// <summary>The option itself.</summary>
+    public Option<string> File { get; } = OptionKinds.Path("--errors", "FILE", "Writes the examples that are "
         + "answered wrongly, the most confident mistakes first: line, text, label, predicted, and the probability of "
         + "what was predicted (of several classes that of the surest wrong decision). A .csv, .tsv or .jsonl file.");
 
-    /// <summary>The option itself.</summary>
-    public Option<string> File => errors;
-
     /// <summary>Whether wrong answers are wanted.</summary>
-    public bool IsGiven(ParseResult parsed) => parsed.GetValue(errors) is not null;
+    public bool IsGiven(ParseResult parsed) => parsed.GetValue(File) is not null;
 
     /// <summary>
     /// Takes the file for this process, and refuses one that could not be written, before the work
@@ -28,15 +26,16 @@ internal sealed class ErrorsOption
     /// </summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="files">Of the command; the option is one of them.</param>
+    /// <param name="data">The file of the examples.</param>
     /// <returns>To be disposed when it is written; null where no file is wanted.</returns>
     /// <exception cref="InputException">The message says what to do.</exception>
-    public OutputLock? Reserve(ParseResult parsed, SideFileOptions files)
+    public OutputLock? Reserve(ParseResult parsed, SideFileOptions files, string? data)
     {
-        if (parsed.GetValue(errors) is { } path)
+        if (parsed.GetValue(File) is { } path)
         {
             TableWriter.KindOf(path);
         }
-        return files.Reserve(parsed, errors);
+        return files.Reserve(parsed, File, ("--data", data));
     }
 
     /// <summary>Refuses several adapters: the file is for the answers of one.</summary>
@@ -56,7 +55,7 @@ internal sealed class ErrorsOption
     /// <param name="mistakes">The wrong answers.</param>
     public void Write(ParseResult parsed, TextDataset data, Mistakes mistakes)
     {
-        var path = parsed.GetValue(errors)!;
+        var path = parsed.GetValue(File)!;
         var wrong = mistakes.SurestFirst;
         var hasLines = data.Examples.All(example => Line(example) is not null);
         string[] columns = [hasLines ? "line" : "file", "text", .. data.HasPairs ? (string[])["text_pair"] : [],

@@ -35,6 +35,9 @@ internal sealed class MeasurementOptions(string chosenBySeed = "the texts of --l
     /// <summary>Whether texts are named.</summary>
     public bool IsGiven(ParseResult parsed) => data.IsGiven(parsed);
 
+    /// <summary>What was typed as --data; null: nothing.</summary>
+    public string? Path(ParseResult parsed) => data.Path(parsed);
+
     /// <summary>--max-length</summary>
     public int? MaxLength(ParseResult parsed) => parsed.GetValue(maxLength);
 

@@ -8,7 +8,7 @@ namespace LoraScratch.Cli;
 /// built-in base model.
 /// </summary>
 /// <param name="what">What the folder is to the command.</param>
-internal sealed class ModelOption(string what = "A model folder: config.json, model.safetensors and vocab.txt.")
+internal sealed class ModelOption(string what = "A model folder: config.json, model.safetensors and a tokenizer.")
 {
     private readonly Option<string> option =
         OptionKinds.Path("--model", "DIR", $"{what} [default: {PretrainedBase.Description}]");

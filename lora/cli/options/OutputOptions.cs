@@ -59,15 +59,25 @@ internal sealed class OutputOptions(string kind, string description, bool requir
                 ? throw new InputException("--overwrite has no effect without --out. Leave it out.")
                 : null;
         }
-        foreach (var (option, input) in inputs)
+        RequireOthers("--out", path, inputs);
+        return Tell(reserve(path, MayReplace(parsed)));
+    }
+
+    /// <summary>Refuses a result that would replace what it is made of.</summary>
+    /// <param name="option">Of the result.</param>
+    /// <param name="path">Where it goes.</param>
+    /// <param name="inputs">What it is made of, by option.</param>
+    /// <exception cref="InputException">It is one of them.</exception>
+    public static void RequireOthers(string option, string path, params (string Option, string? Path)[] inputs)
+    {
+        foreach (var (name, input) in inputs)
         {
             if (input is not null && Whole(input) == Whole(path))
             {
-                throw new InputException($"--out and {option} are both {path}: the result would replace what it was "
+                throw new InputException($"{option} and {name} are both {path}: the result would replace what it was "
                     + "made of. Give it a name of its own.");
             }
         }
-        return Tell(reserve(path, MayReplace(parsed)));
     }
 
     /// <summary>Says on standard error where a lock does not hold.</summary>
@@ -80,6 +90,12 @@ internal sealed class OutputOptions(string kind, string description, bool requir
         return taken;
     }
 
-    private static string Whole(string path) =>
-        System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+    /// <summary>The full path of what a path leads to, through links.</summary>
+    private static string Whole(string path)
+    {
+        var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+        return File.Exists(full) ? File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full
+            : Directory.Exists(full) ? Directory.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full
+            : full;
+    }
 }

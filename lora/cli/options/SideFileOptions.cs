@@ -11,12 +11,9 @@ namespace LoraScratch.Cli;
 /// <param name="files">The options.</param>
 internal sealed class SideFileOptions(params Option<string>[] files)
 {
-    private readonly string names = string.Join(" or ", files.Select(file => file.Name));
-
-    private readonly Option<bool> overwrite = new("--overwrite")
+        private readonly Option<bool> overwrite = new("--overwrite")
     {
-        Description = $"Replaces the file of {string.Join(" or ", files.Select(file => file.Name))}; without it that "
-            + "is refused.",
+        Description = $"Replaces the file of {Names(files)}; without it that is refused.",
     };
 
     /// <summary>Adds the options to a command.</summary>
@@ -35,15 +32,23 @@ internal sealed class SideFileOptions(params Option<string>[] files)
     /// </summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="file">One of the options.</param>
+    /// <param name="inputs">What it is made of, by option.</param>
     /// <returns>To be disposed when it is written; null where it is not asked for.</returns>
     /// <exception cref="InputException">The message says what to do.</exception>
-    public OutputLock? Reserve(ParseResult parsed, Option<string> file)
+    public OutputLock? Reserve(ParseResult parsed, Option<string> file,
+        params (string Option, string? Path)[] inputs)
     {
         if (parsed.GetValue(overwrite) && files.All(one => parsed.GetValue(one) is null))
         {
-            throw new InputException($"--overwrite has no effect without {names}. Leave it out.");
+            throw new InputException($"--overwrite has no effect without {Names(files)}. Leave it out.");
         }
-        return parsed.GetValue(file) is { } path
-            ? OutputOptions.Tell(AtomicFile.Reserve(path, parsed.GetValue(overwrite))) : null;
+        if (parsed.GetValue(file) is not { } path)
+        {
+            return null;
+        }
+        OutputOptions.RequireOthers(file.Name, path, inputs);
+        return OutputOptions.Tell(AtomicFile.Reserve(path, parsed.GetValue(overwrite)));
     }
+
+    private static string Names(Option<string>[] files) => string.Join(" or ", files.Select(file => file.Name));
 }

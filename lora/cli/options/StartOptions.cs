@@ -26,7 +26,7 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         "These are the classes of the head that the model has: option 'new-head' draws another one for those of the "
         + "data.";
     private readonly ModelOption model =
-        new("The model folder to start from: config.json, model.safetensors and vocab.txt.");
+        new("The model folder to start from: config.json, model.safetensors and a tokenizer.");
     private readonly Option<string> config =
         OptionKinds.Path("--config", "FILE",
             "A config.json: starts from randomly initialised weights, with --method full.");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using LoraScratch.Lora.Classification;
+using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Cli;
 
@@ -33,6 +34,6 @@ internal static class MetricText
     /// <summary>"class weights: ham 0.55, spam 5.5", of at most twelve classes.</summary>
     public static string Weights(IReadOnlyList<string> labels, IReadOnlyList<float> weights) =>
         Terminal.Printable("class weights: " + string.Join(", ", labels.Zip(weights, (name, weight) =>
-            string.Create(CultureInfo.InvariantCulture, $"{name} {weight:G3}")).Take(12))
+            string.Create(CultureInfo.InvariantCulture, $"{LabelSet.Shown(name)} {weight:G3}")).Take(12))
             + (labels.Count > 12 ? ", …" : ""));
 }

@@ -17,9 +17,7 @@ internal sealed class CalibrationPicture
 
     /// <param name="path">Where it will go.</param>
     /// <exception cref="InputException">That is no name of an SVG.</exception>
-    public CalibrationPicture(string path) =>
-        Path = path.EndsWith(".svg", StringComparison.OrdinalIgnoreCase) ? path
-            : throw new InputException($"--reliability is {path}; expected a file that ends with .svg.");
+    public CalibrationPicture(string path) => Path = SvgFile.Require("--reliability", path);
 
     /// <summary>The SVG file.</summary>
     public string Path { get; }

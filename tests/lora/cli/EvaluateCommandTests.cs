@@ -148,4 +148,23 @@ public class EvaluateCommandTests
 
     private string Refuse(params string[] args) =>
         LoraProgram.Refuse(["evaluate", "--model", Model, "--data", task["test.csv"], .. args]).Errors;
+
+    [Test]
+    public void A_result_never_replaces_what_it_is_made_of()
+    {
+        using var task = new TinyTask();
+        var before = File.ReadAllText(task.Data);
+        File.CreateSymbolicLink(task["link.csv"], task.Data);
+        string[][] lines =
+        [
+            ["evaluate", "--model", task.Model, "--data", task.Data, "--errors", task.Data, "--overwrite"],
+            ["predict", "--model", task.Model, "--input", task["link.csv"], "--out", task.Data, "--overwrite"],
+            ["vocabulary", "--data", task.Data, "--out", task.Data, "--overwrite"],
+        ];
+        foreach (var line in lines)
+        {
+            Assert.That(LoraProgram.Refuse(line).Errors, Does.Contain("would replace what it was made of"));
+            Assert.That(File.ReadAllText(task.Data), Is.EqualTo(before));
+        }
+    }
 }

@@ -131,8 +131,8 @@ internal sealed class ExampleStock : IDisposable
     private static string Lines(Func<string, object> line) =>
         string.Concat(Texts.Select(text => JsonSerializer.Serialize(line(text)) + "\n"));
 
-    private static string Tickets(int count) => "id;subject;Beschreibung;Kategorie\n"
-        + string.Concat(Enumerable.Range(0, count).Select(i => $"{i};order {i};I was charged twice for order {i}, "
+    private static string Tickets(int count) => "Nr;Datum;Beschreibung;Kategorie\n"
+        + string.Concat(Enumerable.Range(0, count).Select(i => $"{i};2026-01-01;I was charged twice for order {i}, "
             + $"please give me the second payment back;{(i % 2 == 0 ? "Billing" : "Login")}\n"));
 
     private static void Imdb(string path)

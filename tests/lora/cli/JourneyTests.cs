@@ -136,7 +136,7 @@ public class JourneyTests
         Assert.That(model, Does.Contain("(0-1): 2 x TransformerBlock(").And
             .Contain("(q_lin): Linear(in_features=16, out_features=16, bias=True)"));
         Assert.That(model, Does.Match(@"classifier\.weight +\[2, 16\] +32\n").And
-            .Match(@"--method lora --rank 8 --targets query,value +1,330\n"));
+            .Match(@"--method lora --rank 8 +1,330\n"));
         var adapter = Run("inspect", "tuned").Output;
         Assert.That(adapter, Does.Match(@"layer\.\{0-1\}\.attention\.v_lin\n +0 +\[16, 4\] +\[4, 16\] +1\.75 ").And
             .Contain("4 adapted layers, 4 other tensors, 818 parameters"));

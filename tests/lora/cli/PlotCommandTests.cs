@@ -97,4 +97,17 @@ public class PlotCommandTests
     private static string[] Texts(string svg) =>
         [.. XDocument.Parse(svg).Descendants().Where(element => element.Name.LocalName == "text")
             .Select(element => element.Value)];
+
+    [Test]
+    public void What_is_no_run_is_refused_without_advice_to_delete_it()
+    {
+        using var folder = new TemporaryFolder();
+        var table = folder.Write("r.csv", "text,label\nfine,pos\n");
+        Assert.That(LoraProgram.Refuse("plot", table, "--out", folder.File("x.svg")).Errors,
+            Does.Contain("is no whole record of a run").And.Not.Contain("Delete"));
+        Assert.That(LoraProgram.Refuse("plot", folder.File("none"), "--out", folder.File("x.svg")).Errors,
+            Does.Contain("there is no folder"));
+        Assert.That(LoraProgram.Refuse("plot", table, "--out", folder.File("x.png")).Errors,
+            Does.Contain("ends with .svg"));
+    }
 }
