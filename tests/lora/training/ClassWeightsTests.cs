@@ -82,8 +82,9 @@ internal class ClassWeightsTests
         void Refused(string text, string message, EncodedExample[]? examples = null) =>
             Assert.That(() => ClassWeights.Of(ClassWeights.Read(new TrainingOptions(), text), Names,
                 examples ?? Examples(1, 1, 1)), Throws.TypeOf<InputException>().With.Message.Contains(message));
-        Refused("Ham=2", "names 'Ham'; the classes are ham, spam, a,b");
+        Refused("Ham=2", "names 'Ham'; the classes are ham, spam, 'a,b'");
         Refused("ham=0", "has 0 for 'ham'; expected a number above 0");
+        Refused("ham=1e-60", "has 1E-60 for 'ham'; expected a number above 0 that a float holds");
         Refused("ham=NaN", "has NaN for 'ham'");
         Refused("ham=1e300", "has 1E+300 for 'ham'");
         Refused("balanced", "any number of classes may hold for a text (multi-label)",
