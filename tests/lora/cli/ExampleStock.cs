@@ -25,8 +25,11 @@ internal sealed class ExampleStock : IDisposable
             ["test.csv"] = path => File.WriteAllText(path, TinyTask.Reviews(8, seed: 2)),
             ["tickets.csv"] = path => File.WriteAllText(path, Tickets(24)),
             ["later-tickets.csv"] = path => File.WriteAllText(path, Tickets(6)),
-            ["tickets.jsonl"] = path => File.WriteAllText(path, Lines(text => new { message = text, queue = text.Length
-                % 2 == 0 ? "Billing" : "Login" })),
+            ["tickets.jsonl"] = path => File.WriteAllText(path, Lines(text => new
+            {
+                message = text,
+                queue = text.Length % 2 == 0 ? "Billing" : "Login"
+            })),
             ["texts.jsonl"] = path => File.WriteAllText(path, Lines(text => new { text })),
             ["reviews.jsonl"] = path => File.WriteAllText(path, Lines(text => new { text })),
             ["my-texts.jsonl"] = path => File.WriteAllText(path, Lines(text => new { text })),
