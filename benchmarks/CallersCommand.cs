@@ -53,6 +53,7 @@ internal static class CallersCommand
                 $"{way.callers,3} callers, {(way.batched ? "in batches" : "text by text"),-12}  "
                 + $"{Median(rates[way]),7:F0} texts/s  {Median(share):F2} × one caller text by text"));
         }
+        Console.WriteLine($"peak memory {StepCommand.PeakMiB()} MiB");
         return 0;
 
         double Measure(int callers, bool batched)

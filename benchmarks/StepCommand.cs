@@ -126,7 +126,7 @@ internal static class StepCommand
     /// VmHWM, the most physical memory that the process ever had; where the system does not say,
     /// its peak working set.
     /// </summary>
-    private static long PeakMiB()
+    internal static long PeakMiB()
     {
         const string status = "/proc/self/status", key = "VmHWM:";
         if (File.Exists(status))

@@ -80,7 +80,9 @@ internal sealed class SvgPlot
         var all = points.ToArray();
         var path = string.Join(' ', all.Select(point => FormattableString.Invariant(
             $"{X(point.X) - Left:F1},{Y(point.Y) - top + Spare:F1}")));
-        Line($"""<svg x="{Left}" y="{top - Spare:F1}" width="{Width - Left - Right}" height="{height + 2 * Spare:F1}"><polyline points="{path}" {Stroke(style, faint, dashed)}/></svg>""");
+        Line($"""<svg x="{Left}" y="{top - Spare:F1}" width="{Width - Left - Right}" """);
+        Line($"""height="{height + 2 * Spare:F1}">""");
+        Line($"""<polyline points="{path}" {Stroke(style, faint, dashed)}/></svg>""");
         var shown = Math.Min(markers, all.Length);
         for (var i = 0; i < shown; i++)
         {
@@ -107,7 +109,7 @@ internal sealed class SvgPlot
 
     /// <summary>A remark in the upper right corner of the panel.</summary>
     public void Remark(string text) =>
-        Line($"""<text x="{Width - Right - 6}" y="{top + 16:F1}" text-anchor="end" fill="#222">{Escape(text)}</text>""");
+        Line(Words(Width - Right - 6, top + 16, "end", text));
 
     /// <summary>The picture.</summary>
     /// <param name="inPage">
@@ -121,13 +123,16 @@ internal sealed class SvgPlot
         var whole = above + top + height + Bottom;
         var picture = new StringBuilder();
         void Add(FormattableString line) => picture.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
-        Add($"""<svg xmlns="http://www.w3.org/2000/svg" class="plot" width="{Width}" height="{whole:F0}" viewBox="0 0 {Width} {whole:F0}" font-family="sans-serif" font-size="13" role="img" aria-label="{Escape(title)}">""");
+        Add($"""<svg xmlns="http://www.w3.org/2000/svg" class="plot" width="{Width}" height="{whole:F0}" """);
+        Add($"""viewBox="0 0 {Width} {whole:F0}" font-family="sans-serif" font-size="13" role="img" """);
+        Add($"""aria-label="{Escape(title)}">""");
         if (!inPage)
         {
             Add($"<style>\n{Style}\n</style>");
             Add($"""<rect class="ground" width="{Width}" height="{whole:F0}" fill="#fff"/>""");
         }
-        Add($"""<text class="title" x="{Left}" y="26" font-size="16" fill="#222">{Escape(Shortened(title, 76))}</text>""");
+        var shown = Escape(Shortened(title, 76));
+        Add($"""<text class="title" x="{Left}" y="26" font-size="16" fill="#222">{shown}</text>""");
         picture.Append(entries);
         Add($"""<g transform="translate(0 {above})">""");
         return $"{picture}{panels}</g></svg>\n";
@@ -137,7 +142,8 @@ internal sealed class SvgPlot
         $".plot .s{style.Number} {{ stroke: {colour(style)}; }} .plot .f{style.Number} {{ fill: {colour(style)}; }}"));
 
     private static string Stroke(SeriesStyle style, bool faint, bool dashed) => "fill=\"none\" "
-        + $"""class="s{style.Number}" stroke="{style.Light}" stroke-width="{(faint ? 1 : 2)}" stroke-linejoin="round" """
+        + $"""class="s{style.Number}" stroke="{style.Light}" stroke-width="{(faint ? 1 : 2)}" """
+        + "stroke-linejoin=\"round\" "
         + (faint ? "stroke-opacity=\"0.4\"" : dashed && style.Dash.Length > 0
             ? $"stroke-dasharray=\"{style.Dash}\"" : "").TrimEnd();
 
@@ -145,11 +151,13 @@ internal sealed class SvgPlot
     {
         foreach (var mark in vertical.Marks)
         {
-            Line($"""<line class="grid" x1="{Left}" y1="{Y(mark):F1}" x2="{Width - Right}" y2="{Y(mark):F1}" stroke="#ddd"/>""");
-            Line($"""<text x="{Left - 8}" y="{Y(mark) + 4:F1}" text-anchor="end" fill="#222">{Escape(vertical.Label(mark))}</text>""");
+            var y = Y(mark);
+            Line($"""<line class="grid" x1="{Left}" y1="{y:F1}" x2="{Width - Right}" y2="{y:F1}" stroke="#ddd"/>""");
+            Line(Words(Left - 8, y + 4, "end", vertical.Label(mark)));
         }
-        var middle = FormattableString.Invariant($"{top + height / 2:F1}");
-        Line($"""<text x="16" y="{middle}" text-anchor="middle" transform="rotate(-90 16 {middle})" fill="#222">{Escape(vertical.Name)}</text>""");
+        Line($"""<g transform="rotate(-90 16 {top + height / 2:F1})">""");
+        Line(Words(16, top + height / 2, "middle", vertical.Name));
+        Line($"</g>");
     }
 
     /// <summary>The horizontal axis, under the last panel.</summary>
@@ -157,9 +165,9 @@ internal sealed class SvgPlot
     {
         foreach (var mark in horizontal.Marks)
         {
-            Line($"""<text x="{X(mark):F1}" y="{top + height + 18:F1}" text-anchor="middle" fill="#222">{Escape(horizontal.Label(mark))}</text>""");
+            Line(Words(X(mark), top + height + 18, "middle", horizontal.Label(mark)));
         }
-        Line($"""<text x="{(Left + Width - Right) / 2}" y="{top + height + 38:F1}" text-anchor="middle" fill="#222">{Escape(horizontal.Name)}</text>""");
+        Line(Words((Left + Width - Right) / 2, top + height + 38, "middle", horizontal.Name));
     }
 
     private void Name(string name, SeriesStyle style, bool faint, bool dashed, bool line, bool points)
@@ -188,11 +196,11 @@ internal sealed class SvgPlot
             var y = 46 + row * LegendRow;
             if (line)
             {
-                lines.Append(CultureInfo.InvariantCulture, $"""<line x1="{x:F1}" y1="{y}" x2="{x + 30:F1}" y2="{y}" {Stroke(style, faint, dashed)}/>""");
+                lines.Append(CultureInfo.InvariantCulture, $"""<line x1="{x:F1}" y1="{y}" x2="{x + 30:F1}" y2="{y}" """)
+                    .Append($"{Stroke(style, faint, dashed)}/>");
             }
             lines.Append(points ? style.Point(x + 15, y, 4) : "");
-            lines.Append(CultureInfo.InvariantCulture, $"""<text x="{x + 36:F1}" y="{y + 4}" fill="#222">{Escape(shown)}</text>""")
-                .Append('\n');
+            lines.Append(FormattableString.Invariant(Words(x + 36, y + 4, "start", shown))).Append('\n');
             x += width;
         }
         text = lines.ToString();
@@ -202,6 +210,14 @@ internal sealed class SvgPlot
     /// <summary>Names of folders differ at their end as well as at their beginning.</summary>
     private static string Shortened(string text, int longest) => text.Length <= longest ? text
         : $"{text[..(longest / 2)]}…{text[^(longest / 2 - 1)..]}";
+
+    /// <summary>A text.</summary>
+    /// <param name="x">Where it starts, ends or has its middle, as the anchor says.</param>
+    /// <param name="y">Of the line that it stands on.</param>
+    /// <param name="anchor">start, middle or end</param>
+    /// <param name="text">Not escaped.</param>
+    private static FormattableString Words(double x, double y, string anchor, string text) =>
+        $"""<text x="{x:F1}" y="{y:F1}" text-anchor="{anchor}" fill="#222">{Escape(text)}</text>""";
 
     private double X(double value) => Left + horizontal.Share(value) * (Width - Left - Right);
 

@@ -100,7 +100,7 @@ internal static class HelpText
         }
     }
 
-    /// <summary>Spaces within quotes, and between an option and its value, do not break.</summary>
+    /// <summary>Spaces within quotes do not break; Wrapped makes them spaces again.</summary>
     private static string Glued(string command) => string.Join('"', command.Split('"').Select((part, i) =>
         i % 2 == 1 ? part.Replace(' ', '\u00a0') : part));
 }

@@ -56,6 +56,7 @@ internal static class DelimitedReader
             }
             yield return new RawExample(records[text], label < 0 ? null : records[label], $"line {records.FirstLine}")
             {
+                Line = records.FirstLine,
                 TextPair = pair < 0 ? null : records[pair],
                 Cells = carried is null ? null : [.. carried.Select(field => records[field])],
                 Labels = !withLabels ? null

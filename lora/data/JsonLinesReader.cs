@@ -17,7 +17,8 @@ internal static class JsonLinesReader
     /// <summary>Reads the rows one by one.</summary>
     /// <exception cref="InputException">A line is not such an object.</exception>
     public static IEnumerable<RawExample> Read(Stream stream, string name, DatasetOptions options, bool withLabels) =>
-        Lines(stream, name, options).Select(line => Parse(line.Json, name, line.Origin, options, withLabels));
+        Lines(stream, name, options)
+            .Select(line => Parse(line.Json, name, line.Origin, options, withLabels) with { Line = line.Number });
 
     /// <summary>The properties of all objects, in the order in which they first come.</summary>
     /// <param name="stream">The lines; not closed.</param>
@@ -29,7 +30,7 @@ internal static class JsonLinesReader
     public static IReadOnlyList<string> Columns(Stream stream, string name, DatasetOptions options)
     {
         var all = new OrderedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (json, origin) in Lines(stream, name, options))
+        foreach (var (json, origin, _) in Lines(stream, name, options))
         {
             foreach (var property in Parse(json, name, origin, options, row =>
                 row.EnumerateObject().Select(property => property.Name).ToArray()))
@@ -45,7 +46,8 @@ internal static class JsonLinesReader
         return [.. all.Keys];
     }
 
-    private static IEnumerable<(string Json, string Origin)> Lines(Stream stream, string name, DatasetOptions options)
+    private static IEnumerable<(string Json, string Origin, int Number)> Lines(Stream stream, string name,
+        DatasetOptions options)
     {
         var lines = new LineReader(stream, name, options.MaxLineBytes);
         while (lines.TryRead(out var line))
@@ -54,7 +56,7 @@ internal static class JsonLinesReader
             if (!line.IsEmpty)
             {
                 var origin = $"line {lines.Line}";
-                yield return (RawExample.Decode(line, name, origin), origin);
+                yield return (RawExample.Decode(line, name, origin), origin, lines.Line);
             }
         }
     }

@@ -8,6 +8,8 @@ namespace LoraScratch.Lora.Data;
 /// </summary>
 internal sealed class LabelSet
 {
+    private const int LongestName = 60;
+
     private readonly string[] names;
     private readonly Dictionary<string, int> indexOf = new(StringComparer.Ordinal);
 
@@ -56,24 +58,30 @@ internal sealed class LabelSet
     internal bool HasNumericNames => names.Any(name => long.TryParse(name, NumberStyles.AllowLeadingSign,
         CultureInfo.InvariantCulture, out _));
 
-    /// <summary>
-    /// "neg, pos", at most the first twelve names, each cut where it is long; in quotes where there
-    /// is a comma in it.
-    /// </summary>
+    /// <summary>"neg, pos", at most the first twelve names; see <see cref="Shown"/>.</summary>
     internal static string Listed(IReadOnlyList<string> names) =>
-        string.Join(", ", names.Take(12).Select(Shown))
+        string.Join(", ", names.Take(12).Select(name => Shown(name)))
         + (names.Count > 12 ? $" and {names.Count - 12} more" : "");
 
     /// <summary>"0 = neg, 1 = pos", at most the first twenty classes.</summary>
     public override string ToString() =>
-        string.Join(", ", names.Take(20).Select((name, i) => $"{i} = {Cut(name)}"))
+        string.Join(", ", names.Take(20).Select((name, i) => $"{i} = {Shown(name)}"))
         + (Count > 20 ? $", … ({Count} classes)" : "");
 
-    /// <summary>A name in a list.</summary>
-    internal static string Shown(string name) =>
-        name.Contains(',', StringComparison.Ordinal) ? $"'{Cut(name)}'" : Cut(name);
+    /// <summary>
+    /// A name in a list, cut where it is long; in quotes where a space or a comma would be lost.
+    /// </summary>
+    /// <param name="name">Of a class or a column.</param>
+    /// <param name="longest">Letters of it that are shown.</param>
+    internal static string Shown(string name, int longest = LongestName)
+    {
+        var shown = Cut(name, longest);
+        return shown == string.Join(' ', shown.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
+            && !shown.Contains(',') && !shown.Contains(';') ? shown : $"'{shown}'";
+    }
 
-    private static string Cut(string name) => name.Length <= 60 ? name : $"{name[..60]}…";
+    private static string Cut(string name, int longest = LongestName) =>
+        name.Length <= longest ? name : $"{name[..longest]}…";
 
     internal static bool IsIndex(string label, out int index) =>
         int.TryParse(label, NumberStyles.None, CultureInfo.InvariantCulture, out index);

@@ -22,6 +22,9 @@ internal readonly record struct RawExample(string? Text, string? Label, string O
     /// </summary>
     public IReadOnlyList<string>? Labels { get; init; }
 
+    /// <summary>See <see cref="TextExample.Line"/>.</summary>
+    public int? Line { get; init; }
+
     /// <summary>See <see cref="TextExample.Cells"/>.</summary>
     public IReadOnlyList<object?>? Cells { get; init; }
 

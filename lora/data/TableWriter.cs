@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using CsvHelper;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 
@@ -15,15 +15,14 @@ namespace LoraScratch.Lora.Data;
 /// <see cref="LabelSets.Separator"/> between them), or a value of JSON, which stays as it was
 /// written.
 /// </summary>
-internal sealed class TableWriter
+internal sealed class TableWriter : IDisposable
 {
     private static readonly JsonWriterOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly Stream stream;
     private readonly IReadOnlyList<string> columns;
     private readonly Utf8JsonWriter? objects;
-    private readonly char separator;
-    private readonly string lineEnd;
+    private readonly CsvWriter? fields;
 
     /// <summary>Begins a table; of fields, with the line of their names.</summary>
     /// <param name="stream">Where to; not closed.</param>
@@ -45,13 +44,18 @@ internal sealed class TableWriter
             throw new InputException($"{path}: two columns would be called {Describe.Name(twice.Key)}. Rename one.");
         }
         var kind = KindOf(path);
-        objects = kind == ".jsonl" ? new Utf8JsonWriter(stream, Json) : null;
-        (this.separator, lineEnd) = kind == ".tsv" ? ('\t', "\n") : (separator ?? ',', "\r\n");
-        if (objects is null)
+        if (kind == ".jsonl")
         {
-            stream.Write(hasByteOrderMark ? "\uFEFF"u8 : []);
-            WriteFields(columns);
+            objects = new Utf8JsonWriter(stream, Json);
+            return;
         }
+        fields = CsvWriter.Create(stream, new CsvWriterOptions
+        {
+            Separator = kind == ".tsv" ? '\t' : separator ?? ',',
+            NewLine = kind == ".tsv" ? "\n" : "\r\n",
+            WriteByteOrderMark = hasByteOrderMark,
+        }, leaveOpen: true);
+        fields.WriteRecord([.. columns]);
     }
 
     /// <summary>Writes a file whole or not at all, while the rows come.</summary>
@@ -65,7 +69,7 @@ internal sealed class TableWriter
         IEnumerable<IReadOnlyList<object?>> rows, char? separator = null, bool hasByteOrderMark = false) =>
         AtomicFile.Write(path, stream =>
         {
-            var table = new TableWriter(stream, path, columns, separator, hasByteOrderMark);
+            using var table = new TableWriter(stream, path, columns, separator, hasByteOrderMark);
             foreach (var row in rows)
             {
                 table.Write(row);
@@ -91,25 +95,19 @@ internal sealed class TableWriter
         {
             throw new ArgumentException($"{cells.Count} cells for {columns.Count} columns.", nameof(cells));
         }
-        if (objects is null)
-        {
-            WriteFields(cells.Select(Field));
-        }
-        else
+        fields?.WriteRecord([.. cells.Select(Field)]);
+        if (objects is not null)
         {
             WriteObject(objects, cells);
         }
     }
 
-    private void WriteFields(IEnumerable<string> fields)
+    /// <summary>Writes what is left of a table of fields; the stream stays open.</summary>
+    public void Dispose()
     {
-        var line = string.Join(separator, fields.Select(Quoted));
-        // a line without any character would be passed over by readers: it is an empty field
-        stream.Write(Encoding.UTF8.GetBytes((line.Length == 0 ? "\"\"" : line) + lineEnd));
+        fields?.Dispose();
+        objects?.Dispose();
     }
-
-    private string Quoted(string field) => field.AsSpan().IndexOfAny([separator, '"', '\r', '\n']) < 0 ? field
-        : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     private static string Field(object? cell) => cell switch
     {

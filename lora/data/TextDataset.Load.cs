@@ -220,6 +220,7 @@ public sealed partial class TextDataset
             var (known, sets) = LabelSets.Resolve(path, options, rows);
             return new TextDataset(rows.Select((row, i) => new TextExample(row.Text!, TextExample.NoLabel, row.Origin)
             {
+                Line = row.Line,
                 TextPair = row.TextPair,
                 Classes = sets[i],
             }), known, path)
@@ -230,6 +231,7 @@ public sealed partial class TextDataset
         var (classes, labels) = LabelColumn.Resolve(path, options, rows);
         return new TextDataset(rows.Select((row, i) => new TextExample(row.Text!, labels[i], row.Origin)
         {
+            Line = row.Line,
             TextPair = row.TextPair,
         }), classes, path)
         {

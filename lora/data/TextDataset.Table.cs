@@ -60,9 +60,13 @@ public sealed partial class TextDataset
             yield return isJson != true || isBlank
                 ? new TextExample(isJson == true ? "" : text, TextExample.NoLabel, origin)
                 {
+                    Line = lines.Line,
                     TextPair = options.TextPairColumn is null ? null : "",
                 }
-                : TextOf(name, JsonLinesReader.Parse(text.Trim(), name, origin, options, withLabels: false), options);
+                : TextOf(name, JsonLinesReader.Parse(text.Trim(), name, origin, options, withLabels: false) with
+                {
+                    Line = lines.Line,
+                }, options);
         }
     }
 
@@ -85,6 +89,7 @@ public sealed partial class TextDataset
     private static TextExample TextOf(string name, RawExample row, DatasetOptions options) =>
         new(NotNull(name, row, options.TextName, row.Text), TextExample.NoLabel, row.Origin)
         {
+            Line = row.Line,
             TextPair = options.TextPairColumn is { } second ? NotNull(name, row, second, row.TextPair) : null,
             Cells = row.Cells,
         };

@@ -8,6 +8,11 @@ namespace LoraScratch.Lora.Data;
 /// </param>
 internal readonly record struct TextExample(string Text, int Label, string Origin)
 {
+    /// <summary>
+    /// The line of its file, from 1, on which it begins; null where the file is the example.
+    /// </summary>
+    public int? Line { get; init; }
+
     /// <summary>The second text, where the model reads pairs; else null.</summary>
     public string? TextPair { get; init; }
 

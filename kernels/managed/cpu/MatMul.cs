@@ -11,8 +11,8 @@ internal sealed unsafe partial class CpuKernels
     // them one after another.
     private const long LargeProduct = 1 << 23;
 
-    // So few rows beside a much larger Wᵀ are the ones to be packed: xWᵀ is computed as the transpose of Wxᵀ, with
-    // the rows of W read where they lie.
+    // So few rows beside a much larger Wᵀ are the ones to be packed: xWᵀ is computed as the transpose of Wxᵀ,
+    // with the rows of W read where they lie.
     private const int FewRows = 64, MuchLarger = 4;
 
     /// <inheritdoc/>

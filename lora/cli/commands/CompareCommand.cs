@@ -70,9 +70,7 @@ internal sealed class CompareCommand
             Quantization = chosen.Contains(TrainingMethod.QALoRA)
                 ? experiment.Quantization(parsed) : null
         };
-        options = DefaultTargets.Fill(options, experiment.Source(parsed), chosen.Any(
-            method => method is TrainingMethod.LoRA or TrainingMethod.QALoRA));
-        var plan = new ComparisonPlan(options, chosen,
+        var plan = new ComparisonPlan(options.For(experiment.Source(parsed)), chosen,
             parsed.GetValue(rates) is { Length: > 0 } given ? [.. given.Select(rate => (float)rate)] : basis.Rates,
                 parsed.GetValue(seeds), parsed.GetValue(rateSeeds));
         var split = experiment.Split(parsed, basis.Split);
@@ -86,6 +84,8 @@ internal sealed class CompareCommand
         var (path, resume) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed));
         var (every, trainTexts) = (experiment.Saving.Every(parsed), experiment.TrainExamples(parsed));
         using var reserved = OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
+        DefaultTargets.Say(options, experiment.Source(parsed),
+            chosen.Any(method => method is TrainingMethod.LoRA or TrainingMethod.QALoRA));
 
         var (backend, input) = experiment.Load(parsed, plan.Base, split);
         using (backend)

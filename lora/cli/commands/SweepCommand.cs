@@ -71,6 +71,12 @@ internal sealed class SweepCommand
             (experiment.Folder(parsed), experiment.Saving.Resume(parsed), parsed.GetValue(dryRun));
         var every = experiment.Saving.Every(parsed);
         using var reserved = dry ? null : OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
+        if (TakesDefaultOfBuiltIn(parsed))
+        {
+            Console.Error.WriteLine($"layers: {string.Join(", ", SweepGrid.OfBuiltIn.Always)} always, every choice of "
+                + $"{string.Join(", ", SweepGrid.OfBuiltIn.Varied)} (the default of the built-in base model; "
+                + $"--always {string.Join(',', Grid.Always)} is the tutorial's)");
+        }
 
         var (backend, input) = experiment.Load(parsed, options, split);
         using (backend)
@@ -98,6 +104,10 @@ internal sealed class SweepCommand
         }
     }
 
+    /// <summary>Whether the layers are those of the built-in base model: none are typed.</summary>
+    private bool TakesDefaultOfBuiltIn(ParseResult parsed) => experiment.Source(parsed) == ModelSource.BuiltIn
+        && new[] { always, varied }.All(option => parsed.GetResult(option) is null or { Implicit: true });
+
     private SweepGrid ParseGrid(ParseResult parsed)
     {
         var given = parsed.GetValue(ranks) is { Length: > 0 } numbers ? numbers : null;
@@ -105,14 +115,7 @@ internal sealed class SweepCommand
         {
             throw new InputException("--ranks: expected whole numbers from 1.");
         }
-        var isBuiltIn = experiment.Source(parsed) == ModelSource.BuiltIn
-            && new[] { always, varied }.All(option => parsed.GetResult(option) is null or { Implicit: true });
-        if (isBuiltIn)
-        {
-            Console.Error.WriteLine($"layers: {string.Join(", ", SweepGrid.OfBuiltIn.Always)} always, every choice of "
-                + $"{string.Join(", ", SweepGrid.OfBuiltIn.Varied)} (the default of the built-in base model; "
-                + $"--always {string.Join(',', Grid.Always)} is the tutorial's)");
-        }
+        var isBuiltIn = TakesDefaultOfBuiltIn(parsed);
         return new SweepGrid
         {
             Ranks = given?.Select(rank => (int)rank).ToArray() ?? Grid.Ranks,

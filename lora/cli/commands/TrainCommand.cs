@@ -3,6 +3,7 @@ using System.Diagnostics;
 using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -18,6 +19,9 @@ internal sealed class TrainCommand
     private readonly CheckpointCommandOptions saving = new();
     private readonly DeviceOptions device = new();
     private readonly Option<bool> verbose = OptionKinds.Verbose();
+    private readonly Option<string> preset = OptionKinds.OptionalChoice("--preset", "tutorial: LoRA on query and "
+        + "value of any model, as in the tutorials. [default: the layers that suit the model; see --targets]",
+        "tutorial");
 
     public static Command Create()
     {
@@ -36,6 +40,7 @@ internal sealed class TrainCommand
         train.saving.AddTo(command);
         train.device.AddTo(command);
         command.Add(train.verbose);
+        command.Add(train.preset);
         command.SetAction((parsed, cancellation) => Task.Run(() => train.Run(parsed, cancellation)));
         return command;
     }
@@ -47,6 +52,7 @@ internal sealed class TrainCommand
             InitialAdapter = start.InitialAdapter(parsed),
             AnyBase = start.AnyBase(parsed)
         };
+        options = WithPreset(parsed, options);
         options.Check();
         start.Check(parsed, options, training);
         training.RequireEffect(parsed, options.Method);
@@ -62,7 +68,8 @@ internal sealed class TrainCommand
             ("--model", isAdapter ? start.Source(parsed)?.Path : null));
         using var backend = device.Open(parsed);
 
-        options = DefaultTargets.Fill(options, start.Source(parsed), isAdapter);
+        DefaultTargets.Say(options, start.Source(parsed), isAdapter);
+        options = options.For(start.Source(parsed));
         var (classifier, dataset) = start.Load(parsed, options, backend);
         cancellation.ThrowIfCancellationRequested();
         var tuning = FineTuning.Start(classifier, dataset, options, cancellation);
@@ -87,6 +94,23 @@ internal sealed class TrainCommand
         checkpoint.Delete();
         Report(result, tuning.Training.Options, folder, parsed, isAdapter: tuning.Adapter is { IsAttached: true });
         return 0;
+    }
+
+    /// <summary>The options with what a preset says.</summary>
+    /// <exception cref="InputException">Nothing of it would have an effect.</exception>
+    private TrainingOptions WithPreset(ParseResult parsed, TrainingOptions options)
+    {
+        if (parsed.GetValue(preset) is not { } name)
+        {
+            return options;
+        }
+        var other = options.Targets is not null ? "--targets"
+            : options.InitialAdapter is not null ? "--init-adapter"
+            : options.Method is TrainingMethod.LoRA or TrainingMethod.QALoRA ? null
+            : $"--method {TrainingOptions.NameOf(options.Method)}";
+        return other is null ? options with { Targets = LoRATargets.Default }
+            : throw new InputException($"--preset {name} chooses the layers that get LoRA, and {other} has settled "
+                + "that. Leave one of the two out.");
     }
 
     private void Describe(ParseResult parsed, FineTuning tuning)

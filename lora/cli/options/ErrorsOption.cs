@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
@@ -10,8 +9,6 @@ namespace LoraScratch.Cli;
 /// <summary>Where the wrong answers of an evaluation go: --errors.</summary>
 internal sealed class ErrorsOption
 {
-    private const string LinePrefix = "line ";
-
     /// <summary>The option itself.</summary>
     public Option<string> File { get; } = OptionKinds.Path("--errors", "FILE", "Writes the examples that are "
         + "answered wrongly, the most confident mistakes first: line, text, label, predicted, and the probability of "
@@ -57,13 +54,13 @@ internal sealed class ErrorsOption
     {
         var path = parsed.GetValue(File)!;
         var wrong = mistakes.SurestFirst;
-        var hasLines = data.Examples.All(example => Line(example) is not null);
+        var hasLines = data.Examples.All(example => example.Line is not null);
         string[] columns = [hasLines ? "line" : "file", "text", .. data.HasPairs ? (string[])["text_pair"] : [],
             "label", "predicted", "probability"];
         TableWriter.WriteFile(path, columns, wrong.Select(mistake =>
         {
             var example = data.Examples[mistake.Index];
-            return (IReadOnlyList<object?>)[hasLines ? Line(example) : example.Origin, example.Text,
+            return (IReadOnlyList<object?>)[hasLines ? example.Line : example.Origin, example.Text,
                 .. data.HasPairs ? (object?[])[example.TextPair] : [], Names(example.Classes ?? [example.Label]),
                 Names(mistake.Predicted), mistake.Probability];
         }));
@@ -73,10 +70,4 @@ internal sealed class ErrorsOption
         object Names(IReadOnlyList<int> classes) => data.IsMultiLabel
             ? (string[])[.. classes.Select(label => data.Labels[label])] : data.Labels[classes[0]];
     }
-
-    /// <summary>The number of its line; null of an example from a file of its own.</summary>
-    private static object? Line(TextExample example) =>
-        example.Origin.StartsWith(LinePrefix, StringComparison.Ordinal)
-        && int.TryParse(example.Origin.AsSpan(LinePrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture,
-            out var line) ? line : null;
 }

@@ -11,7 +11,7 @@ namespace LoraScratch.Cli;
 /// <param name="files">The options.</param>
 internal sealed class SideFileOptions(params Option<string>[] files)
 {
-        private readonly Option<bool> overwrite = new("--overwrite")
+    private readonly Option<bool> overwrite = new("--overwrite")
     {
         Description = $"Replaces the file of {Names(files)}; without it that is refused.",
     };

@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Text;
+using Spectre.Console;
 
 namespace LoraScratch.Cli;
 
@@ -12,14 +12,8 @@ internal static class Columns
     /// <summary>What every table, list and help page fits into.</summary>
     public const int Screen = 80;
 
-    private static readonly (int First, int Last)[] Wide =
-    [
-        (0x1100, 0x115f), (0x2e80, 0xa4cf), (0xac00, 0xd7a3), (0xf900, 0xfaff), (0xfe30, 0xfe6f), (0xff00, 0xff60),
-        (0xffe0, 0xffe6), (0x1f300, 0x1faff), (0x20000, 0x3fffd),
-    ];
-
     /// <summary>How many columns a text takes.</summary>
-    public static int Of(string text) => text.EnumerateRunes().Sum(Of);
+    public static int Of(string text) => text.GetCellWidth();
 
     /// <summary>The text, or its beginning and … where it is too long.</summary>
     public static string Fit(string text, int columns)
@@ -31,7 +25,7 @@ internal static class Columns
         var (shown, taken) = (new StringBuilder(), 0);
         foreach (var letter in text.EnumerateRunes())
         {
-            taken += Of(letter);
+            taken += Of(letter.ToString());
             if (taken >= columns)
             {
                 break;
@@ -71,9 +65,4 @@ internal static class Columns
         }
         yield return line;
     }
-
-    private static int Of(Rune letter) =>
-        Rune.GetUnicodeCategory(letter) is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark
-            or UnicodeCategory.Format ? 0
-        : Wide.Any(range => letter.Value >= range.First && letter.Value <= range.Last) ? 2 : 1;
 }

@@ -127,14 +127,7 @@ internal sealed class DataFindings(DataReport report, double? ofBase = null)
 
     private string Counted(int label) => $"{Name(label)} {Text.Count(report.ClassCounts[label])}";
 
-    /// <summary>Between quotes where white space or a comma would be lost in a list.</summary>
-    private string Name(int label)
-    {
-        var name = data.Labels[label];
-        name = name.Length > LongestName ? $"{name[..LongestName]}…" : name;
-        return name == string.Join(' ', name.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
-            && !name.Contains(',') && !name.Contains(';') ? name : $"'{name}'";
-    }
+    private string Name(int label) => LabelSet.Shown(data.Labels[label], LongestName);
 
     /// <summary>"1 example (0.1 %) is", "12 examples (0.4 %) are"</summary>
     private string Examples(int count) => $"{Text.Count(count)} {(count == 1 ? "example" : "examples")} "

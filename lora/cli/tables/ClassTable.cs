@@ -9,7 +9,7 @@ namespace LoraScratch.Cli.Tables;
 /// </summary>
 internal static class ClassTable
 {
-    private const int NumberWidth = 11, LongestName = 80 - 4 * NumberWidth - 2;
+    private const int NumberWidth = 11, LongestName = Columns.Screen - 4 * NumberWidth - 2;
 
     /// <summary>The table, a line for each class and each average.</summary>
     /// <param name="result">The figures.</param>
@@ -19,16 +19,16 @@ internal static class ClassTable
         var table = new StringBuilder();
         var averages = Averages(result);
         var width = labels.Concat(averages.Select(average => average.Name))
-            .Max(name => Math.Min(name.Length, LongestName)) + 2;
+            .Max(name => Math.Min(Columns.Of(Terminal.Printable(name)), LongestName)) + 2;
         table.Append($"{"class".PadRight(width)}{"precision",NumberWidth}{"recall",NumberWidth}{"F1",NumberWidth}"
             + $"{"support",NumberWidth}\n");
         foreach (var (name, precision, recall, f1, support) in labels
             .Zip(result.Classes, (name, one) => (name, one.Precision, one.Recall, one.F1, one.Support))
             .Concat(averages))
         {
-            table.Append($"{Cut(name).PadRight(width)}{Text.Percent(precision),NumberWidth}"
-                + $"{Text.Percent(recall),NumberWidth}{Text.Percent(f1),NumberWidth}"
-                + $"{Text.Count(support),NumberWidth}\n");
+            table.Append(Columns.Left(Columns.Fit(Terminal.Printable(name), LongestName), width)
+                + $"{Text.Percent(precision),NumberWidth}{Text.Percent(recall),NumberWidth}"
+                + $"{Text.Percent(f1),NumberWidth}{Text.Count(support),NumberWidth}\n");
         }
         return table.ToString();
     }
@@ -49,7 +49,4 @@ internal static class ClassTable
             ("weighted average", result.WeightedPrecision, result.WeightedRecall, result.WeightedF1, support),
         ];
     }
-
-    private static string Cut(string name) =>
-        Terminal.Printable(name.Length <= LongestName ? name : $"{name[..(LongestName - 1)]}…");
 }

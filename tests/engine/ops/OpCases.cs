@@ -67,8 +67,8 @@ public static partial class OpCases
             (value, _) => 5 * value);
         yield return new("GeluTanh", [S(4, 9)], x => x[0].GeluTanh(), x => Reference.Map(x[0], Reference.GeluTanh),
             "values to ±15", (value, _) => 5 * value);
-        yield return new("Silu", [S(4, 9)], x => x[0].Silu(), x => Reference.Map(x[0], Reference.Silu), "values to ±15",
-            (value, _) => 5 * value);
+        yield return new("Silu", [S(4, 9)], x => x[0].Silu(), x => Reference.Map(x[0], Reference.Silu),
+            "values to ±15", (value, _) => 5 * value);
         yield return new("Tanh", [S(4, 9)], x => x[0].Tanh(), x => Reference.Map(x[0], Math.Tanh), "values to ±15",
             (value, _) => 5 * value);
         yield return new("Sigmoid", [S(4, 9)], x => x[0].Sigmoid(), x => Reference.Map(x[0], Reference.Sigmoid),

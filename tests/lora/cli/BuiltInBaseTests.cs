@@ -44,6 +44,20 @@ public class BuiltInBaseTests
     }
 
     [Test]
+    public void The_tutorials_preset_adapts_query_and_value_alone()
+    {
+        string[] train = ["train", "--data", task.Data, "--max-steps", "1", "--preset", "tutorial", "--out"];
+        Run([.. train, task["preset"]]);
+        Assert.That(Json(File.ReadAllText(Path.Combine(task["preset"], "training.json"))).GetProperty("options")
+            .GetProperty("targets").EnumerateArray().Select(target => target.GetString()),
+            Is.EqualTo(new[] { "query", "value" }));
+        Assert.That(LoraProgram.Refuse([.. train, task["both"], "--targets", "key"]).Errors,
+            Does.Contain("--preset tutorial").And.Contain("--targets"));
+        Assert.That(LoraProgram.Refuse([.. train, task["both"], "--method", "full"]).Errors,
+            Does.Contain("--method full"));
+    }
+
+    [Test]
     public void Its_word_embeddings_and_linear_layers_are_adapted_unless_others_are_named()
     {
         Assert.That(training.Errors, Does.Contain("targets: embeddings, query, key, value, projection, mlp (the "

@@ -59,7 +59,8 @@ public class PlotCommandTests
     [TestCase("{\"step\": 1, \"loss\": 0.5}\n{\"step\": 2, \"lo", "line 2: this is not valid JSON")]
     [TestCase("{\"step\": 1, \"loss\": 0.5}\n{\"step\": 3, \"loss\": 0.5}\n",
         "line 2: this is step 3, where step 2 is expected")]
-    [TestCase("{\"step\": 1, \"loss\": \"low\"}\n", "line 1: {\"step\": …, \"loss\": …} with two numbers is expected")]
+    [TestCase("{\"step\": 1, \"loss\": \"low\"}\n",
+        "line 1: {\"step\": …, \"loss\": …} with two numbers is expected")]
     [TestCase("{\"step\": 1, \"loss\": 0.5}\n", "but metrics.jsonl ends with step 1")]
     public void A_damaged_run_is_told_in_one_sentence_that_names_file_and_line(string? metrics, string message)
     {

@@ -26,7 +26,8 @@ public class ScreenTests
     [Test]
     public void A_confusion_matrix_of_long_names_has_numbers_above_it()
     {
-        string[] labels = ["Technical issues with the mobile application", "Billing", "請求書についての質問です", "Login",
+        string[] labels = ["Technical issues with the mobile application", "Billing",
+            "請求書についての質問です", "Login",
             "Returns", "Shipping"];
         var lines = Confusion(labels, (i, j) => i == j ? 12_345 : i + j);
         Assert.That(lines[0], Does.Match(@"^true \\ predicted +1 +2 +3 +4 +5 +6$"));

@@ -18,6 +18,7 @@ public class TwoWritersTests
         "pretrain --data none.csv --out OUT",
         "compare --data none.csv --out OUT",
         "sweep --data none.csv --out OUT",
+        "plot RUN --out OUT.svg",
         "predict --input none.csv --out OUT.csv",
         "vocabulary --data none.csv --out OUT",
         "merge --adapter none --out OUT",
@@ -33,10 +34,12 @@ public class TwoWritersTests
     public void Every_command_asks_for_its_output_before_it_works(string line)
     {
         using var task = new TinyTask();
-        var words = line.Replace("OUT", task["out"]).Split(' ');
+        // what plot is given is looked at first, which takes no time
+        task.Write("run/metrics.jsonl", "{\"step\": 1, \"loss\": 0.5}\n");
+        var words = line.Replace("OUT", task["out"]).Replace("RUN", task["run"]).Split(' ');
         using var taken = OutputLock.Take(words[^1]);
         var result = LoraProgram.Refuse(words);
-        Assert.That(result.Errors, Does.EndWith(Busy(words[^1], "this process")));
+        Assert.That(result.Errors, Is.EqualTo(Busy(words[^1], "this process")));
         Assert.That(result.Output, Is.Empty);
     }
 
@@ -46,8 +49,7 @@ public class TwoWritersTests
         var named = Lines.Select(line => CommandLine.Parse(line.Split(' ')).CommandResult.Command.Name).Distinct();
         var writing = Below(CommandLine.Parse([]).RootCommandResult.Command)
             .Where(command => command.Options.Any(option => option.Name == "--out")).Select(command => command.Name);
-        // plot reads its runs first, which takes no time, so that a name that is wrong is told as that
-        Assert.That(named.Append("plot"), Is.EquivalentTo(writing));
+        Assert.That(named, Is.EquivalentTo(writing));
     }
 
     [Test]

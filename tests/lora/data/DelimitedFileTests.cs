@@ -31,7 +31,7 @@ public class DelimitedFileTests
     [TestCase("Grüße 😀,0\r\n\r\n", "Grüße 😀")]
     public void A_field_is_read_as_RFC_4180_says(string row, string text) =>
         Assert.That(Load("text,label\n" + row + "\nlast,1\n").Examples[0],
-            Is.EqualTo(new TextExample(text, 0, "line 2")));
+            Is.EqualTo(new TextExample(text, 0, "line 2") { Line = 2 }));
 
     [TestCase("text,label\ra,0\r\rb,1\r")]
     [TestCase("\uFEFFtext,label\r\na,0\r\nb,1\r\n")]
@@ -60,7 +60,7 @@ public class DelimitedFileTests
     {
         var options = new DatasetOptions { TextColumn = "review", LabelColumn = "stars" };
         Assert.That(Load("stars,review\n1,good\n0,bad\n", options).Examples[0],
-            Is.EqualTo(new TextExample("good", 1, "line 2")));
+            Is.EqualTo(new TextExample("good", 1, "line 2") { Line = 2 }));
     }
 
     [Test]

@@ -53,7 +53,10 @@ public class DelimitedFormatTests
     {
         var data = TextDataset.Load(folder.Write("data.csv", "a,0\nb,1\n"),
             options: new DatasetOptions { HasHeader = false });
-        Assert.That(data.Examples, Is.EqualTo(new TextExample[] { new("a", 0, "line 1"), new("b", 1, "line 2") }));
+        Assert.That(data.Examples, Is.EqualTo(new TextExample[]
+        {
+            new("a", 0, "line 1") { Line = 1 }, new("b", 1, "line 2") { Line = 2 },
+        }));
     }
 
     [TestCase("text", "a,0\n", "option 'text-column' is 'text'", "a number from 1 to 2")]

@@ -27,8 +27,11 @@ public class JsonLinesTests
             {"label": "pos", "text": "fine"}
             """, new DatasetOptions { Labels = LabelSet.Sentiment });
         Assert.That(data.Examples,
-            Is.EqualTo(new TextExample[] { new("good é\n", 1, "line 1"), new("bad", 0, "line 3"),
-                new("fine", 1, "line 4") }));
+            Is.EqualTo(new TextExample[]
+            {
+                new("good é\n", 1, "line 1") { Line = 1 }, new("bad", 0, "line 3") { Line = 3 },
+                new("fine", 1, "line 4") { Line = 4 },
+            }));
     }
 
     [TestCase("0", "1", "0,1")]
@@ -98,7 +101,7 @@ public class JsonLinesTests
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes("{\"text\": \"a\"}\nnonsense\n"));
         using var texts = TextDataset.ReadLines(stream, "standard input").GetEnumerator();
         Assert.That(texts.MoveNext(), Is.True);
-        Assert.That(texts.Current, Is.EqualTo(new TextExample("a", TextExample.NoLabel, "line 1")));
+        Assert.That(texts.Current, Is.EqualTo(new TextExample("a", TextExample.NoLabel, "line 1") { Line = 1 }));
         Assert.That(() => texts.MoveNext(),
             Throws.TypeOf<InputException>().With.Message.StartsWith("standard input, line 2: "));
     }

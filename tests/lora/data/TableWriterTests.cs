@@ -14,10 +14,12 @@ public sealed class TableWriterTests
         params IReadOnlyList<object?>[] rows)
     {
         using var stream = new MemoryStream();
-        var table = new TableWriter(stream, path, columns, separator);
-        foreach (var row in rows)
+        using (var table = new TableWriter(stream, path, columns, separator))
         {
-            table.Write(row);
+            foreach (var row in rows)
+            {
+                table.Write(row);
+            }
         }
         return Encoding.UTF8.GetString(stream.ToArray());
     }
