@@ -2,6 +2,7 @@ using System.Diagnostics;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Processes;
 
 namespace LoraScratch.Lora.Classification;
 
@@ -23,43 +24,80 @@ public sealed partial class TextClassifier
     /// <param name="answered">
     /// Called with the number of every text, from 0, and its logits; may be null.
     /// </param>
+    /// <param name="processes">
+    /// Each takes every so manieth batch, and all get the result; null: this process alone.
+    /// </param>
     /// <exception cref="InputException">
     /// There is no text, or a class that the model does not have.
     /// </exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// It was cancelled, in any of the processes.
+    /// </exception>
     /// <exception cref="InvalidOperationException">
     /// Another thread trains the model or changes its adapter.
     /// </exception>
     internal Evaluation Evaluate(IReadOnlyList<EncodedExample> texts, int batchSize = 32,
         CancellationToken cancellation = default, Action<int>? progress = null, FrozenOutputs? frozen = null,
-        Action<int, float[]>? answered = null) =>
-        Evaluate(first, texts, batchSize, cancellation, progress, frozen, answered);
+        Action<int, float[]>? answered = null, ProcessGroup? processes = null) => Evaluate(first, texts, batchSize,
+            cancellation, progress, frozen, answered, processes ?? ProcessGroup.Alone);
 
     private Evaluation Evaluate(Head head, IReadOnlyList<EncodedExample> texts, int batchSize,
-        CancellationToken cancellation, Action<int>? progress = null, FrozenOutputs? frozen = null,
-        Action<int, float[]>? answered = null)
+        CancellationToken cancellation, Action<int>? progress, FrozenOutputs? frozen, Action<int, float[]>? answered,
+        ProcessGroup processes)
     {
         RequireLabels(head, texts);
         using var use = Model.Use.Read("Evaluation");
         var counts = new EvaluationCounts(head.Model.Config.Classes, head.Model.Config.IsMultiLabel);
-        var done = 0;
         var clock = Stopwatch.StartNew();
-        foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
+        var logits = LogitsOf(head, texts, batchSize, cancellation, progress, frozen, processes);
+        for (var i = 0; i < texts.Count; i++)
         {
-            cancellation.ThrowIfCancellationRequested();
-            var before = done;
-            var logits = Logits(head, batch, frozen is null ? null
-                : (tokens, indices) => frozen.Logits(tokens, [.. indices.Select(index => before + index)]));
-            for (var i = 0; i < batch.Count; i++)
-            {
-                RequireFinite(logits[i]);
-                counts.Add(batch[i], logits[i]);
-                answered?.Invoke(before + i, logits[i]);
-            }
-            done += batch.Count;
-            progress?.Invoke(done);
+            RequireFinite(logits[i]);
+            counts.Add(texts[i], logits[i]);
+            answered?.Invoke(i, logits[i]);
         }
         return counts.Result(texts.Sum(text => (long)text.TokenIds.Length), clock.Elapsed.TotalSeconds);
+    }
+
+    /// <summary>[texts][classes] Every process computes its share of the batches.</summary>
+    private float[][] LogitsOf(Head head, IReadOnlyList<EncodedExample> texts, int batchSize,
+        CancellationToken cancellation, Action<int>? progress, FrozenOutputs? frozen, ProcessGroup processes)
+    {
+        var (logits, mine, done, number, isCut) = (new float[texts.Count][], new List<int>(), 0, 0, false);
+        foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
+        {
+            var before = done;
+            done += batch.Count;
+            if (number++ % processes.Size != processes.Rank)
+            {
+                continue;
+            }
+            isCut = cancellation.IsCancellationRequested;
+            if (isCut)
+            {
+                break;
+            }
+            Logits(head, batch, frozen is null ? null
+                : (tokens, indices) => frozen.Logits(tokens, [.. indices.Select(index => before + index)]))
+                .CopyTo(logits, before);
+            mine.AddRange(Enumerable.Range(before, batch.Count));
+            progress?.Invoke(done);
+        }
+        if (processes.Any(isCut))
+        {
+            throw new OperationCanceledException(cancellation);
+        }
+        if (processes.HasOthers)
+        {
+            var classes = head.Model.Config.Classes;
+            var numbers = processes.Gather<int>([.. mine]);
+            var values = processes.Gather<float>([.. mine.SelectMany(index => logits[index])]);
+            foreach (var (owner, i) in numbers.SelectMany((part, rank) => part.Select((_, i) => (rank, i))))
+            {
+                logits[numbers[owner][i]] = values[owner].AsSpan(i * classes, classes).ToArray();
+            }
+        }
+        return logits;
     }
 
     /// <summary>Compares the model's classes with the given ones.</summary>
@@ -77,7 +115,7 @@ public sealed partial class TextClassifier
         var head = HeadOf(adapter);
         RequirePairs(head, data.HasPairs, data.Source);
         return Evaluate(head, data.WithClasses(head.Model.Config.Labels).Encode(Tokenizer, MaxTokens(maxLength))
-            .Examples, TextsOfBatch, cancellation);
+            .Examples, TextsOfBatch, cancellation, null, null, null, ProcessGroup.Alone);
     }
 
     /// <summary>

@@ -44,7 +44,8 @@ public sealed partial class TextClassifier
     {
         var asked = Prepare(input, MaxTokens(maxLength));
         using var use = Model.Use.Read("Prediction");
-        return ToPrediction(asked.Head, Logits(asked.Head, [new EncodedExample(asked.Text)])[0], asked.Text);
+        return ToPrediction(asked.Head, Logits(asked.Head, [new EncodedExample(asked.Text)])[0],
+            asked.Text.IsTruncated);
     }
 
     /// <summary>
@@ -103,7 +104,7 @@ public sealed partial class TextClassifier
             }
             foreach (var ((head, text), row) in batch.Zip(logits))
             {
-                yield return ToPrediction(head, row, text);
+                yield return ToPrediction(head, row, text.IsTruncated);
             }
         }
     }
@@ -199,7 +200,7 @@ public sealed partial class TextClassifier
         }
     }
 
-    private static Prediction ToPrediction(Head head, float[] logits, EncodedText text)
+    private static Prediction ToPrediction(Head head, float[] logits, bool isTruncated)
     {
         RequireFinite(logits);
         var config = head.Model.Config;
@@ -207,7 +208,7 @@ public sealed partial class TextClassifier
         double[] probabilities = config.IsMultiLabel ? [.. logits.Select(logit => Logit.Sigmoid(logit))]
             : [.. Logit.LogSoftmax(logits).Select(Math.Exp)];
         return new Prediction(label, config.Labels[label], logits, new ClassProbabilities(config.Labels, probabilities),
-            text.IsTruncated)
+            isTruncated)
         {
             IsMultiLabel = config.IsMultiLabel,
         };

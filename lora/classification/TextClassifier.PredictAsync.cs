@@ -65,7 +65,7 @@ public sealed partial class TextClassifier
             var logits = Compute(head, [.. batch.Select(asked => new EncodedExample(asked.Text))], head.Model.Forward);
             foreach (var (asked, row) in batch.Zip(logits))
             {
-                asked.Reply(() => ToPrediction(head, row, asked.Text));
+                asked.Reply(() => ToPrediction(head, row, asked.Text.IsTruncated));
             }
         }
         catch (Exception e) when (batch.Count == 1)

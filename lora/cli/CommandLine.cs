@@ -57,37 +57,43 @@ internal static class CommandLine
         var parsed = Parse(args);
         if (parsed.Action is ParseErrorAction)
         {
-            Console.Error.WriteLine($"error: {Terminal.Printable(Mistake(parsed))} See "
+            return Processes.FailAlike($"error: {Terminal.Printable(Mistake(parsed))} See "
                 + $"'{string.Join(' ', CommandPath(parsed.CommandResult.Command))} --help'.");
-            return 1;
         }
         var hangup = new CancellationTokenSource();             // never disposed: a signal may come while all else ends
         using var listener = parsed.Action is AsynchronousCommandLineAction ? StopAtHangup(hangup) : null;
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration
+            if (parsed.Action is not PrintHelp)
+            {
+                if (Processes.Refusal(parsed.CommandResult.Command.Name) is { } refusal)
+                {
+                    return Processes.FailAlike(refusal);
+                }
+                Processes.Join();
+            }
+            var code = await parsed.InvokeAsync(new InvocationConfiguration
             {
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = SavingTime,
             }, hangup.Token);
+            Processes.Leave();
+            return code;
         }
         catch (OperationCanceledException)
         {
-            Console.Error.WriteLine("Stopped; nothing was written.");
-            return 130;
+            return Processes.Fail("Stopped; nothing was written.", 130);
         }
         catch (OutOfMemoryException)
         {
-            Console.Error.WriteLine("error: there is not enough memory for this. Take smaller batches "
+            return Processes.Fail("error: there is not enough memory for this. Take smaller batches "
                 + "(--batch-size), shorter texts (--max-length) or a smaller model.");
-            return 1;
         }
         catch (Exception e) when (e is InputException or DeviceException or IOException or UnauthorizedAccessException
             or RegexMatchTimeoutException)
         {
             // What the user can mend: the message says all there is to say.
-            Console.Error.WriteLine($"error: {Terminal.Printable(Terminal.WithFlags(e.Message))}");
-            return 1;
+            return Processes.Fail($"error: {Terminal.Printable(Terminal.WithFlags(e.Message))}");
         }
     }
 

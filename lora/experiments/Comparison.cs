@@ -108,6 +108,7 @@ internal sealed record ComparedMethod(TrainingMethod Method, float LearningRate,
 /// Carries out a comparison: every run is trained once, each method's learning rate is chosen by
 /// its mean validation accuracy, and only then the test examples are used, with the weights
 /// of the chosen runs. Weights of learning rates that lost are deleted as soon as that is known.
+/// Several processes share the runs; each then finds what the others stored.
 /// </summary>
 internal sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, RunExecutor executor)
 {
@@ -117,15 +118,19 @@ internal sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, R
     /// </exception>
     public IReadOnlyList<ComparedMethod> Run()
     {
+        executor.Share(plan.Methods.SelectMany(method => plan.LearningRates.SelectMany(rate =>
+            plan.Runs(method, rate).Take(plan.ChoosingSeeds))), run => Trained(run));
         var chosen = plan.Methods.Select(method => (Method: method, Choice: Choose(method))).ToList();
+        var runs = chosen.SelectMany(entry => plan.Runs(entry.Method, entry.Choice.LearningRate)).ToList();
+        executor.Share(runs, run => Trained(run));
+        runs.ForEach(run => Trained(run));
         // Nothing can be chosen any more: now the test examples.
+        executor.Share(runs, run => Evaluated(run));
         return [.. chosen.Select(entry => new ComparedMethod(entry.Method, entry.Choice.LearningRate,
-            [.. plan.Runs(entry.Method, entry.Choice.LearningRate).Zip(entry.Choice.Records, Evaluated)],
-                entry.Choice.Tried))];
+            [.. plan.Runs(entry.Method, entry.Choice.LearningRate).Select(Evaluated)], entry.Choice.Tried))];
     }
 
-    private (float LearningRate, IReadOnlyList<RunRecord> Records,
-        IReadOnlyList<(float, double)> Tried) Choose(TrainingMethod method)
+    private (float LearningRate, IReadOnlyList<(float, double)> Tried) Choose(TrainingMethod method)
     {
         var tried = new List<(float, double)>();
         (float LearningRate, IReadOnlyList<RunRecord> Records)? best = null;
@@ -143,10 +148,7 @@ internal sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, R
                 best = (rate, records);
             }
         }
-        var chosen = best!.Value;
-        return (chosen.LearningRate,
-            [.. chosen.Records, .. plan.Runs(method, chosen.LearningRate).Skip(plan.ChoosingSeeds).Select(Trained)],
-                tried);
+        return (best!.Value.LearningRate, tried);
 
         // More texts right, or as many at a smaller loss.
         static (double Accuracy, double MinusLoss) Mean(IReadOnlyList<RunRecord> records) =>
@@ -167,8 +169,9 @@ internal sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, R
         });
     }
 
-    private RunRecord Evaluated(ExperimentRun run, RunRecord record)
+    private RunRecord Evaluated(ExperimentRun run)
     {
+        var record = Trained(run);
         if (record.Test is not null)
         {
             return record;

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
+using LoraScratch.Lora.Processes;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Lora.Experiments;
@@ -37,7 +38,7 @@ internal sealed class ExperimentFolder
     public string Runs => System.IO.Path.Combine(Path, RunsName);
 
     /// <summary>
-    /// Takes the right to write the folder, and refuses one that <see cref="Open"/> would refuse,
+    /// Takes the right to write the folder, and refuses one that could not be opened for that,
     /// before anything is loaded.
     /// </summary>
     /// <param name="path">The folder; its parent must exist.</param>
@@ -91,6 +92,27 @@ internal sealed class ExperimentFolder
                 AtomicFile.WriteText(System.IO.Path.Combine(temporary, IdentityName),
                     JsonSerializer.Serialize(identity, Json) + "\n");
             });
+        }
+        return folder;
+    }
+
+    /// <summary>
+    /// The same for several processes that share the runs: the first begins or resumes it, the
+    /// others find it, on a file system that all see.
+    /// </summary>
+    /// <exception cref="InputException">
+    /// As above; or a process has another model or data, or does not see the folder.
+    /// </exception>
+    internal static ExperimentFolder Open(string path, bool resume, RunIdentity identity, ProcessGroup processes)
+    {
+        ProcessAgreement.Require(identity, processes);
+        var folder = processes.IsFirst ? Open(path, resume, identity) : new ExperimentFolder(path);
+        processes.Wait();
+        if (processes.Any(!folder.Has(IdentityName)))
+        {
+            throw new InputException($"{path}: not every process sees this folder, which the first has made: they "
+                + "share the runs of an experiment, and each writes its results there. Choose a folder on a file "
+                + "system that all machines see.");
         }
         return folder;
     }

@@ -1,5 +1,6 @@
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Processes;
 using LoraScratch.Lora.Quantization;
 using LoraScratch.Lora.Training;
 
@@ -31,10 +32,53 @@ internal interface IExperimentProgress
 /// <param name="trainTexts">
 /// The accuracy on training examples is taken on so many of them; null: on all.
 /// </param>
+/// <param name="processes">
+/// They share the runs, each of which one process carries out; null: this process alone.
+/// </param>
 internal sealed class RunExecutor(
     Func<ulong, TextClassifier> load, ExperimentData data, string folder, int checkpointEvery,
-    IExperimentProgress progress, CancellationToken cancellation, int? trainTexts = null)
+    IExperimentProgress progress, CancellationToken cancellation, int? trainTexts = null,
+    ProcessGroup? processes = null)
 {
+    private readonly ProcessGroup processes = processes ?? ProcessGroup.Alone;
+
+    /// <summary>Whether this process writes what the experiment as a whole comes to.</summary>
+    public bool IsFirst => processes.IsFirst;
+
+    /// <summary>
+    /// Where several processes share the runs: does the work for each of this process's, and waits
+    /// for the others. One process has nothing to share and does its runs when their results are
+    /// asked for.
+    /// </summary>
+    /// <param name="runs">The same in every process.</param>
+    /// <param name="work">Stores its result in the folder that all see.</param>
+    /// <exception cref="OperationCanceledException">
+    /// It was cancelled; what is done is stored.
+    /// </exception>
+    public void Share<T>(IEnumerable<T> runs, Action<T> work)
+    {
+        if (!processes.HasOthers)
+        {
+            return;
+        }
+        OperationCanceledException? stopped = null;
+        try
+        {
+            foreach (var run in runs.Where((_, i) => i % processes.Size == processes.Rank))
+            {
+                work(run);
+            }
+        }
+        catch (OperationCanceledException e)
+        {
+            stopped = e;
+        }
+        if (processes.Any(stopped is not null))
+        {
+            throw stopped ?? new OperationCanceledException("Another process was stopped.");
+        }
+    }
+
     /// <summary>Trains, or resumes a training that a kill or Ctrl-C ended.</summary>
     /// <param name="run">What to do.</param>
     /// <param name="store">

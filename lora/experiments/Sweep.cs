@@ -11,7 +11,8 @@ internal sealed record SweepResult(IReadOnlyList<SweepRow> Rows, double Train, d
 
 /// <summary>
 /// Carries out a sweep: every point is trained once, its row appended to the table; the weights of
-/// the best so far are kept, and with them the test examples are used in the end.
+/// the best so far are kept, and with them the test examples are used in the end. Of several
+/// processes each stores record and weights of its points, of which the first makes rows.
 /// </summary>
 /// <param name="points">What to run.</param>
 /// <param name="options">All but rank, alpha and targets.</param>
@@ -29,11 +30,24 @@ internal sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions op
     public int CountDone => points.Count(IsDone);
 
     /// <summary>Runs what has not been run yet.</summary>
+    /// <returns>Null in other processes than the first.</returns>
     /// <exception cref="OperationCanceledException">
     /// It was cancelled; what is done is stored.
     /// </exception>
-    public SweepResult Run()
+    public SweepResult? Run()
     {
+        executor.Share(points.Where(point => !IsDone(point)), point =>
+        {
+            if (!folder.Has(RecordOf(point)))
+            {
+                executor.Train(point.Run(options), (record, classifier) => StoreShared(point, record, classifier));
+            }
+        });
+        if (!executor.IsFirst)
+        {
+            return null;
+        }
+        CollectShared();
         foreach (var point in points)
         {
             if (IsDone(point))
@@ -56,16 +70,44 @@ internal sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions op
 
     private bool IsDone(SweepPoint point) => table.Rows.Any(row => row.Point.Name == point.Name);
 
+    /// <summary>Weights before the record: with that the point counts as done.</summary>
+    private void StoreShared(SweepPoint point, RunRecord record, TextClassifier classifier)
+    {
+        TrainedWeights.Save(Path.Combine(folder.Path, WeightsOf(point)), classifier.Model);
+        folder.Write(RecordOf(point), record);
+    }
+
+    /// <summary>Makes rows of the points that processes stored; the weights of the best stay.</summary>
+    private void CollectShared()
+    {
+        foreach (var point in points.Where(point => !IsDone(point) && folder.Has(RecordOf(point))
+            && folder.Has(WeightsOf(point))))
+        {
+            var row = RowOf(point, folder.Read<RunRecord>(RecordOf(point)));
+            var best = Best();
+            table.Append(row);
+            var worse = best is null || row.IsBetterThan(best) ? best?.Point : point;
+            if (worse is not null)
+            {
+                folder.Delete(WeightsOf(worse));
+            }
+        }
+    }
+
+    private static SweepRow RowOf(SweepPoint point, RunRecord record) => new(point, record.TrainableParameters,
+        record.KeptStep, record.Validation, record.ValidationLoss, record.Seconds);
+
+    /// <summary>The best row so far; of equals the first.</summary>
+    private SweepRow? Best() => table.Rows.Aggregate((SweepRow?)null,
+        (best, next) => best is null || next.IsBetterThan(best) ? next : best);
+
     /// <summary>
     /// Weights and record before the row, and the weights of the former best are deleted after it:
     /// whenever a kill comes, those of the best row are there.
     /// </summary>
     private void Store(SweepPoint point, RunRecord record, TextClassifier classifier)
     {
-        var row = new SweepRow(point, record.TrainableParameters, record.KeptStep, record.Validation,
-            record.ValidationLoss, record.Seconds);
-        var best = table.Rows.Aggregate((SweepRow?)null,
-            (best, next) => best is null || next.IsBetterThan(best) ? next : best);
+        var (row, best) = (RowOf(point, record), Best());
         var isBest = best is null || row.IsBetterThan(best);
         if (isBest)
         {

@@ -4,6 +4,7 @@ using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Processes;
 
 namespace LoraScratch.Lora.Training;
 
@@ -35,19 +36,33 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
 
     public RandomStream DropoutStream => classifier.Model.DropoutStream;
 
-    public float AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
+    /// <summary>
+    /// Each batch's mean weighs as much as its examples together, so that the sum is the mean of
+    /// the whole group even where batches differ in size or in classes.
+    /// </summary>
+    public IReadOnlyList<float> SharesOf(IReadOnlyList<PackedBatch> group, int epoch)
     {
         var weight = group.Sum(WeightOf);
-        // Each batch's mean weighs as much as its examples together, so that the sum is the mean of the whole group
-        // even where batches differ in size or in classes.
-        return group.Sum(batch => AddGradients(batch, (float)(WeightOf(batch) / weight)));
+        return [.. group.Select(batch => (float)(WeightOf(batch) / weight))];
+    }
+
+    public float AddGradients(PackedBatch batch, float share, int epoch)
+    {
+        using var turn = Backend.TakeTurn();
+        using var scope = new TensorScope();
+        using var tokens = new PackedTokens(batch, Backend);
+        classifier.Model.RecomputesBlocks = options.Recompute;
+        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights).Scale(share);
+        loss.Backward();
+        return loss.Item();
     }
 
     private double WeightOf(PackedBatch batch) =>
         classWeights is null ? batch.Rows : batch.Labels.Sum(label => (double)classWeights[label]);
 
-    public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation) =>
-        classifier.Evaluate(examples, cancellation: cancellation, frozen: OutputsOf(examples)).Score;
+    public Score Evaluate(IReadOnlyList<EncodedExample> examples, ProcessGroup processes,
+        CancellationToken cancellation) => classifier.Evaluate(examples, cancellation: cancellation,
+            frozen: OutputsOf(examples), processes: processes).Score;
 
     public IDisposable? Keep(IReadOnlyList<EncodedExample> train, IReadOnlyList<int>? some,
         IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, Action<int>? progress = null)
@@ -77,19 +92,6 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
 
     public IReadOnlyDictionary<string, object?> OptionsByName() =>
         ResolvedOptions.ForComparison(classifier, options);
-
-    /// <summary>Forward and backward of one batch.</summary>
-    /// <returns>The batch's share of the loss.</returns>
-    private float AddGradients(PackedBatch batch, float weight)
-    {
-        using var turn = Backend.TakeTurn();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(batch, Backend);
-        classifier.Model.RecomputesBlocks = options.Recompute;
-        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights).Scale(weight);
-        loss.Backward();
-        return loss.Item();
-    }
 
     /// <summary>Kept or not; null where the frozen layers are computed with the others.</summary>
     private FrozenOutputs? OutputsOf(IReadOnlyList<EncodedExample> held)

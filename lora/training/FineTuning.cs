@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Processes;
 using LoraScratch.Lora.Quantization;
 
 namespace LoraScratch.Lora.Training;
@@ -145,7 +146,7 @@ public sealed class FineTuning
     /// <param name="cancellation">As there.</param>
     /// <exception cref="InputException">Also where the saved run is another one.</exception>
     internal TrainingResult Run(IProgress<TrainingProgress>? progress, CheckpointOptions? checkpoint,
-        CancellationToken cancellation)
+        CancellationToken cancellation, ProcessGroup? processes = null)
     {
         StepMetrics? step = null;
         ValidationMetrics? last = null;
@@ -154,7 +155,7 @@ public sealed class FineTuning
         Training.Validated += Report;
         try
         {
-            return Training.Run(cancellation, checkpoint);
+            return Training.Run(cancellation, checkpoint, processes);
         }
         finally
         {

@@ -38,7 +38,7 @@ internal sealed record FrozenLayers(int Count, bool RunsDropout, long MemoryLimi
     /// <param name="options">Its length.</param>
     public static bool Repeats(IReadOnlyList<EncodedExample> train, TrainingOptions options)
     {
-        var length = RunLength.Of(new BatchSampler(train, options.BatchSize), options);
+        var length = RunLength.Of(train.Count, options);
         return length.Steps > length.StepsOfEpoch;
     }
 }

@@ -3,6 +3,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Processes;
 
 namespace LoraScratch.Lora.Training;
 
@@ -22,27 +23,43 @@ internal interface ITrainingTask
     RandomStream DropoutStream { get; }
 
     /// <summary>
-    /// Forward and backward of the batches of one step; the gradients add to those that are there.
-    /// Depends on nothing but the model, the dropout stream, the batches and the epoch.
+    /// What each batch of a step counts in its loss, so that the sum of the batches' shares of the
+    /// loss is the mean over everything in the step that has one, whatever the sizes of the
+    /// batches.
     /// </summary>
     /// <param name="group">At least one batch.</param>
     /// <param name="epoch">From 1.</param>
-    /// <returns>
-    /// The loss: the mean over everything in the group that has one, so that the sizes of the
-    /// batches do not matter.
-    /// </returns>
-    float AddGradients(IReadOnlyList<PackedBatch> group, int epoch);
+    /// <returns>[batches] Together 1.</returns>
+    IReadOnlyList<float> SharesOf(IReadOnlyList<PackedBatch> group, int epoch);
+
+    /// <summary>
+    /// Forward and backward of a batch; the gradients add to those that are there. Depends on
+    /// nothing but the model, the dropout stream, the batch, its share and the epoch.
+    /// </summary>
+    /// <param name="batch">Of a step.</param>
+    /// <param name="share">What it counts in the step's loss.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <returns>Its share of the loss.</returns>
+    float AddGradients(PackedBatch batch, float share, int epoch);
+
+    /// <summary>The same for all batches of a step.</summary>
+    /// <param name="group">At least one batch.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <returns>The loss.</returns>
+    float AddGradients(IReadOnlyList<PackedBatch> group, int epoch) =>
+        group.Zip(SharesOf(group, epoch)).Sum(entry => AddGradients(entry.First, entry.Second, epoch));
 
     /// <summary>How the model does on held-out examples.</summary>
     /// <param name="examples">At least one.</param>
+    /// <param name="processes">Each takes a share of the batches; all get the result.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation);
+    /// <exception cref="OperationCanceledException">It was cancelled, in any process.</exception>
+    Score Evaluate(IReadOnlyList<EncodedExample> examples, ProcessGroup processes, CancellationToken cancellation);
 
     /// <summary>
     /// Computes what never changes in a run, once for each example:
-    /// <see cref="AddGradients(IReadOnlyList{PackedBatch}, int)"/> and <see cref="Evaluate"/> read
-    /// it until it is disposed, and give the same results.
+    /// <see cref="AddGradients(PackedBatch, float, int)"/> and <see cref="Evaluate"/> read it until
+    /// it is disposed, and give the same results.
     /// </summary>
     /// <param name="train">What the numbers of a batch's rows count.</param>
     /// <param name="some">Those of them that it is computed for; null: all.</param>

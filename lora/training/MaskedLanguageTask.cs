@@ -6,6 +6,7 @@ using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Processes;
 
 namespace LoraScratch.Lora.Training;
 
@@ -28,32 +29,58 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
 
     public RandomStream DropoutStream => model.DropoutStream;
 
-    public float AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
+    /// <summary>
+    /// Each batch's mean weighs as many masked tokens as it has, so that the sum is the mean of the
+    /// whole group.
+    /// </summary>
+    public IReadOnlyList<float> SharesOf(IReadOnlyList<PackedBatch> group, int epoch)
     {
-        var masked = group.Select(batch => masking.Mask(batch, Seeds.Masks(options.Seed), epoch)).ToList();
-        var guesses = masked.Sum(batch => batch.Labels.Length);
-        // Each batch's mean weighs as many masked tokens as it has, so that the sum is the mean of the whole group.
-        return masked.Sum(batch => AddGradients(batch, (float)batch.Labels.Length / guesses));
+        int[] guesses = [.. group.Select(batch => Mask(batch, epoch).Labels.Length)];
+        return [.. guesses.Select(count => (float)count / guesses.Sum())];
+    }
+
+    public float AddGradients(PackedBatch batch, float share, int epoch)
+    {
+        var masked = Mask(batch, epoch);
+        using var turn = Backend.TakeTurn();
+        using var scope = new TensorScope();
+        using var tokens = new PackedTokens(masked.Batch, Backend);
+        using var places = new SequenceRows(masked.Positions, tokens.Offsets, Backend);
+        using var labels = new Indices(masked.Labels, Backend);
+        model.RecomputesBlocks = options.Recompute;
+        var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(share);
+        loss.Backward();
+        return loss.Item();
     }
 
     /// <summary>Loss and accuracy on masked tokens, with the same masks each time.</summary>
     /// <param name="examples">At least one.</param>
+    /// <param name="processes">Each takes a share of the batches; all get the result.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled, in any process.</exception>
     /// <exception cref="InvalidOperationException">Another thread trains the model.</exception>
-    public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation)
+    public Score Evaluate(IReadOnlyList<EncodedExample> examples, ProcessGroup processes,
+        CancellationToken cancellation)
     {
-        var (count, correct, loss, tokens) = (0, 0, 0.0, 0L);
         var clock = Stopwatch.StartNew();
         using var use = model.Use.Read("Evaluation");
         using var evaluation = new EvaluationMode();
-        foreach (var batch in new BatchSampler(examples, options.BatchSize, shuffle: false).Epoch(0))
+        PackedBatch[] batches = [.. new BatchSampler(examples, options.BatchSize, shuffle: false).Epoch(0)];
+        var (first, end) = processes.ShareOf(batches.Length);
+        var mine = new List<Guesses>();
+        foreach (var batch in batches[first..end].TakeWhile(_ => !cancellation.IsCancellationRequested))
         {
-            cancellation.ThrowIfCancellationRequested();
-            var masked = masking.Mask(batch, Seeds.ValidationMasks(options.Seed), epoch: 0);
-            var (right, sum) = Guess(masked);
-            (count, correct, loss, tokens) =
-                (count + masked.Labels.Length, correct + right, loss + sum, tokens + batch.Tokens);
+            mine.Add(Guess(masking.Mask(batch, Seeds.ValidationMasks(options.Seed), epoch: 0)));
+        }
+        if (processes.Any(cancellation.IsCancellationRequested && mine.Count < end - first))
+        {
+            throw new OperationCanceledException(cancellation);
+        }
+        // batch by batch in their order, whoever guessed
+        var (count, correct, loss) = (0, 0, 0.0);
+        foreach (var guesses in processes.Gather<Guesses>([.. mine]).SelectMany(part => part))
+        {
+            (count, correct, loss) = (count + guesses.Count, correct + guesses.Right, loss + guesses.Loss);
         }
         if (!double.IsFinite(loss))
         {
@@ -61,27 +88,17 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
                 + $"is {loss}: the training has diverged. Lower option 'lr' (now {options.ResolvedLearningRate}), or "
                 + $"clip the gradients (option 'clip' 1)."));
         }
-        return new Score(count, correct, loss / count, tokens, clock.Elapsed.TotalSeconds);
+        return new Score(count, correct, loss / count, batches.Sum(batch => (long)batch.Tokens),
+            clock.Elapsed.TotalSeconds);
     }
 
     public IReadOnlyDictionary<string, object?> OptionsByName() =>
         ResolvedOptions.OfPretraining(options, masking.WholeWords);
 
-    private float AddGradients(MaskedBatch masked, float weight)
-    {
-        using var turn = Backend.TakeTurn();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(masked.Batch, Backend);
-        using var places = new SequenceRows(masked.Positions, tokens.Offsets, Backend);
-        using var labels = new Indices(masked.Labels, Backend);
-        model.RecomputesBlocks = options.Recompute;
-        var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(weight);
-        loss.Backward();
-        return loss.Item();
-    }
+    private MaskedBatch Mask(PackedBatch batch, int epoch) =>
+        masking.Mask(batch, Seeds.Masks(options.Seed), epoch);
 
-    /// <returns>How many guesses are right, and the sum of the losses.</returns>
-    private (int Right, double Loss) Guess(MaskedBatch masked)
+    private Guesses Guess(MaskedBatch masked)
     {
         using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
@@ -97,7 +114,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
             var row = values.AsSpan(i * width, width);                  // logits[i, :]
             right += IsLargest(row, masked.Labels[i]) ? 1 : 0;
         }
-        return (right, losses.Sum(loss => (double)loss));
+        return new Guesses(masked.Labels.Length, right, losses.Sum(loss => (double)loss));
     }
 
     /// <summary>Whether no other element is larger, and none before it as large.</summary>
@@ -112,4 +129,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         }
         return true;
     }
+
+    /// <summary>The guesses of a batch: how many, how many right, and the sum of their losses.</summary>
+    private readonly record struct Guesses(int Count, int Right, double Loss);
 }

@@ -3,6 +3,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Processes;
 using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Training;
@@ -45,7 +46,7 @@ internal sealed class Pretraining
 
     /// <summary>Loss and accuracy on masked tokens, with the same masks each time.</summary>
     /// <param name="examples">At least one.</param>
-    public Score Evaluate(IReadOnlyList<EncodedExample> examples) => task.Evaluate(examples, default);
+    public Score Evaluate(IReadOnlyList<EncodedExample> examples) => task.Evaluate(examples, ProcessGroup.Alone, default);
 
     /// <summary>Writes the model folder whole or not at all.</summary>
     /// <param name="folder">The folder; its parent must exist.</param>

@@ -39,7 +39,7 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
     /// <summary>Measures; the task is afterwards as it was.</summary>
     public RunEstimate Measure()
     {
-        var length = RunLength.Of(new BatchSampler(examples, options.BatchSize), options);
+        var length = RunLength.Of(examples.Count, options);
         var estimate = new RunEstimate(length.Steps, tokensOfEpoch * length.Steps / length.StepsOfEpoch, 0);
         var states = task.RandomStreams().Select(stream => (Stream: stream, stream.Seed, stream.Position)).ToArray();
         var spent = 0.0;
@@ -82,7 +82,7 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
     }
 
     /// <summary>
-    /// The run's batch size or the largest power of two below it whose two batches end in time; 0
+    /// What the run computes at once or the largest power of two below it whose two batches end in time; 0
     /// if there is none above the last size. Larger batches are at least as fast for each token, so
     /// that they hardly take longer.
     /// </summary>
@@ -90,7 +90,7 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
     {
         var secondsPerExample = tokensOfEpoch / examples.Count / estimate.TokensPerSecond;
         var left = Math.Max(Worthwhile, Share * estimate.Seconds) - spent;
-        return Sizes(Math.Min(options.BatchSize, examples.Count))
+        return Sizes(Math.Min(options.ExamplesAtOnce, examples.Count))
             .LastOrDefault(size => size > last && 2 * size * secondsPerExample <= left);
     }
 
@@ -108,10 +108,11 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
 /// <summary>The steps of a run and of an epoch.</summary>
 internal readonly record struct RunLength(int Steps, int StepsOfEpoch)
 {
-    /// <summary>Of a run over a sampler's batches.</summary>
-    public static RunLength Of(BatchSampler sampler, TrainingOptions options)
+    /// <summary>Of a run over so many examples.</summary>
+    public static RunLength Of(int examples, TrainingOptions options)
     {
-        var stepsOfEpoch = (int)(((long)sampler.BatchesPerEpoch + options.Accumulate - 1) / options.Accumulate);
+        var examplesOfStep = (long)options.BatchSize * options.Accumulate;
+        var stepsOfEpoch = (int)((examples + examplesOfStep - 1) / examplesOfStep);
         return new((int)Math.Min(options.MaxSteps ?? int.MaxValue, (long)stepsOfEpoch * options.Epochs), stepsOfEpoch);
     }
 }

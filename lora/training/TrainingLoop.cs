@@ -5,6 +5,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Processes;
 
 namespace LoraScratch.Lora.Training;
 
@@ -24,6 +25,8 @@ internal sealed class TrainingLoop : IDisposable
     private readonly CancellationToken cancellation;
     private readonly CheckpointOptions? checkpoint;                 // null: the run is not saved
     private readonly RunIdentity? identity;                         // null without a checkpoint
+    private readonly ProcessGroup processes;
+    private readonly MicroBatchGradients? microBatches;             // null: a batch is computed at once
     private readonly BatchSampler sampler;
     private readonly RunLength length;
     private readonly LinearSchedule schedule;
@@ -45,24 +48,29 @@ internal sealed class TrainingLoop : IDisposable
     /// <param name="validation">Held out; null: the last state is kept.</param>
     /// <param name="cancellation">Ends the run after the step in progress.</param>
     /// <param name="checkpoint">Where it is saved, checked; null: nowhere.</param>
+    /// <param name="processes">They share every step; the first saves.</param>
     /// <exception cref="InputException">
-    /// The warm-up is longer than the run, or the saved run is another one.
+    /// The warm-up is longer than the run, or the saved run is another one, or another process
+    /// trains something else.
     /// </exception>
     public TrainingLoop(ITrainingTask task, TrainingOptions options, IReadOnlyList<EncodedExample> train,
-        IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint)
+        IReadOnlyList<EncodedExample>? validation, CancellationToken cancellation, CheckpointOptions? checkpoint,
+        ProcessGroup processes)
     {
-        (this.task, this.options, this.validation, this.cancellation, this.checkpoint) =
-            (task, options, validation, cancellation, checkpoint);
-        sampler = new BatchSampler(train, options.BatchSize, options.Seed, options.Shuffle);
-        length = RunLength.Of(sampler, options);
+        (this.task, this.options, this.validation, this.cancellation, this.checkpoint, this.processes) =
+            (task, options, validation, cancellation, checkpoint, processes);
+        sampler = new BatchSampler(train, options.ExamplesAtOnce, options.Seed, options.Shuffle);
+        length = RunLength.Of(train.Count, options);
         schedule = LearningRates();
         (trainable, random) = (task.Trainable(), task.RandomStreams());
-        identity = checkpoint is null ? null : RunIdentity.Of(task.Model, task.Backend, task.OptionsByName(),
-            (RunIdentity.Train, train), (RunIdentity.Validation, validation ?? []));
+        identity = checkpoint is null && !processes.HasOthers ? null : RunIdentity.Of(task.Model, task.Backend,
+            task.OptionsByName(), (RunIdentity.Train, train), (RunIdentity.Validation, validation ?? []));
+        ProcessAgreement.Require(identity, processes);
+        microBatches = options.MicroBatch is null ? null : new MicroBatchGradients(task, processes);
         optimizer = TrainingSetup.CreateOptimizer(task.Model, options);
         if (checkpoint is { Resume: true })
         {
-            ResumeFrom(checkpoint.Path);
+            ProcessAgreement.WithFileOfFirst(checkpoint.Path, processes, ResumeFrom);
         }
         secondsBefore = metrics.Count > 0 ? metrics[^1].Seconds : 0;
         stepSeconds = metrics.Sum(step => step.StepSeconds);
@@ -95,10 +103,13 @@ internal sealed class TrainingLoop : IDisposable
 
     private IEnumerable<Parameter> Parameters => trainable.Select(entry => entry.Parameter);
 
+    /// <summary>Whether any of the processes is to stop.</summary>
+    private bool IsCancelled => processes.Any(cancellation.IsCancellationRequested);
+
     /// <summary>Trains to the end, or until it is cancelled.</summary>
     public TrainingResult Run()
     {
-        stopped = cancellation.IsCancellationRequested;
+        stopped = IsCancelled;
         if (checkpoint is { Every: > 0, Resume: false } && !stopped)
         {
             Save();
@@ -120,12 +131,12 @@ internal sealed class TrainingLoop : IDisposable
     /// <param name="epoch">From 0.</param>
     private void Epoch(int epoch)
     {
-        var firstBatch = (metrics.Count - epoch * length.StepsOfEpoch) * options.Accumulate;
-        foreach (var group in sampler.Epoch(epoch, firstBatch).Chunk(options.Accumulate))
+        var firstBatch = (metrics.Count - epoch * length.StepsOfEpoch) * options.PartsOfStep;
+        foreach (var group in sampler.Epoch(epoch, firstBatch).Chunk(options.PartsOfStep))
         {
             SetBestAside();
             Step(group, epoch + 1);
-            stopped = cancellation.IsCancellationRequested;
+            stopped = IsCancelled;
             if (stopped || checkpoint is { Every: > 0 } && metrics.Count % checkpoint.Every == 0)
             {
                 Save();
@@ -144,7 +155,7 @@ internal sealed class TrainingLoop : IDisposable
     private void Step(PackedBatch[] group, int epoch)
     {
         var start = clock.Elapsed.TotalSeconds;
-        var loss = task.AddGradients(group, epoch);
+        var loss = microBatches?.Add(group, metrics.Count, epoch) ?? task.AddGradients(group, epoch);
         var norm = GradientClipping.ClipNorm(Parameters, options.Clip > 0 ? options.Clip : float.MaxValue);
         if (!float.IsFinite(loss) || !float.IsFinite(norm))
         {
@@ -180,7 +191,7 @@ internal sealed class TrainingLoop : IDisposable
         Validated?.Invoke(validations[^1]);
         if (!stopped)
         {
-            stopped = cancellation.IsCancellationRequested;
+            stopped = IsCancelled;
             if (stopped || checkpoint is { Every: > 0 })
             {
                 Save();
@@ -193,7 +204,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         try
         {
-            return validation is null ? null : task.Evaluate(validation, cancellation);
+            return validation is null ? null : task.Evaluate(validation, processes, cancellation);
         }
         catch (OperationCanceledException)
         {
@@ -217,7 +228,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private void Save()
     {
-        if (checkpoint is null)
+        if (checkpoint is null || !processes.IsFirst)
         {
             return;
         }
@@ -258,6 +269,8 @@ internal sealed class TrainingLoop : IDisposable
             metrics, validations)
         {
             StoppedEarly = HasStoppedEarly && metrics.Count < length.Steps,
+            Exchange = microBatches is null || !processes.HasOthers ? null
+                : new ExchangeTotals(microBatches.BytesSent, microBatches.ExchangeSeconds),
         };
     }
 

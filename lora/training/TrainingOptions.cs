@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LoraScratch.Engine;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Quantization;
@@ -186,6 +187,14 @@ public sealed partial record TrainingOptions
     public int BatchSize { get; init; } = 16;
 
     /// <summary>
+    /// Examples of a micro-batch, a divisor of <see cref="BatchSize"/>: the gradients of each are
+    /// computed by themselves, with random numbers of their own, and added up in a fixed order. So
+    /// several processes can share a step, and the weights have the same bits for any number of
+    /// them; another size of the micro-batches gives other bits. Null: a batch is one.
+    /// </summary>
+    public int? MicroBatch { get; init; }
+
+    /// <summary>
     /// Tokens of a text at most, [CLS] and [SEP] included; null: 512, or as many as the model has
     /// positions.
     /// </summary>
@@ -267,6 +276,35 @@ public sealed partial record TrainingOptions
 
     /// <summary>The weight decay, or its default.</summary>
     public float ResolvedWeightDecay => WeightDecay ?? (Optimizer == OptimizerKind.AdamW ? 0.01f : 0);
+
+    /// <summary>Examples that are computed at once.</summary>
+    internal int ExamplesAtOnce => MicroBatch ?? BatchSize;
+
+    /// <summary>Micro-batches of a step, or batches where there are none.</summary>
+    internal int PartsOfStep => Accumulate * (BatchSize / ExamplesAtOnce);
+
+    /// <summary>
+    /// These options, with micro-batches where several processes share the steps: eight or more of
+    /// a batch, if it has so many examples.
+    /// </summary>
+    /// <param name="processes">How many processes.</param>
+    /// <exception cref="InputException">A step has fewer micro-batches than processes.</exception>
+    internal TrainingOptions For(int processes)
+    {
+        if (processes == 1)
+        {
+            return this;
+        }
+        var shared = this with
+        {
+            MicroBatch = MicroBatch ?? Enumerable.Range(1, Math.Max(1, BatchSize / 8))
+                .Last(size => BatchSize % size == 0),
+        };
+        return shared.PartsOfStep >= processes ? shared : throw new InputException(
+            $"A step has {shared.PartsOfStep} micro-batches for {processes} processes: {processes - shared.PartsOfStep} "
+            + $"of them would have nothing to do. Start fewer, or raise option 'BatchSize' (now {BatchSize}) or option "
+            + $"'Accumulate' (now {Accumulate}), or lower option 'MicroBatch' (now {shared.MicroBatch}).");
+    }
 
     /// <summary>These options, with the targets that a model has where none are given.</summary>
     internal TrainingOptions For(ModelSource? source) =>

@@ -3,6 +3,7 @@ using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Charts;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Processes;
 
 namespace LoraScratch.Lora.Training;
 
@@ -67,10 +68,15 @@ internal sealed class TrainingRun
     /// Measures a few batches to say how long the run will take, and forgets what they did: the
     /// run's results stay the same, bit for bit.
     /// </summary>
+    /// <param name="processes">As many share the steps, each as fast as this one.</param>
     /// <exception cref="InvalidOperationException">
     /// The model predicts, or is changed or trained on another thread.
     /// </exception>
-    public RunEstimate Estimate() => InTrainingMode(() => new RunEstimator(task, Options, train).Measure());
+    public RunEstimate Estimate(int processes = 1)
+    {
+        var alone = InTrainingMode(() => new RunEstimator(task, Options, train).Measure());
+        return alone with { TokensPerSecond = alone.TokensPerSecond * processes };
+    }
 
     /// <summary>Trains, from the beginning or from where the checkpoint stands.</summary>
     /// <param name="cancellation">
@@ -81,26 +87,37 @@ internal sealed class TrainingRun
     /// Where the run is saved, also when it is cancelled, and whether it is resumed from there;
     /// null: nowhere. The file stays when the run has ended.
     /// </param>
+    /// <param name="processes">
+    /// They share every step, each with the same model, data and options, and all end with the same
+    /// weights; the first one saves. Null: this process alone.
+    /// </param>
     /// <returns>The model is in the state that was kept.</returns>
     /// <exception cref="InputException">
-    /// The loss stops being a number, or the saved run is another one.
+    /// The loss stops being a number, or the saved run is another one, or what another process
+    /// trains.
     /// </exception>
     /// <exception cref="InvalidOperationException">
     /// The run has been made already; or the model predicts, or is changed or trained on another
     /// thread.
     /// </exception>
-    public TrainingResult Run(CancellationToken cancellation = default, CheckpointOptions? checkpoint = null)
+    public TrainingResult Run(CancellationToken cancellation = default, CheckpointOptions? checkpoint = null,
+        ProcessGroup? processes = null)
     {
+        processes ??= ProcessGroup.Alone;
         if (Result is not null)
         {
             throw new InvalidOperationException("This run has been made already; prepare another.");
         }
-        using var own = checkpoint is null ? null : OutputLock.TakeUnlessHeld(checkpoint.Path);
-        checkpoint?.Check();
+        using var own = checkpoint is null || !processes.IsFirst ? null : OutputLock.TakeUnlessHeld(checkpoint.Path);
+        if (processes.IsFirst)
+        {
+            checkpoint?.Check();
+        }
         task.DropoutStream.Restore(Seeds.Dropout(Options.Seed));
         return InTrainingMode(() =>
         {
-            using var loop = new TrainingLoop(task, Options, train, validation, cancellation, checkpoint);
+            using var loop = new TrainingLoop(task, Options, train, validation, cancellation, checkpoint,
+                processes);
             loop.StepDone += step => StepDone?.Invoke(step);
             loop.Validated += result => Validated?.Invoke(result);
             loop.CheckpointSaved += steps => CheckpointSaved?.Invoke(steps);
@@ -166,6 +183,9 @@ public sealed record TrainingResult(
     /// </summary>
     public bool StoppedEarly { get; init; }
 
+    /// <summary>What travelled between processes; null where there was one.</summary>
+    internal ExchangeTotals? Exchange { get; init; }
+
     /// <summary>Its losses as a picture shows them.</summary>
     /// <param name="name">For the legend.</param>
     internal LossCurve Curve(string name) => new(name, [.. Metrics.Select(step => step.Loss)])
@@ -174,3 +194,8 @@ public sealed record TrainingResult(
             new ValidationPoint(look.Step, look.Validation!.Loss, look.Validation.Accuracy))],
     };
 }
+
+/// <summary>What the gradients of a run cost that travelled between its processes.</summary>
+/// <param name="BytesSent">By each process.</param>
+/// <param name="Seconds">Of all steps, without waiting for the others.</param>
+internal sealed record ExchangeTotals(long BytesSent, double Seconds);

@@ -83,7 +83,7 @@ internal sealed class CompareCommand
         }
         var (path, resume) = (experiment.Folder(parsed), experiment.Saving.Resume(parsed));
         var (every, trainTexts) = (experiment.Saving.Every(parsed), experiment.TrainExamples(parsed));
-        using var reserved = OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
+        using var reserved = Processes.All.IsFirst ? OutputOptions.Tell(ExperimentFolder.Reserve(path, resume)) : null;
         DefaultTargets.Say(options, experiment.Source(parsed),
             chosen.Any(method => method is TrainingMethod.LoRA or TrainingMethod.QALoRA));
 
@@ -101,8 +101,11 @@ internal sealed class CompareCommand
             {
                 var result = new Comparison(plan, folder,
                     new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation,
-                        trainTexts)).Run();
-                new ComparisonReport(plan, result).Write(folder, MethodTable.Output());
+                        trainTexts, Processes.All)).Run();
+                if (Processes.All.IsFirst)
+                {
+                    new ComparisonReport(plan, result).Write(folder, MethodTable.Output());
+                }
                 return 0;
             }
             catch (OperationCanceledException)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Kernels.Gpu;
+using LoraScratch.Lora.Processes;
 
 namespace LoraScratch.Cli;
 
@@ -20,9 +21,28 @@ internal static class DevicesCommand
                 Print(gpu.Id, gpu.IsUsable,
                     string.Join(": ", new[] { gpu.Name, gpu.Problem }.Where(text => !string.IsNullOrEmpty(text))));
             }
+            PrintMpi();
             return 0;
         });
         return command;
+    }
+
+    /// <summary>What connects the processes that mpirun starts.</summary>
+    private static void PrintMpi()
+    {
+        MpiAbi[] abis = [MpiAbi.Standard, MpiAbi.OpenMpi, MpiAbi.Mpich];
+        var chosen = Environment.GetEnvironmentVariable(MpiLibrary.PathVariable);
+        MpiLibrary?[] found = [.. string.IsNullOrEmpty(chosen) ? abis.Select(abi => MpiLibrary.Find([abi]))
+            : [MpiLibrary.Find(abis, chosen)]];
+        foreach (var library in found.OfType<MpiLibrary>())
+        {
+            Print("mpi", usable: true, $"{library.Version} ({library.Path}): for mpirun -n N lora train …");
+        }
+        if (found.All(library => library is null))
+        {
+            Print("mpi", usable: false, "there is no MPI library here (looked for "
+                + $"{string.Join(", ", abis.SelectMany(abi => abi.Libraries))}); only mpirun needs one");
+        }
     }
 
     private static void Print(string id, bool usable, string description)

@@ -49,7 +49,7 @@ internal static class EvaluateCommand
             {
                 Evaluate(task);
             }
-            if (picture is not null)
+            if (picture is not null && Processes.All.IsFirst)
             {
                 AtomicFile.WriteText(picture.Path, picture.Draw());
             }
@@ -64,7 +64,7 @@ internal static class EvaluateCommand
                 var (data, encoded) = measurement.Read(parsed, classifier);
                 var mistakes = new Mistakes(encoded.Examples);
                 var result = classifier.Evaluate(encoded.Examples, batchSize, cancellation,
-                    TextProgress.Lines(encoded.Examples.Count), answered: mistakes.Add);
+                    TextProgress.Lines(encoded.Examples.Count), answered: mistakes.Add, processes: Processes.All);
                 picture?.Add(task.Name ?? "this model", result);
                 if (parsed.GetValue(json))
                 {

@@ -93,6 +93,11 @@ internal sealed class PredictCommand
 
     private int Print(ParseResult parsed, CancellationToken cancellation)
     {
+        if (Processes.All.HasOthers && input.IsStandardInput(parsed))
+        {
+            throw new InputException("--input - is the input of one process, and there are several. Name a file that "
+                + "all of them can read.");
+        }
         var texts = input.Read(parsed);
         using var backend = device.Open(parsed);
         var (classifier, tasks) = Load(parsed, backend);
@@ -115,7 +120,7 @@ internal sealed class PredictCommand
                 Console.Out.Flush();
             }
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (!Processes.All.HasOthers)
         {
             Console.Error.WriteLine($"Stopped after {Text.Count(answers / tasks.Count)} texts.");
             return 130;
@@ -141,6 +146,13 @@ internal sealed class PredictCommand
         predictions.RequireFits(path, input.File(parsed)!, table.Columns);
         var clock = Stopwatch.StartNew();
         var (done, cut) = (0, 0);
+        if (!Processes.All.IsFirst)
+        {
+            foreach (var _ in Rows(_ => { }))
+            {
+            }
+            return 0;
+        }
         TextProgress.Show(table.Count, report => TableWriter.WriteFile(path,
             [.. table.Columns, .. predictions.Columns], Rows(report),
             kind == ".csv" && table.Separator != '\t' ? table.Separator : null, table.HasByteOrderMark));
@@ -201,7 +213,7 @@ internal sealed class PredictCommand
     private IEnumerable<(string? Task, Prediction Prediction)> Predict(ParseResult parsed, TextClassifier classifier,
         IReadOnlyList<ClassifierTask> tasks, IEnumerable<TextInput> texts) =>
         classifier.Predict(texts.SelectMany(text => tasks.Select(task => text with { Adapter = task.Adapter })),
-            BatchSize * tasks.Count, parsed.GetValue(maxLength))
+            BatchSize * tasks.Count, parsed.GetValue(maxLength), Processes.All)
             .Select((prediction, i) => (tasks[i % tasks.Count].Name, prediction));
 
     /// <summary>The class and its probability, or every class that holds.</summary>

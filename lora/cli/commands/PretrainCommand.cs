@@ -81,6 +81,7 @@ internal sealed class PretrainCommand
     {
         var options = training.Parse(parsed);
         options.Check();
+        options = options.For(Processes.All.Size);
         var folder = output.Path(parsed)!;
         var checkpoint = saving.Parse(parsed, folder);
         using var reserved = output.Reserve(parsed,
@@ -93,13 +94,18 @@ internal sealed class PretrainCommand
         var data = PretrainingData.Prepare(texts.Texts, tokenizer, masking, model.Config.MaxPositions, options);
         var pretraining = Pretraining.Start(model, masking, data, options);
         Describe(pretraining, backend);
-        TrainingProgress.SayEstimate(pretraining.Training, checkpoint.Resume);
+        TrainingProgress.SayEstimate(pretraining.Training, checkpoint.Resume, Processes.All);
         cancellation.ThrowIfCancellationRequested();
+        using var note = saving.SayHowToResume(parsed, checkpoint, cancellation);
         var result = TrainingProgress.Show(pretraining.Training,
-            () => pretraining.Training.Run(cancellation, checkpoint));
+            () => pretraining.Training.Run(cancellation, checkpoint, Processes.All));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
+        }
+        if (!Processes.All.IsFirst)
+        {
+            return result.WasCancelled ? 130 : 0;
         }
         var about = new
         {
@@ -117,7 +123,7 @@ internal sealed class PretrainCommand
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
                 + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To resume:");
-            Console.WriteLine($"  {ShellWords.Join(["lora", "pretrain", .. saving.Resuming(parsed)])}");
+            Console.WriteLine($"  {ShellWords.Join([.. Processes.Words, "lora", "pretrain", .. saving.Resuming(parsed)])}");
             return 130;
         }
         checkpoint.Delete();
@@ -194,6 +200,7 @@ internal sealed class PretrainCommand
                 ? string.Create(CultureInfo.InvariantCulture,
                     $" (validation: masked tokens guessed {Text.Percent(best.Accuracy)}, loss {best.Loss:F4})")
                         : "") + ".");
+        TrainingProgress.SayExchange(result, Console.Out);
         Console.WriteLine($"Loss curves: {Path.Combine(folder, RunFiles.CurvesName)}");
         Console.WriteLine("Adapt it:");
         Console.WriteLine($"  {ShellWords.Join(["lora", "train", "--model", folder, "--data"])} …");

@@ -70,7 +70,7 @@ internal sealed class SweepCommand
         var (path, resume, dry) =
             (experiment.Folder(parsed), experiment.Saving.Resume(parsed), parsed.GetValue(dryRun));
         var every = experiment.Saving.Every(parsed);
-        using var reserved = dry ? null : OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
+        using var reserved = dry || !Processes.All.IsFirst ? null : OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
         if (TakesDefaultOfBuiltIn(parsed))
         {
             Console.Error.WriteLine($"layers: {string.Join(", ", SweepGrid.OfBuiltIn.Always)} always, every choice of "
@@ -92,9 +92,12 @@ internal sealed class SweepCommand
                 var progress = new ExperimentProgress(points.Count);
                 var sweep = new Sweep(points, options, folder,
                     new RunExecutor(input.Load, input.Data, folder.Runs, every, progress, cancellation,
-                        experiment.TrainExamples(parsed)));
+                        experiment.TrainExamples(parsed), Processes.All));
                 progress.Done = sweep.CountDone;
-                new SweepReport(sweep.Run()).Write(folder, MethodTable.Output());
+                if (sweep.Run() is { } result)
+                {
+                    new SweepReport(result).Write(folder, MethodTable.Output());
+                }
                 return 0;
             }
             catch (OperationCanceledException) when (!dry)

@@ -54,6 +54,7 @@ internal sealed class TrainCommand
         };
         options = WithPreset(parsed, options);
         options.Check();
+        options = options.For(Processes.All.Size);
         start.Check(parsed, options, training);
         training.RequireEffect(parsed, options.Method);
         if (options.Method == TrainingMethod.QALoRA)
@@ -74,13 +75,19 @@ internal sealed class TrainCommand
         cancellation.ThrowIfCancellationRequested();
         var tuning = FineTuning.Start(classifier, dataset, options, cancellation);
         Describe(parsed, tuning);
-        TrainingProgress.SayEstimate(tuning.Training, checkpoint.Resume);
+        TrainingProgress.SayEstimate(tuning.Training, checkpoint.Resume, Processes.All);
         cancellation.ThrowIfCancellationRequested();
 
-        var result = TrainingProgress.Show(tuning.Training, () => tuning.Run(null, checkpoint, cancellation));
+        using var note = saving.SayHowToResume(parsed, checkpoint, cancellation);
+        var result = TrainingProgress.Show(tuning.Training,
+            () => tuning.Run(null, checkpoint, cancellation, Processes.All));
         if (result.Steps == 0)
         {
             throw new OperationCanceledException(cancellation);
+        }
+        if (!Processes.All.IsFirst)
+        {
+            return result.WasCancelled ? 130 : 0;
         }
         var overwrite = output.MayReplace(parsed) || checkpoint.Resume;
         ResultFolder.Save(folder, to => tuning.Save(to, result, start.Source(parsed)?.Reference, overwrite));
@@ -88,7 +95,7 @@ internal sealed class TrainCommand
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
                 + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To resume:");
-            Console.WriteLine($"  {ShellWords.Join(["lora", "train", .. saving.Resuming(parsed)])}");
+            Console.WriteLine($"  {ShellWords.Join([.. Processes.Words, "lora", "train", .. saving.Resuming(parsed)])}");
             return 130;
         }
         checkpoint.Delete();
@@ -196,6 +203,7 @@ internal sealed class TrainCommand
             + $"{Text.Count((long)(tokens / Math.Max(seconds, 1e-9)))} tokens/s; peak memory "
             + $"{Text.Bytes(PeakMemory())}; the state after step {result.KeptStep} is in {folder}"
             + $"{(result.Best is { } best ? $" (validation {MetricText.Of(best, options.Metric)})" : "")}.");
+        TrainingProgress.SayExchange(result, Console.Out);
         Console.WriteLine($"Loss curves: {Path.Combine(folder, RunFiles.CurvesName)}");
         Console.WriteLine("Predict with it:");
         string[] model = isAdapter

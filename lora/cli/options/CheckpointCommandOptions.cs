@@ -42,6 +42,33 @@ internal sealed class CheckpointCommandOptions(int steps = 0)
         new($"{Path.TrimEndingDirectorySeparator(folder)}.checkpoint.safetensors", Every(parsed), Resume(parsed));
 
     /// <summary>
+    /// Where several processes train, says on the way what a stop means: when one of them has died,
+    /// mpirun stops the others, and they may not come to the end of their step.
+    /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="checkpoint">Where the run is saved.</param>
+    /// <param name="cancellation">Says that it is to stop.</param>
+    /// <returns>To be disposed when the training has ended.</returns>
+    public IDisposable? SayHowToResume(ParseResult parsed, CheckpointOptions checkpoint,
+        CancellationToken cancellation)
+    {
+        if (!Processes.All.HasOthers || !Processes.All.IsFirst)
+        {
+            return null;
+        }
+        return cancellation.Register(() =>
+        {
+            Console.Error.WriteLine("The processes are to stop: by Ctrl-C, or because one of them has died.");
+            if (File.Exists(checkpoint.Path))
+            {
+                Console.Error.WriteLine($"What was saved last is in {checkpoint.Path}. To resume:\n  "
+                    + ShellWords.Join([.. Processes.Words, "lora", parsed.CommandResult.Command.Name,
+                        .. Resuming(parsed)]));
+            }
+        });
+    }
+
+    /// <summary>
     /// The words after the command's name with which a saved run goes on: those typed, and
     /// --resume.
     /// </summary>

@@ -32,24 +32,33 @@ internal sealed class DeviceOptions
         {
             throw new InputException($"--threads is {count}; expected 1 to 1024, or 0 for one per core.");
         }
-        return Device.Default = name switch
+        if (count == 0 && Processes.All.HasOthers)
+        {
+            count = Processes.Placement.Threads;
+        }
+        Device.Default = name switch
         {
             "cpu" => new CpuBackend(count),
             "auto" => OpenCuda() ?? new CpuBackend(count),
             _ => OpenGpu(name),
         };
+        Processes.Say(Device.Default is CpuBackend ? $"{count} {(count == 1 ? "thread" : "threads")}"
+            : "a device of its machine");
+        return Device.Default;
     }
 
     /// <summary>
-    /// The first CUDA device that is usable; null where there is none, or where it does not open:
-    /// other programs may have taken it, or all its memory.
+    /// The first CUDA device that is usable, or of several processes on a machine one for each;
+    /// null where there is none, or where it does not open: other programs may have taken it, or
+    /// all its memory.
     /// </summary>
     private static IBackend? OpenCuda()
     {
         try
         {
-            return GpuDevices.Find(GpuKind.Cuda).FirstOrDefault(gpu => gpu.IsUsable) is { } gpu
-                ? GpuDevices.Open(gpu.Kind, gpu.Index!.Value) : null;
+            GpuDevice[] usable = [.. GpuDevices.Find(GpuKind.Cuda).Where(gpu => gpu.IsUsable)];
+            return usable.Length == 0 ? null
+                : GpuDevices.Open(GpuKind.Cuda, usable[Processes.Placement.LocalRank % usable.Length].Index!.Value);
         }
         catch (PlatformNotSupportedException e)
         {
@@ -62,10 +71,12 @@ internal sealed class DeviceOptions
     private static IBackend OpenGpu(string name)
     {
         var parts = name.Split(':');
+        var kind = parts[0] == "cuda" ? GpuKind.Cuda : GpuKind.OpenCL;
         try
         {
-            return GpuDevices.Open(parts[0] == "cuda" ? GpuKind.Cuda : GpuKind.OpenCL,
-                parts.Length == 1 ? 0 : int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture));
+            return GpuDevices.Open(kind, parts.Length > 1
+                ? int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture)
+                : Processes.Placement.LocalRank % Math.Max(1, GpuDevices.Find(kind).Count(gpu => gpu.IsUsable)));
         }
         catch (PlatformNotSupportedException e)
         {

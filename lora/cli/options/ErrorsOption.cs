@@ -52,6 +52,10 @@ internal sealed class ErrorsOption
     /// <param name="mistakes">The wrong answers.</param>
     public void Write(ParseResult parsed, TextDataset data, Mistakes mistakes)
     {
+        if (!Processes.All.IsFirst)
+        {
+            return;
+        }
         var path = parsed.GetValue(File)!;
         var wrong = mistakes.SurestFirst;
         var hasLines = data.Examples.All(example => example.Line is not null);

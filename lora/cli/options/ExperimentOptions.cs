@@ -28,7 +28,7 @@ internal sealed record ExperimentInput(Func<ulong, TextClassifier> Load, TextCla
     public ExperimentFolder Open(string path, bool resume, Dictionary<string, object?> options)
     {
         var folder = ExperimentFolder.Open(path, resume,
-            RunIdentity.Of(First.Model, First.Model.Backend, options, Data.Parts));
+            RunIdentity.Of(First.Model, First.Model.Backend, options, Data.Parts), Processes.All);
         First.Dispose();
         return folder;
     }
@@ -180,7 +180,7 @@ internal sealed class ExperimentOptions
     public int SayHowToResume(ParseResult parsed, string command)
     {
         Console.WriteLine($"Stopped; what is done is in {Folder(parsed)}. To resume:");
-        Console.WriteLine($"  {ShellWords.Join(["lora", command, .. Saving.Resuming(parsed)])}");
+        Console.WriteLine($"  {ShellWords.Join([.. Processes.Words, "lora", command, .. Saving.Resuming(parsed)])}");
         return 130;
     }
 }

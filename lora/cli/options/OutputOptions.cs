@@ -47,7 +47,7 @@ internal sealed class OutputOptions(string kind, string description, bool requir
     /// What the result is made of, by option: it is not replaced by the result.
     /// </param>
     /// <returns>
-    /// To be disposed when the result is written; null where nothing is to be written.
+    /// To be disposed when the result is written; null where this process writes nothing.
     /// </returns>
     /// <exception cref="InputException">The message says what to do.</exception>
     public OutputLock? Reserve(
@@ -60,7 +60,7 @@ internal sealed class OutputOptions(string kind, string description, bool requir
                 : null;
         }
         RequireOthers("--out", path, inputs);
-        return Tell(reserve(path, MayReplace(parsed)));
+        return Processes.All.IsFirst ? Tell(reserve(path, MayReplace(parsed))) : null;
     }
 
     /// <summary>Refuses a result that would replace what it is made of.</summary>

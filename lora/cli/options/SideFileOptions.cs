@@ -33,7 +33,7 @@ internal sealed class SideFileOptions(params Option<string>[] files)
     /// <param name="parsed">The command line.</param>
     /// <param name="file">One of the options.</param>
     /// <param name="inputs">What it is made of, by option.</param>
-    /// <returns>To be disposed when it is written; null where it is not asked for.</returns>
+    /// <returns>To be disposed when it is written; null where this process writes none.</returns>
     /// <exception cref="InputException">The message says what to do.</exception>
     public OutputLock? Reserve(ParseResult parsed, Option<string> file,
         params (string Option, string? Path)[] inputs)
@@ -47,7 +47,7 @@ internal sealed class SideFileOptions(params Option<string>[] files)
             return null;
         }
         OutputOptions.RequireOthers(file.Name, path, inputs);
-        return OutputOptions.Tell(AtomicFile.Reserve(path, parsed.GetValue(overwrite)));
+        return Processes.All.IsFirst ? OutputOptions.Tell(AtomicFile.Reserve(path, parsed.GetValue(overwrite))) : null;
     }
 
     private static string Names(Option<string>[] files) => string.Join(" or ", files.Select(file => file.Name));

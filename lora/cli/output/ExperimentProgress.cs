@@ -19,12 +19,16 @@ internal sealed class ExperimentProgress(int runs) : IExperimentProgress
     /// <summary>How many of the runs were done before.</summary>
     public int Done { get; set; }
 
+    /// <summary>Runs of this process.</summary>
+    private int Mine => (runs - Done + Processes.All.Size - 1 - Processes.All.Rank) / Processes.All.Size;
+
     public TrainingResult Show(ExperimentRun run, FineTuning tuning, Func<TrainingResult> train)
     {
         // From the mean of the runs so far: methods differ in what a step costs.
         var left = ended == 0 ? ""
-            : $"; about {Text.Duration(clock.Elapsed.TotalSeconds / ended * (runs - Done - ended))} left";
-        Console.Error.WriteLine($"run {Done + ended + 1} of {runs}: {run.Name}, "
+            : $"; about {Text.Duration(clock.Elapsed.TotalSeconds / ended * (Mine - ended))} left";
+        Processes.SayOfThis($"run {(Processes.All.HasOthers ? $"{ended + 1} of {Mine}" : $"{Done + ended + 1} of {runs}")}: "
+            + $"{run.Name}, "
             + $"{Text.Count(tuning.TrainableParameters)} trainable parameters{left}");
         var result = TrainingProgress.Show(tuning.Training, train);
         ended++;

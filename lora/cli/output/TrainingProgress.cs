@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using LoraScratch.Lora.Classification;
+using LoraScratch.Lora.Processes;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Cli;
@@ -24,18 +25,31 @@ internal static class TrainingProgress
     /// <param name="resume">
     /// Whether the run goes on with one that is saved: its first line then says what is left.
     /// </param>
-    public static void SayEstimate(TrainingRun run, bool resume)
+    /// <param name="processes">They share the steps; the first alone measures.</param>
+    public static void SayEstimate(TrainingRun run, bool resume, ProcessGroup processes)
     {
-        if (resume)
+        if (resume || !processes.IsFirst)
         {
             return;
         }
-        var estimate = run.Estimate();
+        var estimate = run.Estimate(processes.Size);
         Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps "
             + $"with {Text.Count((long)estimate.Tokens)} tokens, at the {Text.Count((long)estimate.TokensPerSecond)} "
-            + "tokens/s measured on a batch" + (estimate.KeepingSeconds > 0
+            + $"tokens/s measured on a batch{(processes.HasOthers ? $", times {processes.Size} processes" : "")}" + (estimate.KeepingSeconds > 0
                 ? $", {Text.Duration(estimate.KeepingSeconds)} of it for the frozen layers before the first step"
                 : ""));
+    }
+
+    /// <summary>Says what the processes of a run cost by talking; nothing where there was one.</summary>
+    public static void SayExchange(TrainingResult result, TextWriter output)
+    {
+        if (result.Exchange is { } exchange)
+        {
+            var steps = Math.Max(1, result.Metrics.Count);
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"Gradients: each process sent {Text.Bytes(exchange.BytesSent / steps)} a step, in "
+                + $"{1e3 * exchange.Seconds / steps:F1} ms of {1e3 * result.Metrics.Average(step => step.StepSeconds):F0}."));
+        }
     }
 
     private static TrainingResult ShowBar(TrainingRun run, Func<TrainingResult> train)
