@@ -114,7 +114,7 @@ internal static class PeerCommand
     }
 
     /// <summary>What this process runs, where its program is dotnet itself.</summary>
-    private static string[] OwnAssembly() =>
+    internal static string[] OwnAssembly() =>
         Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
             ? [typeof(PeerCommand).Assembly.Location] : [];
 

@@ -26,6 +26,10 @@ const string usage = """
            --ffn, --threads, --reps as for step]
           the step beside another program's, in turn: the command is run with step and these options,
           and prints a line of JSON with forward_s, step_s and peak_mib
+      processes [--processes 2] [--threads 2] [--mpirun "mpirun --oversubscribe"] [--micro-batch 4] [--head]
+                [--batch 8] [--seq 128] [--rounds 5] [--reps 5] [--json]
+          a LoRA step by one process and by several of mpirun with the same cores, in turn; --head
+          trains the head too, which travels then
       callers [--words 30] [--calls 512] [--rounds 7] [--model DIR] [--device cpu|cuda|opencl]
               [--threads N]
           texts/s of one classifier that 1, 8 and 64 callers ask at once, one text a call, text by
@@ -53,6 +57,8 @@ try
             return StepCommand.Run(args[1..]);
         case "peer":
             return PeerCommand.Run(args[1..]);
+        case "processes":
+            return ProcessesCommand.Run(args[1..]);
         case "callers":
             return CallersCommand.Run(args[1..]);
         case "start":

@@ -6,6 +6,7 @@ using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Processes;
 using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
@@ -71,6 +72,40 @@ internal sealed class StepBench : IDisposable
         using var outputs = Tuning.Training.Task.Keep(examples, null, null, CancellationToken.None);
         var next = 0;
         return Seconds(repetitions, () => Step(batches[next++ % batches.Length]));
+    }
+
+    /// <summary>A step in micro-batches that processes share.</summary>
+    /// <param name="repetitions">Steps that count.</param>
+    /// <param name="part">Examples of a micro-batch; all of a batch: at once, by one process.</param>
+    /// <param name="processes">All make the same number of steps.</param>
+    public ProcessesCommand.Cost CostShared(int repetitions, int part, ProcessGroup processes)
+    {
+        const int warmUp = 3;                                       // steps: all processes must make as many
+        var task = Tuning.Training.Task;
+        model.Train();
+        var gradients = new MicroBatchGradients(task, processes);
+        var (seconds, bytes, exchange) = (new List<double>(), 0L, 0.0);
+        for (var step = 0; step < warmUp + repetitions; step++)
+        {
+            PackedBatch[] parts = [.. Texts().Chunk(part).Select(some => PackedBatch.Of(some))];
+            processes.Wait();
+            (bytes, exchange) = step == warmUp ? (gradients.BytesSent, gradients.ExchangeSeconds) : (bytes, exchange);
+            var clock = Stopwatch.StartNew();
+            optimizer.ZeroGradient();
+            if (part < batch)
+            {
+                gradients.Add(parts, step, epoch: 1);
+            }
+            else
+            {
+                task.AddGradients(parts, epoch: 1);
+            }
+            optimizer.Step();
+            backend.Synchronize();
+            seconds.Add(clock.Elapsed.TotalSeconds);
+        }
+        return new ProcessesCommand.Cost(Statistics.Median(seconds.Skip(warmUp)),
+            (double)(gradients.BytesSent - bytes) / repetitions, (gradients.ExchangeSeconds - exchange) / repetitions);
     }
 
     /// <summary>

@@ -15,7 +15,7 @@ public class ArchitectureTests
         Kernels = "kernels/managed", Formulas = "kernels/managed/functions";
     private const string Core = "engine", Ops = "engine/ops", Nn = "engine/nn", Optim = "engine/optim";
     private const string Files = "engine/io", Explaining = "engine/explain", Algebra = "engine/linear-algebra";
-    private const string Texts = "lora/tokenizers";
+    private const string Texts = "lora/tokenizers", Processes = "lora/processes";
     private const string Data = "lora/data", Layers = "lora/layers", Adapters = "lora/adapters";
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
         Models = "lora/encoders", Families = "lora/families";
@@ -46,6 +46,7 @@ public class ArchitectureTests
         (Nn, [Core, Ops, Explaining, Kernels]),
         (Optim, [Core, Nn, Kernels]),
         (Texts, [Core, Files]),
+        (Processes, [Core]),
         (Data, [Core, Files, Formulas, Texts]),
         (Families, [Nn]),
         (Layers, [Core, Ops, Nn, Algebra, Kernels]),
@@ -59,11 +60,11 @@ public class ArchitectureTests
         (Compression, [Core, Nn, Files, Algebra, Data, Layers, Adapters]),
         (Models, [Core, Ops, Nn, Files, Algebra, Texts, Data, Families, Layers, Adapters, Quantization, Compression,
             Kernels]),
-        (Classification, [Core, Ops, Nn, Texts, Data, Layers, Adapters, Models, Kernels]),
-        (Training, [Core, Ops, Nn, Optim, Files, Texts, Data, Layers, Charts, Adapters, Quantization, Models,
+        (Classification, [Core, Ops, Nn, Texts, Processes, Data, Layers, Adapters, Models, Kernels]),
+        (Training, [Core, Ops, Nn, Optim, Files, Texts, Processes, Data, Layers, Charts, Adapters, Quantization, Models,
             Classification, Kernels]),
-        (Experiments, [Core, Nn, Files, Data, Layers, Charts, Quantization, Models, Classification, Training]),
-        (Output, [Core, Data, Classification, Training, Experiments]),
+        (Experiments, [Core, Nn, Files, Processes, Data, Layers, Charts, Quantization, Models, Classification, Training]),
+        (Output, [Core, Processes, Data, Classification, Training, Experiments]),
         (TerminalCharts, [Charts]),
         (Tables, [Core, Explaining, Nn, Data, Layers, Quantization, Classification, Training, Experiments,
             LayerExplaining, Output, TerminalCharts, Charts]),

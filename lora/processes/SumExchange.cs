@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace LoraScratch.Lora.Processes;
@@ -14,6 +15,8 @@ namespace LoraScratch.Lora.Processes;
 /// <param name="mostFloats">Sent at once at most; bounds the memory beside the vectors.</param>
 internal sealed class SumExchange(ProcessGroup processes, int mostFloats = 1 << 22)
 {
+    private float[] sent = [], received = [], whole = [];       // kept from one exchange to the next
+
     /// <summary>Bytes that this process has sent to others so far.</summary>
     public long BytesSent { get; private set; }
 
@@ -37,8 +40,11 @@ internal sealed class SumExchange(ProcessGroup processes, int mostFloats = 1 << 
         var most = nodes.Max(each => each.Count);
         var part = Math.Max(1, Math.Min((length + processes.Size - 1) / processes.Size,
             mostFloats / processes.Size / most));               // of a slice of one piece
-        var (sent, received) = (new float[processes.Size * most * part], new float[processes.Size * most * part]);
-        var whole = new float[processes.Size * part];
+        if (sent.Length != processes.Size * most * part)
+        {
+            (sent, received) = (new float[processes.Size * most * part], new float[processes.Size * most * part]);
+        }
+        whole = whole.Length == processes.Size * part ? whole : new float[processes.Size * part];
         for (var at = 0; at < length; at += processes.Size * part)
         {
             for (var rank = 0; rank < processes.Size; rank++)
@@ -73,6 +79,8 @@ internal sealed class SumExchange(ProcessGroup processes, int mostFloats = 1 << 
         return SumTree.Total(parts, known, Add);
     }
 
+    // a training calls it too seldom for the JIT to find out that it is worth the trouble
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static Memory<float> Add(Memory<float> left, Memory<float> right)
     {
         var to = left.Span;

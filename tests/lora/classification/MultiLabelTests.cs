@@ -31,7 +31,7 @@ internal class MultiLabelTests
         var expected = ReferenceNumbers.Load("multilabel.json");
         var classifier = Classifier();
         var adapter = TinyDistilBert.Adapt(classifier.Model);
-        var task = new ClassificationTask(classifier, adapter, new TrainingOptions());
+        ITrainingTask task = new ClassificationTask(classifier, adapter, new TrainingOptions());
         using var optimizer = new AdamW(classifier.Model.TrainableParameters(), 0.02f, weightDecay: 0.1f);
         var losses = new List<double>();
         for (var step = 0; step < 4; step++)

@@ -3,6 +3,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Processes;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
@@ -153,10 +154,13 @@ internal class BestStateTests
 
         public RandomStream DropoutStream => task.DropoutStream;
 
-        public float AddGradients(IReadOnlyList<PackedBatch> group, int epoch) => task.AddGradients(group, epoch);
+        public IReadOnlyList<float> SharesOf(IReadOnlyList<PackedBatch> group, int epoch) =>
+            task.SharesOf(group, epoch);
 
-        public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation) =>
-            Script[validations++];
+        public float AddGradients(PackedBatch batch, float share, int epoch) => task.AddGradients(batch, share, epoch);
+
+        public Score Evaluate(IReadOnlyList<EncodedExample> examples, ProcessGroup processes,
+            CancellationToken cancellation) => Script[validations++];
 
         public IReadOnlyDictionary<string, object?> OptionsByName() => task.OptionsByName();
     }

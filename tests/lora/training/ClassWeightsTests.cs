@@ -25,7 +25,7 @@ internal class ClassWeightsTests
         var classifier = new TextClassifier(TinyDistilBert.Create(),
             WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
         var adapter = TinyDistilBert.Adapt(classifier.Model);
-        var task = new ClassificationTask(classifier, adapter, new TrainingOptions(), Weights);
+        ITrainingTask task = new ClassificationTask(classifier, adapter, new TrainingOptions(), Weights);
         using var optimizer = new AdamW(classifier.Model.TrainableParameters(), 0.02f, weightDecay: 0.1f);
         var losses = new List<double>();
         for (var step = 0; step < 4; step++)

@@ -3,6 +3,7 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Processes;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Engine;
 
@@ -79,16 +80,18 @@ public class RunEstimateTests
         public RunEstimate Estimate(EncodedExample[] texts) =>
             new RunEstimator(this, new TrainingOptions { BatchSize = 16, Epochs = 1 }, texts, clock).Measure();
 
-        public float AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
+        public IReadOnlyList<float> SharesOf(IReadOnlyList<PackedBatch> group, int epoch) => [1];
+
+        public float AddGradients(PackedBatch batch, float share, int epoch)
         {
-            var texts = group.Sum(batch => batch.Rows);
+            var texts = batch.Rows;
             clock.Turn(seconds(texts, !batches.Contains(texts)));
             batches.Add(texts);
             return 0;
         }
 
-        public Score Evaluate(IReadOnlyList<EncodedExample> examples, CancellationToken cancellation) =>
-            throw new NotSupportedException();
+        public Score Evaluate(IReadOnlyList<EncodedExample> examples, ProcessGroup processes,
+            CancellationToken cancellation) => throw new NotSupportedException();
 
         public IReadOnlyDictionary<string, object?> OptionsByName() => throw new NotSupportedException();
     }
