@@ -18,7 +18,7 @@ public class ArchitectureTests
     private const string Texts = "lora/tokenizers";
     private const string Data = "lora/data", Layers = "lora/layers", Adapters = "lora/adapters";
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
-        Models = "lora/encoders", Families = "lora/families";
+        Models = "lora/encoders", Families = "lora/families", Hub = "lora/hub";
     private const string Classification = "lora/classification", Training = "lora/training",
         Experiments = "lora/experiments", Charts = "lora/charts";
     private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";
@@ -46,6 +46,7 @@ public class ArchitectureTests
         (Nn, [Core, Ops, Explaining, Kernels]),
         (Optim, [Core, Nn, Kernels]),
         (Texts, [Core, Files]),
+        (Hub, [Core, Files]),
         (Data, [Core, Files, Formulas, Texts]),
         (Families, [Nn]),
         (Layers, [Core, Ops, Nn, Algebra, Kernels]),
@@ -58,7 +59,7 @@ public class ArchitectureTests
         (Quantization, [Core, Ops, Nn, Files, Algebra, Layers, Kernels]),
         (Compression, [Core, Nn, Files, Algebra, Data, Layers, Adapters]),
         (Models, [Core, Ops, Nn, Files, Algebra, Texts, Data, Families, Layers, Adapters, Quantization, Compression,
-            Kernels]),
+            Hub, Kernels]),
         (Classification, [Core, Ops, Nn, Texts, Data, Layers, Adapters, Models, Kernels]),
         (Training, [Core, Ops, Nn, Optim, Files, Texts, Data, Layers, Charts, Adapters, Quantization, Models,
             Classification, Kernels]),
