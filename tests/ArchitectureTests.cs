@@ -18,7 +18,7 @@ public class ArchitectureTests
     private const string Texts = "lora/tokenizers", Processes = "lora/processes";
     private const string Data = "lora/data", Layers = "lora/layers", Adapters = "lora/adapters";
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
-        Models = "lora/encoders", Families = "lora/families";
+        Models = "lora/encoders", Families = "lora/families", Hub = "lora/hub";
     private const string Classification = "lora/classification", Training = "lora/training",
         Experiments = "lora/experiments", Charts = "lora/charts";
     private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";
@@ -47,6 +47,7 @@ public class ArchitectureTests
         (Optim, [Core, Nn, Kernels]),
         (Texts, [Core, Files]),
         (Processes, [Core]),
+        (Hub, [Core, Files]),
         (Data, [Core, Files, Formulas, Texts]),
         (Families, [Nn]),
         (Layers, [Core, Ops, Nn, Algebra, Kernels]),
@@ -59,20 +60,21 @@ public class ArchitectureTests
         (Quantization, [Core, Ops, Nn, Files, Algebra, Layers, Kernels]),
         (Compression, [Core, Nn, Files, Algebra, Data, Layers, Adapters]),
         (Models, [Core, Ops, Nn, Files, Algebra, Texts, Data, Families, Layers, Adapters, Quantization, Compression,
-            Kernels]),
+            Hub, Kernels]),
         (Classification, [Core, Ops, Nn, Texts, Processes, Data, Layers, Adapters, Models, Kernels]),
         (Training, [Core, Ops, Nn, Optim, Files, Texts, Processes, Data, Layers, Charts, Adapters, Quantization, Models,
             Classification, Kernels]),
-        (Experiments, [Core, Nn, Files, Processes, Data, Layers, Charts, Quantization, Models, Classification, Training]),
-        (Output, [Core, Processes, Data, Classification, Training, Experiments]),
+        (Experiments, [Core, Nn, Files, Processes, Data, Layers, Charts, Quantization, Models, Classification,
+            Training]),
+        (Output, [Core, Processes, Data, Classification, Training, Experiments, Hub]),
         (TerminalCharts, [Charts]),
         (Tables, [Core, Explaining, Nn, Data, Layers, Quantization, Classification, Training, Experiments,
             LayerExplaining, Output, TerminalCharts, Charts]),
         (Options, [Core, Files, Texts, Data, Layers, Quantization, Models, Classification, Training, Experiments,
-            Output, Kernels, Cpu, Gpu]),
+            Hub, Output, Kernels, Cpu, Gpu]),
         (Commands, [Core, Nn, Files, Algebra, Texts, Data, Layers, Charts, Adapters, Quantization, Compression, Models,
-            Classification, Training, Experiments, LayerExplaining, LayerPages, Options, Output, Tables, Kernels, Cpu,
-            Gpu]),
+            Classification, Training, Experiments, LayerExplaining, LayerPages, Hub, Options, Output, Tables, Kernels,
+            Cpu, Gpu]),
         (Demo, [Core, Nn, Files, Texts, Data, Layers, Adapters, Models, Classification, Training, Options, Output,
             Tables, TerminalCharts, Charts, Kernels]),
         ("lora/cli", [Core, Nn, Options, Output, Commands, Demo, Kernels]),

@@ -14,9 +14,9 @@ public sealed partial class PublicApiTests
 {
     private const string Accept = "LORASCRATCH_ACCEPT_API";
     // sixty, seven that take an expression and its gradients apart, one for the figures of a class, two that save
-    // memory in training, two for what an application gives a classifier and gets from a training, and one for what
-    // the state that a training keeps is best in
-    private const int MaxTypes = 60 + 7 + 1 + 2 + 2 + 1;
+    // memory in training, two for what an application gives a classifier and gets from a training, one for what
+    // the state that a training keeps is best in, and two that get a model from the hub
+    private const int MaxTypes = 60 + 7 + 1 + 2 + 2 + 1 + 2;
 
     private const string Usings = """
         global using System; global using System.Collections.Generic; global using System.IO;

@@ -34,7 +34,7 @@ internal static class SourceCode
     /// <summary>What the SDK lets every file use.</summary>
     public static IReadOnlyList<string> ImplicitUsings { get; } =
     [
-        "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Threading",
+        "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Net.Http", "System.Threading",
         "System.Threading.Tasks",
     ];
 

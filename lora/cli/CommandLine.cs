@@ -43,6 +43,8 @@ internal static class CommandLine
         ("truncate", TruncateCommand.Create),
         ("compress", CompressCommand.Create),
         ("quantize", QuantizeCommand.Create),
+        ("pull", PullCommand.Create),
+        ("cache", CacheCommand.Create),
         ("devices", DevicesCommand.Create),
     ];
 

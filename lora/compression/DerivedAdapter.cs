@@ -27,12 +27,13 @@ internal static class DerivedAdapter
     /// The tuned model's config.json, which names the classes for transformers; null: none is
     /// written.
     /// </param>
+    /// <param name="revision">The base's revision on the hub, or null.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, LoRAExtraction extraction, string baseModel, string tunedModel,
-        RunTask task, bool overwrite = false, string? config = null) => PeftAdapter.Write(folder,
-            temporary =>
+        RunTask task, bool overwrite = false, string? config = null, string? revision = null) =>
+        PeftAdapter.Write(folder, temporary =>
     {
-        PeftAdapter.SaveInto(temporary, extraction.Adapter, baseModel);
+        PeftAdapter.SaveInto(temporary, extraction.Adapter, baseModel, revision);
         if (config is not null)
         {
             AtomicFile.WriteText(Path.Combine(temporary, RunFiles.ConfigName), config);

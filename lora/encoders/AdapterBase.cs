@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Data;
+using LoraScratch.Lora.Hub;
 
 namespace LoraScratch.Lora.Encoders;
 
@@ -70,12 +71,35 @@ internal static class AdapterBase
         {
             return ModelSource.Folder(found[0]);
         }
-        return ModelSource.Cached(name, config.Revision) ?? throw new InputException(
-            $"{path}: the base model '{JsonFile.Cut(name, 300)}' is not there: looked for "
-                + string.Join(", ", tried) + (HubCache.IsName(name)
-                    ? $" and {HubCache.Default.FolderOf(name)}. {HubCache.Download(name, config.Revision)}" : ".")
+        var onHub = OnHub(path, config);
+        return onHub is not null && HubCache.Default.Find(onHub) is { } snapshot ? ModelSource.FromHub(onHub, snapshot)
+            : throw new InputException($"{path}: the base model '{JsonFile.Cut(name, 300)}' is not there: looked for "
+                + string.Join(", ", tried) + (onHub is not null
+                    ? $" and {HubCache.Default.FolderOf(name)}. {HubCache.Download(onHub)}" : ".")
                 + " Or give its folder (baseModel).");
     }
+
+    /// <summary>The base model that an adapter names, where that is one on the hub.</summary>
+    /// <param name="folder">The adapter's, which exists.</param>
+    /// <returns>
+    /// Null where it names none or another kind, or a folder of that name is there.
+    /// </returns>
+    /// <exception cref="InputException">
+    /// adapter_config.json is malformed, or its revision can be none.
+    /// </exception>
+    public static HubName? OnHub(string folder)
+    {
+        folder = PeftFolder.Find(folder);
+        var path = PeftFolder.ConfigPath(folder);
+        return File.Exists(path) && PeftConfig.Read(path) is { BaseModel: { Length: > 0 } name } config
+            && Folders(folder, name).Tried.TrueForAll(tried => !Path.Exists(tried)) ? OnHub(path, config) : null;
+    }
+
+    private static HubName? OnHub(string path, PeftConfig config) =>
+        config.BaseModel is not { } name || !HubName.IsName(name) ? null
+            : HubName.Of(name, string.IsNullOrEmpty(config.Revision) ? null : config.Revision)
+                ?? throw new InputException($"{path}: {HubCache.Default.FolderOf(name)} has no revision "
+                    + $"'{JsonFile.Cut(config.Revision!, 300)}': that can be no branch, tag or commit.");
 
     /// <summary>The folders that a name could mean, and those of them that hold a model.</summary>
     private static (List<string> Found, List<string> Tried) Folders(string adapter, string name)

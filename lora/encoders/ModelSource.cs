@@ -2,6 +2,7 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Adapters;
+using LoraScratch.Lora.Hub;
 using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Lora.Encoders;
@@ -40,10 +41,15 @@ internal abstract class ModelSource
     public abstract string Name { get; }
 
     /// <summary>
-    /// What an adapter calls the base that it was trained on: the folder, or
+    /// What an adapter calls the base that it was trained on: the folder, its name on the hub, or
     /// <see cref="PretrainedBase.Name"/>.
     /// </summary>
     public abstract string Reference { get; }
+
+    /// <summary>
+    /// The revision of a model from the hub; null where it is the default one, or no such model.
+    /// </summary>
+    public virtual string? Revision => null;
 
     /// <summary>The folder; null where there is none.</summary>
     public virtual string? Path => null;
@@ -53,14 +59,21 @@ internal abstract class ModelSource
     /// With config.json, model.safetensors (or several with an index), vocab.txt or tokenizer.json;
     /// read when it is asked for.
     /// </param>
-    public static ModelSource Folder(string path) => new FolderSource(path, path);
+    public static ModelSource Folder(string path) => new FolderSource(path, path, revision: null);
+
+    /// <summary>A model from the hub.</summary>
+    /// <param name="name">What adapters call it.</param>
+    /// <param name="folder">Where its files are.</param>
+    public static ModelSource FromHub(HubName name, string folder) =>
+        new FolderSource(folder, name.Name, name.OtherRevision);
 
     /// <summary>
     /// What a name means: the built-in base model, a folder, or a model that the Hugging Face cache
     /// has.
     /// </summary>
     /// <param name="name">
-    /// <see cref="PretrainedBase.Name"/>, a path, or ORG/NAME; a folder comes before the cache.
+    /// <see cref="PretrainedBase.Name"/>, a path, or ORG/NAME[@REVISION]; a folder comes before the
+    /// cache.
     /// </param>
     /// <exception cref="InputException">
     /// There is nothing of that name, or the cache does not have its files.
@@ -71,21 +84,17 @@ internal abstract class ModelSource
         {
             return BuiltIn;
         }
-        return Directory.Exists(name) ? Folder(name)
-            : Cached(name) ?? throw new InputException($"{name}: there is no such folder" + (HubCache.IsName(name)
-                ? $", and the Hugging Face cache has no model of that name ({HubCache.Default.FolderOf(name)})."
-                    + (name.Contains('/', StringComparison.Ordinal) ? $" {HubCache.Download(name)}" : "")
+        if (Directory.Exists(name))
+        {
+            return Folder(name);
+        }
+        var onHub = HubName.Parse(name);
+        return onHub is not null && HubCache.Default.Find(onHub) is { } snapshot ? FromHub(onHub, snapshot)
+            : throw new InputException($"{name}: there is no such folder" + (onHub is not null
+                ? $", and the Hugging Face cache has no model of that name ({HubCache.Default.FolderOf(onHub.Name)})."
+                    + (onHub.HasOwner ? $" {HubCache.Download(onHub)}" : "")
                 : "."));
     }
-
-    /// <summary>A model that the Hugging Face cache has; null where it has not.</summary>
-    /// <param name="name">ORG/NAME, or NAME.</param>
-    /// <param name="revision">A branch, tag or commit; null: main.</param>
-    /// <exception cref="InputException">
-    /// The cache has the model and not this revision, or not its files.
-    /// </exception>
-    public static ModelSource? Cached(string name, string? revision = null) =>
-        HubCache.Default.Find(name, revision) is { } snapshot ? new FolderSource(snapshot, name) : null;
 
     /// <summary>The built-in base model; see <see cref="PretrainedBase"/>.</summary>
     public static ModelSource BuiltIn { get; } = new EmbeddedSource();
@@ -162,11 +171,13 @@ internal abstract class ModelSource
     /// <inheritdoc/>
     public override string ToString() => Name;
 
-    private sealed class FolderSource(string path, string reference) : ModelSource
+    private sealed class FolderSource(string path, string reference, string? revision) : ModelSource
     {
         public override string Name => path;
 
         public override string Reference => reference;
+
+        public override string? Revision => revision;
 
         public override string Path => path;
 

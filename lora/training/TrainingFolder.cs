@@ -99,7 +99,8 @@ internal static class TrainingFolder
             }
             else
             {
-                PeftAdapter.SaveInto(temporary, adapter, baseModel);
+                PeftAdapter.SaveInto(temporary, adapter, baseModel,
+                    classifier.Reference == baseModel ? classifier.Source?.Revision : null);
                 ModelFolder.SaveClasses(temporary, classifier.Model.Config);
             }
         }, result, about, overwrite);

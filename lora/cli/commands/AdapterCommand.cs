@@ -24,8 +24,11 @@ internal static class AdapterCommand
 
     private static Command Check()
     {
-        var folder = new Argument<string>("adapter") { Description = "An adapter folder in PEFT's format." };
-        var model = OptionKinds.Path("--model", "DIR",
+        var folder = new Argument<string>("adapter")
+        {
+            Description = "An adapter folder in PEFT's format, or the name of one on the Hugging Face hub."
+        };
+        var model = OptionKinds.Path("--model", HubFolders.HelpName,
             "The model that it belongs to: its layers, shapes and weights are compared, too. [default: "
                 + $"{PretrainedBase.Description}, if that is the one that the adapter names]");
         var command = new ExampleCommand("check",
@@ -37,9 +40,10 @@ internal static class AdapterCommand
         command.SetAction(parsed =>
         {
             using var backend = new CpuBackend();
-            var path = parsed.GetValue(folder)!;
+            var hub = new HubFolders();
+            var path = hub.Folder(parsed.GetValue(folder)!);
             var source = parsed.GetValue(model) is { } given
-                ? ModelSource.Folder(given) : PretrainedBase.IsNamedBy(BaseOf(path)) ? ModelSource.BuiltIn : null;
+                ? hub.Model(given) : PretrainedBase.IsNamedBy(BaseOf(path)) ? ModelSource.BuiltIn : null;
             var classifier = source is null ? null : Load(source, path, backend);
             var findings = AdapterCheck.Run(path, classifier?.Model, classifier?.Tokenizer);
             foreach (var finding in findings)
@@ -61,8 +65,8 @@ internal static class AdapterCommand
         var source = new Argument<string>("adapter")
         {
             Description =
-            "A folder in PEFT's format, or the .safetensors file of a state dict in loralib's or the tutorials' "
-                + "convention; its names tell which."
+            "A folder in PEFT's format, the name of one on the Hugging Face hub, or the .safetensors file of a state "
+                + "dict in loralib's or the tutorials' convention; its names tell which."
         };
         var to = new Option<string>("--to")
         {
@@ -86,12 +90,13 @@ internal static class AdapterCommand
         {
             var convention = AdapterConventions.Parse(parsed.GetValue(to)!);
             var path = output.Path(parsed)!;
+            var from = new HubFolders().Folder(parsed.GetValue(source)!);
             using var reserved = output.Reserve(parsed,
                 convention == AdapterConvention.Peft ? PeftAdapter.Reserve : AtomicFile.Reserve,
-                ("the adapter", parsed.GetValue(source)));
+                ("the adapter", from));
             var converted = AdapterConversion.Convert(
-                parsed.GetValue(source)!, path, convention, parsed.GetValue(alpha), output.MayReplace(parsed));
-            ModelOptions.Notices(parsed.GetValue(source)!, converted.Warnings);
+                from, path, convention, parsed.GetValue(alpha), output.MayReplace(parsed));
+            ModelOptions.Notices(from, converted.Warnings);
             Console.WriteLine($"Converted {Counted(converted.Layers, "layer")} from {converted.From.Name()} to "
                 + $"{convention.Name()} in {path}: {converted.Scale}.");
             return 0;

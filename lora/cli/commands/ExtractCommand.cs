@@ -19,10 +19,11 @@ internal static class ExtractCommand
 
     public static Command Create()
     {
-        var baseModel = OptionKinds.Path("--base", "DIR",
+        var baseModel = OptionKinds.Path("--base", HubFolders.HelpName,
             "The model folder before the fine-tune: with or without a classification head. [default: "
                 + $"{PretrainedBase.Description}]");
-        var after = OptionKinds.Path("--tuned", "DIR", "The model folder after it, of the same sizes.", required: true);
+        var after = OptionKinds.Path("--tuned", HubFolders.HelpName, "The model folder after it, of the same sizes.",
+            required: true);
         var output = new OutputOptions("DIR", "Where the adapter goes.");
         var rank = OptionKinds.OptionalWhole("--rank", "Rank of every update.");
         var energy = OptionKinds.OptionalNumber("--energy",
@@ -43,8 +44,9 @@ internal static class ExtractCommand
         output.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(() =>
         {
-            var baseSource = parsed.GetValue(baseModel) is { } given ? ModelSource.Folder(given) : ModelSource.BuiltIn;
-            var (tunedSource, folder) = (ModelSource.Folder(parsed.GetValue(after)!), output.Path(parsed)!);
+            var hub = new HubFolders();
+            var baseSource = parsed.GetValue(baseModel) is { } given ? hub.Model(given) : ModelSource.BuiltIn;
+            var (tunedSource, folder) = (hub.Model(parsed.GetValue(after)!), output.Path(parsed)!);
             var names = parsed.GetValue(targets)!.Words;
             LoRATargets.Check(names);
             RankRules.Check(parsed.GetValue(rank), parsed.GetValue(energy));
@@ -80,7 +82,8 @@ internal static class ExtractCommand
                 });
             DerivedAdapter.Save(folder, extraction, baseSource.Reference, tunedSource.Reference,
                 new RunTask(tuned.Labels, tuned.IsMultiLabel, tuned.ReadsPairs),
-                output.MayReplace(parsed), tuned.Model.Config.IsPlain ? tuned.Model.Config.ToJson() : null);
+                output.MayReplace(parsed), tuned.Model.Config.IsPlain ? tuned.Model.Config.ToJson() : null,
+                baseSource.Revision);
             Print(extraction, start.Model.Config, names, options.Bias);
             Console.WriteLine($"The adapter is in {folder}. Predict with it:");
             string[] words = ["lora", "predict", .. ModelOption.Words(baseSource), "--adapter", folder, "--text"];

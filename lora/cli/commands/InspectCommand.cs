@@ -18,13 +18,14 @@ internal static class InspectCommand
         var path = new Argument<string?>("path")
         {
             Description =
-            $"A model folder, an adapter folder, or a .safetensors file. [default: {PretrainedBase.Description}]",
+            "A model folder, an adapter folder, the name of one on the Hugging Face hub, or a .safetensors file. "
+                + $"[default: {PretrainedBase.Description}]",
             Arity = ArgumentArity.ZeroOrOne
         };
         var adapters = new Option<string[]>("--adapter")
         {
             Description = "With a model: adapters on it, with what each trains; may be given more than once.",
-            HelpName = "[NAME=]DIR",
+            HelpName = $"[NAME=]{HubFolders.HelpName}",
         };
         var anyBase = ModelOptions.AnyBase();
         var verbose = OptionKinds.Verbose();
@@ -36,20 +37,21 @@ internal static class InspectCommand
                     "lora inspect my-model --adapter my-adapter --verbose") { path, adapters, anyBase, verbose };
         command.SetAction(parsed =>
         {
-            var named = parsed.GetValue(path);
-            var source = named is null ? ModelSource.BuiltIn : ModelSource.Folder(named);
+            var (named, hub) = (parsed.GetValue(path), new HubFolders());
             if (parsed.GetValue(adapters) is { Length: > 0 } given)
             {
-                ShowAdapters(source, given, parsed.GetValue(anyBase), parsed.GetValue(verbose));
+                var onIt = TaskOptions.Named(given, hub);
+                ShowAdapters(named is null ? hub.BaseOf([.. onIt.Select(adapter => adapter.Folder)]) : hub.Model(named),
+                    onIt, parsed.GetValue(anyBase), parsed.GetValue(verbose));
             }
             else if (named is null)
             {
-                Console.WriteLine($"{source}: {source.Reference}");
-                ShowModel(source, parsed.GetValue(verbose));
+                Console.WriteLine($"{ModelSource.BuiltIn}: {ModelSource.BuiltIn.Reference}");
+                ShowModel(ModelSource.BuiltIn, parsed.GetValue(verbose));
             }
             else
             {
-                Show(named, parsed.GetValue(verbose));
+                Show(hub.Folder(named), parsed.GetValue(verbose));
             }
             return 0;
         });
@@ -79,7 +81,8 @@ internal static class InspectCommand
         }
     }
 
-    private static void ShowAdapters(ModelSource source, string[] given, bool anyBase, bool everyLayer)
+    private static void ShowAdapters(ModelSource source, IReadOnlyList<(string Name, string Folder)> given,
+        bool anyBase, bool everyLayer)
     {
         using var backend = new CpuBackend();
         var (classifier, _) = TaskOptions.Load(source, given, chosen: null, labels: null, anyBase, backend);

@@ -25,7 +25,7 @@ internal sealed class PretrainCommand
         };
 
     private readonly CorpusOptions corpus = new();
-    private readonly ModelOption model = new("The model folder to go on with, and its vocabulary.");
+    private readonly ModelOption model = new("The model folder to go on with, and its vocabulary");
     private readonly Option<string> config =
         OptionKinds.Path("--config", "FILE", "A config.json: starts from randomly initialised weights of these sizes.");
     private readonly Option<string> vocabulary = OptionKinds.Path("--vocab", "FILE", "The vocab.txt that goes with "

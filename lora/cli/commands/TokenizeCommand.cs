@@ -12,7 +12,8 @@ internal static class TokenizeCommand
     public static Command Create()
     {
         var vocabulary = OptionKinds.Path("--vocab", "FILE",
-            "A vocab.txt, a tokenizer.json, or a model folder that has one. [default: that of "
+            "A vocab.txt, a tokenizer.json, or a model folder, or model of the Hugging Face hub, that has one. "
+                + "[default: that of "
                 + $"{PretrainedBase.Description}]");
         var input = new TextInputOptions();
         var maxLength = OptionKinds.MaxLength();
@@ -35,7 +36,7 @@ internal static class TokenizeCommand
                 throw new InputException($"--max-length is {tooFew}; expected at least 3: [CLS], one token, [SEP].");
             }
             var tokenizer = parsed.GetValue(vocabulary) is { } file
-                ? Tokenizer.Load(file) : ModelSource.BuiltIn.ReadTokenizer();
+                ? Tokenizer.Load(new HubFolders().Folder(file)) : ModelSource.BuiltIn.ReadTokenizer();
             var longest = parsed.GetValue(maxLength) ?? tokenizer.MaxLength;
             var (texts, cut) = (0, 0);
             foreach (var example in input.Read(parsed))

@@ -13,14 +13,15 @@ namespace LoraScratch.Cli;
 internal sealed class TruncateCommand
 {
     private readonly Option<string> adapter =
-        OptionKinds.Path("--adapter", "DIR", "An adapter folder in PEFT's format.", required: true);
+        OptionKinds.Path("--adapter", HubFolders.HelpName, "An adapter folder in PEFT's format; or its name on the "
+            + "Hugging Face hub.", required: true);
     private readonly OutputOptions output = new("DIR",
         "Where the smaller adapter goes. With --rank or --energy.", required: false);
     private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of the smaller adapter.");
     private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer "
         + "gets the smallest rank that keeps this share of its update's squared norm, such as 0.95.");
     private readonly ModelOption model =
-        new("The model that the adapter belongs to, for --data, with which the accuracy at every rank is measured.");
+        new("The model that the adapter belongs to, for --data, with which the accuracy at every rank is measured");
     private readonly MeasurementOptions measurement = new();
     private readonly Option<int[]?> ranks = OptionKinds.OptionalWholes("--ranks", "The ranks in the table; 0 is the "
         + "adapter without its updates. [default: every one]");
@@ -68,9 +69,9 @@ internal sealed class TruncateCommand
         {
             throw new InputException("--model needs --data, the texts to measure on.");
         }
-        using var reserved = output.Reserve(parsed, PeftAdapter.Reserve, ("--adapter", parsed.GetValue(adapter)));
-        var truncation = AdapterTruncation.Read(parsed.GetValue(adapter)!);
-        ModelOptions.Notices(parsed.GetValue(adapter)!, truncation.Warnings);
+        using var reserved = output.Reserve(parsed, PeftAdapter.Reserve, ("--adapter", Adapter(parsed)));
+        var truncation = AdapterTruncation.Read(Adapter(parsed));
+        ModelOptions.Notices(Adapter(parsed), truncation.Warnings);
         var chosen = wanted is { } k ? truncation.RanksUpTo(k) : share is { } part
             ? truncation.RanksForEnergy(part) : null;
         var listed = parsed.GetValue(ranks) is { Length: > 0 } given
@@ -91,11 +92,13 @@ internal sealed class TruncateCommand
         return 0;
     }
 
+    private string Adapter(ParseResult parsed) => model.Hub.Folder(parsed.GetValue(adapter)!);
+
     /// <summary>What tells the accuracy and loss at a rank.</summary>
     private Func<int, Evaluation> Measure(ParseResult parsed, AdapterTruncation truncation, IBackend backend,
         CancellationToken cancellation)
     {
-        var (folder, source) = (parsed.GetValue(adapter)!, model.Source(parsed));
+        var (folder, source) = (Adapter(parsed), model.Source(parsed, Adapter(parsed)));
         var (classifier, attached) = ModelOptions.Load(source, folder, labels: labels.Names(parsed),
             parsed.GetValue(anyBase), backend);
         var measure = measurement.Prepare(parsed, classifier, cancellation);

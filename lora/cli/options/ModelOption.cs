@@ -8,10 +8,13 @@ namespace LoraScratch.Cli;
 /// built-in base model.
 /// </summary>
 /// <param name="what">What the folder is to the command.</param>
-internal sealed class ModelOption(string what = "A model folder: config.json, model.safetensors and a tokenizer.")
+internal sealed class ModelOption(string what = "A model folder: config.json, model.safetensors and a tokenizer")
 {
-    private readonly Option<string> option =
-        OptionKinds.Path("--model", "DIR", $"{what} [default: {PretrainedBase.Description}]");
+    private readonly Option<string> option = OptionKinds.Path("--model", HubFolders.HelpName,
+        $"{what}; or its name on the Hugging Face hub. [default: {PretrainedBase.Description}]");
+
+    /// <summary>What it and other options of the command name on the hub.</summary>
+    public HubFolders Hub { get; } = new();
 
     /// <summary>Adds the option to a command.</summary>
     public void AddTo(Command command) => command.Add(option);
@@ -20,9 +23,14 @@ internal sealed class ModelOption(string what = "A model folder: config.json, mo
     public bool IsGiven(ParseResult parsed) => parsed.GetValue(option) is not null;
 
     /// <summary>The model that is meant.</summary>
-    public ModelSource Source(ParseResult parsed) =>
-        parsed.GetValue(option) is { } folder ? ModelSource.Folder(folder) : ModelSource.BuiltIn;
+    /// <param name="parsed">The command line.</param>
+    /// <param name="adapters">
+    /// Adapters on it; where no model is typed, it is the one on the hub that they name.
+    /// </param>
+    public ModelSource Source(ParseResult parsed, params IReadOnlyList<string> adapters) =>
+        parsed.GetValue(option) is { } given ? Hub.Model(given) : Hub.BaseOf(adapters);
 
     /// <summary>The words with which another command names the same model.</summary>
-    public static string[] Words(ModelSource source) => source.Path is { } folder ? ["--model", folder] : [];
+    public static string[] Words(ModelSource source) => source.Path is null ? []
+        : ["--model", source.Revision is { } revision ? $"{source.Reference}@{revision}" : source.Reference];
 }

@@ -14,8 +14,8 @@ namespace LoraScratch.Cli;
 internal sealed class ModelOptions(bool adapterRequired = false)
 {
     private readonly ModelOption model = new();
-    private readonly Option<string> adapter = OptionKinds.Path("--adapter", "DIR", "An adapter folder in PEFT's "
-        + "format, as 'lora train' writes it.", adapterRequired);
+    private readonly Option<string> adapter = OptionKinds.Path("--adapter", HubFolders.HelpName, "An adapter folder in "
+        + "PEFT's format, as 'lora train' writes it; or its name on the Hugging Face hub.", adapterRequired);
     private readonly LabelsOption labels = new();
     private readonly Option<bool> anyBase = AnyBase();
 
@@ -41,7 +41,7 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     /// adapter.
     /// </summary>
     public (string Option, string? Path)[] Folders(ParseResult parsed) =>
-        [("--model", model.Source(parsed).Path), ("--adapter", parsed.GetValue(adapter))];
+        [("--model", Source(parsed).Path), ("--adapter", Adapter(parsed))];
 
     /// <summary>
     /// Loads the model and attaches the adapter; what the files left open is said on standard
@@ -54,8 +54,7 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     /// A file is missing or wrong, or neither model nor adapter has a trained head.
     /// </exception>
     public (TextClassifier Classifier, LoRAAdapter? Adapter) Load(ParseResult parsed, IBackend backend) =>
-        Load(model.Source(parsed), parsed.GetValue(adapter), labels.Names(parsed), parsed.GetValue(anyBase),
-            backend);
+        Load(Source(parsed), Adapter(parsed), labels.Names(parsed), parsed.GetValue(anyBase), backend);
 
     /// <summary>The same from the values of the options.</summary>
     /// <param name="source">Where the model is from.</param>
@@ -114,4 +113,10 @@ internal sealed class ModelOptions(bool adapterRequired = false)
             Console.Error.WriteLine(Terminal.Printable($"note: {notice}"));
         }
     }
+
+    private ModelSource Source(ParseResult parsed) =>
+        parsed.GetValue(adapter) is { } given ? model.Source(parsed, given) : model.Source(parsed);
+
+    private string? Adapter(ParseResult parsed) =>
+        parsed.GetValue(adapter) is { } given ? model.Hub.Folder(given) : null;
 }

@@ -26,14 +26,14 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
         "These are the classes of the head that the model has: option 'new-head' draws another one for those of the "
         + "data.";
     private readonly ModelOption model =
-        new("The model folder to start from: config.json, model.safetensors and a tokenizer.");
+        new("The model folder to start from: config.json, model.safetensors and a tokenizer");
     private readonly Option<string> config =
         OptionKinds.Path("--config", "FILE",
             "A config.json: starts from randomly initialised weights, with --method full.");
     private readonly Option<string> vocabulary =
         OptionKinds.Path("--vocab", "FILE", "The vocab.txt or tokenizer.json that goes with --config.");
-    private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", "DIR", "Goes on training "
-        + "this adapter; its rank, alpha and layers are kept.");
+    private readonly Option<string> initialAdapter = OptionKinds.Path("--init-adapter", HubFolders.HelpName, "Goes on "
+        + "training this adapter; its rank, alpha and layers are kept.");
     private readonly Option<bool> anyBase = ModelOptions.AnyBase();
     private readonly Option<bool> newHead = new("--new-head")
     {
@@ -62,10 +62,12 @@ internal sealed class StartOptions(DatasetSplit? split = DatasetSplit.Train)
     public bool NewHead(ParseResult parsed) => parsed.GetValue(newHead);
 
     /// <summary>The model to start from; null from scratch.</summary>
-    public ModelSource? Source(ParseResult parsed) => parsed.GetValue(config) is null ? model.Source(parsed) : null;
+    public ModelSource? Source(ParseResult parsed) => parsed.GetValue(config) is not null ? null
+        : InitialAdapter(parsed) is { } adapter ? model.Source(parsed, adapter) : model.Source(parsed);
 
     /// <summary>The adapter to continue from, or null.</summary>
-    public string? InitialAdapter(ParseResult parsed) => parsed.GetValue(initialAdapter);
+    public string? InitialAdapter(ParseResult parsed) =>
+        parsed.GetValue(initialAdapter) is { } given ? model.Hub.Folder(given) : null;
 
     /// <summary>Whether that adapter may have been trained on other weights.</summary>
     public bool AnyBase(ParseResult parsed) => parsed.GetValue(anyBase);

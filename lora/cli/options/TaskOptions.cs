@@ -4,6 +4,7 @@ using LoraScratch.Kernels;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Hub;
 
 namespace LoraScratch.Cli;
 
@@ -25,9 +26,10 @@ internal sealed class TaskOptions
 
     private readonly Option<string[]> adapters = new("--adapter")
     {
-        Description = "An adapter folder in PEFT's format, as 'lora train' writes it. Given more than once, each is "
-            + "a task of its own on the one model, named by NAME or else by its folder.",
-        HelpName = "[NAME=]DIR",
+        Description = "An adapter folder in PEFT's format, as 'lora train' writes it; or its name on the Hugging Face "
+            + "hub. Given more than once, each is a task of its own on the one model, named by NAME or else by its "
+            + "folder.",
+        HelpName = $"[NAME=]{HubFolders.HelpName}",
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = false,
     };
@@ -67,22 +69,25 @@ internal sealed class TaskOptions
     /// A file is missing or wrong, a name is unknown or taken, or a task has no trained head.
     /// </exception>
     public (TextClassifier Classifier, IReadOnlyList<ClassifierTask> Tasks) Load(
-        ParseResult parsed, IBackend backend) =>
-        Load(model.Source(parsed), parsed.GetValue(adapters) ?? [], parsed.GetValue(active), labels.Names(parsed),
-            parsed.GetValue(anyBase), backend);
+        ParseResult parsed, IBackend backend)
+    {
+        var named = Named(parsed.GetValue(adapters) ?? [], model.Hub);
+        var source = model.Source(parsed, [.. named.Select(adapter => adapter.Folder)]);
+        return Load(source, named, parsed.GetValue(active), labels.Names(parsed), parsed.GetValue(anyBase), backend);
+    }
 
     /// <summary>The same from the values of the options.</summary>
     /// <param name="source">Where the model is from.</param>
-    /// <param name="given">DIR or NAME=DIR of each adapter.</param>
+    /// <param name="named">The adapters; see <see cref="Named"/>.</param>
     /// <param name="chosen">The name of the one to use, "base", or null for each in turn.</param>
     /// <param name="labels">Names of the classes, or null.</param>
     /// <param name="anyBase">Whether other weights than an adapter was trained on will do.</param>
     /// <param name="backend">Where to put the model.</param>
     /// <exception cref="InputException">As above.</exception>
     public static (TextClassifier Classifier, IReadOnlyList<ClassifierTask> Tasks) Load(ModelSource source,
-        string[] given, string? chosen, IReadOnlyList<string>? labels, bool anyBase, IBackend backend)
+        IReadOnlyList<(string Name, string Folder)> named, string? chosen, IReadOnlyList<string>? labels, bool anyBase,
+        IBackend backend)
     {
-        var named = given.Select(NameAndFolder).ToList();
         RequireKnown(chosen, named);
         if (named.Count == 0)
         {
@@ -100,17 +105,27 @@ internal sealed class TaskOptions
             new ClassifierTask(named.Count > 1 && name != AdapterSet.Base ? name : null, name))]);
     }
 
+    /// <summary>Names and folders of adapters.</summary>
+    /// <param name="given">DIR or NAME=DIR of each, or their names on the hub.</param>
+    /// <param name="hub">Finds those.</param>
+    /// <exception cref="InputException">It is neither, or cannot be had.</exception>
+    public static IReadOnlyList<(string Name, string Folder)> Named(string[] given, HubFolders hub) =>
+        [.. given.Select(NameAndFolder).ToList().Select(adapter => (adapter.Name, hub.Folder(adapter.Folder)))];
+
     private static (string Name, string Folder) NameAndFolder(string given)
     {
         var at = Directory.Exists(given) ? -1 : given.IndexOf('=', StringComparison.Ordinal);
-        var (name, folder) = at < 0
-            ? (Path.GetFileName(Path.TrimEndingDirectorySeparator(given)), given) : (given[..at], given[(at + 1)..]);
+        var (name, folder) = at < 0 ? (NameOf(given), given) : (given[..at], given[(at + 1)..]);
         return folder.Length > 0 && name.Length > 0 && !folder.Contains('\0')
             ? (name, folder)
             : throw new InputException($"--adapter is '{given}'; expected a folder, or NAME=DIR.");
     }
 
-    private static void RequireKnown(string? chosen, List<(string Name, string Folder)> named)
+    /// <summary>The last part of a path, or of a name on the hub.</summary>
+    private static string NameOf(string given) => !Directory.Exists(given) && HubName.Parse(given) is { } onHub
+        ? onHub.ShortName : Path.GetFileName(Path.TrimEndingDirectorySeparator(given));
+
+    private static void RequireKnown(string? chosen, IReadOnlyList<(string Name, string Folder)> named)
     {
         if (named.GroupBy(entry => entry.Name)
             .FirstOrDefault(group => group.Count() > 1 || group.Key == AdapterSet.Base) is { } clash)

@@ -16,10 +16,12 @@ internal static partial class Terminal
 
     /// <summary>
     /// A message of the library, which calls an option as C# does, with the words that are typed
-    /// here: option 'BatchSize' is --batch-size, option 'LearningRate' is --lr.
+    /// here: option 'BatchSize' is --batch-size, option 'LearningRate' is --lr; and HubModel.Get is
+    /// 'lora pull'.
     /// </summary>
-    public static string WithFlags(string message) =>
-        OptionName().Replace(message, match => $"--{Flag(match.Groups[1].Value)}");
+    public static string WithFlags(string message) => Download().Replace(
+        OptionName().Replace(message, match => $"--{Flag(match.Groups[1].Value)}"),
+        match => $"'lora pull {match.Groups[1].Value}{(match.Groups[2].Success ? "@" : "")}{match.Groups[2].Value}'");
 
     private static string Flag(string name) =>
         TrainingOptionList.OfAdapters.Concat(TrainingOptionList.OfRuns)
@@ -32,6 +34,9 @@ internal static partial class Terminal
 
     [GeneratedRegex("[Oo]ption '([A-Za-z]+(?:[.-][A-Za-z]+)*)'")]
     private static partial Regex OptionName();
+
+    [GeneratedRegex("HubModel\\.Get\\(\"([^\"]+)\"(?:, \"([^\"]+)\")?\\)")]
+    private static partial Regex Download();
 
     [GeneratedRegex("(?<=[a-z])[A-Z]")]
     private static partial Regex Capital();

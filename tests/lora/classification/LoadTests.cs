@@ -7,6 +7,7 @@ using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
+using LoraScratch.Lora.Hub;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Lora;
 
@@ -241,8 +242,8 @@ public sealed class LoadTests
         Assert.That(Root(home, ("XDG_CACHE_HOME", "/c")), Is.EqualTo("/c/huggingface/hub"));
         Assert.That(Root(home, ("HF_HOME", "~/hf"), ("XDG_CACHE_HOME", "/c")), Is.EqualTo("/home/me/hf/hub"));
         Assert.That(Root(home, ("HF_HOME", "/a"), ("HF_HUB_CACHE", "$HOME/cache")), Is.EqualTo("/home/me/cache"));
-        Assert.That(new[] { "bert-base-uncased", "org/name", "a.b/c_d" }.All(HubCache.IsName));
-        Assert.That(new[] { "a/b/c", "/a", "../a", "a/..", "a--b/c", "", "a b" }.Any(HubCache.IsName), Is.False);
+        Assert.That(new[] { "bert-base-uncased", "org/name", "a.b/c_d" }.All(HubName.IsName));
+        Assert.That(new[] { "a/b/c", "/a", "../a", "a/..", "a--b/c", "", "a b" }.Any(HubName.IsName), Is.False);
     }
 
     private void AssertLoads(string path, string? baseModel = null)

@@ -1,4 +1,5 @@
 using LoraScratch.Cli;
+using LoraScratch.Tests.Hub;
 
 namespace LoraScratch.Tests.Cli;
 
@@ -39,14 +40,29 @@ public class ExampleTests
         ("--seeds 3", "--seeds 1"), ("--bytes 48MiB", "--bytes 400KiB"),
         ("--energy 0.9 --targets mlp", "--energy 0.5 --targets mlp")];
 
+    /// <summary>What examples take from the hub; that of the tests has tiny models.</summary>
+    private static readonly string[] OnHub = ["sentence-transformers/all-MiniLM-L6-v2", "FacebookAI/roberta-base"];
+
     private ExampleStock stock = null!;
+    private HubEnvironment world = null!;
     private string before = null!;
 
     [OneTimeSetUp]
-    public void Prepare() => (stock, before) = (new ExampleStock(), Environment.CurrentDirectory);
+    public void Prepare()
+    {
+        (stock, world, before) = (new ExampleStock(), new HubEnvironment(), Environment.CurrentDirectory);
+        foreach (var name in OnHub)
+        {
+            world.Hub.Add(name, stock["my-base"]);
+        }
+    }
 
     [OneTimeTearDown]
-    public void DeleteFolder() => stock.Dispose();
+    public void DeleteFolder()
+    {
+        world.Dispose();
+        stock.Dispose();
+    }
 
     [TearDown]
     public void GoBack() => Environment.CurrentDirectory = before;
@@ -70,6 +86,10 @@ public class ExampleTests
         var commands = lines.Select(Words).ToArray();
         stock.Provide([.. commands.SelectMany(words => words)], folder.Root);
         Environment.CurrentDirectory = folder.Root;
+        if (commands[0] is ["cache", "remove", var removed])
+        {
+            LoraProgram.Succeed("pull", removed);
+        }
         foreach (var words in commands)
         {
             var result = LoraProgram.Call(words);
