@@ -129,12 +129,11 @@ public abstract class LoRACost
         Backend.Product(Y, Z, B, Scaling);
     }
 
-    /// <summary>Y = xWᵀ, Z = xA, Y += s·ZB</summary>
+    /// <summary>Z = xA, Y = xWᵀ + s·ZB</summary>
     private protected void AllProducts()
     {
-        Backend.Product(Y, X, W.T);
         Backend.Product(Z, X, A);
-        Backend.AddProduct(Y, Z, B, Scaling);
+        Backend.SumOfProducts(Y, null, X, W.T, Z, B, Scaling);
     }
 
     private protected static float ScalingFactor => Scaling;

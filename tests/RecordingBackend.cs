@@ -118,6 +118,9 @@ internal sealed class RecordingBackend : IBackend
     public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) =>
         Kernel(nameof(ProductPlus), [y.Buffer]).ProductPlus(y, z, a, b, scale);
 
+    public void SumOfProducts(Matrix y, Matrix? z, Matrix a, Matrix b, Matrix c, Matrix d, float scale) =>
+        Kernel(nameof(SumOfProducts), [y.Buffer]).SumOfProducts(y, z, a, b, c, d, scale);
+
     public void Product(Matrix y, Matrix a, QuantizedMatrix b) =>
         Kernel(nameof(Product), [y.Buffer]).Product(y, a, b);
 

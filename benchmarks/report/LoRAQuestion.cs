@@ -62,9 +62,8 @@ internal static class LoRAQuestion
             new Way("W·x", () => backend.Product(y, x, w.T)),
             new Way("W·x + x·A·B", () =>
             {
-                backend.Product(y, x, w.T);
                 backend.Product(z, x, a);
-                backend.AddProduct(y, z, b, 2);
+                backend.SumOfProducts(y, null, x, w.T, z, b, 2);
             }),
         ]);
         return new Row(tokens, rank, times.Seconds(0), times.Seconds(1), times.Ratio(1, to: 0));

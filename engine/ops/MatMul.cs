@@ -84,6 +84,51 @@ public static partial class Ops
         return y;
     }
 
+    /// <summary>
+    /// Y = X·Wᵀ + b + scale · H·B, or Y = X·Wᵀ + scale · H·B: a fully connected layer with a second
+    /// product beside it, such as a low-rank update of H = X·A. As <see cref="Linear"/> and
+    /// <see cref="AddMatMul"/> after it, with the same bits, but X·Wᵀ + b is never in memory by
+    /// itself.
+    /// </summary>
+    /// <param name="x">[…, in]</param>
+    /// <param name="weight">W [out, in]</param>
+    /// <param name="bias">b [out], or null</param>
+    /// <param name="h">H […, r], as many rows as x</param>
+    /// <param name="b">B [r, out]</param>
+    /// <param name="scale">A constant factor on the second product.</param>
+    /// <returns>[…, out]</returns>
+    /// <exception cref="ShapeMismatchException">
+    /// The input widths or inner dimensions differ, the bias does not fit, or the products do not
+    /// have the same shape.
+    /// </exception>
+    public static Tensor LinearPlusMatMul(this Tensor x, Tensor weight, Tensor? bias, Tensor h, Tensor b,
+        float scale = 1)
+    {
+        RequireLinear(nameof(LinearPlusMatMul), x, weight.Shape, weight.Backend, bias);
+        RequireProduct(nameof(LinearPlusMatMul), h, b, "h", "b");
+        if (h.Shape.Rows != x.Shape.Rows || b.Shape.Columns != weight.Shape.Rows)
+        {
+            throw new ShapeMismatchException($"LinearPlusMatMul: x {x.Shape} · weight {weight.Shape}ᵀ, a "
+                + $"[{x.Shape.Rows}, {weight.Shape.Rows}] product, cannot take h {h.Shape} · b {b.Shape}, a "
+                + $"[{h.Shape.Rows}, {b.Shape.Columns}] product.");
+        }
+        Device.RequireSame(nameof(LinearPlusMatMul), "x", x.Backend, "h", h.Backend);
+        var y = Tensor.Result(x.Shape.WithColumns(weight.Shape.Rows), x.Backend,
+            equation: bias is null ? "Y = X·Wᵀ + scale · H·B" : "Y = X·Wᵀ + b + scale · H·B");
+        Matrix? everyRow = bias is null ? null : Matrix.EveryRow(bias.Data, y.Shape.Rows);
+        y.Backend.SumOfProducts(y.Matrix, everyRow, x.Matrix, weight.Matrix.T, h.Matrix, b.Matrix, scale);
+        y.GradientFor(x, "dX += dY·W", (dY, dX) => dX.AddProduct(dY.Matrix, weight.Matrix), needs: weight)
+         .GradientFor(weight, "dW += dYᵀ·X", (dY, dW) => dW.AddProduct(dY.Matrix.T, x.Matrix), needs: x);
+        if (bias is not null)
+        {
+            y.GradientFor(bias, "db += Σ rows of dY", (dY, db) => dY.Backend.AddColumnSums(db.Data, dY.Data));
+        }
+        return y.GradientFor(h, "dH += scale · dY·Bᵀ", (dY, dH) => dH.AddProduct(dY.Matrix, b.Matrix.T, scale),
+            needs: b)
+                .GradientFor(b, "dB += scale · Hᵀ·dY", (dY, dB) => dB.AddProduct(h.Matrix.T, dY.Matrix, scale),
+                    needs: h);
+    }
+
     /// <summary>Y = X + b, the bias added to every row.</summary>
     /// <param name="x">[…, columns]</param>
     /// <param name="bias">[columns]</param>
@@ -175,16 +220,16 @@ public static partial class Ops
         }
     }
 
-    private static void RequireProduct(string op, Tensor x, Tensor w)
+    private static void RequireProduct(string op, Tensor x, Tensor w, string nameOfX = "x", string nameOfW = "w")
     {
         if (w.Shape.Rank == 2 && x.Shape.Rank >= 1 && x.Shape.Columns == w.Shape[0])
         {
-            Device.RequireSame(op, "x", x.Backend, "w", w.Backend);
+            Device.RequireSame(op, nameOfX, x.Backend, nameOfW, w.Backend);
             return;
         }
         var hint = w.Shape.Rank == 2 && w.Shape[1] == x.Shape.Columns
-            ? " Did you mean w.Transpose(), or Linear(x, w)?" : "";
-        throw new ShapeMismatchException($"{op}: x {x.Shape} · w {w.Shape} needs w of shape [{x.Shape.Columns}, "
-            + $"out]: equal inner dimensions.{hint}");
+            ? $" Did you mean {nameOfW}.Transpose(), or Linear({nameOfX}, {nameOfW})?" : "";
+        throw new ShapeMismatchException($"{op}: {nameOfX} {x.Shape} · {nameOfW} {w.Shape} needs {nameOfW} of shape "
+            + $"[{x.Shape.Columns}, out]: equal inner dimensions.{hint}");
     }
 }

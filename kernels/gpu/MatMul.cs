@@ -16,6 +16,13 @@ internal sealed partial class GpuKernels
     public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) =>
         Multiply(y, z, a, b, scale, ProductModes.Plus);
 
+    /// <inheritdoc/>
+    public void SumOfProducts(Matrix y, Matrix? z, Matrix a, Matrix b, Matrix c, Matrix d, float scale)
+    {
+        Multiply(y, z, a, b, scale: 1, z is null ? ProductModes.None : ProductModes.Plus);
+        Multiply(y, null, c, d, scale, ProductModes.Accumulate);
+    }
+
     /// <summary>
     /// How a product is cut, from its rows, columns, depth and batch; tests take other ways than
     /// the best one.

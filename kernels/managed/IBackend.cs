@@ -106,6 +106,20 @@ public interface IBackend : IDisposable
     internal void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1);
 
     /// <summary>
+    /// Y = Z + A·B + scale · C·D, with the bits of <see cref="ProductPlus"/> and
+    /// <see cref="AddProduct(Matrix, Matrix, Matrix, float)"/> one after the other: a layer with a
+    /// low-rank update, C·D of a depth far below that of A·B. Where it can, Y is written only once.
+    /// </summary>
+    /// <param name="y">[M, N], not transposed, one matrix over a whole buffer</param>
+    /// <param name="z">As there; null: none</param>
+    /// <param name="a">[M, K]</param>
+    /// <param name="b">[K, N]</param>
+    /// <param name="c">[M, r]</param>
+    /// <param name="d">[r, N]</param>
+    /// <param name="scale">A factor on the second product.</param>
+    internal void SumOfProducts(Matrix y, Matrix? z, Matrix a, Matrix b, Matrix c, Matrix d, float scale);
+
+    /// <summary>
     /// Y = A·B with a packed weight B: X·Ŵᵀ of a quantised layer with b = w.T, dY·Ŵ with b = w.
     /// </summary>
     /// <param name="y">[M, N], not transposed, one matrix</param>

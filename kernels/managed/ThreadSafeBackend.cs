@@ -118,6 +118,13 @@ internal abstract class ThreadSafeBackend : IBackend
     }
 
     /// <inheritdoc/>
+    public void SumOfProducts(Matrix y, Matrix? z, Matrix a, Matrix b, Matrix c, Matrix d, float scale)
+    {
+        using var turn = gate.Enter();
+        Kernels.SumOfProducts(y, z, a, b, c, d, scale);
+    }
+
+    /// <inheritdoc/>
     public void Product(Matrix y, Matrix a, QuantizedMatrix b)
     {
         using var turn = gate.Enter();

@@ -90,6 +90,20 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
         }
     }
 
+    public void SumOfProducts(Matrix y, Matrix? z, Matrix a, Matrix b, Matrix c, Matrix d, float scale)
+    {
+        var elements = (long)y.Rows * y.Columns;
+        if (Note(nameof(SumOfProducts), Work(y, a) + Work(y, c) + (z is null ? elements : 2 * elements),
+            [z?.Buffer, a.Buffer, b.Buffer, c.Buffer, d.Buffer], [y.Buffer], m =>
+            {
+                Float64Kernels.Product(m, y, z, a, b, 1);
+                Float64Kernels.Product(m, y, y, c, d, scale);
+            }))
+        {
+            kernels.SumOfProducts(y, z, a, b, c, d, scale);
+        }
+    }
+
     public void Product(Matrix y, Matrix a, QuantizedMatrix b)
     {
         var stored = trace.IsRecorded ? Decode(b) : [];

@@ -12,7 +12,7 @@ internal static class LayerTape
 {
     /// <summary>
     /// Runs and explains an expression with the layer in it. X, W, b, A and B get these names; x̃
-    /// or its pooled groups, H, Z = xWᵀ + b and Y as well.
+    /// or its pooled groups, H and Y as well, and of a quantised layer Z = xŴᵀ + b.
     /// </summary>
     /// <param name="layer">Not merged.</param>
     /// <param name="x">[N, in]</param>
@@ -46,9 +46,9 @@ internal static class LayerTape
             {
                 nameof(Ops.Dropout) when operation.Inputs[0].Name == "X" => "X̃",
                 nameof(Ops.GroupSum) => "P",
-                nameof(Ops.Linear) or nameof(Ops.QuantizedLinear) when operation.Inputs[0].Name == "X" => "Z",
+                nameof(Ops.QuantizedLinear) when operation.Inputs[0].Name == "X" => "Z",
                 nameof(Ops.MatMul) when operation.Inputs.Contains(a) => "H",
-                nameof(Ops.AddMatMul) when operation.Inputs.Contains(b) => "Y",
+                nameof(Ops.AddMatMul) or nameof(Ops.LinearPlusMatMul) when operation.Inputs.Contains(b) => "Y",
                 nameof(Ops.Subtract) => "E",
                 nameof(Ops.Square) => "S",
                 nameof(Ops.Mean) => "mean",

@@ -63,8 +63,11 @@ public abstract class LayerWithLoRA : Layer
             return Base.Forward(x);
         }
         using var scope = new TensorScope();
-        return scope.Return(Lora.AddTo(Base.Forward(x), x));
+        return scope.Return(Adapted(x));
     }
+
+    /// <summary>The adapted layer's output and the update of it.</summary>
+    private protected virtual Tensor Adapted(Tensor x) => Lora.AddTo(Base.Forward(x), x);
 
     /// <summary>Whether the adapted layer alone computes the output.</summary>
     /// <exception cref="InvalidOperationException">Merged and in training.</exception>

@@ -69,6 +69,8 @@ public sealed class LinearWithLoRA : LayerWithLoRA
     /// <summary>The update: A [in, rank] and B [rank, out].</summary>
     public override LoRALayer Lora => lora.Value;
 
+    private protected override Tensor Adapted(Tensor x) => Lora.AddTo(Base, x);
+
     internal override void AppendBaseWeightTo(IncrementalHash hash) => original.AppendTo(hash);
 
     /// <summary>

@@ -107,6 +107,19 @@ public sealed class LoRALayer : Layer, ILoRALayer
         return scope.Return(y.AddMatMul(Drop(x).MatMul(A), B, Scaling));
     }
 
+    /// <summary>
+    /// xWᵀ + b + s·(x̃A)B of a linear layer in one kernel, without a buffer for its own output
+    /// either.
+    /// </summary>
+    /// <param name="linear">The layer that is adapted: W [out, in] and b.</param>
+    /// <param name="x">[…, in]</param>
+    /// <returns>[…, out]</returns>
+    public Tensor AddTo(Linear linear, Tensor x)
+    {
+        using var scope = new TensorScope();
+        return scope.Return(x.LinearPlusMatMul(linear.Weight, linear.Bias, Drop(x).MatMul(A), B, Scaling));
+    }
+
     /// <inheritdoc/>
     protected override string Details => string.Create(CultureInfo.InvariantCulture,
         $"in_features={InFeatures}, out_features={OutFeatures}, rank={Rank}, alpha={Settings.Alpha}, "

@@ -55,12 +55,14 @@ internal class IndependentRowsKernelTests
         }
     }
 
-    /// <summary>Y += 0.3·X·W, some rows at a time.</summary>
+    /// <summary>Y ← Y + 0.3·X·W, then Y ← X·W + 0.3·Y·D, some rows at a time.</summary>
     private static float[] Product(IBackend backend, int[] parts, int columns, int depth, bool transposed, int asRows)
     {
         var random = new Random(columns * depth);
         float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
         var (x, w, y) = (Values(Rows * depth), Values(depth * columns), Values(Rows * columns));
+        using var second = backend.Allocate<float>(columns * columns);
+        backend.Upload<float>(second, Values(columns * columns));
         using var weight = backend.Allocate<float>(w.Length);
         backend.Upload<float>(weight, w);
         var matrix = transposed ? new Matrix(weight, columns, depth).T : new Matrix(weight, depth, columns);
@@ -73,7 +75,10 @@ internal class IndependentRowsKernelTests
             backend.Upload<float>(left, x.AsSpan(first * depth, rows * depth));
             backend.Upload<float>(result, y.AsSpan(first * columns, rows * columns));
             backend.AddProduct(new Matrix(result, rows, columns), new Matrix(left, rows, depth), matrix, 0.3f);
-            backend.Download(y.AsSpan(first * columns, rows * columns), result);
+            using var sum = backend.Allocate<float>(rows * columns);
+            backend.SumOfProducts(new Matrix(sum, rows, columns), null, new Matrix(left, rows, depth), matrix,
+                new Matrix(result, rows, columns), new Matrix(second, columns, columns), 0.3f);
+            backend.Download(y.AsSpan(first * columns, rows * columns), sum);
             first += rows;
         }
         return y;

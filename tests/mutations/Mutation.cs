@@ -42,8 +42,8 @@ internal sealed record Mutation(string Name, string Mistake, string File, string
     [
         new("scale-forgotten", "the layer adds (xA)B without the factor s",
             "lora/layers/LoRALayer.cs",
-            "y.AddMatMul(Drop(x).MatMul(A), B, Scaling)",
-            "y.AddMatMul(Drop(x).MatMul(A), B)",
+            "linear.Bias, Drop(x).MatMul(A), B, Scaling)",
+            "linear.Bias, Drop(x).MatMul(A), B)",
             "Autograd differentiates what it is given: the gradients fit the wrong forward pass, and training runs. "
             + "Only a second source, the equation in double, disagrees. With alpha = r nothing would: s = 1.",
             Layer),
@@ -77,8 +77,8 @@ internal sealed record Mutation(string Name, string Mistake, string File, string
             Graph),
         new("H-detached", "H = XA is cut out of the graph",
             "lora/layers/LoRALayer.cs",
-            "y.AddMatMul(Drop(x).MatMul(A), B, Scaling)",
-            "y.AddMatMul(Drop(x).MatMul(A).Detach(), B, Scaling)",
+            "linear.Bias, Drop(x).MatMul(A), B, Scaling)",
+            "linear.Bias, Drop(x).MatMul(A).Detach(), B, Scaling)",
             "A stays where it was drawn and B learns alone; the loss still falls, for a random projection with a "
             + "trained B can do something too. A loss that falls is no proof.",
             Layer),

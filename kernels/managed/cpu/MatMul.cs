@@ -15,6 +15,9 @@ internal sealed unsafe partial class CpuKernels
     // with the rows of W read where they lie.
     private const int FewRows = 64, MuchLarger = 4;
 
+    // The panels of a deeper second factor would drive those of the first out of the second-level cache.
+    private const int MaxSecondDepth = 64;
+
     /// <inheritdoc/>
     public void Product(Matrix y, Matrix a, Matrix b, float scale = 1) => Multiply(y, null, a, b, scale);
 
@@ -24,6 +27,25 @@ internal sealed unsafe partial class CpuKernels
     /// <inheritdoc/>
     public void ProductPlus(Matrix y, Matrix z, Matrix a, Matrix b, float scale = 1) =>
         Multiply(y, z, a, b, scale);
+
+    /// <inheritdoc/>
+    public void SumOfProducts(Matrix y, Matrix? z, Matrix a, Matrix b, Matrix c, Matrix d, float scale)
+    {
+        Debug.Assert(!y.Transposed && y.Rows == c.Rows && y.Columns == d.Columns && c.Columns == d.Rows
+            && y.Batch == 1 && c.Batch == 1 && d.Batch == 1, $"{y} += {c} · {d}");
+        var first = new ProductTask(Whole(y), z is { } some ? Whole(some) : default, Whole(a), Whole(b), y.Rows,
+            y.Columns, a.Columns, scale: 1, IndependentRows.Of(a));
+        if (SkinnyProduct.Fits(first) || a.Columns == 0 || c.Columns > MaxSecondDepth)
+        {
+            Multiply(y, z, a, b, scale: 1);
+            Multiply(y, y, c, d, scale);
+        }
+        else
+        {
+            Run(InstructionSet, first.Plus(new ProductTerm(Whole(c), Whole(d), c.Columns, scale)),
+                Workers.CallerScratch, Workers);
+        }
+    }
 
     /// <summary>
     /// Y = scale · A·B, or Y += scale · A·B, on this thread alone: for jobs that compute many small
@@ -70,6 +92,9 @@ internal sealed unsafe partial class CpuKernels
             Run(InstructionSet, job.Task(i), Workers.CallerScratch, Workers);
         }
     }
+
+    private static Operand Whole(Matrix matrix) =>
+        Operand.RowMajor(First(matrix), matrix.RowStride, matrix.Transposed);
 
     private static float* First(Matrix matrix) => Pointer(matrix.Buffer) + matrix.Offset;
 

@@ -41,13 +41,15 @@ internal static unsafe class PackedProduct
         var depth = EvenPart(task.K, MaxDepth, Math.Max(4, TB.Multiple));
         // The larger of the two is a multiple of the other: panels of 2 to 48 columns, blocks of 16 codes.
         var columns = EvenPart(task.N, MaxSlabFloats / depth, Math.Max(TTile.Columns, TB.Multiple));
-        var packedB = scratch.ForProduct(Panels.Length(columns, TTile.Columns, depth));
+        var lengthOfB = PackedFactor<TTile, TB>.Length(columns, depth);
+        var packed = scratch.ForProduct(
+            lengthOfB + PackedFactor<TTile, FloatFactor>.Length(columns, task.Second.Depth));
         for (var column = 0; column < task.N; column += columns)
         {
             for (var k = 0; k < task.K; k += depth)
             {
-                var slab = new Slab<TTile, TB>(task, b, packedB, column, Math.Min(columns, task.N - column), k,
-                    Math.Min(depth, task.K - k));
+                var slab = new Slab<TTile, TB>(task, b, packed, packed + lengthOfB, column,
+                    Math.Min(columns, task.N - column), k, Math.Min(depth, task.K - k));
                 WorkerPool.Run(workers, slab.PackBlocks, new PackJob<TTile, TB>(slab), scratch);
                 WorkerPool.Run(workers, slab.Blocks, new MultiplyJob<TTile, TB>(slab), scratch);
             }
@@ -65,28 +67,30 @@ internal static unsafe class PackedProduct
 
     private static int Parts(int total, int part) => (total + part - 1) / part;
 
-    /// <summary>One step: [M, Depth] of A times [Depth, Columns] of B.</summary>
+    /// <summary>
+    /// One step: [M, Depth] of A times [Depth, Columns] of B. The last one of some columns adds the
+    /// second product, each tile of it while the tile of Y is still in the first-level cache.
+    /// </summary>
     private readonly struct Slab<TTile, TB> where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        private const int DepthsToPack = 32;   // by one piece of work
-
         private readonly ProductTask task;
-        private readonly TB b;
-        private readonly float* packedB;
-        private readonly int column, columns, k, depth, blockRows, blockColumns;
+        private readonly PackedFactor<TTile, TB> b;
+        private readonly PackedFactor<TTile, FloatFactor> d;
+        private readonly int column, columns, k, blockRows, blockColumns;
 
-        public Slab(in ProductTask task, in TB b, float* packedB, int column, int columns, int k, int depth)
+        public Slab(in ProductTask task, in TB b, float* packedB, float* packedD, int column, int columns, int k,
+            int depth)
         {
-            (this.task, this.b) = (task, b);
-            this.packedB = packedB;
-            (this.column, this.columns, this.k, this.depth) = (column, columns, k, depth);
+            this.task = task;
+            (this.column, this.columns, this.k) = (column, columns, k);
+            this.b = new(b, packedB, column, columns, k, depth);
+            d = new(new(task.Second.D), packedD, column, columns, 0, k + depth == task.K ? task.Second.Depth : 0);
             blockRows = EvenPart(task.M, MaxBlockRows, TTile.Rows);
             var columnBlocks = Math.Clamp(FewBlocks / RowBlocks, 1, Parts(columns, FewestBlockColumns));
             blockColumns = EvenPart(columns, Parts(columns, columnBlocks), TTile.Columns);
         }
 
-        // A piece of work packs a few rows of B, or, where they are its columns that lie whole in memory, one panel.
-        public int PackBlocks => b.RowsLieWhole ? Parts(depth, DepthsToPack) : Parts(columns, TTile.Columns);
+        public int PackBlocks => b.PackBlocks + d.PackBlocks;
 
         public int Blocks => RowBlocks * ColumnBlocks;
 
@@ -94,17 +98,15 @@ internal static unsafe class PackedProduct
 
         private int ColumnBlocks => Parts(columns, blockColumns);
 
-        public void PackB(int block)
+        public void Pack(int block)
         {
-            if (b.RowsLieWhole)
+            if (block < b.PackBlocks)
             {
-                var first = block * DepthsToPack;
-                Pack(first, 0, Math.Min(DepthsToPack, depth - first), columns);
+                b.Pack(block);
             }
             else
             {
-                var first = block * TTile.Columns;
-                Pack(0, first, depth, Math.Min(TTile.Columns, columns - first));
+                d.Pack(block - b.PackBlocks);
             }
         }
 
@@ -115,121 +117,98 @@ internal static unsafe class PackedProduct
             var rows = Math.Min(blockRows, task.M - firstRow);
             var endColumn = Math.Min(firstColumn + blockColumns, columns);
             var inPlace = ReadsAInPlace(endColumn - firstColumn) ? rows / TTile.Rows * TTile.Rows : 0;
-            var packedA = scratch.ForPanels(Panels.Length(blockRows, TTile.Rows, depth));
+            var lengthOfA = Panels.Length(blockRows, TTile.Rows, b.Depth);
+            var packedA = scratch.ForPanels(lengthOfA + Panels.Length(blockRows, TTile.Rows, d.Depth));
+            var packedC = packedA + lengthOfA;
             if (inPlace < rows)
             {
-                Panels.Pack(packedA + ((nint)inPlace * depth), (nint)TTile.Rows * depth,
-                    task.A.At(firstRow + inPlace, k), task.A.RowStride, task.A.ColumnStride, rows - inPlace,
-                    TTile.Rows, depth);
+                PackLeft(packedA, task.A, firstRow + inPlace, inPlace, rows, k, b.Depth);
+            }
+            if (d.Depth > 0)
+            {
+                PackLeft(packedC, task.Second.C, firstRow, 0, rows, 0, d.Depth);
             }
             for (var at = firstColumn; at < endColumn; at += TTile.Columns)
             {
-                var panelB = packedB + ((nint)at * depth);
                 var width = Math.Min(TTile.Columns, columns - at);
                 for (var row = 0; row < rows; row += TTile.Rows)
                 {
-                    var y = task.Y.At(firstRow + row, column + at);
-                    var z = k > 0 ? y : task.Z.AtOrNull(firstRow + row, column + at);
-                    var height = Math.Min(TTile.Rows, rows - row);
+                    var tile = new TileOfY(firstRow + row, column + at, Math.Min(TTile.Rows, rows - row), width,
+                        b.Panel(at), packedC + ((nint)row * d.Depth), d.Panel(at));
                     var a = task.A.At(firstRow + row, k);
                     if (row >= inPlace)
                     {
-                        MultiplyTile(y, z, new SideBySide(packedA + ((nint)row * depth), TTile.Rows), panelB,
-                            height, width);
+                        MultiplyTile(tile, new SideBySide(packedA + ((nint)row * b.Depth), TTile.Rows));
                     }
                     else if (task.A.ColumnStride == 1)
                     {
-                        MultiplyTile(y, z, new RowByRow(a, task.A.RowStride), panelB, height, width);
+                        MultiplyTile(tile, new RowByRow(a, task.A.RowStride));
                     }
                     else
                     {
-                        MultiplyTile(y, z, new SideBySide(a, task.A.ColumnStride), panelB, height, width);
+                        MultiplyTile(tile, new SideBySide(a, task.A.ColumnStride));
                     }
                 }
             }
         }
 
-        private bool ReadsAInPlace(int columns) => columns <= FewTiles * TTile.Columns && depth >= FewDepths
+        private bool ReadsAInPlace(int columns) => columns <= FewTiles * TTile.Columns && b.Depth >= FewDepths
             && Math.Max(task.A.RowStride, task.A.ColumnStride) % FloatsInWay != 0;
 
-        private void Pack(int firstDepth, int firstColumn, int depths, int width) =>
-            b.Pack(packedB + ((nint)firstColumn * depth) + (firstDepth * TTile.Columns), (nint)TTile.Columns * depth,
-                k + firstDepth, column + firstColumn, depths, width, TTile.Columns);
+        /// <summary>Packs rows of a block from <paramref name="from"/> on.</summary>
+        private static void PackLeft(float* panels, in Operand a, int row, int from, int rows, int k, int depth) =>
+            Panels.Pack(panels + ((nint)from * depth), (nint)TTile.Rows * depth, a.At(row, k), a.RowStride,
+                a.ColumnStride, rows - from, TTile.Rows, depth);
 
-        private void MultiplyTile<TLeft>(float* y, float* z, TLeft a, float* b, int rows, int columns)
-            where TLeft : struct, ILeftPanel
+        private void MultiplyTile<TLeft>(in TileOfY tile, TLeft a) where TLeft : struct, ILeftPanel
         {
-            var strides = k > 0 ? task.Y : task.Z;
-            if (rows == TTile.Rows && columns == TTile.Columns && task.Y.ColumnStride == 1)
+            var y = task.Y.At(tile.Row, tile.Column);
+            var z = k > 0 ? task.Y : task.Z;
+            var first = z.AtOrNull(tile.Row, tile.Column);
+            if (tile.Rows == TTile.Rows && tile.Columns == TTile.Columns && task.Y.ColumnStride == 1)
             {
-                TTile.Multiply(y, task.Y.RowStride, z, strides.RowStride, a, b, depth, task.Scale);
+                Multiply(y, task.Y.RowStride, first, z.RowStride, tile, a);
+                return;
+            }
+            // Computed beside Y, and scaled and added there as within it: where an element lies changes no bit.
+            var beside = stackalloc float[TTile.Rows * TTile.Columns];
+            if (first == null)
+            {
+                Multiply(beside, TTile.Columns, null, 0, tile, a);
             }
             else
             {
-                MultiplyBeside(y, z, strides, a, b, rows, columns);
+                TileBeside.Load(beside, TTile.Columns, z.From(first), tile.Rows, tile.Columns);
+                Multiply(beside, TTile.Columns, beside, TTile.Columns, tile, a);
             }
+            TileBeside.Store(task.Y.From(y), beside, TTile.Columns, tile.Rows, tile.Columns);
         }
 
-        /// <summary>
-        /// A tile that reaches over the edge of Y, or whose rows do not lie whole there, is
-        /// computed beside it, and the part within is copied. Scaled and added to what is there by
-        /// the tile, as within Y: the bits do not depend on where an element lies.
-        /// </summary>
-        private void MultiplyBeside<TLeft>(float* y, float* z, in Operand strides, TLeft a, float* b, int rows,
-            int columns) where TLeft : struct, ILeftPanel
+        /// <summary>Y = Z + scale · A·B + scale · C·D for one tile.</summary>
+        private void Multiply<TLeft>(float* y, nint yStride, float* z, nint zStride, in TileOfY tile, TLeft a)
+            where TLeft : struct, ILeftPanel
         {
-            var tile = stackalloc float[TTile.Rows * TTile.Columns];
-            if (z != null && task.Scale != 1)
+            TTile.Multiply(y, yStride, z, zStride, a, tile.B, b.Depth, task.Scale);
+            if (d.Depth > 0)
             {
-                Copy(tile, TTile.Columns, 1, z, strides.RowStride, strides.ColumnStride, rows, columns);
-                TTile.Multiply(tile, TTile.Columns, tile, TTile.Columns, a, b, depth, task.Scale);
-                Copy(y, task.Y.RowStride, task.Y.ColumnStride, tile, TTile.Columns, 1, rows, columns);
-                return;
+                TTile.Multiply(y, yStride, y, yStride, new SideBySide(tile.C, TTile.Rows), tile.D, d.Depth,
+                    task.Second.Scale);
             }
-            TTile.Multiply(tile, TTile.Columns, null, 0, a, b, depth, task.Scale);
-            if (task.Y.ColumnStride == 1)
-            {
-                AddLines(y, task.Y.RowStride, z, strides.RowStride, tile, TTile.Columns, rows, columns);
-                return;
-            }
-            var transposed = stackalloc float[TTile.Columns * TTile.Rows];
-            Panels.Transpose(transposed, TTile.Rows, tile, TTile.Columns, rows, columns);
-            AddLines(y, task.Y.ColumnStride, z, strides.ColumnStride, transposed, TTile.Rows, columns, rows);
         }
+    }
 
-        private static void Copy(float* to, nint toRows, nint toColumns, float* from, nint fromRows, nint fromColumns,
-            int rows, int columns)
-        {
-            for (var i = 0; i < rows; i++)
-            {
-                for (var j = 0; j < columns; j++)
-                {
-                    to[(i * toRows) + (j * toColumns)] = from[(i * fromRows) + (j * fromColumns)];
-                }
-            }
-        }
+    /// <summary>A tile's place and size in Y, and the panels that it is the product of.</summary>
+    private readonly struct TileOfY(int row, int column, int rows, int columns, float* b, float* c, float* d)
+    {
+        public readonly int Row = row, Column = column, Rows = rows, Columns = columns;
 
-        /// <summary>y = z + values, or without z, line by line.</summary>
-        private static void AddLines(float* y, nint yStride, float* z, nint zStride, float* values, int stride,
-            int lines, int length)
-        {
-            for (var i = 0; i < lines; i++)
-            {
-                for (var j = 0; j < length; j++)
-                {
-                    y[j] = z == null ? values[j] : z[j] + values[j];
-                }
-                y += yStride;
-                z += zStride;
-                values += stride;
-            }
-        }
+        public readonly float* B = b, C = c, D = d;
     }
 
     private readonly struct PackJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged,
         IRightFactor
     {
-        public void Run(int block, Scratch scratch) => slab.PackB(block);
+        public void Run(int block, Scratch scratch) => slab.Pack(block);
     }
 
     private readonly struct MultiplyJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile

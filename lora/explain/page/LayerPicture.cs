@@ -76,33 +76,41 @@ internal sealed class LayerPicture
     public Html Draw() => Html.Of($"{Draw(isWide: true)}{Draw(isWide: false)}");
 
     /// <summary>
-    /// Results stand as deep as their longest way from the input; a leaf that one op alone reads
-    /// stands above or below that op, and the lane of a branch is that of its first op.
+    /// Results stand as deep as their longest way from the input, and the lane of a branch is that
+    /// of its first op: a branch that is alone is the lower one. A leaf that one op alone reads
+    /// stands above or below that op; of an op between the lanes, frozen leaves above.
     /// </summary>
     private void Place()
     {
         var main = nodes.Where(node => node.Tensor is { Operation: null }).MaxBy(node =>
             arrows.Count(arrow => arrow.From == node))!;
         main.Lane = 1.5f;
-        var branches = 0;
+        var above = explanation.Operations.ToDictionary(operation => operation, operation => arrows
+            .Where(arrow => arrow.To == Node(operation.Result)).Select(arrow => arrow.From).Distinct()
+            .Where(node => node == main || node.Tensor?.Operation is not null).ToList());
+        var lane = above.Values.Count(IsFirstOfBranch) == 1 ? 2 : 1;
         foreach (var operation in explanation.Operations)
         {
-            var result = Node(operation.Result);
-            var from = arrows.Where(arrow => arrow.To == result).Select(arrow => arrow.From).Distinct().ToList();
-            var above = from.Where(node => node == main || node.Tensor?.Operation is not null).ToList();
-            result.Depth = above.Select(node => node.Depth).DefaultIfEmpty(0).Max() + 1;
-            result.Lane = above.Count > 1 ? 1.5f : above is [var only] && only != main ? only.Lane : 1 + branches++ % 2;
+            var (result, from) = (Node(operation.Result), above[operation]);
+            result.Depth = from.Select(node => node.Depth).DefaultIfEmpty(0).Max() + 1;
+            result.Lane = from.Count > 1 ? 1.5f : from is [var only] && only != main ? only.Lane : lane;
+            lane = IsFirstOfBranch(from) ? 3 - lane : lane;
         }
+        var placed = new List<(float Depth, float Lane)>();
         foreach (var leaf in nodes.Where(node => node != main && node.Tensor?.Operation is null).ToList())
         {
             var reader = arrows.First(arrow => arrow.From == leaf).To;
-            var isUpper = reader.Lane < 1.5f;
-            var beside = nodes.Count(node => node != leaf && node.Depth == reader.Depth
-                && node.Lane == (isUpper ? 0 : 3));
-            (leaf.Depth, leaf.Lane) = (reader.Depth - 0.92f * beside, isUpper ? 0 : 3);
+            leaf.Lane = reader.Lane < 1.5f || reader.Lane == 1.5f && leaf.IsFrozen ? 0 : 3;
+            var place = (reader.Depth, leaf.Lane);
+            leaf.Depth = reader.Depth - 0.92f * placed.Count(other => other == place);
+            placed.Add(place);
         }
         nodes.Sort((a, b) => (a.Depth, a.Lane).CompareTo((b.Depth, b.Lane)));
     }
+
+    /// <param name="from">What an op reads of the input and of other ops.</param>
+    private static bool IsFirstOfBranch(List<PictureNode> from) =>
+        from.Count == 0 || from is [{ Tensor.Operation: null }];
 
     private Html Draw(bool isWide)
     {

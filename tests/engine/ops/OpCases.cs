@@ -124,6 +124,17 @@ public static partial class OpCases
                 x => Reference.Zip(x[0], Scaled(Reference.Product(x[1], x[2], m, k, n), scale),
                     (z, product) => z + product), $"scale {scale}");
         }
+        foreach (var (m, k, n, r, scale) in new[] { (3, 5, 7, 2, 0.5f), (1, 17, 4, 3, 1f), (18, 4, 33, 5, -2f) })
+        {
+            yield return new("LinearPlusMatMul", [S(m, k), S(n, k), S(n), S(m, r), S(r, n)],
+                x => x[0].LinearPlusMatMul(x[1], x[2], x[3], x[4], scale), x => Reference.Zip(
+                    LinearReference(x[..3], m, k, n), Scaled(Reference.Product(x[3], x[4], m, r, n), scale),
+                    (one, other) => one + other), $"scale {scale}");
+            yield return new("LinearPlusMatMul", [S(m, k), S(n, k), S(m, r), S(r, n)],
+                x => x[0].LinearPlusMatMul(x[1], null, x[2], x[3], scale), x => Reference.Zip(
+                    LinearReference(x[..2], m, k, n), Scaled(Reference.Product(x[2], x[3], m, r, n), scale),
+                    (one, other) => one + other), $"scale {scale}, without bias");
+        }
         foreach (var (batch, m, k, n) in new[] { (2, 3, 5, 4), (1, 1, 1, 1), (3, 2, 17, 9), (2, 9, 4, 16) })
         {
             yield return new("BatchedMatMul", [S(batch, m, k), S(batch, k, n)], x => x[0].BatchedMatMul(x[1]), x =>

@@ -71,6 +71,16 @@ public class PropertyTests
     }
 
     [TestCaseSource(nameof(Seeds))]
+    public void LinearPlusMatMul_has_the_bits_of_Linear_and_AddMatMul(int seed)
+    {
+        var n = Sizes(seed, 4);
+        var (x, w, bias) = (Leaf(1, n[0], n[1]), Leaf(2, n[2], n[1]), Leaf(3, n[2]));
+        var (h, b) = (Leaf(4, n[0], n[3]), Leaf(5, n[3], n[2]));
+        Values.AssertSameBits(x.LinearPlusMatMul(w, bias, h, b, 1.5f).ToArray(),
+            x.Linear(w, bias).AddMatMul(h, b, 1.5f).ToArray(), "y");
+    }
+
+    [TestCaseSource(nameof(Seeds))]
     public void A_batched_product_is_the_product_of_each_pair(int seed)
     {
         var n = Sizes(seed, 4, largest: 12);

@@ -15,7 +15,7 @@ public sealed class ExplainCommandTests
     public void Without_options_it_explains_the_example()
     {
         var result = LoraProgram.Succeed("explain");
-        Assert.That(result.Output, Does.Contain("Y [3, 6] = Z [3, 6] + 2.5 · H [3, 2]·B [2, 6]"));
+        Assert.That(result.Output, Does.Contain("Y [3, 6] = X [3, 8]·Wᵀ [8, 6] + b [6] + 2.5 · H [3, 2]·B [2, 6]"));
         Assert.That(result.Output, Does.Contain("dA [8, 2] += X̃ᵀ [8, 3]·dH [3, 2]"));
         Assert.That(result.Output, Does.Contain("never formed").And.Contain("saved for the backward pass"));
         Assert.That(result.Lines.Count(line => line.EndsWith("  agree", StringComparison.Ordinal)), Is.EqualTo(5));

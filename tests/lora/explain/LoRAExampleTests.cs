@@ -97,11 +97,16 @@ public sealed class LoRAExampleTests
         var tape = Example.EngineSteps[0].Tapes[0];
         Assert.That(tape.Operations.Select(operation => operation.Equation), Is.SupersetOf(new[]
         {
-            "Z = X·Wᵀ + b", "X̃ = M ⊙ X/(1−p)", "H = X̃·A", "Y = Z + 2.5 · H·B",
+            "X̃ = M ⊙ X/(1−p)", "H = X̃·A", "Y = X·Wᵀ + b + 2.5 · H·B",
         }));
         Assert.That(tape.Unformed.SelectMany(gradient => gradient.Unformed).Select(tensor => tensor.Name),
             Is.EqualTo(new[] { "W", "b", "T" }));
-        Assert.That(tape.Operations[0].Gradients[1].UnformedFlops,
+        var y = tape.Operations.Single(operation => operation.Result.Name == "Y");
+        Assert.That(y.Gradients.Select(gradient => gradient.Equation), Is.EqualTo(new[]
+        {
+            "dX += dY·W", "dW += dYᵀ·X", "db += Σ rows of dY", "dH += 2.5 · dY·Bᵀ", "dB += 2.5 · Hᵀ·dY",
+        }));
+        Assert.That(y.Gradients[1].UnformedFlops,
             Is.EqualTo(2 * LoRAExample.Tokens * LoRAExample.InFeatures * LoRAExample.OutFeatures));
     }
 }

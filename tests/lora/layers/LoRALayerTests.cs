@@ -60,6 +60,18 @@ internal sealed class LoRALayerTests
     }
 
     [Test]
+    public void Added_to_a_layer_it_has_the_bits_that_it_has_added_to_its_output()
+    {
+        var random = new RandomStream(5);
+        var layer = Trained(130, 70, new LoRASettings(4, 10), random);
+        using var x = Tensor.From(random.Normal(40 * 130, 1), new Shape(40, 130));
+        using var scope = new TensorScope();
+        var inOne = layer.Lora.AddTo(layer.Base, x).Bits();
+        Assert.That(layer.Lora.AddTo(layer.Base.Forward(x), x).Bits(), Is.EqualTo(inOne));
+        Assert.That(layer.Forward(x).Bits(), Is.EqualTo(inOne));
+    }
+
+    [Test]
     public void A_fresh_layer_computes_what_the_base_computes_bit_for_bit([Values] bool training)
     {
         var random = new RandomStream(5);

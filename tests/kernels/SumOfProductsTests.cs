@@ -1,0 +1,54 @@
+using LoraScratch.Kernels.Cpu;
+
+namespace LoraScratch.Tests.Kernels;
+
+/// <summary>A product with a second one added to it in the same kernel.</summary>
+[TestFixtureSource(typeof(Backends), nameof(Backends.ForKernels))]
+[Parallelizable]
+internal sealed class SumOfProductsTests(BackendCase backendCase) : KernelTests(backendCase)
+{
+    private static readonly (int M, int N, int K, int Rank)[] Small =
+        [(5, 7, 9, 2), (17, 18, 1, 3), (20, 9, 0, 4), (9, 20, 4, 0)];
+
+    // few rows and many, edges of tiles, two slabs of the depth and of the columns, deep second products
+    private static readonly (int M, int N, int K, int Rank)[] Sizes =
+    [
+        .. Small, (1, 40, 300, 8), (24, 96, 40, 8), (25, 97, 770, 5), (32, 140, 65, 4), (64, 300, 33, 64),
+        (50, 230, 800, 16), (40, 900, 390, 7), (30, 40, 70, 65), (130, 48, 100, 1),
+    ];
+
+    [Test]
+    public void It_has_the_bits_of_the_two_products_one_after_the_other([Values] Addend z, [Values] bool transposeB,
+        [Values] bool transposeSecond)
+    {
+        foreach (var (m, n, k, rank) in Backend.UsesHostMemory ? Sizes : Small)   // the simulator is slow
+        {
+            var sum = new SumOfProductsCase(m, n, k, rank, z, (transposeB, transposeSecond, transposeSecond));
+            var y = sum.InOne(Backend);
+            Assert.That(y.AsSpan().SequenceEqual(sum.OneAfterTheOther(Backend)), $"{sum}");
+            sum.AssertEqualsReference(y);
+        }
+    }
+}
+
+/// <summary>On one thread and on several.</summary>
+internal sealed class SumOfProductsThreadsTests
+{
+    [Test]
+    public void Any_number_of_threads_gives_the_same_bits(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
+    {
+        foreach (var (m, n, k, rank) in new[] { (130, 200, 600, 8), (32, 300, 400, 16), (8, 300, 100, 4) })
+        {
+            var sum = new SumOfProductsCase(m, n, k, rank, Addend.Row, (B: true, C: false, D: false));
+            float[]? first = null;
+            foreach (var threads in new[] { 1, 2, 3 })
+            {
+                using var backend = new CpuBackend(threads, set);
+                var y = sum.InOne(backend);
+                first ??= y;
+                Assert.That(y.AsSpan().SequenceEqual(first), $"{sum} with {threads} threads");
+            }
+        }
+    }
+}
