@@ -25,7 +25,7 @@ public sealed partial class TextClassifier
     /// Called with the number of every text, from 0, and its logits; may be null.
     /// </param>
     /// <param name="processes">
-    /// Each takes every so manieth batch, and all get the result; null: this process alone.
+    /// They share the batches, and all get the result; null: this process alone.
     /// </param>
     /// <exception cref="InputException">
     /// There is no text, or a class that the model does not have.
