@@ -139,7 +139,17 @@ internal sealed class HubFolders
             }
             return null;
         }
-        // a bare word is rather a folder that is missing
-        return !name.HasOwner && !inCache ? null : Get(name, refresh: false);
+        if (!name.HasOwner && !inCache)
+        {
+            return null;                                        // a bare word is rather a folder that is missing
+        }
+        try
+        {
+            return Get(name, refresh: false);
+        }
+        catch (InputException e)
+        {
+            throw new InputException($"{given}: there is no such folder, and the hub does not give it. {e.Message}");
+        }
     }
 }

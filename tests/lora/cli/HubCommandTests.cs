@@ -139,7 +139,7 @@ public sealed class HubCommandTests
         }
         Assert.That(world.Hub.Requests, Is.Empty);
         Assert.That(LoraProgram.Refuse("predict", "--model", "runs/none", "--text", Text).Errors,
-            Does.Contain("runs/none").And.Contain("has no such model"));
+            Does.Contain("runs/none: there is no such folder").And.Contain("has no such model"));
     }
 
     [Test]
