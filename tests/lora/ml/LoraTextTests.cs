@@ -89,8 +89,8 @@ public sealed class LoraTextTests
     [Test]
     public void The_classes_are_in_the_order_of_the_key()
     {
-        var reversed = ml.Data.LoadFromEnumerable(ml.Data.CreateEnumerable<Review>(rows, reuseRowObject: false).Reverse()
-            .ToList());
+        var reversed = ml.Data.LoadFromEnumerable(ml.Data.CreateEnumerable<Review>(rows, reuseRowObject: false)
+            .Reverse().ToList());
         var other = ml.Transforms.Conversion.MapValueToKey("Label")
             .Append(ml.MulticlassClassification.Trainers.LoraText(options: Options)).Fit(reversed);
         VBuffer<ReadOnlyMemory<char>> names = default;
