@@ -91,14 +91,15 @@ public sealed partial class PackageTests
 
     /// <summary>
     /// Who computes on the CPU does not get ILGPU, and who brings a model not the built-in one.
+    /// CsvHelper, whose version is pinned, is named by what needs it through another package too.
     /// </summary>
     [TestCase("LoraScratch.Kernels")]
     [TestCase(Gpu, "LoraScratch.Kernels", "ILGPU", "ILGPU.Algorithms")]
     [TestCase("LoraScratch.Engine", "LoraScratch.Kernels")]
     [TestCase("LoraScratch.Lora", "LoraScratch.Engine", "CsvHelper")]
     [TestCase(Base)]
-    [TestCase(Embeddings, "LoraScratch.Lora", "Microsoft.Extensions.AI.Abstractions")]
-    [TestCase(Pipelines, "LoraScratch.Lora", "Microsoft.ML")]
+    [TestCase(Embeddings, "LoraScratch.Lora", "Microsoft.Extensions.AI.Abstractions", "CsvHelper")]
+    [TestCase(Pipelines, "LoraScratch.Lora", "Microsoft.ML", "CsvHelper")]
     [TestCase(Tool)]
     public void A_package_needs_little_and_its_own_version_of_ours(string id, params string[] needed)
     {
