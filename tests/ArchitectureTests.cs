@@ -20,7 +20,8 @@ public class ArchitectureTests
     private const string Quantization = "lora/quantization", Compression = "lora/compression",
         Models = "lora/encoders", Families = "lora/families", Hub = "lora/hub";
     private const string Classification = "lora/classification", Training = "lora/training",
-        Experiments = "lora/experiments", Charts = "lora/charts";
+        Experiments = "lora/experiments", Charts = "lora/charts", Export = "lora/export";
+    private const string Embeddings = "lora/embeddings", Pipelines = "lora/ml";
     private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";
     private const string Options = "lora/cli/options", Output = "lora/cli/output", Tables = "lora/cli/tables",
         TerminalCharts = "lora/cli/charts";
@@ -62,8 +63,11 @@ public class ArchitectureTests
         (Models, [Core, Ops, Nn, Files, Algebra, Texts, Data, Families, Layers, Adapters, Quantization, Compression,
             Hub, Kernels]),
         (Classification, [Core, Ops, Nn, Texts, Processes, Data, Layers, Adapters, Models, Kernels]),
+        (Export, [Core, Nn, Files, Algebra, Texts, Data, Families, Layers, Models, Classification, Kernels]),
+        (Embeddings, [Core, Nn, Files, Texts, Data, Models, Classification, Kernels]),
         (Training, [Core, Ops, Nn, Optim, Files, Texts, Processes, Data, Layers, Charts, Adapters, Quantization, Models,
             Classification, Kernels]),
+        (Pipelines, [Core, Data, Classification, Export, Training]),
         (Experiments, [Core, Nn, Files, Processes, Data, Layers, Charts, Quantization, Models, Classification,
             Training]),
         (Output, [Core, Processes, Data, Classification, Training, Experiments, Hub]),
@@ -73,8 +77,8 @@ public class ArchitectureTests
         (Options, [Core, Files, Texts, Data, Layers, Quantization, Models, Classification, Training, Experiments,
             Hub, Output, Kernels, Cpu, Gpu]),
         (Commands, [Core, Nn, Files, Algebra, Texts, Data, Layers, Charts, Adapters, Quantization, Compression, Models,
-            Classification, Training, Experiments, LayerExplaining, LayerPages, Hub, Options, Output, Tables, Kernels,
-            Cpu, Gpu]),
+            Classification, Export, Training, Experiments, LayerExplaining, LayerPages, Hub, Options, Output, Tables,
+            Kernels, Cpu, Gpu]),
         (Demo, [Core, Nn, Files, Texts, Data, Layers, Adapters, Models, Classification, Training, Options, Output,
             Tables, TerminalCharts, Charts, Kernels]),
         ("lora/cli", [Core, Nn, Options, Output, Commands, Demo, Kernels]),

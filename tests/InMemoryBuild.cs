@@ -17,7 +17,11 @@ internal static class InMemoryBuild
     private static readonly Lazy<MetadataReference[]> References = new(() =>
     [
         .. SourceCode.Platform(),
-        .. new[] { "LoraScratch.Kernels", "LoraScratch.Engine", "LoraScratch.Lora" }.Select(name =>
+        .. new[]
+        {
+            "LoraScratch.Kernels", "LoraScratch.Engine", "LoraScratch.Lora", "LoraScratch.Embeddings",
+            "LoraScratch.ML",
+        }.Select(name =>
             MetadataReference.CreateFromFile(Path.Combine(AppContext.BaseDirectory, $"{name}.dll"))),
     ]);
 

@@ -15,8 +15,9 @@ public sealed partial class PublicApiTests
     private const string Accept = "LORASCRATCH_ACCEPT_API";
     // sixty, seven that take an expression and its gradients apart, one for the figures of a class, two that save
     // memory in training, two for what an application gives a classifier and gets from a training, one for what
-    // the state that a training keeps is best in, and two that get a model from the hub
-    private const int MaxTypes = 60 + 7 + 1 + 2 + 2 + 1 + 2;
+    // the state that a training keeps is best in, two that get a model from the hub, one that exports models, two of
+    // the package for embeddings, and three of that for ML.NET
+    private const int MaxTypes = 60 + 7 + 1 + 2 + 2 + 1 + 2 + 1 + 2 + 3;
 
     private const string Usings = """
         global using System; global using System.Collections.Generic; global using System.IO;
@@ -25,6 +26,10 @@ public sealed partial class PublicApiTests
 
     /// <summary>Those with public types.</summary>
     internal static IReadOnlyList<string> Libraries { get; } =
+        [.. OfTheTool, "LoraScratch.Embeddings", "LoraScratch.ML"];
+
+    /// <summary>Those that the tool is made of.</summary>
+    internal static IReadOnlyList<string> OfTheTool =>
         ["LoraScratch.Kernels", "LoraScratch.Kernels.Gpu", "LoraScratch.Engine", "LoraScratch.Lora"];
 
     private static readonly SymbolDisplayFormat Name = SymbolDisplayFormat.CSharpErrorMessageFormat

@@ -20,6 +20,8 @@ internal static class SourceCode
         "kernels/gpu/LoraScratch.Kernels.Gpu.csproj",
         "engine/LoraScratch.Engine.csproj",
         "lora/LoraScratch.Lora.csproj",
+        "lora/embeddings/LoraScratch.Embeddings.csproj",
+        "lora/ml/LoraScratch.ML.csproj",
         "lora/cli/LoraScratch.Cli.csproj",
     ];
 

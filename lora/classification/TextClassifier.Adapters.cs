@@ -81,6 +81,50 @@ public sealed partial class TextClassifier
         return adapters[adapter];
     });
 
+    /// <summary>
+    /// Lets somebody read a model with its adapter in its weights, while nobody else computes with
+    /// it; afterwards every weight is what it was, bit for bit.
+    /// </summary>
+    /// <param name="adapter">The adapter's name, or "base"; null: as it was loaded.</param>
+    /// <param name="encoderOnly">Whether the head does not matter, trained or not.</param>
+    /// <param name="read">Reads it.</param>
+    /// <exception cref="InputException">
+    /// There is no adapter of that name, or no trained head.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model is being trained, or predicts.
+    /// </exception>
+    internal void Merged(string? adapter, bool encoderOnly, Action<EncoderForSequenceClassification> read) =>
+        callers.Run(() =>
+        {
+            using var turn = Model.Backend.TakeTurn();
+            RequireAlive();
+            var head = encoderOnly && adapter is null ? first : HeadOf(adapter);
+            Activate(head);
+            using var change = head.Model.Use.Change("Exporting a model");
+            var merged = new Stack<LayerWithLoRA>();
+            try
+            {
+                foreach (var (_, layer) in head.Model.NamedModules<LayerWithLoRA>())
+                {
+                    if (!layer.IsMerged)
+                    {
+                        layer.Merge();
+                        merged.Push(layer);
+                    }
+                }
+                read(head.Model);
+            }
+            finally
+            {
+                foreach (var layer in merged)
+                {
+                    layer.Unmerge();
+                }
+            }
+            return true;
+        });
+
     /// <summary>The names of an adapter's classes.</summary>
     /// <param name="adapter">Its name, or "base".</param>
     /// <exception cref="InputException">There is none of that name.</exception>

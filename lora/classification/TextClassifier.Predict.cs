@@ -214,7 +214,8 @@ public sealed partial class TextClassifier
         };
     }
 
-    private static IEnumerable<List<T>> Batches<T>(IEnumerable<T> texts, Func<T, int> length, int batchSize)
+    /// <summary>Texts as they come, a batch at a time.</summary>
+    internal static IEnumerable<List<T>> Batches<T>(IEnumerable<T> texts, Func<T, int> length, int batchSize)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         var batch = new List<T>();

@@ -34,6 +34,7 @@ internal static class CommandLine
         ("predict", PredictCommand.Create),
         ("explain", ExplainCommand.Create),
         ("merge", MergeCommand.Create),
+        ("export", ExportCommand.Create),
         ("vocabulary", VocabularyCommand.Create),
         ("pretrain", PretrainCommand.Create),
         ("tokenize", TokenizeCommand.Create),

@@ -19,6 +19,9 @@ internal static class RunFiles
     /// </summary>
     public const string ConfigName = "config.json";
 
+    /// <summary>Name of a model as ONNX.</summary>
+    public const string OnnxName = "model.onnx";
+
     /// <summary>Name of the file with every step.</summary>
     public const string MetricsName = "metrics.jsonl";
 
@@ -29,7 +32,7 @@ internal static class RunFiles
     private static readonly string[] OfResult =
     [
         "adapter_config.json", "adapter_model.safetensors",
-        ConfigName, Checkpoint.FileName,
+        ConfigName, Checkpoint.FileName, OnnxName,
         "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         OptionsName, MetricsName, CurvesName,
     ];

@@ -85,6 +85,9 @@ internal sealed record EncoderFamily
     /// <summary>transformers' class of the model with a classification head.</summary>
     public string ClassifierArchitecture => Architecture + "ForSequenceClassification";
 
+    /// <summary>transformers' class of the encoder without a head.</summary>
+    public string EncoderArchitecture => Architecture + "Model";
+
     /// <summary>transformers' class of the model that guesses masked tokens.</summary>
     public string MaskedLanguageArchitecture => Architecture + "ForMaskedLM";
 

@@ -32,6 +32,8 @@ internal sealed record TrainingData(EncodedDataset Train, EncodedDataset? Valida
         Action<int>? progress = null)
     {
         RequireLabels(dataset, classifier);
+        // by name: the classes of the data may stand in another order
+        dataset = dataset.WithClasses(new LabelSet(classifier.Labels)) ?? dataset;
         var length = classifier.MaxTokens(options.MaxLength);
         var limited = options.Limit is { } limit ? dataset.Limit(limit, options.Seed) : dataset;
         if (options.Validation == 0)

@@ -11,6 +11,7 @@ namespace LoraScratch.Tests.Packages;
 public sealed partial class PackageTests
 {
     private const string Tool = "LoraScratch.Cli", Base = "LoraScratch.Base", Gpu = "LoraScratch.Kernels.Gpu";
+    private const string Embeddings = "LoraScratch.Embeddings", Pipelines = "LoraScratch.ML";
     private const string Question = "Not what I expected, but I like it.";
     private const int KiB = 1024, MiB = 1024 * KiB;
 
@@ -25,6 +26,8 @@ public sealed partial class PackageTests
         ["LoraScratch.Engine"] = "engine",
         ["LoraScratch.Lora"] = "lora",
         [Base] = "lora/base",
+        [Embeddings] = "lora/embeddings",
+        [Pipelines] = "lora/ml",
         [Tool] = "lora/cli",
     };
 
@@ -55,7 +58,7 @@ public sealed partial class PackageTests
     {
         const string folder = "tools/net10.0/any/";
         var files = Files($"{Tool}.{Version}.nupkg");
-        string[] ours = [.. Libraries, "lora"];
+        string[] ours = [.. PublicApiTests.OfTheTool, Base, "lora"];
         var foreign = files.Where(file => file.EndsWith(".dll", StringComparison.Ordinal))
             .Select(file => Path.GetFileNameWithoutExtension(file)).Except(ours).ToList();
         string[] around = ["DotnetToolSettings.xml", "lora.deps.json", "lora.runtimeconfig.json"];
@@ -88,12 +91,15 @@ public sealed partial class PackageTests
 
     /// <summary>
     /// Who computes on the CPU does not get ILGPU, and who brings a model not the built-in one.
+    /// CsvHelper, whose version is pinned, is named by what needs it through another package too.
     /// </summary>
     [TestCase("LoraScratch.Kernels")]
     [TestCase(Gpu, "LoraScratch.Kernels", "ILGPU", "ILGPU.Algorithms")]
     [TestCase("LoraScratch.Engine", "LoraScratch.Kernels")]
     [TestCase("LoraScratch.Lora", "LoraScratch.Engine", "CsvHelper")]
     [TestCase(Base)]
+    [TestCase(Embeddings, "LoraScratch.Lora", "Microsoft.Extensions.AI.Abstractions", "CsvHelper")]
+    [TestCase(Pipelines, "LoraScratch.Lora", "Microsoft.ML", "CsvHelper")]
     [TestCase(Tool)]
     public void A_package_needs_little_and_its_own_version_of_ours(string id, params string[] needed)
     {
@@ -108,6 +114,8 @@ public sealed partial class PackageTests
     [TestCase("LoraScratch.Engine", 0, 384 * KiB)]
     [TestCase("LoraScratch.Lora", 0, 1 * MiB)]
     [TestCase(Base, 5 * MiB, 7 * MiB)]
+    [TestCase(Embeddings, 0, 64 * KiB)]
+    [TestCase(Pipelines, 0, 64 * KiB)]
     [TestCase(Tool, 7 * MiB, 12 * MiB)]
     public void The_built_in_base_makes_its_package_large_and_the_tool_and_no_other(string id, int least, int most) =>
         Assert.That(packed.Size($"{id}.{Version}.nupkg"), Is.InRange(least, most));
@@ -121,7 +129,7 @@ public sealed partial class PackageTests
     {
         RequireOtherPackages();
         var strangers = UserPackages();
-        CreateApplication("app", "LoraScratch.Lora", Base, Gpu);
+        CreateApplication("app", "LoraScratch.Lora", Base, Gpu, Embeddings, Pipelines);
         var printed = packed.Run("app", ChildProcess.Host, "run", "-c", "Release").TrimEnd().Split('\n');
         Assert.That(printed, Has.Some.StartsWith("CPU, ").And.Some.EqualTo("1, 2"));
         Assert.That(printed[^1], Is.AnyOf("good", "bad"));

@@ -56,6 +56,32 @@ internal sealed class ModelOptions(bool adapterRequired = false)
     public (TextClassifier Classifier, LoRAAdapter? Adapter) Load(ParseResult parsed, IBackend backend) =>
         Load(Source(parsed), Adapter(parsed), labels.Names(parsed), parsed.GetValue(anyBase), backend);
 
+    /// <summary>
+    /// Loads the model and attaches the adapter, if one is named; a model without an adapter need
+    /// not have a trained head.
+    /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="backend">Where to put it.</param>
+    /// <returns>The classifier, and whether there is a trained head.</returns>
+    /// <exception cref="InputException">
+    /// A file is missing or wrong, or names of classes are given for a model that has none.
+    /// </exception>
+    public (TextClassifier Classifier, bool HasHead) LoadAny(ParseResult parsed, IBackend backend)
+    {
+        if (parsed.GetValue(adapter) is not null)
+        {
+            return (Load(parsed, backend).Classifier, true);
+        }
+        using var opened = model.Source(parsed).Open();
+        var names = labels.Names(parsed);
+        if (!opened.HasHead && names is not null)
+        {
+            throw new InputException($"--labels names the classes of a trained head, and {opened.Source} has none. "
+                + "Leave it out.");
+        }
+        return (Load(opened, backend, labels: names, newHead: !opened.HasHead), opened.HasHead);
+    }
+
     /// <summary>The same from the values of the options.</summary>
     /// <param name="source">Where the model is from.</param>
     /// <param name="adapter">The adapter folder, or null.</param>

@@ -25,6 +25,8 @@ public class OverwriteTests
         "train --model MODEL --data DATA --max-steps 1 --method full",
         "pretrain --config CONFIG --vocab VOCAB --data DATA --max-length 8 --max-steps 1",
         "merge --model MODEL --adapter ADAPTER",
+        "export --model MODEL --adapter ADAPTER --to onnx",
+        "export --model MODEL --to folder",
         "extract --base MODEL --tuned TUNED --rank 2",
         "truncate --adapter ADAPTER --rank 2",
         "compress --model MODEL --rank 2",

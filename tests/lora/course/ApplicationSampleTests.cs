@@ -20,7 +20,10 @@ public sealed class ApplicationSampleTests
 {
     /// <summary>Their files.</summary>
     internal static readonly string[] Samples =
-        ["train-from-a-csv.cs", "predict-in-a-console.cs", "predict-in-a-web-api.cs", "adapter-to-python.cs"];
+    [
+        "train-from-a-csv.cs", "predict-in-a-console.cs", "predict-in-a-web-api.cs", "adapter-to-python.cs",
+        "embed-texts.cs", "train-in-ml-net.cs",
+    ];
 
     private static readonly TimeSpan Long = TimeSpan.FromMinutes(1);
     private static readonly string Reviews = Path.Combine(SourceCode.Root, "lora", "samples", "reviews.csv");
@@ -149,6 +152,27 @@ public sealed class ApplicationSampleTests
         using var classifier = TextClassifier.Load("python-adapter");
         Assert.That(output, Does.EndWith($"# {string.Join(", ", classifier.Predict("a lovely film").Logits
             .Select(logit => logit.ToString("F5")))}"));
+    }
+
+    [Test]
+    public void A_pipeline_of_ML_NET_is_trained_saved_and_asked()
+    {
+        var output = SampleTests.Run("train-in-ml-net.cs", out var code, arguments: [Reviews, "reviews.zip"]);
+        Assert.That(code, Is.Zero, output);
+        Assert.That(output, Does.Match(@"^positive \d+\.\d %$"));
+        Assert.That(File.Exists("reviews.zip"));
+    }
+
+    [Test]
+    public void Texts_are_compared_by_their_vectors()
+    {
+        var lines = SampleTests.Run("embed-texts.cs", out var code).Split('\n');
+        Assert.That(code, Is.Zero, string.Join('\n', lines));
+        Assert.That(lines[0], Does.StartWith("the built-in base model: has no modules.json"));
+        Assert.That(lines[1..], Has.Length.EqualTo(3).And.All.Match(@"^0\.\d{3}  [A-Z].*[.?]$"));
+        Assert.That(SampleTests.Run("embed-texts.cs", out code, arguments: ["nowhere"]),
+            Does.StartWith("nowhere: there is no such folder"));
+        Assert.That(code, Is.EqualTo(1));
     }
 
     /// <summary>

@@ -36,6 +36,21 @@ public class FineTuningTests
         Assert.That(after.Accuracy, Is.GreaterThan(method == TrainingMethod.LastLayers ? 0.7 : 0.9));
     }
 
+    /// <summary>A data set sorts its classes, a model has them in the order of its head.</summary>
+    [Test]
+    public void Classes_in_another_order_than_the_models_are_matched_by_their_names()
+    {
+        using var classifier = new TextClassifier(new EncoderForSequenceClassification(
+            TinyDistilBert.Config with { Labels = ["pos", "neg"], InitializerRange = 0.2f }, seed: 3),
+            WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+        var data = new TextDataset(Enumerable.Range(0, 120).Select(i => i % 2 == 0
+            ? ($"w{(char)('a' + i % 12)} wb", "neg") : ($"w{(char)('m' + i % 12)} wn", "pos")));
+        Assert.That(data.Classes, Is.EqualTo(new[] { "neg", "pos" }));
+        FineTuning.Start(classifier, data, Options with { Method = TrainingMethod.Full, Epochs = 6 }).Run();
+        Assert.That(classifier.Predict(["wc wb", "wp wn"]).Select(answer => answer.Label),
+            Is.EqualTo(new[] { "neg", "pos" }));
+    }
+
     [Test]
     public void Predictions_come_as_soon_as_a_batch_is_full()
     {
