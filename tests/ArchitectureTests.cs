@@ -21,6 +21,7 @@ public class ArchitectureTests
         Models = "lora/encoders", Families = "lora/families";
     private const string Classification = "lora/classification", Training = "lora/training",
         Experiments = "lora/experiments", Charts = "lora/charts";
+    private const string Merging = "lora/merging", Reporting = "lora/report";
     private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";
     private const string Options = "lora/cli/options", Output = "lora/cli/output", Tables = "lora/cli/tables",
         TerminalCharts = "lora/cli/charts";
@@ -62,16 +63,19 @@ public class ArchitectureTests
         (Classification, [Core, Ops, Nn, Texts, Data, Layers, Adapters, Models, Kernels]),
         (Training, [Core, Ops, Nn, Optim, Files, Texts, Data, Layers, Charts, Adapters, Quantization, Models,
             Classification, Kernels]),
+        (Merging, [Core, Nn, Files, Algebra, Texts, Data, Layers, Classification, Kernels]),
         (Experiments, [Core, Nn, Files, Data, Layers, Charts, Quantization, Models, Classification, Training]),
+        (Reporting, [Core, Files, Algebra, Data, Charts, Pages, Compression, Merging, Classification, Training,
+            Experiments]),
         (Output, [Core, Data, Classification, Training, Experiments]),
         (TerminalCharts, [Charts]),
         (Tables, [Core, Explaining, Nn, Data, Layers, Quantization, Classification, Training, Experiments,
-            LayerExplaining, Output, TerminalCharts, Charts]),
+            LayerExplaining, Output, TerminalCharts, Charts, Algebra, Compression, Merging]),
         (Options, [Core, Files, Texts, Data, Layers, Quantization, Models, Classification, Training, Experiments,
             Output, Kernels, Cpu, Gpu]),
         (Commands, [Core, Nn, Files, Algebra, Texts, Data, Layers, Charts, Adapters, Quantization, Compression, Models,
             Classification, Training, Experiments, LayerExplaining, LayerPages, Options, Output, Tables, Kernels, Cpu,
-            Gpu]),
+            Gpu, Merging, Reporting]),
         (Demo, [Core, Nn, Files, Texts, Data, Layers, Adapters, Models, Classification, Training, Options, Output,
             Tables, TerminalCharts, Charts, Kernels]),
         ("lora/cli", [Core, Nn, Options, Output, Commands, Demo, Kernels]),

@@ -33,6 +33,16 @@ internal interface ITrainingTask
     /// </returns>
     float AddGradients(IReadOnlyList<PackedBatch> group, int epoch);
 
+    /// <summary>
+    /// Called between a batch's forward pass, when all is held that its gradients will read, and
+    /// its backward pass; null: nobody looks.
+    /// </summary>
+    Action? ForwardDone
+    {
+        get => null;
+        set { }
+    }
+
     /// <summary>How the model does on held-out examples.</summary>
     /// <param name="examples">At least one.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>

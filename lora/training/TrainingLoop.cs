@@ -23,7 +23,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly IReadOnlyList<EncodedExample>? validation;     // null: none
     private readonly CancellationToken cancellation;
     private readonly CheckpointOptions? checkpoint;                 // null: the run is not saved
-    private readonly RunIdentity? identity;                         // null without a checkpoint
+    private readonly RunIdentity identity;
     private readonly BatchSampler sampler;
     private readonly RunLength length;
     private readonly LinearSchedule schedule;
@@ -57,8 +57,7 @@ internal sealed class TrainingLoop : IDisposable
         length = RunLength.Of(sampler, options);
         schedule = LearningRates();
         (trainable, random) = (task.Trainable(), task.RandomStreams());
-        identity = checkpoint is null ? null : RunIdentity.Of(task.Model, task.Backend, task.OptionsByName(),
-            (RunIdentity.Train, train), (RunIdentity.Validation, validation ?? []));
+        identity = TrainingRun.IdentityOf(task, train, validation);
         optimizer = TrainingSetup.CreateOptimizer(task.Model, options);
         if (checkpoint is { Resume: true })
         {
@@ -222,7 +221,7 @@ internal sealed class TrainingLoop : IDisposable
             return;
         }
         TrainingCheckpoint.Write(checkpoint.Path, trainable, optimizer, bestState,
-            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
+            new RunProgress(identity, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
                 optimizer.StepsOf, metrics, validations));
         CheckpointSaved?.Invoke(metrics.Count);
     }
@@ -231,7 +230,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         using var saved = TrainingCheckpoint.Open(path);
         var progress = saved.Progress;
-        identity!.RequireSame(progress.Identity, path);
+        identity.RequireSame(progress.Identity, path);
         bestState = saved.Restore(trainable, optimizer);
         foreach (var (stream, state) in random.Zip(progress.Random))
         {
@@ -258,6 +257,7 @@ internal sealed class TrainingLoop : IDisposable
             metrics, validations)
         {
             StoppedEarly = HasStoppedEarly && metrics.Count < length.Steps,
+            Identity = identity,
         };
     }
 

@@ -15,6 +15,7 @@ internal sealed class TrainingRun
     private readonly ITrainingTask task;
     private readonly IReadOnlyList<EncodedExample> train;
     private readonly IReadOnlyList<EncodedExample>? validation;
+    private RunEstimate? estimate;                                  // null: nobody asked for it
 
     /// <summary>Nothing is computed yet.</summary>
     /// <param name="task">Its model has what is to be trained unfrozen.</param>
@@ -64,13 +65,26 @@ internal sealed class TrainingRun
     public long TrainableParameters { get; }
 
     /// <summary>
+    /// What its result is a function of: <see cref="RunIdentity.Inputs"/> are the hashes of the
+    /// weights and the examples that it begins with. To be asked before the run.
+    /// </summary>
+    public RunIdentity Identity() => IdentityOf(task, train, validation);
+
+    /// <summary>The identity of a run that begins with the task as it is now.</summary>
+    public static RunIdentity IdentityOf(ITrainingTask task, IReadOnlyList<EncodedExample> train,
+        IReadOnlyList<EncodedExample>? validation) => RunIdentity.Of(task.Model, task.Backend, task.OptionsByName(),
+            (RunInputs.Train, train), (RunInputs.Validation, validation ?? []));
+
+    /// <summary>
     /// Measures a few batches to say how long the run will take, and forgets what they did: the
     /// run's results stay the same, bit for bit.
     /// </summary>
     /// <exception cref="InvalidOperationException">
     /// The model predicts, or is changed or trained on another thread.
     /// </exception>
-    public RunEstimate Estimate() => InTrainingMode(() => new RunEstimator(task, Options, train).Measure());
+    public RunEstimate Estimate() => InTrainingMode(() => estimate = new RunEstimator(task, Options, train).Measure()
+        with
+    { Memory = new MemoryEstimator(task, Options, train, validation).Measure() });
 
     /// <summary>Trains, from the beginning or from where the checkpoint stands.</summary>
     /// <param name="cancellation">
@@ -104,8 +118,9 @@ internal sealed class TrainingRun
             loop.StepDone += step => StepDone?.Invoke(step);
             loop.Validated += result => Validated?.Invoke(result);
             loop.CheckpointSaved += steps => CheckpointSaved?.Invoke(steps);
+            task.Backend.ForgetPeak();
             using var kept = Keep(cancellation);
-            return Result = loop.Run();
+            return Result = loop.Run() with { Estimate = estimate, DeviceMemory = task.Backend.Memory.PeakInUse };
         });
     }
 
@@ -165,6 +180,15 @@ public sealed record TrainingResult(
     /// Whether <see cref="TrainingOptions.EarlyStopping"/> ended it before its last step.
     /// </summary>
     public bool StoppedEarly { get; init; }
+
+    /// <summary>What it is a function of.</summary>
+    internal RunIdentity? Identity { get; init; }
+
+    /// <summary>What was predicted; null where nobody asked for it.</summary>
+    internal RunEstimate? Estimate { get; init; }
+
+    /// <summary>The most bytes that were in use on the device at once.</summary>
+    internal long DeviceMemory { get; init; }
 
     /// <summary>Its losses as a picture shows them.</summary>
     /// <param name="name">For the legend.</param>
