@@ -21,7 +21,8 @@ public class ArchitectureTests
         Models = "lora/encoders", Families = "lora/families", Hub = "lora/hub";
     private const string Classification = "lora/classification", Training = "lora/training",
         Experiments = "lora/experiments", Charts = "lora/charts", Export = "lora/export";
-    private const string Embeddings = "lora/embeddings", Pipelines = "lora/ml";
+    private const string Embeddings = "lora/embeddings", Pipelines = "lora/ml", Merging = "lora/merging",
+        Reporting = "lora/report";
     private const string LayerExplaining = "lora/explain", Pages = "lora/pages", LayerPages = "lora/explain/page";
     private const string Options = "lora/cli/options", Output = "lora/cli/output", Tables = "lora/cli/tables",
         TerminalCharts = "lora/cli/charts";
@@ -68,17 +69,20 @@ public class ArchitectureTests
         (Training, [Core, Ops, Nn, Optim, Files, Texts, Processes, Data, Layers, Charts, Adapters, Quantization, Models,
             Classification, Kernels]),
         (Pipelines, [Core, Data, Classification, Export, Training]),
+        (Merging, [Core, Nn, Files, Algebra, Texts, Data, Layers, Classification, Kernels]),
         (Experiments, [Core, Nn, Files, Processes, Data, Layers, Charts, Quantization, Models, Classification,
             Training]),
+        (Reporting, [Core, Files, Algebra, Data, Charts, Pages, Compression, Merging, Classification, Training,
+            Experiments]),
         (Output, [Core, Processes, Data, Classification, Training, Experiments, Hub]),
         (TerminalCharts, [Charts]),
         (Tables, [Core, Explaining, Nn, Data, Layers, Quantization, Classification, Training, Experiments,
-            LayerExplaining, Output, TerminalCharts, Charts]),
+            LayerExplaining, Output, TerminalCharts, Charts, Algebra, Compression, Merging]),
         (Options, [Core, Files, Texts, Data, Layers, Quantization, Models, Classification, Training, Experiments,
             Hub, Output, Kernels, Cpu, Gpu]),
         (Commands, [Core, Nn, Files, Algebra, Texts, Data, Layers, Charts, Adapters, Quantization, Compression, Models,
             Classification, Export, Training, Experiments, LayerExplaining, LayerPages, Hub, Options, Output, Tables,
-            Kernels, Cpu, Gpu]),
+            Kernels, Cpu, Gpu, Merging, Reporting]),
         (Demo, [Core, Nn, Files, Texts, Data, Layers, Adapters, Models, Classification, Training, Options, Output,
             Tables, TerminalCharts, Charts, Kernels]),
         ("lora/cli", [Core, Nn, Options, Output, Commands, Demo, Kernels]),

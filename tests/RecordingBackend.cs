@@ -53,6 +53,8 @@ internal sealed class RecordingBackend : IBackend
     /// <summary>Without the indices of a backend that lends NaN.</summary>
     public MemoryUse Memory => inner.Memory;
 
+    public void ForgetPeak() => inner.ForgetPeak();
+
     /// <summary>Begins a new record of kernels and buffers.</summary>
     public void Forget()
     {

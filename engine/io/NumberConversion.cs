@@ -60,6 +60,23 @@ internal static class NumberConversion
         }
     }
 
+    /// <summary>Rounds floats to values that a type of the file has.</summary>
+    /// <returns>The index of one beyond its range; null: none is.</returns>
+    internal static int? Round(DType dtype, Span<float> values)
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(double)];
+        for (var i = 0; i < values.Length; i++)
+        {
+            if (FromFloat(dtype, values.Slice(i, 1), bytes) is not null)
+            {
+                return i;
+            }
+            ToFloat(dtype, bytes[..(dtype == DType.F32 ? sizeof(float) : dtype == DType.F64 ? sizeof(double)
+                : sizeof(ushort))], values.Slice(i, 1));
+        }
+        return null;
+    }
+
     /// <summary>
     /// Floats to the bytes of <paramref name="dtype"/>, F32, F16, BF16 or F64, rounded to the
     /// nearest value.

@@ -72,6 +72,9 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
     public MemoryUse Memory => memory.Use;
 
     /// <inheritdoc/>
+    public void ForgetPeak() => memory.ForgetPeak();
+
+    /// <inheritdoc/>
     public DeviceTurn TakeTurn() => Gate.Enter();
 
     /// <summary>Lends a buffer from the pool; its contents are undefined.</summary>

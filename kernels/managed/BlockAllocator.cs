@@ -41,6 +41,9 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     /// <summary>What is reserved, lent, and was lent at most.</summary>
     public MemoryUse Use { get; private set; }
 
+    /// <summary>The most that is lent counts from now on.</summary>
+    public void ForgetPeak() => Use = Use with { PeakInUse = Use.InUse };
+
     /// <summary>The segment size that a request of so many bytes would need of its own.</summary>
     public static long SegmentSize(long bytes) => RoundUp(Math.Max(bytes, 1), SegmentGranularity);
 

@@ -43,6 +43,14 @@ internal sealed class BufferPool<TMemory>(Type owner, DeviceGate gate, Func<long
 
     public bool IsDisposed => disposed;
 
+    /// <summary>The most that is lent counts from now on.</summary>
+    public void ForgetPeak()
+    {
+        using var turn = gate.Enter();
+        TakeBack();
+        blocks.ForgetPeak();
+    }
+
     /// <summary>Lends a block.</summary>
     /// <exception cref="OutOfMemoryException">
     /// The device has no more memory, even after forgotten buffers were collected.

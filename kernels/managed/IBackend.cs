@@ -48,6 +48,11 @@ public interface IBackend : IDisposable
     internal MemoryUse Memory { get; }
 
     /// <summary>
+    /// Lets <see cref="MemoryUse.PeakInUse"/> begin again with what is lent now.
+    /// </summary>
+    internal void ForgetPeak();
+
+    /// <summary>
     /// Waits until no other thread computes on the device and keeps the others out until the turn
     /// is disposed, on the same thread: a whole forward pass in one turn is handed over once and
     /// not at every kernel, and its working memory exists once.
@@ -432,7 +437,9 @@ public interface IBackend : IDisposable
 /// <summary>What a backend's pool holds, in bytes.</summary>
 /// <param name="Reserved">Taken from the system.</param>
 /// <param name="InUse">Lent to buffers now.</param>
-/// <param name="PeakInUse">The most that was ever lent at once.</param>
+/// <param name="PeakInUse">
+/// The most that was lent at once, since the pool began or it was forgotten.
+/// </param>
 internal readonly record struct MemoryUse(long Reserved, long InUse, long PeakInUse);
 
 /// <summary>

@@ -32,6 +32,18 @@ internal sealed class KernelTrace : IDisposable
     public static KernelTrace? Current => current;
 
     /// <summary>
+    /// Called at every kernel, when the buffers that it works on have been lent; null: nobody
+    /// looks.
+    /// </summary>
+    public Action? Noted { get; init; }
+
+    /// <summary>
+    /// Whether values of the host arrive although no kernel runs; what is read back stays
+    /// undefined.
+    /// </summary>
+    public bool TakesUploads { get; init; }
+
+    /// <summary>
     /// Floating-point operations so far. A matrix product [M, K]·[K, N] counts 2·M·K·N, other
     /// kernels the operations of their equation, in which a function such as exp or GELU is one.
     /// </summary>
@@ -45,6 +57,7 @@ internal sealed class KernelTrace : IDisposable
     public bool Note(IBackend kernels, long flops, KernelCall call)
     {
         Flops += flops;
+        Noted?.Invoke();
         program?.Add(kernels, call);
         return runsKernels;
     }

@@ -31,6 +31,9 @@ internal abstract class ThreadSafeBackend : IBackend
     public MemoryUse Memory => ownKernels.Memory;
 
     /// <inheritdoc/>
+    public void ForgetPeak() => ownKernels.ForgetPeak();
+
+    /// <inheritdoc/>
     public DeviceTurn TakeTurn() => gate.Enter();
 
     /// <summary>

@@ -17,6 +17,8 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
 
     public MemoryUse Memory => kernels.Memory;
 
+    public void ForgetPeak() => kernels.ForgetPeak();
+
     public DeviceTurn TakeTurn() => kernels.TakeTurn();
 
     public void Synchronize() => kernels.Synchronize();
@@ -30,7 +32,7 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
     public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
     {
         trace.NoteUpload(destination);
-        if (trace.MovesData)
+        if (trace.MovesData || trace.TakesUploads)
         {
             kernels.Upload(destination, source);
         }

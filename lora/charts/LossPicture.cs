@@ -13,10 +13,11 @@ internal static class LossPicture
     /// <summary>The whole file.</summary>
     /// <param name="title">Above the plot.</param>
     /// <param name="runs">At least one, at most <see cref="MaxRuns"/>.</param>
-    public static string Draw(string title, IReadOnlyList<LossCurve> runs) =>
-        runs is [var run] ? One(title, run) : Several(title, runs);
+    /// <param name="inPage">Whether it is part of a page, and no file.</param>
+    public static string Draw(string title, IReadOnlyList<LossCurve> runs, bool inPage = false) =>
+        (runs is [var run] ? One(title, run) : Several(title, runs)).End(inPage);
 
-    private static string One(string title, LossCurve run)
+    private static SvgPlot One(string title, LossCurve run)
     {
         var (training, validation) = (SeriesStyle.All[0], SeriesStyle.All[1]);
         var raw = run.Raw().ToArray();
@@ -34,10 +35,10 @@ internal static class LossPicture
             plot.Curve("validation accuracy", Points(run, point => 100 * point.Accuracy), SeriesStyle.All[2],
                 dashed: true, markers: MaxMarkers);
         }
-        return plot.End();
+        return plot;
     }
 
-    private static string Several(string title, IReadOnlyList<LossCurve> runs)
+    private static SvgPlot Several(string title, IReadOnlyList<LossCurve> runs)
     {
         var trends = runs.Select(run => run.Trend()).ToArray();
         var range = Axis.LossRange([.. trends.SelectMany(trend => trend.Select(point => point.Loss))], []);
@@ -53,7 +54,7 @@ internal static class LossPicture
             plot.Below(Percents(runs), 150);
             Each(i => Points(runs[i], point => 100 * point.Accuracy), MaxMarkers);
         }
-        return plot.End();
+        return plot;
 
         void Each(Func<int, IEnumerable<(double, double)>> points, int markers)
         {

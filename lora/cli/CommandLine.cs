@@ -17,19 +17,17 @@ internal static class CommandLine
     /// <summary>How long a command may take to save its work after Ctrl-C or SIGTERM.</summary>
     private static readonly TimeSpan SavingTime = TimeSpan.FromMinutes(10);
 
-    // "--text @home" is a text, not a file with more options.
-    private static readonly ParserConfiguration Rules =
-        new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
-
     /// <summary>In the order in which the help lists them.</summary>
     private static readonly (string Name, Func<Command> Create)[] Commands =
     [
         ("demo", DemoCommand.Create),
         ("data", DataCommand.Create),
         ("train", TrainCommand.Create),
+        ("replay", ReplayCommand.Create),
         ("compare", CompareCommand.Create),
         ("sweep", SweepCommand.Create),
         ("plot", PlotCommand.Create),
+        ("report", ReportCommand.Create),
         ("evaluate", EvaluateCommand.Create),
         ("predict", PredictCommand.Create),
         ("explain", ExplainCommand.Create),
@@ -114,7 +112,7 @@ internal static class CommandLine
     /// <summary>Reads a command line without running it.</summary>
     /// <param name="args">As typed; none means the demo.</param>
     public static ParseResult Parse(string[] args) =>
-        Root(args.FirstOrDefault()).Parse(args.Length == 0 ? ["demo"] : args, Rules);
+        Root(args.FirstOrDefault()).Parse(args.Length == 0 ? ["demo"] : args, TypedWords.Rules);
 
     /// <summary>
     /// All commands; where the first word names one, that alone: the options of the others would

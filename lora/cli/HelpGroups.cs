@@ -17,8 +17,10 @@ internal static class HelpGroups
     [
         ("Most used", ["--data", "--input", "--text", "--text-pair", "--model", "--adapter", "--out", "--html",
             "--preset", "--methods", "--method", "--ranks", "--alphas", "--always", "--vary", "--runs", "--dry-run",
-            "--seeds", "--targets", "--rank", "--energy", "--bytes", "--size", "--layer", "--label", "--epochs", "--lr",
-            "--batch-size", "--max-length", "--test-data", "--threshold", "--errors", "--columns", "--json"]),
+            "--seeds", "--targets", "--rank", "--energy", "--rank-pattern", "--spectrum", "--directions",
+            "--svg", "--bytes", "--size", "--layer", "--label", "--epochs", "--lr",
+            "--batch-size", "--max-length", "--test-data", "--threshold", "--mistakes", "--errors", "--columns",
+            "--json", "--certificate", "--probe", "--force", "--round-zeros"]),
         ("LoRA", ["--alpha", "--scaling", "--init", "--dropout", "--bias", "--layers", "--train-head",
             "--init-adapter", "--any-base", "--active"]),
         ("QA-LoRA and quantization", ["--bits", "--group-size", "--quantization", "--pooling", "--dynamic",

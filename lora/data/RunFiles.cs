@@ -28,13 +28,16 @@ internal static class RunFiles
     /// <summary>Name of the picture of them.</summary>
     public const string CurvesName = "curves.svg";
 
+    /// <summary>Name of the file that says what a merge kept.</summary>
+    public const string CertificateName = "certificate.json";
+
     /// <summary>Everything that is ever written into the folder of an adapter or a model.</summary>
     private static readonly string[] OfResult =
     [
         "adapter_config.json", "adapter_model.safetensors",
         ConfigName, Checkpoint.FileName, OnnxName,
         "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        OptionsName, MetricsName, CurvesName,
+        OptionsName, MetricsName, CurvesName, CertificateName,
     ];
 
     /// <summary>

@@ -57,12 +57,21 @@ internal static class ModelFolder
     /// <param name="tokenizer">Its vocabulary goes along.</param>
     /// <param name="withHead">False: the encoder alone, where nobody has trained the head.</param>
     /// <param name="overwrite">Replaces a folder that holds a result, and nothing else.</param>
+    /// <param name="dtype">F32, F16 or BF16.</param>
+    /// <param name="also">
+    /// Puts further files of a result into the folder that it is given; null: none.
+    /// </param>
     /// <exception cref="InputException">
-    /// An adapter is attached, the vocabulary does not fit, or the folder cannot be written.
+    /// An adapter is attached, the vocabulary does not fit, a weight is beyond the range of the
+    /// type, or the folder cannot be written.
     /// </exception>
     public static void Save(string folder, EncoderForSequenceClassification model, Tokenizer tokenizer,
-        bool withHead = true, bool overwrite = false) => AtomicFolder.Write(folder,
-            temporary => SaveInto(temporary, model, tokenizer, withHead), RunFiles.IsOfResult, overwrite);
+        bool withHead = true, bool overwrite = false, DType dtype = DType.F32, Action<string>? also = null) =>
+        AtomicFolder.Write(folder, temporary =>
+        {
+            SaveInto(temporary, model, tokenizer, withHead, dtype);
+            also?.Invoke(temporary);
+        }, RunFiles.IsOfResult, overwrite);
 
     /// <summary>
     /// Writes the files into a folder that exists, beside whatever else is in it.
@@ -71,12 +80,13 @@ internal static class ModelFolder
     /// <param name="model">As in <see cref="Save"/>.</param>
     /// <param name="tokenizer">As in <see cref="Save"/>.</param>
     /// <param name="withHead">As in <see cref="Save"/>.</param>
+    /// <param name="dtype">As in <see cref="Save"/>.</param>
     /// <exception cref="InputException">As from <see cref="Save"/>.</exception>
     public static void SaveInto(string folder, EncoderForSequenceClassification model, Tokenizer tokenizer,
-        bool withHead = true)
+        bool withHead = true, DType dtype = DType.F32)
     {
         RequirePlain(model);
-        SaveInto(folder, model.Config, model.Config.Family.ClassifierArchitecture, model, tokenizer, DType.F32,
+        SaveInto(folder, model.Config, model.Config.Family.ClassifierArchitecture, model, tokenizer, dtype,
             withHead ? [] : model.HeadPaths);
     }
 

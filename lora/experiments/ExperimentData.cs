@@ -93,7 +93,7 @@ internal sealed record ExperimentData(EncodedDataset Train, EncodedDataset Valid
 
     /// <summary>The parts and what they are for.</summary>
     internal (string Use, IReadOnlyList<EncodedExample> Texts)[] Parts =>
-        [(RunIdentity.Train, Train.Examples), (RunIdentity.Validation, Validation.Examples),
+        [(RunInputs.Train, Train.Examples), (RunInputs.Validation, Validation.Examples),
             ("to test on", Test.Examples)];
 
     /// <summary>Parts and encodes a data set.</summary>

@@ -34,6 +34,8 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
 
     public IBackend Backend => classifier.Model.Backend;
 
+    public Action? ForwardDone { get; set; }
+
     public RandomStream DropoutStream => classifier.Model.DropoutStream;
 
     /// <summary>
@@ -53,6 +55,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         using var tokens = new PackedTokens(batch, Backend);
         classifier.Model.RecomputesBlocks = options.Recompute;
         var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights).Scale(share);
+        ForwardDone?.Invoke();
         loss.Backward();
         return loss.Item();
     }

@@ -65,6 +65,10 @@ public sealed class FineTuning
         : FrozenOutputs.Bytes(Classifier.Model.Config, Frozen.Count, Frozen.Type,
             [.. Data.Train.Examples, .. Data.Validation?.Examples ?? []]);
 
+    /// <summary>Every option that has a meaning for the method, as training.json has it.</summary>
+    internal IReadOnlyDictionary<string, object?> Options =>
+        ResolvedOptions.Of(Classifier, Training.Options, Adapter);
+
     /// <summary>Elements that are trained.</summary>
     public long TrainableParameters => Training.TrainableParameters;
 
@@ -203,14 +207,17 @@ public sealed class FineTuning
     /// Folder or name of the model that the run started from; null from scratch.
     /// </param>
     /// <param name="overwrite">Replaces the folder of an earlier run.</param>
+    /// <param name="command">As <see cref="RunProvenance.Command"/>.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
-    internal void Save(string folder, TrainingResult result, string? baseModel, bool overwrite = false)
+    internal void Save(string folder, TrainingResult result, string? baseModel, bool overwrite = false,
+        IReadOnlyList<string>? command = null)
     {
         if (Quantized.Count > 0 && Adapter is { IsAttached: true })
         {
             Adapter.MergeAndDetach();
         }
-        TrainingFolder.Save(folder, Classifier, Adapter, Training.Options, result, baseModel, overwrite, ClassWeights);
+        TrainingFolder.Save(folder, Classifier, Adapter, Training.Options, result, baseModel, overwrite, ClassWeights,
+            command);
     }
 
     private static FineTuning Start(TextClassifier classifier, TrainingData data, TrainingOptions options,

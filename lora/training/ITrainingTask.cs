@@ -49,6 +49,16 @@ internal interface ITrainingTask
     float AddGradients(IReadOnlyList<PackedBatch> group, int epoch) =>
         group.Zip(SharesOf(group, epoch)).Sum(entry => AddGradients(entry.First, entry.Second, epoch));
 
+    /// <summary>
+    /// Called between a batch's forward pass, when all is held that its gradients will read, and
+    /// its backward pass; null: nobody looks.
+    /// </summary>
+    Action? ForwardDone
+    {
+        get => null;
+        set { }
+    }
+
     /// <summary>How the model does on held-out examples.</summary>
     /// <param name="examples">At least one.</param>
     /// <param name="processes">Each takes a share of the batches; all get the result.</param>

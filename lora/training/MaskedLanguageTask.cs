@@ -29,6 +29,8 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
 
     public RandomStream DropoutStream => model.DropoutStream;
 
+    public Action? ForwardDone { get; set; }
+
     /// <summary>
     /// Each batch's mean weighs as many masked tokens as it has, so that the sum is the mean of the
     /// whole group.
@@ -49,6 +51,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         using var labels = new Indices(masked.Labels, Backend);
         model.RecomputesBlocks = options.Recompute;
         var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(share);
+        ForwardDone?.Invoke();
         loss.Backward();
         return loss.Item();
     }

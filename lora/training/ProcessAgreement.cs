@@ -71,10 +71,10 @@ internal static class ProcessAgreement
     {
         var parts = identity.Options.ToDictionary(option => $"option '{option.Key}'", option => option.Value);
         parts["the arithmetic"] = $"'{identity.Arithmetic}'";
-        parts["the hash of the weights that it begins with"] = $"{identity.Weights[..16]}…";
+        parts["the hash of the weights that it begins with"] = RunInputs.Short(identity.Weights);
         foreach (var (use, texts) in identity.Texts)
         {
-            parts[$"the hash of the examples {use}"] = $"{texts.Hash[..16]}… ({texts.Count} examples)";
+            parts[$"the hash of the examples {RunInputs.Shown(use)}"] = $"{RunInputs.Short(texts.Hash)} ({texts.Count} examples)";
         }
         return parts;
     }

@@ -14,8 +14,20 @@ internal sealed record RunEstimate(int Steps, double Tokens, double TokensPerSec
     /// </summary>
     public double KeepingSeconds { get; init; }
 
+    /// <summary>Steps of an epoch, which the run may end before.</summary>
+    public int StepsOfEpoch { get; init; } = Steps;
+
+    /// <summary>Memory of the device; null where it was not asked for.</summary>
+    public MemoryEstimate? Memory { get; init; }
+
     /// <summary>Of all steps, and what comes before them; validation not included.</summary>
-    public double Seconds => KeepingSeconds + Tokens / TokensPerSecond;
+    public double Seconds => KeepingSeconds + StepSeconds;
+
+    /// <summary>Of all steps.</summary>
+    public double StepSeconds => Tokens / TokensPerSecond;
+
+    /// <summary>Of the steps of an epoch.</summary>
+    public double EpochSeconds => StepSeconds * StepsOfEpoch / Steps;
 }
 
 /// <summary>
@@ -40,7 +52,10 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
     public RunEstimate Measure()
     {
         var length = RunLength.Of(examples.Count, options);
-        var estimate = new RunEstimate(length.Steps, tokensOfEpoch * length.Steps / length.StepsOfEpoch, 0);
+        var estimate = new RunEstimate(length.Steps, tokensOfEpoch * length.Steps / length.StepsOfEpoch, 0)
+        {
+            StepsOfEpoch = length.StepsOfEpoch,
+        };
         var states = task.RandomStreams().Select(stream => (Stream: stream, stream.Seed, stream.Position)).ToArray();
         var spent = 0.0;
         for (var size = 1; size > 0; size = LargestAffordable(size, spent, estimate))

@@ -77,9 +77,11 @@ internal static class TrainingFolder
     /// </param>
     /// <param name="overwrite">Replaces the folder of an earlier run.</param>
     /// <param name="classWeights">[classes] Of the loss; null: all weigh the same.</param>
+    /// <param name="command">As <see cref="RunProvenance.Command"/>.</param>
     /// <exception cref="InputException">The folder cannot be written.</exception>
     public static void Save(string folder, TextClassifier classifier, LoRAAdapter? adapter, TrainingOptions options,
-        TrainingResult result, string? baseModel, bool overwrite = false, IReadOnlyList<float>? classWeights = null)
+        TrainingResult result, string? baseModel, bool overwrite = false, IReadOnlyList<float>? classWeights = null,
+        IReadOnlyList<string>? command = null)
     {
         var about = new Dictionary<string, object?>
         {
@@ -103,7 +105,7 @@ internal static class TrainingFolder
                     classifier.Reference == baseModel ? classifier.Source?.Revision : null);
                 ModelFolder.SaveClasses(temporary, classifier.Model.Config);
             }
-        }, result, about, overwrite);
+        }, result, about, overwrite, to => RunProvenance.Of(result.Identity!, classifier.Model.Backend, command, to));
     }
 
     /// <summary>Writes the folder of a pretrained model whole or not at all.</summary>
@@ -128,12 +130,14 @@ internal static class TrainingFolder
             ["base_model"] = baseModel,
             ["data"] = data,
             ["options"] = options,
-        }, overwrite);
+        }, overwrite, to => RunProvenance.Of(result.Identity!, model.Backend, command: null, to));
 
     private static void Write(string folder, Action<string> writeWeights, TrainingResult result,
-        Dictionary<string, object?> about, bool overwrite) => AtomicFolder.Write(folder, temporary =>
+        Dictionary<string, object?> about, bool overwrite, Func<string, RunProvenance> provenance) =>
+        AtomicFolder.Write(folder, temporary =>
         {
             writeWeights(temporary);
+            about[RunProvenance.Key] = provenance(temporary).ToJson();
             AtomicFile.WriteText(Path.Combine(temporary, RunFiles.OptionsName), Summary(about, result));
             AtomicFile.WriteText(Path.Combine(temporary, RunFiles.MetricsName), Lines(result));
             var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
@@ -150,6 +154,16 @@ internal static class TrainingFolder
             ["cancelled"] = result.WasCancelled,
             ["stopped_early"] = result.StoppedEarly,
             ["seconds"] = Math.Round(result.Seconds, 3),
+            ["predicted"] = result.Estimate is { } estimate ? new Dictionary<string, object?>
+            {
+                ["step_seconds"] = Math.Round(estimate.StepSeconds, 3),
+                ["device_memory"] = estimate.Memory is { } memory ? MemoryParts(memory) : null,
+            } : null,
+            ["measured"] = new Dictionary<string, object?>
+            {
+                ["step_seconds"] = Math.Round(result.Metrics.Sum(step => step.StepSeconds), 3),
+                ["device_memory"] = result.DeviceMemory,
+            },
             ["validations"] = result.Validations.Select(validation => new Dictionary<string, object?>
             {
                 ["epoch"] = validation.Epoch,
@@ -162,6 +176,15 @@ internal static class TrainingFolder
                 ["best"] = validation.IsBest,
             }),
         }, Indented) + "\n";
+
+    private static Dictionary<string, long> MemoryParts(MemoryEstimate memory) => new()
+    {
+        ["weights"] = memory.Weights,
+        ["gradients"] = memory.Gradients,
+        ["optimizer"] = memory.Optimizer,
+        ["activations"] = memory.Activations,
+        ["workspace"] = memory.Workspace,
+    };
 
     private static string Lines(TrainingResult result)
     {

@@ -24,7 +24,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly IReadOnlyList<EncodedExample>? validation;     // null: none
     private readonly CancellationToken cancellation;
     private readonly CheckpointOptions? checkpoint;                 // null: the run is not saved
-    private readonly RunIdentity? identity;                         // null without a checkpoint
+    private readonly RunIdentity identity;
     private readonly ProcessGroup processes;
     private readonly MicroBatchGradients? microBatches;             // null: a batch is computed at once
     private readonly BatchSampler sampler;
@@ -63,8 +63,7 @@ internal sealed class TrainingLoop : IDisposable
         length = RunLength.Of(train.Count, options);
         schedule = LearningRates();
         (trainable, random) = (task.Trainable(), task.RandomStreams());
-        identity = checkpoint is null && !processes.HasOthers ? null : RunIdentity.Of(task.Model, task.Backend,
-            task.OptionsByName(), (RunIdentity.Train, train), (RunIdentity.Validation, validation ?? []));
+        identity = TrainingRun.IdentityOf(task, train, validation);
         ProcessAgreement.Require(identity, processes);
         microBatches = options.MicroBatch is null ? null : new MicroBatchGradients(task, processes);
         optimizer = TrainingSetup.CreateOptimizer(task.Model, options);
@@ -233,7 +232,7 @@ internal sealed class TrainingLoop : IDisposable
             return;
         }
         TrainingCheckpoint.Write(checkpoint.Path, trainable, optimizer, bestState,
-            new RunProgress(identity!, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
+            new RunProgress(identity, [.. random.Select(stream => new StreamState(stream.Seed, stream.Position))],
                 optimizer.StepsOf, metrics, validations));
         CheckpointSaved?.Invoke(metrics.Count);
     }
@@ -242,7 +241,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         using var saved = TrainingCheckpoint.Open(path);
         var progress = saved.Progress;
-        identity!.RequireSame(progress.Identity, path);
+        identity.RequireSame(progress.Identity, path);
         bestState = saved.Restore(trainable, optimizer);
         foreach (var (stream, state) in random.Zip(progress.Random))
         {
@@ -271,6 +270,7 @@ internal sealed class TrainingLoop : IDisposable
             StoppedEarly = HasStoppedEarly && metrics.Count < length.Steps,
             Exchange = microBatches is null || !processes.HasOthers ? null
                 : new ExchangeTotals(microBatches.BytesSent, microBatches.ExchangeSeconds),
+            Identity = identity,
         };
     }
 

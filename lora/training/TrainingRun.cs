@@ -16,6 +16,7 @@ internal sealed class TrainingRun
     private readonly ITrainingTask task;
     private readonly IReadOnlyList<EncodedExample> train;
     private readonly IReadOnlyList<EncodedExample>? validation;
+    private RunEstimate? estimate;                                  // null: nobody asked for it
 
     /// <summary>Nothing is computed yet.</summary>
     /// <param name="task">Its model has what is to be trained unfrozen.</param>
@@ -65,6 +66,17 @@ internal sealed class TrainingRun
     public long TrainableParameters { get; }
 
     /// <summary>
+    /// What its result is a function of: <see cref="RunIdentity.Inputs"/> are the hashes of the
+    /// weights and the examples that it begins with. To be asked before the run.
+    /// </summary>
+    public RunIdentity Identity() => IdentityOf(task, train, validation);
+
+    /// <summary>The identity of a run that begins with the task as it is now.</summary>
+    public static RunIdentity IdentityOf(ITrainingTask task, IReadOnlyList<EncodedExample> train,
+        IReadOnlyList<EncodedExample>? validation) => RunIdentity.Of(task.Model, task.Backend, task.OptionsByName(),
+            (RunInputs.Train, train), (RunInputs.Validation, validation ?? []));
+
+    /// <summary>
     /// Measures a few batches to say how long the run will take, and forgets what they did: the
     /// run's results stay the same, bit for bit.
     /// </summary>
@@ -74,8 +86,10 @@ internal sealed class TrainingRun
     /// </exception>
     public RunEstimate Estimate(int processes = 1)
     {
-        var alone = InTrainingMode(() => new RunEstimator(task, Options, train).Measure());
-        return alone with { TokensPerSecond = alone.TokensPerSecond * processes };
+        var alone = InTrainingMode(() => new RunEstimator(task, Options, train).Measure()
+            with
+        { Memory = new MemoryEstimator(task, Options, train, validation).Measure() });
+        return estimate = alone with { TokensPerSecond = alone.TokensPerSecond * processes };
     }
 
     /// <summary>Trains, from the beginning or from where the checkpoint stands.</summary>
@@ -121,8 +135,9 @@ internal sealed class TrainingRun
             loop.StepDone += step => StepDone?.Invoke(step);
             loop.Validated += result => Validated?.Invoke(result);
             loop.CheckpointSaved += steps => CheckpointSaved?.Invoke(steps);
+            task.Backend.ForgetPeak();
             using var kept = Keep(cancellation);
-            return Result = loop.Run();
+            return Result = loop.Run() with { Estimate = estimate, DeviceMemory = task.Backend.Memory.PeakInUse };
         });
     }
 
@@ -185,6 +200,14 @@ public sealed record TrainingResult(
 
     /// <summary>What travelled between processes; null where there was one.</summary>
     internal ExchangeTotals? Exchange { get; init; }
+    /// <summary>What it is a function of.</summary>
+    internal RunIdentity? Identity { get; init; }
+
+    /// <summary>What was predicted; null where nobody asked for it.</summary>
+    internal RunEstimate? Estimate { get; init; }
+
+    /// <summary>The most bytes that were in use on the device at once.</summary>
+    internal long DeviceMemory { get; init; }
 
     /// <summary>Its losses as a picture shows them.</summary>
     /// <param name="name">For the legend.</param>

@@ -61,6 +61,9 @@ internal sealed unsafe partial class CpuKernels : CommonKernels<HostFloats, Host
     /// <summary>What the pool holds and what is lent out of it.</summary>
     public MemoryUse Memory => memory.Use;
 
+    /// <inheritdoc/>
+    public void ForgetPeak() => memory.ForgetPeak();
+
     /// <summary>The threads that kernels run on.</summary>
     internal WorkerPool Workers { get; }
 

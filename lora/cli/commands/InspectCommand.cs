@@ -29,15 +29,31 @@ internal static class InspectCommand
         };
         var anyBase = ModelOptions.AnyBase();
         var verbose = OptionKinds.Verbose();
+        var spectrum = new SpectrumView();
         var command = new ExampleCommand("inspect",
             "Shows the modules, shapes, parameters and memory of a model, the layers of an adapter, or the tensors "
                 + "of a .safetensors file.",
             "lora inspect", "lora inspect my-model", "lora inspect lora-demo/adapter",
                 "lora inspect lora-demo/adapter/adapter_model.safetensors",
-                    "lora inspect my-model --adapter my-adapter --verbose") { path, adapters, anyBase, verbose };
-        command.SetAction(parsed =>
+                    "lora inspect my-model --adapter my-adapter --verbose",
+                        "lora inspect my-adapter --spectrum --html spectrum.html --rank-pattern ranks.json")
+        { path, adapters, anyBase, verbose };
+        spectrum.AddTo(command);
+        command.SetAction((parsed, cancellation) => Task.Run(() =>
         {
             var (named, hub) = (parsed.GetValue(path), new HubFolders());
+            spectrum.RequireEffect(parsed);
+            if (spectrum.IsWanted(parsed))
+            {
+                if (parsed.GetValue(adapters) is { Length: > 0 })
+                {
+                    throw new InputException("--spectrum is of the adapter that is named first; --adapter lists "
+                        + "adapters on a model. Leave it out, and name the base with --model.");
+                }
+                spectrum.Show(parsed, named ?? throw new InputException("--spectrum needs an adapter folder: lora "
+                    + "inspect ADAPTER --spectrum."), parsed.GetValue(anyBase), cancellation);
+                return 0;
+            }
             if (parsed.GetValue(adapters) is { Length: > 0 } given)
             {
                 var onIt = TaskOptions.Named(given, hub);
@@ -54,7 +70,7 @@ internal static class InspectCommand
                 Show(hub.Folder(named), parsed.GetValue(verbose));
             }
             return 0;
-        });
+        }));
         return command;
     }
 

@@ -56,66 +56,14 @@ internal sealed class PlotCommand
         return 0;
     }
 
-    private static IEnumerable<(string Path, RunHistory Run)> Read(string path, string[] given)
-    {
-        if (File.Exists(path))
-        {
-            return [(path, Recorded(Path.GetDirectoryName(path) ?? "", Path.GetFileName(path), ""))];
-        }
-        if (!Directory.Exists(path))
-        {
-            throw new InputException($"plot: there is no folder '{path}'.");
-        }
-        var name = NameOf(path);
-        name = given.Count(other => NameOf(other) == name) > 1 ? path : name;
-        return File.Exists(Path.Combine(path, ExperimentFolder.IdentityName))
-            ? Best(path, given.Length == 1 ? "" : $"{name}/") : [(path, RunHistory.Read(path, name))];
-    }
-
-    /// <summary>The runs of an experiment, the best by validation first.</summary>
-    private static IEnumerable<(string Path, RunHistory Run)> Best(string path, string prefix)
-    {
-        var folder = Path.Combine(path, ExperimentFolder.RunsName);
-        var all = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.json")
-            .Order(StringComparer.Ordinal).Select(file => Recorded(folder, Path.GetFileName(file), prefix)).ToList() :
-                [];
-        if (all.Count == 0)
-        {
-            throw new InputException($"{path}: no run of this experiment has ended yet.");
-        }
-        if (all.Count > LossPicture.MaxRuns)
-        {
-            Console.Error.WriteLine($"note: {path} has {all.Count} runs; the {LossPicture.MaxRuns} with the best "
-                + $"validation are drawn. For others, name their files in {folder}.");
-        }
-        return all
-            .OrderByDescending(run => run.Curve.Validations.Select(point => point.Accuracy).DefaultIfEmpty().Max())
-            .Take(LossPicture.MaxRuns)
-            .Select(run => (path, run));
-    }
-
-    private static RunHistory Recorded(string folder, string file, string prefix)
-    {
-        LossCurve curve;
-        try
-        {
-            curve = ExperimentFolder.ReadFrom<RunRecord>(folder, file).Curve;
-        }
-        catch (InputException)
-        {
-            throw new InputException($"{Path.Combine(folder, file)}: is no whole record of a run, as 'lora compare' "
-                + "and 'lora sweep' write them to runs/. Of a training, name the folder that it left.");
-        }
-        return curve.Losses.Count > 0 ? new(curve with { Name = prefix + curve.Name }, null)
-            : throw new InputException($"{Path.Combine(folder, file)}: the losses of this run are not stored: an older "
-                + "program ran it.");
-    }
+    private static IReadOnlyList<(string Path, RunHistory Run)> Read(string path, string[] given) =>
+        RunHistories.Read(path, given, note => Console.Error.WriteLine($"note: {note}"));
 
     private static void RequireOneTask(List<(string Path, RunHistory Run)> histories)
     {
         foreach (var (path, _) in histories.Where(entry => entry.Run.Task is null).DistinctBy(entry => entry.Path))
         {
-            var isExperiment = File.Exists(path) || File.Exists(Path.Combine(path, ExperimentFolder.IdentityName));
+            var isExperiment = File.Exists(path) || RunHistories.IsExperiment(path);
             if (histories.DistinctBy(entry => entry.Path).Count() > 1)
             {
                 Console.Error.WriteLine(isExperiment
@@ -132,7 +80,4 @@ internal sealed class PlotCommand
                 + "picture of its own.");
         }
     }
-
-    private static string NameOf(string path) =>
-        Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
 }

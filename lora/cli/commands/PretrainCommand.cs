@@ -47,8 +47,8 @@ internal sealed class PretrainCommand
             ["validation"] = "Share of the texts that is held out to measure loss and accuracy on fixed masks; the "
                 + "best state is kept. 0: none.",
         });
-    private readonly Option<string> type = OptionKinds.Choice("--dtype", "Type of the weights in the file; training "
-        + "computes in float32.", "f32", "f16", "bf16");
+    private readonly Option<string> type =
+        OptionKinds.Dtype("Type of the weights in the file; training computes in float32.");
     private readonly CheckpointCommandOptions saving = new();
     private readonly DeviceOptions device = new();
 
@@ -177,8 +177,7 @@ internal sealed class PretrainCommand
         }
     }
 
-    private DType Type(ParseResult parsed) =>
-        parsed.GetValue(type) switch { "f16" => DType.F16, "bf16" => DType.BF16, _ => DType.F32 };
+    private DType Type(ParseResult parsed) => OptionKinds.ToDType(parsed.GetValue(type)!);
 
     private static void Describe(Pretraining pretraining, IBackend backend)
     {

@@ -20,6 +20,8 @@ internal sealed class TruncateCommand
     private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of the smaller adapter.");
     private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer "
         + "gets the smallest rank that keeps this share of its update's squared norm, such as 0.95.");
+    private readonly Option<string> pattern = OptionKinds.Path("--rank-pattern", "FILE.json", "Instead of --rank: a "
+        + "rank for each layer, as 'lora inspect --spectrum --rank-pattern' proposes them.");
     private readonly ModelOption model =
         new("The model that the adapter belongs to, for --data, with which the accuracy at every rank is measured");
     private readonly MeasurementOptions measurement = new();
@@ -34,12 +36,14 @@ internal sealed class TruncateCommand
         var truncate = new TruncateCommand();
         var command = new ExampleCommand("truncate",
             "A trained adapter at every smaller rank, without training: what each rank drops and, with --data, its "
-                + "accuracy; --rank or --energy writes one of them.",
+                + "accuracy; --rank, --energy or --rank-pattern writes one of them.",
             "lora truncate --adapter my-adapter", "lora truncate --adapter my-adapter --model my-model --data test.csv",
             "lora truncate --adapter my-adapter --rank 4 --out smaller",
-                "lora truncate --adapter my-adapter --energy 0.95 --out smaller");
+                "lora truncate --adapter my-adapter --energy 0.95 --out smaller",
+                "lora truncate --adapter my-adapter --rank-pattern layer-ranks.json --out smaller");
         truncate.output.AddTo(command);
-        foreach (var option in (Option[])[truncate.adapter, truncate.rank, truncate.energy, truncate.ranks])
+        foreach (var option in (Option[])[truncate.adapter, truncate.rank, truncate.energy, truncate.pattern,
+            truncate.ranks])
         {
             command.Add(option);
         }
@@ -55,15 +59,19 @@ internal sealed class TruncateCommand
     private int Run(ParseResult parsed, CancellationToken cancellation)
     {
         var (folder, wanted, share) = (output.Path(parsed), parsed.GetValue(rank), parsed.GetValue(energy));
-        if (folder is null != (wanted is null && share is null))
+        var ranksOfLayers = parsed.GetValue(pattern);
+        var given = new[] { (rank.Name, wanted is not null), (energy.Name, share is not null),
+            (pattern.Name, ranksOfLayers is not null) }.Where(option => option.Item2).Select(option => option.Name)
+            .ToList();
+        if (folder is null != (given.Count == 0))
         {
             throw new InputException(folder is null
-                ? "--rank and --energy say what is written to --out, which is missing. Give --out DIR."
-                : "--out needs --rank or --energy, which say what is written.");
+                ? $"{given[0]} says what is written to --out, which is missing. Give --out DIR."
+                : "--out needs --rank or --energy or --rank-pattern, which say what is written.");
         }
-        if (wanted is not null && share is not null)
+        if (given.Count > 1)
         {
-            throw new InputException("--rank and --energy are both given; take one of the two.");
+            throw new InputException($"{given[0]} and {given[1]} are both given; take one of the two.");
         }
         if (model.IsGiven(parsed) && !measurement.IsGiven(parsed))
         {
@@ -73,9 +81,10 @@ internal sealed class TruncateCommand
         var truncation = AdapterTruncation.Read(Adapter(parsed));
         ModelOptions.Notices(Adapter(parsed), truncation.Warnings);
         var chosen = wanted is { } k ? truncation.RanksUpTo(k) : share is { } part
-            ? truncation.RanksForEnergy(part) : null;
-        var listed = parsed.GetValue(ranks) is { Length: > 0 } given
-            ? given : [.. Enumerable.Range(0, truncation.Rank + 1).Reverse()];
+            ? truncation.RanksForEnergy(part) : ranksOfLayers is null ? null
+            : RankPattern.Read(ranksOfLayers).Of(truncation.Layers);
+        var listed = parsed.GetValue(ranks) is { Length: > 0 } some
+            ? some : [.. Enumerable.Range(0, truncation.Rank + 1).Reverse()];
         if (listed.Any(row => row > truncation.Rank))
         {
             throw new InputException(

@@ -73,8 +73,5 @@ internal sealed class CheckpointCommandOptions(int steps = 0)
     /// --resume.
     /// </summary>
     public IEnumerable<string> Resuming(ParseResult parsed) =>
-        parsed.CommandResult.Command.Options.Except([resume]).Select(parsed.GetResult)
-        .Where(result => result is { Implicit: false })
-            .SelectMany(result => result!.Tokens.Select(token => token.Value).Prepend(result.Option.Name))
-            .Append(resume.Name);
+        TypedWords.Of(parsed, resume.Name).Append(resume.Name);
 }

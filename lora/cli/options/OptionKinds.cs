@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using LoraScratch.Engine;
+using LoraScratch.Engine.IO;
 
 namespace LoraScratch.Cli;
 
@@ -205,6 +206,17 @@ internal static class OptionKinds
     public static Option<char?> LabelSeparator() => Character("--label-separator", "What stands between the classes "
         + "in a label cell where any number may hold: a character, or comma, tab, semicolon or pipe. "
         + $"[default: {Lora.Data.LabelSets.Separator}]");
+
+    /// <summary>--dtype, of the weights in a file.</summary>
+    public static Option<string> Dtype(string description) => Choice("--dtype", description, "f32", "f16", "bf16");
+
+    /// <summary>What --dtype means.</summary>
+    public static DType ToDType(string word) => word switch
+    {
+        "f16" => DType.F16,
+        "bf16" => DType.BF16,
+        _ => DType.F32,
+    };
 
     /// <summary>--verbose</summary>
     public static Option<bool> Verbose() => new("--verbose")

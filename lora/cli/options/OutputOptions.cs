@@ -24,6 +24,9 @@ internal sealed class OutputOptions(string kind, string description, bool requir
             : "Replaces what is at --out already; without it that is refused.",
     };
 
+    /// <summary>Of the option that says where.</summary>
+    public string Name => output.Name;
+
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {

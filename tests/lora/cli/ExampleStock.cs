@@ -56,6 +56,8 @@ internal sealed class ExampleStock : IDisposable
             ["other-adapter"] = path => Train(path, "--seed", "2"),
             ["my-adapter on my-model"] = path => Train(path, "--model", this["my-model"]),
             ["other-adapter on my-model"] = path => Train(path, "--model", this["my-model"], "--seed", "2"),
+            ["layer-ranks.json"] = path => LoraProgram.Succeed("inspect", this["my-adapter"], "--spectrum",
+                "--rank-pattern", path),
             ["lora-demo"] = path =>
             {
                 Directory.CreateDirectory(path);

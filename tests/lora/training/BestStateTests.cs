@@ -112,7 +112,7 @@ internal class BestStateTests
     {
         var model = TinyDistilBert.Classifier().Model;
         RunIdentity Identity(TrainingOptions options) =>
-            RunIdentity.Of(model, model.Backend, ResolvedOptions.Of(options), (RunIdentity.Train, Train));
+            RunIdentity.Of(model, model.Backend, ResolvedOptions.Of(options), (RunInputs.Train, Train));
         var now = Identity(Destructive);
         string[] added = [.. ValidationOptionList.All.Select(option => option.Name)];
         Assert.That(now.Options.Keys, Is.SupersetOf(added));
