@@ -38,8 +38,8 @@ internal static class ProcessesCommand
         string[] micro = [.. shape, "--micro-batch", $"{part}"];
         (string Name, string Program, string Arguments)[] ways =
         [
-            ($"1 process × {threads} threads, whole batch", Own, Line([.. shape, "--micro-batch", $"{batch}", "--threads",
-                $"{threads}"])),
+            ($"1 process × {threads} threads, whole batch", Own,
+                Line([.. shape, "--micro-batch", $"{batch}", "--threads", $"{threads}"])),
             ($"1 process × {threads} threads", Own, Line([.. micro, "--threads", $"{threads}"])),
             ($"{count} processes × {threads / count} threads", Word(mpirun), string.Join(' ',
                 [.. mpirun.Split(' ')[1..], "-n", $"{count}", Own, Line([.. micro, "--threads",

@@ -76,7 +76,9 @@ internal sealed class StepBench : IDisposable
 
     /// <summary>A step in micro-batches that processes share.</summary>
     /// <param name="repetitions">Steps that count.</param>
-    /// <param name="part">Examples of a micro-batch; all of a batch: at once, by one process.</param>
+    /// <param name="part">
+    /// Examples of a micro-batch; all of a batch: at once, by one process.
+    /// </param>
     /// <param name="processes">All make the same number of steps.</param>
     public ProcessesCommand.Cost CostShared(int repetitions, int part, ProcessGroup processes)
     {

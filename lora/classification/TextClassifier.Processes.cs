@@ -29,8 +29,8 @@ public sealed partial class TextClassifier
         {
             var (first, end) = processes.ShareOf(round.Length);
             Prediction[] mine = [.. Predict(round[first..end], batchSize, maxLength)];
-            float[] logits = [.. processes.Gather<float>([.. mine.SelectMany(one => one.Logits)]).SelectMany(all => all)];
-            bool[] isCut = [.. processes.Gather<bool>([.. mine.Select(one => one.IsTruncated)]).SelectMany(all => all)];
+            var logits = OfAll<float>([.. mine.SelectMany(one => one.Logits)]);
+            var isCut = OfAll<bool>([.. mine.Select(one => one.IsTruncated)]);
             var at = 0;
             for (var i = 0; i < round.Length; i++)
             {
@@ -40,5 +40,7 @@ public sealed partial class TextClassifier
                 at += classes;
             }
         }
+
+        T[] OfAll<T>(T[] values) where T : unmanaged => [.. processes.Gather<T>(values).SelectMany(part => part)];
     }
 }

@@ -77,7 +77,9 @@ internal sealed class Sweep(IReadOnlyList<SweepPoint> points, TrainingOptions op
         folder.Write(RecordOf(point), record);
     }
 
-    /// <summary>Makes rows of the points that processes stored; the weights of the best stay.</summary>
+    /// <summary>
+    /// Makes rows of the points that processes stored; the weights of the best stay.
+    /// </summary>
     private void CollectShared()
     {
         foreach (var point in points.Where(point => !IsDone(point) && folder.Has(RecordOf(point))

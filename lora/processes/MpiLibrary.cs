@@ -130,7 +130,9 @@ internal sealed class MpiLibrary
     private T Function<T>(string name) where T : Delegate =>
         Marshal.GetDelegateForFunctionPointer<T>(NativeLibrary.GetExport(library, name));
 
-    /// <summary>"Open MPI v4.1.4, package: …" and MPICH's page of settings become a few words.</summary>
+    /// <summary>
+    /// "Open MPI v4.1.4, package: …" and MPICH's page of settings become a few words.
+    /// </summary>
     private string ReadVersion()
     {
         if (!NativeLibrary.TryGetExport(library, "MPI_Get_library_version", out _))

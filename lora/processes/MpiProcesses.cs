@@ -2,7 +2,9 @@ using LoraScratch.Engine;
 
 namespace LoraScratch.Lora.Processes;
 
-/// <summary>The processes that mpirun or srun started, connected by the machine's MPI library.</summary>
+/// <summary>
+/// The processes that mpirun or srun started, connected by the machine's MPI library.
+/// </summary>
 internal sealed class MpiProcesses : ProcessGroup
 {
     // MPI counts bytes in 32 bits; pieces of this size are as fast as larger ones.

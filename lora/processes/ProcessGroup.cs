@@ -65,7 +65,9 @@ internal abstract class ProcessGroup : IDisposable
         return all.Contains((byte)1);
     }
 
-    /// <summary>What every process has, which may differ in length, in the order of the ranks.</summary>
+    /// <summary>
+    /// What every process has, which may differ in length, in the order of the ranks.
+    /// </summary>
     public T[][] Gather<T>(ReadOnlySpan<T> mine) where T : unmanaged
     {
         if (!HasOthers)
@@ -103,7 +105,9 @@ internal abstract class ProcessGroup : IDisposable
     /// <summary>Waits until all have come so far.</summary>
     public void Wait() => Any(false);
 
-    /// <summary>The first and the one behind the last of some things that one process does.</summary>
+    /// <summary>
+    /// The first and the one behind the last of some things that one process does.
+    /// </summary>
     /// <param name="count">Of the things.</param>
     public (int First, int End) ShareOf(int count) => ShareOf(count, Rank);
 

@@ -8,8 +8,8 @@ namespace LoraScratch.Lora.Processes;
 /// <summary>
 /// Adds up vectors of numbers over all processes, in the order of a <see cref="SumTree"/>. Each
 /// process adds up one slice of all vectors, and gives its sum to the others: it sends nearly twice
-/// the bytes of a vector, however many processes there are (the two halves of an all-reduce; Thakur,
-/// Rabenseifner and Gropp 2005, section 4).
+/// the bytes of a vector, however many processes there are. These are the two halves of an
+/// all-reduce (Thakur, Rabenseifner and Gropp 2005, section 4).
 /// </summary>
 /// <param name="processes">Who has the parts.</param>
 /// <param name="mostFloats">Sent at once at most; bounds the memory beside the vectors.</param>
@@ -20,7 +20,9 @@ internal sealed class SumExchange(ProcessGroup processes, int mostFloats = 1 << 
     /// <summary>Bytes that this process has sent to others so far.</summary>
     public long BytesSent { get; private set; }
 
-    /// <summary>Seconds that the exchange has taken so far, once all processes had come to it.</summary>
+    /// <summary>
+    /// Seconds that the exchange has taken so far, once all processes had come to it.
+    /// </summary>
     public double Seconds { get; private set; }
 
     /// <summary>Adds up.</summary>
@@ -33,7 +35,7 @@ internal sealed class SumExchange(ProcessGroup processes, int mostFloats = 1 << 
     /// <param name="sum">[length] The sum; may be the first of <paramref name="mine"/>.</param>
     public void Add(int parts, int length, IReadOnlyList<float[]> mine, float[] sum)
     {
-        processes.Wait();                                       // who is late costs the others time, but not the network
+        processes.Wait();                                       // who is late costs the others time, not the network
         var clock = Stopwatch.StartNew();
         var nodes = Enumerable.Range(0, processes.Size).Select(rank => processes.ShareOf(parts, rank))
             .Select(share => SumTree.Nodes(share.First, share.End)).ToArray();
@@ -65,7 +67,9 @@ internal sealed class SumExchange(ProcessGroup processes, int mostFloats = 1 << 
         Seconds += clock.Elapsed.TotalSeconds;
     }
 
-    /// <summary>The sum of the slices that all processes sent, in the memory of one of them.</summary>
+    /// <summary>
+    /// The sum of the slices that all processes sent, in the memory of one of them.
+    /// </summary>
     private static Memory<float> Slice(int parts, IReadOnlyList<SumNode>[] nodes, float[] received, int most, int part)
     {
         var known = new Dictionary<SumNode, Memory<float>>();

@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace LoraScratch.Lora.Processes;
 
-/// <summary>One node of a <see cref="SumTree"/>: leaves [index · 2^level, (index + 1) · 2^level).</summary>
+/// <summary>
+/// One node of a <see cref="SumTree"/>: leaves [index · 2^level, (index + 1) · 2^level).
+/// </summary>
 internal readonly record struct SumNode(int Level, int Index);
 
 /// <summary>

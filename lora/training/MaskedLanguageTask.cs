@@ -133,6 +133,8 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         return true;
     }
 
-    /// <summary>The guesses of a batch: how many, how many right, and the sum of their losses.</summary>
+    /// <summary>
+    /// The guesses of a batch: how many, how many right, and the sum of their losses.
+    /// </summary>
     private readonly record struct Guesses(int Count, int Right, double Loss);
 }

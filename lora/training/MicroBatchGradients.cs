@@ -32,7 +32,9 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
     /// <summary>Seconds in which gradients travelled so far.</summary>
     public double ExchangeSeconds => exchange.Seconds;
 
-    /// <summary>Forward and backward of a step; the parameters have its gradients afterwards.</summary>
+    /// <summary>
+    /// Forward and backward of a step; the parameters have its gradients afterwards.
+    /// </summary>
     /// <param name="group">The micro-batches of the step.</param>
     /// <param name="step">Steps before this one.</param>
     /// <param name="epoch">From 1.</param>
@@ -79,7 +81,9 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
         }
     }
 
-    /// <summary>Takes the gradients from the parameters, so that the next begin at nothing.</summary>
+    /// <summary>
+    /// Takes the gradients from the parameters, so that the next begin at nothing.
+    /// </summary>
     private Tensor?[] Take() => [.. parameters.Select(parameter =>
     {
         var gradient = parameter.Gradient;
@@ -101,7 +105,9 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
         sums.RemoveAt(sums.Count - 1);
     }
 
-    /// <summary>Adds the second to the first and frees it; what has no gradient adds nothing.</summary>
+    /// <summary>
+    /// Adds the second to the first and frees it; what has no gradient adds nothing.
+    /// </summary>
     private static Tensor?[] Sum(Tensor?[] left, Tensor?[] right)
     {
         for (var i = 0; i < left.Length; i++)
@@ -150,7 +156,9 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
         return [.. mine.Select((_, i) => Enumerable.Range(0, processes.Size).Any(rank => all[rank * mine.Length + i]))];
     }
 
-    /// <summary>The gradients one after another, zeros where there is none; they are freed.</summary>
+    /// <summary>
+    /// The gradients one after another, zeros where there is none; they are freed.
+    /// </summary>
     private float[] Vector(Tensor?[] gradients, bool[] isThere, int length)
     {
         var (vector, at) = (new float[length], 0);

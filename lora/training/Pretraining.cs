@@ -46,7 +46,8 @@ internal sealed class Pretraining
 
     /// <summary>Loss and accuracy on masked tokens, with the same masks each time.</summary>
     /// <param name="examples">At least one.</param>
-    public Score Evaluate(IReadOnlyList<EncodedExample> examples) => task.Evaluate(examples, ProcessGroup.Alone, default);
+    public Score Evaluate(IReadOnlyList<EncodedExample> examples) =>
+        task.Evaluate(examples, ProcessGroup.Alone, default);
 
     /// <summary>Writes the model folder whole or not at all.</summary>
     /// <param name="folder">The folder; its parent must exist.</param>

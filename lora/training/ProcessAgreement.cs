@@ -74,7 +74,8 @@ internal static class ProcessAgreement
         parts["the hash of the weights that it begins with"] = RunInputs.Short(identity.Weights);
         foreach (var (use, texts) in identity.Texts)
         {
-            parts[$"the hash of the examples {RunInputs.Shown(use)}"] = $"{RunInputs.Short(texts.Hash)} ({texts.Count} examples)";
+            parts[$"the hash of the examples {RunInputs.Shown(use)}"] =
+                $"{RunInputs.Short(texts.Hash)} ({texts.Count} examples)";
         }
         return parts;
     }

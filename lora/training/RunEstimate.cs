@@ -97,9 +97,9 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
     }
 
     /// <summary>
-    /// What the run computes at once or the largest power of two below it whose two batches end in time; 0
-    /// if there is none above the last size. Larger batches are at least as fast for each token, so
-    /// that they hardly take longer.
+    /// What the run computes at once, or the largest power of two below it whose two batches end in
+    /// time; 0 if there is none above the last size. Larger batches are at least as fast for each
+    /// token, so that they hardly take longer.
     /// </summary>
     private int LargestAffordable(int last, double spent, RunEstimate estimate)
     {

@@ -20,8 +20,8 @@ public sealed partial record TrainingOptions
         }
         if (MicroBatch is { } part && BatchSize % part != 0)
         {
-            throw new InputException($"Option 'MicroBatch' is {part} and option 'BatchSize' {BatchSize}: a batch is cut "
-                + $"into equal micro-batches. Give one of {string.Join(", ", Enumerable.Range(1, BatchSize)
+            throw new InputException($"Option 'MicroBatch' is {part} and option 'BatchSize' {BatchSize}: a batch is "
+                + $"cut into equal micro-batches. Give one of {string.Join(", ", Enumerable.Range(1, BatchSize)
                     .Where(size => BatchSize % size == 0))}.");
         }
         if (BalancedClasses && ClassWeights is not null)

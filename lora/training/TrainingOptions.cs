@@ -301,8 +301,8 @@ public sealed partial record TrainingOptions
                 .Last(size => BatchSize % size == 0),
         };
         return shared.PartsOfStep >= processes ? shared : throw new InputException(
-            $"A step has {shared.PartsOfStep} micro-batches for {processes} processes: {processes - shared.PartsOfStep} "
-            + $"of them would have nothing to do. Start fewer, or raise option 'BatchSize' (now {BatchSize}) or option "
+            $"A step has {shared.PartsOfStep} micro-batches for {processes} processes: "
+            + $"{processes - shared.PartsOfStep} of them would have nothing to do. Start fewer, or raise option 'BatchSize' (now {BatchSize}) or option "
             + $"'Accumulate' (now {Accumulate}), or lower option 'MicroBatch' (now {shared.MicroBatch}).");
     }
 

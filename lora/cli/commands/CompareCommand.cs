@@ -110,7 +110,7 @@ internal sealed class CompareCommand
             }
             catch (OperationCanceledException)
             {
-                return experiment.SayHowToResume(parsed, "compare");
+                return experiment.SayHowToResume(parsed);
             }
         }
     }

@@ -123,7 +123,7 @@ internal sealed class PretrainCommand
         {
             Console.WriteLine($"Stopped after step {result.Steps} of {result.TotalSteps}: the run is saved in "
                 + $"{checkpoint.Path}, and the weights after step {result.KeptStep} are in {folder}. To resume:");
-            Console.WriteLine($"  {ShellWords.Join([.. Processes.Words, "lora", "pretrain", .. saving.Resuming(parsed)])}");
+            Console.WriteLine($"  {saving.CommandToResume(parsed)}");
             return 130;
         }
         checkpoint.Delete();

@@ -70,7 +70,8 @@ internal sealed class SweepCommand
         var (path, resume, dry) =
             (experiment.Folder(parsed), experiment.Saving.Resume(parsed), parsed.GetValue(dryRun));
         var every = experiment.Saving.Every(parsed);
-        using var reserved = dry || !Processes.All.IsFirst ? null : OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
+        using var reserved = dry || !Processes.All.IsFirst ? null
+            : OutputOptions.Tell(ExperimentFolder.Reserve(path, resume));
         if (TakesDefaultOfBuiltIn(parsed))
         {
             Console.Error.WriteLine($"layers: {string.Join(", ", SweepGrid.OfBuiltIn.Always)} always, every choice of "
@@ -102,7 +103,7 @@ internal sealed class SweepCommand
             }
             catch (OperationCanceledException) when (!dry)
             {
-                return experiment.SayHowToResume(parsed, "sweep");
+                return experiment.SayHowToResume(parsed);
             }
         }
     }

@@ -41,6 +41,10 @@ internal sealed class CheckpointCommandOptions(int steps = 0)
     public CheckpointOptions Parse(ParseResult parsed, string folder) =>
         new($"{Path.TrimEndingDirectorySeparator(folder)}.checkpoint.safetensors", Every(parsed), Resume(parsed));
 
+    /// <summary>The command line with which a saved run goes on.</summary>
+    public string CommandToResume(ParseResult parsed) => ShellWords.Join(
+        [.. Processes.Words, "lora", parsed.CommandResult.Command.Name, .. Resuming(parsed)]);
+
     /// <summary>
     /// Where several processes train, says on the way what a stop means: when one of them has died,
     /// mpirun stops the others, and they may not come to the end of their step.
@@ -62,8 +66,7 @@ internal sealed class CheckpointCommandOptions(int steps = 0)
             if (File.Exists(checkpoint.Path))
             {
                 Console.Error.WriteLine($"What was saved last is in {checkpoint.Path}. To resume:\n  "
-                    + ShellWords.Join([.. Processes.Words, "lora", parsed.CommandResult.Command.Name,
-                        .. Resuming(parsed)]));
+                    + CommandToResume(parsed));
             }
         });
     }

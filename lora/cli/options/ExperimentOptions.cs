@@ -177,10 +177,10 @@ internal sealed class ExperimentOptions
 
     /// <summary>Says what Ctrl-C left.</summary>
     /// <returns>The exit code, 130.</returns>
-    public int SayHowToResume(ParseResult parsed, string command)
+    public int SayHowToResume(ParseResult parsed)
     {
         Console.WriteLine($"Stopped; what is done is in {Folder(parsed)}. To resume:");
-        Console.WriteLine($"  {ShellWords.Join([.. Processes.Words, "lora", command, .. Saving.Resuming(parsed)])}");
+        Console.WriteLine($"  {Saving.CommandToResume(parsed)}");
         return 130;
     }
 }

@@ -27,9 +27,9 @@ internal sealed class ExperimentProgress(int runs) : IExperimentProgress
         // From the mean of the runs so far: methods differ in what a step costs.
         var left = ended == 0 ? ""
             : $"; about {Text.Duration(clock.Elapsed.TotalSeconds / ended * (Mine - ended))} left";
-        Processes.SayOfThis($"run {(Processes.All.HasOthers ? $"{ended + 1} of {Mine}" : $"{Done + ended + 1} of {runs}")}: "
-            + $"{run.Name}, "
-            + $"{Text.Count(tuning.TrainableParameters)} trainable parameters{left}");
+        var number = Processes.All.HasOthers ? $"{ended + 1} of {Mine}" : $"{Done + ended + 1} of {runs}";
+        Processes.SayOfThis($"run {number}: {run.Name}, {Text.Count(tuning.TrainableParameters)} trainable "
+            + $"parameters{left}");
         var result = TrainingProgress.Show(tuning.Training, train);
         ended++;
         return result;

@@ -15,7 +15,8 @@ internal static class Processes
     /// </summary>
     private static readonly TimeSpan Courtesy = TimeSpan.FromSeconds(2);
 
-    private static readonly string[] Sharing = ["train", "pretrain", "compare", "sweep", "evaluate", "predict", "devices"];
+    private static readonly string[] Sharing =
+        ["train", "pretrain", "compare", "sweep", "evaluate", "predict", "devices"];
 
     private static TextWriter errors = Console.Error;
 
@@ -81,7 +82,8 @@ internal static class Processes
         if (All.HasOthers)
         {
             Console.Error.WriteLine($"{All.Size} processes on {Placement.Machines} "
-                + $"{(Placement.Machines == 1 ? "machine" : "machines")}, connected by {All.Description}; {device} each");
+                + $"{(Placement.Machines == 1 ? "machine" : "machines")}, connected by {All.Description}; {device} "
+                + "each");
         }
     }
 

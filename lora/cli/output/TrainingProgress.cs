@@ -35,12 +35,15 @@ internal static class TrainingProgress
         var estimate = run.Estimate(processes.Size);
         Console.Error.WriteLine($"about {Text.Duration(estimate.Seconds)} for {Text.Count(estimate.Steps)} steps "
             + $"with {Text.Count((long)estimate.Tokens)} tokens, at the {Text.Count((long)estimate.TokensPerSecond)} "
-            + $"tokens/s measured on a batch{(processes.HasOthers ? $", times {processes.Size} processes" : "")}" + (estimate.KeepingSeconds > 0
+            + $"tokens/s measured on a batch{(processes.HasOthers ? $", times {processes.Size} processes" : "")}"
+            + (estimate.KeepingSeconds > 0
                 ? $", {Text.Duration(estimate.KeepingSeconds)} of it for the frozen layers before the first step"
                 : ""));
     }
 
-    /// <summary>Says what the processes of a run cost by talking; nothing where there was one.</summary>
+    /// <summary>
+    /// Says what the processes of a run cost by talking; nothing where there was one.
+    /// </summary>
     public static void SayExchange(TrainingResult result, TextWriter output)
     {
         if (result.Exchange is { } exchange)
@@ -48,7 +51,8 @@ internal static class TrainingProgress
             var steps = Math.Max(1, result.Metrics.Count);
             output.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"Gradients: each process sent {Text.Bytes(exchange.BytesSent / steps)} a step, in "
-                + $"{1e3 * exchange.Seconds / steps:F1} ms of {1e3 * result.Metrics.Average(step => step.StepSeconds):F0}."));
+                + $"{1e3 * exchange.Seconds / steps:F1} ms of "
+                + $"{1e3 * result.Metrics.Average(step => step.StepSeconds):F0}."));
         }
     }
 

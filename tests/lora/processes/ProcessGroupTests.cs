@@ -25,8 +25,8 @@ internal sealed class ProcessGroupTests
     [Test]
     public void Lists_of_any_length_are_gathered_in_the_order_of_the_ranks()
     {
-        var gathered = ThreadGroup.Run(4, group => group.Gather<int>([.. Enumerable.Repeat(group.Rank, 3 - group.Rank % 4
-            is >= 0 and var count ? count : 0)]));
+        var gathered = ThreadGroup.Run(4, group =>
+            group.Gather<int>([.. Enumerable.Repeat(group.Rank, 3 - group.Rank)]));
         Assert.That(gathered, Has.All.EqualTo(new int[][] { [0, 0, 0], [1, 1], [2], [] }));
         Assert.That(ProcessGroup.Alone.Gather<int>([5, 6]), Is.EqualTo(new int[][] { [5, 6] }));
     }
@@ -41,8 +41,8 @@ internal sealed class ProcessGroupTests
     }
 
     [Test]
-    public void Shares_are_whole_and_differ_by_one_at_most() => Assert.That(ThreadGroup.Run(3, group => group.ShareOf(8)),
-        Is.EqualTo(new[] { (0, 2), (2, 5), (5, 8) }));
+    public void Shares_are_whole_and_differ_by_one_at_most() => Assert.That(
+        ThreadGroup.Run(3, group => group.ShareOf(8)), Is.EqualTo(new[] { (0, 2), (2, 5), (5, 8) }));
 
     [Test]
     public void Cores_are_divided_among_those_that_are_bound_to_the_same()
