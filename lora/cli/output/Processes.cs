@@ -18,7 +18,7 @@ internal static class Processes
     private static readonly string[] Sharing =
         ["train", "pretrain", "compare", "sweep", "evaluate", "predict", "devices"];
 
-    private static TextWriter errors = Console.Error;
+    private static TextWriter? kept;                               // standard error of a process that is silent
 
     /// <summary>All of them; this process alone where nothing started several.</summary>
     public static ProcessGroup All { get; private set; } = ProcessGroup.Alone;
@@ -29,6 +29,8 @@ internal static class Processes
     /// <summary>The words that start a command as this one was started: "mpirun -n 2".</summary>
     public static IReadOnlyList<string> Words => Launcher.OfThisProcess is { Size: > 1 } launcher
         ? [launcher.Name.Split(' ')[0], "-n", $"{launcher.Size}"] : [];
+
+    private static TextWriter Errors => kept ?? Console.Error;
 
     private static bool IsOther => Launcher.OfThisProcess is { Rank: > 0, Size: > 1 };
 
@@ -65,9 +67,9 @@ internal static class Processes
         {
             return;
         }
-        errors = Console.Error;
         if (IsOther)
         {
+            kept = Console.Error;
             Console.SetOut(TextWriter.Null);
             Console.SetError(TextWriter.Null);
         }
@@ -89,7 +91,7 @@ internal static class Processes
 
     /// <summary>Writes a line to standard error, whichever process this is.</summary>
     public static void SayOfThis(string line) =>
-        errors.WriteLine(All.HasOthers ? $"[process {All.Rank}] {line}" : line);
+        Errors.WriteLine(All.HasOthers ? $"[process {All.Rank}] {line}" : line);
 
     /// <summary>Ends this process for an error that all of them have: the first says it.</summary>
     /// <returns>The exit code.</returns>
@@ -112,8 +114,8 @@ internal static class Processes
         {
             Thread.Sleep(Courtesy);
         }
-        errors.WriteLine(IsOther ? $"[process {Launcher.OfThisProcess!.Rank}] {message}" : message);
-        errors.Flush();
+        Errors.WriteLine(IsOther ? $"[process {Launcher.OfThisProcess!.Rank}] {message}" : message);
+        Errors.Flush();
         Console.Out.Flush();
         All.Abort(code);
         return code;
