@@ -53,7 +53,7 @@ internal sealed class RecordingBackend : IBackend
     /// <summary>Without the indices of a backend that lends NaN.</summary>
     public MemoryUse Memory => inner.Memory;
 
-    public void ForgetPeak() => inner.ForgetPeak();
+    public void ForgetPeak() => Kernel(nameof(ForgetPeak), []).ForgetPeak();
 
     /// <summary>Begins a new record of kernels and buffers.</summary>
     public void Forget()

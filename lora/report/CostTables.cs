@@ -38,7 +38,8 @@ internal static class CostTables
     {
         var parts = run.Summary.Predicted!.DeviceMemory!;
         var total = Math.Max(1, parts.Values.Sum());
-        return PageTable.Of($"Memory of {run.Name} at its peak, by what it is for", ["part", "bytes", "share", "of the peak"],
+        return PageTable.Of($"Memory of {run.Name} at its peak, by what it is for",
+            ["part", "bytes", "share", "of the peak"],
             parts.Select(part => (Html[])
             [
                 Cell(part.Key), Cell(Bytes(part.Value)), Cell(Percent((double)part.Value / total)),

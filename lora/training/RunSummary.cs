@@ -54,8 +54,11 @@ internal sealed record RunSummary(IReadOnlyDictionary<string, string> Options, s
             try
             {
                 var stored = root.ValueKind == JsonValueKind.Object ? root.Deserialize<Stored>(Json) : null;
-                return stored is { Options: { } options, Steps: { } steps, KeptStep: { } kept, Seconds: { } seconds,
-                    TrainableParameters: { } trainable }
+                return stored is
+                {
+                    Options: { } options, Steps: { } steps, KeptStep: { } kept, Seconds: { } seconds,
+                    TrainableParameters: { } trainable
+                }
                     ? new RunSummary(options.ToDictionary(option => option.Key, option => Text(option.Value)),
                         stored.BaseModel, stored.Labels, trainable, steps, kept, seconds)
                     {

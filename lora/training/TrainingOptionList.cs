@@ -218,8 +218,8 @@ internal static class TrainingOptionList
         AtLeastOne("batch-size", "Examples of a batch.", options => options.BatchSize,
             (options, size) => options with { BatchSize = size }),
         AtLeastOne("micro-batch", "Examples of a micro-batch, a part of a batch that one of several processes "
-            + "computes: the result depends on this number, and not on how many processes mpirun starts. [default: none; with "
-            + "several processes an eighth of a batch]", options => options.MicroBatch,
+            + "computes: the result depends on this number, and not on how many processes mpirun starts. "
+            + "[default: none; with several processes an eighth of a batch]", options => options.MicroBatch,
             (options, size) => options with { MicroBatch = size }) with
         { IsOptional = true, Formerly = ResolvedOptions.Text(null) },
         MaxLength,

@@ -302,8 +302,9 @@ public sealed partial record TrainingOptions
         };
         return shared.PartsOfStep >= processes ? shared : throw new InputException(
             $"A step has {shared.PartsOfStep} micro-batches for {processes} processes: "
-            + $"{processes - shared.PartsOfStep} of them would have nothing to do. Start fewer, or raise option 'BatchSize' (now {BatchSize}) or option "
-            + $"'Accumulate' (now {Accumulate}), or lower option 'MicroBatch' (now {shared.MicroBatch}).");
+            + $"{processes - shared.PartsOfStep} of them would have nothing to do. Start fewer, or raise option "
+            + $"'BatchSize' (now {BatchSize}) or option 'Accumulate' (now {Accumulate}), or lower option "
+            + $"'MicroBatch' (now {shared.MicroBatch}).");
     }
 
     /// <summary>These options, with the targets that a model has where none are given.</summary>

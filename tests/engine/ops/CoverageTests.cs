@@ -52,6 +52,7 @@ public class CoverageTests
         var doubled = weight.Scale(2);
         doubled.Add(doubled).Sum().Backward();
         backend.Synchronize();
+        backend.ForgetPeak();
         backend.Dispose();
 
         var kernels = typeof(IBackend).GetInterfaces().Append(typeof(IBackend)).SelectMany(type => type.GetMethods(All))

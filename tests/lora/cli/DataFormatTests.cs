@@ -20,8 +20,9 @@ public class DataFormatTests
     public void Every_command_that_reads_a_file_of_texts_has_them() => Assert.Multiple(() =>
     {
         // replay reads a file as the training did
-        var commands = CommandLine.Parse([]).RootCommandResult.Command.Subcommands.Where(command =>
-            command.Name != "replay").Where(command => command.Name == "data" || command.Options.Any(option => option.Name is "--data" or "--input")).ToList();
+        var commands = CommandLine.Parse([]).RootCommandResult.Command.Subcommands
+            .Where(command => command.Name != "replay" && (command.Name == "data"
+                || command.Options.Any(option => option.Name is "--data" or "--input"))).ToList();
         Assert.That(commands.Select(command => command.Name), Is.SupersetOf(new[] { "train", "compare", "sweep",
             "evaluate", "predict", "tokenize", "vocabulary", "pretrain", "truncate", "compress", "quantize" }));
         foreach (var command in commands)

@@ -139,7 +139,8 @@ public class ModelAndDataTests
         Assert.That(LoraProgram.Succeed("devices").Output,
             Does.Match(
                 @"^cpu +usable +CPU, .* threads?\n(cuda(:\d+)? +(not )?usable +\w.*\n( {22}.*\n)*)+"
-                + @"(opencl(:\d+)? +(not )?usable +\w.*\n( {22}.*\n)*)+$"));
+                + @"(opencl(:\d+)? +(not )?usable +\w.*\n( {22}.*\n)*)+"
+                + @"(mpi +(not )?usable +\w.*\n( {22}.*\n)*)+$"));
 
     private string Label(params string[] model) =>
         JsonDocument.Parse(LoraProgram.Succeed(

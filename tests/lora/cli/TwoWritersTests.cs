@@ -10,18 +10,21 @@ namespace LoraScratch.Tests.Cli;
 [Category(Categories.Processes)]
 public class TwoWritersTests
 {
-    // Of every command with --out a line that comes as far as to --out; nothing of what it names has to exist.
+    // Of every command with --out a line that comes as far as to --out; of what it names RUN and TRAINED alone exist.
     private static readonly string[] Lines =
     [
         "demo --out OUT",
         "train --data none.csv --out OUT",
         "pretrain --data none.csv --out OUT",
+        "replay TRAINED --out OUT",
         "compare --data none.csv --out OUT",
         "sweep --data none.csv --out OUT",
         "plot RUN --out OUT.svg",
+        "report none --out OUT.html",
         "predict --input none.csv --out OUT.csv",
         "vocabulary --data none.csv --out OUT",
         "merge --adapter none --out OUT",
+        "export --to onnx --out OUT",
         "extract --tuned none --rank 2 --out OUT",
         "truncate --adapter none --rank 2 --out OUT",
         "compress --rank 2 --out OUT",
@@ -34,9 +37,10 @@ public class TwoWritersTests
     public void Every_command_asks_for_its_output_before_it_works(string line)
     {
         using var task = new TinyTask();
-        // what plot is given is looked at first, which takes no time
+        // what plot and replay are given is looked at first, which takes no time
         task.Write("run/metrics.jsonl", "{\"step\": 1, \"loss\": 0.5}\n");
-        var words = line.Replace("OUT", task["out"]).Replace("RUN", task["run"]).Split(' ');
+        var words = line.Replace("OUT", task["out"]).Replace("RUN", task["run"])
+            .Replace("TRAINED", line.Contains("TRAINED") ? task.Adapter : "").Split(' ');
         using var taken = OutputLock.Take(words[^1]);
         var result = LoraProgram.Refuse(words);
         Assert.That(result.Errors, Is.EqualTo(Busy(words[^1], "this process")));

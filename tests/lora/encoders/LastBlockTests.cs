@@ -123,7 +123,8 @@ public class LastBlockTests
             using var tokens = PackedTokens.From(TinyDistilBert.Texts);
             using var labels = new Indices(TinyDistilBert.Labels);
             return Explain.Run(() => model.Forward(tokens).CrossEntropy(labels), []).Operations
-                .Where(operation => operation.Name is nameof(Ops.Linear)).Sum(operation => operation.Flops);
+                .Where(operation => operation.Name is nameof(Ops.Linear) or nameof(Ops.LinearPlusMatMul))
+                .Sum(operation => operation.Flops);
         }
 
         const int Hidden = 12, Wide = 20;

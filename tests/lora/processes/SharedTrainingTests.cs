@@ -98,8 +98,8 @@ internal sealed class SharedTrainingTests
     [Test]
     public void A_size_that_does_not_divide_a_batch_is_refused() => Assert.That(
         () => (SharedRuns.Options with { MicroBatch = 3 }).Check(),
-        Throws.TypeOf<InputException>().With.Message.Contains("Option 'MicroBatch' is 3 and option 'BatchSize' 8: a batch is cut into equal micro-batches. Give one of "
-            + "1, 2, 4, 8."));
+        Throws.TypeOf<InputException>().With.Message.Contains("Option 'MicroBatch' is 3 and option 'BatchSize' 8: a "
+            + "batch is cut into equal micro-batches. Give one of 1, 2, 4, 8."));
 
     [TestCase(16, 2)]
     [TestCase(8, 1)]
