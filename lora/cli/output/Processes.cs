@@ -97,7 +97,11 @@ internal static class Processes
     /// <returns>The exit code.</returns>
     public static int FailAlike(string message)
     {
-        if (!IsOther)
+        if (IsOther)
+        {
+            Thread.Sleep(Courtesy);                             // a launcher ends all when the first of them ends so
+        }
+        else
         {
             Console.Error.WriteLine(message);
         }
