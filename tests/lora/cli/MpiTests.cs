@@ -67,7 +67,7 @@ public sealed class MpiTests
     {
         var mpirun = Find(kind);
         var (whole, killed) = (task[$"whole-{kind}"], task[$"killed-{kind}"]);
-        string[] args = ["train", "--model", task.Model, "--data", task.Data, "--epochs", "20", "--batch-size", "8",
+        string[] args = ["train", "--model", task.Model, "--data", task.Data, "--epochs", "12", "--batch-size", "8",
             "--micro-batch", "1"];
         LoraProgram.Succeed([.. args, "--out", whole, "--threads", "1"]);
         args = [.. args, "--out", killed, "--checkpoint-every", "1"];
@@ -97,7 +97,7 @@ public sealed class MpiTests
         WaitFor(process, "epoch 2 ");
         LoraProgram.Signal(process, "INT");
         var result = LoraProgram.Finish(process, output, process.StandardError.ReadToEndAsync());
-        Assert.That(result.Code, Is.Not.Zero);
+        // the exit code is mpirun's own: MPICH's is now 130, now 0
         Assert.That(File.Exists($"{stopped}.checkpoint.safetensors"), result.Errors);
         Assert.That(result.Output, Does.Contain("mpirun -n 2 lora train ").And.Contain(" --resume"));
     }
