@@ -52,7 +52,6 @@ public sealed partial class TextClassifier
         var logits = LogitsOf(head, texts, batchSize, cancellation, progress, frozen, processes);
         for (var i = 0; i < texts.Count; i++)
         {
-            RequireFinite(logits[i]);
             counts.Add(texts[i], logits[i]);
             answered?.Invoke(i, logits[i]);
         }
@@ -63,41 +62,25 @@ public sealed partial class TextClassifier
     private float[][] LogitsOf(Head head, IReadOnlyList<EncodedExample> texts, int batchSize,
         CancellationToken cancellation, Action<int>? progress, FrozenOutputs? frozen, ProcessGroup processes)
     {
-        var (logits, mine, done, number, isCut) = (new float[texts.Count][], new List<int>(), 0, 0, false);
-        foreach (var batch in Batches(texts, text => text.TokenIds.Length, batchSize))
+        List<EncodedExample>[] batches = [.. Batches(texts, text => text.TokenIds.Length, batchSize)];
+        var (first, end) = processes.ShareOf(batches.Length);
+        var (mine, before) = (new List<float[]>(), batches[..first].Sum(batch => batch.Count));
+        foreach (var batch in batches[first..end].TakeWhile(_ => !cancellation.IsCancellationRequested))
         {
-            var before = done;
-            done += batch.Count;
-            if (number++ % processes.Size != processes.Rank)
-            {
-                continue;
-            }
-            isCut = cancellation.IsCancellationRequested;
-            if (isCut)
-            {
-                break;
-            }
-            Logits(head, batch, frozen is null ? null
-                : (tokens, indices) => frozen.Logits(tokens, [.. indices.Select(index => before + index)]))
-                .CopyTo(logits, before);
-            mine.AddRange(Enumerable.Range(before, batch.Count));
-            progress?.Invoke(done);
+            var start = before + mine.Count;
+            var logits = Logits(head, batch, frozen is null ? null
+                : (tokens, indices) => frozen.Logits(tokens, [.. indices.Select(index => start + index)]));
+            Array.ForEach(logits, RequireFinite);
+            mine.AddRange(logits);
+            progress?.Invoke(Math.Min(texts.Count, processes.Size * mine.Count));
         }
+        var isCut = mine.Count < batches[first..end].Sum(batch => batch.Count);
         if (processes.Any(isCut))
         {
             throw new OperationCanceledException(cancellation);
         }
-        if (processes.HasOthers)
-        {
-            var classes = head.Model.Config.Classes;
-            var numbers = processes.Gather<int>([.. mine]);
-            var values = processes.Gather<float>([.. mine.SelectMany(index => logits[index])]);
-            foreach (var (owner, i) in numbers.SelectMany((part, rank) => part.Select((_, i) => (rank, i))))
-            {
-                logits[numbers[owner][i]] = values[owner].AsSpan(i * classes, classes).ToArray();
-            }
-        }
-        return logits;
+        return !processes.HasOthers ? [.. mine] : [.. processes.Gather<float>([.. mine.SelectMany(row => row)])
+            .SelectMany(part => part).Chunk(head.Model.Config.Classes)];
     }
 
     /// <summary>Compares the model's classes with the given ones.</summary>

@@ -123,7 +123,7 @@ internal sealed class Comparison(ComparisonPlan plan, ExperimentFolder folder, R
         var chosen = plan.Methods.Select(method => (Method: method, Choice: Choose(method))).ToList();
         var runs = chosen.SelectMany(entry => plan.Runs(entry.Method, entry.Choice.LearningRate)).ToList();
         executor.Share(runs, run => Trained(run));
-        runs.ForEach(run => Trained(run));
+        runs.ForEach(run => Trained(run));              // a process that is alone has some still to do
         // Nothing can be chosen any more: now the test examples.
         executor.Share(runs, run => Evaluated(run));
         return [.. chosen.Select(entry => new ComparedMethod(entry.Method, entry.Choice.LearningRate,

@@ -7,9 +7,6 @@ namespace LoraScratch.Lora.Processes;
 /// </summary>
 internal sealed class MpiProcesses : ProcessGroup
 {
-    // MPI counts bytes in 32 bits; pieces of this size are as fast as larger ones.
-    private const int MostBytes = 1 << 28;
-
     private readonly MpiLibrary library;
     private bool isDisposed;
 
@@ -48,44 +45,12 @@ internal sealed class MpiProcesses : ProcessGroup
                 + $"that belongs to it, or name the launcher's library in the variable {MpiLibrary.PathVariable}.");
     }
 
-    public override void AllToAll(ReadOnlySpan<byte> send, Span<byte> received)
-    {
-        var part = send.Length / Size;
-        if (part <= MostBytes / Size)
-        {
-            library.AllToAll(send, received, part);
-            return;
-        }
-        throw new ArgumentException($"AllToAll: {send.Length} bytes at once; expected at most {MostBytes}.");
-    }
+    public override void AllToAll(ReadOnlySpan<byte> send, Span<byte> received) =>
+        library.AllToAll(send, received, send.Length / Size);
 
-    public override void AllGather(ReadOnlySpan<byte> mine, Span<byte> all)
-    {
-        if (mine.Length <= MostBytes / Size)
-        {
-            library.AllGather(mine, all);
-            return;
-        }
-        var piece = MostBytes / Size;
-        var received = new byte[Size * piece];
-        for (var at = 0; at < mine.Length; at += piece)
-        {
-            var length = Math.Min(piece, mine.Length - at);
-            library.AllGather(mine.Slice(at, length), received.AsSpan(0, Size * length));
-            for (var rank = 0; rank < Size; rank++)
-            {
-                received.AsSpan(rank * length, length).CopyTo(all[(rank * mine.Length + at)..]);
-            }
-        }
-    }
+    public override void AllGather(ReadOnlySpan<byte> mine, Span<byte> all) => library.AllGather(mine, all);
 
-    public override void Broadcast(Span<byte> values)
-    {
-        for (var at = 0; at < values.Length; at += MostBytes)
-        {
-            library.Broadcast(values.Slice(at, Math.Min(MostBytes, values.Length - at)));
-        }
-    }
+    public override void Broadcast(Span<byte> values) => library.Broadcast(values);
 
     public override void Abort(int code) => library.Abort(code);
 

@@ -83,25 +83,6 @@ internal abstract class ProcessGroup : IDisposable
         return [.. lengths.Select((length, rank) => all.AsSpan(rank * longest, length).ToArray())];
     }
 
-    /// <summary>Every process gets what the first has, however long.</summary>
-    /// <param name="mine">Of the first process; what others give is not looked at.</param>
-    public byte[] FromFirst(ReadOnlySpan<byte> mine)
-    {
-        if (!HasOthers)
-        {
-            return mine.ToArray();
-        }
-        long[] length = [mine.Length];
-        Broadcast(MemoryMarshal.AsBytes(length.AsSpan()));
-        var values = new byte[length[0]];
-        if (IsFirst)
-        {
-            mine.CopyTo(values);
-        }
-        Broadcast(values);
-        return values;
-    }
-
     /// <summary>Waits until all have come so far.</summary>
     public void Wait() => Any(false);
 

@@ -25,6 +25,7 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
     private readonly (RandomStream Stream, ulong Seed)[] random =
         [.. task.RandomStreams().Select(stream => (stream, stream.Seed))];
     private readonly SumExchange exchange = new(processes);
+    private readonly List<float[]> vectors = [];        // [nodes][elements that are trained], kept between steps
 
     /// <summary>Bytes that this process has sent to the others so far.</summary>
     public long BytesSent => exchange.BytesSent;
@@ -130,9 +131,20 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
     {
         var isThere = WithGradient(sums);
         var length = parameters.Where((_, i) => isThere[i]).Sum(parameter => parameter.Shape.Count);
-        var vectors = sums.Select(node => Vector(node, isThere, length)).ToList();
-        var sum = vectors.Count > 0 ? vectors[0] : new float[length];
-        exchange.Add(microBatches, length, vectors, sum);
+        while (vectors.Count < Math.Max(1, sums.Count))
+        {
+            vectors.Add([]);
+        }
+        for (var node = 0; node < vectors.Count; node++)
+        {
+            vectors[node] = vectors[node].Length == length ? vectors[node] : new float[length];
+        }
+        for (var node = 0; node < sums.Count; node++)
+        {
+            Download(sums[node], isThere, vectors[node]);
+        }
+        var sum = vectors[0];
+        exchange.Add(microBatches, length, vectors[..sums.Count], sum);
         var at = 0;
         for (var i = 0; i < parameters.Length; i++)
         {
@@ -159,18 +171,26 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
     /// <summary>
     /// The gradients one after another, zeros where there is none; they are freed.
     /// </summary>
-    private float[] Vector(Tensor?[] gradients, bool[] isThere, int length)
+    private void Download(Tensor?[] gradients, bool[] isThere, float[] vector)
     {
-        var (vector, at) = (new float[length], 0);
+        var at = 0;
         for (var i = 0; i < gradients.Length; i++)
         {
-            if (isThere[i])
+            if (!isThere[i])
             {
-                gradients[i]?.ToArray().CopyTo(vector, at);
-                at += parameters[i].Shape.Count;
-                gradients[i]?.Dispose();
+                continue;
+            }
+            var part = vector.AsSpan(at, parameters[i].Shape.Count);
+            at += part.Length;
+            if (gradients[i] is { } gradient)
+            {
+                gradient.Backend.Download(part, gradient.Data);
+                gradient.Dispose();
+            }
+            else
+            {
+                part.Clear();
             }
         }
-        return vector;
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using LoraScratch.Engine;
 using LoraScratch.Lora.Processes;
@@ -10,6 +11,8 @@ namespace LoraScratch.Lora.Training;
 /// </summary>
 internal static class ProcessAgreement
 {
+    private const int PieceOfFile = 1 << 24;
+
     /// <summary>Refuses to begin where a process has something else than the first.</summary>
     /// <param name="identity">Of the run in this process; may be null where it is alone.</param>
     /// <param name="processes">All of them.</param>
@@ -49,21 +52,41 @@ internal static class ProcessAgreement
             read(path);
             return;
         }
-        var bytes = processes.FromFirst(processes.IsFirst ? File.ReadAllBytes(path) : []);
-        if (processes.IsFirst)
-        {
-            read(path);
-            return;
-        }
-        var copy = Path.GetTempFileName();
+        var copy = processes.IsFirst ? path : Path.GetTempFileName();
         try
         {
-            File.WriteAllBytes(copy, bytes);
+            Spread(copy, processes);
             read(copy);
         }
         finally
         {
-            File.Delete(copy);
+            if (!processes.IsFirst)
+            {
+                File.Delete(copy);
+            }
+        }
+    }
+
+    /// <summary>Every process writes what the first reads, piece by piece.</summary>
+    private static void Spread(string path, ProcessGroup processes)
+    {
+        using var file = new FileStream(path, processes.IsFirst ? FileMode.Open : FileMode.Create,
+            processes.IsFirst ? FileAccess.Read : FileAccess.Write);
+        long[] length = [processes.IsFirst ? file.Length : 0];
+        processes.Broadcast(MemoryMarshal.AsBytes(length.AsSpan()));
+        var piece = new byte[Math.Min(length[0], PieceOfFile)];
+        for (var left = length[0]; left > 0; left -= piece.Length)
+        {
+            var part = piece.AsSpan(0, (int)Math.Min(left, piece.Length));
+            if (processes.IsFirst)
+            {
+                file.ReadExactly(part);
+            }
+            processes.Broadcast(part);
+            if (!processes.IsFirst)
+            {
+                file.Write(part);
+            }
         }
     }
 

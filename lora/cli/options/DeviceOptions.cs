@@ -56,9 +56,7 @@ internal sealed class DeviceOptions
     {
         try
         {
-            GpuDevice[] usable = [.. GpuDevices.Find(GpuKind.Cuda).Where(gpu => gpu.IsUsable)];
-            return usable.Length == 0 ? null
-                : GpuDevices.Open(GpuKind.Cuda, usable[Processes.Placement.LocalRank % usable.Length].Index!.Value);
+            return IndexOfMine(GpuKind.Cuda) is { } index ? GpuDevices.Open(GpuKind.Cuda, index) : null;
         }
         catch (PlatformNotSupportedException e)
         {
@@ -66,6 +64,16 @@ internal sealed class DeviceOptions
                 + "says so without this note)."));
             return null;
         }
+    }
+
+    /// <summary>
+    /// Of the usable devices of a kind the one of this process, where several run on the machine;
+    /// null where none is usable.
+    /// </summary>
+    private static int? IndexOfMine(GpuKind kind)
+    {
+        GpuDevice[] usable = [.. GpuDevices.Find(kind).Where(gpu => gpu.IsUsable)];
+        return usable.Length == 0 ? null : usable[Processes.Placement.LocalRank % usable.Length].Index;
     }
 
     private static IBackend OpenGpu(string name)
@@ -76,7 +84,7 @@ internal sealed class DeviceOptions
         {
             return GpuDevices.Open(kind, parts.Length > 1
                 ? int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture)
-                : Processes.Placement.LocalRank % Math.Max(1, GpuDevices.Find(kind).Count(gpu => gpu.IsUsable)));
+                : IndexOfMine(kind) ?? 0);
         }
         catch (PlatformNotSupportedException e)
         {

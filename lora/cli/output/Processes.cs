@@ -15,8 +15,7 @@ internal static class Processes
     /// </summary>
     private static readonly TimeSpan Courtesy = TimeSpan.FromSeconds(2);
 
-    private static readonly string[] Sharing =
-        ["train", "pretrain", "compare", "sweep", "evaluate", "predict", "devices"];
+    private static readonly string[] Shared = ["train", "pretrain", "compare", "sweep", "evaluate", "predict"];
 
     private static TextWriter? kept;                               // standard error of a process that is silent
 
@@ -28,7 +27,7 @@ internal static class Processes
 
     /// <summary>The words that start a command as this one was started: "mpirun -n 2".</summary>
     public static IReadOnlyList<string> Words => Launcher.OfThisProcess is { Size: > 1 } launcher
-        ? [launcher.Name.Split(' ')[0], "-n", $"{launcher.Size}"] : [];
+        ? [launcher.Program, "-n", $"{launcher.Size}"] : [];
 
     private static TextWriter Errors => kept ?? Console.Error;
 
@@ -50,9 +49,9 @@ internal static class Processes
     /// Why a command cannot be run by the processes that were started; null where it can.
     /// </summary>
     public static string? Refusal(string command) => Launcher.OfThisProcess is { Size: > 1 } launcher
-        && !Sharing.Contains(command)
+        && command != "devices" && !Shared.Contains(command)
         ? $"error: 'lora {command}' runs in one process, and {launcher.Name} started {launcher.Size}. Start it by "
-            + $"itself; {string.Join(", ", Sharing)} can be shared." : null;
+            + $"itself; {string.Join(", ", Shared)} can be shared." : null;
 
     /// <summary>
     /// Connects this process with the others that were started with it. From now on what another

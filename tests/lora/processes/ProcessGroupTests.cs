@@ -34,7 +34,12 @@ internal sealed class ProcessGroupTests
     [Test]
     public void All_get_what_the_first_has()
     {
-        var got = ThreadGroup.Run(3, group => group.FromFirst(group.IsFirst ? [1, 2, 3] : [9]));
+        var got = ThreadGroup.Run(3, group =>
+        {
+            byte[] values = group.IsFirst ? [1, 2, 3] : new byte[3];
+            group.Broadcast(values);
+            return values;
+        });
         Assert.That(got, Has.All.EqualTo(new byte[] { 1, 2, 3 }));
         Assert.That(ThreadGroup.Run(3, group => group.Any(group.Rank == 2)), Has.All.True);
         Assert.That(ThreadGroup.Run(3, group => group.Any(false)), Has.All.False);
