@@ -10,7 +10,9 @@ internal sealed partial class GpuKernels
     /// </summary>
     private const int MaxDepthOfSecond = 16;
 
-    /// <summary>More tiles than a product in parts has on any GPU that plans are made for.</summary>
+    /// <summary>
+    /// More tiles than a product in parts has on the GPU that plans are made for.
+    /// </summary>
     private const int LeastArrived = 1024;
 
     private DeviceBuffer<int>? arrived;
@@ -61,8 +63,8 @@ internal sealed partial class GpuKernels
 
     private void Multiply(Matrix y, Matrix a, Matrix b, in Extra extra)
     {
-        Debug.Assert(extra.Z is not { } added || (!added.Transposed && added.Rows == y.Rows && added.Columns == y.Columns
-            && y.Batch == 1), $"{y} = {extra.Z} + {a} · {b}");
+        Debug.Assert(extra.Z is not { } added || (!added.Transposed && added.Rows == y.Rows
+            && added.Columns == y.Columns && y.Batch == 1), $"{y} = {extra.Z} + {a} · {b}");
         Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows,
             $"{y} = {a} · {b}");
         Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
@@ -206,7 +208,9 @@ internal sealed partial class GpuKernels
     private static ScalarSource<TDirection> Scalars<TDirection>(Matrix lines) where TDirection : struct, IDirection =>
         new(View(lines.Buffer), lines.Offset, lines.BatchStride, lines.RowStride, lines.Rows);
 
-    /// <summary>What becomes of a product A·B: scale · A·B, written or added, with more added to it.</summary>
+    /// <summary>
+    /// What becomes of a product A·B: scale · A·B, written or added, with more added to it.
+    /// </summary>
     /// <param name="Scale">A factor on the product.</param>
     /// <param name="Modes">Whether it is added to what is there, and what is added to it.</param>
     /// <param name="Z">With <see cref="ProductModes.Plus"/>.</param>

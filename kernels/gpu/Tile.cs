@@ -24,7 +24,9 @@ internal interface ITile
     /// </summary>
     static abstract int Slices { get; }
 
-    /// <summary>The threads of a group that hold the tile after the sum of the slices: the first.</summary>
+    /// <summary>
+    /// The threads of a group that hold the tile after the sum of the slices: the first ones.
+    /// </summary>
     static abstract int Holders { get; }
 
     /// <summary>
