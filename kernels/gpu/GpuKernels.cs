@@ -65,6 +65,9 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
     /// <summary>Bytes that may be reserved: the device's memory.</summary>
     internal long MemorySize { get; init; }
 
+    /// <summary>Bytes that were copied to the device and from it.</summary>
+    internal (long Up, long Down) BytesCopied { get; private set; }
+
     /// <inheritdoc/>
     public bool UsesHostMemory => false;
 
@@ -95,7 +98,9 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
         try
         {
             BeforeWork?.Invoke(nameof(Upload));
-            staging.Upload(Bytes(destination), MemoryMarshal.AsBytes(source));
+            var bytes = MemoryMarshal.AsBytes(source);
+            staging.Upload(Bytes(destination), bytes);
+            BytesCopied = (BytesCopied.Up + bytes.Length, BytesCopied.Down);
         }
         catch (Exception e) when (e.IsDriverError())
         {
@@ -112,7 +117,9 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
         try
         {
             BeforeWork?.Invoke(nameof(Download));
-            staging.Download(MemoryMarshal.AsBytes(destination), Bytes(source));
+            var bytes = MemoryMarshal.AsBytes(destination);
+            staging.Download(bytes, Bytes(source));
+            BytesCopied = (BytesCopied.Up, BytesCopied.Down + bytes.Length);
         }
         catch (Exception e) when (e.IsDriverError())
         {
