@@ -4,7 +4,7 @@ namespace LoraScratch.Tests.Check;
 
 /// <summary>The check of a GPU as a program, on ILGPU's simulator.</summary>
 [Parallelizable]
-[Category(Categories.Simulator)]
+[Category(Categories.Processes)]
 public class CheckTests
 {
     [Test]

@@ -21,6 +21,8 @@ internal static partial class KernelTextCheck
         var ptxas = isPtx ? OnPath(Assembler) : null;
         if (run.Options.Dump is null && ptxas is null)
         {
+            const string reason = "left out: there is neither --dump nor a ptxas on PATH.";
+            run.Add(Section, new JsonObject { ["name"] = "texts", ["left_out"] = reason }, $"  {reason}");
             return;
         }
         using var temporary = run.Options.Dump is null ? new TemporaryFolder() : null;

@@ -58,8 +58,8 @@ internal static class MemoryCheck
         }
         catch (Exception e) when (e is OutOfMemoryException or DeviceException)
         {
-            return (backend.Memory.Reserved, e.InnerException is { } inner and not AggregateException
-                && inner is OutOfMemoryException ? inner.Message : e.Message);
+            return (backend.Memory.Reserved,
+                e.InnerException is OutOfMemoryException ofDevice ? ofDevice.Message : e.Message);
         }
         finally
         {

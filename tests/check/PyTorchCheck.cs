@@ -42,7 +42,7 @@ internal static class PyTorchCheck
             return;
         }
         using (process)
-        using (new Timer(_ => process.Kill(entireProcessTree: true), null, Most, Timeout.InfiniteTimeSpan))
+        using (new Timer(_ => Kill(process), null, Most, Timeout.InfiniteTimeSpan))
         {
             var errors = process.StandardError.ReadToEndAsync();
             while (process.StandardOutput.ReadLine() is { } line)
@@ -57,6 +57,18 @@ internal static class PyTorchCheck
             }
         }
     });
+
+    private static void Kill(Process process)
+    {
+        try
+        {
+            process.Kill(entireProcessTree: true);
+        }
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception)
+        {
+            // It has just ended by itself.
+        }
+    }
 
     /// <summary>A line is an object of JSON: figures, or why there are none.</summary>
     private static void Read(CheckRun run, string line)
