@@ -91,6 +91,7 @@ internal static class StepCheck
         backend.ForgetPeak();
         var host = HostSeconds(run, backend, step, examples);
         var (launches, up, down) = Counted(backend, step, examples, out var kernels);
+        var peak = backend.Memory.PeakInUse / 1048576.0;
         run.Add(Section, new JsonObject
         {
             ["name"] = name,
@@ -106,11 +107,11 @@ internal static class StepCheck
             ["launches_by_kernel"] = kernels,
             ["bytes_up"] = up,
             ["bytes_down"] = down,
-            ["peak_mib"] = Math.Round(backend.Memory.PeakInUse / 1048576.0, 1),
+            ["peak_mib"] = Math.Round(peak, 1),
         }, FormattableString.Invariant($"  {$"{name} {batch} × {length}",-20} forward {1e3 * forward:F2} ms, step ")
             + FormattableString.Invariant($"{1e3 * seconds:F2} ms ({1e3 * everyToken:F2} with every token of the last ")
             + FormattableString.Invariant($"block), of which the host {1e3 * host:F2} ms; {launches} launches, ")
-            + FormattableString.Invariant($"{up:N0} bytes up, {down:N0} down; {backend.Memory.PeakInUse / 1048576.0:F1} MiB"));
+            + FormattableString.Invariant($"{up:N0} bytes up, {down:N0} down; {peak:F1} MiB"));
     }
 
     /// <summary>

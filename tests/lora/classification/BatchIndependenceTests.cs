@@ -56,7 +56,8 @@ public sealed class BatchIndependenceTests
         using var classifier = TinyDistilBert.Classifier(backend: backend);
         TrainingSetup.Prepare(classifier, new TrainingOptions { Lora = new LoRASettings(2, 3) });
         Noise(classifier);
-        AssertIndependent(classifier, gpu.IsSimulated ? [.. Texts[..6].Select(text => text[..Math.Min(text.Length, 40)])] : Texts);
+        AssertIndependent(classifier,
+            gpu.IsSimulated ? [.. Texts[..6].Select(text => text[..Math.Min(text.Length, 40)])] : Texts);
     }
 
     [Test]

@@ -10,7 +10,8 @@ using LoraScratch.Tests.Engine;
 namespace LoraScratch.Tests.Lora;
 
 /// <summary>
-/// Training by the GPU's kernels beside the CPU's: the same draws, so the same run but for rounding.
+/// Training by the GPU's kernels beside the CPU's: the same draws, so the same run but for
+/// rounding.
 /// </summary>
 [TestFixtureSource(typeof(Gpus), nameof(Gpus.Fixtures))]
 public class GpuTrainingTests(GpuCase gpu)
