@@ -1,33 +1,22 @@
 using System.Diagnostics;
 using LoraScratch.Benchmarks.Report;
 using LoraScratch.Engine;
-using LoraScratch.Engine.Optim;
 using LoraScratch.Kernels;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Processes;
-using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Benchmarks;
 
-/// <summary>
-/// Training steps of a classifier with random weights, whose values do not change the cost; every
-/// batch has fresh random ids.
-/// </summary>
+/// <summary>What training steps of a classifier cost: seconds and memory.</summary>
 internal sealed class StepBench : IDisposable
 {
-    private const int Classes = 2;
-
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1);
 
     private readonly IBackend backend;
-    private readonly EncoderConfig config;
     private readonly int batch, length;
-    private readonly EncoderForSequenceClassification model;
-    private readonly Optimizer optimizer;
-    private readonly RandomStream random = new(7);
+    private readonly TrainingStep step;
 
     /// <param name="backend">Where it computes.</param>
     /// <param name="config">The model's sizes.</param>
@@ -36,30 +25,26 @@ internal sealed class StepBench : IDisposable
     /// <param name="length">Tokens of each.</param>
     public StepBench(IBackend backend, EncoderConfig config, TrainingOptions options, int batch, int length)
     {
-        (this.backend, this.config, this.batch, this.length) = (backend, config, batch, length);
-        model = new EncoderForSequenceClassification(config, seed: 1, backend);
-        var classifier = new TextClassifier(model,
-            WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"]));
-        Tuning = FineTuning.Start(classifier, Texts(), null, options);
-        optimizer = TrainingSetup.CreateOptimizer(model, options);
+        (this.backend, this.batch, this.length) = (backend, batch, length);
+        step = new TrainingStep(backend, config, options);
     }
 
     /// <summary>What is measured.</summary>
-    public FineTuning Tuning { get; }
+    public FineTuning Tuning => step.Tuning;
 
     /// <summary>Bytes of the weights.</summary>
-    public long WeightBytes => model.WeightBytes();
+    public long WeightBytes => step.Model.WeightBytes();
 
     /// <summary>Median seconds of a forward pass that keeps nothing, and of a whole step.</summary>
     /// <param name="repetitions">Of each.</param>
     /// <param name="everyToken">Whether the last block computes every token.</param>
     public (double Forward, double Step) Cost(int repetitions, bool everyToken)
     {
-        model.ComputesEveryToken = everyToken;
-        model.Evaluate();
-        var forward = Seconds(repetitions, Forward);
-        model.Train();
-        return (forward, Seconds(repetitions, () => Step(PackedBatch.Of(Texts()))));
+        step.Model.ComputesEveryToken = everyToken;
+        step.Model.Evaluate();
+        var forward = Seconds(repetitions, () => step.Forward(PackedBatch.Of(Texts())));
+        step.Model.Train();
+        return (forward, Seconds(repetitions, () => step.Step(PackedBatch.Of(Texts()))));
     }
 
     /// <summary>
@@ -71,7 +56,7 @@ internal sealed class StepBench : IDisposable
         var batches = new BatchSampler(examples, batch, shuffle: false).Epoch(0).ToArray();
         using var outputs = Tuning.Training.Task.Keep(examples, null, null, CancellationToken.None);
         var next = 0;
-        return Seconds(repetitions, () => Step(batches[next++ % batches.Length]));
+        return Seconds(repetitions, () => step.Step(batches[next++ % batches.Length]));
     }
 
     /// <summary>A step in micro-batches that processes share.</summary>
@@ -84,25 +69,25 @@ internal sealed class StepBench : IDisposable
     {
         const int warmUp = 3;                                       // steps: all processes must make as many
         var task = Tuning.Training.Task;
-        model.Train();
+        step.Model.Train();
         var gradients = new MicroBatchGradients(task, processes);
         var (seconds, bytes, exchange) = (new List<double>(), 0L, 0.0);
-        for (var step = 0; step < warmUp + repetitions; step++)
+        for (var i = 0; i < warmUp + repetitions; i++)
         {
             PackedBatch[] parts = [.. Texts().Chunk(part).Select(some => PackedBatch.Of(some))];
             processes.Wait();
-            (bytes, exchange) = step == warmUp ? (gradients.BytesSent, gradients.ExchangeSeconds) : (bytes, exchange);
+            (bytes, exchange) = i == warmUp ? (gradients.BytesSent, gradients.ExchangeSeconds) : (bytes, exchange);
             var clock = Stopwatch.StartNew();
-            optimizer.ZeroGradient();
+            step.Optimizer.ZeroGradient();
             if (part < batch)
             {
-                gradients.Add(parts, step, epoch: 1);
+                gradients.Add(parts, i, epoch: 1);
             }
             else
             {
                 task.AddGradients(parts, epoch: 1).Dispose();
             }
-            optimizer.Step();
+            step.Optimizer.Step();
             backend.Synchronize();
             seconds.Add(clock.Elapsed.TotalSeconds);
         }
@@ -122,15 +107,15 @@ internal sealed class StepBench : IDisposable
         Tensor loss;
         using (var forward = new TensorScope())
         {
-            loss = forward.Return(model.Forward(tokens).CrossEntropy(tokens.Labels));
+            loss = forward.Return(step.Model.Forward(tokens).CrossEntropy(tokens.Labels));
         }
         var held = backend.Memory.InUse - before;
         loss.Backward();
-        optimizer.ZeroGradient();
+        step.Optimizer.ZeroGradient();
         return held;
     }
 
-    public void Dispose() => optimizer.Dispose();
+    public void Dispose() => step.Dispose();
 
     /// <summary>
     /// After some that do not count: the pool fills, and the runtime compiles the code once more
@@ -152,24 +137,5 @@ internal sealed class StepBench : IDisposable
         }).ToArray());
     }
 
-    private void Forward()
-    {
-        using var frozen = new NoGradient();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(PackedBatch.Of(Texts()), backend);
-        model.Forward(tokens);
-        backend.Synchronize();
-    }
-
-    private void Step(PackedBatch examples)
-    {
-        optimizer.ZeroGradient();
-        Tuning.Training.Task.AddGradients([examples], epoch: 1).Dispose();
-        optimizer.Step();
-        backend.Synchronize();
-    }
-
-    private EncodedExample[] Texts() => [.. Enumerable.Range(0, batch).Select(_ => new EncodedExample(
-        [.. Enumerable.Range(0, length).Select(_ => random.NextBelow(config.VocabularySize))],
-        random.NextBelow(Classes)))];
+    private EncodedExample[] Texts() => step.Texts(batch, length);
 }

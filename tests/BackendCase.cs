@@ -16,6 +16,9 @@ public sealed class BackendCase(string name, Func<IBackend> create, string? cate
     /// <summary>See <see cref="Categories"/>.</summary>
     public string? Category => category;
 
+    /// <summary>Whether it is a simulator, thousands of times slower than the CPU.</summary>
+    public bool IsSimulated => category == Categories.Simulator;
+
     /// <summary>
     /// The backend, made on first use and kept for all tests; the test is ignored, with the reason,
     /// where this machine cannot run it.

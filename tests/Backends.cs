@@ -1,6 +1,5 @@
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
-using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests;
 
@@ -16,16 +15,17 @@ public static class Backends
            select new BackendCase($"CPU, {set.Name()}, {threads} thread{(threads == 1 ? "" : "s")}",
                () => new CpuBackend(threads, set), isBest ? Categories.Fast : null),
         Simulator(groupThreads: 4),
+        .. Gpus.Backends,
     ];
 
     /// <summary>
-    /// For the fixtures of the kernels: every code path of the CPU that this machine has, and the
-    /// GPU's kernels on ILGPU's simulator; ILGPU optimises what runs on a device alike, so that one
-    /// level is enough.
+    /// For the fixtures of the kernels: every code path of the CPU that this machine has, the GPU's
+    /// kernels on ILGPU's simulator (ILGPU optimises what runs on a device alike, so that one level
+    /// is enough), and the GPUs that it has.
     /// </summary>
     public static IEnumerable<TestFixtureData> ForKernels =>
         InstructionSets.Supported.Select(set => new BackendCase($"Cpu {set}", () => new CpuBackend(2, set)))
-            .Append(Simulator(groupThreads: 8)).Select(one =>
+            .Append(Simulator(groupThreads: 8)).Concat(Gpus.Backends).Select(one =>
             {
                 var fixture = new TestFixtureData(one);
                 if (one.Category is { } category)
@@ -43,5 +43,5 @@ public static class Backends
     private static readonly Lazy<IBackend> Shared = new(() => new CpuBackend(threads: 1));
 
     private static BackendCase Simulator(int groupThreads) => new("the GPU's kernels, simulated",
-        () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads), Categories.Simulator);
+        () => GpuCase.Simulator.Open(groupThreads), Categories.Simulator);
 }

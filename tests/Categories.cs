@@ -14,6 +14,9 @@ internal static class Categories
     /// <summary>The GPU's kernels on ILGPU's simulator.</summary>
     public const string Simulator = "Simulator";
 
+    /// <summary>The kernels on this machine's own GPUs, where it has some.</summary>
+    public const string Gpu = "Gpu";
+
     /// <summary>The packages, and an application made of them alone.</summary>
     public const string Packages = "Packages";
 

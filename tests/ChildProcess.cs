@@ -21,7 +21,7 @@ internal static partial class ChildProcess
     public static void RunTests(string filter, params (string Name, string Value)[] environment)
     {
         var output = Run(Host, Environment.CurrentDirectory, out var exitCode,
-            ["test", typeof(ChildProcess).Assembly.Location, "--filter", filter], environment);
+            ["test", AssemblyFile.Of(typeof(ChildProcess)), "--filter", filter], environment);
         var passed = PassedCount().Match(output);
         Assert.That(exitCode, Is.Zero, output);
         Assert.That(passed.Success && int.Parse(passed.Groups[1].Value, CultureInfo.InvariantCulture) > 0,

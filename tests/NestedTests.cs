@@ -14,8 +14,8 @@ namespace LoraScratch.Tests;
 internal sealed record NestedResult(string Name, string Category, TestStatus Outcome, string Message);
 
 /// <summary>
-/// Runs the tests of an assembly that was made on the fly, here in this process: no build, no test
-/// host, under a second.
+/// Runs the tests of an assembly, one that was made on the fly or this one, here in this process:
+/// no build, no test host, under a second.
 /// </summary>
 internal static class NestedTests
 {
@@ -24,8 +24,11 @@ internal static class NestedTests
     /// <param name="fixtures">Full names of their classes; none: all.</param>
     /// <param name="isWanted">Chooses tests by their full names; null: all.</param>
     /// <param name="stopAtFirst">True: the first failure ends the run.</param>
+    /// <param name="category">Chooses tests by their category; null: all.</param>
+    /// <param name="within">When the run ends before its time; null: never.</param>
     public static IReadOnlyList<NestedResult> Run(Assembly assembly, IReadOnlyList<string>? fixtures = null,
-        Predicate<string>? isWanted = null, bool stopAtFirst = false)
+        Predicate<string>? isWanted = null, bool stopAtFirst = false, string? category = null,
+        TimeSpan? within = null)
     {
         var settings = new Dictionary<string, object>
         {
@@ -42,7 +45,9 @@ internal static class NestedTests
         {
             var runner = new NUnitTestAssemblyRunner(new DefaultTestAssemblyBuilder());
             runner.Load(assembly, settings);
-            runner.Run(results, new Filter(isWanted ?? (_ => true)));
+            using var end = new Timer(_ => runner.StopRun(), null, within ?? Timeout.InfiniteTimeSpan,
+                Timeout.InfiniteTimeSpan);
+            runner.Run(results, new Filter(isWanted ?? (_ => true), category));
         }, maxStackSize: 16 << 20);
         using (ExecutionContext.SuppressFlow())
         {
@@ -60,8 +65,8 @@ internal static class NestedTests
         {
             if (!result.Test.IsSuite)
             {
-                All.Add(new NestedResult(result.FullName, CategoryOf(result.Test), result.ResultState.Status,
-                    result.Message?.Trim() ?? ""));
+                All.Add(new NestedResult(result.FullName, CategoriesOf(result.Test).FirstOrDefault(""),
+                    result.ResultState.Status, result.Message?.Trim() ?? ""));
             }
             else if (result.ResultState is { Status: TestStatus.Failed, Site: FailureSite.SetUp })
             {
@@ -80,23 +85,24 @@ internal static class NestedTests
         public void SendMessage(TestMessage message)
         {
         }
+    }
 
-        private static string CategoryOf(ITest test)
+    /// <summary>Its own, its method's, its class's.</summary>
+    private static IEnumerable<string> CategoriesOf(ITest test)
+    {
+        for (ITest? at = test; at is not null; at = at.Parent)
         {
-            for (ITest? at = test; at is not null; at = at.Parent)
+            foreach (var category in at.Properties["Category"])
             {
-                if (at.Properties.Get("Category") is string category)
-                {
-                    return category;
-                }
+                yield return (string)category;
             }
-            return "";
         }
     }
 
-    private sealed class Filter(Predicate<string> isWanted) : TestFilter
+    private sealed class Filter(Predicate<string> isWanted, string? category) : TestFilter
     {
-        public override bool Match(ITest test) => !test.IsSuite && isWanted(test.FullName);
+        public override bool Match(ITest test) => !test.IsSuite && isWanted(test.FullName)
+            && (category is null || CategoriesOf(test).Contains(category));
 
         public override TNode AddToXml(TNode parentNode, bool recursive) => parentNode.AddElement("wanted");
     }

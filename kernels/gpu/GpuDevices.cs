@@ -60,10 +60,17 @@ public static class GpuDevices
     /// <summary>Opens a device.</summary>
     /// <param name="index">Its number among the devices of its kind.</param>
     /// <param name="optimization">ILGPU's part of the optimisation.</param>
+    /// <param name="planProduct">
+    /// How matrix products are cut (rows, columns, depth, batch); null by their shape.
+    /// </param>
+    /// <param name="decodedAtATime">
+    /// Elements of a packed weight that are decoded at a time; null for the usual number.
+    /// </param>
     /// <exception cref="PlatformNotSupportedException">
     /// There is no such device, or it cannot be used; the message says why.
     /// </exception>
-    internal static IBackend Open(GpuKind kind, int index = 0, GpuOptimization optimization = GpuOptimization.O1)
+    internal static IBackend Open(GpuKind kind, int index = 0, GpuOptimization optimization = GpuOptimization.O1,
+        Func<int, int, int, int, ProductPlan>? planProduct = null, int? decodedAtATime = null)
     {
         var devices = Find(kind);
         var device = devices.FirstOrDefault(device => device.Index == index)
@@ -77,7 +84,11 @@ public static class GpuDevices
         }
         try
         {
-            return new GpuBackend(new GpuKernels(Reported(kind)[index], optimization, GroupThreads, GroupThreads));
+            return new GpuBackend(new GpuKernels(Reported(kind)[index], optimization, GroupThreads, GroupThreads)
+            {
+                PlanProduct = planProduct ?? ProductPlan.For,
+                DecodedAtATime = decodedAtATime ?? GpuKernels.MaxDecoded,
+            });
         }
         catch (Exception e) when (e.IsDriverError())
         {

@@ -65,6 +65,9 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
     /// <summary>Bytes that may be reserved: the device's memory.</summary>
     internal long MemorySize { get; init; }
 
+    /// <summary>Bytes that were copied to the device and from it.</summary>
+    internal (long Up, long Down) BytesCopied { get; private set; }
+
     /// <inheritdoc/>
     public bool UsesHostMemory => false;
 
@@ -95,7 +98,9 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
         try
         {
             BeforeWork?.Invoke(nameof(Upload));
-            staging.Upload(Bytes(destination), MemoryMarshal.AsBytes(source));
+            var bytes = MemoryMarshal.AsBytes(source);
+            staging.Upload(Bytes(destination), bytes);
+            BytesCopied = (BytesCopied.Up + bytes.Length, BytesCopied.Down);
         }
         catch (Exception e) when (e.IsDriverError())
         {
@@ -126,6 +131,7 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
         {
             BeforeWork?.Invoke(nameof(Download));
             staging.Download(destination, sources);
+            BytesCopied = (BytesCopied.Up, BytesCopied.Down + destination.Length);
         }
         catch (Exception e) when (e.IsDriverError())
         {

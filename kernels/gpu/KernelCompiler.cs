@@ -44,13 +44,18 @@ internal static class KernelCompiler
             ? nameof(GpuKernels.ThreadBody) : nameof(GpuKernels.GroupBody), Bodies)!.MakeGenericMethod(kernel);
         var entry = isThreadKernel ? EntryPointDescription.FromImplicitlyGroupedKernel(body)
             : EntryPointDescription.FromExplicitlyGroupedKernel(body);
-        return backend.Compile(entry, default) switch
-        {
-            PTXCompiledKernel compiled => compiled.PTXAssembly,
-            CLCompiledKernel compiled => OpenCLText.WithLocalFences(compiled.Source),
-            var compiled => throw new NotSupportedException($"{compiled.GetType()} has no text."),
-        };
+        return OpenCLText.WithLocalFences(TextOf(backend.Compile(entry, default)));
     }
+
+    /// <summary>
+    /// What a driver is given of a kernel: PTX or OpenCL C; empty for the simulator's.
+    /// </summary>
+    public static string TextOf(CompiledKernel kernel) => kernel switch
+    {
+        PTXCompiledKernel compiled => compiled.PTXAssembly,
+        CLCompiledKernel compiled => compiled.Source,
+        _ => "",
+    };
 
     private static IEnumerable<Type> Kernels() =>
         Structs.Where(type => type.IsAssignableTo(typeof(IThreadKernel)) || type.IsAssignableTo(typeof(IGroupKernel)))

@@ -39,7 +39,12 @@ internal sealed partial class GpuKernels
     /// Called with its name before any work is given to the driver: tests throw here what a driver
     /// throws.
     /// </summary>
-    internal Action<string>? BeforeWork { get; init; }
+    internal Action<string>? BeforeWork { get; set; }
+
+    /// <summary>
+    /// Called with every kernel that the driver was given, once: what it was compiled from.
+    /// </summary>
+    internal Action<KernelText>? KernelLoaded { get; set; }
 
     /// <summary>
     /// Whether kernels are counted and not run: what a step of a real model's size launches, told
@@ -143,6 +148,7 @@ internal sealed partial class GpuKernels
             ? accelerator.LoadImplicitlyGroupedKernel(compiled, elementThreads) : accelerator.LoadKernel(compiled);
         var launcher = loaded.CreateLauncherDelegate<TLauncher>();
         launchers.Add(kernel, launcher);
+        KernelLoaded?.Invoke(new KernelText(KernelCompiler.Name(kernel), KernelCompiler.TextOf(compiled)));
         return launcher;
     }
 

@@ -1,6 +1,5 @@
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
-using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Threads;
 
@@ -20,9 +19,13 @@ public class DeviceThreadsTests
                 .SetArgDisplayNames("CPU, 1 thread", $"{threads} callers");
         }
         var simulator = new BackendCase("the GPU's kernels, simulated",
-            () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4));
+            () => GpuCase.Simulator.Open(groupThreads: 4));
         yield return new TestCaseData(simulator, 8, 2).SetArgDisplayNames("the GPU's kernels, simulated", "8 callers")
             .In(Categories.Simulator);
+        foreach (var gpu in Gpus.Backends)
+        {
+            yield return new TestCaseData(gpu, 8, 20).SetArgDisplayNames($"{gpu}", "8 callers").In(gpu.Category);
+        }
     }
 
     /// <summary>As the finalizer's, which gives memory back.</summary>

@@ -1,6 +1,5 @@
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
-using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Kernels;
 
@@ -26,9 +25,12 @@ internal class IndependentRowsKernelTests
             yield return new TestCaseData(new BackendCase(set.Name(), () => new CpuBackend(2, set)))
                 .SetArgDisplayNames(set.Name());
         }
-        yield return new TestCaseData(new BackendCase("simulator",
-            () => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 4)))
-            .SetArgDisplayNames("GPU simulator").In(Categories.Simulator);
+        yield return new TestCaseData(new BackendCase("simulator", () => GpuCase.Simulator.Open(groupThreads: 4),
+            Categories.Simulator)).SetArgDisplayNames("GPU simulator").In(Categories.Simulator);
+        foreach (var gpu in Gpus.Backends)
+        {
+            yield return new TestCaseData(gpu).SetArgDisplayNames($"{gpu}").In(gpu.Category);
+        }
     }
 
     [TestCaseSource(nameof(Devices))]
@@ -36,7 +38,7 @@ internal class IndependentRowsKernelTests
     {
         using var backend = device.Backend;
         // each product takes the simulator a fifth of a second
-        var (sizes, cuts) = device.ToString() == "simulator" ? (Sizes[1..2], Parts[3..]) : (Sizes, Parts);
+        var (sizes, cuts) = device.IsSimulated ? (Sizes[1..2], Parts[3..]) : (Sizes, Parts);
         foreach (var (columns, depth) in sizes)
         {
             foreach (var transposed in new[] { false, true })

@@ -22,6 +22,9 @@ internal abstract class KernelTests(BackendCase backendCase)
 
     protected IBackend Backend { get; private set; } = null!;
 
+    /// <summary>Whether a product takes it a fifth of a second.</summary>
+    protected bool IsSimulated => backendCase.IsSimulated;
+
     [OneTimeSetUp]
     public void CreateBackend()
     {

@@ -95,7 +95,7 @@ internal static class MutatedRun
 
     private static IReadOnlyList<NestedResult> Test(string name, byte[] image, string[] fixtures, bool stopAtFirst)
     {
-        var tests = new MutatedContext(name, image).LoadFromAssemblyPath(typeof(MutatedRun).Assembly.Location);
+        var tests = new MutatedContext(name, image).LoadFromAssemblyPath(AssemblyFile.Of(typeof(MutatedRun)));
         var chosen = fixtures.Select(fixture => $"LoraScratch.Tests.{fixture}:".Split(':')).ToList();
         return NestedTests.Run(tests, [.. chosen.Select(parts => parts[0])],
             test => IsQuick(test) && chosen.Exists(parts => test.StartsWith(parts[0], StringComparison.Ordinal)
@@ -103,10 +103,10 @@ internal static class MutatedRun
     }
 
     /// <summary>
-    /// One device is enough for a formula: not the narrower instruction sets, not the simulated
-    /// GPU.
+    /// One device is enough for a formula: not the narrower instruction sets, no GPU.
     /// </summary>
     private static bool IsQuick(string test) => !test.Contains("simulated", StringComparison.Ordinal)
+        && !Gpus.Real.Any(gpu => test.Contains($"{gpu}", StringComparison.Ordinal))
         && (!test.Contains("CPU, ", StringComparison.Ordinal)
             || test.Contains($"CPU, {BestPath}, 2 threads", StringComparison.Ordinal));
 

@@ -4,16 +4,16 @@ using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>The memory of the GPU backend, on ILGPU's simulator.</summary>
-[Category(Categories.Simulator)]
-public class GpuBackendTests
+/// <summary>The memory of the GPU backend.</summary>
+[TestFixtureSource(typeof(Gpus), nameof(Gpus.Fixtures))]
+public class GpuBackendTests(GpuCase gpu)
 {
     private IBackend backend = null!;
 
     [SetUp]
     public void Open()
     {
-        backend = GpuDevices.OpenSimulator(GpuOptimization.O2, groupThreads: 256);
+        backend = gpu.Open(groupThreads: 256, simulated: GpuOptimization.O2);
     }
 
     [TearDown]

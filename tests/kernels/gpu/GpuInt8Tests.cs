@@ -1,20 +1,20 @@
 using LoraScratch.Kernels;
-using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Kernels;
 
 /// <summary>
-/// The kernels of dynamic quantisation of the GPU backend, on ILGPU's simulator at tiny shapes.
+/// The kernels of dynamic quantisation of the GPU backend, at tiny shapes: ILGPU's
+/// simulator is slow.
 /// </summary>
-[Category(Categories.Simulator)]
-public class GpuInt8Tests
+[TestFixtureSource(typeof(Gpus), nameof(Gpus.Fixtures))]
+public class GpuInt8Tests(GpuCase gpu)
 {
     private IBackend backend = null!;
 
     [OneTimeSetUp]
     public void Open()
     {
-        backend = GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8);
+        backend = gpu.Open(groupThreads: 8);
     }
 
     [OneTimeTearDown]

@@ -4,12 +4,12 @@ using LoraScratch.Kernels.Gpu;
 namespace LoraScratch.Tests.Kernels;
 
 /// <summary>
-/// Matrix products of the GPU backend on ILGPU's simulator, every tile in every way of reading, at
-/// shapes of one or two tiles: a group of 256 threads is a slow thing there.
+/// Matrix products of the GPU backend, every tile in every way of reading, at shapes of one or two
+/// tiles: a group of 256 threads is a slow thing on ILGPU's simulator.
 /// </summary>
 [Parallelizable]
-[Category(Categories.Simulator)]
-public class GpuProductTests
+[TestFixtureSource(typeof(Gpus), nameof(Gpus.Fixtures))]
+public class GpuProductTests(GpuCase gpu)
 {
     private IBackend backend = null!;
     private ProductPlan plan;
@@ -19,7 +19,7 @@ public class GpuProductTests
     [OneTimeSetUp]
     public void Open()
     {
-        backend = GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8, (_, _, _, _) => plan);
+        backend = gpu.Open(groupThreads: 8, (_, _, _, _) => plan);
     }
 
     [OneTimeTearDown]

@@ -1,21 +1,20 @@
 using LoraScratch.Kernels;
-using LoraScratch.Kernels.Gpu;
 
 namespace LoraScratch.Tests.Kernels;
 
 /// <summary>
-/// Products with packed weights of the GPU backend, on ILGPU's simulator at tiny shapes; a weight
-/// of more than one slab, too.
+/// Products with packed weights of the GPU backend, at tiny shapes; a weight of more than one slab,
+/// too.
 /// </summary>
-[Category(Categories.Simulator)]
-public class GpuQuantizedProductTests
+[TestFixtureSource(typeof(Gpus), nameof(Gpus.Fixtures))]
+public class GpuQuantizedProductTests(GpuCase gpu)
 {
     private IBackend backend = null!;
 
     [OneTimeSetUp]
     public void Open()
     {
-        backend = GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8, decodedAtATime: 100);
+        backend = gpu.Open(groupThreads: 8, decodedAtATime: 100);
     }
 
     [OneTimeTearDown]

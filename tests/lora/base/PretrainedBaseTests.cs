@@ -84,7 +84,7 @@ public class PretrainedBaseTests
     {
         var program = new WithoutBase();
         using var reflection = program.EnterContextualReflection();
-        var library = program.LoadFromAssemblyPath(typeof(TextClassifier).Assembly.Location);
+        var library = program.LoadFromAssemblyPath(AssemblyFile.Of(typeof(TextClassifier)));
         object? Call(string type, string method, params object?[] arguments)
         {
             var found = library.GetType(type)!.GetMethod(method)!;

@@ -69,7 +69,7 @@ public sealed class FullDiskTests
     private void RequireRefusal(string size, string prepare, string line, string file, string reason)
     {
         var lora =
-            $"TMPDIR='{task["temporary"]}' '{ChildProcess.Host}' '{typeof(CommandLine).Assembly.Location}' {line}";
+            $"TMPDIR='{task["temporary"]}' '{ChildProcess.Host}' '{AssemblyFile.Of(typeof(CommandLine))}' {line}";
         var result = OnDisk(size,
             $"{prepare}; ls -AR DISK > BEFORE; {lora} >&2; echo code $?; ls -AR DISK > AFTER; cmp BEFORE AFTER && "
                 + "cat DISK/kept.safetensors");

@@ -246,7 +246,7 @@ public sealed class HubCommandTests
     public void On_a_full_disk_it_is_said_and_no_revision_leads_to_half_a_model()
     {
         var (disk, lora) = (Directory.CreateDirectory(task["disk"]).FullName,
-            $"'{ChildProcess.Host}' '{typeof(CommandLine).Assembly.Location}' pull org/tiny");
+            $"'{ChildProcess.Host}' '{AssemblyFile.Of(typeof(CommandLine))}' pull org/tiny");
         string[] Arguments(string script) => ["--map-root-user", "--mount", "sh", "-c",
             $"mount -t tmpfs -o size=64k tmpfs '{disk}' && {{ {script}; }}"];
         if (!OperatingSystem.IsLinux() || Run(Arguments("true")).Code != 0)

@@ -37,7 +37,7 @@ public class InterruptTests
         Assert.That(again,
             Is.EqualTo($"lora train --data train.csv --model {model} --out 'my tuned' --rank 4 --lr 2e-3 --epochs "
                 + "1000000 --threads 1 --resume"));
-        var script = $"lora() {{ '{ChildProcess.Host}' '{typeof(LoraScratch.Cli.CommandLine).Assembly.Location}' "
+        var script = $"lora() {{ '{ChildProcess.Host}' '{AssemblyFile.Of(typeof(LoraScratch.Cli.CommandLine))}' "
             + $"\"$@\"; }}; {again}";
         using var shell = Process.Start(
             new ProcessStartInfo("/bin/sh", ["-c", script])

@@ -47,10 +47,10 @@ internal static class LoraProgram
     /// </summary>
     public static Process Start(
         IEnumerable<string> args, string? folder = null, params (string Name, string Value)[] environment) =>
-        Start([.. WithSignals, typeof(CommandLine).Assembly.Location, .. args], folder, environment);
+        Start([.. WithSignals, AssemblyFile.Of(typeof(CommandLine)), .. args], folder, environment);
 
     /// <summary>The program for a shell script; signals are as in the script.</summary>
-    public static string Words => $"'{ChildProcess.Host}' '{typeof(CommandLine).Assembly.Location}'";
+    public static string Words => $"'{ChildProcess.Host}' '{AssemblyFile.Of(typeof(CommandLine))}'";
 
     /// <summary>
     /// Starts a shell script with redirected input and outputs, in which Ctrl-C works.

@@ -37,7 +37,7 @@ public sealed class MpiTests
             .ToArray();
         for (var processes = 2; processes <= 4; processes++)
         {
-            var result = Run([.. mpirun, "-n", $"{processes}", ChildProcess.Host, typeof(MpiTests).Assembly.Location,
+            var result = Run([.. mpirun, "-n", $"{processes}", ChildProcess.Host, AssemblyFile.Of(typeof(MpiTests)),
                 "mpi"]);
             Assert.That(result.Code, Is.Zero, result.Errors);
             Assert.That(result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries),
@@ -206,7 +206,7 @@ public sealed class MpiTests
             Does.Contain("--input - is the input of one process"));
     }
 
-    private static string[] Program => [ChildProcess.Host, typeof(CommandLine).Assembly.Location];
+    private static string[] Program => [ChildProcess.Host, AssemblyFile.Of(typeof(CommandLine))];
 
     /// <summary>mpirun of a library, or a test that is skipped.</summary>
     private static string[] Find(MpiKind kind)

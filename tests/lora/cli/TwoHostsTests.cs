@@ -68,7 +68,7 @@ public sealed class TwoHostsTests
             exec ip netns exec $host unshare --uts sh -c "hostname $host; $*"
             """);
         File.SetUnixFileMode(agent, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        var words = string.Join(' ', new[] { ChildProcess.Host, typeof(CommandLine).Assembly.Location }.Concat(args)
+        var words = string.Join(' ', new[] { ChildProcess.Host, AssemblyFile.Of(typeof(CommandLine)) }.Concat(args)
             .Concat(["--out", task["two"]]));
         var output = ChildProcess.Run("ip", "", out var code, ["netns", "exec", Hosts[0], "unshare", "--uts", "sh",
             "-c", $"hostname {Hosts[0]}; mpirun.mpich -launcher ssh -launcher-exec {agent} "

@@ -3,7 +3,6 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
-using LoraScratch.Kernels.Gpu;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Training;
 using LoraScratch.Tests.Engine;
@@ -11,11 +10,11 @@ using LoraScratch.Tests.Engine;
 namespace LoraScratch.Tests.Lora;
 
 /// <summary>
-/// Training by the GPU's kernels, on ILGPU's simulator, beside the CPU's: the same draws, so the
-/// same run but for rounding.
+/// Training by the GPU's kernels beside the CPU's: the same draws, so the same run but for
+/// rounding.
 /// </summary>
-[Category(Categories.Simulator)]
-public class GpuTrainingTests
+[TestFixtureSource(typeof(Gpus), nameof(Gpus.Fixtures))]
+public class GpuTrainingTests(GpuCase gpu)
 {
     /// <summary>
     /// How far a loss or an adapter's element may be from the CPU's, against the largest. Products
@@ -69,7 +68,7 @@ public class GpuTrainingTests
     [Test]
     public void At_a_fixed_shape_a_step_takes_no_new_buffer_and_waits_for_nothing()
     {
-        using var backend = new RecordingBackend(Simulator());
+        using var backend = new RecordingBackend(Open());
         var model = new SmallBlock(backend, hidden: 8, heads: 2);
         model.Train();
         var optimizer = new AdamW(model.TrainableParameters(), learningRate: 1e-3f);
@@ -95,19 +94,19 @@ public class GpuTrainingTests
         }
     }
 
-    private static void AssertSameRun(Func<IBackend, (float[] Losses, float[] Adapter)> train)
+    private void AssertSameRun(Func<IBackend, (float[] Losses, float[] Adapter)> train)
     {
-        var simulated = On(Simulator);
-        var again = On(Simulator);
-        Values.AssertSameBits(again.Losses, simulated.Losses, "losses of a second run");
-        Values.AssertSameBits(again.Adapter, simulated.Adapter, "adapter of a second run");
+        var trained = On(Open);
+        var again = On(Open);
+        Values.AssertSameBits(again.Losses, trained.Losses, "losses of a second run");
+        Values.AssertSameBits(again.Adapter, trained.Adapter, "adapter of a second run");
         var expected = On(() => new CpuBackend(threads: 1));
-        TestContext.Out.WriteLine($"largest difference: losses {Furthest(simulated.Losses, expected.Losses):E1}, "
-            + $"adapter {Furthest(simulated.Adapter, expected.Adapter):E1}");
+        TestContext.Out.WriteLine($"largest difference: losses {Furthest(trained.Losses, expected.Losses):E1}, "
+            + $"adapter {Furthest(trained.Adapter, expected.Adapter):E1}");
         Assert.That(expected.Adapter.Count(value => value != 0), Is.GreaterThan(expected.Adapter.Length * 0.9),
             "B has left zero");
-        Values.AssertClose(simulated.Losses, expected.Losses, Bound, "losses");
-        Values.AssertClose(simulated.Adapter, expected.Adapter, Bound, "adapter");
+        Values.AssertClose(trained.Losses, expected.Losses, Bound, "losses");
+        Values.AssertClose(trained.Adapter, expected.Adapter, Bound, "adapter");
 
         (float[] Losses, float[] Adapter) On(Func<IBackend> open)
         {
@@ -121,5 +120,5 @@ public class GpuTrainingTests
     private static float[] Trained(Module model) =>
         [.. model.TrainableParameters().SelectMany(parameter => parameter.ToArray())];
 
-    private static IBackend Simulator() => GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8);
+    private IBackend Open() => gpu.Open(groupThreads: 8);
 }
