@@ -1,11 +1,10 @@
+using LoraScratch.Benchmarks;
 using LoraScratch.Engine;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Kernels.Gpu;
 using LoraScratch.Lora;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
@@ -48,13 +47,10 @@ public class LaunchCountTests
             TrainHead = false,
             Optimizer = OptimizerKind.Sgd,
         };
-        var model = new EncoderForSequenceClassification(config, seed: 1, backend) { ComputesEveryToken = everyToken };
-        EncodedExample[] examples = [.. Enumerable.Range(0, 8).Select(i => new EncodedExample(new int[128], i % 2))];
-        var tuning = FineTuning.Start(new TextClassifier(model,
-            WordPieceTokenizer.FromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])), examples, null, options);
-        using var optimizer = TrainingSetup.CreateOptimizer(model, options);
-        model.Train();
-        var batch = PackedBatch.Of(examples);
+        using var training = new TrainingStep(backend, config, options);
+        training.Model.ComputesEveryToken = everyToken;
+        training.Model.Train();
+        var batch = PackedBatch.Of(training.Texts(8, 128));
         Step();
         work.Clear();
         Step();
@@ -66,13 +62,13 @@ public class LaunchCountTests
 
         void Step()
         {
-            using var loss = tuning.Training.Task.AddGradients([batch], epoch: 1);
-            var gradients = GradientClipping.Gradients(optimizer.Parameters);
+            using var loss = training.Tuning.Training.Task.AddGradients([batch], epoch: 1);
+            var gradients = GradientClipping.Gradients(training.Optimizer.Parameters);
             using var squares = GradientClipping.SumOfSquares(gradients)!;
             Tensor.Items(loss, squares);
             GradientClipping.Clip(gradients, norm: 1, largest: 2);
-            optimizer.Step();
-            optimizer.ZeroGradient();
+            training.Optimizer.Step();
+            training.Optimizer.ZeroGradient();
         }
     }
 }
