@@ -100,7 +100,7 @@ internal sealed class StepBench : IDisposable
             }
             else
             {
-                task.AddGradients(parts, epoch: 1);
+                task.AddGradients(parts, epoch: 1).Dispose();
             }
             optimizer.Step();
             backend.Synchronize();
@@ -164,7 +164,7 @@ internal sealed class StepBench : IDisposable
     private void Step(PackedBatch examples)
     {
         optimizer.ZeroGradient();
-        Tuning.Training.Task.AddGradients([examples], epoch: 1);
+        Tuning.Training.Task.AddGradients([examples], epoch: 1).Dispose();
         optimizer.Step();
         backend.Synchronize();
     }

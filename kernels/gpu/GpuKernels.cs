@@ -109,10 +109,23 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
     public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
     {
         Debug.Assert(destination.Length <= source.Length);
+        Download(MemoryMarshal.AsBytes(destination), [Bytes(source)]);
+    }
+
+    /// <inheritdoc/>
+    public float[] DownloadFirsts(IReadOnlyList<DeviceBuffer<float>> sources)
+    {
+        var values = new float[sources.Count];
+        Download(MemoryMarshal.AsBytes(values.AsSpan()), [.. sources.Select(Bytes)]);
+        return values;
+    }
+
+    private void Download(Span<byte> destination, IReadOnlyList<ArrayView<byte>> sources)
+    {
         try
         {
             BeforeWork?.Invoke(nameof(Download));
-            staging.Download(MemoryMarshal.AsBytes(destination), Bytes(source));
+            staging.Download(destination, sources);
         }
         catch (Exception e) when (e.IsDriverError())
         {

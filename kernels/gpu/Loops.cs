@@ -16,6 +16,11 @@ internal sealed partial class GpuKernels
         ForEachThread(count, new ElementOf<TKernel>(kernel));
 
     /// <inheritdoc/>
+    protected override void ForEach<TKernel>(IReadOnlyList<(int Count, TKernel Kernel)> kernels) =>
+        ForEachThread([.. kernels.Where(each => each.Count > 0)
+            .Select(each => (each.Count, new ElementOf<TKernel>(each.Kernel)))]);
+
+    /// <inheritdoc/>
     protected override void ForEachRow<TKernel>(int rows, int columns, in TKernel kernel)
     {
         if (columns <= ShortRow)

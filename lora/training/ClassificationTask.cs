@@ -48,7 +48,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         return [.. group.Select(batch => (float)(WeightOf(batch) / weight))];
     }
 
-    public float AddGradients(PackedBatch batch, float share, int epoch)
+    public Tensor AddGradients(PackedBatch batch, float share, int epoch)
     {
         using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
@@ -57,7 +57,7 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights).Scale(share);
         ForwardDone?.Invoke();
         loss.Backward();
-        return loss.Item();
+        return scope.Return(loss);
     }
 
     private double WeightOf(PackedBatch batch) =>

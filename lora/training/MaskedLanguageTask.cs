@@ -41,7 +41,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         return [.. guesses.Select(count => (float)count / guesses.Sum())];
     }
 
-    public float AddGradients(PackedBatch batch, float share, int epoch)
+    public Tensor AddGradients(PackedBatch batch, float share, int epoch)
     {
         var masked = Mask(batch, epoch);
         using var turn = Backend.TakeTurn();
@@ -53,7 +53,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(share);
         ForwardDone?.Invoke();
         loss.Backward();
-        return loss.Item();
+        return scope.Return(loss);
     }
 
     /// <summary>Loss and accuracy on masked tokens, with the same masks each time.</summary>

@@ -25,10 +25,10 @@ internal sealed unsafe partial class CpuKernels
     }
 
     /// <inheritdoc/>
-    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    public void AddSumOfSquares(DeviceBuffer<float> y, IReadOnlyList<DeviceBuffer<float>> xs)
     {
         Debug.Assert(y.Length == 1);
-        *Pointer(y) = (float)(*Pointer(y) + SumOf<Square>(x));
+        *Pointer(y) = (float)(*Pointer(y) + xs.Sum(SumOf<Square>));
     }
 
     /// <summary>

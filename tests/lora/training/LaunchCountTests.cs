@@ -59,7 +59,7 @@ public class LaunchCountTests
 
         void Step()
         {
-            tuning.Training.Task.AddGradients([batch], epoch: 1);
+            tuning.Training.Task.AddGradients([batch], epoch: 1).Dispose();
             GradientClipping.ClipNorm(model.TrainableParameters(), 1);
             optimizer.Step();
             optimizer.ZeroGradient();
