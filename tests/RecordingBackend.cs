@@ -190,8 +190,8 @@ internal sealed class RecordingBackend : IBackend
     public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(Sum), [y]).Sum(y, alpha, x);
 
-    public void AddSumOfSquares(DeviceBuffer<float> y, IReadOnlyList<DeviceBuffer<float>> xs) =>
-        Kernel(nameof(AddSumOfSquares), [y]).AddSumOfSquares(y, xs);
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs) =>
+        Kernel(nameof(AddSumOfSquares), [y.Buffer]).AddSumOfSquares(y, xs);
 
     public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(GroupSums), [y]).GroupSums(y, alpha, x);
@@ -216,6 +216,11 @@ internal sealed class RecordingBackend : IBackend
     public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
         DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon) =>
         Kernel(nameof(LayerNorm), [y, mean, rstd]).LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+
+    public void LayerNormOfSum(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma,
+        DeviceBuffer<float> beta, float epsilon) => Kernel(nameof(LayerNormOfSum), [y, x, mean, rstd])
+            .LayerNormOfSum(y, x, mean, rstd, u, v, gamma, beta, epsilon);
 
     public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x,
         DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) =>

@@ -45,8 +45,8 @@ internal static class GradientClipping
         {
             return null;
         }
-        var squares = Tensor.Zeros(Shape.Scalar, gradients[0].Backend);
-        squares.Backend.AddSumOfSquares(squares.Data, Buffers(gradients));
+        var squares = Tensor.Empty(Shape.Scalar, gradients[0].Backend);
+        squares.Backend.AddSumOfSquares(new Accumulator(squares.Data, IsEmpty: true), Buffers(gradients));
         return squares;
     }
 

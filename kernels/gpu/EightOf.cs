@@ -1,3 +1,6 @@
+using LoraScratch.Kernels.Common;
+using LoraScratch.Kernels.Functions;
+
 namespace LoraScratch.Kernels.Gpu;
 
 /// <summary>
@@ -42,16 +45,16 @@ internal readonly struct EightOf<TKernel> where TKernel : struct
         : i < End5 ? i < End4 ? End3 : End4 : i < End6 ? End5 : End6;
 }
 
-/// <summary>Kernels whose threads do not depend on each other, beside each other.</summary>
-internal readonly struct EightThreads<TKernel>(EightOf<TKernel> of) : IThreadKernel
-    where TKernel : struct, IThreadKernel
+/// <summary>The elements of eight tensors, one in each thread.</summary>
+internal readonly struct ElementsOfEight<TKernel>(EightOf<TKernel> of) : IThreadKernel
+    where TKernel : struct, IParameterKernel
 {
-    public void At(int i) => of.Kernel(i).At(i - of.Start(i));
+    public void At(int i) => of.Kernel(i).At<Scalar>(i - of.Start(i));
 }
 
-/// <summary>Kernels of groups, beside each other.</summary>
-internal readonly struct EightGroups<TKernel>(EightOf<TKernel> of) : IGroupKernel
-    where TKernel : struct, IGroupKernel
+/// <summary>The sums of the blocks of eight buffers, one in each group.</summary>
+internal readonly struct SumsOfEight<TFormula>(EightOf<GpuKernels.SumKernel<TFormula>> of) : IGroupKernel
+    where TFormula : struct, IFormula
 {
     public void Run(int group) => of.Kernel(group).Run(group - of.Start(group));
 }

@@ -116,30 +116,6 @@ internal sealed partial class GpuKernels
         }
     }
 
-    /// <summary>Runs kernels that do not depend on each other, eight of them in a launch.</summary>
-    /// <param name="kernels">Each with its number of threads.</param>
-    private void ForEachThread<TKernel>(IReadOnlyList<(int Count, TKernel Kernel)> kernels)
-        where TKernel : struct, IThreadKernel
-    {
-        foreach (var some in kernels.Chunk(EightOf<TKernel>.Most))
-        {
-            var eight = new EightOf<TKernel>(some);
-            ForEachThread(eight.Count, new EightThreads<TKernel>(eight));
-        }
-    }
-
-    /// <summary>Runs kernels that do not depend on each other, eight of them in a launch.</summary>
-    /// <param name="kernels">Each with its number of groups.</param>
-    private void ForEachGroup<TKernel>(IReadOnlyList<(int Count, TKernel Kernel)> kernels)
-        where TKernel : struct, IGroupKernel
-    {
-        foreach (var some in kernels.Chunk(EightOf<TKernel>.Most))
-        {
-            var eight = new EightOf<TKernel>(some);
-            ForEachGroup(eight.Count, new EightGroups<TKernel>(eight));
-        }
-    }
-
     internal static void ThreadBody<TKernel>(Index1D i, TKernel kernel) where TKernel : struct, IThreadKernel =>
         kernel.At(i);
 

@@ -28,10 +28,10 @@ internal sealed partial class GpuKernels
     }
 
     /// <inheritdoc/>
-    public void AddSumOfSquares(DeviceBuffer<float> y, IReadOnlyList<DeviceBuffer<float>> xs)
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs)
     {
         Debug.Assert(y.Length == 1);
-        AddSumOf<Square>(y, 1, 1, xs);
+        AddSumOf<Square>(y.Buffer, Keep(y), 1, xs);
     }
 
     /// <summary>y₀ = keep·y₀ + α·Σ f(x), the blocks' sums first and then their sum.</summary>
@@ -53,7 +53,11 @@ internal sealed partial class GpuKernels
                 new SumKernel<TFormula>(View(partials).SubView(first), 0, 1, View(x), x.Length)));
             first += BlocksOf(x);
         }
-        ForEachGroup(kernels);
+        foreach (var some in kernels.Chunk(EightOf<SumKernel<TFormula>>.Most))
+        {
+            var eight = new EightOf<SumKernel<TFormula>>(some);
+            ForEachGroup(eight.Count, new SumsOfEight<TFormula>(eight));
+        }
         AddSumOf<Identity>(y, keep, alpha, [partials]);
     }
 

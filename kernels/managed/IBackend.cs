@@ -272,7 +272,7 @@ public interface IBackend : IDisposable
     /// </summary>
     /// <param name="y">[1]</param>
     /// <param name="xs">Any number, of any length.</param>
-    internal void AddSumOfSquares(DeviceBuffer<float> y, IReadOnlyList<DeviceBuffer<float>> xs);
+    internal void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs);
 
     /// <summary>yᵢ = α·Σⱼ x[i·g + j] over groups of g neighbours.</summary>
     /// <param name="y">[n]</param>
@@ -333,6 +333,23 @@ public interface IBackend : IDisposable
     /// <param name="epsilon">ε</param>
     internal void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
         DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon);
+
+    /// <summary>
+    /// <see cref="LayerNorm"/> of x = u + v, a residual connection, with the bits of the sum and the
+    /// norm one after the other.
+    /// </summary>
+    /// <param name="y">[rows, columns]</param>
+    /// <param name="x">[rows, columns], written: the sum, which the gradient reads</param>
+    /// <param name="mean">[rows], written</param>
+    /// <param name="rstd">[rows], written</param>
+    /// <param name="u">[rows, columns]</param>
+    /// <param name="v">[rows, columns]</param>
+    /// <param name="gamma">[columns]</param>
+    /// <param name="beta">[columns]</param>
+    /// <param name="epsilon">ε</param>
+    internal void LayerNormOfSum(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma,
+        DeviceBuffer<float> beta, float epsilon);
 
     /// <summary>dX += rstd · (g − mean(g) − x̂·mean(g ⊙ x̂)) row by row, with g = dY ⊙ γ.</summary>
     /// <param name="dX">[rows, columns]</param>

@@ -285,7 +285,7 @@ internal abstract class ThreadSafeBackend : IBackend
     }
 
     /// <inheritdoc/>
-    public void AddSumOfSquares(DeviceBuffer<float> y, IReadOnlyList<DeviceBuffer<float>> xs)
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs)
     {
         using var turn = gate.Enter();
         Kernels.AddSumOfSquares(y, xs);
@@ -341,6 +341,16 @@ internal abstract class ThreadSafeBackend : IBackend
     {
         using var turn = gate.Enter();
         Kernels.LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+    }
+
+    /// <inheritdoc/>
+    public void LayerNormOfSum(
+        DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
+        DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma, DeviceBuffer<float> beta,
+        float epsilon)
+    {
+        using var turn = gate.Enter();
+        Kernels.LayerNormOfSum(y, x, mean, rstd, u, v, gamma, beta, epsilon);
     }
 
     /// <inheritdoc/>

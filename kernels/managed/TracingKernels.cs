@@ -336,10 +336,10 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
         }
     }
 
-    public void AddSumOfSquares(DeviceBuffer<float> y, IReadOnlyList<DeviceBuffer<float>> xs)
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs)
     {
-        if (Note(nameof(AddSumOfSquares), 2 * Elements(xs), [y, .. xs], [y],
-            m => m[y][0] += xs.Sum(x => m[x].Sum(value => value * value))))
+        if (Note(nameof(AddSumOfSquares), 2 * Elements(xs), [Read(y), .. xs], [y.Buffer], m => Float64Kernels.Write(
+            m[y.Buffer], i => Before(y, m[y.Buffer], i) + xs.Sum(x => m[x].Sum(value => value * value)))))
         {
             kernels.AddSumOfSquares(y, xs);
         }
@@ -408,6 +408,21 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
             m => Float64Kernels.LayerNorm(m[y], m[mean], m[rstd], m[x], m[gamma], m[beta], epsilon)))
         {
             kernels.LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+        }
+    }
+
+    public void LayerNormOfSum(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma,
+        DeviceBuffer<float> beta, float epsilon)
+    {
+        if (Note(nameof(LayerNormOfSum), 9L * x.Length, [u, v, gamma, beta], [y, x, mean, rstd], m =>
+        {
+            double[] first = m[u], second = m[v];
+            Float64Kernels.Write(m[x], i => first[i] + second[i]);
+            Float64Kernels.LayerNorm(m[y], m[mean], m[rstd], m[x], m[gamma], m[beta], epsilon);
+        }))
+        {
+            kernels.LayerNormOfSum(y, x, mean, rstd, u, v, gamma, beta, epsilon);
         }
     }
 

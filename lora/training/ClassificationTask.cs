@@ -54,7 +54,8 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(batch, Backend);
         classifier.Model.RecomputesBlocks = options.Recompute;
-        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights).Scale(share);
+        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights);
+        loss = share == 1 ? loss : loss.Scale(share);
         ForwardDone?.Invoke();
         loss.Backward();
         return scope.Return(loss);

@@ -50,7 +50,8 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         using var places = new SequenceRows(masked.Positions, tokens.Offsets, Backend);
         using var labels = new Indices(masked.Labels, Backend);
         model.RecomputesBlocks = options.Recompute;
-        var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(share);
+        var loss = model.Forward(tokens, places).CrossEntropy(labels);
+        loss = share == 1 ? loss : loss.Scale(share);
         ForwardDone?.Invoke();
         loss.Backward();
         return scope.Return(loss);

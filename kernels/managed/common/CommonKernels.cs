@@ -23,7 +23,7 @@ internal abstract partial class CommonKernels<TFloats, TInts>
     /// own.
     /// </summary>
     protected abstract void ForEach<TKernel>(IReadOnlyList<(int Count, TKernel Kernel)> kernels)
-        where TKernel : struct, IElementKernel;
+        where TKernel : struct, IParameterKernel;
 
     /// <summary>Runs a kernel over rows 0 … rows − 1 of some length.</summary>
     protected abstract void ForEachRow<TKernel>(int rows, int columns, in TKernel kernel)

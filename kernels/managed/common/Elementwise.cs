@@ -124,7 +124,7 @@ internal abstract partial class CommonKernels<TFloats, TInts>
             T.Store(ref y[i], T.MultiplyAdd(T.Of(alpha), T.Load(ref x[i]), T.Load(ref y[i])));
     }
 
-    internal readonly struct ScaleKernel(TFloats y, float alpha, TFloats x) : IElementKernel
+    internal readonly struct ScaleKernel(TFloats y, float alpha, TFloats x) : IParameterKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(ref y[i], T.Of(alpha) * T.Load(ref x[i]));

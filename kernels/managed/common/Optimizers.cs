@@ -34,7 +34,7 @@ internal abstract partial class CommonKernels<TFloats, TInts>
             Floats(each.Gradient), Floats(each.Mean), Floats(each.Square), factors)))]);
     }
 
-    internal readonly struct SgdKernel(TFloats w, TFloats gradient, float rate, float weightDecay) : IElementKernel
+    internal readonly struct SgdKernel(TFloats w, TFloats gradient, float rate, float weightDecay) : IParameterKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
@@ -46,7 +46,7 @@ internal abstract partial class CommonKernels<TFloats, TInts>
     }
 
     internal readonly struct MomentumKernel(TFloats w, TFloats gradient, TFloats velocity, float rate,
-        float weightDecay, float momentum, int first, int nesterov) : IElementKernel
+        float weightDecay, float momentum, int first, int nesterov) : IParameterKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
@@ -61,7 +61,7 @@ internal abstract partial class CommonKernels<TFloats, TInts>
     }
 
     internal readonly struct AdamKernel(TFloats w, TFloats gradient, TFloats m, TFloats v, AdamFactors factors)
-        : IElementKernel
+        : IParameterKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>

@@ -1,3 +1,4 @@
+using LoraScratch.Engine;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Kernels.Gpu;
 using LoraScratch.Lora;
@@ -16,12 +17,18 @@ namespace LoraScratch.Tests.Lora;
 [Category(Categories.Simulator)]
 public class LaunchCountTests
 {
-    private readonly List<string> launches = [];
+    private readonly List<string> work = [];
 
-    [Test]
-    public void A_LoRA_step_of_DistilBERTs_size_launches_few_kernels([Values] bool everyToken)
+    /// <summary>
+    /// With the norm of the gradients and SGD over 24 matrices: 132 products, each one launch
+    /// however many parts its depth has, 74 others.
+    /// </summary>
+    [TestCase(0f, false, 206)]
+    [TestCase(0f, true, 206)]
+    [TestCase(0.1f, false, 221, Description = "a mask for embeddings, attention's output and the head")]
+    public void A_LoRA_step_of_DistilBERTs_size_launches_few_kernels(float dropout, bool everyToken, int expected)
     {
-        using var backend = GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8, beforeWork: launches.Add,
+        using var backend = GpuDevices.OpenSimulator(GpuOptimization.O1, groupThreads: 8, beforeWork: work.Add,
             onlyCounts: true);
         var config = new EncoderConfig
         {
@@ -30,9 +37,9 @@ public class LaunchCountTests
             Heads = 12,
             FeedForward = 3072,
             VocabularySize = 100,
-            Dropout = 0,
-            AttentionDropout = 0,
-            ClassifierDropout = 0,
+            Dropout = dropout,
+            AttentionDropout = dropout,
+            ClassifierDropout = dropout,
         };
         var options = new TrainingOptions
         {
@@ -49,18 +56,21 @@ public class LaunchCountTests
         model.Train();
         var batch = PackedBatch.Of(examples);
         Step();
-        launches.Clear();
+        work.Clear();
         Step();
-        foreach (var kernel in launches.GroupBy(name => name).OrderByDescending(group => group.Count()))
-        {
-            TestContext.Out.WriteLine($"{kernel.Count(),4} {kernel.Key}");
-        }
-        Assert.That(launches.Count, Is.LessThanOrEqualTo(210));
+
+        var kernels = work.Where(name => name is not ("Upload" or "Download")).ToArray();
+        Assert.That(kernels, Has.Length.EqualTo(expected), string.Join('\n', kernels.CountBy(name => name)
+            .OrderByDescending(kernel => kernel.Value).Select(kernel => $"{kernel.Value} {kernel.Key}")));
+        Assert.That(work.Count(name => name is "Download" or "Synchronize"), Is.EqualTo(1), "waits for the device");
 
         void Step()
         {
-            tuning.Training.Task.AddGradients([batch], epoch: 1).Dispose();
-            GradientClipping.ClipNorm(model.TrainableParameters(), 1);
+            using var loss = tuning.Training.Task.AddGradients([batch], epoch: 1);
+            var gradients = GradientClipping.Gradients(optimizer.Parameters);
+            using var squares = GradientClipping.SumOfSquares(gradients)!;
+            Tensor.Items(loss, squares);
+            GradientClipping.Clip(gradients, norm: 1, largest: 2);
             optimizer.Step();
             optimizer.ZeroGradient();
         }
