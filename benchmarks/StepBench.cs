@@ -85,7 +85,7 @@ internal sealed class StepBench : IDisposable
             }
             else
             {
-                task.AddGradients(parts, epoch: 1);
+                task.AddGradients(parts, epoch: 1).Dispose();
             }
             step.Optimizer.Step();
             backend.Synchronize();

@@ -197,6 +197,10 @@ public class Tensor : IDisposable
         return value[0];
     }
 
+    /// <summary>The values of tensors with one element, on one device: the device is waited for once.</summary>
+    internal static float[] Items(params IReadOnlyList<Tensor> tensors) =>
+        tensors.Count == 0 ? [] : tensors[0].Backend.DownloadFirsts([.. tensors.Select(tensor => tensor.Data)]);
+
     /// <summary>Overwrites the values; the shape stays.</summary>
     /// <exception cref="ShapeMismatchException">
     /// The number of values is not the shape's.

@@ -93,6 +93,9 @@ internal sealed class RecordingBackend : IBackend
     public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged =>
         Kernel(nameof(Download), []).Download(destination, source);
 
+    public float[] DownloadFirsts(IReadOnlyList<DeviceBuffer<float>> sources) =>
+        Kernel(nameof(DownloadFirsts), []).DownloadFirsts(sources);
+
     public void Synchronize() => Kernel(nameof(Synchronize), []).Synchronize();
 
     public void Dispose()
@@ -156,6 +159,9 @@ internal sealed class RecordingBackend : IBackend
     public void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(AddScaled), [y]).AddScaled(y, alpha, x);
 
+    public void Scale(IReadOnlyList<DeviceBuffer<float>> ys, float alpha) =>
+        Kernel(nameof(Scale), [.. ys]).Scale(ys, alpha);
+
     public void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(Scale), [y]).Scale(y, alpha, x);
 
@@ -184,8 +190,8 @@ internal sealed class RecordingBackend : IBackend
     public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(Sum), [y]).Sum(y, alpha, x);
 
-    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x) =>
-        Kernel(nameof(AddSumOfSquares), [y]).AddSumOfSquares(y, x);
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs) =>
+        Kernel(nameof(AddSumOfSquares), [y.Buffer]).AddSumOfSquares(y, xs);
 
     public void GroupSums(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x) =>
         Kernel(nameof(GroupSums), [y]).GroupSums(y, alpha, x);
@@ -210,6 +216,11 @@ internal sealed class RecordingBackend : IBackend
     public void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
         DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon) =>
         Kernel(nameof(LayerNorm), [y, mean, rstd]).LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+
+    public void LayerNormOfSum(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma,
+        DeviceBuffer<float> beta, float epsilon) => Kernel(nameof(LayerNormOfSum), [y, x, mean, rstd])
+            .LayerNormOfSum(y, x, mean, rstd, u, v, gamma, beta, epsilon);
 
     public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x,
         DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma) =>
@@ -237,13 +248,11 @@ internal sealed class RecordingBackend : IBackend
         Kernel(nameof(AddAttentionGradient), [dQ?.Buffer, dK?.Buffer, dV?.Buffer])
         .AddAttentionGradient(dQ, dK, dV, dY, y, logSumExp, q, k, v, offsets, queries, shape);
 
-    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
-        SgdStep step) =>
-        Kernel(nameof(SgdStep), [w]).SgdStep(w, gradient, velocity, step);
+    public void SgdStep(IReadOnlyList<SgdParameter> parameters, SgdStep step) =>
+        Kernel(nameof(SgdStep), [.. parameters.Select(each => each.Weights)]).SgdStep(parameters, step);
 
-    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m,
-        DeviceBuffer<float> v, AdamStep step) =>
-        Kernel(nameof(AdamStep), [w]).AdamStep(w, gradient, m, v, step);
+    public void AdamStep(IReadOnlyList<AdamParameter> parameters, AdamStep step) =>
+        Kernel(nameof(AdamStep), [.. parameters.Select(each => each.Weights)]).AdamStep(parameters, step);
 
     private IBackend Kernel(string name, ReadOnlySpan<DeviceBuffer<float>?> destinations)
     {

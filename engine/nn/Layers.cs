@@ -92,6 +92,11 @@ public sealed class LayerNorm : Layer
     /// <inheritdoc/>
     public override Tensor Forward(Tensor x) => x.LayerNorm(Weight, Bias, Epsilon);
 
+    /// <summary>That of u + v, a residual connection: see <see cref="Ops.LayerNormOfSum"/>.</summary>
+    /// <param name="u">[…, width]</param>
+    /// <param name="v">The same shape.</param>
+    public Tensor ForwardSum(Tensor u, Tensor v) => u.LayerNormOfSum(v, Weight, Bias, Epsilon);
+
     /// <inheritdoc/>
     protected override string Details =>
         FormattableString.Invariant($"({Weight.Shape[0]},), eps={Epsilon}")

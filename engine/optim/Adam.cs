@@ -37,10 +37,9 @@ public class Adam : Optimizer
         settings = new AdamStep(learningRate, beta1, beta2, epsilon, weightDecay, decoupled, 0);
     }
 
-    private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step) =>
-        parameter.Backend.AdamStep(parameter.Data, gradient.Data, State(state, 0, parameter).Data,
-            State(state, 1, parameter).Data,
-            settings with { Rate = LearningRate, Number = step });
+    private protected override void Update(IBackend backend, IReadOnlyList<ParameterUpdate> updates, int step) =>
+        backend.AdamStep([.. updates.Select(each => new AdamParameter(each.Parameter.Data, each.Gradient.Data,
+            each.StateOf(0), each.StateOf(1)))], settings with { Rate = LearningRate, Number = step });
 }
 
 /// <summary>

@@ -1,4 +1,5 @@
 using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine.Optim;
 
@@ -15,6 +16,7 @@ internal static class GradientClipping
     /// <param name="parameters">Those without a gradient are passed over.</param>
     /// <param name="largest">Bound on the norm, above 0.</param>
     /// <returns>The norm before clipping.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The bound is not above 0.</exception>
     public static float ClipNorm(IEnumerable<Parameter> parameters, float largest)
     {
         if (!(largest > 0))
@@ -22,31 +24,42 @@ internal static class GradientClipping
             throw new ArgumentOutOfRangeException(nameof(largest),
                 $"The largest gradient norm must be above 0, got {largest}.");
         }
-        var gradients = parameters.Select(parameter => parameter.Gradient).OfType<Tensor>().ToArray();
-        var norm = Norm(gradients);
-        var factor = largest / (norm + 1e-6f);
-        if (factor < 1)
-        {
-            foreach (var gradient in gradients)
-            {
-                gradient.Backend.Scale(gradient.Data, factor, gradient.Data);
-            }
-        }
+        var gradients = Gradients(parameters);
+        using var squares = SumOfSquares(gradients);
+        var norm = squares is null ? 0 : MathF.Sqrt(squares.Item());
+        Clip(gradients, norm, largest);
         return norm;
     }
 
-    /// <summary>The Euclidean norm of several tensors taken as one vector.</summary>
-    internal static float Norm(IReadOnlyList<Tensor> tensors)
+    /// <summary>The gradients that there are.</summary>
+    internal static IReadOnlyList<Tensor> Gradients(IEnumerable<Parameter> parameters) =>
+        [.. parameters.Select(parameter => parameter.Gradient).OfType<Tensor>()];
+
+    /// <summary>
+    /// Σ g² over all elements, whose root is the norm, on the device: [1], the caller's; null where
+    /// there is no gradient.
+    /// </summary>
+    internal static Tensor? SumOfSquares(IReadOnlyList<Tensor> gradients)
     {
-        if (tensors.Count == 0)
+        if (gradients.Count == 0)
         {
-            return 0;
+            return null;
         }
-        using var squares = Tensor.Zeros(Shape.Scalar, tensors[0].Backend);
-        foreach (var tensor in tensors)
-        {
-            tensor.Backend.AddSumOfSquares(squares.Data, tensor.Data);
-        }
-        return MathF.Sqrt(squares.Item());
+        var squares = Tensor.Empty(Shape.Scalar, gradients[0].Backend);
+        squares.Backend.AddSumOfSquares(new Accumulator(squares.Data, IsEmpty: true), Buffers(gradients));
+        return squares;
     }
+
+    /// <summary>Scales gradients of a known norm.</summary>
+    internal static void Clip(IReadOnlyList<Tensor> gradients, float norm, float largest)
+    {
+        var factor = largest / (norm + 1e-6f);
+        if (factor < 1)
+        {
+            gradients[0].Backend.Scale(Buffers(gradients), factor);
+        }
+    }
+
+    private static DeviceBuffer<float>[] Buffers(IReadOnlyList<Tensor> tensors) =>
+        [.. tensors.Select(tensor => tensor.Data)];
 }

@@ -1,4 +1,5 @@
 using LoraScratch.Engine.NN;
+using LoraScratch.Kernels;
 
 namespace LoraScratch.Engine.Optim;
 
@@ -61,12 +62,17 @@ public abstract class Optimizer : IDisposable
     public void Step()
     {
         Steps++;
+        var updates = new List<(int Step, ParameterUpdate Update)>();
         for (var i = 0; i < Parameters.Count; i++)
         {
             if (Parameters[i].Gradient is { } gradient)
             {
-                Update(Parameters[i], gradient, states[i], ++stepsOf[i]);
+                updates.Add((++stepsOf[i], new ParameterUpdate(Parameters[i], gradient, states[i])));
             }
+        }
+        foreach (var together in updates.GroupBy(each => (each.Step, each.Update.Parameter.Backend)))
+        {
+            Update(together.Key.Backend, [.. together.Select(each => each.Update)], together.Key.Step);
         }
     }
 
@@ -149,19 +155,27 @@ public abstract class Optimizer : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Changes one parameter.</summary>
-    /// <param name="parameter">To be changed.</param>
-    /// <param name="gradient">Its gradient.</param>
-    /// <param name="state">By slot; null until the first step.</param>
+    /// <summary>Changes parameters on one device.</summary>
+    /// <param name="backend">The device.</param>
+    /// <param name="updates">At least one.</param>
     /// <param name="step">
-    /// The number of this step among those of the parameter, from 1: one that had no gradient so
-    /// far begins later, as in PyTorch.
+    /// The number of this step among those of each of these parameters, from 1: one that had no
+    /// gradient so far begins later, as in PyTorch.
     /// </param>
-    private protected abstract void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step);
+    private protected abstract void Update(IBackend backend, IReadOnlyList<ParameterUpdate> updates, int step);
 
-    /// <summary>The state tensor, zeros before the first step.</summary>
-    private protected static Tensor State(Tensor?[] state, int slot, Parameter parameter) =>
+    private static Tensor State(Tensor?[] state, int slot, Parameter parameter) =>
         state[slot] ??= Tensor.Zeros(parameter.Shape, parameter.Backend);
+
+    /// <summary>A parameter that is to be changed.</summary>
+    /// <param name="Parameter">The parameter.</param>
+    /// <param name="Gradient">Its gradient.</param>
+    /// <param name="State">By slot; null until the first step.</param>
+    private protected readonly record struct ParameterUpdate(Parameter Parameter, Tensor Gradient, Tensor?[] State)
+    {
+        /// <summary>The state of a slot, zeros before the first step.</summary>
+        public DeviceBuffer<float> StateOf(int slot) => Optimizer.State(State, slot, Parameter).Data;
+    }
 
     private protected static void RequireAtLeastZero(double value, string name)
     {

@@ -38,10 +38,8 @@ public sealed class Sgd : Optimizer
         this.nesterov = nesterov;
     }
 
-    private protected override void Update(Parameter parameter, Tensor gradient, Tensor?[] state, int step)
-    {
-        var velocity = state.Length > 0 ? State(state, 0, parameter) : null;
-        parameter.Backend.SgdStep(parameter.Data, gradient.Data, velocity?.Data,
+    private protected override void Update(IBackend backend, IReadOnlyList<ParameterUpdate> updates, int step) =>
+        backend.SgdStep([.. updates.Select(each => new SgdParameter(each.Parameter.Data, each.Gradient.Data,
+            momentum > 0 ? each.StateOf(0) : null))],
             new SgdStep(LearningRate, momentum, weightDecay, nesterov, First: step == 1));
-    }
 }

@@ -12,30 +12,34 @@ internal sealed partial class GpuKernels
     {
         Debug.Assert(y.Length == q.Length && v.Length == k.Length && (queries != null || k.Length == q.Length)
             && logSumExp.Length % shape.Heads == 0);
-        ForEachAttentionTile(q.Length, logSumExp.Length, offsets, queries, shape, ownsQueries: true,
-            tiles => new AttentionKernel(View(y), View(logSumExp), View(q), View(k), View(v), tiles, shape.Scale));
+        if (logSumExp.Length > 0)
+        {
+            var (tiles, groups) = TilesOf(q.Length / logSumExp.Length, offsets, queries, shape, ownsQueries: true);
+            ForEachGroup(groups, AttentionThreads, new AttentionKernel(View(y), View(logSumExp), View(q), View(k),
+                View(v), tiles, shape.Scale));
+        }
     }
 
+    private int AttentionThreads => Math.Min(groupThreads, AttentionTiles.Threads);
+
     /// <summary>
-    /// Runs a kernel once for every block of rows and strip of columns of every sequence and head.
+    /// A group for every block of rows and strip of columns of every sequence and head.
     /// </summary>
-    private void ForEachAttentionTile<TKernel>(int elements, int rows, DeviceBuffer<int> offsets,
-        AttentionQueries? queries, AttentionShape shape, bool ownsQueries, Func<AttentionTiles, TKernel> kernel)
-        where TKernel : struct, IGroupKernel
+    /// <param name="width">Columns of a head.</param>
+    /// <param name="offsets">[sequences + 1]</param>
+    /// <param name="queries">Which tokens ask; null: all.</param>
+    /// <param name="shape">Of the call.</param>
+    /// <param name="ownsQueries">Whether the rows are queries; else they are keys.</param>
+    private (AttentionTiles Tiles, int Groups) TilesOf(int width, DeviceBuffer<int> offsets, AttentionQueries? queries,
+        AttentionShape shape, bool ownsQueries)
     {
-        if (rows == 0)
-        {
-            return;
-        }
-        var width = elements / rows;                                            // rows: [queries, heads]
         ArrayView<int> keys = View(offsets), asking = queries is { } some ? View(some.Offsets) : keys;
         var longest = ownsQueries ? queries?.Longest ?? shape.LongestSequence : shape.LongestSequence;
         int blocks = Pieces(longest, AttentionTiles.Own), strips = Pieces(width, AttentionTiles.Strip);
         var tiles = new AttentionTiles(ownsQueries ? asking : keys, ownsQueries ? keys : asking,
             queries is { } few ? View(few.Tokens) : keys, queries is null ? 0 : 1, blocks, strips, shape.Heads, width,
             new DropoutMask(shape.Dropout, shape.Seed), shape.Dropout > 0 ? 1 : 0);
-        ForEachGroup((offsets.Length - 1) * shape.Heads * strips * blocks,
-            Math.Min(groupThreads, AttentionTiles.Threads), kernel(tiles));
+        return (tiles, checked((offsets.Length - 1) * shape.Heads * strips * blocks));
         static int Pieces(int count, int piece) => (count + piece - 1) / piece;
     }
 

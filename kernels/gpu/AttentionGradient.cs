@@ -13,66 +13,35 @@ internal sealed partial class GpuKernels
     {
         Debug.Assert(y.Length == q.Length && v.Length == k.Length && dY.Length == q.Length
             && (queries != null || k.Length == q.Length) && logSumExp.Length % shape.Heads == 0);
+        if (logSumExp.Length == 0)
+        {
+            return;
+        }
+        var width = q.Length / logSumExp.Length;
         // [queries, heads]
         using var corrections = Allocate<float>(dQ != null || dK != null ? logSumExp.Length : 0);
         if (corrections.Length > 0)
         {
-            ForEachThread(corrections.Length,
-                new CorrectionKernel(View(corrections), View(dY), View(y), q.Length / corrections.Length));
+            ForEachThread(corrections.Length, new CorrectionKernel(View(corrections), View(dY), View(y), width));
         }
-        // dQ += scale·dS·K
-        if (dQ is { } sumQ)
-        {
-            Run<GradientOfQueries>(sumQ, shape.Scale, q, k, dY, v, source: k);
-        }
-        // dK += scale·dSᵀ·Q
-        if (dK is { } sumK)
-        {
-            Run<GradientOfKeys>(sumK, shape.Scale, k, q, v, dY, source: q);
-        }
-        // dV += (D ⊙ P)ᵀ·dY
-        if (dV is { } sumV)
-        {
-            Run<GradientOfValues>(sumV, 1, k, q, v, dY, source: dY);
-        }
+        var (ofQueries, queryGroups) = TilesOf(width, offsets, queries, shape, ownsQueries: true);
+        var (ofKeys, keyGroups) = TilesOf(width, offsets, queries, shape, ownsQueries: false);
+        var (forQ, forK, forV) = (dQ is null ? 0 : queryGroups, dK is null ? 0 : keyGroups, dV is null ? 0 : keyGroups);
+        ForEachGroup(forQ + forK + forV, AttentionThreads, new AttentionGradientKernel(
+            // dQ += scale·dS·K
+            Part(dQ, shape.Scale, q, k, dY, v, source: k, ofQueries, ownsQueries: 1, throughScores: 1),
+            // dK += scale·dSᵀ·Q
+            Part(dK, shape.Scale, k, q, v, dY, source: q, ofKeys, ownsQueries: 0, throughScores: 1),
+            // dV += (D ⊙ P)ᵀ·dY
+            Part(dV, 1, k, q, v, dY, source: dY, ofKeys, ownsQueries: 0, throughScores: 0),
+            forQ, forQ + forK, new AttentionSoftmax(View(logSumExp), View(corrections), shape.Scale)));
 
-        void Run<TGradient>(Accumulator destination, float factor, DeviceBuffer<float> own, DeviceBuffer<float> other,
-            DeviceBuffer<float> dOwn,
-            DeviceBuffer<float> dOther, DeviceBuffer<float> source) where TGradient : struct, IAttentionGradient =>
-            ForEachAttentionTile(q.Length, logSumExp.Length, offsets, queries, shape, TGradient.OwnsQueries != 0,
-                tiles => new AttentionGradientKernel<TGradient>(
-                View(destination.Buffer), Keep(destination), factor, View(own), View(other), View(dOwn), View(dOther),
-                    View(source), View(logSumExp), View(corrections), tiles, shape.Scale));
-    }
-
-    /// <summary>Of which input a kernel computes the gradient.</summary>
-    internal interface IAttentionGradient
-    {
-        /// <summary>1 where the group's own rows are queries, 0 where they are keys.</summary>
-        static abstract int OwnsQueries { get; }
-
-        /// <summary>
-        /// 1 where the gradient of the scores is needed, 0 where the probabilities suffice.
-        /// </summary>
-        static abstract int ThroughScores { get; }
-    }
-
-    internal readonly struct GradientOfQueries : IAttentionGradient
-    {
-        public static int OwnsQueries => 1;
-        public static int ThroughScores => 1;
-    }
-
-    internal readonly struct GradientOfKeys : IAttentionGradient
-    {
-        public static int OwnsQueries => 0;
-        public static int ThroughScores => 1;
-    }
-
-    internal readonly struct GradientOfValues : IAttentionGradient
-    {
-        public static int OwnsQueries => 0;
-        public static int ThroughScores => 0;
+        // of a gradient that nobody wants, no group runs
+        AttentionGradientPart Part(Accumulator? destination, float factor, DeviceBuffer<float> own,
+            DeviceBuffer<float> other, DeviceBuffer<float> dOwn, DeviceBuffer<float> dOther,
+            DeviceBuffer<float> source, AttentionTiles tiles, int ownsQueries, int throughScores) =>
+            new(View(destination?.Buffer ?? own), destination is { } sum ? Keep(sum) : 0, factor, View(own),
+                View(other), View(dOwn), View(dOther), View(source), tiles, ownsQueries, throughScores);
     }
 
     /// <summary>
@@ -93,18 +62,57 @@ internal sealed partial class GpuKernels
     }
 
     /// <summary>
+    /// The gradients of queries, keys and values beside each other: they share nothing but what
+    /// they read, and one launch fills the device better than three.
+    /// </summary>
+    /// <param name="endOfQueries">Groups before it are the first part's.</param>
+    /// <param name="endOfKeys">Groups before it are the second's, the others the third's.</param>
+    /// <param name="softmax">What all of them read.</param>
+    internal readonly struct AttentionGradientKernel(AttentionGradientPart ofQueries, AttentionGradientPart ofKeys,
+        AttentionGradientPart ofValues, int endOfQueries, int endOfKeys, AttentionSoftmax softmax) : IGroupKernel
+    {
+        public void Run(int group)
+        {
+            var part = group < endOfQueries ? ofQueries : group < endOfKeys ? ofKeys : ofValues;
+            var first = group < endOfQueries ? 0 : group < endOfKeys ? endOfQueries : endOfKeys;
+            part.Run(group - first, softmax);
+        }
+    }
+
+    /// <summary>From what probabilities and the gradients of the scores are computed again.</summary>
+    /// <param name="logSumExp">[queries, heads]</param>
+    /// <param name="corrections">[queries, heads]</param>
+    /// <param name="scale">The factor on Q·Kᵀ.</param>
+    internal readonly struct AttentionSoftmax(ArrayView<float> logSumExp, ArrayView<float> corrections, float scale)
+    {
+        /// <summary>logSumExp of a row [query, head].</summary>
+        public float LogSumExp(int row) => logSumExp[row];
+
+        /// <summary>Σⱼ Pⱼ·dPⱼ of a row.</summary>
+        public float Correction(int row) => corrections[row];
+
+        /// <summary>The probability that a score of the row stands for.</summary>
+        public float Probability(float score, float logSumExp) => DeviceMath.Exp(scale * score - logSumExp);
+    }
+
+    /// <summary>
     /// destination += factor·T·source for one of the three gradients, where T is dS = P ⊙ (D ⊙
     /// dY·Vᵀ − corrections) or D ⊙ P, or its transpose where the group owns keys. P =
     /// exp(scale·Q·Kᵀ − logSumExp) is computed again in each: keeping it would take
     /// [queries, heads, length] floats.
     /// </summary>
-    internal readonly struct AttentionGradientKernel<TGradient>(ArrayView<float> destination, int keep, float factor,
+    /// <param name="ownsQueries">
+    /// 1 where the group's own rows are queries, 0 where they are keys.
+    /// </param>
+    /// <param name="throughScores">
+    /// 1 where the gradient of the scores is needed, 0 where the probabilities suffice.
+    /// </param>
+    internal readonly struct AttentionGradientPart(ArrayView<float> destination, int keep, float factor,
         ArrayView<float> own, ArrayView<float> other,
-        ArrayView<float> dOwn, ArrayView<float> dOther, ArrayView<float> source, ArrayView<float> logSumExp,
-        ArrayView<float> corrections,
-        AttentionTiles tiles, float scale) : IGroupKernel where TGradient : struct, IAttentionGradient
+        ArrayView<float> dOwn, ArrayView<float> dOther, ArrayView<float> source, AttentionTiles tiles,
+        int ownsQueries, int throughScores)
     {
-        public void Run(int group)
+        public void Run(int group, in AttentionSoftmax softmax)
         {
             var place = tiles.Place(group);
             var rows = AttentionTiles.Smaller(place.Length - place.Own, AttentionTiles.Own);
@@ -125,11 +133,11 @@ internal sealed partial class GpuKernels
             for (var others = 0; others < place.OtherLength; others += AttentionTiles.Others)
             {
                 tiles.Score(scores, panel, own, other, place, others);
-                if (TGradient.ThroughScores != 0)
+                if (throughScores != 0)
                 {
                     tiles.Score(dScores, panel, dOwn, dOther, place, others);
                 }
-                Weigh(scores, dScores, place, rows, others);
+                Weigh(softmax, scores, dScores, place, rows, others);
                 Group.Barrier();
                 tiles.AddWeighted(sums, scores, panel, source, place, others);
             }
@@ -149,12 +157,12 @@ internal sealed partial class GpuKernels
         /// Puts T in place of the scores; a thread takes four keys of a query, which share a draw
         /// of the dropout mask.
         /// </summary>
-        private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, AttentionPlace place, int rows,
-            int others)
+        private void Weigh(in AttentionSoftmax softmax, ArrayView<float> scores, ArrayView<float> dScores,
+            AttentionPlace place, int rows, int others)
         {
             var otherRows = AttentionTiles.Smaller(place.OtherLength - others, AttentionTiles.Others);
             int queries, keys, firstQuery, firstKey, quads, queryStride, keyStride;
-            if (TGradient.OwnsQueries != 0)
+            if (ownsQueries != 0)
             {
                 (queries, firstQuery, queryStride) = (rows, place.First + place.Own, AttentionTiles.Stride);
                 (keys, firstKey, keyStride, quads) = (otherRows, others, 1, AttentionTiles.Others / 4);
@@ -172,21 +180,17 @@ internal sealed partial class GpuKernels
                     var query = firstQuery + i;
                     var row = query * tiles.Heads + place.Head;                 // [query, head]
                     var factors = tiles.Factors(query, place.Head, firstKey + key);
-                    var correction = TGradient.ThroughScores != 0 ? corrections[row] : 0;
-                    var start = i * queryStride + key * keyStride;
-                    Weigh(scores, dScores, start, logSumExp[row], correction, factors.X);
-                    Weigh(scores, dScores, start + keyStride, logSumExp[row], correction, factors.Y);
-                    Weigh(scores, dScores, start + 2 * keyStride, logSumExp[row], correction, factors.Z);
-                    Weigh(scores, dScores, start + 3 * keyStride, logSumExp[row], correction, factors.W);
+                    var logSumExp = softmax.LogSumExp(row);
+                    var correction = throughScores != 0 ? softmax.Correction(row) : 0;
+                    for (var next = 0; next < 4; next++)
+                    {
+                        var to = i * queryStride + (key + next) * keyStride;
+                        var p = softmax.Probability(scores[to], logSumExp);
+                        var drop = factors.Element(next);
+                        scores[to] = p * (throughScores != 0 ? drop * dScores[to] - correction : drop);
+                    }
                 }
             }
-        }
-
-        private void Weigh(ArrayView<float> scores, ArrayView<float> dScores, int at, float logSumExp, float correction,
-            float factor)
-        {
-            var p = DeviceMath.Exp(scale * scores[at] - logSumExp);
-            scores[at] = p * (TGradient.ThroughScores != 0 ? factor * dScores[at] - correction : factor);
         }
     }
 }

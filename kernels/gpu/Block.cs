@@ -29,24 +29,30 @@ internal struct Block
     }
 
     /// <summary>
-    /// Writes the block to shared memory, the rows of one thread a group's width apart, so that
+    /// Saves the block, its rows as far apart as there are threads that save theirs, so that
     /// neighbours write to neighbouring addresses.
     /// </summary>
-    public readonly void Save(ArrayView<Float4> shared, int thread)
+    /// <param name="memory">Where.</param>
+    /// <param name="at">The place of the first row.</param>
+    /// <param name="threads">How far the rows are apart.</param>
+    public readonly void Save(ArrayView<Float4> memory, int at, int threads)
     {
-        shared[thread] = Row0;
-        shared[thread + GroupOf.MaxThreads] = Row1;
-        shared[thread + 2 * GroupOf.MaxThreads] = Row2;
-        shared[thread + 3 * GroupOf.MaxThreads] = Row3;
+        memory[at] = Row0;
+        memory[at + threads] = Row1;
+        memory[at + 2 * threads] = Row2;
+        memory[at + 3 * threads] = Row3;
     }
 
-    /// <summary>Adds what a thread saved.</summary>
-    public void AddSaved(ArrayView<Float4> shared, int thread)
+    /// <summary>Adds what was saved.</summary>
+    /// <param name="memory">Where.</param>
+    /// <param name="at">The place of the first row.</param>
+    /// <param name="threads">How far the rows are apart.</param>
+    public void AddSaved(ArrayView<Float4> memory, int at, int threads)
     {
-        Row0 += shared[thread];
-        Row1 += shared[thread + GroupOf.MaxThreads];
-        Row2 += shared[thread + 2 * GroupOf.MaxThreads];
-        Row3 += shared[thread + 3 * GroupOf.MaxThreads];
+        Row0 += memory[at];
+        Row1 += memory[at + threads];
+        Row2 += memory[at + 2 * threads];
+        Row3 += memory[at + 3 * threads];
     }
 
     /// <summary>Writes the block, its first element at (row, column).</summary>

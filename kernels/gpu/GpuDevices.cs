@@ -116,9 +116,11 @@ public static class GpuDevices
     /// Called with its name before any work: throws what a driver throws. Null for none.
     /// </param>
     /// <param name="memorySize">Bytes that the device has; null: no bound.</param>
+    /// <param name="onlyCounts">See <see cref="GpuKernels.OnlyCounts"/>.</param>
     internal static IBackend OpenSimulator(
         GpuOptimization optimization, int groupThreads, Func<int, int, int, int, ProductPlan>? planProduct = null,
-        int? decodedAtATime = null, Action<string>? beforeWork = null, long? memorySize = null) =>
+        int? decodedAtATime = null, Action<string>? beforeWork = null, long? memorySize = null,
+        bool onlyCounts = false) =>
         new GpuBackend(new GpuKernels(new CPUDevice(32, GroupThreads / 32, 1), optimization, groupThreads,
             elementThreads: 1)
         {
@@ -126,6 +128,7 @@ public static class GpuDevices
             DecodedAtATime = decodedAtATime ?? GpuKernels.MaxDecoded,
             BeforeWork = beforeWork,
             MemorySize = memorySize ?? long.MaxValue,
+            OnlyCounts = onlyCounts,
         });
 
     /// <summary>

@@ -114,12 +114,24 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
     public void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged
     {
         Debug.Assert(destination.Length <= source.Length);
+        Download(MemoryMarshal.AsBytes(destination), [Bytes(source)]);
+    }
+
+    /// <inheritdoc/>
+    public float[] DownloadFirsts(IReadOnlyList<DeviceBuffer<float>> sources)
+    {
+        var values = new float[sources.Count];
+        Download(MemoryMarshal.AsBytes(values.AsSpan()), [.. sources.Select(Bytes)]);
+        return values;
+    }
+
+    private void Download(Span<byte> destination, IReadOnlyList<ArrayView<byte>> sources)
+    {
         try
         {
             BeforeWork?.Invoke(nameof(Download));
-            var bytes = MemoryMarshal.AsBytes(destination);
-            staging.Download(bytes, Bytes(source));
-            BytesCopied = (BytesCopied.Up, BytesCopied.Down + bytes.Length);
+            staging.Download(destination, sources);
+            BytesCopied = (BytesCopied.Up, BytesCopied.Down + destination.Length);
         }
         catch (Exception e) when (e.IsDriverError())
         {

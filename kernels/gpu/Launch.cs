@@ -46,6 +46,12 @@ internal sealed partial class GpuKernels
     /// </summary>
     internal Action<KernelText>? KernelLoaded { get; set; }
 
+    /// <summary>
+    /// Whether kernels are counted and not run: what a step of a real model's size launches, told
+    /// on a machine without a GPU. What they would have written is undefined.
+    /// </summary>
+    internal bool OnlyCounts { get; init; }
+
     /// <summary>Runs a kernel in so many threads.</summary>
     /// <exception cref="DeviceException">
     /// The driver does not take the kernel, or the device failed.
@@ -58,10 +64,14 @@ internal sealed partial class GpuKernels
         }
         try
         {
+            Begin<TKernel>();
+            if (OnlyCounts)
+            {
+                return;
+            }
             var launcher = launchers.TryGetValue(typeof(TKernel), out var known)
                 ? (Action<AcceleratorStream, Index1D, TKernel>)known
                 : Load<Action<AcceleratorStream, Index1D, TKernel>>(typeof(TKernel), ThreadBody<TKernel>);
-            Begin<TKernel>();
             launcher(stream, count, kernel);
         }
         catch (Exception e) when (e.IsDriverError())
@@ -94,11 +104,15 @@ internal sealed partial class GpuKernels
         }
         try
         {
+            Begin<TKernel>();
+            if (OnlyCounts)
+            {
+                return;
+            }
             var launcher = launchers.TryGetValue(typeof(TKernel), out var known)
                 ? (Action<AcceleratorStream, KernelConfig, TKernel>)known
                 : Load<Action<AcceleratorStream, KernelConfig, TKernel>>(
                     typeof(TKernel), GroupBody<TKernel>, new KernelSpecialization(threads, atATime));
-            Begin<TKernel>();
             launcher(stream, new KernelConfig(groups, threads), kernel);
         }
         catch (Exception e) when (e.IsDriverError())

@@ -16,6 +16,16 @@ internal sealed partial class GpuKernels
         ForEachThread(count, new ElementOf<TKernel>(kernel));
 
     /// <inheritdoc/>
+    protected override void ForEach<TKernel>(IReadOnlyList<(int Count, TKernel Kernel)> kernels)
+    {
+        foreach (var some in kernels.Where(each => each.Count > 0).Chunk(EightOf<TKernel>.Most))
+        {
+            var eight = new EightOf<TKernel>(some);
+            ForEachThread(eight.Count, new ElementsOfEight<TKernel>(eight));
+        }
+    }
+
+    /// <inheritdoc/>
     protected override void ForEachRow<TKernel>(int rows, int columns, in TKernel kernel)
     {
         if (columns <= ShortRow)

@@ -17,6 +17,9 @@ internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, 
     /// </summary>
     private const int Band = 8;
 
+    /// <summary>Into how many parts the depth is cut.</summary>
+    public readonly int Parts = parts;
+
     public int Row(int group)
     {
         var (band, inBand) = (Tile(group) / (Band * tilesAcross), Tile(group) % (Band * tilesAcross));
@@ -25,9 +28,12 @@ internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, 
 
     public int Column(int group) => Tile(group) % (Band * tilesAcross) / Height(Tile(group) / (Band * tilesAcross));
 
-    public int Part(int group) => group / (tilesDown * tilesAcross) % parts;
+    public int Part(int group) => group / (tilesDown * tilesAcross) % Parts;
 
-    public int Batch(int group) => group / (tilesDown * tilesAcross) / parts;
+    public int Batch(int group) => group / (tilesDown * tilesAcross) / Parts;
+
+    /// <summary>The number of a tile among those of all matrices of the batch.</summary>
+    public int TileOfAll(int group) => Batch(group) * tilesDown * tilesAcross + Tile(group);
 
     public int Start(int part) => part * depthOfPart;
 
@@ -69,8 +75,9 @@ internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, 
 /// <param name="a">The rows of A as lines.</param>
 /// <param name="b">The columns of B as lines.</param>
 /// <param name="grid">Which tile is whose.</param>
-internal readonly struct PackedProductKernel<TTile, TA, TB>(ProductOutput y, TA a, TB b, ProductGrid grid)
-    : IGroupKernel
+/// <param name="parts">How the parts of the depth come together.</param>
+internal readonly struct PackedProductKernel<TTile, TA, TB>(ProductOutput y, TA a, TB b, ProductGrid grid,
+    ProductParts parts) : IGroupKernel
     where TTile : struct, ITile where TA : struct, IPanelSource where TB : struct, IPanelSource
 {
     /// <summary>
@@ -121,9 +128,13 @@ internal readonly struct PackedProductKernel<TTile, TA, TB>(ProductOutput y, TA 
             Group.Barrier();
         }
         tile.SumSlices(panels, thread);
+        if (grid.Parts > 1 && !parts.Sum(ref tile, grid, group, thread))
+        {
+            return;
+        }
         if (slice == 0)
         {
-            tile.Write(y, y.First(batch, part), row + TTile.Row(thread), column + TTile.Column(thread));
+            tile.Write(y, y.First(batch), row + TTile.Row(thread), column + TTile.Column(thread));
         }
     }
 }

@@ -2,33 +2,38 @@ using ILGPU;
 
 namespace LoraScratch.Kernels.Gpu;
 
-/// <summary>
-/// Where a product is written: Y, or, for a product whose depth is cut into parts, the memory that
-/// holds a matrix for each part.
-/// </summary>
+/// <summary>Where a product is written, and what is added to it there.</summary>
+/// <param name="y">The buffer.</param>
 /// <param name="fours">The same in fours.</param>
 /// <param name="offset">The first element.</param>
 /// <param name="batchStride">Elements from a matrix to the next of the batch.</param>
-/// <param name="partStride">Elements from a part to the next.</param>
 /// <param name="stride">Elements from a row to the next.</param>
 /// <param name="rows">Rows of a matrix.</param>
 /// <param name="columns">Columns of a matrix.</param>
-/// <param name="z">What is added to the product, if <see cref="ProductModes.Plus"/>.</param>
+/// <param name="scale">A factor on the product.</param>
+/// <param name="z">
+/// What is added to the product: Y itself, if <see cref="ProductModes.Accumulate"/>, or another, if
+/// <see cref="ProductModes.Plus"/>.
+/// </param>
+/// <param name="second">
+/// A second product that is added after that, if <see cref="ProductModes.Second"/>.
+/// </param>
 /// <param name="modes">See <see cref="ProductModes"/>.</param>
 internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fours, int offset, int batchStride,
-    int partStride, int stride, int rows, int columns, float scale, ProductAddend z, ProductModes modes)
+    int stride, int rows, int columns, float scale, ProductAddend z, SecondProduct second, ProductModes modes)
 {
     /// <summary>Whether what the tiles have as rows are the columns of Y.</summary>
     public bool IsMirrored => (modes & ProductModes.Mirrored) != 0;
 
-    private bool Accumulates => (modes & ProductModes.Accumulate) != 0;
-
-    private bool HasAddend => (modes & ProductModes.Plus) != 0;
+    private bool HasAddend => (modes & (ProductModes.Accumulate | ProductModes.Plus)) != 0;
 
     /// <summary>Index of the first element of a matrix.</summary>
-    public int First(int batch, int part) => offset + batch * batchStride + part * partStride;
+    public int First(int batch) => offset + batch * batchStride;
 
-    /// <summary>Writes four neighbours in a row, or those that lie within Y.</summary>
+    /// <summary>
+    /// Writes four neighbours in a row, or those that lie within Y. It stands in a tile's kernel
+    /// sixteen times, so that what is done rarely is a loop.
+    /// </summary>
     public void Write(int first, int row, int column, Float4 product)
     {
         if (row >= rows || column >= columns)
@@ -36,40 +41,40 @@ internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fou
             return;
         }
         var index = first + row * stride + column;
+        var added = AddendIndex(index, row, column);
+        var after = default(Float4);
+        if ((modes & ProductModes.Second) != 0)
+        {
+            after = second.At(row, column, columns - column);
+        }
+        var value = scale * product;
         if ((modes & ProductModes.Fours) != 0)
         {
-            var value = scale * product;
-            fours[index / 4] = Accumulates ? fours[index / 4] + value
-                : HasAddend ? z.Fours[z.Index(row, column) / 4] + value : value;
+            fours[index / 4] = (HasAddend ? z.Fours[added / 4] + value : value) + after;
             return;
         }
-        Write(index, row, column, product.X);
-        if (column + 1 < columns)
+        for (var i = 0; i < 4 && column + i < columns; i++)
         {
-            Write(index + 1, row, column + 1, product.Y);
-        }
-        if (column + 2 < columns)
-        {
-            Write(index + 2, row, column + 2, product.Z);
-        }
-        if (column + 3 < columns)
-        {
-            Write(index + 3, row, column + 3, product.W);
+            var one = value.Element(i);
+            y[index + i] = (HasAddend ? z.Elements[added + i] + one : one) + after.Element(i);
         }
     }
 
     /// <summary>Writes element i of all matrices of the batch.</summary>
     public void WriteElement(int i, float product)
     {
-        var row = i / columns;
-        Write(First(row / rows, 0) + row % rows * stride + i % columns, row, i % columns, product);
+        int row = i / columns % rows, column = i % columns;
+        var index = First(i / columns / rows) + row * stride + column;
+        var value = scale * product;
+        if (HasAddend)
+        {
+            value = z.Elements[AddendIndex(index, row, column)] + value;
+        }
+        y[index] = (modes & ProductModes.Second) != 0 ? value + second.At(row, column, 1).X : value;
     }
 
-    private void Write(int index, int row, int column, float product)
-    {
-        var value = scale * product;
-        y[index] = Accumulates ? y[index] + value : HasAddend ? z.Elements[z.Index(row, column)] + value : value;
-    }
+    private int AddendIndex(int index, int row, int column) =>
+        (modes & ProductModes.Accumulate) != 0 ? index : z.Index(row, column);
 }
 
 /// <summary>Z of Y = Z + scale · A·B: one matrix, or one row for every row of Y.</summary>
@@ -86,13 +91,44 @@ internal readonly struct ProductAddend(ArrayView<float> elements, ArrayView<Floa
     public int Index(int row, int column) => offset + row * stride + column;
 }
 
+/// <summary>
+/// scale · C·D of a small depth, element by element: what a low-rank update adds to a layer's
+/// output. The sums are those that a tile of the product by itself would have.
+/// </summary>
+/// <param name="c">[rows, depth]</param>
+/// <param name="d">[depth, columns]</param>
+/// <param name="depth">How deep.</param>
+/// <param name="scale">A factor.</param>
+internal readonly struct SecondProduct(MatrixView c, MatrixView d, int depth, float scale)
+{
+    /// <summary>Four neighbours in a row.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="column">Of the first.</param>
+    /// <param name="left">Columns from there on: in place of one past them stands the last.</param>
+    public Float4 At(int row, int column, int left)
+    {
+        int atC = c.At(0, row, 0), atD = d.At(0, 0, column);
+        int one = left > 1 ? d.ColumnStep : 0, two = left > 2 ? one + d.ColumnStep : one;
+        var three = left > 3 ? two + d.ColumnStep : two;
+        var sum = default(Float4);
+        for (var k = 0; k < depth; k++)
+        {
+            sum += c.Elements[atC] * new Float4(d.Elements[atD], d.Elements[atD + one], d.Elements[atD + two],
+                d.Elements[atD + three]);
+            atC += c.ColumnStep;
+            atD += d.RowStep;
+        }
+        return scale * sum;
+    }
+}
+
 /// <summary>How a product is written.</summary>
 [Flags]
 internal enum ProductModes
 {
     None = 0,
 
-    /// <summary>Added to what is there.</summary>
+    /// <summary>Y, as it was, is added to it.</summary>
     Accumulate = 1,
 
     /// <summary>
@@ -105,25 +141,7 @@ internal enum ProductModes
 
     /// <summary>Another matrix is added.</summary>
     Plus = 8,
-}
 
-/// <summary>
-/// y = scale·Σ parts, or y += scale·Σ parts: the parts are added in their order, so that the same
-/// launch gives the same bits.
-/// </summary>
-/// <param name="values">[parts, batch · rows · columns]</param>
-/// <param name="parts">How many there are.</param>
-/// <param name="partStride">Elements of a part.</param>
-internal readonly struct SumPartsKernel(ProductOutput y, ArrayView<float> values, int parts, int partStride)
-    : IThreadKernel
-{
-    public void At(int i)
-    {
-        var sum = values[i];
-        for (var part = 1; part < parts; part++)
-        {
-            sum += values[part * partStride + i];
-        }
-        y.WriteElement(i, sum);
-    }
+    /// <summary>A second product is added.</summary>
+    Second = 16,
 }

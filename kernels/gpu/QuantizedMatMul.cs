@@ -52,7 +52,7 @@ internal sealed partial class GpuKernels
     }
 
     private void Multiply(Matrix y, Matrix a, Matrix b, bool accumulate) =>
-        Multiply(y, null, a, b, scale: 1, accumulate ? ProductModes.Accumulate : ProductModes.None);
+        Multiply(y, a, b, new Extra(Scale: 1, accumulate ? ProductModes.Accumulate : ProductModes.None));
 
     /// <summary>yᵢ = ŵ of code first + i, in the order of the rows.</summary>
     internal readonly struct DecodeKernel(ArrayView<float> y, ArrayView<byte> codes, ArrayView<GroupGrid> grids,

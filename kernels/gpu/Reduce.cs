@@ -24,29 +24,44 @@ internal sealed partial class GpuKernels
     public void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(y.Length == 1);
-        SumOf<Identity>(y, 0, alpha, x);
+        AddSumOf<Identity>(y, 0, alpha, [x]);
     }
 
     /// <inheritdoc/>
-    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs)
     {
         Debug.Assert(y.Length == 1);
-        SumOf<Square>(y, 1, 1, x);
+        AddSumOf<Square>(y.Buffer, Keep(y), 1, xs);
     }
 
-    /// <summary>y₀ = keep·y₀ + α·Σᵢ f(xᵢ), the blocks' sums first and then their sum.</summary>
-    private void SumOf<TFormula>(DeviceBuffer<float> y, float keep, float alpha, DeviceBuffer<float> x)
-        where TFormula : struct, IFormula
+    /// <summary>y₀ = keep·y₀ + α·Σ f(x), the blocks' sums first and then their sum.</summary>
+    private void AddSumOf<TFormula>(DeviceBuffer<float> y, float keep, float alpha,
+        IReadOnlyList<DeviceBuffer<float>> xs) where TFormula : struct, IFormula
     {
-        if (x.Length <= SumBlock)
+        var blocks = xs.Sum(BlocksOf);
+        if (blocks <= 1)
         {
-            ForEachGroup(1, new SumKernel<TFormula>(View(y), keep, alpha, View(x), x.Length));
+            var only = xs.FirstOrDefault(x => x.Length > 0);
+            ForEachGroup(1, new SumKernel<TFormula>(View(y), keep, alpha, View(only ?? y), only?.Length ?? 0));
             return;
         }
-        using var partials = Allocate<float>((x.Length + SumBlock - 1) / SumBlock);
-        ForEachGroup(partials.Length, new SumKernel<TFormula>(View(partials), 0, 1, View(x), x.Length));
-        SumOf<Identity>(y, keep, alpha, partials);
+        using var partials = Allocate<float>(blocks);
+        var (first, kernels) = (0, new List<(int, SumKernel<TFormula>)>());
+        foreach (var x in xs)
+        {
+            kernels.Add((BlocksOf(x),
+                new SumKernel<TFormula>(View(partials).SubView(first), 0, 1, View(x), x.Length)));
+            first += BlocksOf(x);
+        }
+        foreach (var some in kernels.Chunk(EightOf<SumKernel<TFormula>>.Most))
+        {
+            var eight = new EightOf<SumKernel<TFormula>>(some);
+            ForEachGroup(eight.Count, new SumsOfEight<TFormula>(eight));
+        }
+        AddSumOf<Identity>(y, keep, alpha, [partials]);
     }
+
+    private static int BlocksOf(DeviceBuffer<float> x) => (x.Length + SumBlock - 1) / SumBlock;
 
     /// <summary>A thread for each column of a block of rows, then one for each column.</summary>
     protected override void AddDownColumns<TTerm>(Accumulator y, int rows, in TTerm term)

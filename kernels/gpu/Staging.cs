@@ -13,7 +13,11 @@ internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream)
 {
     private const int Size = 4 << 20;
 
-    private readonly PageLockedArray1D<byte> memory = accelerator.AllocatePageLocked1D<byte>(Size, uninitialized: true);
+    // a place of its own: what uploads have put into theirs may not have left yet
+    private const int SizeOfSmall = 4096;
+
+    private readonly PageLockedArray1D<byte> memory =
+        accelerator.AllocatePageLocked1D<byte>(Size + SizeOfSmall, uninitialized: true);
     private int used;
 
     /// <summary>
@@ -38,8 +42,34 @@ internal sealed class Staging(Accelerator accelerator, AcceleratorStream stream)
         }
     }
 
+    /// <summary>
+    /// Waits once for the stream and copies as many bytes from the start of each view.
+    /// </summary>
+    /// <param name="destination">All of them, one after another.</param>
+    /// <param name="sources">What they are copied from.</param>
+    public void Download(Span<byte> destination, IReadOnlyList<ArrayView<byte>> sources)
+    {
+        var size = destination.Length / Math.Max(1, sources.Count);
+        if (destination.Length > SizeOfSmall)
+        {
+            for (var i = 0; i < sources.Count; i++)
+            {
+                Download(destination.Slice(i * size, size), sources[i]);
+            }
+            return;
+        }
+        var piece = memory.Span.Slice(Size, destination.Length);
+        for (var i = 0; i < sources.Count && size > 0; i++)
+        {
+            sources[i].SubView(0, size).CopyToCPUUnsafeAsync(stream, ref piece[i * size], size);
+        }
+        stream.Synchronize();
+        used = 0;
+        piece.CopyTo(destination);
+    }
+
     /// <summary>Waits for the stream and copies the start of a view.</summary>
-    public void Download(Span<byte> destination, ArrayView<byte> source)
+    private void Download(Span<byte> destination, ArrayView<byte> source)
     {
         stream.Synchronize();
         used = 0;

@@ -24,6 +24,9 @@ internal interface ITile
     /// </summary>
     static abstract int Slices { get; }
 
+    /// <summary>The threads of a group that hold the tile after the sum of the slices: the first.</summary>
+    static abstract int Holders { get; }
+
     /// <summary>
     /// How many groups a processor shall run at a time, so that some compute while others wait for
     /// memory.
@@ -47,6 +50,17 @@ internal interface ITile
     /// </summary>
     void SumSlices(ArrayView<Float4> panels, int thread);
 
+    /// <summary>
+    /// Saves what this thread holds, among <see cref="Holders"/> threads that save theirs: Rows ·
+    /// Columns / 4 Float4s together.
+    /// </summary>
+    /// <param name="memory">Where.</param>
+    /// <param name="at">This thread's first place: the tile's first plus its number.</param>
+    void Save(ArrayView<Float4> memory, int at);
+
+    /// <summary>Adds what this thread, of whatever group, saved there.</summary>
+    void AddSaved(ArrayView<Float4> memory, int at);
+
     /// <summary>Writes the block, or blocks, whose first element is (row, column) of Y.</summary>
     void Write(in ProductOutput y, int first, int row, int column);
 }
@@ -60,6 +74,7 @@ internal struct LargeTile : ITile
     public static int Columns => 128;
     public static int Depth => 8;
     public static int Slices => 1;
+    public static int Holders => GroupOf.MaxThreads;
     public static int GroupsAtATime => 2;
     public static int Row(int thread) => SmallTile<Width64>.Row(thread);
     public static int Column(int thread) => SmallTile<Width64>.Column(thread);
@@ -75,6 +90,22 @@ internal struct LargeTile : ITile
     }
 
     public readonly void SumSlices(ArrayView<Float4> panels, int thread) { }
+
+    public readonly void Save(ArrayView<Float4> memory, int at)
+    {
+        topLeft.Save(memory, at, Holders);
+        topRight.Save(memory, at + 4 * Holders, Holders);
+        bottomLeft.Save(memory, at + 8 * Holders, Holders);
+        bottomRight.Save(memory, at + 12 * Holders, Holders);
+    }
+
+    public void AddSaved(ArrayView<Float4> memory, int at)
+    {
+        topLeft.AddSaved(memory, at, Holders);
+        topRight.AddSaved(memory, at + 4 * Holders, Holders);
+        bottomLeft.AddSaved(memory, at + 8 * Holders, Holders);
+        bottomRight.AddSaved(memory, at + 12 * Holders, Holders);
+    }
 
     public readonly void Write(in ProductOutput y, int first, int row, int column)
     {
@@ -112,6 +143,7 @@ internal struct SmallTile<TWidth> : ITile where TWidth : struct, IWidth
     public static int Columns => TWidth.Columns;
     public static int Depth => 16;
     public static int Slices => 64 / Columns;
+    public static int Holders => 16 * BlocksAcross;
     public static int GroupsAtATime => 3;
 
     // A warp has 8 blocks side by side and 4 below each other, or as many side by side as there are: it reads 128 bytes
@@ -122,28 +154,31 @@ internal struct SmallTile<TWidth> : ITile where TWidth : struct, IWidth
         4 * (BlocksAcross <= 8 ? InSlice(thread) % BlocksAcross : thread / 32 % 2 * 8 + thread % 8);
 
     private static int BlocksAcross => Columns / 4;
-    private static int ThreadsOfSlice => 16 * BlocksAcross;
-    private static int InSlice(int thread) => thread % ThreadsOfSlice;
+    private static int InSlice(int thread) => thread % Holders;
 
     public void MultiplyAdd(ArrayView<Float4> panels, int a, int b) => block.MultiplyAdd(panels[a], panels[b]);
 
     /// <summary>By halves; each slice saves its block once, in a place of its own.</summary>
     public void SumSlices(ArrayView<Float4> panels, int thread)
     {
-        var slice = thread / ThreadsOfSlice;
+        var slice = thread / Holders;
         for (var half = Slices / 2; half > 0; half /= 2)
         {
             if (slice >= half && slice < 2 * half)
             {
-                block.Save(panels, thread);
+                block.Save(panels, thread, GroupOf.MaxThreads);
             }
             Group.Barrier();
             if (slice < half)
             {
-                block.AddSaved(panels, thread + half * ThreadsOfSlice);
+                block.AddSaved(panels, thread + half * Holders, GroupOf.MaxThreads);
             }
         }
     }
+
+    public readonly void Save(ArrayView<Float4> memory, int at) => block.Save(memory, at, Holders);
+
+    public void AddSaved(ArrayView<Float4> memory, int at) => block.AddSaved(memory, at, Holders);
 
     public readonly void Write(in ProductOutput y, int first, int row, int column)
     {

@@ -72,6 +72,11 @@ public interface IBackend : IDisposable
     /// </summary>
     internal void Download<T>(Span<T> destination, DeviceBuffer<T> source) where T : unmanaged;
 
+    /// <summary>
+    /// The first number of each of several buffers, with one wait: what a step reports.
+    /// </summary>
+    internal float[] DownloadFirsts(IReadOnlyList<DeviceBuffer<float>> sources);
+
     /// <summary>Waits until every kernel issued so far has ended.</summary>
     void Synchronize();
 
@@ -200,6 +205,11 @@ public interface IBackend : IDisposable
     /// <summary>yᵢ += α·xᵢ</summary>
     internal void AddScaled(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
+    /// <summary>yᵢ = α·yᵢ in several buffers.</summary>
+    /// <param name="ys">Any number, of any length, none twice.</param>
+    /// <param name="alpha">A factor.</param>
+    internal void Scale(IReadOnlyList<DeviceBuffer<float>> ys, float alpha);
+
     /// <summary>yᵢ = α·xᵢ; in place allowed.</summary>
     internal void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
@@ -256,10 +266,13 @@ public interface IBackend : IDisposable
     /// <param name="x">Any length.</param>
     internal void Sum(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x);
 
-    /// <summary>y₀ += Σᵢ xᵢ², summed in fixed blocks: a step of a gradient norm.</summary>
+    /// <summary>
+    /// y₀ += Σᵢ xᵢ² over several buffers, summed in fixed blocks: what a gradient norm is the root
+    /// of.
+    /// </summary>
     /// <param name="y">[1]</param>
-    /// <param name="x">Any length.</param>
-    internal void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x);
+    /// <param name="xs">Any number, of any length.</param>
+    internal void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs);
 
     /// <summary>yᵢ = α·Σⱼ x[i·g + j] over groups of g neighbours.</summary>
     /// <param name="y">[n]</param>
@@ -320,6 +333,23 @@ public interface IBackend : IDisposable
     /// <param name="epsilon">ε</param>
     internal void LayerNorm(DeviceBuffer<float> y, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
         DeviceBuffer<float> x, DeviceBuffer<float> gamma, DeviceBuffer<float> beta, float epsilon);
+
+    /// <summary>
+    /// <see cref="LayerNorm"/> of x = u + v, a residual connection, with the bits of the sum and the
+    /// norm one after the other.
+    /// </summary>
+    /// <param name="y">[rows, columns]</param>
+    /// <param name="x">[rows, columns], written: the sum, which the gradient reads</param>
+    /// <param name="mean">[rows], written</param>
+    /// <param name="rstd">[rows], written</param>
+    /// <param name="u">[rows, columns]</param>
+    /// <param name="v">[rows, columns]</param>
+    /// <param name="gamma">[columns]</param>
+    /// <param name="beta">[columns]</param>
+    /// <param name="epsilon">ε</param>
+    internal void LayerNormOfSum(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma,
+        DeviceBuffer<float> beta, float epsilon);
 
     /// <summary>dX += rstd · (g − mean(g) − x̂·mean(g ⊙ x̂)) row by row, with g = dY ⊙ γ.</summary>
     /// <param name="dX">[rows, columns]</param>
@@ -409,29 +439,23 @@ public interface IBackend : IDisposable
     // ---------------------------------------------------------------- optimizer updates
 
     /// <summary>
-    /// One step of stochastic gradient descent: g ← g + weightDecay·w; with momentum μ > 0: b ←
-    /// first step ? g : μ·b + g, g ← nesterov ? g + μ·b : b; w ← w − rate·g. (torch.optim.SGD with
-    /// dampening 0.)
+    /// One step of stochastic gradient descent, for several parameters: g ← g + weightDecay·w; with
+    /// momentum μ > 0: b ← first step ? g : μ·b + g, g ← nesterov ? g + μ·b : b; w ← w − rate·g.
+    /// (torch.optim.SGD with dampening 0.)
     /// </summary>
-    /// <param name="w">Parameters.</param>
-    /// <param name="gradient">dw, read only.</param>
-    /// <param name="velocity">b, same length; null when momentum is 0.</param>
+    /// <param name="parameters">w, dw and, with momentum, b.</param>
     /// <param name="step">Settings of this step.</param>
-    internal void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
-        SgdStep step);
+    internal void SgdStep(IReadOnlyList<SgdParameter> parameters, SgdStep step);
 
     /// <summary>
-    /// One step of Adam or AdamW: Adam adds weightDecay·w to g; AdamW first shrinks w by
-    /// rate·weightDecay; then m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − rate·m̂/(√v̂ + ε) with
-    /// m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). (torch.optim.Adam, torch.optim.AdamW.)
+    /// One step of Adam or AdamW, for several parameters: Adam adds weightDecay·w to g; AdamW first
+    /// shrinks w by rate·weightDecay; then m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w −
+    /// rate·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). (torch.optim.Adam,
+    /// torch.optim.AdamW.)
     /// </summary>
-    /// <param name="w">Parameters.</param>
-    /// <param name="gradient">dw, read only.</param>
-    /// <param name="m">First moment.</param>
-    /// <param name="v">Second moment.</param>
+    /// <param name="parameters">w, dw, m and v.</param>
     /// <param name="step">Settings of this step.</param>
-    internal void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m,
-        DeviceBuffer<float> v, AdamStep step);
+    internal void AdamStep(IReadOnlyList<AdamParameter> parameters, AdamStep step);
 }
 
 /// <summary>What a backend's pool holds, in bytes.</summary>
@@ -477,6 +501,21 @@ internal readonly record struct AttentionQueries(DeviceBuffer<int> Offsets, Devi
 /// </param>
 internal readonly record struct AttentionShape(int Heads, float Scale, int LongestSequence, float Dropout = 0,
     ulong Seed = 0);
+
+/// <summary>What an SGD update reads and writes: buffers of the same length.</summary>
+/// <param name="Weights">w, changed.</param>
+/// <param name="Gradient">dw, read only.</param>
+/// <param name="Velocity">b, changed; null when momentum is 0.</param>
+internal readonly record struct SgdParameter(DeviceBuffer<float> Weights, DeviceBuffer<float> Gradient,
+    DeviceBuffer<float>? Velocity);
+
+/// <summary>What an Adam update reads and writes: buffers of the same length.</summary>
+/// <param name="Weights">w, changed.</param>
+/// <param name="Gradient">dw, read only.</param>
+/// <param name="Mean">m, the first moment, changed.</param>
+/// <param name="Square">v, the second moment, changed.</param>
+internal readonly record struct AdamParameter(DeviceBuffer<float> Weights, DeviceBuffer<float> Gradient,
+    DeviceBuffer<float> Mean, DeviceBuffer<float> Square);
 
 /// <summary>The settings of one SGD update; see <see cref="IBackend.SgdStep"/>.</summary>
 /// <param name="Rate">Learning rate.</param>

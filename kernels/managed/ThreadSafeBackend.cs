@@ -77,6 +77,13 @@ internal abstract class ThreadSafeBackend : IBackend
     }
 
     /// <inheritdoc/>
+    public float[] DownloadFirsts(IReadOnlyList<DeviceBuffer<float>> sources)
+    {
+        using var turn = gate.Enter();
+        return Kernels.DownloadFirsts(sources);
+    }
+
+    /// <inheritdoc/>
     public void Synchronize()
     {
         using var turn = gate.Enter();
@@ -205,6 +212,13 @@ internal abstract class ThreadSafeBackend : IBackend
     }
 
     /// <inheritdoc/>
+    public void Scale(IReadOnlyList<DeviceBuffer<float>> ys, float alpha)
+    {
+        using var turn = gate.Enter();
+        Kernels.Scale(ys, alpha);
+    }
+
+    /// <inheritdoc/>
     public void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         using var turn = gate.Enter();
@@ -271,10 +285,10 @@ internal abstract class ThreadSafeBackend : IBackend
     }
 
     /// <inheritdoc/>
-    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs)
     {
         using var turn = gate.Enter();
-        Kernels.AddSumOfSquares(y, x);
+        Kernels.AddSumOfSquares(y, xs);
     }
 
     /// <inheritdoc/>
@@ -327,6 +341,16 @@ internal abstract class ThreadSafeBackend : IBackend
     {
         using var turn = gate.Enter();
         Kernels.LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+    }
+
+    /// <inheritdoc/>
+    public void LayerNormOfSum(
+        DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean, DeviceBuffer<float> rstd,
+        DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma, DeviceBuffer<float> beta,
+        float epsilon)
+    {
+        using var turn = gate.Enter();
+        Kernels.LayerNormOfSum(y, x, mean, rstd, u, v, gamma, beta, epsilon);
     }
 
     /// <inheritdoc/>
@@ -385,19 +409,16 @@ internal abstract class ThreadSafeBackend : IBackend
     // ---------------------------------------------------------------- optimizer updates
 
     /// <inheritdoc/>
-    public void SgdStep(
-        DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity, SgdStep step)
+    public void SgdStep(IReadOnlyList<SgdParameter> parameters, SgdStep step)
     {
         using var turn = gate.Enter();
-        Kernels.SgdStep(w, gradient, velocity, step);
+        Kernels.SgdStep(parameters, step);
     }
 
     /// <inheritdoc/>
-    public void AdamStep(
-        DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m, DeviceBuffer<float> v,
-        AdamStep step)
+    public void AdamStep(IReadOnlyList<AdamParameter> parameters, AdamStep step)
     {
         using var turn = gate.Enter();
-        Kernels.AdamStep(w, gradient, m, v, step);
+        Kernels.AdamStep(parameters, step);
     }
 }

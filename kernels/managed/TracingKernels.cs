@@ -47,6 +47,15 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
         }
     }
 
+    public float[] DownloadFirsts(IReadOnlyList<DeviceBuffer<float>> sources)
+    {
+        foreach (var source in sources)
+        {
+            trace.NoteDownload(source);
+        }
+        return trace.MovesData ? kernels.DownloadFirsts(sources) : new float[sources.Count];
+    }
+
     public void Fill(DeviceBuffer<float> y, float value)
     {
         if (Note(nameof(Fill), 0, [], [y], m => Array.Fill(m[y], value)))
@@ -205,6 +214,24 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
         }
     }
 
+    public void Scale(IReadOnlyList<DeviceBuffer<float>> ys, float alpha)
+    {
+        if (Note(nameof(Scale), alpha == 1 ? 0 : Elements(ys), [.. ys], [.. ys], m =>
+        {
+            foreach (var y in ys)
+            {
+                var values = m[y];
+                for (var i = 0; i < values.Length; i++)
+                {
+                    values[i] *= alpha;
+                }
+            }
+        }))
+        {
+            kernels.Scale(ys, alpha);
+        }
+    }
+
     public void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         if (Note(nameof(Scale), alpha == 1 ? 0 : y.Length, [x], [y], m =>
@@ -309,11 +336,12 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
         }
     }
 
-    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs)
     {
-        if (Note(nameof(AddSumOfSquares), 2L * x.Length, [y, x], [y], m => m[y][0] += m[x].Sum(value => value * value)))
+        if (Note(nameof(AddSumOfSquares), 2 * Elements(xs), [Read(y), .. xs], [y.Buffer], m => Float64Kernels.Write(
+            m[y.Buffer], i => Before(y, m[y.Buffer], i) + xs.Sum(x => m[x].Sum(value => value * value)))))
         {
-            kernels.AddSumOfSquares(y, x);
+            kernels.AddSumOfSquares(y, xs);
         }
     }
 
@@ -380,6 +408,21 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
             m => Float64Kernels.LayerNorm(m[y], m[mean], m[rstd], m[x], m[gamma], m[beta], epsilon)))
         {
             kernels.LayerNorm(y, mean, rstd, x, gamma, beta, epsilon);
+        }
+    }
+
+    public void LayerNormOfSum(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma,
+        DeviceBuffer<float> beta, float epsilon)
+    {
+        if (Note(nameof(LayerNormOfSum), 9L * x.Length, [u, v, gamma, beta], [y, x, mean, rstd], m =>
+        {
+            double[] first = m[u], second = m[v];
+            Float64Kernels.Write(m[x], i => first[i] + second[i]);
+            Float64Kernels.LayerNorm(m[y], m[mean], m[rstd], m[x], m[gamma], m[beta], epsilon);
+        }))
+        {
+            kernels.LayerNormOfSum(y, x, mean, rstd, u, v, gamma, beta, epsilon);
         }
     }
 
@@ -460,21 +503,23 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
 
     // ---------------------------------------------------------------- optimizer updates
 
-    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
-        SgdStep step)
+    public void SgdStep(IReadOnlyList<SgdParameter> parameters, SgdStep step)
     {
-        if (Note(nameof(SgdStep), 4L * w.Length, [w, gradient, velocity], [w, velocity], null))
+        if (Note(nameof(SgdStep), 4 * Elements(parameters.Select(each => each.Weights)),
+            [.. parameters.SelectMany(each => new[] { each.Weights, each.Gradient, each.Velocity })],
+            [.. parameters.SelectMany(each => new[] { each.Weights, each.Velocity })], null))
         {
-            kernels.SgdStep(w, gradient, velocity, step);
+            kernels.SgdStep(parameters, step);
         }
     }
 
-    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m,
-        DeviceBuffer<float> v, AdamStep step)
+    public void AdamStep(IReadOnlyList<AdamParameter> parameters, AdamStep step)
     {
-        if (Note(nameof(AdamStep), 14L * w.Length, [w, gradient, m, v], [w, m, v], null))
+        if (Note(nameof(AdamStep), 14 * Elements(parameters.Select(each => each.Weights)),
+            [.. parameters.SelectMany(each => new[] { each.Weights, each.Gradient, each.Mean, each.Square })],
+            [.. parameters.SelectMany(each => new[] { each.Weights, each.Mean, each.Square })], null))
         {
-            kernels.AdamStep(w, gradient, m, v, step);
+            kernels.AdamStep(parameters, step);
         }
     }
 
@@ -482,6 +527,8 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
 
     private bool Note(string kernel, long flops, DeviceBuffer<float>?[] reads, DeviceBuffer<float>?[] writes,
         Action<Float64Memory>? compute) => trace.Note(kernels, flops, new KernelCall(kernel, reads, writes, compute));
+
+    private static long Elements(IEnumerable<DeviceBuffer<float>> buffers) => buffers.Sum(buffer => (long)buffer.Length);
 
     private static long Work(Matrix y, Matrix a) => 2L * y.Batch * y.Rows * y.Columns * a.Columns;
 

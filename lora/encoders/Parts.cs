@@ -114,8 +114,8 @@ internal sealed class Embeddings : Module
         {
             sum = sum.Add(types.Value.Forward(tokens.TokenTypes(knownTypes)));
         }
-        sum = sum.Add(positions.Value.Forward(tokens.Positions(firstPosition)));
-        return scope.Return(dropout.Value.Forward(norm.Value.Forward(sum)));
+        var places = positions.Value.Forward(tokens.Positions(firstPosition));
+        return scope.Return(dropout.Value.Forward(norm.Value.ForwardSum(sum, places)));
     }
 }
 

@@ -55,7 +55,7 @@ internal sealed class TransformerBlock : Module
         using var scope = new TensorScope();
         x = AddAttention(x, offsets, rows);
         using var chosen = new ChosenRows(rows);
-        return scope.Return(outputNorm.Value.Forward(FeedForward(x).Add(x)));
+        return scope.Return(outputNorm.Value.ForwardSum(FeedForward(x), x));
     }
 
     /// <inheritdoc/>
@@ -68,7 +68,7 @@ internal sealed class TransformerBlock : Module
     {
         using var scope = new TensorScope();
         var asking = rows is null ? x : x.Gather(rows);
-        return scope.Return(attentionNorm.Value.Forward(Attention(asking, x, offsets, rows).Add(asking)));
+        return scope.Return(attentionNorm.Value.ForwardSum(Attention(asking, x, offsets, rows), asking));
     }
 
     /// <summary>Attention within each text.</summary>

@@ -173,9 +173,9 @@ internal sealed class DynamicQuantization : IDisposable
             using var recording = new NoGradient();
             using var scope = new TensorScope();
             var y = x.Linear(linear.Value.Weight);
-            y.Backend.AddSumOfSquares(squares.Data, y.Data);
+            y.Backend.AddSumOfSquares(squares.Data, [y.Data]);
             y.Backend.AddScaled(y.Data, -1, x.DynamicInt8Linear(weight).Data);
-            y.Backend.AddSumOfSquares(errors.Data, y.Data);
+            y.Backend.AddSumOfSquares(errors.Data, [y.Data]);
         }
     }
 }

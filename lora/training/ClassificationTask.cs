@@ -48,16 +48,17 @@ internal sealed class ClassificationTask(TextClassifier classifier, LoRAAdapter?
         return [.. group.Select(batch => (float)(WeightOf(batch) / weight))];
     }
 
-    public float AddGradients(PackedBatch batch, float share, int epoch)
+    public Tensor AddGradients(PackedBatch batch, float share, int epoch)
     {
         using var turn = Backend.TakeTurn();
         using var scope = new TensorScope();
         using var tokens = new PackedTokens(batch, Backend);
         classifier.Model.RecomputesBlocks = options.Recompute;
-        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights).Scale(share);
+        var loss = classifier.Loss(Logits(batch, tokens), tokens, batch, classWeights);
+        loss = share == 1 ? loss : loss.Scale(share);
         ForwardDone?.Invoke();
         loss.Backward();
-        return loss.Item();
+        return scope.Return(loss);
     }
 
     private double WeightOf(PackedBatch batch) =>

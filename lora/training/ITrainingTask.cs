@@ -39,15 +39,26 @@ internal interface ITrainingTask
     /// <param name="batch">Of a step.</param>
     /// <param name="share">What it counts in the step's loss.</param>
     /// <param name="epoch">From 1.</param>
-    /// <returns>Its share of the loss.</returns>
-    float AddGradients(PackedBatch batch, float share, int epoch);
+    /// <returns>
+    /// Its share of the loss, one element, the caller's: reading it waits for the device.
+    /// </returns>
+    Tensor AddGradients(PackedBatch batch, float share, int epoch);
 
     /// <summary>The same for all batches of a step.</summary>
     /// <param name="group">At least one batch.</param>
     /// <param name="epoch">From 1.</param>
-    /// <returns>The loss.</returns>
-    float AddGradients(IReadOnlyList<PackedBatch> group, int epoch) =>
-        group.Zip(SharesOf(group, epoch)).Sum(entry => AddGradients(entry.First, entry.Second, epoch));
+    /// <returns>The loss, likewise.</returns>
+    Tensor AddGradients(IReadOnlyList<PackedBatch> group, int epoch)
+    {
+        var shares = SharesOf(group, epoch);
+        var loss = AddGradients(group[0], shares[0], epoch);
+        for (var i = 1; i < group.Count; i++)
+        {
+            using var more = AddGradients(group[i], shares[i], epoch);
+            loss.Backend.AddScaled(loss.Data, 1, more.Data);
+        }
+        return loss;
+    }
 
     /// <summary>
     /// Called between a batch's forward pass, when all is held that its gradients will read, and

@@ -41,7 +41,7 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         return [.. guesses.Select(count => (float)count / guesses.Sum())];
     }
 
-    public float AddGradients(PackedBatch batch, float share, int epoch)
+    public Tensor AddGradients(PackedBatch batch, float share, int epoch)
     {
         var masked = Mask(batch, epoch);
         using var turn = Backend.TakeTurn();
@@ -50,10 +50,11 @@ internal sealed class MaskedLanguageTask(EncoderForMaskedLM model, TokenMasking 
         using var places = new SequenceRows(masked.Positions, tokens.Offsets, Backend);
         using var labels = new Indices(masked.Labels, Backend);
         model.RecomputesBlocks = options.Recompute;
-        var loss = model.Forward(tokens, places).CrossEntropy(labels).Scale(share);
+        var loss = model.Forward(tokens, places).CrossEntropy(labels);
+        loss = share == 1 ? loss : loss.Scale(share);
         ForwardDone?.Invoke();
         loss.Backward();
-        return loss.Item();
+        return scope.Return(loss);
     }
 
     /// <summary>Loss and accuracy on masked tokens, with the same masks each time.</summary>

@@ -88,7 +88,7 @@ internal sealed class MemoryEstimator(ITrainingTask task, TrainingOptions option
         using (new KernelTrace(runsKernels: false) { TakesUploads = true })
         {
             using var kept = Keep(batch.RowIndices);
-            task.AddGradients([batch], epoch: 1);
+            task.AddGradients([batch], epoch: 1).Dispose();
             var before = backend.Memory.InUse;
             optimizer.Step();
             optimizerBytes = backend.Memory.InUse - before;
@@ -98,7 +98,7 @@ internal sealed class MemoryEstimator(ITrainingTask task, TrainingOptions option
         {
             using var kept = Keep(batch.RowIndices);
             task.ForwardDone = () => activations = backend.Memory.InUse - weights - optimizerBytes;
-            task.AddGradients([batch], epoch: 1);
+            task.AddGradients([batch], epoch: 1).Dispose();
         }
         var rest = peak - weights - optimizerBytes - gradients;
         var held = Math.Min(activations, rest);

@@ -44,12 +44,12 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
     {
         var shares = task.SharesOf(group, epoch);
         var (first, end) = processes.ShareOf(group.Count);
-        var losses = new float[end - first];
+        var losses = new List<Tensor>();
         var (nodes, sums) = (new List<SumNode>(), new List<Tensor?[]>());
         for (var i = first; i < end; i++)
         {
             GoTo(step, i);
-            losses[i - first] = task.AddGradients(group[i], shares[i], epoch);
+            losses.Add(task.AddGradients(group[i], shares[i], epoch));
             nodes.Add(new SumNode(0, i));
             sums.Add(Take());
             while (SumTree.Joins(nodes))
@@ -68,7 +68,9 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
             var known = nodes.Zip(sums).ToDictionary(entry => entry.First, entry => entry.Second);
             Give(SumTree.Total(group.Count, known, Sum));
         }
-        return processes.Gather<float>(losses).SelectMany(part => part).Sum();
+        var values = Tensor.Items(losses);
+        losses.ForEach(loss => loss.Dispose());
+        return processes.Gather<float>(values).SelectMany(part => part).Sum();
     }
 
     /// <summary>Puts every random stream where a micro-batch begins.</summary>

@@ -90,7 +90,8 @@ internal sealed class RunEstimator(ITrainingTask task, TrainingOptions options, 
             ? task.Keep(examples, batch.RowIndices, null, CancellationToken.None) : null;
         var keeping = kept is null ? 0 : time.GetElapsedTime(start).TotalSeconds;
         start = time.GetTimestamp();
-        task.AddGradients([batch], epoch: 1);
+        using var loss = task.AddGradients([batch], epoch: 1);
+        loss.Item();                                        // when the device has done all of it
         var seconds = Math.Max(time.GetElapsedTime(start).TotalSeconds, 1e-9);
         task.Model.ZeroGradient();
         return (batch.Tokens, keeping, seconds);

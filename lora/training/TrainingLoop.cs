@@ -154,11 +154,14 @@ internal sealed class TrainingLoop : IDisposable
     private void Step(PackedBatch[] group, int epoch)
     {
         var start = clock.Elapsed.TotalSeconds;
-        var loss = microBatches?.Add(group, metrics.Count, epoch) ?? task.AddGradients(group, epoch);
-        var norm = GradientClipping.ClipNorm(Parameters, options.Clip > 0 ? options.Clip : float.MaxValue);
+        var (loss, norm) = AddGradients(group, epoch);
         if (!float.IsFinite(loss) || !float.IsFinite(norm))
         {
             throw Diverged(loss, norm);
+        }
+        if (options.Clip > 0)
+        {
+            GradientClipping.Clip(GradientClipping.Gradients(Parameters), norm, options.Clip);
         }
         optimizer.LearningRate = options.ResolvedLearningRate * schedule.Factor(metrics.Count);
         optimizer.Step();
@@ -170,6 +173,20 @@ internal sealed class TrainingLoop : IDisposable
         metrics.Add(new StepMetrics(metrics.Count + 1, length.Steps, epoch, loss, optimizer.LearningRate, norm,
             group.Sum(batch => batch.Tokens), end - start, secondsBefore + end, left));
         StepDone?.Invoke(metrics[^1]);
+    }
+
+    /// <summary>
+    /// The loss of a step and the norm of its gradients. Reading them is the only time that a step
+    /// waits for its device, and it waits before the weights change, so that a step that diverges
+    /// leaves them as they were.
+    /// </summary>
+    private (float Loss, float Norm) AddGradients(PackedBatch[] group, int epoch)
+    {
+        var shared = microBatches?.Add(group, metrics.Count, epoch);
+        using var loss = shared is null ? task.AddGradients(group, epoch) : null;
+        using var squares = GradientClipping.SumOfSquares(GradientClipping.Gradients(Parameters));
+        var values = Tensor.Items([.. new[] { loss, squares }.OfType<Tensor>()]);
+        return (shared ?? values[0], squares is null ? 0 : MathF.Sqrt(values[^1]));
     }
 
     /// <summary>

@@ -29,7 +29,7 @@ internal class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backe
                 }
                 expected[i] -= 0.1f * g;
             }
-            Backend.SgdStep(w, Lend(gradient), momentum > 0 ? velocity : null,
+            Backend.SgdStep([new SgdParameter(w, Lend(gradient), momentum > 0 ? velocity : null)],
                 new SgdStep(0.1f, momentum, weightDecay, nesterov, First: step == 0));
         }
         AssertClose(w, expected, 1e-6, "weights");
@@ -67,11 +67,37 @@ internal class OptimizerKernelTests(BackendCase backendCase) : KernelTests(backe
                 expected[i] -= Rate * first[i] / (1 - Math.Pow(Beta1, t))
                     / (Math.Sqrt(second[i] / (1 - Math.Pow(Beta2, t))) + Epsilon);
             }
-            Backend.AdamStep(w, Lend(gradient), m, v,
+            Backend.AdamStep([new AdamParameter(w, Lend(gradient), m, v)],
                 new AdamStep(Rate, Beta1, Beta2, Epsilon, weightDecay, decoupled, t));
         }
         AssertClose(w, expected, 1e-6, "weights");
         AssertClose(m, first, 1e-6, "first moment");
         AssertClose(v, second, 1e-6, "second moment");
+    }
+
+    /// <summary>More than a launch on a GPU takes, of different lengths, one of them empty.</summary>
+    [Test]
+    public void Many_parameters_change_together_as_they_do_alone()
+    {
+        int[] lengths = [.. Enumerable.Range(0, 19).Select(i => i == 5 ? 0 : i * 7 % 40 + 1)];
+        var (together, alone) = (Parameters(), Parameters());
+        var settings = new SgdStep(0.1f, 0.9f, 0.01f, Nesterov: true, First: false);
+        var adam = new AdamStep(0.01, 0.9, 0.999, 1e-8, 0.1, Decoupled: true, 3);
+        Backend.SgdStep([.. together.Select(all => new SgdParameter(all[0], all[1], all[2]))], settings);
+        Backend.AdamStep([.. together.Select(all => new AdamParameter(all[0], all[1], all[2], all[3]))], adam);
+        Backend.Scale([.. together.Select(all => all[1])], -0.3f);
+        foreach (var all in alone)
+        {
+            Backend.SgdStep([new SgdParameter(all[0], all[1], all[2])], settings);
+            Backend.AdamStep([new AdamParameter(all[0], all[1], all[2], all[3])], adam);
+            Backend.Scale(all[1], -0.3f, all[1]);
+        }
+        foreach (var (one, other) in together.SelectMany(all => all).Zip(alone.SelectMany(all => all)))
+        {
+            Assert.That(Read(one), Is.EqualTo(Read(other)), $"{one.Length} elements");
+        }
+
+        DeviceBuffer<float>[][] Parameters() => [.. lengths.Select((length, i) => Enumerable.Range(0, 4)
+            .Select(slot => Lend([.. Numbers(length, 4 * i + slot).Select(MathF.Abs)])).ToArray())];
     }
 }

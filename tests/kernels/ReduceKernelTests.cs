@@ -25,7 +25,7 @@ internal class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendC
         Backend.Sum(y, 0.5f, Lend(x));
         AssertClose(y, [0.5 * x.Sum(value => (double)value)], 2e-6, "Sum");
         y = Lend(7f);
-        Backend.AddSumOfSquares(y, Lend(x));
+        Backend.AddSumOfSquares(y, [Lend(x)]);
         AssertClose(y, [7 + x.Sum(value => (double)value * value)], 3e-7, "AddSumOfSquares");
     }
 
@@ -37,5 +37,21 @@ internal class ReduceKernelTests(BackendCase backendCase) : KernelTests(backendC
         var y = Lend(0f);
         Backend.Sum(y, 1, x);
         AssertClose(y, [0.1f * (double)Count], 1e-6, "Sum");
+    }
+
+    /// <summary>More buffers than a launch on a GPU takes, some of several blocks, one empty.</summary>
+    [Test]
+    public void Squares_of_many_buffers_are_summed_and_first_numbers_read_together()
+    {
+        float[][] xs = [.. new[] { 3, 40_000, 0, 1, 16_384, 16_385, 7, 8, 9, 10, 11 }
+            .Select((length, i) => Numbers(length, i))];
+        var buffers = xs.Select(x => Lend(x)).ToArray();
+        var y = Lend(7f);
+        Backend.AddSumOfSquares(y, buffers);
+        AssertClose(y, [7 + xs.Sum(x => x.Sum(value => (double)value * value))], 3e-7, "AddSumOfSquares");
+        Backend.AddSumOfSquares(y, [Lend(Array.Empty<float>())]);
+        AssertClose(y, [7 + xs.Sum(x => x.Sum(value => (double)value * value))], 3e-7, "of nothing");
+        Assert.That(Backend.DownloadFirsts([buffers[1], buffers[4], buffers[3]]),
+            Is.EqualTo(new[] { xs[1][0], xs[4][0], xs[3][0] }));
     }
 }

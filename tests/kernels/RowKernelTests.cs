@@ -117,6 +117,25 @@ internal class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase
     }
 
     [TestCaseSource(nameof(Shapes))]
+    public void The_norm_of_a_sum_has_the_bits_of_sum_and_norm((int Rows, int Columns) shape)
+    {
+        var (rows, columns) = shape;
+        var n = rows * columns;
+        DeviceBuffer<float> u = Lend(Numbers(n, 1)), v = Lend(Numbers(n, 2)), gamma = Lend(Numbers(columns, 3)),
+            beta = Lend(Numbers(columns, 4));
+        DeviceBuffer<float>[] Results() => [.. new[] { n, n, rows, rows }
+            .Select(length => Lend(Enumerable.Repeat(float.NaN, length).ToArray()))];
+        var (together, alone) = (Results(), Results());
+        Backend.LayerNormOfSum(together[0], together[1], together[2], together[3], u, v, gamma, beta, 1e-5f);
+        Backend.WeightedSum(alone[1], 1, u, 1, v);
+        Backend.LayerNorm(alone[0], alone[2], alone[3], alone[1], gamma, beta, 1e-5f);
+        foreach (var (one, other) in together.Zip(alone))
+        {
+            Assert.That(Read(one), Is.EqualTo(Read(other)));
+        }
+    }
+
+    [TestCaseSource(nameof(Shapes))]
     public void Gather_copies_rows_and_scatter_adds_them_where_indices_repeat((int Rows, int Columns) shape)
     {
         var (rows, columns) = shape;
@@ -146,6 +165,7 @@ internal class RowKernelTests(BackendCase backendCase) : KernelTests(backendCase
         Backend.CrossEntropy(none, none, indices);
         Backend.AddCrossEntropyGradient(none, none, none, indices);
         Backend.LayerNorm(none, none, none, none, columns, columns, 1e-5f);
+        Backend.LayerNormOfSum(none, none, none, none, none, none, columns, columns, 1e-5f);
         Backend.AddLayerNormGradient(none, none, none, none, none, columns);
         Backend.AddLayerNormGammaGradient(columns, none, none, none, none);
         Backend.Gather(none, columns, indices, 3);

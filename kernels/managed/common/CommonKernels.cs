@@ -18,6 +18,13 @@ internal abstract partial class CommonKernels<TFloats, TInts>
     /// <summary>Runs a kernel over elements 0 … count − 1.</summary>
     protected abstract void ForEach<TKernel>(int count, in TKernel kernel) where TKernel : struct, IElementKernel;
 
+    /// <summary>
+    /// Runs several kernels of a kind that do not depend on each other, each over elements of its
+    /// own.
+    /// </summary>
+    protected abstract void ForEach<TKernel>(IReadOnlyList<(int Count, TKernel Kernel)> kernels)
+        where TKernel : struct, IParameterKernel;
+
     /// <summary>Runs a kernel over rows 0 … rows − 1 of some length.</summary>
     protected abstract void ForEachRow<TKernel>(int rows, int columns, in TKernel kernel)
         where TKernel : struct, IRowKernel;

@@ -44,7 +44,11 @@ internal abstract partial class CommonKernels<TFloats, TInts>
         ForEach(y.Length, new AddScaledKernel(Floats(y), alpha, Floats(x)));
     }
 
-    /// <inheritdoc cref="IBackend.Scale"/>
+    /// <inheritdoc cref="IBackend.Scale(IReadOnlyList{DeviceBuffer{float}}, float)"/>
+    public void Scale(IReadOnlyList<DeviceBuffer<float>> ys, float alpha) =>
+        ForEach([.. ys.Select(y => (y.Length, new ScaleKernel(Floats(y), alpha, Floats(y))))]);
+
+    /// <inheritdoc cref="IBackend.Scale(DeviceBuffer{float}, float, DeviceBuffer{float})"/>
     public void Scale(DeviceBuffer<float> y, float alpha, DeviceBuffer<float> x)
     {
         Debug.Assert(y.Length == x.Length);
@@ -120,7 +124,7 @@ internal abstract partial class CommonKernels<TFloats, TInts>
             T.Store(ref y[i], T.MultiplyAdd(T.Of(alpha), T.Load(ref x[i]), T.Load(ref y[i])));
     }
 
-    internal readonly struct ScaleKernel(TFloats y, float alpha, TFloats x) : IElementKernel
+    internal readonly struct ScaleKernel(TFloats y, float alpha, TFloats x) : IParameterKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T> => T.Store(ref y[i], T.Of(alpha) * T.Load(ref x[i]));

@@ -11,6 +11,13 @@ internal interface IElementKernel
     void At<T>(int i) where T : struct, ILanes<T>;
 }
 
+/// <summary>
+/// A kernel that is run over the elements of several tensors together: all parameters of a model.
+/// </summary>
+internal interface IParameterKernel : IElementKernel
+{
+}
+
 /// <summary>A kernel whose rows do not depend on each other.</summary>
 internal interface IRowKernel
 {

@@ -18,6 +18,19 @@ internal abstract partial class CommonKernels<TFloats, TInts>
                 epsilon));
     }
 
+    /// <inheritdoc cref="IBackend.LayerNormOfSum"/>
+    public void LayerNormOfSum(DeviceBuffer<float> y, DeviceBuffer<float> x, DeviceBuffer<float> mean,
+        DeviceBuffer<float> rstd, DeviceBuffer<float> u, DeviceBuffer<float> v, DeviceBuffer<float> gamma,
+        DeviceBuffer<float> beta, float epsilon)
+    {
+        var columns = gamma.Length;
+        Debug.Assert(y.Length == x.Length && u.Length == x.Length && v.Length == x.Length && beta.Length == columns
+            && mean.Length * columns == x.Length && rstd.Length == mean.Length);
+        var norm = new LayerNormKernel(Floats(y), Floats(mean), Floats(rstd), Floats(x), Floats(gamma), Floats(beta),
+            columns, epsilon);
+        ForEachRow(mean.Length, columns, new NormOfSumKernel(norm, Floats(x), Floats(u), Floats(v), columns));
+    }
+
     /// <inheritdoc cref="IBackend.AddLayerNormGradient"/>
     public void AddLayerNormGradient(Accumulator dX, DeviceBuffer<float> dY, DeviceBuffer<float> x,
         DeviceBuffer<float> mean, DeviceBuffer<float> rstd, DeviceBuffer<float> gamma)
@@ -79,6 +92,22 @@ internal abstract partial class CommonKernels<TFloats, TInts>
                 mean[row] = center;
                 rstd[row] = scale;
             }
+        }
+    }
+
+    internal readonly struct NormOfSumKernel(LayerNormKernel norm, TFloats x, TFloats u, TFloats v, int columns)
+        : IRowKernel
+    {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Row<T>(int row) where T : struct, ILanes<T>
+        {
+            TFloats first = u.From(row * columns), second = v.From(row * columns), sum = x.From(row * columns);
+            for (var j = T.First; j < columns; j += T.Width)
+            {
+                var left = columns - j;
+                T.Store(ref sum[j], left, T.Load(ref first[j], left, 0) + T.Load(ref second[j], left, 0));
+            }
+            norm.Row<T>(row);                               // each thread reads what it wrote
         }
     }
 

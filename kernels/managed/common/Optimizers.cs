@@ -7,31 +7,34 @@ namespace LoraScratch.Kernels.Common;
 internal abstract partial class CommonKernels<TFloats, TInts>
 {
     /// <inheritdoc cref="IBackend.SgdStep"/>
-    public void SgdStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float>? velocity,
-        SgdStep step)
+    public void SgdStep(IReadOnlyList<SgdParameter> parameters, SgdStep step)
     {
-        Debug.Assert(w.Length == gradient.Length && (velocity == null || velocity.Length == w.Length));
-        Debug.Assert(velocity != null || step.Momentum == 0);
-        if (velocity == null || step.Momentum == 0)
+        Debug.Assert(parameters.All(each => each.Gradient.Length == each.Weights.Length
+            && (each.Velocity == null ? step.Momentum == 0 : each.Velocity.Length == each.Weights.Length)));
+        if (step.Momentum == 0)
         {
-            ForEach(w.Length, new SgdKernel(Floats(w), Floats(gradient), step.Rate, step.WeightDecay));
+            ForEach([.. parameters.Select(each => (each.Weights.Length,
+                new SgdKernel(Floats(each.Weights), Floats(each.Gradient), step.Rate, step.WeightDecay)))]);
         }
         else
         {
-            ForEach(w.Length, new MomentumKernel(Floats(w), Floats(gradient), Floats(velocity), step.Rate,
-                step.WeightDecay, step.Momentum, step.First ? 1 : 0, step.Nesterov ? 1 : 0));
+            ForEach([.. parameters.Select(each => (each.Weights.Length,
+                new MomentumKernel(Floats(each.Weights), Floats(each.Gradient), Floats(each.Velocity!), step.Rate,
+                    step.WeightDecay, step.Momentum, step.First ? 1 : 0, step.Nesterov ? 1 : 0)))]);
         }
     }
 
     /// <inheritdoc cref="IBackend.AdamStep"/>
-    public void AdamStep(DeviceBuffer<float> w, DeviceBuffer<float> gradient, DeviceBuffer<float> m,
-        DeviceBuffer<float> v, AdamStep step)
+    public void AdamStep(IReadOnlyList<AdamParameter> parameters, AdamStep step)
     {
-        Debug.Assert(w.Length == gradient.Length && w.Length == m.Length && w.Length == v.Length && step.Number >= 1);
-        ForEach(w.Length, new AdamKernel(Floats(w), Floats(gradient), Floats(m), Floats(v), new AdamFactors(step)));
+        Debug.Assert(step.Number >= 1 && parameters.All(each => each.Gradient.Length == each.Weights.Length
+            && each.Mean.Length == each.Weights.Length && each.Square.Length == each.Weights.Length));
+        var factors = new AdamFactors(step);
+        ForEach([.. parameters.Select(each => (each.Weights.Length, new AdamKernel(Floats(each.Weights),
+            Floats(each.Gradient), Floats(each.Mean), Floats(each.Square), factors)))]);
     }
 
-    internal readonly struct SgdKernel(TFloats w, TFloats gradient, float rate, float weightDecay) : IElementKernel
+    internal readonly struct SgdKernel(TFloats w, TFloats gradient, float rate, float weightDecay) : IParameterKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
@@ -43,7 +46,7 @@ internal abstract partial class CommonKernels<TFloats, TInts>
     }
 
     internal readonly struct MomentumKernel(TFloats w, TFloats gradient, TFloats velocity, float rate,
-        float weightDecay, float momentum, int first, int nesterov) : IElementKernel
+        float weightDecay, float momentum, int first, int nesterov) : IParameterKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>
@@ -58,7 +61,7 @@ internal abstract partial class CommonKernels<TFloats, TInts>
     }
 
     internal readonly struct AdamKernel(TFloats w, TFloats gradient, TFloats m, TFloats v, AdamFactors factors)
-        : IElementKernel
+        : IParameterKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void At<T>(int i) where T : struct, ILanes<T>

@@ -93,6 +93,10 @@ internal sealed unsafe partial class CpuKernels : CommonKernels<HostFloats, Host
     }
 
     /// <inheritdoc/>
+    public float[] DownloadFirsts(IReadOnlyList<DeviceBuffer<float>> sources) =>
+        [.. sources.Select(source => *Pointer(source))];
+
+    /// <inheritdoc/>
     public void Copy(DeviceBuffer<float> y, DeviceBuffer<float> x)
     {
         Debug.Assert(y.Length == x.Length);

@@ -25,6 +25,15 @@ internal sealed unsafe partial class CpuKernels
         Workers.Run(BlocksOf(BlockElements, count), new ElementJob<TKernel>(kernel, count, Wide));
 
     /// <inheritdoc/>
+    protected override void ForEach<TKernel>(IReadOnlyList<(int Count, TKernel Kernel)> kernels)
+    {
+        foreach (var (count, kernel) in kernels)
+        {
+            ForEach(count, kernel);
+        }
+    }
+
+    /// <inheritdoc/>
     protected override void ForEachRow<TKernel>(int rows, int columns, in TKernel kernel)
     {
         var rowsPerBlock = Math.Max(1, BlockElements / Math.Max(1, columns));

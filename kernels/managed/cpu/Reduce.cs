@@ -25,10 +25,10 @@ internal sealed unsafe partial class CpuKernels
     }
 
     /// <inheritdoc/>
-    public void AddSumOfSquares(DeviceBuffer<float> y, DeviceBuffer<float> x)
+    public void AddSumOfSquares(Accumulator y, IReadOnlyList<DeviceBuffer<float>> xs)
     {
         Debug.Assert(y.Length == 1);
-        *Pointer(y) = (float)(*Pointer(y) + SumOf<Square>(x));
+        *Pointer(y.Buffer) = (float)((y.IsEmpty ? 0 : *Pointer(y.Buffer)) + xs.Sum(SumOf<Square>));
     }
 
     /// <summary>

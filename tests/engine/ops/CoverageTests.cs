@@ -51,6 +51,7 @@ public class CoverageTests
         // a gradient that shared the memory of dY needs its own once a second share is added: a copy
         var doubled = weight.Scale(2);
         doubled.Add(doubled).Sum().Backward();
+        Tensor.Items(weight.Sum());
         backend.Synchronize();
         backend.ForgetPeak();
         backend.Dispose();

@@ -18,6 +18,9 @@ public static partial class OpCases
             yield return new("Softmax", [shape], x => x[0].Softmax(), x => Reference.Softmax(x[0], columns));
             yield return new("LayerNorm", [shape, S(columns), S(columns)], x => x[0].LayerNorm(x[1], x[2]),
                 x => Reference.LayerNorm(x[0], x[1], x[2], 1e-5f), change: Spread);
+            yield return new("LayerNormOfSum", [shape, shape, S(columns), S(columns)],
+                x => x[0].LayerNormOfSum(x[1], x[2], x[3]),
+                x => Reference.LayerNorm(Reference.Zip(x[0], x[1], (u, v) => u + v), x[2], x[3], 1e-5f), change: Spread);
         }
         yield return new("AddBias", [S(7, 1), S(1)], x => x[0].AddBias(x[1]), x => Reference.AddBias(x[0], x[1]));
         yield return new("Softmax", [S(3, 1)], x => x[0].Softmax(), x => Reference.Softmax(x[0], 1));

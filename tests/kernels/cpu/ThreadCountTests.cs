@@ -73,7 +73,7 @@ internal class ThreadCountTests
         Record("AddColumnSums", columns);
         backend.Sum(scalar, 1, x);
         Record("Sum", scalar);
-        backend.AddSumOfSquares(scalar, x);
+        backend.AddSumOfSquares(scalar, [x]);
         Record("AddSumOfSquares", scalar);
         var table = Numbers(17 * Columns, 10);
         backend.AddScatter(table, dY, indices, Columns);

@@ -157,7 +157,7 @@ internal class BestStateTests
         public IReadOnlyList<float> SharesOf(IReadOnlyList<PackedBatch> group, int epoch) =>
             task.SharesOf(group, epoch);
 
-        public float AddGradients(PackedBatch batch, float share, int epoch) => task.AddGradients(batch, share, epoch);
+        public Tensor AddGradients(PackedBatch batch, float share, int epoch) => task.AddGradients(batch, share, epoch);
 
         public Score Evaluate(IReadOnlyList<EncodedExample> examples, ProcessGroup processes,
             CancellationToken cancellation) => Script[validations++];

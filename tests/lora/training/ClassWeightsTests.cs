@@ -32,8 +32,9 @@ internal class ClassWeightsTests
         {
             optimizer.ZeroGradient();
             // several batches a step: Σ w·l / Σ w goes over all of them, not over each
-            losses.Add(task.AddGradients([.. examples.Chunk(examplesOfBatch).Select(part => PackedBatch.Of(part))],
-                epoch: 1));
+            using var loss = task.AddGradients(
+                [.. examples.Chunk(examplesOfBatch).Select(part => PackedBatch.Of(part))], epoch: 1);
+            losses.Add(loss.Item());
             optimizer.Step();
         }
         Assert.That(losses, Is.EqualTo(Numbers(expected.GetProperty("losses"))).Within(1e-5));

@@ -82,12 +82,12 @@ public class RunEstimateTests
 
         public IReadOnlyList<float> SharesOf(IReadOnlyList<PackedBatch> group, int epoch) => [1];
 
-        public float AddGradients(PackedBatch batch, float share, int epoch)
+        public Tensor AddGradients(PackedBatch batch, float share, int epoch)
         {
             var texts = batch.Rows;
             clock.Turn(seconds(texts, !batches.Contains(texts)));
             batches.Add(texts);
-            return 0;
+            return Tensor.Zeros(Shape.Scalar, Backend);
         }
 
         public Score Evaluate(IReadOnlyList<EncodedExample> examples, ProcessGroup processes,
