@@ -58,7 +58,7 @@ internal sealed class TrainingStep : IDisposable
         backend.Synchronize();
     }
 
-    /// <summary>A whole step, to its end, as training makes it.</summary>
+    /// <summary>A whole step, as training makes it: reading the loss waits for all of it.</summary>
     /// <returns>The mean loss before the step.</returns>
     public float Step(PackedBatch examples)
     {

@@ -65,7 +65,8 @@ internal readonly struct ProductGrid(int tilesDown, int tilesAcross, int parts, 
 /// Registers of a thread of the large tile: 64 for its elements, 32 for what it multiplies (two
 /// depths, of which ILGPU moves all loads to their first use, so that a loop over more than two
 /// would need more), 8 for the next panels, about 20 for places and bounds; 128 are the most that
-/// let two groups run on a processor. ILGPU's text needs 112 to 127, and no local memory.
+/// let two groups run on a processor. Without that bound ptxas 12.4 takes 138 to 149 for sm_80 and
+/// sm_90, most of them where the tile is written, with it 127 to 128 and no local memory.
 /// </para>
 /// </summary>
 /// <typeparam name="TTile">The tile.</typeparam>

@@ -69,6 +69,21 @@ internal partial class KernelTextTests(GpuKind kind, GpuOptimization optimizatio
             "a fence that is no barrier");
     }
 
+    /// <summary>
+    /// What one group saves, another reads: between saving and counting, and between counting and
+    /// reading, the whole device's memory is fenced, in every thread.
+    /// </summary>
+    [Test]
+    public void Parts_of_a_product_are_fenced_around_the_count()
+    {
+        var order = kind == GpuKind.Cuda ? FenceOrCount() : FenceOrCountOfOpenCL();
+        foreach (var product in kernels.Where(kernel => kernel.Kernel.StartsWith("PackedProduct")))
+        {
+            var steps = order.Matches(product.Text).Select(step => step.Value.Contains("atom") ? "count" : "fence");
+            Assert.That(steps, Is.EqualTo(new[] { "fence", "count", "fence" }), product.Kernel);
+        }
+    }
+
     /// <summary>Its error is 2⁻¹¹: formulas bring their own.</summary>
     [Test]
     public void No_kernel_uses_the_approximate_tanh() => Assert.That(Where(text => text.Contains("tanh")), Is.Empty);
@@ -154,8 +169,14 @@ internal partial class KernelTextTests(GpuKind kind, GpuOptimization optimizatio
     [GeneratedRegex(@"\bst(\.global)?\.[bf]32")]
     private static partial Regex Store();
 
-    [GeneratedRegex(@"\bwork_group_barrier\s*\(\s*([^)]*?)\s*\)")]
+    [GeneratedRegex(@"\bwork_group_barrier\s*\(\s*([^),]*?)\s*(,\s*memory_scope_device\s*)?\)")]
     private static partial Regex Barrier();
+
+    [GeneratedRegex(@"\bmembar\.gl\b|\batom\.add\b")]
+    private static partial Regex FenceOrCount();
+
+    [GeneratedRegex(@"\bmemory_scope_device\b|\batomic_fetch_add\b")]
+    private static partial Regex FenceOrCountOfOpenCL();
 
     [GeneratedRegex(@"\b\w*(barrier|fence)\w*\s*\(")]
     private static partial Regex Fence();
