@@ -19,7 +19,7 @@ public class InstructionSetTests
     // in it, and is slow.
     private const string KernelTests = "(FullyQualifiedName~MatMulTests"
         + "|FullyQualifiedName~.QuantizedProductTests|FullyQualifiedName~KernelTests|FullyQualifiedName~FormulaTests"
-        + "|FullyQualifiedName~InstructionSetTests.The_backend_takes_the_best_path)&FullyQualifiedName!~simulator";
+        + "|FullyQualifiedName~InstructionSetTests.The_backend_takes_the_best_path)&FullyQualifiedName!~simulat";
 
     [Test]
     public void The_backend_takes_the_best_path()
