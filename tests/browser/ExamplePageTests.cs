@@ -112,7 +112,8 @@ public sealed class ExamplePageTests
         await using var page = await Browser.Open(Browser.ExamplePath, fragment, scheme: scheme);
         // one of each kind: the other tables are made alike
         await page.Page.EvaluateAsync("""
-            () => document.querySelectorAll('#proof, .panel details, #derive-0 ~ details, #numbers details:first-of-type')
+            () => document
+                .querySelectorAll('#proof, .panel details, #derive-0 ~ details, #numbers details:first-of-type')
                 .forEach(each => each.open = true)
             """);
         var result = await page.Page.RunAxe(new AxeRunOptions { ResultTypes = [ResultType.Violations] });

@@ -51,8 +51,10 @@ public sealed class PeftTargetsTests
     [Test]
     public void A_target_that_is_saved_whole_or_excluded_is_passed_over_and_said()
     {
-        var (paths, _, warnings) =
-            Plan("""{"peft_type":"LORA","target_modules":["q_lin","k_lin","classifier"],"task_type":"SEQ_CLS","exclude_modules":["k_lin","nothing"]}""");
+        var (paths, _, warnings) = Plan("""
+            {"peft_type":"LORA","target_modules":["q_lin","k_lin","classifier"],"task_type":"SEQ_CLS",
+             "exclude_modules":["k_lin","nothing"]}
+            """);
         Assert.That(paths, Is.EqualTo("0.q 1.q 2.q".Split(' ').Select(Path)));
         Assert.That(warnings, Has.One.Contains("the target 'k_lin'").And.One.Contains("the target 'classifier'").And.One
             .Contains("'nothing', which means no linear layer"));

@@ -39,7 +39,8 @@ public class FamilyConfigTests
     {
         Assert.That(Parse(Bert + """ "hidden_dropout_prob": 0.3, "classifier_dropout": null}""").ClassifierDropout,
             Is.EqualTo(0.3f));
-        Assert.That(Parse(Bert + """ "hidden_dropout_prob": 0.3, "classifier_dropout": 0}""").ClassifierDropout, Is.Zero);
+        Assert.That(Parse(Bert + """ "hidden_dropout_prob": 0.3, "classifier_dropout": 0}""").ClassifierDropout,
+            Is.Zero);
     }
 
     [Test]
