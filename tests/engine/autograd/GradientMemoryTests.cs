@@ -10,6 +10,7 @@ namespace LoraScratch.Tests.Engine;
 /// Backward may change with it, neither another gradient nor a value. Intermediate results may lend
 /// their gradients on, for nobody can read those afterwards.
 /// </summary>
+[Parallelizable]
 public class GradientMemoryTests
 {
     private delegate Tensor BuildGraph(OpCase op, Tensor[] x, Func<Tensor, Tensor> keep);

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Lora;
 /// <summary>
 /// Which layers an adapter_config.json means, on DistilBERT's module paths with three blocks.
 /// </summary>
+[Parallelizable]
 public sealed class PeftTargetsTests
 {
     private static readonly string[] Attention = ["q_lin", "k_lin", "v_lin", "out_lin"];
