@@ -335,8 +335,8 @@ public sealed class BadInputTests
         public Files(TinyTask sound)
         {
             this.sound = sound;
-            Copy(sound.Model, Model);
-            Copy(sound.Adapter, Adapter);
+            TemporaryFolder.Copy(sound.Model, Model);
+            TemporaryFolder.Copy(sound.Adapter, Adapter);
             folder.Write("train.csv", File.ReadAllText(sound.Data));
         }
 
@@ -442,14 +442,5 @@ public sealed class BadInputTests
             File.Exists(path) ? $"{new FileInfo(path).Length} {File.GetLastWriteTimeUtc(path):O}" : "folder";
 
         public void Dispose() => folder.Dispose();
-
-        private static void Copy(string from, string to)
-        {
-            Directory.CreateDirectory(to);
-            foreach (var path in Directory.GetFiles(from))
-            {
-                File.Copy(path, Path.Combine(to, Path.GetFileName(path)));
-            }
-        }
     }
 }
