@@ -213,8 +213,8 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
                 <details><summary>{(method.IsMaker ? "The C# that computes it"
                     : "The C# that reads it and sends its gradient back")}:
                 {method.Source!.Place}</summary>
-                <pre tabindex="0" role="group" aria-label="{method.Source.Place}"><code>{
-                    string.Join('\n', method.Source.Lines)}</code></pre></details>
+                <pre tabindex="0" role="group"
+                aria-label="{method.Source.Place}"><code>{method.Source.Text}</code></pre></details>
                 """)));
     }
 
