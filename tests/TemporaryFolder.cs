@@ -28,6 +28,16 @@ internal sealed class TemporaryFolder : IDisposable
         return File(relative);
     }
 
+    /// <summary>Copies the files of a folder into another, which may exist.</summary>
+    public static void Copy(string from, string to, params string[] except)
+    {
+        Directory.CreateDirectory(to);
+        foreach (var path in Directory.GetFiles(from).Where(path => !except.Contains(Path.GetFileName(path))))
+        {
+            System.IO.File.Copy(path, Path.Combine(to, Path.GetFileName(path)), overwrite: true);
+        }
+    }
+
     public void Dispose() => Directory.Delete(Root, recursive: true);
 
     /// <summary>The bytes as a .gz file has them.</summary>

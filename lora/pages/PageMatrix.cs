@@ -58,14 +58,22 @@ internal sealed record PageMatrix(int Rows, int Columns, float[] Values)
                 path.Append(CultureInfo.InvariantCulture, $"M{j} {i}h1v1h-1z");
             }
         }
-        return Html.Of($"""<g transform="translate({x:0.##} {y:0.##}) scale({square:0.###})">{paths.Select(path => Html.Of($"""<path class="{path.Key}" d="{path.Value.ToString()}"/>"""))}</g>""");
+        var squares = paths.Select(path => Html.Of($"""<path class="{path.Key}" d="{path.Value.ToString()}"/>"""));
+        return Html.Of($"""<g transform="translate({x:0.##} {y:0.##}) scale({square:0.###})">{squares}</g>""");
     }
 
     /// <summary>Width and height of <see cref="Squares"/> before scaling.</summary>
     public (int Columns, int Rows) PictureSize => (Math.Min(Columns, MaxSquares), Math.Min(Rows, MaxSquares));
 
     /// <summary>The picture by itself.</summary>
-    public Html Picture(string label) => Html.Of($"""<svg class="heat" viewBox="0 0 {PictureSize.Columns} {PictureSize.Rows}" width="{Math.Min(320, PictureSize.Columns * 14)}" role="img" aria-label="{label}">{Squares()}</svg>""");
+    public Html Picture(string label)
+    {
+        var (columns, rows) = PictureSize;
+        return Html.Of($"""
+            <svg class="heat" viewBox="0 0 {columns} {rows}" width="{Math.Min(320, columns * 14)}" role="img"
+            aria-label="{label}">{Squares()}</svg>
+            """);
+    }
 
     /// <summary>
     /// All numbers in a shaded table; of a large matrix the picture, statistics and the largest
@@ -88,10 +96,14 @@ internal sealed record PageMatrix(int Rows, int Columns, float[] Values)
         var largest = Largest;
         var heads = Enumerable.Range(0, Columns).Select(j => Html.Of($"<th scope=\"col\">{j}</th>"));
         var rows = Enumerable.Range(0, Rows).Select(i => Html.Of($"""
-            <tr><th scope="row">{rowName?.Invoke(i) ?? i.ToString(CultureInfo.InvariantCulture)}</th>{Enumerable.Range(0, Columns).Select(j => Cell(Values[i * Columns + j], largest))}</tr>
+            <tr><th scope="row">{rowName?.Invoke(i) ?? i.ToString(CultureInfo.InvariantCulture)}</th>
+            {Values.Skip(i * Columns).Take(Columns).Select(value => Cell(value, largest))}</tr>
 
             """));
-        return Scrollable(caption, Html.Of($"""<table class="matrix"><caption>{caption}</caption><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table>"""));
+        return Scrollable(caption, Html.Of($"""
+            <table class="matrix"><caption>{caption}</caption>
+            <thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table>
+            """));
     }
 
     private Html LargestEntries(string name, Func<int, string>? rowName)
@@ -130,7 +142,8 @@ internal sealed record PageMatrix(int Rows, int Columns, float[] Values)
     private static Range Block(int i, int blocks, int all) =>
         (int)((long)i * all / blocks)..(int)((long)(i + 1) * all / blocks);
 
-    private static Html Cell(float value, float largest) => Html.Of($"""<td class="{Shade(value, largest)}">{Number(value)}</td>""");
+    private static Html Cell(float value, float largest) =>
+        Html.Of($"""<td class="{Shade(value, largest)}">{Number(value)}</td>""");
 
     private static string Shade(float value, float largest)
     {

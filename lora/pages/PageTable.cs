@@ -9,7 +9,11 @@ internal static class PageTable
     /// <param name="rows">Cells.</param>
     public static Html Of(string caption, IReadOnlyList<string> heads, IEnumerable<IReadOnlyList<Html>> rows) =>
         PageMatrix.Scrollable(caption, Html.Of($"""
-            <table class="plain"><caption>{caption}</caption><thead><tr>{heads.Select(head => Html.Of($"<th scope=\"col\">{head}</th>"))}</tr></thead>
-            <tbody>{rows.Select(row => Html.Of($"<tr><th scope=\"row\">{row[0]}</th>{row.Skip(1).Select(cell => Html.Of($"<td>{cell}</td>"))}</tr>\n"))}</tbody></table>
+            <table class="plain"><caption>{caption}</caption>
+            <thead><tr>{heads.Select(head => Html.Of($"<th scope=\"col\">{head}</th>"))}</tr></thead>
+            <tbody>{rows.Select(Row)}</tbody></table>
             """));
+
+    private static Html Row(IReadOnlyList<Html> cells) => Html.Of(
+        $"<tr><th scope=\"row\">{cells[0]}</th>{cells.Skip(1).Select(cell => Html.Of($"<td>{cell}</td>"))}</tr>\n");
 }

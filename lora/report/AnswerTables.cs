@@ -31,10 +31,15 @@ internal static class AnswerTables
         }
         var largest = confusion.Max(row => row.Max());
         var heads = answers.Labels.Select(label => Html.Of($"""<th scope="col">{label}</th>"""));
+        var rows = confusion.Select((row, i) => Html.Of($"""
+            <tr><th scope="row">{answers.Labels[i]}</th>
+            {row.Select((count, j) => Square(count, largest, isRight: i == j))}</tr>
+            """));
         return PageMatrix.Scrollable($"confusion matrix of {name}", Html.Of($"""
-            <table class="matrix"><caption>Confusion matrix of {name}: a row for each true class, a column for each answer</caption>
+            <table class="matrix">
+            <caption>Confusion matrix of {name}: a row for each true class, a column for each answer</caption>
             <thead><tr><td></td>{heads}</tr></thead>
-            <tbody>{confusion.Select((row, i) => Html.Of($"""<tr><th scope="row">{answers.Labels[i]}</th>{row.Select((count, j) => Square(count, largest, isRight: i == j))}</tr>"""))}</tbody></table>
+            <tbody>{rows}</tbody></table>
             """));
     }
 

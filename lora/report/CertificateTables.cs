@@ -11,7 +11,8 @@ internal static class CertificateTables
     public static Html Of(IReadOnlyList<(string Name, MergeCertificate Kept)> certificates) =>
         Html.Concat(certificates.Select(entry => Html.Of($"""
             {Badge(entry.Name, entry.Kept)}
-            {PageTable.Of($"Updates merged into {entry.Name}, in {entry.Kept.Type}", ["layer", "‖ΔW‖", "‖ΔW‖/‖W‖", "erased by rounding", "relative error of what landed"],
+            {PageTable.Of($"Updates merged into {entry.Name}, in {entry.Kept.Type}",
+                ["layer", "‖ΔW‖", "‖ΔW‖/‖W‖", "erased by rounding", "relative error of what landed"],
                 entry.Kept.Layers.Select(Row))}
 
             """)));
@@ -23,9 +24,9 @@ internal static class CertificateTables
             """)
         : Html.Of($"""
             <div class="badge good"><p><strong>{name} answers as the adapter does.</strong> On {kept.Probes} no logit
-            changes by more than {PageMatrix.Number(kept.LogitChange)} ({PageMatrix.Number(MergeCertificate.MaxLogitChange)}
-            at most), and of no update more than {Percent(kept.Worst.ErasedShare)} is erased
-            ({Percent(MergeCertificate.MaxErased)} at most).</p></div>
+            changes by more than {PageMatrix.Number(kept.LogitChange)}
+            ({PageMatrix.Number(MergeCertificate.MaxLogitChange)} at most), and of no update more than
+            {Percent(kept.Worst.ErasedShare)} is erased ({Percent(MergeCertificate.MaxErased)} at most).</p></div>
             """);
 
     private static IReadOnlyList<Html> Row(LayerCertificate layer) =>
@@ -33,7 +34,8 @@ internal static class CertificateTables
         Cell(layer.Path), Cell(PageMatrix.Number(layer.UpdateNorm)),
         Cell(PageMatrix.Number(layer.UpdateNorm / layer.WeightNorm)),
         layer.ErasedShare > MergeCertificate.MaxErased
-            ? Html.Of($"""<span class="bad-text">✗ {Percent(layer.ErasedShare)}</span>""") : Cell(Percent(layer.ErasedShare)),
+            ? Html.Of($"""<span class="bad-text">✗ {Percent(layer.ErasedShare)}</span>""")
+            : Cell(Percent(layer.ErasedShare)),
         Cell(PageMatrix.Number(layer.RelativeError)),
     ];
 }

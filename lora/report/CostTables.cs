@@ -15,7 +15,8 @@ internal static class CostTables
             <p>The prediction was made before the first step: the time from a few batches, the memory of the device by
             going through the largest batch without computing. The memory is that of the tensors; the program itself
             comes on top.</p>
-            {PageTable.Of("Predicted and measured", ["run", "steps predicted", "measured", "off by", "memory predicted", "measured", "off by"],
+            {PageTable.Of("Predicted and measured",
+                ["run", "steps predicted", "measured", "off by", "memory predicted", "measured", "off by"],
                 measured.Select(Row))}
             {measured.Where(run => run.Summary.Predicted?.DeviceMemory is not null).Select(Parts)}
             """);
@@ -43,9 +44,14 @@ internal static class CostTables
             parts.Select(part => (Html[])
             [
                 Cell(part.Key), Cell(Bytes(part.Value)), Cell(Percent((double)part.Value / total)),
-                Html.Of($"""<svg class="heat" viewBox="0 0 100 6" width="160" height="10" role="img" aria-label="{Percent((double)part.Value / total)}"><rect class="p8" width="{100.0 * part.Value / total:F2}" height="6"/></svg>"""),
+                Bar((double)part.Value / total),
             ]));
     }
+
+    private static Html Bar(double share) => Html.Of($"""
+        <svg class="heat" viewBox="0 0 100 6" width="160" height="10" role="img" aria-label="{Percent(share)}">
+        <rect class="p8" width="{100 * share:F2}" height="6"/></svg>
+        """);
 
     /// <summary>"+3.1 %" where more was predicted than measured.</summary>
     private static string? Off(double? predicted, double measured) => predicted is null || measured <= 0 ? null

@@ -19,7 +19,8 @@ internal sealed class ReportPage(ReportData data)
             <a class="skip" href="#main">Skip to the results</a>
             <header><h1>{data.Title}</h1>
             <p class="lede">{Lede()}</p>
-            <nav aria-label="Contents"><ul>{sections.Select(section => Html.Of($"""<li><a href="#{section.Id}">{section.Title}</a></li>"""))}</ul></nav>
+            <nav aria-label="Contents"><ul>{sections.Select(section =>
+                Html.Of($"""<li><a href="#{section.Id}">{section.Title}</a></li>"""))}</ul></nav>
             </header>
             <main id="main">
             {sections.Select(section => Html.Of($"""
@@ -61,8 +62,9 @@ internal sealed class ReportPage(ReportData data)
             return Html.Empty;
         }
         var shown = data.Curves.Take(LossPicture.MaxRuns).ToList();
+        var some = shown.Count < data.Curves.Count ? $" The first {shown.Count} of {data.Curves.Count} runs." : "";
         return Html.Of($"""
-            <p>The loss of each step and its mean, and loss and accuracy on the held-out examples.{(shown.Count < data.Curves.Count ? $" The first {shown.Count} of {data.Curves.Count} runs." : "")}</p>
+            <p>The loss of each step and its mean, and loss and accuracy on the held-out examples.{some}</p>
             <figure class="plot-figure">{new Html(LossPicture.Draw(data.Title, shown, inPage: true))}</figure>
             """);
     }

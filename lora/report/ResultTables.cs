@@ -19,9 +19,11 @@ internal static class ResultTables
         string[] heads = ["run", "method", "trainable parameters", "steps", "kept", "validation accuracy",
             "validation loss",
             .. isAsked ? (string[])["accuracy on the texts", "macro F1"] : [], "seconds"];
+        var stopped = string.Join(", ", runs.Where(run => run.Summary.WasCancelled).Select(run => run.Name));
         return Html.Of($"""
             {PageTable.Of("Every run in the state that was kept", heads, runs.Select(run => Row(run, isAsked)))}
-            {(runs.Any(run => run.Summary.WasCancelled) ? Html.Of($"""<p class="bad-text">✗ Stopped before its end: {string.Join(", ", runs.Where(run => run.Summary.WasCancelled).Select(run => run.Name))}</p>""") : Html.Empty)}
+            {(stopped.Length == 0 ? Html.Empty
+                : Html.Of($"""<p class="bad-text">✗ Stopped before its end: {stopped}</p>"""))}
             """);
     }
 
@@ -41,20 +43,28 @@ internal static class ResultTables
         ];
     }
 
-    private static Html Experiment(ReportedExperiment experiment) => Html.Of($"""
-        {(experiment.Methods.Count == 0 ? Html.Empty : PageTable.Of($"Methods of {experiment.Name}, mean and standard deviation over the seeds",
-            ["method", "trainable parameters", "learning rate", "train", "validation", "test", "seconds"],
-            experiment.Methods.Select(method => (Html[])
-            [
-                Cell(method.Name), Cell(Count(method.TrainableParameters)), Cell(PageMatrix.Number(method.LearningRate)),
-                Cell(Percent(method.Train)), Cell(Percent(method.Validation)), Cell(Percent(method.Test)),
-                Cell(Duration(method.Seconds.Mean)),
-            ])))}
-        <details><summary>Every run of {experiment.Name}</summary>
-        {PageTable.Of($"Runs of {experiment.Name}, the best by validation first{(experiment.Records.Count > MaxRecords ? $", {MaxRecords} of {experiment.Records.Count}" : "")}",
-            ["run", "trainable parameters", "steps", "validation", "test", "seconds"],
-            experiment.Records.OrderByDescending(record => record.Validation).Take(MaxRecords).Select(Record))}</details>
-        """);
+    private static Html Experiment(ReportedExperiment experiment)
+    {
+        var (name, records) = (experiment.Name, experiment.Records);
+        var some = records.Count > MaxRecords ? $", {MaxRecords} of {records.Count}" : "";
+        return Html.Of($"""
+            {(experiment.Methods.Count == 0 ? Html.Empty : Methods(experiment))}
+            <details><summary>Every run of {name}</summary>
+            {PageTable.Of($"Runs of {name}, the best by validation first{some}",
+                ["run", "trainable parameters", "steps", "validation", "test", "seconds"],
+                records.OrderByDescending(record => record.Validation).Take(MaxRecords).Select(Record))}</details>
+            """);
+    }
+
+    private static Html Methods(ReportedExperiment experiment) => PageTable.Of(
+        $"Methods of {experiment.Name}, mean and standard deviation over the seeds",
+        ["method", "trainable parameters", "learning rate", "train", "validation", "test", "seconds"],
+        experiment.Methods.Select(method => (Html[])
+        [
+            Cell(method.Name), Cell(Count(method.TrainableParameters)), Cell(PageMatrix.Number(method.LearningRate)),
+            Cell(Percent(method.Train)), Cell(Percent(method.Validation)), Cell(Percent(method.Test)),
+            Cell(Duration(method.Seconds.Mean)),
+        ]));
 
     private static IReadOnlyList<Html> Record(RunRecord record) =>
     [

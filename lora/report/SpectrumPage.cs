@@ -45,22 +45,28 @@ internal sealed class SpectrumPage(string adapter, IReadOnlyList<LayerSpectrum> 
             <div class="badge"><p><strong>No base was looked at.</strong> Whether the adapter brought in directions that
             the base weights do not have is not known.</p></div>
             """) : intruders == 0 ? Html.Of($"""
-            <div class="badge good"><p><strong>No intruder dimensions.</strong> Each of the first {found} singular vectors
-            of the tuned weights is near one of the base’s.</p></div>
+            <div class="badge good"><p><strong>No intruder dimensions.</strong> Each of the first {found} singular
+            vectors of the tuned weights is near one of the base’s.</p></div>
             """) : Html.Of($"""
-            <div class="badge bad"><p><strong>{intruders} intruder {(intruders == 1 ? "dimension" : "dimensions")}</strong>
-            among the first {found} singular vectors of the tuned weights: near none of the base’s (cosine below
-            {LayerSpectrum.IntruderCosine}). Such an adapter forgets more of the pretraining; a smaller learning rate or
-            alpha, or a larger rank, brings fewer in.</p></div>
+            <div class="badge bad"><p><strong>{intruders} intruder
+            {(intruders == 1 ? "dimension" : "dimensions")}</strong> among the first {found} singular vectors of the
+            tuned weights: near none of the base’s (cosine below {LayerSpectrum.IntruderCosine}). Such an adapter
+            forgets more of the pretraining; a smaller learning rate or alpha, or a larger rank, brings fewer
+            in.</p></div>
             """);
     }
 
-    private Html Picture() => Html.Of($"""
-        <section id="spectrum" aria-labelledby="spectrum-title"><h2 id="spectrum-title">Spectrum</h2>
-        <p>A line for each layer. Where it falls steeply a smaller rank would do; where it is flat the rank is used.</p>
-        <figure class="plot-figure">{new Html(SpectrumPicture.Draw("Singular values of the updates", layers, inPage: true))}</figure>
-        </section>
-        """);
+    private Html Picture()
+    {
+        var picture = new Html(SpectrumPicture.Draw("Singular values of the updates", layers, inPage: true));
+        return Html.Of($"""
+            <section id="spectrum" aria-labelledby="spectrum-title"><h2 id="spectrum-title">Spectrum</h2>
+            <p>A line for each layer. Where it falls steeply a smaller rank would do; where it is flat the rank is
+            used.</p>
+            <figure class="plot-figure">{picture}</figure>
+            </section>
+            """);
+    }
 
     private Html Layers()
     {
@@ -68,20 +74,23 @@ internal sealed class SpectrumPage(string adapter, IReadOnlyList<LayerSpectrum> 
             $"k for {Percent(share)}", .. hasBase ? (string[])["cosine of the first", "intruders"] : []];
         return Html.Of($"""
             <section id="layers" aria-labelledby="layers-title"><h2 id="layers-title">Layers</h2>
-            {PageTable.Of("What each update is", heads, layers.Select(layer => (Html[])
-            [
-                Html.Escape(layer.Path), Text(layer.Update.Rank), Text(layer.Norm),
-                .. hasBase ? (Html[])[Text(layer.Norm / layer.WeightNorm!.Value)] : [],
-                Text(layer.Values.FirstOrDefault()), Text(layer.EffectiveRank),
-                Text(layer.Update.Decomposition.RankForEnergy(share)),
-                .. hasBase ? (Html[])[layer.OfUpdate is [var first, ..] ? Text(first.Cosine) : Html.Escape("–"), Mark(layer.Intruders!.Value)] : [],
-            ]))}
+            {PageTable.Of("What each update is", heads, layers.Select(Row))}
             </section>
             """);
     }
 
-    private static Html Mark(int intruders) => intruders == 0 ? Html.Escape("none")
-        : Html.Of($"""<span class="bad-text">✗ {intruders}</span>""");
+    private IReadOnlyList<Html> Row(LayerSpectrum layer) =>
+    [
+        Html.Escape(layer.Path), Text(layer.Update.Rank), Text(layer.Norm),
+        .. hasBase ? (Html[])[Text(layer.Norm / layer.WeightNorm!.Value)] : [],
+        Text(layer.Values.FirstOrDefault()), Text(layer.EffectiveRank),
+        Text(layer.Update.Decomposition.RankForEnergy(share)),
+        .. hasBase ? (Html[])[layer.OfUpdate is [var first, ..] ? Text(first.Cosine) : Html.Escape("–"),
+            layer.Intruders == 0 ? Html.Escape("none") : Mark($"{layer.Intruders}")] : [],
+    ];
+
+    /// <summary>What an intruder is seen by.</summary>
+    private static Html Mark(string text) => Html.Of($"""<span class="bad-text">✗ {text}</span>""");
 
     private Html Directions() => Html.Of($"""
         <section id="directions" aria-labelledby="directions-title"><h2 id="directions-title">Directions</h2>
@@ -89,7 +98,7 @@ internal sealed class SpectrumPage(string adapter, IReadOnlyList<LayerSpectrum> 
         largest |cos|, and the number of the vector that has it. A direction of the tuned weight that is near none of
         them is marked as an intruder.</p>
         {layers.Select(layer => Html.Of($"""
-            <details><summary>{layer.Path}{(layer.Intruders > 0 ? Html.Of($""" <span class="bad-text">✗ {layer.Intruders!.Value}</span>""") : Html.Empty)}</summary>
+            <details><summary>{layer.Path} {(layer.Intruders > 0 ? Mark($"{layer.Intruders}") : Html.Empty)}</summary>
             <div class="columns"><div>{DirectionTable($"ΔW of {layer.Path}", layer.OfUpdate!, marks: false)}</div>
             <div>{DirectionTable($"W + ΔW of {layer.Path}", layer.OfTuned!, marks: true)}</div></div></details>
 
@@ -102,7 +111,7 @@ internal sealed class SpectrumPage(string adapter, IReadOnlyList<LayerSpectrum> 
         [
             Text(i + 1), Text(direction.Value),
             marks && LayerSpectrum.IsIntruder(direction)
-                ? Html.Of($"""<span class="bad-text">✗ {PageMatrix.Number(direction.Cosine)}, intruder</span>""") : Text(direction.Cosine),
+                ? Mark($"{PageMatrix.Number(direction.Cosine)}, intruder") : Text(direction.Cosine),
             Text(direction.Nearest),
         ]));
 
@@ -113,9 +122,8 @@ internal sealed class SpectrumPage(string adapter, IReadOnlyList<LayerSpectrum> 
         return Html.Of($"""
             <section id="ranks" aria-labelledby="ranks-title"><h2 id="ranks-title">Ranks</h2>
             <p>{Percent(share)} of the energy of all updates together is kept by the ranks below, with
-            {proposed.ToString("N0", CultureInfo.InvariantCulture)} of {parameters.ToString("N0", CultureInfo.InvariantCulture)}
-            parameters: each rank goes where it keeps most for the parameters that it costs. As a rank pattern it is
-            what truncating takes, and PEFT:</p>
+            {ReportText.Count(proposed)} of {ReportText.Count(parameters)} parameters: each rank goes where it keeps
+            most for the parameters that it costs. As a rank pattern it is what truncating takes, and PEFT:</p>
             <pre tabindex="0" role="group" aria-label="rank pattern"><code>{pattern.ToJson().TrimEnd()}</code></pre>
             </section>
             """);

@@ -1,3 +1,4 @@
+using Deque.AxeCore.Commons;
 using Microsoft.Playwright;
 
 namespace LoraScratch.BrowserTests;
@@ -14,6 +15,9 @@ public sealed class Browser
     private static IPlaywright? playwright;
     private static IBrowser? browser;
     private static DirectoryInfo? folder;
+
+    /// <summary>What axe is to look for: not, at length, what it has nothing against.</summary>
+    internal static AxeRunOptions Violations { get; } = new() { ResultTypes = [ResultType.Violations] };
 
     /// <summary>The built-in example's page.</summary>
     public static string ExamplePath { get; private set; } = "";

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Deque.AxeCore.Commons;
 using Deque.AxeCore.Playwright;
 using LoraScratch.Lora.Explaining;
 using LoraScratch.Lora.Pages;
@@ -112,10 +111,11 @@ public sealed class ExamplePageTests
         await using var page = await Browser.Open(Browser.ExamplePath, fragment, scheme: scheme);
         // one of each kind: the other tables are made alike
         await page.Page.EvaluateAsync("""
-            () => document.querySelectorAll('#proof, .panel details, #derive-0 ~ details, #numbers details:first-of-type')
+            () => document
+                .querySelectorAll('#proof, .panel details, #derive-0 ~ details, #numbers details:first-of-type')
                 .forEach(each => each.open = true)
             """);
-        var result = await page.Page.RunAxe(new AxeRunOptions { ResultTypes = [ResultType.Violations] });
+        var result = await page.Page.RunAxe(Browser.Violations);
         Assert.That(result.Violations.Select(violation => $"{violation.Id}: {violation.Help} "
             + string.Join(" | ", violation.Nodes.Take(3).Select(node => node.Html))), Is.Empty);
     }

@@ -32,7 +32,7 @@ public sealed class LayerPageTests
     {
         await using var page = await Browser.Open(Browser.Write("quantized.html",
             Pages.QuantizedLayer(12, 32, 32, 16).Build()), width: 360);
-        var axe = await page.Page.RunAxe();
+        var axe = await page.Page.RunAxe(Browser.Violations);
         Assert.That(axe.Violations.Select(violation => $"{violation.Id}: {violation.Nodes[0].Html}"), Is.Empty);
     }
 

@@ -40,7 +40,7 @@ public sealed class ReportPageTests
         {
             await using var page = await Browser.Open(Write(name), width: 768, scheme: scheme);
             await page.Page.EvaluateAsync(OpenAll);
-            var axe = await page.Page.RunAxe();
+            var axe = await page.Page.RunAxe(Browser.Violations);
             Assert.That(axe.Violations.Select(violation => $"{violation.Id}: {violation.Nodes[0].Html}"), Is.Empty,
                 $"{scheme}");
         }

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Kernels;
 /// Rows that are computed as few, or as many, have the same bits alone and among others, on every
 /// code path.
 /// </summary>
+[Parallelizable]
 internal class IndependentRowsKernelTests
 {
     private const int Rows = 45;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LoraScratch.Lora;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -24,6 +25,17 @@ internal sealed record AdapterReference(JsonElement Numbers)
     public float[] A => Matrix(Inputs, Rank, 2, Number("update_scale"));
 
     public float[] B => Matrix(Rank, Outputs, 3, 0.125);
+
+    /// <summary>Gives a layer this A and this B.</summary>
+    public T Adapt<T>(T layer) where T : LayerWithLoRA
+    {
+        layer.Lora.A.Set(A);
+        layer.Lora.B.Set(B);
+        return layer;
+    }
+
+    /// <summary>What a layer needs for this rank and this scaling.</summary>
+    public LoRASettings Settings => new(Rank, Scaling * Rank);
 
     public double Number(string name) => Numbers.GetProperty(name).GetDouble();
 

@@ -76,16 +76,15 @@ internal static class TinyDistilBert
     /// 1; and texts of it.
     /// </summary>
     public static TextClassifier Classifier(ulong seed = 3, float dropout = 0.1f, IBackend? backend = null) =>
-        new(new EncoderForSequenceClassification(
-            Config with
-            {
-                Labels = ["neg", "pos"],
-                Dropout = dropout,
-                AttentionDropout = dropout,
-                ClassifierDropout = dropout,
-                InitializerRange = 0.2f
-            }, seed, backend),
-            WordPieceTokenizer.FromVocabulary(Vocabulary));
+        Of(Trained with { Dropout = dropout, AttentionDropout = dropout, ClassifierDropout = dropout }, seed, backend);
+
+    /// <summary>The same of other widths, which groups of 16 divide.</summary>
+    public static TextClassifier ClassifierForGroups(IBackend? backend = null) =>
+        Of(Trained with { Hidden = 16, Heads = 2, FeedForward = 32 }, backend: backend);
+
+    /// <summary>A classifier with random weights and the tiny vocabulary.</summary>
+    public static TextClassifier Of(EncoderConfig config, ulong seed = 3, IBackend? backend = null) =>
+        new(new EncoderForSequenceClassification(config, seed, backend), WordPieceTokenizer.FromVocabulary(Vocabulary));
 
     public static EncodedExample[] Sentences(int count, ulong seed)
     {
@@ -98,6 +97,15 @@ internal static class TinyDistilBert
                     3], label);
         })];
     }
+
+    private static EncoderConfig Trained => Config with
+    {
+        Labels = ["neg", "pos"],
+        Dropout = 0.1f,
+        AttentionDropout = 0.1f,
+        ClassifierDropout = 0.1f,
+        InitializerRange = 0.2f,
+    };
 
     private static float[] Value(string path, Shape shape) => path switch
     {

@@ -136,8 +136,8 @@ internal sealed class MergeCommand
         }
         if (!parsed.GetValue(force))
         {
-            throw new InputException($"{output.Path(parsed)}: nothing was written, for the merged model would not "
-                + $"answer as the adapter does: {objection}. "
+            throw new InputException($"{output.Path(parsed)}: nothing was written, for the merge keeps too little "
+                + $"of the adapter: {objection}. "
                 + (kept.Type == nameof(DType.F32) ? "Give --force to write it all the same."
                     : "Take --dtype f32, or give --force to write it all the same."));
         }

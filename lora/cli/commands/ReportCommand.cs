@@ -22,8 +22,8 @@ internal sealed class ReportCommand
     };
     private readonly OutputOptions output = new("FILE", $"Where the page goes. [default: {DefaultName} in the working "
         + "directory]", required: false, DefaultName);
-    private readonly ModelOption model = new("The base model of the adapters, for --data, where it is not where they "
-        + "say.");
+    private readonly ModelOption model = new("With --data: the folder of the adapters' base model",
+        orElse: "the one that each adapter names");
     private readonly MeasurementOptions measurement = new();
     private readonly Option<int> mistakes = OptionKinds.Whole("--mistakes", "Wrong answers that are shown of each run, "
         + "the most confident first; with --data.", 20);

@@ -19,8 +19,8 @@ internal sealed class SpectrumView
         Description = "Of an adapter: the singular values of every update, how many directions they amount to, the "
             + "energy of each rank, and where they lie beside the base's (intruder dimensions are marked).",
     };
-    private readonly ModelOption model = new("With --spectrum: the base model, where it is not where the adapter "
-        + "says.");
+    private readonly ModelOption model = new("With --spectrum: the folder of the base model",
+        orElse: "the one that the adapter names");
     private readonly Option<int> directions = OptionKinds.Whole("--directions", "With --spectrum: how many of the "
         + "first singular vectors of each weight are compared with the base's.", 10);
     private readonly Option<double> energy = OptionKinds.Number("--energy", "With --spectrum: the share of the "

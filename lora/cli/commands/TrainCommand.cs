@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using LoraScratch.Cli.Tables;
 using LoraScratch.Engine;
 using LoraScratch.Kernels;
 using LoraScratch.Lora.Data;
@@ -131,7 +130,7 @@ internal sealed class TrainCommand
         using var backend = device.Open(parsed);
 
         var tuning = Start(parsed, options, backend, cancellation);
-        Describe(parsed, tuning);
+        TrainingDescription.Print(tuning, withPlan: true, parsed.GetValue(verbose));
         TrainingProgress.SayEstimate(tuning.Training, checkpoint.Resume, Processes.All);
         cancellation.ThrowIfCancellationRequested();
 
@@ -170,7 +169,7 @@ internal sealed class TrainCommand
         }
         using var backend = device.Open(parsed);
         var tuning = Start(parsed, options, backend, cancellation);
-        Describe(parsed, tuning);
+        TrainingDescription.Print(tuning, withPlan: false, everyLayer: false);
         DryRun.Show(tuning, start.NewHead(parsed), parsed.GetValue(verbose), cancellation);
         return 0;
     }
@@ -194,74 +193,6 @@ internal sealed class TrainCommand
 
     private static bool IsLowRank(TrainingOptions options) =>
         options.Method is TrainingMethod.LoRA or TrainingMethod.QALoRA;
-
-    private void Describe(ParseResult parsed, FineTuning tuning)
-    {
-        if (tuning.Quantized.Count > 0)
-        {
-            QuantizationReport.Print(tuning.Quantized, tuning.Training.Options.Quantization!.Format.ToString(),
-                Console.Error);
-        }
-        if (tuning.Adapter is { } adapter && !parsed.GetValue(dryRun))
-        {
-            Console.Error.WriteLine(adapter.Plan.Table(parsed.GetValue(verbose)));
-        }
-        var (train, validation) = tuning.Data;
-        Console.Error.WriteLine($"{Text.Count(tuning.TrainableParameters)} trainable of "
-            + $"{Text.Count(tuning.Classifier.Model.CountWeights())} parameters; {Text.Count(train.Examples.Count)} "
-            + $"examples ({Text.Count(train.Tokens)} tokens{Text.Cut(train.Truncated)}) to train, "
-            + $"{Text.Count(validation?.Examples.Count ?? 0)} to validate{Text.Cut(validation?.Truncated ?? 0)}; "
-            + tuning.Classifier.Model.Backend.Description);
-        if (tuning.ClassWeights is { } weights)
-        {
-            Console.Error.WriteLine(MetricText.Weights(tuning.Classifier.Labels, weights));
-        }
-        DataFindings.SayRepeated(tuning.Data.Repeated, validation?.Examples.Count ?? 0, "validation");
-        DescribeFrozen(tuning);
-    }
-
-    /// <summary>What becomes of the layers below everything that is trained.</summary>
-    private static void DescribeFrozen(FineTuning tuning)
-    {
-        var (frozen, bytes, options) = (tuning.Frozen, tuning.FrozenBytes, tuning.Training.Options);
-        var (layers, it, its) = frozen.Count == 1 ? ("layer 0 is frozen", "it", "its")
-            : ($"layers 0 to {frozen.Count - 1} are frozen", "them", "their");
-        var isRounded = options.FrozenPrecision != FrozenPrecision.Float32;
-        var precision = options.FrozenPrecision.ToString().ToLowerInvariant();
-        if (frozen.Count == 0)
-        {
-            foreach (var idle in (string[])[.. options.FrozenDropout ? [] : (string[])["--frozen-dropout false"],
-                .. isRounded ? (string[])[$"--frozen-precision {precision}"] : []])
-            {
-                Console.Error.WriteLine($"{idle} has no effect here: no layer lies below everything that is trained. "
-                    + "Adapt the last layers only, as with --layers last:2.");
-            }
-        }
-        else if (frozen.RunsDropout)
-        {
-            if (bytes > 0)
-            {
-                Console.Error.WriteLine($"{layers}, and dropout runs in {it} anew in every epoch; with "
-                    + $"--frozen-dropout false {its} output would be computed once and kept, {Text.Bytes(bytes)}");
-            }
-            if (isRounded)
-            {
-                Console.Error.WriteLine($"--frozen-precision {precision} has no effect here: dropout runs in the "
-                    + "frozen layers. Add --frozen-dropout false.");
-            }
-        }
-        else if (bytes > 0 && frozen.CanBeKept)
-        {
-            Console.Error.WriteLine($"{layers}: {its} output is computed once and kept"
-                + $"{(isRounded ? $" in {precision}" : "")}, {Text.Bytes(bytes)}"
-                + (bytes > frozen.MemoryLimit
-                    ? $", {Text.Bytes(bytes - frozen.MemoryLimit)} of it in a temporary file" : ""));
-        }
-        else if (isRounded)
-        {
-            Console.Error.WriteLine($"{layers}: {its} output is rounded to {precision}");
-        }
-    }
 
     private void Report(TrainingResult result, TrainingOptions options, string folder, ParseResult parsed,
         bool isAdapter)

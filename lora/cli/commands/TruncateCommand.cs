@@ -16,7 +16,7 @@ internal sealed class TruncateCommand
         OptionKinds.Path("--adapter", HubFolders.HelpName, "An adapter folder in PEFT's format; or its name on the "
             + "Hugging Face hub.", required: true);
     private readonly OutputOptions output = new("DIR",
-        "Where the smaller adapter goes. With --rank or --energy.", required: false);
+        "Where the smaller adapter goes. With --rank, --energy or --rank-pattern.", required: false);
     private readonly Option<int?> rank = OptionKinds.OptionalWhole("--rank", "Rank of the smaller adapter.");
     private readonly Option<double?> energy = OptionKinds.OptionalNumber("--energy", "Instead of --rank: each layer "
         + "gets the smallest rank that keeps this share of its update's squared norm, such as 0.95.");

@@ -8,10 +8,12 @@ namespace LoraScratch.Cli;
 /// built-in base model.
 /// </summary>
 /// <param name="what">What the folder is to the command.</param>
-internal sealed class ModelOption(string what = "A model folder: config.json, model.safetensors and a tokenizer")
+/// <param name="orElse">What is taken where it is not given.</param>
+internal sealed class ModelOption(string what = "A model folder: config.json, model.safetensors and a tokenizer",
+    string orElse = PretrainedBase.Description)
 {
     private readonly Option<string> option = OptionKinds.Path("--model", HubFolders.HelpName,
-        $"{what}; or its name on the Hugging Face hub. [default: {PretrainedBase.Description}]");
+        $"{what}; or its name on the Hugging Face hub. [default: {orElse}]");
 
     /// <summary>What it and other options of the command name on the hub.</summary>
     public HubFolders Hub { get; } = new();

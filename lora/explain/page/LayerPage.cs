@@ -96,7 +96,8 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <p class="lede">{First.X.Rows} tokens through one adapted layer of a model, forward and backward. The model’s
         loss on them is {PageMatrix.Number(layer.Loss)}.</p>
         <p>The layer was run by itself on the X and the dY that the model had there.
-        {(layer.InputNeedsGradient ? "" : "The model does not ask for dX, since nothing before the layer is trained; it is computed here to be looked at.")}
+        {(layer.InputNeedsGradient ? "" : "The model does not ask for dX, since nothing before the layer is trained; "
+            + "it is computed here to be looked at.")}
         h, dA and dB are recomputed whole, y and dX each in the {data.Part!.Outputs.Count} columns where gradients are
         largest, for W is too large to carry.</p>
         """);
@@ -106,7 +107,10 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <li><a href="#picture">The layer</a></li><li><a href="#entry">One number</a></li><li><a href="#ways">Three
         ways</a></li>
         {(layer?.Merge is null ? Html.Empty : Html.Of($"""<li><a href="#merging">Merged</a></li>"""))}
-        {(IsExample ? Html.Of($"""<li><a href="#break">Break it</a></li><li><a href="#play">Play</a></li><li><a href="#derive">Derive it</a></li>""") : Html.Empty)}
+        {(IsExample ? Html.Of($"""
+            <li><a href="#break">Break it</a></li><li><a href="#play">Play</a></li>
+            <li><a href="#derive">Derive it</a></li>
+            """) : Html.Empty)}
         <li><a href="#cost">What it costs</a></li><li><a href="#numbers">All numbers</a></li></ul></nav>
         """);
 
@@ -132,18 +136,29 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         var operations = explanation.Operations.Where(other => IsShown(other.Result)).ToList();
         var gradients = explanation.Operations.SelectMany(other => other.Gradients)
             .Where(gradient => gradient.Targets.Any(IsShown)).ToList();
+        var formed = gradients.Where(gradient => gradient.IsComputed
+            && !gradient.Unformed.Any(unformed => unformed == tensor));
         return Html.Of($"""
             <section class="panel card" id="node-{node.Id}" data-node="{node.Id}" aria-labelledby="title-{node.Id}">
             <h3 id="title-{node.Id}"><span class="symbol">{node.Name}</span> [{node.Shape}]: {Role(node)}</h3>
-            {operations.Select(operation => Html.Of($"""<p class="equation">{Equation(operation.EquationWithShapes)}</p>"""))}
-            {gradients.Where(gradient => gradient.IsComputed && !gradient.Unformed.Any(unformed => unformed == tensor)).Select(gradient => Html.Of($"""<p class="equation back">{Equation(gradient.EquationWithShapes)}</p>"""))}
-            <div class="columns"><div>{(tensor is null ? Html.Of($"<p>{node.Shape}: a packed weight; it is decoded a panel at a time while a product runs.</p>") : tensor.Matrix().Show(node.Name, RowName(tensor)))}</div>
-            <div>{(tensor?.GradientMatrix() is { } gradientMatrix ? gradientMatrix.Show($"d{node.Name}", RowName(tensor)) : Html.Of($"<p class=\"muted\">{WhyNoGradient(tensor)}</p>"))}</div></div>
+            {operations.Select(operation =>
+                Html.Of($"""<p class="equation">{Equation(operation.EquationWithShapes)}</p>"""))}
+            {formed.Select(gradient =>
+                Html.Of($"""<p class="equation back">{Equation(gradient.EquationWithShapes)}</p>"""))}
+            <div class="columns"><div>{Value(node)}</div><div>{Gradient(node)}</div></div>
             <ul class="facts">{Facts(tensor, operations, gradients).Select(fact => Html.Of($"<li>{fact}</li>"))}</ul>
             {Code(operations, gradients)}
             </section>
             """);
     }
+
+    private Html Value(PictureNode node) => node.Tensor is { } tensor
+        ? tensor.Matrix().Show(node.Name, RowName(tensor))
+        : Html.Of($"<p>{node.Shape}: a packed weight; it is decoded a panel at a time while a product runs.</p>");
+
+    private Html Gradient(PictureNode node) => node.Tensor?.GradientMatrix() is { } gradient
+        ? gradient.Show($"d{node.Name}", RowName(node.Tensor))
+        : Html.Of($"""<p class="muted">{WhyNoGradient(node.Tensor)}</p>""");
 
     private static string Role(PictureNode node) => node.Tensor switch
     {
@@ -195,8 +210,11 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         return Html.Concat(makers.Union(gradients.Select(gradient => gradient.Operation.Name))
             .Select(name => (IsMaker: makers.Contains(name), Source: SourceLines.OfOperation(name)))
             .Where(method => method.Source is not null).Select(method => Html.Of($"""
-                <details><summary>{(method.IsMaker ? "The C# that computes it" : "The C# that reads it and sends its gradient back")}:
-                {method.Source!.Place}</summary><pre tabindex="0" role="group" aria-label="{method.Source.Place}"><code>{string.Join('\n', method.Source.Lines)}</code></pre></details>
+                <details><summary>{(method.IsMaker ? "The C# that computes it"
+                    : "The C# that reads it and sends its gradient back")}:
+                {method.Source!.Place}</summary>
+                <pre tabindex="0" role="group"
+                aria-label="{method.Source.Place}"><code>{method.Source.Text}</code></pre></details>
                 """)));
     }
 
@@ -220,7 +238,9 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <section id="entry" tabindex="-1" aria-labelledby="entry-title"><h2 id="entry-title">One number</h2>
         <p>Every entry of a gradient is a sum of products. Choose one: the products are listed largest first, and with
         them which token of which text pushed this weight.</p>
-        <div class="needs-script"><div id="entry-choice" class="controls"></div><div class="entry"><div id="entry-table"></div><div id="entry-factors" class="factors"></div></div><div id="entry-sum" class="card"></div></div>
+        <div class="needs-script"><div id="entry-choice" class="controls"></div>
+        <div class="entry"><div id="entry-table"></div><div id="entry-factors" class="factors"></div></div>
+        <div id="entry-sum" class="card"></div></div>
         <p class="without-script">This part needs a script. dA[i, k] is column i of X̃ times column k of dH; both are in
         the tables below.</p>
         </section>
@@ -229,9 +249,15 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
     private Html Ways() => Html.Of($"""
         <section id="ways" aria-labelledby="ways-title"><h2 id="ways-title">Three ways to one gradient</h2>
         <p>The closed form, autograd, and a finite difference (L(w + h) − L(w − h)) / 2h of the
-        {(IsExample ? "step’s loss, or a one-sided one (L(w + h) − L(w)) / h. A large h cuts the curve off, which the central difference of a parabola does not notice; a small one drowns in rounding, in float32 long before float64" : "layer’s part ⟨dY, s·HB⟩ of the loss, which is linear along one number: nothing is cut off, only rounding is left")}.
+        {(IsExample ? "step’s loss, or a one-sided one (L(w + h) − L(w)) / h. A large h cuts the curve off, which the "
+                + "central difference of a parabola does not notice; a small one drowns in rounding, in float32 long "
+                + "before float64"
+            : "layer’s part ⟨dY, s·HB⟩ of the loss, which is linear along one number: nothing is cut off, only "
+                + "rounding is left")}.
         Move h and see where each is best.</p>
-        <div class="needs-script"><div class="controls"><label class="field" for="ways-h"><span id="ways-h-value">h</span><input id="ways-h" type="range" min="-12" max="-1" step="0.5" value="-5"></label></div>
+        <div class="needs-script"><div class="controls">
+        <label class="field" for="ways-h"><span id="ways-h-value">h</span><input id="ways-h" type="range" min="-12"
+        max="-1" step="0.5" value="-5"></label></div>
         <div id="ways-chart"></div><div id="ways-table"></div></div>
         <p class="without-script">This part needs a script.</p></section>
         """);
@@ -250,18 +276,31 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <section id="break" aria-labelledby="break-title"><h2 id="break-title">Break it</h2>
         <p>{PageFormulas.Mutants.Count} mistakes that real training code has had. Each exchanges a line of the formulas;
         see which comparison notices, and which does not.</p>
-        <div class="needs-script"><div id="break-list" class="controls choices" role="group" aria-label="Mistakes"></div><div id="break-report" class="card"></div></div>
-        <div class="without-script">{PageTable.Of("The mistakes", ["mistake", "what goes wrong", "formula"], PageFormulas.Mutants.Select(mutant => (Html[])[Html.Escape(mutant.Title), Html.Escape(mutant.Explanation), Html.Concat(mutant.Formulas.Select(formula => Html.Of($"<div><code>{formula.Key} = {formula.Value}</code></div>")))]))}</div></section>
+        <div class="needs-script">
+        <div id="break-list" class="controls choices" role="group" aria-label="Mistakes"></div>
+        <div id="break-report" class="card"></div></div>
+        <div class="without-script">
+        {PageTable.Of("The mistakes", ["mistake", "what goes wrong", "formula"], PageFormulas.Mutants.Select(Mistake))}
+        </div></section>
         """);
+
+    private static IReadOnlyList<Html> Mistake(PageMutant mutant) =>
+    [
+        Html.Escape(mutant.Title), Html.Escape(mutant.Explanation),
+        Html.Concat(mutant.Formulas.Select(formula =>
+            Html.Of($"<div><code>{formula.Key} = {formula.Value}</code></div>"))),
+    ];
 
     private static Html Play() => Html.Of($"""
         <section id="play" aria-labelledby="play-title"><h2 id="play-title">Play</h2>
         <p>A frozen W [8, 8] should become W + D, and LoRA must find D. Take steps; change one thing at a time.</p>
         <div class="needs-script"><div id="play-controls" class="controls"></div>
-        <div class="controls"><button type="button" class="action main" id="play-step">Step</button><button type="button" class="action" id="play-run">100
-        steps</button><button type="button" class="action" id="play-reset">Back to
-        0</button><button type="button" class="action" id="play-seed">Other numbers</button></div>
-        <p id="play-state" class="mono"></p><div id="play-charts" class="charts"></div><div id="play-questions" class="columns"></div></div>
+        <div class="controls"><button type="button" class="action main" id="play-step">Step</button>
+        <button type="button" class="action" id="play-run">100 steps</button>
+        <button type="button" class="action" id="play-reset">Back to 0</button>
+        <button type="button" class="action" id="play-seed">Other numbers</button></div>
+        <p id="play-state" class="mono"></p><div id="play-charts" class="charts"></div>
+        <div id="play-questions" class="columns"></div></div>
         <p class="without-script">This part needs a script.</p></section>
         """);
 
@@ -278,12 +317,21 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         <p>Counted by the kernels that ran: {Count(explanation.ForwardFlops)} operations forward,
         {Count(explanation.BackwardFlops)} backward; {Count(explanation.SavedBytes)} bytes live only because the
         backward pass will read them.</p>
-        {PageTable.Of("Forward", ["op", "equation", "operations"], explanation.Operations.Select(operation => (Html[])[Html.Escape(operation.Name), Equation(operation.EquationWithShapes), Html.Escape(Count(operation.Flops))]))}
-        {PageTable.Of("Backward, in the order in which it ran", ["op", "equation", "operations"], explanation.Backward.Select(gradient => (Html[])[Html.Escape(gradient.Operation.Name), Equation(gradient.EquationWithShapes), Html.Escape(Count(gradient.Flops))]))}
-        {PageTable.Of("Never formed, for its tensor is frozen", ["op", "equation", "operations spared", "bytes spared"], explanation.Unformed.Select(gradient => (Html[])[Html.Escape(gradient.Operation.Name), Equation(gradient.EquationWithShapes), Html.Escape(gradient.UnformedFlops is { } flops ? Count(flops) : "not known"), Html.Escape(Count(gradient.UnformedBytes))]))}
+        {PageTable.Of("Forward", ["op", "equation", "operations"], explanation.Operations.Select(operation =>
+            Cells(operation.Name, operation.EquationWithShapes, Count(operation.Flops))))}
+        {PageTable.Of("Backward, in the order in which it ran", ["op", "equation", "operations"],
+            explanation.Backward.Select(gradient =>
+                Cells(gradient.Operation.Name, gradient.EquationWithShapes, Count(gradient.Flops))))}
+        {PageTable.Of("Never formed, for its tensor is frozen",
+            ["op", "equation", "operations spared", "bytes spared"], explanation.Unformed.Select(gradient =>
+                Cells(gradient.Operation.Name, gradient.EquationWithShapes,
+                    gradient.UnformedFlops is { } flops ? Count(flops) : "not known", Count(gradient.UnformedBytes))))}
         <p>Nor is A·B [{data.A.Rows}, {data.B.Columns}], or Xᵀ·dY, as large as W: every product is bracketed through the
         rank.</p></section>
         """);
+
+    private static Html[] Cells(string op, string equation, params IEnumerable<string> costs) =>
+        [Html.Escape(op), Equation(equation), .. costs.Select(Html.Escape)];
 
     /// <summary>What is in no panel: the other batches and steps.</summary>
     private Html Numbers() => Html.Of($"""
@@ -301,7 +349,8 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
             <details><summary>{(data.Steps.Count > 1 ? $"Step {number + 1}" : "The batch")}</summary>
             {step.Batches.Select((batch, k) => Batch(batch, isSplit ? $", micro-batch {k + 1}" : ""))}
             <div class="columns">{step.Engine.A.Show($"dA{all}")}{step.Engine.B.Show($"dB{all}")}
-            {step.After?.A.Show("A after the step") ?? Html.Empty}{step.After?.B.Show("B after the step") ?? Html.Empty}</div></details>
+            {step.After?.A.Show("A after the step") ?? Html.Empty}
+            {step.After?.B.Show("B after the step") ?? Html.Empty}</div></details>
 
             """);
     }
@@ -312,7 +361,10 @@ internal sealed partial class LayerPage(Explanation explanation, PageData data, 
         Html Show(PageMatrix? matrix, string name) => matrix is null ? Html.Empty
             : Html.Of($"<div>{matrix.Show($"{name}{where}", matrix.Rows == batch.Rows.Count ? Row : null)}</div>");
         return Html.Of($"""
-            <div class="columns">{Show(batch.X, "X")}{Show(batch.Mask, "M, the dropout mask")}{Show(batch.Engine.H, "H")}{Show(batch.Engine.Y, "Y")}{Show(batch.Target, "T, the targets")}{Show(batch.Engine.Loss, "loss")}{Show(batch.OutputGradient, "dY")}{Show(batch.Engine.InputGradient, "dX")}</div>
+            <div class="columns">{Show(batch.X, "X")}{Show(batch.Mask, "M, the dropout mask")}
+            {Show(batch.Engine.H, "H")}{Show(batch.Engine.Y, "Y")}{Show(batch.Target, "T, the targets")}
+            {Show(batch.Engine.Loss, "loss")}{Show(batch.OutputGradient, "dY")}
+            {Show(batch.Engine.InputGradient, "dX")}</div>
             """);
     }
 

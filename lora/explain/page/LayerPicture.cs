@@ -123,14 +123,21 @@ internal sealed class LayerPicture
             : (node.Lane * across + 2, node.Depth * along + 2);
         var direction = isWide ? "wide" : "narrow";
         return Html.Of($"""
-            <svg class="graph {direction}" viewBox="0 0 {w:0} {h:0}" role="group" aria-label="The layer as a graph, from the input to the result">
-            <defs><marker id="forward-{direction}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0.6L7.4 4L0 7.4z"/></marker>
-            <marker id="backward-{direction}" class="back" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0.6L7.4 4L0 7.4z"/></marker></defs>
-            {arrows.DistinctBy(arrow => (arrow.From, arrow.To)).Select(arrow => Arrow(arrow, At, (width, height), isWide, direction))}
+            <svg class="graph {direction}" viewBox="0 0 {w:0} {h:0}" role="group"
+            aria-label="The layer as a graph, from the input to the result">
+            <defs>{Head($"forward-{direction}", "")}{Head($"backward-{direction}", "back")}</defs>
+            {arrows.DistinctBy(arrow => (arrow.From, arrow.To)).Select(arrow =>
+                Arrow(arrow, At, (width, height), isWide, direction))}
             {nodes.Select(node => Box(node, At(node), (width, height), isWide))}
             </svg>
             """);
     }
+
+    /// <summary>The head of an arrow.</summary>
+    private static Html Head(string id, string style) => Html.Of($"""
+        <marker id="{id}" class="{style}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"
+        orient="auto"><path d="M0 0.6L7.4 4L0 7.4z"/></marker>
+        """);
 
     private static Html Arrow((PictureNode From, PictureNode To, bool IsBackward) arrow,
         Func<PictureNode, (float X, float Y)> at, (int Width, int Height) box, bool isWide, string direction)
@@ -187,21 +194,33 @@ internal sealed class LayerPicture
         var square = isBelow ? below : beside;
         var (x, y) = (isWide ? 10f : 8f, isWide ? 32f : 42f);
         var (secondX, secondY) = isBelow ? (x, y + rows * square + 8) : (x + inner.Width / 2 + 2, y);
+        var (right, middle) = (x + columns * square + 5, rows * square / 2 + 4);
         var captions = !isWide || gradient is null ? Html.Empty : isBelow
-            ? Html.Of($"""<text class="tiny" x="{x + columns * square + 5:0.#}" y="{y + rows * square / 2 + 4:0.#}">value</text> <text class="tiny" x="{x + columns * square + 5:0.#}" y="{secondY + rows * square / 2 + 4:0.#}">gradient</text>""")
-            : Html.Of($"""<text class="tiny" x="{x}" y="{box.Height - 8}">value</text> <text class="tiny" x="{secondX:0.#}" y="{box.Height - 8}">gradient</text>""");
+            ? Html.Of($"{Caption("value", right, y + middle)} {Caption("gradient", right, secondY + middle)}")
+            : Html.Of($"{Caption("value", x, box.Height - 8)} {Caption("gradient", secondX, box.Height - 8)}");
+        var anchor = isWide ? Html.Of($" text-anchor=\"end\"") : Html.Empty;
+        var isLocked = node.IsFrozen && node.Tensor?.Role != TensorRole.Result;
+        var (lockX, lockY) = isWide ? (box.Width - 22, box.Height - 22) : (box.Width - 20, 9);
         return Html.Of($"""
-            <a class="node{(node.IsFrozen ? " frozen" : "")}" href="#node-{node.Id}" data-node="{node.Id}" aria-label="{label}"><g transform="translate({at.X:0.#} {at.Y:0.#})">
+            <a class="node{(node.IsFrozen ? " frozen" : "")}" href="#node-{node.Id}" data-node="{node.Id}"
+            aria-label="{label}"><g transform="translate({at.X:0.#} {at.Y:0.#})">
             <rect class="box" width="{box.Width}" height="{box.Height}" rx="9"/>
             <text class="name" x="{(isWide ? 10 : 8)}" y="21">{node.Name}</text>
-            <text class="shape" x="{(isWide ? box.Width - 10 : 8)}" y="{(isWide ? 20 : 35)}"{(isWide ? Html.Of($" text-anchor=\"end\"") : Html.Empty)}>{node.Shape}</text>
-            {(node.IsFrozen && node.Tensor?.Role != TensorRole.Result ? Lock(box.Width - (isWide ? 22 : 20), isWide ? box.Height - 22 : 9) : Html.Empty)}
-            {value?.Squares(x, y, square) ?? Html.Empty}{gradient?.Squares(secondX, secondY, square) ?? Html.Empty}{captions}
+            <text class="shape" x="{(isWide ? box.Width - 10 : 8)}" y="{(isWide ? 20 : 35)}"{anchor}>{node.Shape}</text>
+            {(isLocked ? Lock(lockX, lockY) : Html.Empty)}
+            {value?.Squares(x, y, square) ?? Html.Empty}
+            {gradient?.Squares(secondX, secondY, square) ?? Html.Empty}{captions}
             </g></a>
             """);
     }
 
-    private static Html Lock(float x, float y) => Html.Of($"""<g class="lock" transform="translate({x:0.#} {y:0.#})"><path d="M2.5 6V4a3.5 3.5 0 0 1 7 0v2" fill="none"/><rect y="6" width="12" height="8" rx="1.5"/></g>""");
+    private static Html Caption(string text, float x, float y) =>
+        Html.Of($"""<text class="tiny" x="{x:0.#}" y="{y:0.#}">{text}</text>""");
+
+    private static Html Lock(float x, float y) => Html.Of($"""
+        <g class="lock" transform="translate({x:0.#} {y:0.#})"><path d="M2.5 6V4a3.5 3.5 0 0 1 7 0v2" fill="none"/>
+        <rect y="6" width="12" height="8" rx="1.5"/></g>
+        """);
 
     private static double Norm(PageMatrix matrix) => Math.Sqrt(matrix.Values.Sum(value => (double)value * value));
 

@@ -19,6 +19,9 @@ internal sealed partial record SourceLines(string File, int FirstLine, IReadOnly
     /// <summary>"engine/ops/MatMul.cs, lines 16 to 25"</summary>
     public string Place => $"{File}, lines {FirstLine} to {FirstLine + Lines.Count - 1}";
 
+    /// <summary>The lines, one below the other.</summary>
+    public string Text => string.Join('\n', Lines);
+
     /// <summary>The method that computes an op and records its gradients.</summary>
     /// <param name="operation">The op's name, which is its method's.</param>
     /// <returns>Null for an op of the user's own.</returns>

@@ -158,12 +158,8 @@ public sealed class AdapterSetTests
         model.NamedParameters().Where(entry => entry.Path.StartsWith("distilbert.", StringComparison.Ordinal))
         .Select(entry => entry.Parameter);
 
-    private static float[] Logits(EncoderForSequenceClassification model)
-    {
-        using var scope = new TensorScope();
-        using var tokens = PackedTokens.From(TinyDistilBert.Texts, model.Backend);
-        return model.Forward(tokens).ToArray();
-    }
+    private static float[] Logits(EncoderForSequenceClassification model) =>
+        Forward.Logits(model, TinyDistilBert.Texts);
 
     private static void Train(EncoderForSequenceClassification model)
     {

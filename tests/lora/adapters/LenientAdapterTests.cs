@@ -65,14 +65,7 @@ public sealed class LenientAdapterTests
         Assert.That(() => Logits(out _, above.Root), Throws.TypeOf<InputException>().With.Message
             .Contains("holds 2 adapters, in the sub-folders mood, topic. Name one of them"));
 
-        void Copy(string name)
-        {
-            Directory.CreateDirectory(above.File(name));
-            foreach (var file in Directory.GetFiles(folder.Path))
-            {
-                File.Copy(file, Path.Combine(above.File(name), Path.GetFileName(file)));
-            }
-        }
+        void Copy(string name) => TemporaryFolder.Copy(folder.Path, above.File(name));
     }
 
     [TestCase("weight")]
@@ -193,10 +186,8 @@ public sealed class LenientAdapterTests
 
     private static float[] Logits(EncoderForSequenceClassification model)
     {
-        using var scope = new TensorScope();
-        using var tokens = PackedTokens.From(TinyDistilBert.Texts, model.Backend);
         model.Evaluate();
-        return model.Forward(tokens).ToArray();
+        return Forward.Logits(model, TinyDistilBert.Texts);
     }
 
     private IEnumerable<string> Errors() => AdapterCheck.Run(folder.Path, TinyDistilBert.Create())

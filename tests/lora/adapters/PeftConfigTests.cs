@@ -20,16 +20,20 @@ public sealed class PeftConfigTests
     [Test]
     public void Null_means_the_default()
     {
-        var config =
-            Read("""{"peft_type":"LORA","target_modules":["q_lin"],"r":null,"lora_alpha":null,"bias":null,"use_rslora":null,"rank_pattern":null,"modules_to_save":null}""");
+        var config = Read("""
+            {"peft_type":"LORA","target_modules":["q_lin"],"r":null,"lora_alpha":null,"bias":null,"use_rslora":null,
+             "rank_pattern":null,"modules_to_save":null}
+            """);
         Assert.That((config.Rank, config.Alpha), Is.EqualTo((8, 8.0)));
     }
 
     [Test]
     public void Rank_stabilised_scaling_and_patterns_are_honoured()
     {
-        var config =
-            Read("""{"peft_type":"LORA","target_modules":".*(q|v)_lin","r":4,"lora_alpha":6,"use_rslora":true,"rank_pattern":{"q_lin":16},"alpha_pattern":{"v_lin":2.5}}""");
+        var config = Read("""
+            {"peft_type":"LORA","target_modules":".*(q|v)_lin","r":4,"lora_alpha":6,"use_rslora":true,
+             "rank_pattern":{"q_lin":16},"alpha_pattern":{"v_lin":2.5}}
+            """);
         Assert.That(config.Settings, Has.Property("ScalingRule").EqualTo(LoRAScaling.AlphaOverSqrtRank));
         Assert.That(config.Settings.Scaling, Is.EqualTo(3f));
         Assert.That(config.RankPattern["q_lin"], Is.EqualTo(16));
@@ -106,8 +110,10 @@ public sealed class PeftConfigTests
     [Test]
     public void Unknown_keys_are_reported_and_known_irrelevant_ones_are_not()
     {
-        var config =
-            Read("""{"peft_type":"LORA","target_modules":["q_lin"],"future_option":[1,2],"peft_version":"0.17.1","megatron_core":"megatron.core","loftq_config":{}}""");
+        var config = Read("""
+            {"peft_type":"LORA","target_modules":["q_lin"],"future_option":[1,2],"peft_version":"0.17.1",
+             "megatron_core":"megatron.core","loftq_config":{}}
+            """);
         Assert.That(config.Warnings, Has.Count.EqualTo(1));
         Assert.That(config.Warnings[0], Does.Contain("'future_option' ([1,2]) is unknown"));
     }
@@ -131,7 +137,8 @@ public sealed class PeftConfigTests
     {
         var text = new string('x', 1_000_000);
         Assert.That(Assert.Throws<InputException>(() => Read($$"""
-            {"peft_type":"{{text}}","target_modules":["{{text}}"],"base_model_name_or_path":"{{text}}","r":"{{text}}","rank_pattern":{"{{text}}":0} }
+            {"peft_type":"{{text}}","target_modules":["{{text}}"],"base_model_name_or_path":"{{text}}","r":"{{text}}",
+             "rank_pattern":{"{{text}}":0} }
             """))!.Message, Has.Length.LessThan(1500));
     }
 
@@ -144,8 +151,9 @@ public sealed class PeftConfigTests
     [Test]
     public void The_task_adds_the_modules_that_PEFT_saves_by_itself()
     {
-        var config =
-            Read("""{"peft_type":"LORA","target_modules":["q_lin"],"task_type":"SEQ_CLS","modules_to_save":["pooler"]}""");
+        var config = Read("""
+            {"peft_type":"LORA","target_modules":["q_lin"],"task_type":"SEQ_CLS","modules_to_save":["pooler"]}
+            """);
         Assert.That(config.SavedModuleEndings, Is.EqualTo(new[] { "pooler", "classifier", "score" }));
     }
 

@@ -7,6 +7,7 @@ namespace LoraScratch.Tests.Lora;
 /// <summary>
 /// Which layers an adapter_config.json means, on DistilBERT's module paths with three blocks.
 /// </summary>
+[Parallelizable]
 public sealed class PeftTargetsTests
 {
     private static readonly string[] Attention = ["q_lin", "k_lin", "v_lin", "out_lin"];
@@ -51,8 +52,10 @@ public sealed class PeftTargetsTests
     [Test]
     public void A_target_that_is_saved_whole_or_excluded_is_passed_over_and_said()
     {
-        var (paths, _, warnings) =
-            Plan("""{"peft_type":"LORA","target_modules":["q_lin","k_lin","classifier"],"task_type":"SEQ_CLS","exclude_modules":["k_lin","nothing"]}""");
+        var (paths, _, warnings) = Plan("""
+            {"peft_type":"LORA","target_modules":["q_lin","k_lin","classifier"],"task_type":"SEQ_CLS",
+             "exclude_modules":["k_lin","nothing"]}
+            """);
         Assert.That(paths, Is.EqualTo("0.q 1.q 2.q".Split(' ').Select(Path)));
         Assert.That(warnings, Has.One.Contains("the target 'k_lin'").And.One.Contains("the target 'classifier'").And.One
             .Contains("'nothing', which means no linear layer"));

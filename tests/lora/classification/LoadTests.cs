@@ -87,7 +87,7 @@ public sealed class LoadTests
         Directory.CreateDirectory(At("other"));
         foreach (var place in new[] { "other/tiny", "tiny" })
         {
-            Copy(At("models/tiny"), At(place));
+            TemporaryFolder.Copy(At("models/tiny"), At(place));
         }
         Environment.CurrentDirectory = At("other");
         Refuse(() => Load(At("adapter")), "'tiny' could be", At("other/tiny"), At("tiny"), "baseModel");
@@ -291,15 +291,6 @@ public sealed class LoadTests
             var (file2, blob) = (Path.GetFileName(file), Path.Combine(blobs, $"blob-{Path.GetFileName(file)}"));
             File.Copy(file, blob);
             File.CreateSymbolicLink(Path.Combine(snapshot, file2), $"../../blobs/blob-{file2}");
-        }
-    }
-
-    private static void Copy(string from, string to)
-    {
-        Directory.CreateDirectory(to);
-        foreach (var file in Directory.GetFiles(from))
-        {
-            File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
         }
     }
 

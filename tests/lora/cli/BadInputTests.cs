@@ -42,11 +42,15 @@ public sealed class BadInputTests
         new("a header of ten thousand brackets", f => f.Header(f.Model, Weights, new string('[', 10_000)), Predict,
             Weights, "JSON"),
         new("tensors that overlap",
-            f => f.Header(f.Model, Weights,
-                """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}""", 12), Predict, Weights, "'b'"),
+            f => f.Header(f.Model, Weights, """
+                {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+                 "b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}
+                """, 12), Predict, Weights, "'b'"),
         new("a hole between tensors",
-            f => f.Header(f.Model, Weights,
-                """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}""", 12), Predict, Weights, "'b'"),
+            f => f.Header(f.Model, Weights, """
+                {"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+                 "b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}
+                """, 12), Predict, Weights, "'b'"),
         new("a shape that overflows",
             f => f.Header(f.Model, Weights,
                 """{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}""", 4), Predict, Weights,
@@ -54,9 +58,10 @@ public sealed class BadInputTests
         new("a name that steers the terminal",
             f => f.Header(f.Model, Weights, """{"\u001b[2J\u0007":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""",
                 4), Predict, Weights, "config.json"),
-        new("a name twice", f =>
-            f.Header(f.Model, Weights,
-                """{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"""), Predict, Weights),
+        new("a name twice", f => f.Header(f.Model, Weights, """
+            {"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},
+             "a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}
+            """), Predict, Weights),
         new("a Git LFS pointer", f => f.Write(f.Model, Weights, "version https://git-lfs.github.com/spec/v1\n"u8),
             Predict, Weights, "git lfs pull"),
         new("a pickled model", f => f.Write(f.Model, Weights, "PK\x03\x04\x14\0\0\0\x08\0\0\0"u8), Predict, Weights,
@@ -74,7 +79,11 @@ public sealed class BadInputTests
             f => { f.Delete(f.Model, Weights); f.Write(f.Model, "pytorch_model.bin", [1]); }, Predict,
                 "pytorch_model.bin, a pickled file of PyTorch", "weights_only=True"),
         new("an index that leaves the folder",
-            f => { f.Delete(f.Model, Weights); f.Text(f.Model, Index, """{"weight_map":{"a":"../../../etc/passwd"}}"""); }, Predict, Index, "must name a file beside the index"),
+            f =>
+            {
+                f.Delete(f.Model, Weights);
+                f.Text(f.Model, Index, """{"weight_map":{"a":"../../../etc/passwd"}}""");
+            }, Predict, Index, "must name a file beside the index"),
         new("an index without its shard",
             f => { f.Delete(f.Model, Weights); f.Text(f.Model, Index, """{"weight_map":{"a":"1.safetensors"}}"""); },
                 Predict, Index, "the shard '1.safetensors' is missing"),
@@ -188,8 +197,10 @@ public sealed class BadInputTests
             WithAdapter, "training.json", "a list of names"),
         new("an adapter with NaN", f => f.Patch(f.Adapter, AdapterWeights, -4, [0, 0, 0xC0, 0x7F]), WithAdapter,
             AdapterWeights, "is NaN"),
-        new("an adapter to inspect with empty matrices of a huge rank", f => f.Header(f.Adapter, AdapterWeights,
-            """{"a.lora_A.weight":{"dtype":"F32","shape":[2000000000,0],"data_offsets":[0,0]},"a.lora_B.weight":{"dtype":"F32","shape":[0,2000000000],"data_offsets":[0,0]}}"""), "inspect ADAPTER", AdapterWeights, "none of them 0"),
+        new("an adapter to inspect with empty matrices of a huge rank", f => f.Header(f.Adapter, AdapterWeights, """
+            {"a.lora_A.weight":{"dtype":"F32","shape":[2000000000,0],"data_offsets":[0,0]},
+             "a.lora_B.weight":{"dtype":"F32","shape":[0,2000000000],"data_offsets":[0,0]}}
+            """), "inspect ADAPTER", AdapterWeights, "none of them 0"),
         new("an adapter to merge that is cut", f => f.Cut(f.Adapter, AdapterWeights, -10),
             "merge --model MODEL --adapter ADAPTER --out OUT", AdapterWeights),
         new("an adapter of a tokenizer with another token",
@@ -324,8 +335,8 @@ public sealed class BadInputTests
         public Files(TinyTask sound)
         {
             this.sound = sound;
-            Copy(sound.Model, Model);
-            Copy(sound.Adapter, Adapter);
+            TemporaryFolder.Copy(sound.Model, Model);
+            TemporaryFolder.Copy(sound.Adapter, Adapter);
             folder.Write("train.csv", File.ReadAllText(sound.Data));
         }
 
@@ -431,14 +442,5 @@ public sealed class BadInputTests
             File.Exists(path) ? $"{new FileInfo(path).Length} {File.GetLastWriteTimeUtc(path):O}" : "folder";
 
         public void Dispose() => folder.Dispose();
-
-        private static void Copy(string from, string to)
-        {
-            Directory.CreateDirectory(to);
-            foreach (var path in Directory.GetFiles(from))
-            {
-                File.Copy(path, Path.Combine(to, Path.GetFileName(path)));
-            }
-        }
     }
 }

@@ -100,11 +100,7 @@ public sealed class CaseTests
         public void CopyCase(string name, string target)
         {
             var source = Path.Combine(Path.GetDirectoryName(Case("tiny", "config.json"))!, "..", name);
-            Directory.CreateDirectory(this[target]);
-            foreach (var file in Directory.GetFiles(source).Where(file => Path.GetFileName(file) != "expect.txt"))
-            {
-                File.Copy(file, Path.Combine(this[target], Path.GetFileName(file)), overwrite: true);
-            }
+            TemporaryFolder.Copy(source, this[target], except: "expect.txt");
         }
 
         public void WriteHeadless(string target)

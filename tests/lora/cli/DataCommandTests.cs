@@ -102,7 +102,8 @@ public partial class DataCommandTests
             "unknown_tokens.characters", "fragmentation.examples", "leaked_test_examples" }.Select(Text),
             Is.EqualTo(new[] { "1000", "980", "Beschreibung", "Kategorie", """["Beschreibung","Kategorie"]""", "198",
                 "10", "10",
-                $"[{string.Join(',', Enumerable.Range(0, 10).Select(i => $"\"line {100 * i + 25}\""))}]", "10", "8", "10", "512", "10", """{"ß":84}""", "408", "" }));
+                $"[{string.Join(',', Enumerable.Range(0, 10).Select(i => $"\"line {100 * i + 25}\""))}]", "10", "8",
+                "10", "512", "10", """{"ß":84}""", "408", "" }));
         Assert.That(root.GetProperty("similar_classes").EnumerateArray().Select(entry => entry.ToString()),
             Has.Some.EqualTo("""{"classes":["Billing","billing"],"likeness":"letter_case"}"""));
         Assert.That(root.GetProperty("findings").EnumerateArray().Select(entry => entry.GetString()), Is.EqualTo(new[] {

@@ -48,7 +48,7 @@ internal sealed class ExampleStock : IDisposable
             ["my-base"] = path => Train(path, "--config", this["config.json"], "--vocab", this["vocab.txt"], "--method",
                 "full", "--lr", "3e-3"),
             ["my-model"] = path => Train(path, "--model", this["my-base"], "--method", "full"),
-            ["distilbert-base-uncased"] = path => Copy(this["my-base"], path),
+            ["distilbert-base-uncased"] = path => TemporaryFolder.Copy(this["my-base"], path),
             ["base"] = path => LoraProgram.Succeed("pretrain", "--data", this["texts.jsonl"], "--config",
                 this["config.json"], "--vocab", this["vocab.txt"], "--max-steps", "2", "--max-length", "16", "--out",
                     path),
@@ -77,7 +77,7 @@ internal sealed class ExampleStock : IDisposable
                 "--out", path),
             ["base-int4"] = path => LoraProgram.Succeed("quantize", "--bits", "4", "--group-size", "32", "--out", path),
             ["int4-adapter"] = path => Train(path, "--model", this["base-int4"], "--method", "qa-lora"),
-            ["my-qa-lora-adapter"] = path => Copy(this["int4-adapter"], path),
+            ["my-qa-lora-adapter"] = path => TemporaryFolder.Copy(this["int4-adapter"], path),
             ["comparison"] = path => LoraProgram.Succeed("compare", "--model", this["my-model"], "--data",
                 this["reviews.csv"], "--methods", "lora,full", "--lr", "1e-3", "--max-steps", "2", "--out", path),
         };
@@ -177,14 +177,5 @@ internal sealed class ExampleStock : IDisposable
         header.Remove("__metadata__");
         var text = Encoding.UTF8.GetBytes(header.ToJsonString());
         File.WriteAllBytes(path, [.. BitConverter.GetBytes((long)text.Length), .. text, .. bytes[(8 + length)..]]);
-    }
-
-    private static void Copy(string from, string to)
-    {
-        Directory.CreateDirectory(to);
-        foreach (var file in Directory.GetFiles(from))
-        {
-            File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
-        }
     }
 }

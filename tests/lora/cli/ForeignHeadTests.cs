@@ -27,7 +27,7 @@ public sealed class ForeignHeadTests
         LoraProgram.Succeed("train", "--model", task.Model, "--data", task.Data, "--max-steps", "1", "--out",
             task["mood"]);
         // as PEFT writes it
-        CopyFolder(task["topics"], task["foreign"], except: ["training.json", "metrics.jsonl", "config.json"]);
+        TemporaryFolder.Copy(task["topics"], task["foreign"], "training.json", "metrics.jsonl", "config.json");
     }
 
     [OneTimeTearDown]
@@ -124,7 +124,7 @@ public sealed class ForeignHeadTests
         Assert.That(config["id2label"]!.ToJsonString(),
             Is.EqualTo("""{"0":"art","1":"business","2":"plot","3":"story"}"""));
         Assert.That((string?)config["model_type"], Is.EqualTo("distilbert"));
-        CopyFolder(task["topics"], task["with-config"], except: ["training.json"]);
+        TemporaryFolder.Copy(task["topics"], task["with-config"], except: ["training.json"]);
         Assert.That(Four, Does.Contain(LoraProgram.Succeed("predict", "--model", task.Model, "--adapter",
             task["with-config"], "--text", "film").Output.Split(' ')[0]));
         LoraProgram.Succeed("truncate", "--adapter", task["topics"], "--rank", "2", "--out", task["small"]);
@@ -198,7 +198,7 @@ public sealed class ForeignHeadTests
     [Test]
     public void An_adapter_for_regression_is_refused_by_name()
     {
-        CopyFolder(task["foreign"], task["number"], except: []);
+        TemporaryFolder.Copy(task["foreign"], task["number"], except: []);
         Rewrite(Path.Combine(task["number"], "adapter_model.safetensors"), name =>
             name.EndsWith(".classifier.weight", StringComparison.Ordinal) ? null : name,
             ("base_model.model.classifier.weight", [1, 16]));
@@ -237,7 +237,7 @@ public sealed class ForeignHeadTests
         params (string Name, long[] Shape)[] more)
     {
         var folder = task[$"model-{name}"];
-        CopyFolder(task.Model, folder, except: []);
+        TemporaryFolder.Copy(task.Model, folder, except: []);
         Rewrite(Path.Combine(folder, "model.safetensors"), rename, more);
         var path = Path.Combine(folder, "config.json");
         var config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
@@ -255,14 +255,5 @@ public sealed class ForeignHeadTests
             .. more.Select(entry => TensorToWrite.Floats(entry.Name, entry.Shape,
                 new float[entry.Shape[0] * entry.Shape[1]])),
         ], new Dictionary<string, string>(file.Metadata));
-    }
-
-    private static void CopyFolder(string from, string to, string[] except)
-    {
-        Directory.CreateDirectory(to);
-        foreach (var file in Directory.GetFiles(from).Where(file => !except.Contains(Path.GetFileName(file))))
-        {
-            File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
-        }
     }
 }

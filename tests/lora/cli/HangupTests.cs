@@ -15,10 +15,10 @@ public class HangupTests
     [Test]
     public void The_run_is_saved_and_goes_on_to_the_bits_of_one_that_nobody_disturbed()
     {
-        using var task = new TinyTask();
+        using var task = new TinyTask(inProcesses: true);
         string[] args = ["train", "--model", task.Model, "--data", task.Data, "--dropout", "0.1", "--epochs", "100",
             "--threads", "1"];
-        LoraProgram.Succeed([.. args, "--out", task["whole"]]);
+        Train([.. args, "--out", task["whole"]]);
 
         using var process = LoraProgram.Start([.. args, "--out", task["stopped"]]);
         LoraProgram.WaitForLine(process, "step 1/");
@@ -30,7 +30,7 @@ public class HangupTests
         Assert.That(IsCancelled(task["stopped"]));
         Assert.That(Entries(task, ".*"), Is.Empty, "nothing half-written, and no lock");
 
-        LoraProgram.Succeed([.. args, "--out", task["stopped"], "--resume"]);
+        Train([.. args, "--out", task["stopped"], "--resume"]);
         Assert.That(IsCancelled(task["stopped"]), Is.False);
         Assert.That(Weights(task["stopped"]), Is.EqualTo(Weights(task["whole"])));
     }
@@ -42,7 +42,7 @@ public class HangupTests
         {
             Assert.Ignore("This machine has no 'script', which gives a command a terminal of its own.");
         }
-        using var task = new TinyTask();
+        using var task = new TinyTask(inProcesses: true);
         using var terminal = LoraProgram.StartScript($"exec script -qec \"exec {Line(task)}\" /dev/null", task.Root);
         Assert.That(ReadUntil(terminal.StandardOutput, "step "), Is.True);
         LoraProgram.Signal(terminal, "KILL");           // of the terminal: the program itself gets SIGHUP of the system
@@ -60,7 +60,7 @@ public class HangupTests
     [Test]
     public void What_nohup_started_goes_on()
     {
-        using var task = new TinyTask();
+        using var task = new TinyTask(inProcesses: true);
         using var process = LoraProgram.StartScript($"trap '' HUP; exec {Line(task)}", task.Root);
         LoraProgram.WaitForLine(process, "step 1/");
         LoraProgram.Signal(process, "HUP");
@@ -70,6 +70,12 @@ public class HangupTests
         }
         Assert.That(process.HasExited, Is.False);
         process.Kill();
+    }
+
+    private static void Train(string[] args)
+    {
+        var result = LoraProgram.Run(args);
+        Assert.That(result.Code, Is.Zero, result.Errors);
     }
 
     private static string Line(TinyTask task) => $"{LoraProgram.Words} train --model '{task.Model}' "

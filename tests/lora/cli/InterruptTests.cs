@@ -14,7 +14,7 @@ public class InterruptTests
     [Test]
     public void Training_stops_saves_and_goes_on_with_the_command_that_it_prints()
     {
-        using var task = new TinyTask();
+        using var task = new TinyTask(inProcesses: true);
         var model = task.Model;
         using var process = LoraProgram.Start(
             ["train", "--model", model, "--data", "train.csv", "--out", "my tuned", "--rank", "4", "--lr", "2e-3",

@@ -19,7 +19,7 @@ public class KillTests
     [TestCase("qa-lora", "--rank", "2", "--group-size", "16", "--quantization", "gptq")]
     public void Killed_at_several_places_it_leaves_the_same_files(string method, params string[] more)
     {
-        using var task = new TinyTask();
+        using var task = new TinyTask(inProcesses: true);
         RequireSameAfterKills(task,
             ["train", "--model", task.Model, "--data", task.Data, "--method", method, "--lr", "2e-3", "--batch-size",
                 "4", "--epochs", "6", "--threads", "1", .. more]);
@@ -28,7 +28,7 @@ public class KillTests
     [Test]
     public void Killed_while_pretraining_it_leaves_the_same_files()
     {
-        using var task = new TinyTask();
+        using var task = new TinyTask(inProcesses: true);
         RequireSameAfterKills(task,
             ["pretrain", "--config", task["config.json"], "--vocab", task["vocab.txt"], "--data", task.Data, "--lr",
                 "2e-3", "--batch-size", "4", "--epochs", "6", "--max-length", "8",

@@ -171,10 +171,10 @@ public class RefusalTests
         task.Write("empty.csv", "text,label\n");
         task.Write("broken.jsonl", "{\"text\": \"good\"\n");
         Directory.CreateDirectory(task["folder"]);
-        CopyFolder(task.Model, task["downloaded"], except: ["training.json", "metrics.jsonl"]);
-        CopyFolder(task.Model, task["cut-model"]);
+        TemporaryFolder.Copy(task.Model, task["downloaded"], except: ["training.json", "metrics.jsonl"]);
+        TemporaryFolder.Copy(task.Model, task["cut-model"]);
         Truncate(Path.Combine(task["cut-model"], "model.safetensors"));
-        CopyFolder(task.Adapter, task["cut"]);
+        TemporaryFolder.Copy(task.Adapter, task["cut"]);
         Truncate(Path.Combine(task["cut"], "adapter_model.safetensors"));
         // An adapter of a model of another width.
         task.Write("wide.json", TinyTask.Config(24).Replace("\"dim\": 16", "\"dim\": 32"));
@@ -246,15 +246,6 @@ public class RefusalTests
     {
         var result = LoraProgram.Call(args);
         Assert.That(result.Code, Is.Zero, result.Errors);
-    }
-
-    private static void CopyFolder(string from, string to, params string[] except)
-    {
-        Directory.CreateDirectory(to);
-        foreach (var path in Directory.GetFiles(from).Where(path => !except.Contains(Path.GetFileName(path))))
-        {
-            File.Copy(path, Path.Combine(to, Path.GetFileName(path)));
-        }
     }
 
     private static void Truncate(string path)

@@ -176,11 +176,7 @@ public sealed class ReplayCommandTests
     /// <summary>A copy of a folder with another training.json.</summary>
     private void Change(string name, string to, Action<JsonObject> change)
     {
-        Directory.CreateDirectory(task[to]);
-        foreach (var file in Directory.GetFiles(task[name]))
-        {
-            File.Copy(file, Path.Combine(task[to], Path.GetFileName(file)), overwrite: true);
-        }
+        TemporaryFolder.Copy(task[name], task[to]);
         var root = Read(name);
         change(root);
         File.WriteAllText(Path.Combine(task[to], "training.json"), root.ToJsonString(new JsonSerializerOptions

@@ -78,11 +78,7 @@ public sealed class ReportCommandTests
     {
         void Refuses(string file, Func<string, string> change, string message)
         {
-            Directory.CreateDirectory(task["broken"]);
-            foreach (var each in Directory.GetFiles(task.Adapter))
-            {
-                File.Copy(each, Path.Combine(task["broken"], Path.GetFileName(each)), overwrite: true);
-            }
+            TemporaryFolder.Copy(task.Adapter, task["broken"]);
             var path = Path.Combine(task["broken"], file);
             File.WriteAllText(path, change(File.Exists(path) ? File.ReadAllText(path) : ""));
             var result = LoraProgram.Refuse("report", task["broken"], "--out", task["never.html"]);

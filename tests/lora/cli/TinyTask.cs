@@ -15,12 +15,18 @@ internal sealed class TinyTask : IDisposable
     private static readonly string[] Others = ["the", "film", "was", "story", "actor", "scene", "plot", "and", "very"];
 
     private readonly TemporaryFolder folder = new();
+    private readonly bool inProcesses;
     private readonly Lazy<string> model;
     private readonly Lazy<string> adapter;
 
     /// <param name="family">model_type</param>
-    public TinyTask(string family = "distilbert")
+    /// <param name="inProcesses">
+    /// Whether it trains in processes of their own, for fixtures that run beside others: what runs
+    /// here takes the console and the device of all.
+    /// </param>
+    public TinyTask(string family = "distilbert", bool inProcesses = false)
     {
+        this.inProcesses = inProcesses;
         string[] pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", .. Praise, .. Blame, .. Others, "##s", "."];
         folder.Write("vocab.txt", string.Join('\n', pieces));
         folder.Write("config.json", family == "distilbert" ? Config(pieces.Length) : Config(family, pieces.Length));
@@ -118,8 +124,8 @@ internal sealed class TinyTask : IDisposable
 
     private string Train(string name, params string[] args)
     {
-        var result = LoraProgram.Call(
-            ["train", "--data", Data, "--out", this[name], "--epochs", "2", "--threads", "1", .. args]);
+        args = ["train", "--data", Data, "--out", this[name], "--epochs", "2", "--threads", "1", .. args];
+        var result = inProcesses ? LoraProgram.Run(args) : LoraProgram.Call(args);
         Assert.That(result.Code, Is.Zero, result.Errors);
         return this[name];
     }

@@ -4,6 +4,7 @@ using LoraScratch.Lora.Data;
 
 namespace LoraScratch.Tests.Text;
 
+[Parallelizable]
 public class JsonLinesTests
 {
     private TemporaryFolder folder = null!;

@@ -4,6 +4,7 @@ using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Tests.Text;
 
+[Parallelizable]
 public class TokenMaskingTests
 {
     private const int Cls = 2, Sep = 3, Mask = 4, FirstWord = 5;

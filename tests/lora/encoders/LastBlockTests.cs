@@ -1,9 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
@@ -163,19 +161,7 @@ public class LastBlockTests
     private static (List<float> Losses, Dictionary<string, float[]> Weights) Train(TrainingOptions options,
         bool everyToken)
     {
-        // widths that groups of 16 divide
-        var classifier = new TextClassifier(new EncoderForSequenceClassification(
-            TinyDistilBert.Config with
-            {
-                Hidden = 16,
-                Heads = 2,
-                FeedForward = 32,
-                Labels = ["neg", "pos"],
-                Dropout = 0.1f,
-                AttentionDropout = 0.1f,
-                ClassifierDropout = 0.1f,
-                InitializerRange = 0.2f,
-            }, seed: 3), WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+        var classifier = TinyDistilBert.ClassifierForGroups();
         classifier.Model.ComputesEveryToken = everyToken;
         var tuning = FineTuning.Start(classifier, TinyDistilBert.Sentences(24, seed: 5), null, options);
         classifier.Model.ComputesEveryToken = everyToken;               // a calibration ends with its own value

@@ -1,10 +1,8 @@
 using System.Text.Json.Nodes;
-using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Compression;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Export;
 using LoraScratch.Lora.Quantization;
@@ -88,25 +86,11 @@ internal sealed class ExportedFolderTests(string name)
         Assert.That(config.ContainsKey("id2label"), Is.False);
         var loaded = ModelFolder.Load(folder.File("encoder"));
         Assert.That(loaded.Report.Initialized, Is.EquivalentTo(family.Config.Family.Head.OwnParameters));
-        Assert.That(Hidden(loaded.Model), Is.EqualTo(Hidden(model)));
+        Assert.That(Forward.Hidden(loaded.Model, family.Texts), Is.EqualTo(Forward.Hidden(model, family.Texts)));
     }
 
     private JsonObject Config(string model) =>
         JsonNode.Parse(File.ReadAllText(folder.File($"{model}/config.json")))!.AsObject();
 
-    private float[] Logits(EncoderForSequenceClassification model)
-    {
-        using var frozen = new NoGradient();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(PackedBatch.Of(family.Texts));
-        return model.Forward(tokens).ToArray();
-    }
-
-    private float[] Hidden(EncoderForSequenceClassification model)
-    {
-        using var frozen = new NoGradient();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(PackedBatch.Of(family.Texts));
-        return model.Encoder.Forward(tokens).ToArray();
-    }
+    private float[] Logits(EncoderForSequenceClassification model) => Forward.Logits(model, family.Texts);
 }

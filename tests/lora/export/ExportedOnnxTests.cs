@@ -42,9 +42,9 @@ public sealed class ExportedOnnxTests
             _ = family == "distilbert" ? TinyDistilBert.Adapt(model) : TinyFamily.Adapt(model);
         }
         using var classifier = new TextClassifier(model, Tokenizer);
-        var before = Logits(model, Texts);
+        var before = Forward.Logits(model, Texts);
         ModelExport.ToOnnx(classifier, File);
-        Assert.That(Logits(model, Texts), Is.EqualTo(before), "the model is what it was, bit for bit");
+        Assert.That(Forward.Logits(model, Texts), Is.EqualTo(before), "the model is what it was, bit for bit");
         Assert.That(folder.Names, Is.EqualTo(new[] { "model.onnx" }), "nothing is left beside it");
 
         using var session = new OnnxSession(File);
@@ -54,7 +54,8 @@ public sealed class ExportedOnnxTests
         Assert.That(session.Run(Texts, config.PadTokenId), Is.EqualTo(before).Within(Tolerance));
         foreach (var text in Texts)
         {
-            Assert.That(session.Run([text], config.PadTokenId), Is.EqualTo(Logits(model, [text])).Within(Tolerance));
+            Assert.That(session.Run([text], config.PadTokenId), Is.EqualTo(Forward.Logits(model, text))
+                .Within(Tolerance));
         }
         Assert.That(JsonDocument.Parse(session.Properties["id2label"]).RootElement.EnumerateObject()
             .Select(entry => (entry.Name, entry.Value.GetString())),
@@ -73,7 +74,7 @@ public sealed class ExportedOnnxTests
         Assert.That(session.Outputs, Is.EqualTo(new[] { "last_hidden_state" }));
         foreach (var text in Texts)
         {
-            Assert.That(session.Run([text], model.Config.PadTokenId), Is.EqualTo(Hidden(model, text))
+            Assert.That(session.Run([text], model.Config.PadTokenId), Is.EqualTo(Forward.Hidden(model, text))
                 .Within(Tolerance));
         }
     }
@@ -85,7 +86,7 @@ public sealed class ExportedOnnxTests
     {
         var model = new EncoderForSequenceClassification(TinyFamily.Of("bert").Config with { Activation = activation });
         TinyDistilBert.Fill(model);
-        Assert.That(Exported(model), Is.EqualTo(Logits(model, Texts)).Within(Tolerance));
+        Assert.That(Exported(model), Is.EqualTo(Forward.Logits(model, Texts)).Within(Tolerance));
     }
 
     [Test]
@@ -95,7 +96,7 @@ public sealed class ExportedOnnxTests
         var compression = ModelCompression.Of(model, [ModulePattern.Named("query"), ModulePattern.Named("dense")]);
         var compressed = CompressedModel.Of(model, compression, [.. compression.Layers.Select(_ => (int?)3)]);
         Assert.That(compressed.NamedModules<LowRankLinear>(), Is.Not.Empty);
-        Assert.That(Exported(compressed), Is.EqualTo(Logits(compressed, Texts)).Within(Tolerance));
+        Assert.That(Exported(compressed), Is.EqualTo(Forward.Logits(compressed, Texts)).Within(Tolerance));
     }
 
     /// <summary>The codes stand for the very floats that our products decode.</summary>
@@ -105,7 +106,7 @@ public sealed class ExportedOnnxTests
         var model = Wide();
         var float32 = Size(model);
         ModelQuantizer.Quantize(model, ["query", "key", "value", "dense"], bits, groupSize: 32);
-        Assert.That(Exported(model), Is.EqualTo(Logits(model, Texts)).Within(Tolerance));
+        Assert.That(Exported(model), Is.EqualTo(Forward.Logits(model, Texts)).Within(Tolerance));
         Assert.That(Size(model), Is.LessThan(0.55 * float32), "the embeddings stay as they are");
     }
 
@@ -117,13 +118,13 @@ public sealed class ExportedOnnxTests
     public void Whole_numbers_of_eight_bits_are_multiplied_as_here()
     {
         var model = Wide();
-        var (float32, exact) = (Size(model), Logits(model, Texts));
+        var (float32, exact) = (Size(model), Forward.Logits(model, Texts));
         using (var quantization = DynamicQuantization.Of(ModelQuantizer.Find(model,
             [.. new[] { "query", "key", "value", "dense" }.Select(ModulePattern.Named)])))
         {
             quantization.Apply();
         }
-        var (ours, theirs) = (Logits(model, Texts), Exported(model));
+        var (ours, theirs) = (Forward.Logits(model, Texts), Exported(model));
         Assert.That(theirs, Is.EqualTo(ours).Within(1e-3));
         Assert.That(Largest(ours, exact), Is.GreaterThan(3 * Largest(ours, theirs)));
         Assert.That(Size(model), Is.LessThan(0.55 * float32));
@@ -139,7 +140,7 @@ public sealed class ExportedOnnxTests
         {
             layer.Lora.B.Set(new RandomStream(4).Normal(layer.Lora.B.Shape.Count, 0.3f));
         }
-        Assert.That(Exported(model), Is.EqualTo(Logits(model, Texts)).Within(Tolerance));
+        Assert.That(Exported(model), Is.EqualTo(Forward.Logits(model, Texts)).Within(Tolerance));
         Assert.That(adapter.IsMerged, Is.False);
     }
 
@@ -176,7 +177,7 @@ public sealed class ExportedOnnxTests
             "config.json", "model.onnx", "tokenizer.json", "tokenizer_config.json",
         }));
         using var session = new OnnxSession(folder.File("all/model.onnx"));
-        Assert.That(session.Run(Texts, 0), Is.EqualTo(Logits(classifier.Model, Texts)).Within(Tolerance));
+        Assert.That(session.Run(Texts, 0), Is.EqualTo(Forward.Logits(classifier.Model, Texts)).Within(Tolerance));
     }
 
     [Test]
@@ -186,7 +187,7 @@ public sealed class ExportedOnnxTests
         ModelExport.ToOnnx(classifier, File, encoderOnly: true);
         using var session = new OnnxSession(File);
         var text = new EncodedExample(classifier.Encode("Not what I expected, but I like it."), TextExample.NoLabel);
-        Assert.That(session.Run([text], 0), Is.EqualTo(Hidden(classifier.Model, text)).Within(Tolerance));
+        Assert.That(session.Run([text], 0), Is.EqualTo(Forward.Hidden(classifier.Model, text)).Within(Tolerance));
     }
 
     /// <summary>One with a pair, one without words, all of lengths of their own.</summary>
@@ -231,20 +232,4 @@ public sealed class ExportedOnnxTests
 
     private static double Largest(float[] one, float[] other) => one.Zip(other).Max(pair =>
         Math.Abs(pair.First - pair.Second));
-
-    private static float[] Logits(EncoderForSequenceClassification model, EncodedExample[] texts)
-    {
-        using var frozen = new NoGradient();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(PackedBatch.Of(texts));
-        return model.Forward(tokens).ToArray();
-    }
-
-    private static float[] Hidden(EncoderForSequenceClassification model, EncodedExample text)
-    {
-        using var frozen = new NoGradient();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(PackedBatch.Of([text]));
-        return model.Encoder.Forward(tokens).ToArray();
-    }
 }

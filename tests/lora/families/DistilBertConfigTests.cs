@@ -11,8 +11,9 @@ public class EncoderConfigTests
     public void Reads_every_field_under_its_Hugging_Face_name()
     {
         var config = Parse("""
-            {"model_type": "distilbert", "activation": "relu", "attention_dropout": 0.3, "dim": 24, "dropout": 0.2, "hidden_dim": 36, "initializer_range": 0.05,
-             "max_position_embeddings": 40, "n_heads": 4, "n_layers": 3, "pad_token_id": 1, "seq_classif_dropout": 0.4, "vocab_size": 99,
+            {"model_type": "distilbert", "activation": "relu", "attention_dropout": 0.3, "dim": 24, "dropout": 0.2,
+             "hidden_dim": 36, "initializer_range": 0.05, "max_position_embeddings": 40, "n_heads": 4, "n_layers": 3,
+             "pad_token_id": 1, "seq_classif_dropout": 0.4, "vocab_size": 99,
              "id2label": {"0": "neg", "1": "pos", "2": "mixed"}, "label2id": {"pos": 1, "mixed": 2, "neg": 0}}
             """);
         Assert.Multiple(() =>
@@ -67,7 +68,8 @@ public class EncoderConfigTests
         Assert.That(again.Notices, Is.Empty, "our own file must not be remarked upon");
     }
 
-    [TestCase("""{"activation": "silu"}""", "activation is 'silu', supported are 'gelu', 'gelu_new', 'gelu_pytorch_tanh' and 'relu'")]
+    [TestCase("""{"activation": "silu"}""",
+        "activation is 'silu', supported are 'gelu', 'gelu_new', 'gelu_pytorch_tanh' and 'relu'")]
     [TestCase("""{"dim": 10, "n_heads": 4}""", "n_heads is 4 and does not divide dim, 10")]
     [TestCase("""{"dim": "768"}""", "dim is \"768\"; expected a whole number")]
     [TestCase("""{"n_layers": 0}""", "n_layers is 0, it must be at least 1")]

@@ -1,11 +1,9 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using LoraScratch.Engine;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Families;
-using LoraScratch.Lora.Tokenizers;
 
 namespace LoraScratch.Tests.Lora;
 
@@ -39,7 +37,8 @@ public class FamilyConfigTests
     {
         Assert.That(Parse(Bert + """ "hidden_dropout_prob": 0.3, "classifier_dropout": null}""").ClassifierDropout,
             Is.EqualTo(0.3f));
-        Assert.That(Parse(Bert + """ "hidden_dropout_prob": 0.3, "classifier_dropout": 0}""").ClassifierDropout, Is.Zero);
+        Assert.That(Parse(Bert + """ "hidden_dropout_prob": 0.3, "classifier_dropout": 0}""").ClassifierDropout,
+            Is.Zero);
     }
 
     [Test]
@@ -145,8 +144,7 @@ public class FamilyConfigTests
     public void The_length_of_a_text_leaves_out_the_positions_before_the_first()
     {
         var config = Parse(Roberta + """ "vocab_size": 30, "num_hidden_layers": 1, "max_position_embeddings": 14}""");
-        var classifier = new TextClassifier(new EncoderForSequenceClassification(config),
-            WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+        var classifier = TinyDistilBert.Of(config);
         var text = string.Join(' ', Enumerable.Repeat("wa", 40));
         Assert.That(classifier.Encode(text), Has.Length.EqualTo(12));
         Assert.That(classifier.Predict([text]).Single().Logits, Has.Length.EqualTo(2));
@@ -159,15 +157,8 @@ public class FamilyConfigTests
     {
         var model = TinyFamily.Of("roberta").Create();
         var ids = new[] { 0, 7, 2, 2, 9, 2 };
-        double[] Logits(EncodedExample example)
-        {
-            using var frozen = new NoGradient();
-            using var scope = new TensorScope();
-            using var tokens = new PackedTokens(PackedBatch.Of([example]));
-            return Array.ConvertAll(model.Forward(tokens).ToArray(), x => (double)x);
-        }
-        Assert.That(Logits(new EncodedExample(ids, 0) { SecondSegment = 3 }),
-            Is.EqualTo(Logits(new EncodedExample(ids, 0))));
+        Assert.That(Forward.Logits(model, new EncodedExample(ids, 0) { SecondSegment = 3 }),
+            Is.EqualTo(Forward.Logits(model, new EncodedExample(ids, 0))));
     }
 
     [Test]

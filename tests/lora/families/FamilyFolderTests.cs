@@ -3,7 +3,6 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.IO;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora.Adapters;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
 
@@ -273,13 +272,7 @@ internal sealed class FamilyFolderTests(string name)
         }.ToJsonString());
     }
 
-    private double[] Logits(EncoderForSequenceClassification model)
-    {
-        using var frozen = new NoGradient();
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(PackedBatch.Of(family.Texts));
-        return Array.ConvertAll(model.Forward(tokens).ToArray(), x => (double)x);
-    }
+    private float[] Logits(EncoderForSequenceClassification model) => Forward.Logits(model, family.Texts);
 
     private static string[] Bits(Module model) => [.. model.NamedParameters()
         .Select(entry => $"{entry.Path} {Convert.ToHexString(System.Runtime.InteropServices.MemoryMarshal

@@ -76,3 +76,9 @@ internal sealed class HubTestCase : IDisposable
         Folder.Dispose();
     }
 }
+
+/// <summary>Is told where it is reported, and not later as <see cref="Progress{T}"/>.</summary>
+internal sealed class Told(Action<HubProgress> action) : IProgress<HubProgress>
+{
+    public void Report(HubProgress value) => action(value);
+}

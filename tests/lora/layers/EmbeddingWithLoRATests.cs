@@ -4,7 +4,6 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Adapters;
 using LoraScratch.Lora.Compression;
-using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 
 namespace LoraScratch.Tests.Lora;
@@ -233,13 +232,8 @@ public sealed class EmbeddingWithLoRATests
         return (model, adapter);
     }
 
-    private static float[] Logits(EncoderForSequenceClassification model)
-    {
-        using var scope = new TensorScope();
-        using var tokens = new PackedTokens(
-            PackedBatch.Of([.. TinyDistilBert.Texts.Select(text => new EncodedExample(text, 0))]), model.Backend);
-        return model.Forward(tokens).ToArray();
-    }
+    private static float[] Logits(EncoderForSequenceClassification model) =>
+        Forward.Logits(model, TinyDistilBert.Texts);
 
     /// <summary>A module that calls its table by its class.</summary>
     private sealed class Holder : Module

@@ -18,10 +18,8 @@ public sealed class MergeCertificateTests
         foreach (var expected in each.Numbers.GetProperty("certificates").EnumerateArray())
         {
             var type = Enum.Parse<DType>(expected.GetProperty("type").GetString()!);
-            var layer = new LinearWithLoRA(new Linear(each.Inputs, each.Outputs, each.W, null),
-                new LoRASettings(each.Rank, AdapterReference.Scaling * each.Rank), new RandomStream(1));
-            layer.Lora.A.Set(each.A);
-            layer.Lora.B.Set(each.B);
+            var layer = each.Adapt(new LinearWithLoRA(new Linear(each.Inputs, each.Outputs, each.W, null),
+                each.Settings, new RandomStream(1)));
             var before = layer.Base.Weight.ToArray();
             layer.Merge();
             MergeExamination.Round(layer.Base, type);
@@ -40,10 +38,8 @@ public sealed class MergeCertificateTests
     public void An_embedding_is_certified_as_it_lies()
     {
         var each = AdapterReference.All.First();
-        var layer = new EmbeddingWithLoRA(new Embedding(each.Inputs, each.Outputs, new RandomStream(2)),
-            new LoRASettings(each.Rank, AdapterReference.Scaling * each.Rank), new RandomStream(1));
-        layer.Lora.A.Set(each.A);
-        layer.Lora.B.Set(each.B);
+        var layer = each.Adapt(new EmbeddingWithLoRA(new Embedding(each.Inputs, each.Outputs, new RandomStream(2)),
+            each.Settings, new RandomStream(1)));
         var before = layer.Base.Weight.ToArray();
         layer.Merge();
         var found = MergeExamination.Certify("layer", layer, before, DType.F32);

@@ -5,7 +5,6 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Processes;
@@ -102,15 +101,7 @@ internal static class SharedRuns
                 new PretrainingData(Train, Validation, Train.Length, Validation.Length), options).Training, masked);
         }
         var classifier = options.Method == TrainingMethod.QALoRA
-            ? new TextClassifier(new EncoderForSequenceClassification(TinyDistilBert.Config with
-            {
-                Hidden = 16,                                    // a group of codes
-                Heads = 2,
-                FeedForward = 32,
-                Labels = ["neg", "pos"],
-                Dropout = 0.1f,
-            }, seed: 3, backend), WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary))
-            : TinyDistilBert.Classifier(backend: backend);
+            ? TinyDistilBert.ClassifierForGroups(backend) : TinyDistilBert.Classifier(backend: backend);
         return (FineTuning.Start(classifier, Train, Validation, options).Training, classifier.Model);
     }
 }

@@ -72,9 +72,11 @@ internal sealed class CheckpointFolderTests
     public void The_config_of_the_published_checkpoint_says_nothing_that_is_not_understood()
     {
         var config = EncoderConfig.Parse("config.json", """
-            {"activation": "gelu", "architectures": ["DistilBertForMaskedLM"], "attention_dropout": 0.1, "dim": 768, "dropout": 0.1, "hidden_dim": 3072, "initializer_range": 0.02,
-             "max_position_embeddings": 512, "model_type": "distilbert", "n_heads": 12, "n_layers": 6, "pad_token_id": 0, "qa_dropout": 0.1, "seq_classif_dropout": 0.2,
-             "sinusoidal_pos_embds": false, "tie_weights_": true, "transformers_version": "4.10.0.dev0", "vocab_size": 30522}
+            {"activation": "gelu", "architectures": ["DistilBertForMaskedLM"], "attention_dropout": 0.1, "dim": 768,
+             "dropout": 0.1, "hidden_dim": 3072, "initializer_range": 0.02, "max_position_embeddings": 512,
+             "model_type": "distilbert", "n_heads": 12, "n_layers": 6, "pad_token_id": 0, "qa_dropout": 0.1,
+             "seq_classif_dropout": 0.2, "sinusoidal_pos_embds": false, "tie_weights_": true,
+             "transformers_version": "4.10.0.dev0", "vocab_size": 30522}
             """u8.ToArray());
         Assert.That(config.Notices, Is.Empty);
         Assert.That(config,

@@ -40,9 +40,8 @@ public class FineTuningTests
     [Test]
     public void Classes_in_another_order_than_the_models_are_matched_by_their_names()
     {
-        using var classifier = new TextClassifier(new EncoderForSequenceClassification(
-            TinyDistilBert.Config with { Labels = ["pos", "neg"], InitializerRange = 0.2f }, seed: 3),
-            WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+        using var classifier = TinyDistilBert.Of(
+            TinyDistilBert.Config with { Labels = ["pos", "neg"], InitializerRange = 0.2f });
         var data = new TextDataset(Enumerable.Range(0, 120).Select(i => i % 2 == 0
             ? ($"w{(char)('a' + i % 12)} wb", "neg") : ($"w{(char)('m' + i % 12)} wn", "pos")));
         Assert.That(data.Classes, Is.EqualTo(new[] { "neg", "pos" }));

@@ -1,10 +1,8 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Lora;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
@@ -206,8 +204,7 @@ public class FrozenLayersTests
                 MaxPositions = 32,
                 Labels = ["neg", "pos"],
             };
-            var classifier = new TextClassifier(new EncoderForSequenceClassification(config, seed: 3),
-                WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+            var classifier = TinyDistilBert.Of(config);
             var tuning = FineTuning.Start(classifier, texts, null,
                 new() { Layers = layers, Lora = new(2, 4), TrainHead = false });
             using var tokens = new PackedTokens(PackedBatch.Of(texts));
@@ -293,8 +290,7 @@ public class FrozenLayersTests
             ClassifierDropout = 0.1f,
             InitializerRange = 0.2f,
         };
-        var classifier = new TextClassifier(new EncoderForSequenceClassification(config, seed: 3),
-            WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+        var classifier = TinyDistilBert.Of(config);
         if (options.Method == TrainingMethod.QALoRA)
         {
             options = options with { Quantization = new() { Format = new(4, 16) } };

@@ -14,6 +14,7 @@ namespace LoraScratch.Tests.Lora;
 /// run of its own. That a run does not depend on where the output lies is tested with
 /// <see cref="FrozenLayersTests"/>.
 /// </summary>
+[Parallelizable]
 internal sealed class FrozenPrecisionTests
 {
     private static readonly TrainingOptions Options =

@@ -2,10 +2,8 @@ using LoraScratch.Engine.NN;
 using LoraScratch.Kernels;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Tokenizers;
 using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Lora;
@@ -108,8 +106,7 @@ public sealed class MemoryEstimateTests
             MaxPositions = 64,
             Labels = ["a", "b"],
         };
-        var classifier = new TextClassifier(new EncoderForSequenceClassification(config, 1, backend),
-            WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+        var classifier = TinyDistilBert.Of(config, 1, backend);
         EncodedExample[] examples = [.. Enumerable.Range(0, 60).Select(i =>
             new EncodedExample([.. Enumerable.Range(0, 6 + 7 * i % 31).Select(j => 5 + (i * j) % 190)], i % 2))];
         return FineTuning.Start(classifier, examples[..48], examples[48..], options);

@@ -2,7 +2,6 @@ using LoraScratch.Engine;
 using LoraScratch.Engine.NN;
 using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
-using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
 using LoraScratch.Lora.Tokenizers;
@@ -155,7 +154,7 @@ public class RecomputedTrainingTests
         {
             // six layers of a feed-forward of four times the width: DistilBERT's proportions
             using var backend = new CpuBackend(threads: 1);
-            var model = new EncoderForSequenceClassification(TinyDistilBert.Config with
+            var classifier = TinyDistilBert.Of(TinyDistilBert.Config with
             {
                 Layers = 6,
                 Hidden = 16,
@@ -163,9 +162,9 @@ public class RecomputedTrainingTests
                 FeedForward = 64,
                 MaxPositions = 64,
                 Labels = ["neg", "pos"],
-            }, seed: 3, backend);
-            var tuning = FineTuning.Start(new TextClassifier(model,
-                WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary)), Train, null, new() { Method = method });
+            }, backend: backend);
+            var model = classifier.Model;
+            var tuning = FineTuning.Start(classifier, Train, null, new() { Method = method });
             model.RecomputesBlocks = recompute;
             foreach (var parameter in model.Parameters())
             {
@@ -193,18 +192,7 @@ public class RecomputedTrainingTests
     private static (TrainingResult Result, float[][] Weights, int Tokens) Run(TrainingOptions options,
         bool everyToken = false, CheckpointOptions? checkpoint = null, int stopAfter = 0)
     {
-        // widths that groups of 16 divide
-        var classifier = new TextClassifier(new EncoderForSequenceClassification(TinyDistilBert.Config with
-        {
-            Hidden = 16,
-            Heads = 2,
-            FeedForward = 32,
-            Labels = ["neg", "pos"],
-            Dropout = 0.1f,
-            AttentionDropout = 0.1f,
-            ClassifierDropout = 0.1f,
-            InitializerRange = 0.2f,
-        }, seed: 3), WordPieceTokenizer.FromVocabulary(TinyDistilBert.Vocabulary));
+        var classifier = TinyDistilBert.ClassifierForGroups();
         var tuning = FineTuning.Start(classifier, Train, Held, options);
         classifier.Model.ComputesEveryToken = everyToken;
         return Watched(classifier.Model, tuning.Training, checkpoint, stopAfter);
