@@ -82,8 +82,9 @@ internal static class StepCommand
         var tuning = bench.Tuning;
         var same = bench.Cost(repetitions, everyToken: true);
         // of the same work: the peak of a process never falls
-        var (peak, devicePeak, activations) =
-            (PeakMiB(), backend.Memory.PeakInUse >> 20, bench.ActivationBytes() >> 20);
+        var (peak, devicePeak, reserved) =
+            (PeakMiB(), backend.Memory.PeakInUse >> 20, backend.Memory.Reserved >> 20);
+        var activations = bench.ActivationBytes() >> 20;
         var used = bench.Cost(repetitions, everyToken: false);
         double? kept = tuning.Frozen.CanBeKept ? bench.CostOfKept(repetitions) : null;
         var trainable = tuning.TrainableParameters;
@@ -107,13 +108,14 @@ internal static class StepCommand
                 ["peak_mib"] = peak,
                 ["device"] = backend.Description,
                 ["device_mib"] = devicePeak,
+                ["reserved_mib"] = reserved,
                 ["threads"] = (backend as CpuBackend)?.Workers.Threads ?? 0,
             })
             : string.Create(CultureInfo.InvariantCulture,
                 $"""
                 {backend.Description}: {mode}, {batch} × {length} tokens, {trainable:N0} trainable{again}
-                  memory      peak {peak} MiB; of tensors {devicePeak} MiB, weights {bench.WeightBytes >> 20} MiB;
-                              held for the backward pass {activations} MiB
+                  memory      peak {peak} MiB; of tensors {devicePeak} MiB in {reserved} taken from the system,
+                              weights {bench.WeightBytes >> 20} MiB, held for the backward pass {activations} MiB
                   same work   forward {same.Forward:F4} s, step {same.Step:F4} s   every token of the last block
                   as used     forward {used.Forward:F4} s, step {used.Step:F4} s   the last block for [CLS]
                 """) + (kept is null ? "" : string.Create(CultureInfo.InvariantCulture, $"""

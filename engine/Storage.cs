@@ -11,7 +11,8 @@ namespace LoraScratch.Engine;
 /// <param name="backend">Where it lies.</param>
 /// <param name="length">Elements.</param>
 /// <param name="initially">What they are at first; null: undefined.</param>
-internal sealed class Storage(IBackend backend, int length, float? initially = null)
+/// <param name="lasting">Whether it outlives what is taken before and after it.</param>
+internal sealed class Storage(IBackend backend, int length, float? initially = null, bool lasting = false)
 {
     private volatile DeviceBuffer<float>? buffer;
     private int holders = 1;
@@ -60,7 +61,7 @@ internal sealed class Storage(IBackend backend, int length, float? initially = n
         {
             return known;
         }
-        var taken = Backend.Allocate<float>(length);
+        var taken = Backend.Allocate<float>(length, lasting);
         if (initially is { } value)
         {
             Backend.Fill(taken, value);

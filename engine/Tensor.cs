@@ -131,8 +131,9 @@ public class Tensor : IDisposable
     }
 
     /// <summary>A leaf with undefined contents.</summary>
-    internal static Tensor Empty(Shape shape, IBackend? backend = null, bool requiresGradient = false) =>
-        new(shape, new Storage(backend ?? Device.Default, shape.Count), requiresGradient);
+    internal static Tensor Empty(Shape shape, IBackend? backend = null, bool requiresGradient = false,
+        bool lasting = false) =>
+        new(shape, new Storage(backend ?? Device.Default, shape.Count, lasting: lasting), requiresGradient);
 
     /// <summary>
     /// The tensor that an op is about to compute: undefined contents, owned by the innermost

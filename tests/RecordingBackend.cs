@@ -68,16 +68,16 @@ internal sealed class RecordingBackend : IBackend
         return inner.TakeTurn();
     }
 
-    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
+    public DeviceBuffer<T> Allocate<T>(int length, bool lasting = false) where T : unmanaged
     {
         called.Add(nameof(Allocate));
         allocations.Add(length);
         if (typeof(T) != typeof(float))
         {
-            return integers.Allocate<T>(length);
+            return integers.Allocate<T>(length, lasting);
         }
         DestinationFloats += length;
-        var buffer = inner.Allocate<T>(length);
+        var buffer = inner.Allocate<T>(length, lasting);
         if (lendsNaN)
         {
             var undefined = new T[length];

@@ -25,7 +25,7 @@ public readonly struct GradientSum(Tensor tensor)
             {
                 return OwnGradient().Data;
             }
-            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
+            tensor.Gradient = Empty();
             return new Accumulator(tensor.Gradient.Data, IsEmpty: true);
         }
     }
@@ -99,10 +99,13 @@ public readonly struct GradientSum(Tensor tensor)
         }
         else
         {
-            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
+            tensor.Gradient = Empty();
             tensor.Backend.Scale(tensor.Gradient.Data, scale, dY.Data);
         }
     }
+
+    // the gradient of a leaf stays when those of the results around it have gone
+    private Tensor Empty() => Tensor.Empty(tensor.Shape, tensor.Backend, lasting: tensor.Edges is null);
 
     private ShapeMismatchException CannotTake(object a, object b) =>
         new($"The gradient of {tensor.Description} cannot take the product {a} · {b}: it needs a "
@@ -116,7 +119,7 @@ public readonly struct GradientSum(Tensor tensor)
         var gradient = tensor.Gradient!;
         if (gradient.SharesStorage)
         {
-            tensor.Gradient = Tensor.Empty(tensor.Shape, tensor.Backend);
+            tensor.Gradient = Empty();
             tensor.Backend.Copy(tensor.Gradient.Data, gradient.Data);
             gradient.Dispose();
         }

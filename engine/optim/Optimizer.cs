@@ -164,8 +164,15 @@ public abstract class Optimizer : IDisposable
     /// </param>
     private protected abstract void Update(IBackend backend, IReadOnlyList<ParameterUpdate> updates, int step);
 
-    private static Tensor State(Tensor?[] state, int slot, Parameter parameter) =>
-        state[slot] ??= Tensor.Zeros(parameter.Shape, parameter.Backend);
+    private static Tensor State(Tensor?[] state, int slot, Parameter parameter)
+    {
+        if (state[slot] is null)
+        {
+            state[slot] = Tensor.Empty(parameter.Shape, parameter.Backend, lasting: true);
+            parameter.Backend.Fill(state[slot]!.Data, 0);
+        }
+        return state[slot]!;
+    }
 
     /// <summary>A parameter that is to be changed.</summary>
     /// <param name="Parameter">The parameter.</param>

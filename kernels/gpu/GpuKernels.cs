@@ -82,10 +82,10 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
 
     /// <summary>Lends a buffer from the pool; its contents are undefined.</summary>
     /// <exception cref="OutOfMemoryException">The device has no more memory.</exception>
-    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
+    public DeviceBuffer<T> Allocate<T>(int length, bool lasting = false) where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        return new PooledBuffer<T, MemoryBuffer1D<byte, Stride1D.Dense>>(memory, length);
+        return new PooledBuffer<T, MemoryBuffer1D<byte, Stride1D.Dense>>(memory, length, lasting);
     }
 
     /// <summary>
@@ -130,6 +130,11 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
         try
         {
             BeforeWork?.Invoke(nameof(Download));
+            if (OnlyCounts)
+            {
+                destination.Clear();
+                return;
+            }
             staging.Download(destination, sources);
             BytesCopied = (BytesCopied.Up, BytesCopied.Down + destination.Length);
         }

@@ -13,6 +13,11 @@ namespace LoraScratch.Kernels;
 /// freed, run again, finds every block where it was and needs nothing from the device.
 /// </para>
 /// <para>
+/// What outlives the blocks around it is asked for from the other end: the last free range, and its
+/// end. Gradients of a model's parameters come while activations go, one layer after another; among
+/// them they would leave gaps of a few megabytes, and none for the gradient of a table of words.
+/// </para>
+/// <para>
 /// Where a request does not fit, segments that lie entirely free are given back before a new one is
 /// taken, until they make up for it: what is reserved follows the largest demand seen, not the sum
 /// of all the shapes that came by. A fixed sequence still settles: every exchange replaces segments
@@ -48,12 +53,16 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     public static long SegmentSize(long bytes) => RoundUp(Math.Max(bytes, 1), SegmentGranularity);
 
     /// <summary>Lends a block out of the segments at hand; false where none has room.</summary>
-    public bool TryAllocate(long bytes, out Block block)
+    /// <param name="bytes">At least so many.</param>
+    /// <param name="block">The block.</param>
+    /// <param name="lasting">Whether it outlives the blocks around it.</param>
+    public bool TryAllocate(long bytes, out Block block, bool lasting = false)
     {
         var size = RoundUp(Math.Max(bytes, 1), Granularity);
-        foreach (var segment in segments)
+        for (var i = 0; i < segments.Count; i++)
         {
-            if (segment.TryTake(size, out var offset))
+            var segment = lasting ? segments[^(i + 1)] : segments[i];
+            if (lasting ? segment.TryTakeLast(size, out var offset) : segment.TryTake(size, out offset))
             {
                 var inUse = Use.InUse + size;
                 Use = Use with { InUse = inUse, PeakInUse = Math.Max(Use.PeakInUse, inUse) };
@@ -68,12 +77,12 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
     /// <summary>
     /// Lends a block, taking a new segment from the device where the ones at hand have no room.
     /// </summary>
-    public Block Allocate(long bytes)
+    public Block Allocate(long bytes, bool lasting = false)
     {
-        if (!TryAllocate(bytes, out var block))
+        if (!TryAllocate(bytes, out var block, lasting))
         {
             AddSegment(SegmentSize(bytes));
-            var fits = TryAllocate(bytes, out block);
+            var fits = TryAllocate(bytes, out block, lasting);
             Debug.Assert(fits, "a new segment holds the request that it was taken for");
         }
         return block;
@@ -164,6 +173,30 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
                 else
                 {
                     free[i] = (range.Offset + size, range.Size - size);
+                }
+                return true;
+            }
+            offset = 0;
+            return false;
+        }
+
+        internal bool TryTakeLast(long size, out long offset)
+        {
+            for (var i = free.Count - 1; i >= 0; i--)
+            {
+                var range = free[i];
+                if (range.Size < size)
+                {
+                    continue;
+                }
+                offset = range.Offset + range.Size - size;
+                if (range.Size == size)
+                {
+                    free.RemoveAt(i);
+                }
+                else
+                {
+                    free[i] = (range.Offset, range.Size - size);
                 }
                 return true;
             }

@@ -52,15 +52,17 @@ internal sealed class BufferPool<TMemory>(Type owner, DeviceGate gate, Func<long
     }
 
     /// <summary>Lends a block.</summary>
+    /// <param name="bytes">At least so many.</param>
+    /// <param name="lasting">Whether it outlives the blocks around it.</param>
     /// <exception cref="OutOfMemoryException">
     /// The device has no more memory, even after forgotten buffers were collected.
     /// </exception>
-    public BlockAllocator<TMemory>.Block Allocate(long bytes)
+    public BlockAllocator<TMemory>.Block Allocate(long bytes, bool lasting)
     {
         using var turn = gate.Enter();
         ObjectDisposedException.ThrowIf(disposed, owner);
         TakeBack();
-        if (blocks.TryAllocate(bytes, out var block))
+        if (blocks.TryAllocate(bytes, out var block, lasting))
         {
             return block;
         }
@@ -70,14 +72,14 @@ internal sealed class BufferPool<TMemory>(Type owner, DeviceGate gate, Func<long
         }
         try
         {
-            return blocks.Allocate(bytes);
+            return blocks.Allocate(bytes, lasting);
         }
         catch (OutOfMemoryException)
         {
             CollectForgottenBuffers();
             try
             {
-                return blocks.Allocate(bytes);
+                return blocks.Allocate(bytes, lasting);
             }
             catch (OutOfMemoryException e)
             {

@@ -62,7 +62,12 @@ public interface IBackend : IDisposable
     // ---------------------------------------------------------------- memory
 
     /// <summary>Lends a buffer from the pool; its contents are undefined.</summary>
-    internal DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged;
+    /// <param name="length">Elements.</param>
+    /// <param name="lasting">
+    /// Whether it outlives what is lent before and after it, as the gradient of a parameter
+    /// outlives activations: it is put where it does not stand between their gaps.
+    /// </param>
+    internal DeviceBuffer<T> Allocate<T>(int length, bool lasting = false) where T : unmanaged;
 
     /// <summary>Copies host memory to the start of a buffer.</summary>
     internal void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged;

@@ -7,11 +7,11 @@ internal sealed class PooledBuffer<T, TMemory> : DeviceBuffer<T> where T : unman
     private readonly BlockAllocator<TMemory>.Block block;
     private int disposed;
 
-    internal unsafe PooledBuffer(BufferPool<TMemory> pool, int length) : base(length)
+    internal unsafe PooledBuffer(BufferPool<TMemory> pool, int length, bool lasting) : base(length)
     {
         disposed = 1;                                   // nothing to give back if the pool throws
         this.pool = pool;
-        block = pool.Allocate((long)length * sizeof(T));
+        block = pool.Allocate((long)length * sizeof(T), lasting);
         disposed = 0;
     }
 

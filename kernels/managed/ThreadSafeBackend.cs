@@ -56,10 +56,10 @@ internal abstract class ThreadSafeBackend : IBackend
     }
 
     /// <inheritdoc/>
-    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
+    public DeviceBuffer<T> Allocate<T>(int length, bool lasting = false) where T : unmanaged
     {
         using var turn = gate.Enter();
-        return Kernels.Allocate<T>(length);
+        return Kernels.Allocate<T>(length, lasting);
     }
 
     /// <inheritdoc/>

@@ -27,7 +27,8 @@ internal sealed class TracingKernels(IBackend kernels, KernelTrace trace) : IBac
     {
     }
 
-    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged => kernels.Allocate<T>(length);
+    public DeviceBuffer<T> Allocate<T>(int length, bool lasting = false) where T : unmanaged =>
+        kernels.Allocate<T>(length, lasting);
 
     public void Upload<T>(DeviceBuffer<T> destination, ReadOnlySpan<T> source) where T : unmanaged
     {

@@ -56,6 +56,43 @@ public class BlockAllocatorTests
     }
 
     [Test]
+    public void What_lasts_lies_at_the_other_end()
+    {
+        var first = allocator.Allocate(1024);
+        var lasting = allocator.Allocate(1024, lasting: true);
+        var next = allocator.Allocate(512, lasting: true);
+        Assert.That((first.Offset, lasting.Offset, next.Offset), Is.EqualTo((0L, Segment - 1024, Segment - 1536)));
+        allocator.Free(lasting);
+        Assert.That(allocator.Allocate(256, lasting: true).Offset, Is.EqualTo(Segment - 256), "the last gap first");
+        var other = allocator.Allocate(Segment);
+        Assert.That(allocator.Allocate(Segment - 4096, lasting: true).Segment, Is.SameAs(first.Segment));
+        Assert.That(other.Segment, Is.Not.SameAs(first.Segment));
+    }
+
+    /// <summary>
+    /// Activations of twelve layers, freed one after another while gradients of half their size
+    /// come, and at the end one of the size of two segments: it finds as much free in one piece.
+    /// </summary>
+    [Test]
+    public void A_step_of_full_fine_tuning_takes_little_more_than_it_holds_at_once()
+    {
+        const long activation = Segment / 8 * 7, gradient = Segment / 16;
+        for (var step = 0; step < 4; step++)
+        {
+            var activations = Enumerable.Range(0, 12).Select(_ => allocator.Allocate(activation)).ToArray();
+            var gradients = new List<BlockAllocator<int>.Block>();
+            foreach (var layer in activations.Reverse())
+            {
+                gradients.AddRange(Enumerable.Range(0, 7).Select(_ => allocator.Allocate(gradient, lasting: true)));
+                allocator.Free(layer);
+            }
+            gradients.Add(allocator.Allocate(3 * Segment, lasting: true));
+            gradients.ForEach(allocator.Free);
+        }
+        Assert.That(allocator.Use.Reserved, Is.EqualTo(12 * Segment), "14 where gradients lie among activations");
+    }
+
+    [Test]
     public void A_request_larger_than_a_segment_gets_one_of_its_own()
     {
         var block = allocator.Allocate((3 * Segment) + 1);

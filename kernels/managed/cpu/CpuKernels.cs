@@ -72,10 +72,10 @@ internal sealed unsafe partial class CpuKernels : CommonKernels<HostFloats, Host
 
     /// <summary>Lends a buffer from the pool; its contents are undefined.</summary>
     /// <exception cref="OutOfMemoryException">The system has no more memory.</exception>
-    public DeviceBuffer<T> Allocate<T>(int length) where T : unmanaged
+    public DeviceBuffer<T> Allocate<T>(int length, bool lasting = false) where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        return new PooledBuffer<T, nint>(memory, length);
+        return new PooledBuffer<T, nint>(memory, length, lasting);
     }
 
     /// <summary>Copies host memory to the start of a buffer.</summary>
