@@ -25,10 +25,16 @@ internal static class GradientClipping
                 $"The largest gradient norm must be above 0, got {largest}.");
         }
         var gradients = Gradients(parameters);
-        using var squares = SumOfSquares(gradients);
-        var norm = squares is null ? 0 : MathF.Sqrt(squares.Item());
+        var norm = Norm(gradients);
         Clip(gradients, norm, largest);
         return norm;
+    }
+
+    /// <summary>The Euclidean norm of several tensors taken as one vector.</summary>
+    internal static float Norm(IReadOnlyList<Tensor> tensors)
+    {
+        using var squares = SumOfSquares(tensors);
+        return squares is null ? 0 : MathF.Sqrt(squares.Item());
     }
 
     /// <summary>The gradients that there are.</summary>
@@ -54,7 +60,7 @@ internal static class GradientClipping
     internal static void Clip(IReadOnlyList<Tensor> gradients, float norm, float largest)
     {
         var factor = largest / (norm + 1e-6f);
-        if (factor < 1)
+        if (factor < 1 && gradients.Count > 0)
         {
             gradients[0].Backend.Scale(Buffers(gradients), factor);
         }

@@ -48,7 +48,7 @@ internal sealed partial class GpuKernels
 
     /// <summary>
     /// Whether kernels are counted and not run: what a step of a real model's size launches, told
-    /// on a machine without a GPU. What they would have written is undefined.
+    /// on a machine without a GPU. What they would have written is undefined, and read as 0.
     /// </summary>
     internal bool OnlyCounts { get; init; }
 

@@ -33,7 +33,7 @@ internal sealed partial class GpuKernels
     public void SumOfProducts(Matrix y, Matrix? z, Matrix a, Matrix b, Matrix c, Matrix d, float scale)
     {
         var first = new Extra(Scale: 1, z is null ? ProductModes.None : ProductModes.Plus, z);
-        if (IsCheapByElements(y, c.Columns))
+        if (IsCheapByElements(y, c))
         {
             Multiply(y, a, b, first with
             {
@@ -51,9 +51,15 @@ internal sealed partial class GpuKernels
     /// Whether a second product may be added where the first is written: its sums have the bits
     /// that they have by themselves, and each thread reads few numbers for them.
     /// </summary>
-    private bool IsCheapByElements(Matrix y, int depth) => depth <= MaxDepthOfSecond
-        && PlanProduct(y.Rows, y.Columns, depth, y.Batch) is
+    private bool IsCheapByElements(Matrix y, Matrix c) => c.Columns <= MaxDepthOfSecond && Plan(y, c) is
         { Parts: 1, Tile: ProductTile.Large or ProductTile.Small or ProductTile.Element };
+
+    /// <summary>How Y = A·… is cut.</summary>
+    private ProductPlan Plan(Matrix y, Matrix a)
+    {
+        var asRows = y.Batch == 1 ? IndependentRows.Of(a) : 0;
+        return PlanProduct(asRows > 0 ? asRows : y.Rows, y.Columns, a.Columns, y.Batch);
+    }
 
     /// <summary>
     /// How a product is cut, from its rows, columns, depth and batch; tests take other ways than
@@ -68,8 +74,7 @@ internal sealed partial class GpuKernels
         Debug.Assert(!y.Transposed && y.Rows == a.Rows && y.Columns == b.Columns && a.Columns == b.Rows,
             $"{y} = {a} · {b}");
         Debug.Assert(y.Batch == a.Batch && y.Batch == b.Batch && (y.Batch == 1 || y.BatchStride != 0));
-        var asRows = y.Batch == 1 ? IndependentRows.Of(a) : 0;
-        var plan = PlanProduct(asRows > 0 ? asRows : y.Rows, y.Columns, a.Columns, y.Batch);
+        var plan = Plan(y, a);
         var output = Output(y, extra, plan.Mirrored);
         if (plan.Tile == ProductTile.Element)
         {
@@ -78,16 +83,11 @@ internal sealed partial class GpuKernels
                     a.Columns));
             return;
         }
-        var groups = plan.Groups(y.Rows, y.Columns, y.Batch);
-        var arrived = Arrived(groups / plan.Parts);
-        if (plan.Parts == 1)
-        {
-            // nothing is saved
-            Launch(plan, output, y, a, b, new ProductParts(View(y.Buffer).Cast<Float4>(), View(arrived)));
-            return;
-        }
+        // a product in one part saves and counts nothing
+        var groups = plan.Parts == 1 ? 0 : plan.Groups(y.Rows, y.Columns, y.Batch);
+        var counts = Arrived(groups / plan.Parts);
         using var saved = Allocate<float>(checked(groups * plan.Rows * plan.Columns));
-        Launch(plan, output, y, a, b, new ProductParts(View(saved).Cast<Float4>(), View(arrived)));
+        Launch(plan, output, y, a, b, new ProductParts(View(saved).Cast<Float4>(), View(counts)));
     }
 
     /// <summary>
@@ -98,9 +98,10 @@ internal sealed partial class GpuKernels
     {
         if (arrived is null || arrived.Length < tiles)
         {
+            var zeros = Allocate<int>(Math.Max(tiles, LeastArrived), lasting: true);
+            Upload(zeros, new int[zeros.Length]);
             arrived?.Dispose();
-            arrived = Allocate<int>(Math.Max(tiles, LeastArrived));
-            Upload(arrived, new int[arrived.Length]);
+            arrived = zeros;
         }
         return arrived;
     }

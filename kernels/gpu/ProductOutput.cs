@@ -47,16 +47,19 @@ internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fou
         {
             after = second.At(row, column, columns - column);
         }
-        var value = scale * product;
+        // Factors stand beside their sums, so that a compiler that joins both does so here as where the second product
+        // is a kernel of its own.
         if ((modes & ProductModes.Fours) != 0)
         {
-            fours[index / 4] = (HasAddend ? z.Fours[added / 4] + value : value) + after;
+            var value = HasAddend ? z.Fours[added / 4] + scale * product : scale * product;
+            fours[index / 4] = value + second.Scale * after;
             return;
         }
         for (var i = 0; i < 4 && column + i < columns; i++)
         {
-            var one = value.Element(i);
-            y[index + i] = (HasAddend ? z.Elements[added + i] + one : one) + after.Element(i);
+            var one = product.Element(i);
+            var value = HasAddend ? z.Elements[added + i] + scale * one : scale * one;
+            y[index + i] = value + second.Scale * after.Element(i);
         }
     }
 
@@ -65,12 +68,9 @@ internal readonly struct ProductOutput(ArrayView<float> y, ArrayView<Float4> fou
     {
         int row = i / columns % rows, column = i % columns;
         var index = First(i / columns / rows) + row * stride + column;
-        var value = scale * product;
-        if (HasAddend)
-        {
-            value = z.Elements[AddendIndex(index, row, column)] + value;
-        }
-        y[index] = (modes & ProductModes.Second) != 0 ? value + second.At(row, column, 1).X : value;
+        var after = (modes & ProductModes.Second) != 0 ? second.At(row, column, 1).X : 0;
+        var value = HasAddend ? z.Elements[AddendIndex(index, row, column)] + scale * product : scale * product;
+        y[index] = value + second.Scale * after;
     }
 
     private int AddendIndex(int index, int row, int column) =>
@@ -92,16 +92,19 @@ internal readonly struct ProductAddend(ArrayView<float> elements, ArrayView<Floa
 }
 
 /// <summary>
-/// scale · C·D of a small depth, element by element: what a low-rank update adds to a layer's
-/// output. The sums are those that a tile of the product by itself would have.
+/// C·D of a small depth, element by element: what a low-rank update adds to a layer's output. The
+/// sums are those that a tile of the product by itself would have.
 /// </summary>
 /// <param name="c">[rows, depth]</param>
 /// <param name="d">[depth, columns]</param>
 /// <param name="depth">How deep.</param>
-/// <param name="scale">A factor.</param>
+/// <param name="scale">A factor on it.</param>
 internal readonly struct SecondProduct(MatrixView c, MatrixView d, int depth, float scale)
 {
-    /// <summary>Four neighbours in a row.</summary>
+    /// <summary>A factor on the product.</summary>
+    public readonly float Scale = scale;
+
+    /// <summary>Four neighbours in a row, without the factor.</summary>
     /// <param name="row">The row.</param>
     /// <param name="column">Of the first.</param>
     /// <param name="left">Columns from there on: in place of one past them stands the last.</param>
@@ -118,7 +121,7 @@ internal readonly struct SecondProduct(MatrixView c, MatrixView d, int depth, fl
             atC += c.ColumnStep;
             atD += d.RowStep;
         }
-        return scale * sum;
+        return sum;
     }
 }
 

@@ -26,18 +26,20 @@ internal readonly struct ProductParts(ArrayView<Float4> saved, ArrayView<int> ar
         {
             tile.Save(saved, first + grid.Part(group) * size);
         }
-        MemoryFence.DeviceLevel();                          // what was saved is there before the group is counted
+        // Every thread comes by the fences, which are barriers on OpenCL. The one that counts has all saves of its
+        // group behind it, and those of all groups before it once it has counted.
         Group.Barrier();
+        MemoryFence.DeviceLevel();
         if (thread == 0)
         {
             isLast[0] = Atomic.Add(ref arrived[number], 1) == grid.Parts - 1 ? 1 : 0;
         }
+        MemoryFence.DeviceLevel();
         Group.Barrier();
         if (isLast[0] == 0)
         {
             return false;
         }
-        MemoryFence.DeviceLevel();                          // what the others saved is read after all were counted
         if (thread == 0)
         {
             arrived[number] = 0;

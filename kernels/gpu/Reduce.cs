@@ -47,7 +47,7 @@ internal sealed partial class GpuKernels
         }
         using var partials = Allocate<float>(blocks);
         var (first, kernels) = (0, new List<(int, SumKernel<TFormula>)>());
-        foreach (var x in xs)
+        foreach (var x in xs.Where(x => x.Length > 0))
         {
             kernels.Add((BlocksOf(x),
                 new SumKernel<TFormula>(View(partials).SubView(first), 0, 1, View(x), x.Length)));

@@ -52,12 +52,20 @@ internal interface ITrainingTask
     {
         var shares = SharesOf(group, epoch);
         var loss = AddGradients(group[0], shares[0], epoch);
-        for (var i = 1; i < group.Count; i++)
+        try
         {
-            using var more = AddGradients(group[i], shares[i], epoch);
-            loss.Backend.AddScaled(loss.Data, 1, more.Data);
+            for (var i = 1; i < group.Count; i++)
+            {
+                using var more = AddGradients(group[i], shares[i], epoch);
+                loss.Backend.AddScaled(loss.Data, 1, more.Data);
+            }
+            return loss;
         }
-        return loss;
+        catch
+        {
+            loss.Dispose();
+            throw;
+        }
     }
 
     /// <summary>

@@ -176,17 +176,21 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     /// <summary>
-    /// The loss of a step and the norm of its gradients. Reading them is the only time that a step
-    /// waits for its device, and it waits before the weights change, so that a step that diverges
+    /// The loss of a step and the norm of its gradients. Without micro-batches a step waits for its
+    /// device here and nowhere else, and before the weights change, so that a step that diverges
     /// leaves them as they were.
     /// </summary>
     private (float Loss, float Norm) AddGradients(PackedBatch[] group, int epoch)
     {
-        var shared = microBatches?.Add(group, metrics.Count, epoch);
-        using var loss = shared is null ? task.AddGradients(group, epoch) : null;
+        if (microBatches is not null)
+        {
+            var sum = microBatches.Add(group, metrics.Count, epoch);
+            return (sum, GradientClipping.Norm(GradientClipping.Gradients(Parameters)));
+        }
+        using var loss = task.AddGradients(group, epoch);
         using var squares = GradientClipping.SumOfSquares(GradientClipping.Gradients(Parameters));
-        var values = Tensor.Items([.. new[] { loss, squares }.OfType<Tensor>()]);
-        return (shared ?? values[0], squares is null ? 0 : MathF.Sqrt(values[^1]));
+        return squares is not null && Tensor.Items(loss, squares) is [var value, var square]
+            ? (value, MathF.Sqrt(square)) : (loss.Item(), 0);
     }
 
     /// <summary>

@@ -15,9 +15,13 @@ internal class IndependentRowsKernelTests
     // the cuts of a product's rows: 16 and fewer are few; 45 ends in the middle of every tile
     private static readonly int[][] Parts = [[.. Enumerable.Repeat(1, Rows)], [16, 17, 12], [44, 1], [3, 42]];
 
-    // with a small rank on either side, wide, deep and shallow, few columns, and edges of tiles
-    private static readonly (int Columns, int Depth)[] Sizes =
-        [(64, 70), (8, 200), (40, 24), (2, 130), (50, 400), (49, 8), (16, 300), (17, 129), (100, 33)];
+    // with a small rank on either side, wide, deep and shallow, few columns, edges of tiles, and last a product whose
+    // low-rank update is cut otherwise for few rows than for many
+    private static readonly (int Columns, int Depth, int Rank)[] Sizes =
+    [
+        (64, 70, 64), (8, 200, 8), (40, 24, 40), (2, 130, 2), (50, 400, 8), (49, 8, 49), (16, 300, 16), (17, 129, 4),
+        (100, 33, 100), (300, 9, 8),
+    ];
 
     private static IEnumerable<TestCaseData> Devices()
     {
@@ -39,17 +43,17 @@ internal class IndependentRowsKernelTests
     {
         using var backend = device.Backend;
         // each product takes the simulator a fifth of a second
-        var (sizes, cuts) = device.IsSimulated ? (Sizes[1..2], Parts[3..]) : (Sizes, Parts);
-        foreach (var (columns, depth) in sizes)
+        var (sizes, cuts) = device.IsSimulated ? ([Sizes[1], Sizes[^1]], Parts[3..]) : (Sizes, Parts);
+        foreach (var (columns, depth, rank) in sizes)
         {
             foreach (var transposed in new[] { false, true })
             {
                 foreach (var asRows in new[] { IndependentRows.Few, IndependentRows.Many })
                 {
-                    var together = Product(backend, [Rows], columns, depth, transposed, asRows);
+                    var together = Product(backend, [Rows], columns, depth, rank, transposed, asRows);
                     foreach (var parts in cuts)
                     {
-                        Assert.That(Product(backend, parts, columns, depth, transposed, asRows).AsSpan()
+                        Assert.That(Product(backend, parts, columns, depth, rank, transposed, asRows).AsSpan()
                             .SequenceEqual(together), $"[{string.Join(" + ", parts.Distinct())}, {depth}]·[{depth}, "
                                 + $"{columns}]{(transposed ? "ᵀ" : "")} as {asRows} rows");
                     }
@@ -58,14 +62,17 @@ internal class IndependentRowsKernelTests
         }
     }
 
-    /// <summary>Y ← Y + 0.3·X·W, then Y ← X·W + 0.3·Y·D, some rows at a time.</summary>
-    private static float[] Product(IBackend backend, int[] parts, int columns, int depth, bool transposed, int asRows)
+    /// <summary>
+    /// Y ← Y + 0.3·X·W, then Y ← X·W + 0.3·Y[:, rank]·D, some rows at a time.
+    /// </summary>
+    private static float[] Product(IBackend backend, int[] parts, int columns, int depth, int rank, bool transposed,
+        int asRows)
     {
         var random = new Random(columns * depth);
         float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
         var (x, w, y) = (Values(Rows * depth), Values(depth * columns), Values(Rows * columns));
-        using var second = backend.Allocate<float>(columns * columns);
-        backend.Upload<float>(second, Values(columns * columns));
+        using var second = backend.Allocate<float>(rank * columns);
+        backend.Upload<float>(second, Values(rank * columns));
         using var weight = backend.Allocate<float>(w.Length);
         backend.Upload<float>(weight, w);
         var matrix = transposed ? new Matrix(weight, columns, depth).T : new Matrix(weight, depth, columns);
@@ -80,7 +87,7 @@ internal class IndependentRowsKernelTests
             backend.AddProduct(new Matrix(result, rows, columns), new Matrix(left, rows, depth), matrix, 0.3f);
             using var sum = backend.Allocate<float>(rows * columns);
             backend.SumOfProducts(new Matrix(sum, rows, columns), null, new Matrix(left, rows, depth), matrix,
-                new Matrix(result, rows, columns), new Matrix(second, columns, columns), 0.3f);
+                new Matrix(result, rows, rank, columns), new Matrix(second, rank, columns), 0.3f);
             backend.Download(y.AsSpan(first * columns, rows * columns), sum);
             first += rows;
         }

@@ -12,7 +12,8 @@ internal interface IElementKernel
 }
 
 /// <summary>
-/// A kernel that is run over the elements of several tensors together: all parameters of a model.
+/// A kernel that is run over the elements of several tensors together, all parameters of a model: a
+/// GPU has a form of each of these that runs eight beside each other.
 /// </summary>
 internal interface IParameterKernel : IElementKernel
 {

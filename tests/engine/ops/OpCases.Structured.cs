@@ -23,6 +23,8 @@ public static partial class OpCases
                 x => Reference.LayerNorm(Reference.Zip(x[0], x[1], (u, v) => u + v), x[2], x[3], 1e-5f),
                 change: Spread);
         }
+        yield return new("LayerNormOfSum", [S(3, 6), S(6), S(6)], x => x[0].LayerNormOfSum(x[0], x[1], x[2]),
+            x => Reference.LayerNorm(Reference.Map(x[0], u => 2 * u), x[1], x[2], 1e-5f), "of x + x", Spread);
         yield return new("AddBias", [S(7, 1), S(1)], x => x[0].AddBias(x[1]), x => Reference.AddBias(x[0], x[1]));
         yield return new("Softmax", [S(3, 1)], x => x[0].Softmax(), x => Reference.Softmax(x[0], 1));
         yield return new("Softmax", [S(3, 18)], x => x[0].Softmax(), x => Reference.Softmax(x[0], 18), "values to ±100",

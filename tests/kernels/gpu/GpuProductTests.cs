@@ -13,14 +13,19 @@ public class GpuProductTests(GpuCase gpu)
 {
     private IBackend backend = null!;
     private ProductPlan plan;
+    private int depthOfSecond;          // of a second product, which is planned as Small; −1: there is none
 
     private static string[] Tiles => Enum.GetNames<ProductTile>();
 
     [OneTimeSetUp]
     public void Open()
     {
-        backend = gpu.Open(groupThreads: 8, (_, _, _, _) => plan);
+        backend = gpu.Open(groupThreads: 8, (_, _, depth, _) =>
+            depth == depthOfSecond ? new ProductPlan(ProductTile.Small, false, 1, depth) : plan);
     }
+
+    [SetUp]
+    public void NoSecondProduct() => depthOfSecond = -1;
 
     [OneTimeTearDown]
     public void Close() => backend?.Dispose();
@@ -75,6 +80,26 @@ public class GpuProductTests(GpuCase gpu)
         {
             plan = new ProductPlan(tile, mirrored && tile != ProductTile.Element, parts, 16);
             ProductPlusCase.Check(backend, 5, columns, 16 * parts, transposeB: true, everyRow);
+        }
+    }
+
+    /// <summary>
+    /// By fours and one by one, in one part and in several, and in every layout.
+    /// </summary>
+    [Test]
+    public void A_second_product_is_added_where_the_first_is_written(
+        [Values(nameof(ProductTile.Large), nameof(ProductTile.Small), nameof(ProductTile.Thin8))] string tile,
+        [Values(8, 7)] int columns, [Values(1, 3)] int parts)
+    {
+        const int rank = 5, depth = 41;
+        (plan, depthOfSecond) = (new ProductPlan(Enum.Parse<ProductTile>(tile), false, parts, parts == 1 ? depth : 16),
+            rank);
+        foreach (var z in Enum.GetValues<Addend>())
+        {
+            var sum = new SumOfProductsCase(9, columns, depth, rank, z, (true, z == Addend.Row, z != Addend.None));
+            var y = sum.InOne(backend);
+            Assert.That(y.AsSpan().SequenceEqual(sum.OneAfterTheOther(backend)), $"{sum}");
+            sum.AssertEqualsReference(y);
         }
     }
 
