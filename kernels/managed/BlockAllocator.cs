@@ -37,9 +37,10 @@ internal sealed class BlockAllocator<TMemory>(Func<long, TMemory> take, Action<T
 
     /// <summary>
     /// Segments have multiples of this as sizes, so that nearly equal large requests can use the
-    /// same one.
+    /// same one. Of all sizes from 8 to 48 MiB this leaves least unused of the requests of LoRA and
+    /// of full fine-tuning, with and without activations kept, of DistilBERT's size.
     /// </summary>
-    public const long SegmentGranularity = 32L << 20;
+    public const long SegmentGranularity = 24L << 20;
 
     private readonly List<Segment> segments = [];
 
