@@ -52,7 +52,7 @@ internal sealed partial class GpuKernels
     /// that they have by themselves, and each thread reads few numbers for them.
     /// </summary>
     private bool IsCheapByElements(Matrix y, Matrix c) => c.Columns <= MaxDepthOfSecond && Plan(y, c) is
-        { Parts: 1, Tile: ProductTile.Large or ProductTile.Small or ProductTile.Element };
+    { Parts: 1, Tile: ProductTile.Large or ProductTile.Small or ProductTile.Element };
 
     /// <summary>How Y = A·… is cut.</summary>
     private ProductPlan Plan(Matrix y, Matrix a)
