@@ -38,16 +38,13 @@ internal static class StepCommand
         var mode = options.Text("mode", "lora");
         var method = Modes.TryGetValue(mode, out var known)
             ? known : throw new InputException($"--mode {mode}: the modes are {string.Join(", ", Modes.Keys)}.");
-        var config = new EncoderConfig
+        var config = TrainingStep.Dropping(new EncoderConfig
         {
             Layers = options.Number("layers", 6),
             Hidden = options.Number("d", 768),
             Heads = options.Number("heads", 12),
             FeedForward = options.Number("ffn", 3072),
-            Dropout = 0,
-            AttentionDropout = 0,
-            ClassifierDropout = 0,
-        };
+        });
         var training = new TrainingOptions
         {
             Method = method,

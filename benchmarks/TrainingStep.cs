@@ -1,6 +1,7 @@
 using LoraScratch.Engine;
 using LoraScratch.Engine.Optim;
 using LoraScratch.Kernels;
+using LoraScratch.Lora;
 using LoraScratch.Lora.Classification;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
@@ -32,6 +33,23 @@ internal sealed class TrainingStep : IDisposable
         Tuning = FineTuning.Start(classifier, Texts(options.BatchSize, length: 2), null, options);
         Optimizer = TrainingSetup.CreateOptimizer(Model, options);
     }
+
+    /// <summary>
+    /// The tutorial's training: LoRA on query and value, alpha 16, a frozen head, SGD.
+    /// </summary>
+    /// <param name="rank">r</param>
+    public static TrainingOptions QueryAndValue(int rank = 8) => new()
+    {
+        Lora = new LoRASettings(rank, Alpha: 16),
+        Targets = ["query", "value"],
+        TrainHead = false,
+        Optimizer = OptimizerKind.Sgd,
+        LearningRate = 1e-3f,
+    };
+
+    /// <summary>A model's sizes with one dropout wherever it has one.</summary>
+    public static EncoderConfig Dropping(EncoderConfig config, float dropout = 0) =>
+        config with { Dropout = dropout, AttentionDropout = dropout, ClassifierDropout = dropout };
 
     /// <summary>What is trained.</summary>
     public EncoderForSequenceClassification Model { get; }

@@ -1,7 +1,5 @@
 using LoraScratch.Kernels;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Benchmarks.Report;
 
@@ -20,22 +18,13 @@ internal sealed record StepSize(int Layers, int Hidden, int Batch, int Length, i
 
     /// <summary>A bench of this size: SGD, no dropout, the head frozen.</summary>
     /// <param name="backend">Where it computes.</param>
-    public StepBench Bench(IBackend backend) => new(backend, new EncoderConfig
+    public StepBench Bench(IBackend backend) => new(backend, TrainingStep.Dropping(new EncoderConfig
     {
         Layers = Layers,
         Hidden = Hidden,
         Heads = Hidden / HeadWidth,
         FeedForward = 4 * Hidden,
-        Dropout = 0,
-        AttentionDropout = 0,
-        ClassifierDropout = 0,
-    }, new TrainingOptions
-    {
-        Lora = new LoRASettings(Rank, Alpha: 16),
-        TrainHead = false,
-        Optimizer = OptimizerKind.Sgd,
-        LearningRate = 1e-3f,
-    }, Batch, Length);
+    }), TrainingStep.QueryAndValue(Rank), Batch, Length);
 
     /// <summary>The tokens of a batch.</summary>
     public double Tokens => (double)Batch * Length;

@@ -97,6 +97,10 @@ public sealed class LayerNorm : Layer
     /// </summary>
     /// <param name="u">[…, width]</param>
     /// <param name="v">The same shape.</param>
+    /// <returns>[…, width]</returns>
+    /// <exception cref="ShapeMismatchException">
+    /// The shapes differ, or are not of this width.
+    /// </exception>
     public Tensor ForwardSum(Tensor u, Tensor v) => u.LayerNormOfSum(v, Weight, Bias, Epsilon);
 
     /// <inheritdoc/>

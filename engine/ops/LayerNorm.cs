@@ -32,9 +32,9 @@ public static partial class Ops
     }
 
     /// <summary>
-    /// Y = γ ⊙ X̂ + β, X̂ = (X − mean)/√(variance + ε), X = U + V: a residual connection and the
-    /// <see cref="LayerNorm"/> after it in one kernel, with the bits of <see cref="Add"/> and the
-    /// norm.
+    /// Y = γ ⊙ X̂ + β, X̂ = (X − mean)/√(variance + ε), X = U + V: a residual connection and
+    /// the <see cref="LayerNorm"/> after it in one kernel, with the bits of <see cref="Add"/> and
+    /// the norm.
     /// </summary>
     /// <param name="u">[…, columns]</param>
     /// <param name="v">The same shape.</param>
@@ -55,7 +55,8 @@ public static partial class Ops
         using var x = Tensor.Empty(u.Shape, u.Backend);
         using var mean = Tensor.Empty(new Shape(u.Shape.Rows), u.Backend);
         using var rstd = Tensor.Empty(mean.Shape, u.Backend);                   // 1/√(variance + ε)
-        y.Backend.LayerNormOfSum(y.Data, x.Data, mean.Data, rstd.Data, u.Data, v.Data, gamma.Data, beta.Data, epsilon);
+        y.Backend.LayerNormOfSum(y.Data, x.Data, mean.Data, rstd.Data, u.Data, v.Data, gamma.Data, beta.Data,
+            epsilon);
         y.GradientFor([u, v],
             "dU += dX, dV += dX, dX = rstd · (G − mean(G) − X̂ ⊙ mean(G ⊙ X̂)), G = dY ⊙ γ, means per row",
             (dY, sums) =>

@@ -164,15 +164,9 @@ public abstract class Optimizer : IDisposable
     /// </param>
     private protected abstract void Update(IBackend backend, IReadOnlyList<ParameterUpdate> updates, int step);
 
-    private static Tensor State(Tensor?[] state, int slot, Parameter parameter)
-    {
-        if (state[slot] is null)
-        {
-            state[slot] = Tensor.Empty(parameter.Shape, parameter.Backend, lasting: true);
-            parameter.Backend.Fill(state[slot]!.Data, 0);
-        }
-        return state[slot]!;
-    }
+    private static Tensor State(Tensor?[] state, int slot, Parameter parameter) =>
+        state[slot] ??= new Tensor(parameter.Shape,
+            new Storage(parameter.Backend, parameter.Shape.Count, initially: 0, lasting: true));
 
     /// <summary>A parameter that is to be changed.</summary>
     /// <param name="Parameter">The parameter.</param>

@@ -27,7 +27,7 @@ internal sealed partial class GpuKernels
         var (ofQueries, queryGroups) = TilesOf(width, offsets, queries, shape, ownsQueries: true);
         var (ofKeys, keyGroups) = TilesOf(width, offsets, queries, shape, ownsQueries: false);
         var (forQ, forK, forV) = (dQ is null ? 0 : queryGroups, dK is null ? 0 : keyGroups, dV is null ? 0 : keyGroups);
-        ForEachGroup(forQ + forK + forV, AttentionThreads, new AttentionGradientKernel(
+        ForEachGroup(checked(forQ + forK + forV), AttentionThreads, new AttentionGradientKernel(
             // dQ += scale·dS·K
             Part(dQ, shape.Scale, q, k, dY, v, source: k, ofQueries, ownsQueries: 1, throughScores: 1),
             // dK += scale·dSᵀ·Q

@@ -150,6 +150,7 @@ internal sealed partial class GpuKernels : CommonKernels<DeviceFloats, DeviceInt
         Debug.Assert(y.Length == x.Length);
         if (x.Length > 0)
         {
+            BeforeWork?.Invoke(nameof(Copy));
             View(x).CopyTo(stream, View(y));
         }
     }

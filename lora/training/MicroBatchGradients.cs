@@ -153,7 +153,7 @@ internal sealed class MicroBatchGradients(ITrainingTask task, ProcessGroup proce
             if (isThere[i])
             {
                 var count = parameters[i].Shape.Count;
-                var gradient = Tensor.Zeros(parameters[i].Shape, parameters[i].Backend);
+                var gradient = Tensor.Empty(parameters[i].Shape, parameters[i].Backend, lasting: true);
                 gradient.Set(sum.AsSpan(at, count));
                 parameters[i].Gradient = gradient;
                 at += count;

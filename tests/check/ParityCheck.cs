@@ -6,7 +6,6 @@ using LoraScratch.Kernels.Cpu;
 using LoraScratch.Lora;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Training;
 
 namespace LoraScratch.Tests.Check;
 
@@ -78,12 +77,9 @@ internal static class ParityCheck
     private static float[][] On(Func<IBackend> open, EncoderConfig config, int batch, int length)
     {
         using var backend = open();
-        using var step = new TrainingStep(backend, config, new TrainingOptions
+        using var step = new TrainingStep(backend, config, TrainingStep.QueryAndValue() with
         {
             Lora = new LoRASettings(8, Alpha: 16) { Dropout = 0.1f },
-            Targets = ["query", "value"],
-            TrainHead = false,
-            Optimizer = OptimizerKind.Sgd,
             LearningRate = 0.5f,
         });
         var layers = step.Tuning.Adapter!.Layers.Select(entry => entry.Layer.Lora).ToList();

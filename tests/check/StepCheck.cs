@@ -2,10 +2,9 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using LoraScratch.Benchmarks;
 using LoraScratch.Kernels.Gpu;
-using LoraScratch.Lora;
 using LoraScratch.Lora.Data;
 using LoraScratch.Lora.Encoders;
-using LoraScratch.Lora.Training;
+using LoraScratch.Tests.Lora;
 
 namespace LoraScratch.Tests.Check;
 
@@ -18,18 +17,10 @@ internal static class StepCheck
     private const string Section = "steps";
 
     /// <summary>A model that a simulator trains in seconds.</summary>
-    public static EncoderConfig Tiny => Without(new EncoderConfig
-    {
-        Layers = 2,
-        Hidden = 24,
-        Heads = 2,
-        FeedForward = 40,
-        VocabularySize = 60,
-        MaxPositions = 16,
-    });
+    public static EncoderConfig Tiny => TinyDistilBert.Config with { Labels = ["a", "b"] };
 
     /// <summary>DistilBERT's size.</summary>
-    public static EncoderConfig DistilBert => Without(new EncoderConfig());
+    public static EncoderConfig DistilBert => TrainingStep.Dropping(new EncoderConfig());
 
     /// <summary>Operations of a forward pass.</summary>
     public static double Flops(EncoderConfig config, int batch, int length) =>
@@ -55,7 +46,7 @@ internal static class StepCheck
             run.Try(Section, name, () =>
             {
                 using var backend = run.Open();
-                using var step = new TrainingStep(backend, config, Options);
+                using var step = new TrainingStep(backend, config, TrainingStep.QueryAndValue());
                 foreach (var (batch, length) in sizes)
                 {
                     run.Try(Section, $"{name} {batch} × {length}",
@@ -64,19 +55,6 @@ internal static class StepCheck
             });
         }
     }
-
-    /// <summary>The tutorial's: a frozen head, SGD, no dropout.</summary>
-    private static TrainingOptions Options => new()
-    {
-        Lora = new LoRASettings(8, Alpha: 16),
-        Targets = ["query", "value"],
-        TrainHead = false,
-        Optimizer = OptimizerKind.Sgd,
-        LearningRate = 1e-3f,
-    };
-
-    private static EncoderConfig Without(EncoderConfig config) =>
-        config with { Dropout = 0, AttentionDropout = 0, ClassifierDropout = 0 };
 
     private static void Measure(CheckRun run, GpuBackend backend, TrainingStep step, string name, int batch, int length)
     {

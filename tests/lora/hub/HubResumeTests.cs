@@ -76,29 +76,12 @@ public sealed class HubResumeTests
     }
 
     [Test]
-    public void A_server_without_ranges_gives_the_whole_file()
-    {
-        using var test = new HubTestCase();
-        var files = HubTestCase.Model();
-        test.Hub.Add("org/tiny", files);
-        Begin(test, files, files[Weights][..100]);
-        test.Hub.Instead = request => request.Path.StartsWith("/blobs/", StringComparison.Ordinal)
-            ? new HubAnswer(200, files[Weights]) : null;
-        var snapshot = test.Pull("org/tiny");
-        Assert.That(File.ReadAllBytes(Path.Combine(snapshot.Folder, Weights)), Is.EqualTo(files[Weights]));
-    }
+    public void A_server_without_ranges_gives_the_whole_file() => RequireWholeFile((request, weights) =>
+        request.Path.StartsWith("/blobs/", StringComparison.Ordinal) ? new HubAnswer(200, weights) : null);
 
     [Test]
-    public void A_server_that_does_not_have_the_range_is_asked_for_the_whole_file()
-    {
-        using var test = new HubTestCase();
-        var files = HubTestCase.Model();
-        test.Hub.Add("org/tiny", files);
-        Begin(test, files, files[Weights][..100]);
-        test.Hub.Instead = request => request["Range"] is not null ? new HubAnswer(416, []) : null;
-        var snapshot = test.Pull("org/tiny");
-        Assert.That(File.ReadAllBytes(Path.Combine(snapshot.Folder, Weights)), Is.EqualTo(files[Weights]));
-    }
+    public void A_server_that_does_not_have_the_range_is_asked_for_the_whole_file() =>
+        RequireWholeFile((request, _) => request["Range"] is not null ? new HubAnswer(416, []) : null);
 
     [Test]
     public void A_server_that_gives_another_range_is_none()
@@ -134,6 +117,18 @@ public sealed class HubResumeTests
         test.Hub.CdnRequests.Clear();
         test.Pull("org/tiny");
         Assert.That(test.Hub.CdnRequests.Single()["Range"], Does.Match("^bytes=[0-9]{6}-$"));
+    }
+
+    /// <summary>What a hub answers in place of the rest, all of the file comes.</summary>
+    private static void RequireWholeFile(Func<HubRequest, byte[], HubAnswer?> instead)
+    {
+        using var test = new HubTestCase();
+        var files = HubTestCase.Model();
+        test.Hub.Add("org/tiny", files);
+        Begin(test, files, files[Weights][..100]);
+        test.Hub.Instead = request => instead(request, files[Weights]);
+        var snapshot = test.Pull("org/tiny");
+        Assert.That(File.ReadAllBytes(Path.Combine(snapshot.Folder, Weights)), Is.EqualTo(files[Weights]));
     }
 
     /// <summary>As a download that was cut in another process leaves it.</summary>
