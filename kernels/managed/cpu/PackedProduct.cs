@@ -2,31 +2,36 @@ namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
 /// The product of large matrices after Goto and van de Geijn (Anatomy of High-Performance Matrix
-/// Multiplication, 2008). A slab of B is packed into panels and stays in the second-level cache;
-/// then each piece of work packs a few rows of A and multiplies them with all panels of the slab,
-/// tile by tile. How the work is cut depends on the shape alone, and every element of Y is summed
-/// in the order of k.
+/// Multiplication, 2008). A slab of B is packed into panels; then each piece of work multiplies
+/// some rows of A with some of the panels, tile by tile, so that one of the two factors stays in
+/// the second-level cache: a panel of B, where A is read where it lies, and otherwise a few rows
+/// of A, which the piece packs for itself. How the work is cut depends on the shape alone, and
+/// every element of Y is summed in the order of k.
 /// </summary>
 internal static unsafe class PackedProduct
 {
-    // The inner dimension of a slab: deep enough that a tile of Y is seldom read and written. A panel of B, 384 × 48
-    // floats, takes 72 KiB, more than the first-level cache has: it comes from the second for every tile, and shallower
-    // slabs are no faster.
-    private const int MaxDepth = 384;
+    // The inner dimension of a slab: deep enough that a tile of Y is seldom read and written. A panel of B, 1024 × 48
+    // floats, takes 192 KiB: it comes from the second-level cache for every tile, which the processor foresees.
+    private const int MaxDepth = 1024;
 
-    // Floats in a slab of B: 1.25 MiB of a second-level cache of 2.
-    private const int MaxSlabFloats = 320 << 10;
+    // Floats in a slab of B: 768 columns of the greatest depth, 3 MiB. Its panels pass through the second-level cache
+    // one by one; fewer of them would mean waiting for all threads more often.
+    private const int MaxSlabFloats = MaxDepth * 768;
 
-    // Rows of A in one piece of work: few, so that the pieces of one product can be shared out evenly.
-    private const int MaxBlockRows = 24;
+    // Rows of A and columns of B in one piece of work where A is read in place: so many rows that a panel of B is
+    // seldom fetched, so few that the pieces of one product can be shared out evenly.
+    private const int MaxBlockRows = 256, BlockColumns = 48;
 
-    // With fewer pieces than this the columns are divided too, but not below so many that packing A would show.
+    // Rows of A in one piece of work that packs them, at most 96 KiB, and multiplies them with the whole slab.
+    private const int MaxPackedRows = 24;
+
+    // With fewer pieces than this they are made smaller, but not so small that packing would show.
     private const int FewBlocks = 16, FewestBlockColumns = 128;
 
-    // A is read where it lies if at most so many tiles read a number of it: packing would cost more than it saves. Not
-    // if the first-level cache would hold its rows in the same few places (a way of it is 4 KiB), and not for so small
-    // a depth that the pointers to the rows would tell.
-    private const int FewTiles = 4, FloatsInWay = 1024, FewDepths = 16;
+    // A is packed if its rows do not lie whole, unless at most so many tiles read a number of it, and for so small a
+    // depth that the pointers to the rows would tell; and if the first-level cache would hold more rows than it has
+    // ways in the same few places (a way of it is 4 KiB, and it has at least eight).
+    private const int FewTiles = 4, FewDepths = 16, FloatsInWay = 1024, Ways = 8;
 
     /// <summary>
     /// Computes one product, on the workers, or on this thread where there are none.
@@ -85,9 +90,18 @@ internal static unsafe class PackedProduct
             (this.column, this.columns, this.k) = (column, columns, k);
             this.b = new(b, packedB, column, columns, k, depth);
             d = new(new(task.Second.D), packedD, column, columns, 0, k + depth == task.K ? task.Second.Depth : 0);
-            blockRows = EvenPart(task.M, MaxBlockRows, TTile.Rows);
-            var columnBlocks = Math.Clamp(FewBlocks / RowBlocks, 1, Parts(columns, FewestBlockColumns));
-            blockColumns = EvenPart(columns, Parts(columns, columnBlocks), TTile.Columns);
+            if (ReadsAInPlace(columns))
+            {
+                blockColumns = EvenPart(columns, BlockColumns, TTile.Columns);
+                var rowBlocks = Math.Max(Parts(task.M, MaxBlockRows), Parts(FewBlocks, ColumnBlocks));
+                blockRows = Math.Max(EvenPart(task.M, Parts(task.M, rowBlocks), TTile.Rows), MaxPackedRows);
+            }
+            else
+            {
+                blockRows = EvenPart(task.M, MaxPackedRows, TTile.Rows);
+                var columnBlocks = Math.Clamp(FewBlocks / RowBlocks, 1, Parts(columns, FewestBlockColumns));
+                blockColumns = EvenPart(columns, Parts(columns, columnBlocks), TTile.Columns);
+            }
         }
 
         public int PackBlocks => b.PackBlocks + d.PackBlocks;
@@ -116,93 +130,92 @@ internal static unsafe class PackedProduct
             var firstColumn = block % ColumnBlocks * blockColumns;
             var rows = Math.Min(blockRows, task.M - firstRow);
             var endColumn = Math.Min(firstColumn + blockColumns, columns);
-            var inPlace = ReadsAInPlace(endColumn - firstColumn) ? rows / TTile.Rows * TTile.Rows : 0;
-            var lengthOfA = Panels.Length(blockRows, TTile.Rows, b.Depth);
-            var packedA = scratch.ForPanels(lengthOfA + Panels.Length(blockRows, TTile.Rows, d.Depth));
-            var packedC = packedA + lengthOfA;
-            if (inPlace < rows)
-            {
-                PackLeft(packedA, task.A, firstRow + inPlace, inPlace, rows, k, b.Depth);
-            }
-            if (d.Depth > 0)
-            {
-                PackLeft(packedC, task.Second.C, firstRow, 0, rows, 0, d.Depth);
-            }
+            var inPlace = ReadsAInPlace(endColumn - firstColumn);
+            var a = new LeftRows<TTile>(task.A.From(task.A.At(firstRow, k)), rows, b.Depth, inPlace);
+            var c = new LeftRows<TTile>(task.Second.C.From(firstRow), rows, d.Depth,
+                inPlace && task.Second.C.ColumnStride == 1);
+            var panels = scratch.ForPanels(a.Length + c.Length);
+            a.Pack(panels);
+            c.Pack(panels + a.Length);
             for (var at = firstColumn; at < endColumn; at += TTile.Columns)
             {
                 var width = Math.Min(TTile.Columns, columns - at);
                 for (var row = 0; row < rows; row += TTile.Rows)
                 {
                     var tile = new TileOfY(firstRow + row, column + at, Math.Min(TTile.Rows, rows - row), width,
-                        b.Panel(at), packedC + ((nint)row * d.Depth), d.Panel(at));
-                    var a = task.A.At(firstRow + row, k);
-                    if (row >= inPlace)
+                        b.Panel(at), d.Panel(at));
+                    if (!a.IsInPlace(row))
                     {
-                        MultiplyTile(tile, new SideBySide(packedA + ((nint)row * b.Depth), TTile.Rows));
+                        MultiplyTile(tile, a.Packed(row), c, row);
                     }
                     else if (task.A.ColumnStride == 1)
                     {
-                        MultiplyTile(tile, new RowByRow(a, task.A.RowStride));
+                        MultiplyTile(tile, a.Rows(row), c, row);
                     }
                     else
                     {
-                        MultiplyTile(tile, new SideBySide(a, task.A.ColumnStride));
+                        MultiplyTile(tile, a.Columns(row), c, row);
                     }
                 }
             }
         }
 
-        private bool ReadsAInPlace(int columns) => columns <= FewTiles * TTile.Columns && b.Depth >= FewDepths
-            && Math.Max(task.A.RowStride, task.A.ColumnStride) % FloatsInWay != 0;
+        private bool ReadsAInPlace(int columns) => b.Depth >= FewDepths
+            && (task.A.ColumnStride == 1
+                ? TTile.Rows <= Ways || task.A.RowStride % FloatsInWay != 0
+                : columns <= FewTiles * TTile.Columns && task.A.ColumnStride % FloatsInWay != 0);
 
-        /// <summary>Packs rows of a block from <paramref name="from"/> on.</summary>
-        private static void PackLeft(float* panels, in Operand a, int row, int from, int rows, int k, int depth) =>
-            Panels.Pack(panels + ((nint)from * depth), (nint)TTile.Rows * depth, a.At(row, k), a.RowStride,
-                a.ColumnStride, rows - from, TTile.Rows, depth);
-
-        private void MultiplyTile<TLeft>(in TileOfY tile, TLeft a) where TLeft : struct, ILeftPanel
+        private void MultiplyTile<TLeft>(in TileOfY tile, TLeft a, in LeftRows<TTile> c, int row)
+            where TLeft : struct, ILeftPanel
         {
             var y = task.Y.At(tile.Row, tile.Column);
             var z = k > 0 ? task.Y : task.Z;
             var first = z.AtOrNull(tile.Row, tile.Column);
             if (tile.Rows == TTile.Rows && tile.Columns == TTile.Columns && task.Y.ColumnStride == 1)
             {
-                Multiply(y, task.Y.RowStride, first, z.RowStride, tile, a);
+                Multiply(y, task.Y.RowStride, first, z.RowStride, tile, a, c, row);
                 return;
             }
             // Computed beside Y, and scaled and added there as within it: where an element lies changes no bit.
             var beside = stackalloc float[TTile.Rows * TTile.Columns];
             if (first == null)
             {
-                Multiply(beside, TTile.Columns, null, 0, tile, a);
+                Multiply(beside, TTile.Columns, null, 0, tile, a, c, row);
             }
             else
             {
                 TileBeside.Load(beside, TTile.Columns, z.From(first), tile.Rows, tile.Columns);
-                Multiply(beside, TTile.Columns, beside, TTile.Columns, tile, a);
+                Multiply(beside, TTile.Columns, beside, TTile.Columns, tile, a, c, row);
             }
             TileBeside.Store(task.Y.From(y), beside, TTile.Columns, tile.Rows, tile.Columns);
         }
 
         /// <summary>Y = Z + scale · A·B + scale · C·D for one tile.</summary>
-        private void Multiply<TLeft>(float* y, nint yStride, float* z, nint zStride, in TileOfY tile, TLeft a)
-            where TLeft : struct, ILeftPanel
+        private void Multiply<TLeft>(float* y, nint yStride, float* z, nint zStride, in TileOfY tile, TLeft a,
+            in LeftRows<TTile> c, int row) where TLeft : struct, ILeftPanel
         {
             TTile.Multiply(y, yStride, z, zStride, a, tile.B, b.Depth, task.Scale);
-            if (d.Depth > 0)
+            if (d.Depth == 0)
             {
-                TTile.Multiply(y, yStride, y, yStride, new SideBySide(tile.C, TTile.Rows), tile.D, d.Depth,
-                    task.Second.Scale);
+                return;
+            }
+            if (c.IsInPlace(row))
+            {
+                TTile.Multiply(y, yStride, y, yStride, c.Rows(row), tile.D, d.Depth, task.Second.Scale);
+            }
+            else
+            {
+                TTile.Multiply(y, yStride, y, yStride, c.Packed(row), tile.D, d.Depth, task.Second.Scale);
             }
         }
     }
 
-    /// <summary>A tile's place and size in Y, and the panels that it is the product of.</summary>
-    private readonly struct TileOfY(int row, int column, int rows, int columns, float* b, float* c, float* d)
+    /// <summary>A tile's place and size in Y, and the panels that it is the product with.</summary>
+    private readonly struct TileOfY(int row, int column, int rows, int columns, float* b, float* d)
     {
         public readonly int Row = row, Column = column, Rows = rows, Columns = columns;
 
-        public readonly float* B = b, C = c, D = d;
+        public readonly float* B = b, D = d;
     }
 
     private readonly struct PackJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged,
