@@ -12,8 +12,8 @@ internal sealed unsafe partial class CpuKernels
     private const long LargeProduct = 1 << 23;
 
     // So few rows beside a much larger Wᵀ are the ones to be packed: xWᵀ is computed as the transpose of Wxᵀ,
-    // with the rows of W read where they lie.
-    private const int FewRows = 64, MuchLarger = 4;
+    // with the rows of W read where they lie, unless it is shallow.
+    private const int FewRows = 192, MuchLarger = 4;
 
     // The panels of a deeper second factor would drive those of the first out of the second-level cache.
     private const int MaxSecondDepth = 64;
@@ -102,7 +102,8 @@ internal sealed unsafe partial class CpuKernels
     {
         var isSkinny = SkinnyProduct.Fits(given);
         // as few rows or as many, each number is summed in the order of k
-        var isFewRows = !isSkinny && given.M <= FewRows && given.N >= MuchLarger * given.M && given.B.RowStride == 1;
+        var isFewRows = !isSkinny && given.M <= FewRows && given.N >= MuchLarger * given.M && given.B.RowStride == 1
+            && given.K >= PackedProduct.Deep;
         var task = isFewRows ? given.T : given;
         switch (set)
         {

@@ -1,6 +1,4 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -87,7 +85,7 @@ internal static unsafe class Panels
         }
         for (var k = 0; k < depth; k += CacheLine)
         {
-            Transpose(panel + (k * width), width, source + k, lineStride, count, Math.Min(CacheLine, depth - k));
+            Transposition.Run(panel + (k * width), width, source + k, lineStride, count, Math.Min(CacheLine, depth - k));
         }
     }
 
@@ -98,6 +96,10 @@ internal static unsafe class Panels
         for (var k = 0; k < depth; k++)
         {
             var i = 0;
+            for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
+            {
+                Vector512.Load(source + i).Store(panel + i);
+            }
             for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
             {
                 Vector256.Load(source + i).Store(panel + i);
@@ -112,95 +114,6 @@ internal static unsafe class Panels
             }
             panel += width;
             source += depthStride;
-        }
-    }
-
-    /// <summary>
-    /// target[j, i] = source[i, j], four rows at a time; the last four may overlap the ones before.
-    /// </summary>
-    /// <param name="target">[columns, rows]</param>
-    /// <param name="targetStride">Elements between rows of the target.</param>
-    /// <param name="source">[rows, columns]</param>
-    /// <param name="sourceStride">Elements between rows of the source.</param>
-    /// <param name="rows">Rows of the source.</param>
-    /// <param name="columns">Columns of the source.</param>
-    public static void Transpose(float* target, nint targetStride, float* source, nint sourceStride, int rows,
-        int columns)
-    {
-        if (rows < 4)
-        {
-            for (var i = 0; i < rows; i++)
-            {
-                for (var j = 0; j < columns; j++)
-                {
-                    target[(j * targetStride) + i] = source[(i * sourceStride) + j];
-                }
-            }
-            return;
-        }
-        for (var i = 0; i < rows; i += 4)
-        {
-            i = Math.Min(i, rows - 4);
-            var row0 = source + (i * sourceStride);
-            var row1 = row0 + sourceStride;
-            var row2 = row1 + sourceStride;
-            var row3 = row2 + sourceStride;
-            var column = target + i;
-            var j = 0;
-            for (; j <= columns - 4; j += 4)
-            {
-                // the next four rows, a cache line of one in each step
-                Prefetch(row0 + ((4 + (j / 4 % 4)) * sourceStride) + j);
-                TransposeFour(Vector128.Load(row0 + j), Vector128.Load(row1 + j), Vector128.Load(row2 + j),
-                    Vector128.Load(row3 + j), column, targetStride);
-                column += 4 * targetStride;
-            }
-            for (; j < columns; j++)
-            {
-                column[0] = row0[j];
-                column[1] = row1[j];
-                column[2] = row2[j];
-                column[3] = row3[j];
-                column += targetStride;
-            }
-        }
-    }
-
-    /// <summary>
-    /// Asks for a line of memory. The hardware foresees long runs and not the short pieces of rows
-    /// that packing reads. Any address will do.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Prefetch(float* address)
-    {
-        if (Sse.IsSupported)
-        {
-            Sse.Prefetch0(address);
-        }
-    }
-
-    /// <summary>Writes the transposed 4 × 4 block of four rows.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void TransposeFour(Vector128<float> row0, Vector128<float> row1, Vector128<float> row2,
-        Vector128<float> row3, float* target, nint stride)
-    {
-        if (Sse2.IsSupported)
-        {
-            var low01 = Sse.UnpackLow(row0, row1).AsDouble();      // 00 10 01 11
-            var low23 = Sse.UnpackLow(row2, row3).AsDouble();      // 20 30 21 31
-            var high01 = Sse.UnpackHigh(row0, row1).AsDouble();    // 02 12 03 13
-            var high23 = Sse.UnpackHigh(row2, row3).AsDouble();    // 22 32 23 33
-            Sse2.UnpackLow(low01, low23).AsSingle().Store(target);                       // 00 10 20 30
-            Sse2.UnpackHigh(low01, low23).AsSingle().Store(target + stride);             // 01 11 21 31
-            Sse2.UnpackLow(high01, high23).AsSingle().Store(target + (2 * stride));      // 02 12 22 32
-            Sse2.UnpackHigh(high01, high23).AsSingle().Store(target + (3 * stride));     // 03 13 23 33
-        }
-        else
-        {
-            Vector128.Create(row0[0], row1[0], row2[0], row3[0]).Store(target);
-            Vector128.Create(row0[1], row1[1], row2[1], row3[1]).Store(target + stride);
-            Vector128.Create(row0[2], row1[2], row2[2], row3[2]).Store(target + (2 * stride));
-            Vector128.Create(row0[3], row1[3], row2[3], row3[3]).Store(target + (3 * stride));
         }
     }
 }

@@ -103,7 +103,7 @@ internal static unsafe partial class SkinnyProduct
                 return;
             }
             var transposed = stackalloc float[Width * MaxLines];
-            Panels.Transpose(transposed, MaxLines, sums, Width, task.N, rows);
+            Transposition.Run(transposed, MaxLines, sums, Width, task.N, rows);
             for (var i = 0; i < rows; i++)
             {
                 StoreLine(task, firstRow + i, 0, transposed + (i * MaxLines), task.N);

@@ -141,7 +141,7 @@ internal static unsafe partial class SkinnyProduct
     internal static void SumFour(float* sums, float* registers, int width)
     {
         var columns = stackalloc float[Lines * Lines];
-        Panels.TransposeFour(Fold(registers, 0, width), Fold(registers, 1, width), Fold(registers, 2, width),
+        Transposition.Four(Fold(registers, 0, width), Fold(registers, 1, width), Fold(registers, 2, width),
             Fold(registers, 3, width), columns, Lines);
         var sum = Vector128.Load(columns) + Vector128.Load(columns + 4)
             + (Vector128.Load(columns + 8) + Vector128.Load(columns + 12));

@@ -20,7 +20,7 @@ internal static unsafe class TileBeside
         }
         else
         {
-            Panels.Transpose(tile, stride, matrix.First, matrix.ColumnStride, columns, rows);
+            Transposition.Run(tile, stride, matrix.First, matrix.ColumnStride, columns, rows);
         }
     }
 
@@ -38,7 +38,7 @@ internal static unsafe class TileBeside
         }
         else
         {
-            Panels.Transpose(matrix.First, matrix.ColumnStride, tile, stride, rows, columns);
+            Transposition.Run(matrix.First, matrix.ColumnStride, tile, stride, rows, columns);
         }
     }
 

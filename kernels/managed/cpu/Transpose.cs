@@ -28,7 +28,7 @@ internal sealed unsafe partial class CpuKernels
             var column = block * Side;
             for (var row = 0; row < rows; row += Side)
             {
-                Panels.Transpose(y + ((nint)column * rows) + row, rows, x + ((nint)row * columns) + column, columns,
+                Transposition.Run(y + ((nint)column * rows) + row, rows, x + ((nint)row * columns) + column, columns,
                     Math.Min(Side, rows - row), Math.Min(Side, columns - column));
             }
         }
