@@ -8,7 +8,7 @@ namespace LoraScratch.Tests.Kernels;
 internal class MatMulTests
 {
     // Sizes about the edges of tiles (4, 6, 8, 12 rows; 8, 16, 32, 48 columns), of the skinny products (16 lines, 48
-    // rows, rows of 64) and of the cuts of the inner dimension (256, 512).
+    // rows, rows of 64) and of the cuts of the inner dimension (1024).
     private static readonly (int M, int N, int K)[] Sizes =
     [
         (1, 1, 1), (1, 1, 7), (2, 3, 5), (1, 97, 33), (97, 1, 33), (3, 50, 2), (50, 3, 129), (17, 18, 1), (12, 32, 4),
@@ -17,6 +17,8 @@ internal class MatMulTests
             (33, 257, 5), (29, 19, 0), (5, 4, 0),
         // few rows beside a large Wᵀ, columns that fill one register, rows a way of the cache apart
         (17, 80, 400), (50, 230, 800), (64, 300, 33), (13, 14, 200), (130, 7, 150), (30, 40, 1024),
+        // panels enough for each thread to pack its own, and up to 192 rows beside a larger Wᵀ
+        (200, 400, 130), (100, 430, 140),
         (1, 8, 70), (70, 1, 8), (8, 60, 1), (49, 16, 63), (24, 48, 385), (17, 142, 40), (23, 33, 9),
     ];
 
@@ -41,6 +43,20 @@ internal class MatMulTests
                 product.Run(scale, accumulate);
                 product.AssertEqualsReference(scale, accumulate);
             }
+        }
+    }
+
+    [Test]
+    public void Large_products_are_cut_by_rows_columns_and_depth(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
+        [Values] bool transposeA, [Values(1, 2)] int threads)
+    {
+        using var backend = new CpuBackend(threads, set);
+        foreach (var (m, n, k) in new[] { (1030, 390, 130), (193, 385, 1030) })
+        {
+            var product = new ProductCase(backend, m, n, k, transposeA, transposeB: true, batch: 1, Layout.Strided);
+            product.Run(0.5f, accumulate: true);
+            product.AssertEqualsReference(0.5f, accumulate: true);
         }
     }
 

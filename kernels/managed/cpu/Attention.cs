@@ -18,7 +18,7 @@ internal sealed unsafe partial class CpuKernels
             return;
         }
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, queries, shape);
-        Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionJob(heads, Pointer(y)));
+        Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionJob(heads, Pointer(y), Workers.Threads));
     }
 
     /// <inheritdoc/>
@@ -35,7 +35,7 @@ internal sealed unsafe partial class CpuKernels
         }
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, queries, shape);
         Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionGradientJob(heads,
-            new(dQ), new(dK), new(dV), Pointer(dY), Pointer(y)));
+            new(dQ), new(dK), new(dV), Pointer(dY), Pointer(y), Workers.Threads));
     }
 
     private AttentionHeads AttentionHeads(DeviceBuffer<float> q, DeviceBuffer<float> k, DeviceBuffer<float> v,
@@ -43,7 +43,7 @@ internal sealed unsafe partial class CpuKernels
         DeviceBuffer<int> offsets, AttentionQueries? queries, AttentionShape shape) =>
         new(Pointer(q), Pointer(k), Pointer(v), Pointer(logSumExp), Pointer(offsets),
             Pointer(queries?.Offsets ?? offsets), queries is { } some ? Pointer(some.Tokens) : null,
-            q.Length / (logSumExp.Length / shape.Heads), shape, InstructionSet);
+            q.Length / (logSumExp.Length / shape.Heads), shape, InstructionSet, (offsets.Length - 1) * shape.Heads);
 }
 
 /// <summary>
@@ -61,7 +61,7 @@ internal sealed unsafe partial class CpuKernels
 /// <param name="shape">Heads, scale, dropout.</param>
 internal readonly unsafe struct AttentionHeads(
     float* q, float* k, float* v, float* logSumExp, int* offsets, int* queryOffsets, int* tokens, int columns,
-    AttentionShape shape, InstructionSet set)
+    AttentionShape shape, InstructionSet set, int blocks)
 {
     private const int MaxQueries = 128;
     private const int MaxScores = 128 * 1024;           // in one matrix: two of them are 1 MiB of scratch memory
@@ -103,6 +103,12 @@ internal readonly unsafe struct AttentionHeads(
     /// <summary>Where (row, head) begins in a matrix of [rows, columns].</summary>
     public int At(int row, int head) => row * columns + head * Width;
 
+    public float* FirstQ => q;
+
+    public float* FirstK => k;
+
+    public float* FirstV => v;
+
     public float* Q(int query, int head) => q + At(query, head);
 
     public float* K(int token, int head) => k + At(token, head);
@@ -110,6 +116,28 @@ internal readonly unsafe struct AttentionHeads(
     public float* V(int token, int head) => v + At(token, head);
 
     public ref float LogSumExp(int query, int head) => ref logSumExp[query * shape.Heads + head];
+
+    /// <summary>The queries of a block that a thread will probably do next, in one matrix.</summary>
+    public RowsAhead QueriesAhead(float* matrix, int block)
+    {
+        if (matrix == null || block >= blocks)
+        {
+            return default;
+        }
+        var (_, _, query, end, head) = Block(block);
+        return new(matrix + At(query, head), end - query, columns, Width);
+    }
+
+    /// <summary>The same for its keys.</summary>
+    public RowsAhead KeysAhead(float* matrix, int block)
+    {
+        if (matrix == null || block >= blocks)
+        {
+            return default;
+        }
+        var (first, length, _, _, head) = Block(block);
+        return new(matrix + At(first, head), length, columns, Width);
+    }
 
     /// <summary>scores = scale · Q·Kᵀ for some queries of a sequence and all its keys.</summary>
     public void Scores(float* scores, int query, int queries, int first, int length, int head, Scratch scratch) =>
@@ -131,7 +159,7 @@ internal readonly unsafe struct AttentionHeads(
 }
 
 /// <summary>y = (D ⊙ softmax(scale·Q·Kᵀ)) · V for one sequence and head.</summary>
-internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y) : IJob
+internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y, int threads) : IJob
 {
     public void Run(int block, Scratch scratch)
     {
@@ -156,12 +184,18 @@ internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y) : I
         var step = Math.Min(AttentionHeads.Queries(length), endQuery - firstQuery);
         var scores = scratch.ForKernel((step + 1L) * stride);
         var factors = scores + (long)step * stride;
+        var next = block + threads;
+        RowsAhead nextQ = heads.QueriesAhead(heads.FirstQ, next), nextK = heads.KeysAhead(heads.FirstK, next),
+            nextV = heads.KeysAhead(heads.FirstV, next);
         for (var query = firstQuery; query < endQuery; query += step)
         {
             var queries = Math.Min(step, endQuery - query);
             heads.Scores(scores, query, queries, first, length, head, scratch);
             for (var i = 0; i < queries; i++)
             {
+                nextQ.Ask(query - firstQuery + i);
+                nextK.Ask(query - firstQuery + i);
+                nextV.Ask(query - firstQuery + i);
                 var row = scores + (long)i * stride;                            // query + i against every key
                 var largest = Rows.Largest<T>(new(row), length);
                 var sum = Rows.Exponentials<T>(new(row), new(row), length, largest);

@@ -22,7 +22,7 @@ internal readonly unsafe struct AttentionGradient(Accumulator? sum)
 /// the log-sum-exp of the forward pass: keeping them would take [queries, heads, length] floats.
 /// </summary>
 internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, AttentionGradient dQ, AttentionGradient dK,
-    AttentionGradient dV, float* dY, float* y) : IJob
+    AttentionGradient dV, float* dY, float* y, int threads) : IJob
 {
     public void Run(int block, Scratch scratch)
     {
@@ -52,6 +52,11 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
         var dScores = dropped + (long)step * stride;                            // dY·Vᵀ, then dS
         var factors = dScores + (long)step * stride;
         new Span<float>(factors, stride).Fill(1);
+        var next = block + threads;
+        RowsAhead nextQ = heads.QueriesAhead(heads.FirstQ, next), nextDY = heads.QueriesAhead(dY, next),
+            nextY = heads.QueriesAhead(y, next), nextDQ = heads.QueriesAhead(dQ.First, next),
+            nextK = heads.KeysAhead(heads.FirstK, next), nextV = heads.KeysAhead(heads.FirstV, next),
+            nextDK = heads.KeysAhead(dK.First, next), nextDV = heads.KeysAhead(dV.First, next);
         for (var query = firstQuery; query < endQuery; query += step)
         {
             var queries = Math.Min(step, endQuery - query);
@@ -64,6 +69,14 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
             }
             for (var i = 0; i < queries; i++)
             {
+                nextQ.Ask(query - firstQuery + i);
+                nextDY.Ask(query - firstQuery + i);
+                nextY.Ask(query - firstQuery + i);
+                nextDQ.Ask(query - firstQuery + i);
+                nextK.Ask(query - firstQuery + i);
+                nextV.Ask(query - firstQuery + i);
+                nextDK.Ask(query - firstQuery + i);
+                nextDV.Ask(query - firstQuery + i);
                 if (heads.DropsOut)
                 {
                     heads.DropoutFactors(factors, query + i, length, head);

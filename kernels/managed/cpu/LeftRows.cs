@@ -35,6 +35,9 @@ internal unsafe struct LeftRows<TTile> where TTile : ITile
         }
     }
 
+    /// <summary>Takes those that are not read in place from where somebody packed them.</summary>
+    public void Take(float* panels) => this.panels = panels;
+
     /// <summary>Whether the tile that begins at a row is read in place.</summary>
     public readonly bool IsInPlace(int row) => row < inPlace;
 

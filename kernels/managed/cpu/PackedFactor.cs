@@ -1,16 +1,18 @@
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// A part of a right factor, [depth, columns] of it, in panels that one tile's columns are wide.
+/// A part of a factor, [depth, columns] of it, in panels that one tile's columns are wide; or of a
+/// left factor's transpose, in panels of one tile's rows.
 /// </summary>
 /// <param name="b">The factor.</param>
-/// <param name="panels">Room for <see cref="Length"/> floats.</param>
+/// <param name="panels">Room for it: <see cref="Panels.Length"/>.</param>
 /// <param name="column">First column of the part.</param>
 /// <param name="columns">Columns of the part.</param>
 /// <param name="k">First row of the part.</param>
 /// <param name="depth">Rows of the part; 0: there is none.</param>
-internal readonly unsafe struct PackedFactor<TTile, TB>(TB b, float* panels, int column, int columns, int k, int depth)
-    where TTile : ITile where TB : unmanaged, IRightFactor
+/// <param name="width">Columns of a panel.</param>
+internal readonly unsafe struct PackedFactor<TB>(TB b, float* panels, int column, int columns, int k, int depth,
+    int width) where TB : unmanaged, IRightFactor
 {
     private const int DepthsToPack = 32;   // by one piece of work
 
@@ -22,10 +24,7 @@ internal readonly unsafe struct PackedFactor<TTile, TB>(TB b, float* panels, int
     /// lie whole in memory, one panel.
     /// </summary>
     public int PackBlocks => depth == 0 ? 0
-        : b.RowsLieWhole ? (depth + DepthsToPack - 1) / DepthsToPack : (columns + TTile.Columns - 1) / TTile.Columns;
-
-    /// <summary>Floats that a part takes.</summary>
-    public static long Length(int columns, int depth) => Panels.Length(columns, TTile.Columns, depth);
+        : b.RowsLieWhole ? (depth + DepthsToPack - 1) / DepthsToPack : (columns + width - 1) / width;
 
     /// <summary>The panel that begins at a column of the part.</summary>
     public float* Panel(int column) => panels + ((nint)column * depth);
@@ -40,12 +39,12 @@ internal readonly unsafe struct PackedFactor<TTile, TB>(TB b, float* panels, int
         }
         else
         {
-            var first = block * TTile.Columns;
-            Pack(0, first, depth, Math.Min(TTile.Columns, columns - first));
+            var first = block * width;
+            Pack(0, first, depth, Math.Min(width, columns - first));
         }
     }
 
-    private void Pack(int firstDepth, int firstColumn, int depths, int width) =>
-        b.Pack(Panel(firstColumn) + (firstDepth * TTile.Columns), (nint)TTile.Columns * depth, k + firstDepth,
-            column + firstColumn, depths, width, TTile.Columns);
+    private void Pack(int firstDepth, int firstColumn, int depths, int count) =>
+        b.Pack(Panel(firstColumn) + (firstDepth * width), (nint)width * depth, k + firstDepth,
+            column + firstColumn, depths, count, width);
 }

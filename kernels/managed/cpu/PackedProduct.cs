@@ -36,13 +36,50 @@ internal static unsafe class PackedProduct
         var depth = EvenPart(task.K, MaxDepth, Math.Max(4, TB.Multiple));
         if (PanelJob<TTile, TB>.Suits(task, depth, threads))
         {
-            for (var k = 0; k < task.K; k += depth)
+            RunPanels<TTile, TB>(task, b, depth, threads, scratch, workers);
+        }
+        else
+        {
+            RunSlabs<TTile, TB>(task, b, depth, threads, scratch, workers);
+        }
+    }
+
+    /// <summary>
+    /// The size of equal parts of at most about <paramref name="most"/>, rounded up to a multiple.
+    /// </summary>
+    internal static int EvenPart(int total, int most, int multiple)
+    {
+        var parts = Parts(total, most);
+        return Parts(Parts(total, parts), multiple) * multiple;
+    }
+
+    internal static int Parts(int total, int part) => (total + part - 1) / part;
+
+    private static void RunPanels<TTile, TB>(in ProductTask task, in TB b, int depth, int threads, Scratch scratch,
+        WorkerPool? workers) where TTile : ITile where TB : unmanaged, IRightFactor
+    {
+        var inPlace = PanelJob<TTile, TB>.ReadsInPlace(task, depth);
+        var rows = inPlace ? task.M : PanelJob<TTile, TB>.RowsOfPiece(task);
+        var packedA = inPlace ? null : scratch.ForShared(Panels.Length(rows, TTile.Rows, depth));
+        for (var k = 0; k < task.K; k += depth)
+        {
+            for (var row = 0; row < task.M; row += rows)
             {
-                var job = new PanelJob<TTile, TB>(task, b, k, Math.Min(depth, task.K - k), threads);
+                var job = new PanelJob<TTile, TB>(task, b, packedA, row, Math.Min(rows, task.M - row), k,
+                    Math.Min(depth, task.K - k), threads);
+                if (!inPlace)
+                {
+                    var a = job.A;
+                    WorkerPool.Run(workers, a.PackBlocks, new PackLeftJob(a), scratch);
+                }
                 WorkerPool.Run(workers, job.Blocks, job, scratch);
             }
-            return;
         }
+    }
+
+    private static void RunSlabs<TTile, TB>(in ProductTask task, in TB b, int depth, int threads, Scratch scratch,
+        WorkerPool? workers) where TTile : ITile where TB : unmanaged, IRightFactor
+    {
         // The larger of the two is a multiple of the other: panels of 2 to 48 columns, blocks of 16 codes.
         var columns = EvenPart(task.N, MaxSlabFloats / depth, Math.Max(TTile.Columns, TB.Multiple));
         var memory = scratch.ForProduct(Slab<TTile, TB>.Length(task, columns, depth));
@@ -59,16 +96,11 @@ internal static unsafe class PackedProduct
         }
     }
 
-    /// <summary>
-    /// The size of equal parts of at most about <paramref name="most"/>, rounded up to a multiple.
-    /// </summary>
-    internal static int EvenPart(int total, int most, int multiple)
+    /// <summary>Packs rows of A that all threads read.</summary>
+    private readonly struct PackLeftJob(PackedFactor<FloatFactor> a) : IJob
     {
-        var parts = Parts(total, most);
-        return Parts(Parts(total, parts), multiple) * multiple;
+        public void Run(int block, Scratch scratch) => a.Pack(block);
     }
-
-    internal static int Parts(int total, int part) => (total + part - 1) / part;
 
     /// <summary>Packs a slab that all threads read.</summary>
     private readonly struct PackJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged,
@@ -122,7 +154,7 @@ internal static unsafe class PackedProduct
             var row = block / ColumnBlocks * blockRows;
             var column = block % ColumnBlocks * blockColumns;
             slab.Multiply(row, Math.Min(blockRows, rows - row), column,
-                Math.Min(column + blockColumns, slab.Columns), scratch);
+                Math.Min(column + blockColumns, slab.Columns), null, scratch);
         }
     }
 }

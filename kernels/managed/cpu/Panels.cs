@@ -10,7 +10,7 @@ namespace LoraScratch.Kernels.Cpu;
 internal static unsafe class Panels
 {
     private const int CacheLine = 16;      // floats
-    private const int DepthsAtOnce = 8;
+    private const int DepthsAtOnce = 16;
 
     /// <summary>Floats that the panels of <paramref name="count"/> lines take.</summary>
     public static long Length(int count, int width, int depth) => (long)((count + width - 1) / width) * width * depth;
@@ -85,7 +85,8 @@ internal static unsafe class Panels
         }
         for (var k = 0; k < depth; k += CacheLine)
         {
-            Transposition.Run(panel + (k * width), width, source + k, lineStride, count, Math.Min(CacheLine, depth - k));
+            Transposition.Run(panel + (k * width), width, source + k, lineStride, count,
+                Math.Min(CacheLine, depth - k));
         }
     }
 

@@ -7,8 +7,8 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 internal sealed unsafe class Scratch : IDisposable
 {
-    private float* kernel, product, panels;
-    private long kernelLength, productLength, panelsLength;
+    private float* kernel, product, panels, shared;
+    private long kernelLength, productLength, panelsLength, sharedLength;
 
     /// <summary>
     /// Room for <paramref name="count"/> floats, 64-byte aligned, contents undefined: attention
@@ -17,7 +17,7 @@ internal sealed unsafe class Scratch : IDisposable
     public float* ForKernel(long count) => Grow(ref kernel, ref kernelLength, count);
 
     /// <summary>
-    /// The area of matrix products for what all blocks of a product read: the packed slab of B.
+    /// The area of matrix products for the packed part of B, which all blocks read or one.
     /// </summary>
     public float* ForProduct(long count) => Grow(ref product, ref productLength, count);
 
@@ -26,8 +26,14 @@ internal sealed unsafe class Scratch : IDisposable
     /// </summary>
     public float* ForPanels(long count) => Grow(ref panels, ref panelsLength, count);
 
+    /// <summary>
+    /// The area of matrix products for rows of A that are packed once for all blocks.
+    /// </summary>
+    public float* ForShared(long count) => Grow(ref shared, ref sharedLength, count);
+
     public void Dispose()
     {
+        Release(ref shared, ref sharedLength);
         Release(ref kernel, ref kernelLength);
         Release(ref product, ref productLength);
         Release(ref panels, ref panelsLength);

@@ -16,8 +16,8 @@ internal readonly unsafe struct Slab<TTile, TB> where TTile : ITile where TB : u
     private const int FewTiles = 4, FewDepths = 16, FloatsInWay = 1024, Ways = 8;
 
     private readonly ProductTask task;
-    private readonly PackedFactor<TTile, TB> b;
-    private readonly PackedFactor<TTile, FloatFactor> d;
+    private readonly PackedFactor<TB> b;
+    private readonly PackedFactor<FloatFactor> d;
     private readonly int column, k;
 
     /// <param name="task">The product.</param>
@@ -31,9 +31,9 @@ internal readonly unsafe struct Slab<TTile, TB> where TTile : ITile where TB : u
     {
         this.task = task;
         (this.column, Columns, this.k) = (column, columns, k);
-        this.b = new(b, memory, column, columns, k, depth);
-        d = new(new(task.Second.D), memory + PackedFactor<TTile, TB>.Length(columns, depth), column, columns, 0,
-            k + depth == task.K ? task.Second.Depth : 0);
+        this.b = new(b, memory, column, columns, k, depth, TTile.Columns);
+        d = new(new(task.Second.D), memory + Panels.Length(columns, TTile.Columns, depth), column, columns, 0,
+            k + depth == task.K ? task.Second.Depth : 0, TTile.Columns);
     }
 
     /// <summary>
@@ -53,8 +53,7 @@ internal readonly unsafe struct Slab<TTile, TB> where TTile : ITile where TB : u
 
     /// <summary>Floats that the panels of so many columns of B, and of D, take.</summary>
     public static long Length(in ProductTask task, int columns, int depth) =>
-        PackedFactor<TTile, TB>.Length(columns, depth)
-        + PackedFactor<TTile, FloatFactor>.Length(columns, task.Second.Depth);
+        Panels.Length(columns, TTile.Columns, depth) + Panels.Length(columns, TTile.Columns, task.Second.Depth);
 
     /// <summary>
     /// Whether tiles read A where it lies, where a piece of work has so many columns.
@@ -85,15 +84,26 @@ internal readonly unsafe struct Slab<TTile, TB> where TTile : ITile where TB : u
 
     /// <summary>Computes the part of Y for some rows and some columns of this slab.</summary>
     /// <param name="firstColumn">Counted from the slab's first, where a panel begins.</param>
-    public void Multiply(int firstRow, int rows, int firstColumn, int endColumn, Scratch scratch)
+    /// <param name="packedA">
+    /// These rows of A at the slab's depths, packed; null: they are read in place, or packed here.
+    /// </param>
+    public void Multiply(int firstRow, int rows, int firstColumn, int endColumn, float* packedA, Scratch scratch)
     {
         var inPlace = ReadsAInPlace(endColumn - firstColumn);
-        var a = new LeftRows<TTile>(task.A.From(task.A.At(firstRow, k)), rows, b.Depth, inPlace);
+        var a = new LeftRows<TTile>(task.A.From(task.A.At(firstRow, k)), rows, b.Depth, inPlace && packedA == null);
         var c = new LeftRows<TTile>(task.Second.C.From(firstRow), rows, d.Depth,
             inPlace && task.Second.C.ColumnStride == 1);
-        var panels = scratch.ForPanels(a.Length + c.Length);
-        a.Pack(panels);
-        c.Pack(panels + a.Length);
+        var lengthOfA = packedA == null ? a.Length : 0;
+        var panels = scratch.ForPanels(lengthOfA + c.Length);
+        if (packedA == null)
+        {
+            a.Pack(panels);
+        }
+        else
+        {
+            a.Take(packedA);
+        }
+        c.Pack(panels + lengthOfA);
         for (var at = firstColumn; at < endColumn; at += TTile.Columns)
         {
             var width = Math.Min(TTile.Columns, Columns - at);
