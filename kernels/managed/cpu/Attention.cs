@@ -117,10 +117,12 @@ internal readonly unsafe struct AttentionHeads(
 
     public ref float LogSumExp(int query, int head) => ref logSumExp[query * shape.Heads + head];
 
-    /// <summary>The queries of a block that a thread will probably do next, in one matrix.</summary>
+    /// <summary>
+    /// The queries of the block that a thread will probably do next, in one matrix.
+    /// </summary>
     public RowsAhead QueriesAhead(float* matrix, int block)
     {
-        if (matrix == null || block >= blocks)
+        if (block >= blocks)
         {
             return default;
         }
@@ -131,7 +133,7 @@ internal readonly unsafe struct AttentionHeads(
     /// <summary>The same for its keys.</summary>
     public RowsAhead KeysAhead(float* matrix, int block)
     {
-        if (matrix == null || block >= blocks)
+        if (block >= blocks)
         {
             return default;
         }

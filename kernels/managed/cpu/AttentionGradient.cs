@@ -53,10 +53,9 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
         var factors = dScores + (long)step * stride;
         new Span<float>(factors, stride).Fill(1);
         var next = block + threads;
-        RowsAhead nextQ = heads.QueriesAhead(heads.FirstQ, next), nextDY = heads.QueriesAhead(dY, next),
-            nextY = heads.QueriesAhead(y, next), nextDQ = heads.QueriesAhead(dQ.First, next),
-            nextK = heads.KeysAhead(heads.FirstK, next), nextV = heads.KeysAhead(heads.FirstV, next),
-            nextDK = heads.KeysAhead(dK.First, next), nextDV = heads.KeysAhead(dV.First, next);
+        RowsAhead nextQ = heads.QueriesAhead(heads.FirstQ, next), nextK = heads.KeysAhead(heads.FirstK, next),
+            nextV = heads.KeysAhead(heads.FirstV, next), nextY = heads.QueriesAhead(y, next),
+            nextDY = heads.QueriesAhead(dY, next);
         for (var query = firstQuery; query < endQuery; query += step)
         {
             var queries = Math.Min(step, endQuery - query);
@@ -72,11 +71,8 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
                 nextQ.Ask(query - firstQuery + i);
                 nextDY.Ask(query - firstQuery + i);
                 nextY.Ask(query - firstQuery + i);
-                nextDQ.Ask(query - firstQuery + i);
                 nextK.Ask(query - firstQuery + i);
                 nextV.Ask(query - firstQuery + i);
-                nextDK.Ask(query - firstQuery + i);
-                nextDV.Ask(query - firstQuery + i);
                 if (heads.DropsOut)
                 {
                     heads.DropoutFactors(factors, query + i, length, head);

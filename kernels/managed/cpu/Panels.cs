@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LoraScratch.Kernels.Cpu;
 
@@ -10,7 +11,7 @@ namespace LoraScratch.Kernels.Cpu;
 internal static unsafe class Panels
 {
     private const int CacheLine = 16;      // floats
-    private const int DepthsAtOnce = 16;
+    private const int DepthsAtOnce = 16, DepthsAhead = 16;
 
     /// <summary>Floats that the panels of <paramref name="count"/> lines take.</summary>
     public static long Length(int count, int width, int depth) => (long)((count + width - 1) / width) * width * depth;
@@ -83,10 +84,18 @@ internal static unsafe class Panels
             CopyLinesSideBySide(panel, source, depthStride, count, width, depth);
             return;
         }
+        // Sixteen lines at a time fill whole cache lines of the panel; fewer, pieces of them, which must not leave the
+        // first-level cache in between.
+        var sixteens = Avx512F.IsSupported ? count / CacheLine * CacheLine : 0;
+        Transposition.Run(panel, width, source, lineStride, sixteens, depth);
+        if (sixteens == count)
+        {
+            return;
+        }
         for (var k = 0; k < depth; k += CacheLine)
         {
-            Transposition.Run(panel + (k * width), width, source + k, lineStride, count,
-                Math.Min(CacheLine, depth - k));
+            Transposition.Run(panel + (k * width) + sixteens, width, source + (sixteens * lineStride) + k, lineStride,
+                count - sixteens, Math.Min(CacheLine, depth - k));
         }
     }
 
@@ -96,6 +105,11 @@ internal static unsafe class Panels
     {
         for (var k = 0; k < depth; k++)
         {
+            // pieces of rows are too short for the processor to foresee; any address will do
+            for (var line = 0; Sse.IsSupported && line < count; line += CacheLine)
+            {
+                Sse.Prefetch0(source + (DepthsAhead * depthStride) + line);
+            }
             var i = 0;
             for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
             {

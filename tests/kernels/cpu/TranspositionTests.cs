@@ -2,7 +2,7 @@ using LoraScratch.Kernels.Cpu;
 
 namespace LoraScratch.Tests.Kernels;
 
-/// <summary>Blocks of 16, of 4 and single numbers, and nothing beside the target's columns.</summary>
+/// <summary>Blocks of 16, of 4 and single numbers, and nothing beside them.</summary>
 [Category(Categories.Fast)]
 internal unsafe class TranspositionTests
 {
