@@ -62,6 +62,24 @@ internal class IndependentRowsKernelTests
         }
     }
 
+    // as few rows, as many and in each thread's own panels, in two steps of the depth
+    [Test]
+    public void So_has_one_of_a_large_product(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
+        [Values] bool transposed)
+    {
+        using var backend = new CpuBackend(2, set);
+        foreach (var asRows in new[] { IndependentRows.Few, IndependentRows.Many })
+        {
+            var together = Product(backend, [200], 430, 1030, 8, transposed, asRows);
+            foreach (var parts in new int[][] { [1, 199], [100, 100] })
+            {
+                Assert.That(Product(backend, parts, 430, 1030, 8, transposed, asRows).AsSpan().SequenceEqual(together),
+                    $"{string.Join(" + ", parts)} as {asRows} rows");
+            }
+        }
+    }
+
     /// <summary>
     /// Y ← Y + 0.3·X·W, then Y ← X·W + 0.3·Y[:, rank]·D, some rows at a time.
     /// </summary>
@@ -70,7 +88,7 @@ internal class IndependentRowsKernelTests
     {
         var random = new Random(columns * depth);
         float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
-        var (x, w, y) = (Values(Rows * depth), Values(depth * columns), Values(Rows * columns));
+        var (x, w, y) = (Values(parts.Sum() * depth), Values(depth * columns), Values(parts.Sum() * columns));
         using var second = backend.Allocate<float>(rank * columns);
         backend.Upload<float>(second, Values(rank * columns));
         using var weight = backend.Allocate<float>(w.Length);

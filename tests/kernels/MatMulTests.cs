@@ -16,9 +16,9 @@ internal class MatMulTests
         (25, 31, 70), (24, 64, 257), (7, 100, 513), (100, 16, 1030), (96, 8, 40), (40, 130, 300), (250, 47, 19),
             (33, 257, 5), (29, 19, 0), (5, 4, 0),
         // few rows beside a large Wᵀ, columns that fill one register, rows a way of the cache apart
-        (17, 80, 400), (50, 230, 800), (64, 300, 33), (13, 14, 200), (130, 7, 150), (30, 40, 1024),
-        // panels enough for each thread to pack its own, and up to 192 rows beside a larger Wᵀ
-        (200, 400, 130), (100, 430, 140),
+        (17, 80, 400), (50, 230, 800), (13, 14, 200), (130, 7, 150), (30, 60, 1024), (64, 300, 33),
+        // up to 192 rows beside a larger Wᵀ, two steps of the inner dimension
+        (100, 430, 140), (24, 50, 1030), (20, 100, 1030),
         (1, 8, 70), (70, 1, 8), (8, 60, 1), (49, 16, 63), (24, 48, 385), (17, 142, 40), (23, 33, 9),
     ];
 
@@ -46,17 +46,20 @@ internal class MatMulTests
         }
     }
 
+    // Panels enough for each thread to pack its own: of 48 columns and of 32, more rows than a piece has, two steps of
+    // the inner dimension, and rows that are packed because they lie a way of the cache apart.
     [Test]
     public void Large_products_are_cut_by_rows_columns_and_depth(
         [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
-        [Values] bool transposeA, [Values(1, 2)] int threads)
+        [Values] bool transposeA, [Values] bool transposeB)
     {
-        using var backend = new CpuBackend(threads, set);
-        foreach (var (m, n, k) in new[] { (1030, 390, 130), (193, 385, 1030) })
+        using var backend = new CpuBackend(threads: 2, set);
+        foreach (var (m, n, k, layout) in new[] { (1030, 430, 130, Layout.Strided), (193, 384, 1030, Layout.Strided),
+            (200, 400, 1024, Layout.Dense) })
         {
-            var product = new ProductCase(backend, m, n, k, transposeA, transposeB: true, batch: 1, Layout.Strided);
-            product.Run(0.5f, accumulate: true);
-            product.AssertEqualsReference(0.5f, accumulate: true);
+            var product = new ProductCase(backend, m, n, k, transposeA, transposeB, batch: 1, layout);
+            product.Run(0.5f, accumulate: m == 193);
+            product.AssertEqualsReference(0.5f, accumulate: m == 193);
         }
     }
 
@@ -108,9 +111,9 @@ internal class MatMulTests
     public void A_slab_larger_than_the_packing_buffers_is_cut()
     {
         using var backend = new CpuBackend(threads: 2);
-        foreach (var (m, n) in new[] { (8200, 20), (20, 8300) })
+        foreach (var (m, n, k) in new[] { (8200, 20, 17), (24, 1600, 1030) })
         {
-            var product = new ProductCase(backend, m, n, 17, false, false, batch: 1, Layout.Dense);
+            var product = new ProductCase(backend, m, n, k, false, false, batch: 1, Layout.Dense);
             product.Run(1, accumulate: false);
             product.AssertEqualsReference(1, accumulate: false);
         }
@@ -121,7 +124,7 @@ internal class MatMulTests
         [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
     {
         foreach (var (m, n, k) in new[] { (130, 200, 600), (128, 8, 768), (768, 8, 700), (8, 300, 1100), (1, 500, 300),
-            (500, 1, 300) })
+            (500, 1, 300), (200, 430, 1030) })
         {
             foreach (var (transposeA, transposeB) in new[] { (false, false), (true, false), (false, true),
                 (true, true) })
@@ -158,11 +161,13 @@ internal class MatMulTests
     {
         using var backend = new CpuBackend(threads: 2);
         var large = new ProductCase(backend, 100, 100, 30, false, true, batch: 1, Layout.Dense);
+        var panels = new ProductCase(backend, 200, 400, 130, true, true, batch: 1, Layout.Dense);
         var skinny = new ProductCase(backend, 100, 8, 30, true, false, batch: 1, Layout.Dense);
         var batched = new ProductCase(backend, 20, 20, 30, false, true, batch: 6, Layout.Heads);
         void RunAll()
         {
             large.RunAgain();
+            panels.RunAgain();
             skinny.RunAgain();
             batched.RunAgain();
         }

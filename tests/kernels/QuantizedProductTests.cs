@@ -12,7 +12,7 @@ internal class QuantizedProductTests
     private static readonly int[] Bits = [2, 3, 4, 8];
 
     // Rows about 2 and 4 (decoded in registers together) and 16 (the most that are), outputs about 2, 4, 32 and the
-    // tiles, inputs that cut the slabs of the inner dimension (384) within and between groups.
+    // tiles, inputs that cut the slabs of the inner dimension (1024) within a group.
     private static readonly (int Rows, int Outputs, int Inputs, int GroupSize)[] Sizes =
     [
         (1, 1, 16, 16), (1, 5, 48, 16), (2, 3, 64, 32), (3, 33, 32, 32), (4, 2, 96, 48), (5, 31, 128, 128),
@@ -44,6 +44,17 @@ internal class QuantizedProductTests
     }
 
     [Test]
+    public void Each_thread_decodes_its_own_panels_of_a_large_weight(
+        [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
+        [Values] bool forward)
+    {
+        using var backend = new CpuBackend(threads: 2, set);
+        // the cut of the inputs, 576, lies between groups
+        new QuantizedProductCase(backend, 200, new RandomWeight(400, 1152, 4, 64), forward)
+            .AssertEqualsReference(accumulate: false);
+    }
+
+    [Test]
     public void A_weight_wider_than_the_packing_buffer_is_cut(
         [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set)
     {
@@ -57,8 +68,8 @@ internal class QuantizedProductTests
         [ValueSource(typeof(InstructionSets), nameof(InstructionSets.Supported))] InstructionSet set,
         [ValueSource(nameof(Bits))] int bits, [Values] bool forward)
     {
-        var weight = new RandomWeight(300, 448, bits, 64);
-        foreach (var rows in new[] { 1, 7, 130 })
+        var weight = new RandomWeight(400, 448, bits, 64);
+        foreach (var rows in new[] { 1, 7, 130, 200 })
         {
             float[]? first = null;
             foreach (var threads in new[] { 1, 2, 3 })

@@ -11,9 +11,9 @@ namespace LoraScratch.Tests.Kernels;
 /// <param name="K">Depth of the first product.</param>
 /// <param name="Rank">Depth of the second.</param>
 /// <param name="Z">What is added.</param>
-/// <param name="Transposed">Whether B, C and D are stored transposed.</param>
+/// <param name="Transposed">Which of A, B, C and D are stored transposed.</param>
 internal sealed record SumOfProductsCase(int M, int N, int K, int Rank, Addend Z,
-    (bool B, bool C, bool D) Transposed)
+    (bool A, bool B, bool C, bool D) Transposed)
 {
     private const float Scale = -0.75f;
 
@@ -45,7 +45,8 @@ internal sealed record SumOfProductsCase(int M, int N, int K, int Rank, Addend Z
                 double first = 0, second = 0;
                 for (var k = 0; k < K; k++)
                 {
-                    first += (double)a[i * K + k] * b[Transposed.B ? j * K + k : k * N + j];
+                    first += (double)a[Transposed.A ? k * M + i : i * K + k]
+                        * b[Transposed.B ? j * K + k : k * N + j];
                 }
                 for (var k = 0; k < Rank; k++)
                 {
@@ -77,7 +78,7 @@ internal sealed record SumOfProductsCase(int M, int N, int K, int Rank, Addend Z
             Addend.Row => Matrix.EveryRow(Lend(z[..N]), M),
             _ => Of(z, M, N),
         };
-        kernels(y, addend, Of(a, M, K), Of(b, K, N, Transposed.B), Of(c, M, Rank, Transposed.C),
+        kernels(y, addend, Of(a, M, K, Transposed.A), Of(b, K, N, Transposed.B), Of(c, M, Rank, Transposed.C),
             Of(d, Rank, N, Transposed.D));
         var result = new float[M * N];
         backend.Download(result, lent[0]);

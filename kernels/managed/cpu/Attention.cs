@@ -18,7 +18,7 @@ internal sealed unsafe partial class CpuKernels
             return;
         }
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, queries, shape);
-        Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionJob(heads, Pointer(y), Workers.Threads));
+        Workers.Run(heads.Blocks, new AttentionJob(heads, Pointer(y), Workers.Threads));
     }
 
     /// <inheritdoc/>
@@ -34,7 +34,7 @@ internal sealed unsafe partial class CpuKernels
             return;
         }
         var heads = AttentionHeads(q, k, v, logSumExp, offsets, queries, shape);
-        Workers.Run((offsets.Length - 1) * shape.Heads, new AttentionGradientJob(heads,
+        Workers.Run(heads.Blocks, new AttentionGradientJob(heads,
             new(dQ), new(dK), new(dV), Pointer(dY), Pointer(y), Workers.Threads));
     }
 
@@ -59,6 +59,8 @@ internal sealed unsafe partial class CpuKernels
 /// <param name="tokens">[queries]: the token of each; null where every token asks</param>
 /// <param name="columns">heads · width</param>
 /// <param name="shape">Heads, scale, dropout.</param>
+/// <param name="set">The instructions of products and masks.</param>
+/// <param name="blocks">sequences · heads</param>
 internal readonly unsafe struct AttentionHeads(
     float* q, float* k, float* v, float* logSumExp, int* offsets, int* queryOffsets, int* tokens, int columns,
     AttentionShape shape, InstructionSet set, int blocks)
@@ -67,6 +69,9 @@ internal readonly unsafe struct AttentionHeads(
     private const int MaxScores = 128 * 1024;           // in one matrix: two of them are 1 MiB of scratch memory
 
     private readonly DropoutMask mask = new(shape.Dropout, shape.Seed, set);
+
+    /// <summary>Blocks of work: one for every sequence and head.</summary>
+    public int Blocks => blocks;
 
     public int Columns => columns;
 
@@ -103,12 +108,6 @@ internal readonly unsafe struct AttentionHeads(
     /// <summary>Where (row, head) begins in a matrix of [rows, columns].</summary>
     public int At(int row, int head) => row * columns + head * Width;
 
-    public float* FirstQ => q;
-
-    public float* FirstK => k;
-
-    public float* FirstV => v;
-
     public float* Q(int query, int head) => q + At(query, head);
 
     public float* K(int token, int head) => k + At(token, head);
@@ -118,27 +117,22 @@ internal readonly unsafe struct AttentionHeads(
     public ref float LogSumExp(int query, int head) => ref logSumExp[query * shape.Heads + head];
 
     /// <summary>
-    /// The queries of the block that a thread will probably do next, in one matrix.
+    /// The rows that a block reads, to be asked for while the thread that will probably do it does
+    /// the one before.
     /// </summary>
-    public RowsAhead QueriesAhead(float* matrix, int block)
+    /// <param name="block">Which one; past the last: there are none.</param>
+    /// <param name="y">Another matrix of queries; null: none.</param>
+    /// <param name="dY">Another one; null: none.</param>
+    public HeadAhead Ahead(int block, float* y, float* dY)
     {
-        if (block >= blocks)
+        if (block >= Blocks)
         {
             return default;
         }
-        var (_, _, query, end, head) = Block(block);
-        return new(matrix + At(query, head), end - query, columns, Width);
-    }
-
-    /// <summary>The same for its keys.</summary>
-    public RowsAhead KeysAhead(float* matrix, int block)
-    {
-        if (block >= blocks)
-        {
-            return default;
-        }
-        var (first, length, _, _, head) = Block(block);
-        return new(matrix + At(first, head), length, columns, Width);
+        var (first, length, query, end, head) = Block(block);
+        var atQueries = At(query, head);
+        return new(Q(query, head), y == null ? null : y + atQueries, dY == null ? null : dY + atQueries,
+            K(first, head), V(first, head), end - query, length, columns, Width);
     }
 
     /// <summary>scores = scale · Q·Kᵀ for some queries of a sequence and all its keys.</summary>
@@ -186,18 +180,14 @@ internal readonly unsafe struct AttentionJob(AttentionHeads heads, float* y, int
         var step = Math.Min(AttentionHeads.Queries(length), endQuery - firstQuery);
         var scores = scratch.ForKernel((step + 1L) * stride);
         var factors = scores + (long)step * stride;
-        var next = block + threads;
-        RowsAhead nextQ = heads.QueriesAhead(heads.FirstQ, next), nextK = heads.KeysAhead(heads.FirstK, next),
-            nextV = heads.KeysAhead(heads.FirstV, next);
+        var ahead = heads.Ahead(block + threads, null, null);
         for (var query = firstQuery; query < endQuery; query += step)
         {
             var queries = Math.Min(step, endQuery - query);
             heads.Scores(scores, query, queries, first, length, head, scratch);
             for (var i = 0; i < queries; i++)
             {
-                nextQ.Ask(query - firstQuery + i);
-                nextK.Ask(query - firstQuery + i);
-                nextV.Ask(query - firstQuery + i);
+                ahead.Ask(query - firstQuery + i);
                 var row = scores + (long)i * stride;                            // query + i against every key
                 var largest = Rows.Largest<T>(new(row), length);
                 var sum = Rows.Exponentials<T>(new(row), new(row), length, largest);

@@ -52,10 +52,7 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
         var dScores = dropped + (long)step * stride;                            // dY·Vᵀ, then dS
         var factors = dScores + (long)step * stride;
         new Span<float>(factors, stride).Fill(1);
-        var next = block + threads;
-        RowsAhead nextQ = heads.QueriesAhead(heads.FirstQ, next), nextK = heads.KeysAhead(heads.FirstK, next),
-            nextV = heads.KeysAhead(heads.FirstV, next), nextY = heads.QueriesAhead(y, next),
-            nextDY = heads.QueriesAhead(dY, next);
+        var ahead = heads.Ahead(block + threads, y, dY);
         for (var query = firstQuery; query < endQuery; query += step)
         {
             var queries = Math.Min(step, endQuery - query);
@@ -68,11 +65,7 @@ internal readonly unsafe struct AttentionGradientJob(AttentionHeads heads, Atten
             }
             for (var i = 0; i < queries; i++)
             {
-                nextQ.Ask(query - firstQuery + i);
-                nextDY.Ask(query - firstQuery + i);
-                nextY.Ask(query - firstQuery + i);
-                nextK.Ask(query - firstQuery + i);
-                nextV.Ask(query - firstQuery + i);
+                ahead.Ask(query - firstQuery + i);
                 if (heads.DropsOut)
                 {
                     heads.DropoutFactors(factors, query + i, length, head);

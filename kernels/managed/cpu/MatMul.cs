@@ -12,7 +12,7 @@ internal sealed unsafe partial class CpuKernels
     private const long LargeProduct = 1 << 23;
 
     // So few rows beside a much larger Wᵀ are the ones to be packed: xWᵀ is computed as the transpose of Wxᵀ,
-    // with the rows of W read where they lie, unless it is shallow.
+    // with the rows of W read where they lie, unless these are short.
     private const int FewRows = 192, MuchLarger = 4;
 
     // The panels of a deeper second factor would drive those of the first out of the second-level cache.
@@ -50,7 +50,8 @@ internal sealed unsafe partial class CpuKernels
     /// <summary>
     /// Y = scale · A·B, or Y += scale · A·B, on this thread alone: for jobs that compute many small
     /// products. Matrices are row-major with their stored rows a stride apart; a transposed one is
-    /// stored as [columns, rows]. Uses <see cref="Scratch.ForProduct"/> of the scratch memory.
+    /// stored as [columns, rows]. Uses all areas of the scratch memory but
+    /// <see cref="Scratch.ForKernel"/>.
     /// </summary>
     /// <param name="y">[m, n]</param>
     /// <param name="a">[m, k], or [k, m] if transposed</param>
@@ -100,6 +101,10 @@ internal sealed unsafe partial class CpuKernels
 
     private static void Run(InstructionSet set, in ProductTask given, Scratch scratch, WorkerPool? workers)
     {
+        if (given.M == 0 || given.N == 0)
+        {
+            return;
+        }
         var isSkinny = SkinnyProduct.Fits(given);
         // as few rows or as many, each number is summed in the order of k
         var isFewRows = !isSkinny && given.M <= FewRows && given.N >= MuchLarger * given.M && given.B.RowStride == 1

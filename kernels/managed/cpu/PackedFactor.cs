@@ -24,7 +24,7 @@ internal readonly unsafe struct PackedFactor<TB>(TB b, float* panels, int column
     /// lie whole in memory, one panel.
     /// </summary>
     public int PackBlocks => depth == 0 ? 0
-        : b.RowsLieWhole ? (depth + DepthsToPack - 1) / DepthsToPack : (columns + width - 1) / width;
+        : b.RowsLieWhole ? PackedProduct.Parts(depth, DepthsToPack) : PackedProduct.Parts(columns, width);
 
     /// <summary>The panel that begins at a column of the part.</summary>
     public float* Panel(int column) => panels + ((nint)column * depth);
@@ -47,4 +47,10 @@ internal readonly unsafe struct PackedFactor<TB>(TB b, float* panels, int column
     private void Pack(int firstDepth, int firstColumn, int depths, int count) =>
         b.Pack(Panel(firstColumn) + (firstDepth * width), (nint)width * depth, k + firstDepth,
             column + firstColumn, depths, count, width);
+
+    /// <summary>Packs a piece of a factor that all threads read.</summary>
+    public readonly struct Job(PackedFactor<TB> factor) : IJob
+    {
+        public void Run(int block, Scratch scratch) => factor.Pack(block);
+    }
 }

@@ -14,13 +14,14 @@ internal static unsafe class PackedProduct
     private const int MaxDepth = 1024;
 
     /// <summary>
-    /// From this depth on a panel of B is worth more than whole rows of Y: a shallow product is
-    /// bound by writing Y, which it does row by row.
+    /// From this depth on what is read decides, a panel of B above all; a product that is less deep
+    /// is bound by writing Y, which it does row by row.
     /// </summary>
     internal const int Deep = 128;
 
-    // Floats in a slab of B: 768 columns of the greatest depth, 3 MiB.
-    private const int MaxSlabFloats = MaxDepth * 768;
+    // Floats in a slab of B: 768 columns of the greatest depth, 3 MiB, of which a panel at a time passes through the
+    // second-level cache; or 1.25 MiB, which stay there while rows of A are packed and pass by.
+    private const int MaxSlabFloats = MaxDepth * 768, MaxSlabInCache = 320 << 10;
 
     /// <summary>
     /// Computes one product, on the workers, or on this thread where there are none.
@@ -33,7 +34,7 @@ internal static unsafe class PackedProduct
         where TTile : ITile where TB : unmanaged, IRightFactor
     {
         var threads = workers?.Threads ?? 1;
-        var depth = EvenPart(task.K, MaxDepth, Math.Max(4, TB.Multiple));
+        var depth = Math.Min(task.K, EvenPart(task.K, MaxDepth, Math.Max(4, TB.Multiple)));
         if (PanelJob<TTile, TB>.Suits(task, depth, threads))
         {
             RunPanels<TTile, TB>(task, b, depth, threads, scratch, workers);
@@ -70,7 +71,7 @@ internal static unsafe class PackedProduct
                 if (!inPlace)
                 {
                     var a = job.A;
-                    WorkerPool.Run(workers, a.PackBlocks, new PackLeftJob(a), scratch);
+                    WorkerPool.Run(workers, a.PackBlocks, new PackedFactor<FloatFactor>.Job(a), scratch);
                 }
                 WorkerPool.Run(workers, job.Blocks, job, scratch);
             }
@@ -81,7 +82,8 @@ internal static unsafe class PackedProduct
         WorkerPool? workers) where TTile : ITile where TB : unmanaged, IRightFactor
     {
         // The larger of the two is a multiple of the other: panels of 2 to 48 columns, blocks of 16 codes.
-        var columns = EvenPart(task.N, MaxSlabFloats / depth, Math.Max(TTile.Columns, TB.Multiple));
+        var floats = Slab<TTile, TB>.ReadsInPlace(task.A, depth, task.N) ? MaxSlabFloats : MaxSlabInCache;
+        var columns = EvenPart(task.N, floats / depth, Math.Max(TTile.Columns, TB.Multiple));
         var memory = scratch.ForProduct(Slab<TTile, TB>.Length(task, columns, depth));
         for (var column = 0; column < task.N; column += columns)
         {
@@ -96,12 +98,6 @@ internal static unsafe class PackedProduct
         }
     }
 
-    /// <summary>Packs rows of A that all threads read.</summary>
-    private readonly struct PackLeftJob(PackedFactor<FloatFactor> a) : IJob
-    {
-        public void Run(int block, Scratch scratch) => a.Pack(block);
-    }
-
     /// <summary>Packs a slab that all threads read.</summary>
     private readonly struct PackJob<TTile, TB>(Slab<TTile, TB> slab) : IJob where TTile : ITile where TB : unmanaged,
         IRightFactor
@@ -112,9 +108,9 @@ internal static unsafe class PackedProduct
     /// <summary>Multiplies some rows with some of the columns of a slab that is packed.</summary>
     private readonly struct MultiplyJob<TTile, TB> : IJob where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        // Rows of A where they are read in place, of which a panel of B is read from the second-level cache; and where
-        // a piece packs them, at most 96 KiB, and multiplies them with the whole slab.
-        private const int MaxRows = 256, MaxPackedRows = 24;
+        // Rows of A in a piece that reads them in place, so many that fetching a panel of B for them does not show; and
+        // in one that packs them, at most 96 KiB, and multiplies them with the whole slab.
+        private const int RowsInPlace = 256, PackedRows = 24;
 
         // With fewer pieces than this they are made smaller, but not so small that packing would show.
         private const int FewBlocks = 16, FewestColumns = 128;
@@ -127,17 +123,18 @@ internal static unsafe class PackedProduct
             (this.slab, this.rows) = (slab, rows);
             if (threads == 1 && slab.ReadsAInPlace(slab.Columns))
             {
-                (blockRows, blockColumns) = (rows, slab.Columns);
+                // nobody to share with
+                (blockRows, blockColumns) = (EvenPart(rows, RowsInPlace, TTile.Rows), slab.Columns);
             }
             else if (slab.ReadsAInPlace(slab.Columns) && slab.Depth >= Deep)
             {
                 blockColumns = Slab<TTile, TB>.GroupColumns;
-                var rowBlocks = Math.Max(Parts(rows, MaxRows), Parts(FewBlocks, ColumnBlocks));
-                blockRows = Math.Max(EvenPart(rows, Parts(rows, rowBlocks), TTile.Rows), MaxPackedRows);
+                var rowBlocks = Math.Max(Parts(rows, RowsInPlace), Parts(FewBlocks, ColumnBlocks));
+                blockRows = Math.Max(EvenPart(rows, Parts(rows, rowBlocks), TTile.Rows), PackedRows);
             }
             else
             {
-                blockRows = EvenPart(rows, MaxPackedRows, TTile.Rows);
+                blockRows = EvenPart(rows, PackedRows, TTile.Rows);
                 var columnBlocks = Math.Clamp(FewBlocks / RowBlocks, 1, Parts(slab.Columns, FewestColumns));
                 blockColumns = EvenPart(slab.Columns, Parts(slab.Columns, columnBlocks), TTile.Columns);
             }

@@ -11,7 +11,7 @@ internal readonly unsafe struct PanelJob<TTile, TB> : IJob where TTile : ITile w
     // they stay in the last-level cache for all columns.
     private const int MaxRows = 1024, FewestRows = 192;
 
-    // Pieces for each thread, and in all.
+    // Pieces for each thread, and groups of columns in all.
     private const int FewestShares = 4, FewestGroups = 8;
 
     // The last pieces, one for each thread, are cut by rows into so many, which whoever is free first takes.

@@ -10,11 +10,11 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 internal static unsafe class Panels
 {
-    private const int CacheLine = 16;      // floats
     private const int DepthsAtOnce = 16, DepthsAhead = 16;
 
     /// <summary>Floats that the panels of <paramref name="count"/> lines take.</summary>
-    public static long Length(int count, int width, int depth) => (long)((count + width - 1) / width) * width * depth;
+    public static long Length(int count, int width, int depth) =>
+        (long)PackedProduct.Parts(count, width) * width * depth;
 
     /// <summary>
     /// Packs panels: line i at depth k goes to panel i / width, place k·width + i mod width. The
@@ -86,16 +86,16 @@ internal static unsafe class Panels
         }
         // Sixteen lines at a time fill whole cache lines of the panel; fewer, pieces of them, which must not leave the
         // first-level cache in between.
-        var sixteens = Avx512F.IsSupported ? count / CacheLine * CacheLine : 0;
+        var sixteens = Avx512F.IsSupported ? count / CacheLine.Floats * CacheLine.Floats : 0;
         Transposition.Run(panel, width, source, lineStride, sixteens, depth);
         if (sixteens == count)
         {
             return;
         }
-        for (var k = 0; k < depth; k += CacheLine)
+        for (var k = 0; k < depth; k += CacheLine.Floats)
         {
             Transposition.Run(panel + (k * width) + sixteens, width, source + (sixteens * lineStride) + k, lineStride,
-                count - sixteens, Math.Min(CacheLine, depth - k));
+                count - sixteens, Math.Min(CacheLine.Floats, depth - k));
         }
     }
 
@@ -106,7 +106,7 @@ internal static unsafe class Panels
         for (var k = 0; k < depth; k++)
         {
             // pieces of rows are too short for the processor to foresee; any address will do
-            for (var line = 0; Sse.IsSupported && line < count; line += CacheLine)
+            for (var line = 0; Sse.IsSupported && line < count; line += CacheLine.Floats)
             {
                 Sse.Prefetch0(source + (DepthsAhead * depthStride) + line);
             }

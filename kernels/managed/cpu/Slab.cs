@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 
 namespace LoraScratch.Kernels.Cpu;
@@ -29,6 +30,7 @@ internal readonly unsafe struct Slab<TTile, TB> where TTile : ITile where TB : u
     /// <param name="depth">Rows of the part.</param>
     public Slab(in ProductTask task, in TB b, float* memory, int column, int columns, int k, int depth)
     {
+        Debug.Assert(GroupColumns % TB.Multiple == 0);
         this.task = task;
         (this.column, Columns, this.k) = (column, columns, k);
         this.b = new(b, memory, column, columns, k, depth, TTile.Columns);
@@ -37,10 +39,10 @@ internal readonly unsafe struct Slab<TTile, TB> where TTile : ITile where TB : u
     }
 
     /// <summary>
-    /// Columns of B in one piece of work, whole panels of them, while they stay in the second-level
-    /// cache.
+    /// Columns of B in one piece of work, while they stay in the second-level cache: whole panels,
+    /// and a multiple of what <typeparamref name="TB"/> is cut at.
     /// </summary>
-    public static int GroupColumns => Math.Max(1, 48 / TTile.Columns) * TTile.Columns;
+    public static int GroupColumns => 48 / TTile.Columns * TTile.Columns;
 
     /// <summary>Columns of the part.</summary>
     public int Columns { get; }
@@ -89,21 +91,19 @@ internal readonly unsafe struct Slab<TTile, TB> where TTile : ITile where TB : u
     /// </param>
     public void Multiply(int firstRow, int rows, int firstColumn, int endColumn, float* packedA, Scratch scratch)
     {
-        var inPlace = ReadsAInPlace(endColumn - firstColumn);
-        var a = new LeftRows<TTile>(task.A.From(task.A.At(firstRow, k)), rows, b.Depth, inPlace && packedA == null);
-        var c = new LeftRows<TTile>(task.Second.C.From(firstRow), rows, d.Depth,
-            inPlace && task.Second.C.ColumnStride == 1);
-        var lengthOfA = packedA == null ? a.Length : 0;
-        var panels = scratch.ForPanels(lengthOfA + c.Length);
+        var inPlace = packedA == null && ReadsAInPlace(endColumn - firstColumn);
+        // packing C again for every few columns would cost more than the pointers to its rows
+        var cInPlace = (inPlace || packedA != null) && task.Second.C.ColumnStride == 1;
+        var lengthOfA = packedA == null ? LeftRows<TTile>.Length(rows, b.Depth, inPlace) : 0;
+        var panels = scratch.ForPanels(lengthOfA + LeftRows<TTile>.Length(rows, d.Depth, cInPlace));
+        var a = new LeftRows<TTile>(task.A.From(task.A.At(firstRow, k)), rows, b.Depth, inPlace,
+            packedA == null ? panels : packedA);
+        var c = new LeftRows<TTile>(task.Second.C.From(firstRow), rows, d.Depth, cInPlace, panels + lengthOfA);
         if (packedA == null)
         {
-            a.Pack(panels);
+            a.Pack();
         }
-        else
-        {
-            a.Take(packedA);
-        }
-        c.Pack(panels + lengthOfA);
+        c.Pack();
         for (var at = firstColumn; at < endColumn; at += TTile.Columns)
         {
             var width = Math.Min(TTile.Columns, Columns - at);
@@ -146,8 +146,10 @@ internal readonly unsafe struct Slab<TTile, TB> where TTile : ITile where TB : u
 
     /// <summary>
     /// A tile that reaches over the edge of Y, or whose rows do not lie whole: computed beside Y,
-    /// and scaled and added there as within it, so that where an element lies changes no bit.
+    /// and scaled and added there as within it, so that where an element lies changes no bit. Its
+    /// memory on the stack would cost the other tiles time if it were inlined.
     /// </summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void MultiplyBeside<TLeft>(in Operand y, in Operand z, in TileOfY tile, TLeft a, in LeftRows<TTile> c,
         int row) where TLeft : struct, ILeftPanel
     {

@@ -38,12 +38,11 @@ internal static unsafe class Tile
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(float* y, nint yStride, int rows, int columns)
     {
-        const int line = 16;   // floats
         if (Sse.IsSupported)
         {
             for (var i = 0; i < rows; i++)
             {
-                for (var j = 0; j < columns; j += line)
+                for (var j = 0; j < columns; j += CacheLine.Floats)
                 {
                     Sse.Prefetch0(y + (i * yStride) + j);
                 }

@@ -7,7 +7,7 @@ namespace LoraScratch.Kernels.Cpu;
 /// <summary>A matrix copied into its transpose, block by block in registers.</summary>
 internal static unsafe class Transposition
 {
-    private const int Line = 16;   // floats in a cache line
+    private const int Line = CacheLine.Floats;
 
     /// <summary>target[j, i] = source[i, j]</summary>
     /// <param name="target">[columns, rows]</param>

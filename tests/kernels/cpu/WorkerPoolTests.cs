@@ -70,9 +70,10 @@ public unsafe class WorkerPoolTests
     {
         using var scratch = new Scratch();
         var kernel = scratch.ForKernel(10);
-        var product = scratch.ForProduct(10);
         kernel[9] = 1;
-        product[9] = 2;
+        scratch.ForProduct(10)[9] = 2;
+        scratch.ForPanels(10)[9] = 3;
+        scratch.ForShared(10)[9] = 4;
         Assert.Multiple(() =>
         {
             Assert.That((nint)scratch.ForKernel(5), Is.EqualTo((nint)kernel),
@@ -80,6 +81,8 @@ public unsafe class WorkerPoolTests
             Assert.That(scratch.ForKernel(10)[9], Is.EqualTo(1));
             Assert.That((long)scratch.ForKernel(1 << 20) % 64, Is.Zero);
             Assert.That(scratch.ForProduct(10)[9], Is.EqualTo(2));
+            Assert.That(scratch.ForPanels(10)[9], Is.EqualTo(3));
+            Assert.That(scratch.ForShared(10)[9], Is.EqualTo(4));
         });
     }
 

@@ -96,7 +96,8 @@ public class GpuProductTests(GpuCase gpu)
             rank);
         foreach (var z in Enum.GetValues<Addend>())
         {
-            var sum = new SumOfProductsCase(9, columns, depth, rank, z, (true, z == Addend.Row, z != Addend.None));
+            var sum = new SumOfProductsCase(9, columns, depth, rank, z, (false, true, z == Addend.Row,
+                z != Addend.None));
             var y = sum.InOne(backend);
             Assert.That(y.AsSpan().SequenceEqual(sum.OneAfterTheOther(backend)), $"{sum}");
             sum.AssertEqualsReference(y);
