@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -100,6 +101,7 @@ internal static unsafe class Panels
     }
 
     /// <summary>The lines lie side by side in memory already: at each depth, a copy.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void CopyLinesSideBySide(float* panel, float* source, nint depthStride, int count, int width,
         int depth)
     {

@@ -79,6 +79,7 @@ internal static unsafe class Transposition
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FourRows(float* target, nint targetStride, float* row0, nint sourceStride, int columns)
     {
         var row1 = row0 + sourceStride;
@@ -111,6 +112,7 @@ internal static unsafe class Transposition
     /// 16 × 16: by pairs of rows and by fours within the quarters of a register, as
     /// <see cref="Four"/>, and then the quarters themselves, 4 × 4 of them.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Sixteen(float* target, nint targetStride, float* source, nint sourceStride)
     {
         FourLines(source, sourceStride, out var a0, out var a1, out var a2, out var a3);
