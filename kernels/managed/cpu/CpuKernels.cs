@@ -48,12 +48,13 @@ internal sealed unsafe partial class CpuKernels : CommonKernels<HostFloats, Host
         $"CPU, {InstructionSet.Name()}, {Workers.Threads} thread{(Workers.Threads == 1 ? "" : "s")}";
 
     /// <summary>
-    /// The code path and the width of its registers: each has its own order of additions, whatever
-    /// the number of threads.
+    /// The code path, the width of its registers and how many products are summed at once: each has
+    /// its own order of additions, whatever the number of threads.
     /// </summary>
     public string Arithmetic =>
         $"CPU, {InstructionSet.Name()}"
-            + $"{(InstructionSet == InstructionSet.Portable ? $", {System.Numerics.Vector<byte>.Count} bytes" : "")}";
+            + $"{(InstructionSet == InstructionSet.Portable ? $", {System.Numerics.Vector<byte>.Count} bytes" : "")}"
+            + $", sums of {PackedProduct.MaxDepth}";
 
     /// <inheritdoc/>
     public bool UsesHostMemory => true;

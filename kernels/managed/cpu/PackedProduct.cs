@@ -9,9 +9,12 @@ namespace LoraScratch.Kernels.Cpu;
 /// </summary>
 internal static unsafe class PackedProduct
 {
-    // The inner dimension of a slab: deep enough that a tile of Y is seldom read and written. A panel of B, 1024 × 48
-    // floats, takes 192 KiB: it comes from the second-level cache for every tile, which the processor foresees.
-    private const int MaxDepth = 1024;
+    /// <summary>
+    /// The inner dimension of a slab: deep enough that a tile of Y is seldom read and written. A
+    /// panel of B, 1024 × 48 floats, takes 192 KiB: it comes from the second-level cache for every
+    /// tile, which the processor foresees.
+    /// </summary>
+    internal const int MaxDepth = 1024;
 
     /// <summary>
     /// From this depth on what is read decides, a panel of B above all; a product that is less deep
