@@ -3,9 +3,8 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// What a tile reads of A: its rows' numbers, one depth after the other. A copy in the order of
-/// reading costs as much as the products of a small matrix, so that a tile can also read A where it
-/// lies.
+/// What a tile reads of A: its rows' numbers, one depth after the other, where A lies or from a copy
+/// in the order of reading.
 /// </summary>
 internal interface ILeftPanel
 {

@@ -62,7 +62,7 @@ internal static unsafe class PackedProduct
     private static void RunPanels<TTile, TB>(in ProductTask task, in TB b, int depth, int threads, Scratch scratch,
         WorkerPool? workers) where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        var inPlace = PanelJob<TTile, TB>.ReadsInPlace(task, depth);
+        var inPlace = PanelJob<TTile, TB>.ReadsRowsInPlace(task, depth);
         var rows = inPlace ? task.M : PanelJob<TTile, TB>.RowsOfPiece(task);
         var packedA = inPlace ? null : scratch.ForShared(Panels.Length(rows, TTile.Rows, depth));
         for (var k = 0; k < task.K; k += depth)
@@ -84,8 +84,8 @@ internal static unsafe class PackedProduct
     private static void RunSlabs<TTile, TB>(in ProductTask task, in TB b, int depth, int threads, Scratch scratch,
         WorkerPool? workers) where TTile : ITile where TB : unmanaged, IRightFactor
     {
-        // The larger of the two is a multiple of the other: panels of 2 to 48 columns, blocks of 16 codes.
         var floats = Slab<TTile, TB>.ReadsInPlace(task.A, depth, task.N) ? MaxSlabFloats : MaxSlabInCache;
+        // The larger of the two is a multiple of the other: panels of 2 to 48 columns, blocks of 16 codes.
         var columns = EvenPart(task.N, floats / depth, Math.Max(TTile.Columns, TB.Multiple));
         var memory = scratch.ForProduct(Slab<TTile, TB>.Length(task, columns, depth));
         for (var column = 0; column < task.N; column += columns)
@@ -124,12 +124,13 @@ internal static unsafe class PackedProduct
         public MultiplyJob(in Slab<TTile, TB> slab, int rows, int threads)
         {
             (this.slab, this.rows) = (slab, rows);
-            if (threads == 1 && slab.ReadsAInPlace(slab.Columns))
+            var inPlace = slab.ReadsAInPlace(slab.Columns);
+            if (inPlace && threads == 1)
             {
                 // nobody to share with
                 (blockRows, blockColumns) = (EvenPart(rows, RowsInPlace, TTile.Rows), slab.Columns);
             }
-            else if (slab.ReadsAInPlace(slab.Columns) && slab.Depth >= Deep)
+            else if (inPlace && slab.Depth >= Deep)
             {
                 blockColumns = Slab<TTile, TB>.GroupColumns;
                 var rowBlocks = Math.Max(Parts(rows, RowsInPlace), Parts(FewBlocks, ColumnBlocks));

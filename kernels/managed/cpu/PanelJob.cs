@@ -51,11 +51,11 @@ internal readonly unsafe struct PanelJob<TTile, TB> : IJob where TTile : ITile w
     /// <summary>Whether there is work enough for all threads to be cut so.</summary>
     public static bool Suits(in ProductTask task, int depth, int threads) =>
         task.M >= FewestRows && depth >= PackedProduct.Deep && Groups(task) >= FewestGroups
-        && Groups(task) * (ReadsInPlace(task, depth) ? PackedProduct.Parts(task.M, RowsOfPiece(task)) : 1)
+        && Groups(task) * (ReadsRowsInPlace(task, depth) ? PackedProduct.Parts(task.M, RowsOfPiece(task)) : 1)
             >= FewestShares * threads;
 
-    /// <summary>Whether tiles read A where it lies.</summary>
-    public static bool ReadsInPlace(in ProductTask task, int depth) => task.A.ColumnStride == 1
+    /// <summary>Whether tiles read A's rows where they lie, and not packed.</summary>
+    public static bool ReadsRowsInPlace(in ProductTask task, int depth) => task.A.ColumnStride == 1
         && Slab<TTile, TB>.ReadsInPlace(task.A, depth, Slab<TTile, TB>.GroupColumns);
 
     /// <summary>Rows of A in one piece.</summary>

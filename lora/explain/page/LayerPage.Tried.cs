@@ -20,9 +20,9 @@ internal sealed partial class LayerPage
     private Html Ways() => Html.Of($"""
         <section id="ways" aria-labelledby="ways-title"><h2 id="ways-title">Three ways to one gradient</h2>
         <p>The closed form, autograd, and a finite difference (L(w + h) − L(w − h)) / 2h of the
-        {(IsExample ? "step’s loss, or a one-sided one (L(w + h) − L(w)) / h. A large h cuts the curve off, which the "
-                + "central difference of a parabola does not notice; a small one drowns in rounding, in float32 long "
-                + "before float64"
+        {(IsExample ? "step’s loss, or a one-sided one (L(w + h) − L(w)) / h. A large h cuts the curve off, which "
+                + "the central difference of a parabola does not notice; a small one drowns in rounding, in float32 "
+                + "long before float64"
             : "layer’s part ⟨dY, s·HB⟩ of the loss, which is linear along one number: nothing is cut off, only "
                 + "rounding is left")}.
         Move h and see where each is best.</p>
@@ -77,8 +77,8 @@ internal sealed partial class LayerPage
 
     private static Html Derive() => Html.Of($"""
         <section id="derive" aria-labelledby="derive-title"><h2 id="derive-title">Derive it</h2>
-        <p>Eight gradients, from the linear layer to QA-LoRA’s merge. What you type is computed on fresh random matrices
-        at once and compared with finite differences: any formula that is right is accepted.</p>
+        <p>Eight gradients, from the linear layer to QA-LoRA’s merge. What you type is computed on fresh random
+        matrices at once and compared with finite differences: any formula that is right is accepted.</p>
         <div class="needs-script"><div id="derive-puzzles" class="columns"></div></div>
         <p class="without-script">This part needs a script.</p></section>
         """);

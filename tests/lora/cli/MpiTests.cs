@@ -91,8 +91,10 @@ public sealed class MpiTests
     {
         var mpirun = Find(kind);
         var stopped = task[$"stopped-{kind}"];
-        using var process = Start(mpirun, 2, ["train", "--model", task.Model, "--data", task.Data, "--epochs", "2000",
-            "--out", stopped]);
+        // Open MPI waits so long before it asks the processes to end, and again before it kills them: by default a
+        // second, which a busy machine may need to save
+        using var process = Start(mpirun, 2, ["train", "--model", task.Model, "--data", task.Data, "--epochs", "20000",
+            "--out", stopped], ("OMPI_MCA_odls_base_sigkill_timeout", "3"));
         var output = process.StandardOutput.ReadToEndAsync();
         WaitFor(process, "epoch 2 ");
         LoraProgram.Signal(process, "INT");
@@ -241,8 +243,9 @@ public sealed class MpiTests
             process.StandardError.ReadToEndAsync());
     }
 
-    private static Process Start(string[] mpirun, int processes, string[] args) =>
-        Start([.. mpirun, "-n", $"{processes}", .. Program, .. args], []);
+    private static Process Start(string[] mpirun, int processes, string[] args,
+        params (string Name, string Value)[] environment) =>
+        Start([.. mpirun, "-n", $"{processes}", .. Program, .. args], environment);
 
     private static Process Start(string[] words, (string Name, string Value)[] environment)
     {
