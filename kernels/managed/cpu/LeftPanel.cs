@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace LoraScratch.Kernels.Cpu;
 
 /// <summary>
-/// What a tile reads of A: its rows' numbers, one depth after the other, where A lies or from a copy
-/// in the order of reading.
+/// What a tile reads of A: its rows' numbers, one depth after the other, where A lies or from a
+/// copy in the order of reading.
 /// </summary>
 internal interface ILeftPanel
 {

@@ -17,8 +17,8 @@ internal sealed unsafe class Scratch : IDisposable
     public float* ForKernel(long count) => Grow(ref kernel, ref kernelLength, count);
 
     /// <summary>
-    /// The area of matrix products for the packed part of B: the caller's, which all blocks read, or
-    /// each thread's own.
+    /// The area of matrix products for the packed part of B: the caller's, which all blocks read,
+    /// or each thread's own.
     /// </summary>
     public float* ForProduct(long count) => Grow(ref product, ref productLength, count);
 

@@ -19,7 +19,7 @@ public class InstructionSetTests
     // and its simulator is slow.
     private const string KernelTests = "(FullyQualifiedName~MatMulTests"
         + "|FullyQualifiedName~.QuantizedProductTests|FullyQualifiedName~KernelTests|FullyQualifiedName~FormulaTests"
-        + "|FullyQualifiedName~SumOfProducts|FullyQualifiedName~TranspositionTests"
+        + "|FullyQualifiedName~SumOfProducts|FullyQualifiedName~TranspositionTests|FullyQualifiedName~GuardedProduct"
         + "|FullyQualifiedName~InstructionSetTests.The_backend_takes_the_best_path)&Category!=Simulator&Category!=Gpu";
 
     [Test]
