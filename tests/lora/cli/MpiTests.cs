@@ -92,8 +92,8 @@ public sealed class MpiTests
         var mpirun = Find(kind);
         var stopped = task[$"stopped-{kind}"];
         // Open MPI waits so long before it asks the processes to end, and again before it kills them: by default a
-        // second, which a busy machine may need to save. Meanwhile it reads none of their lines: the epochs are long, so
-        // that these fill no pipe.
+        // second, which a busy machine may need to save. Meanwhile it reads none of their lines: the epochs are long,
+        // so that these fill no pipe.
         using var process = Start(mpirun, 2, ["train", "--model", task.Model, "--data", task.Data, "--epochs", "2000",
             "--batch-size", "2", "--micro-batch", "1", "--out", stopped], ("OMPI_MCA_odls_base_sigkill_timeout", "3"));
         var output = process.StandardOutput.ReadToEndAsync();
